@@ -1,0 +1,70 @@
+"""One root class for everything a user can do something about, and its few leaves.
+
+Every message says what was expected, what was found and what to do. The command line prints the
+message without a traceback and ends with the class's ``exit_code``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LotteryError(Exception):
+    """Root of the errors that ``lottery`` raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(LotteryError):
+    """The command, its options or the config ask for something that does not exist or fit."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A config is wrong; the message lists every problem found, each with its place."""
+
+    def __init__(self, problems: Iterable[str], *, source: str = "the config") -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        count = len(self.problems)
+        super().__init__(f"{source} has {count} problem{'s'[: count != 1]}:\n{lines}")
+
+
+class DataError(LotteryError):
+    """A dataset is missing, truncated, or not what its file claims."""
+
+    exit_code = 3
+
+
+class JobsFailedError(LotteryError):
+    """A run came to its end, but some of its jobs diverged or collapsed."""
+
+    exit_code = 4
+
+
+class MaskError(LotteryError):
+    """A mask does not fit its model or its scores, or it leaves a layer without a weight."""
+
+
+class StoreError(LotteryError):
+    """A run on disk cannot be read, written or owned."""
+
+
+class Preempted(LotteryError):  # noqa: N818 - not an error of anyone's: the process was asked to stop
+    """The process was asked to stop; what it had done is on disk and the same command goes on."""
+
+    exit_code = 75
+
+
+def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
+    """The sentence for a name that is not among the choices, with the nearest one.
+
+    >>> unknown_name("dataset", "mnits", ["mnist", "mnist-5k"])
+    "unknown dataset 'mnits'; did you mean 'mnist'? Choices: mnist, mnist-5k"
+    """
+    known = sorted(choices)
+    near = get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return f"unknown {kind} '{name}'{hint} Choices: {', '.join(known)}"

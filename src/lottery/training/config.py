@@ -1,0 +1,158 @@
+"""How a network is trained: the config a user writes, and the plain arithmetic on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """A stretch of training."""
+
+    amount: int
+    """How many, 0 or more."""
+    unit: Literal["iterations", "epochs"] = "iterations"
+    """One optimizer step, or one pass over the training examples."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        return [f"amount: must be 0 or more, got {self.amount}"] if self.amount < 0 else []
+
+    def iterations(self, steps_per_epoch: int) -> int:
+        """The length in iterations.
+
+        >>> Length(amount=2, unit="epochs").iterations(917)
+        1834
+        """
+        return self.amount * (steps_per_epoch if self.unit == "epochs" else 1)
+
+    def __str__(self) -> str:
+        return f"{self.amount:,} {self.unit if self.amount != 1 else self.unit[:-1]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """The optimizer. Weight decay is an L2 penalty on every parameter, as in torch's own."""
+
+    name: Literal["adam", "sgd"] = "adam"
+    """Adam (Kingma & Ba 2015), or stochastic gradient descent."""
+    momentum: float = 0.0
+    """SGD's momentum, in [0, 1)."""
+    nesterov: bool = False
+    """Nesterov's form of SGD's momentum; needs momentum above 0."""
+    weight_decay: float = 0.0
+    """Strength of the L2 penalty, 0 or more."""
+    beta1: float = 0.9
+    """Adam's decay rate of the mean gradient, in [0, 1)."""
+    beta2: float = 0.999
+    """Adam's decay rate of the mean squared gradient, in [0, 1)."""
+    epsilon: float = 1e-8
+    """Adam's denominator offset, above 0."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = [
+            f"{name}: must be at least 0 and below 1, got {value}"
+            for name, value in (
+                ("momentum", self.momentum),
+                ("beta1", self.beta1),
+                ("beta2", self.beta2),
+            )
+            if not 0 <= value < 1
+        ]
+        if not 0 <= self.weight_decay < math.inf:
+            found.append(f"weight_decay: must be 0 or more, got {self.weight_decay}")
+        if not 0 < self.epsilon < math.inf:
+            found.append(f"epsilon: must be above 0, got {self.epsilon}")
+        if self.name == "adam" and (self.momentum or self.nesterov):
+            found.append("momentum: Adam has none; use beta1, or name = 'sgd'")
+        elif self.nesterov and not self.momentum:
+            found.append("nesterov: needs momentum above 0")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRateConfig:
+    """The learning rate over the course of a training."""
+
+    schedule: Literal["constant", "step", "cosine"] = "constant"
+    """Constant; multiplied by ``factor`` at each of ``drops``; or half a cosine down to 0."""
+    base: float = 1.2e-3
+    """The rate after warm-up and before any drop, above 0."""
+    warmup: Length = field(default_factory=lambda: Length(amount=0))
+    """The rate rises linearly from 0 over this length first."""
+    drops: tuple[Length, ...] = ()
+    """Where the step schedule drops, counted from the start of training."""
+    factor: float = 0.1
+    """What each drop multiplies the rate by, in (0, 1)."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = []
+        if not 0 < self.base < math.inf:
+            found.append(f"base: must be above 0, got {self.base}")
+        if not 0 < self.factor < 1:
+            found.append(f"factor: must lie between 0 and 1, got {self.factor}")
+        if self.schedule == "step" and not self.drops:
+            found.append("drops: the step schedule needs at least one")
+        if self.schedule != "step" and self.drops:
+            found.append(f"drops: the {self.schedule} schedule has none; use schedule = 'step'")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One training, from its start weights to its end."""
+
+    length: Length = field(default_factory=lambda: Length(amount=50_000))
+    """How long; training always runs to its end."""
+    batch_size: int = 60
+    """Examples a step, 1 or more; the last batch of an epoch may be smaller."""
+    evaluate_every: Length = field(default_factory=lambda: Length(amount=100))
+    """How often validation and test are measured; also at the start and at the end."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """What turns gradients into steps."""
+    learning_rate: LearningRateConfig = field(default_factory=LearningRateConfig)
+    """The size of the steps."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = []
+        if self.length.amount < 1:
+            found.append("length.amount: must be 1 or more")
+        if self.evaluate_every.amount < 1:
+            found.append("evaluate_every.amount: must be 1 or more")
+        if self.batch_size < 1:
+            found.append(f"batch_size: must be 1 or more, got {self.batch_size}")
+        return found
+
+
+def learning_rate(
+    config: LearningRateConfig, iteration: int, *, total: int, steps_per_epoch: int
+) -> float:
+    """The learning rate of the step that leads from ``iteration`` to ``iteration + 1``.
+
+    Linear warm-up over w iterations gives ``base * (iteration + 1) / w`` (Goyal et al. 2017,
+    arXiv:1706.02677, section 2.2), so its last step already has the full rate. The cosine falls
+    from ``base`` at the end of the warm-up to 0 at ``total`` (Loshchilov & Hutter 2017,
+    arXiv:1608.03983, equation 5, one period).
+
+    Args:
+        config: the schedule.
+        iteration: steps done so far, in [0, total).
+        total: the whole training's iterations.
+        steps_per_epoch: batches in one pass over the data.
+
+    >>> learning_rate(LearningRateConfig(base=0.5), 7, total=10, steps_per_epoch=5)
+    0.5
+    """
+    warmup = config.warmup.iterations(steps_per_epoch)
+    if iteration < warmup:
+        return config.base * (iteration + 1) / warmup
+    if config.schedule == "cosine":
+        progress = (iteration - warmup) / max(1, total - warmup)
+        return config.base * 0.5 * (1 + math.cos(math.pi * progress))
+    passed = sum(iteration >= drop.iterations(steps_per_epoch) for drop in config.drops)
+    return config.base * config.factor**passed
