@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -37,12 +37,13 @@ def removed_count(survivors: int, fraction: float) -> int:
 
 
 def layer_fraction(name: str, fraction: float, fractions: Mapping[str, float]) -> float:
-    """The prune fraction of one layer: that of the first matching pattern, else the default.
+    """The prune fraction of one layer: that of the pattern it matches, else the default.
 
     Args:
         name: parameter name, such as ``"output.weight"``.
         fraction: the default, in [0, 1].
-        fractions: name pattern (``*``, ``?``, ``[...]``) -> fraction, tried in order.
+        fractions: name pattern (``*``, ``?``, ``[...]``) -> fraction. At most one may match, so
+            that their order means nothing: see `check_patterns`.
 
     >>> layer_fraction("output.weight", 0.2, {"output.*": 0.1})
     0.1
@@ -51,18 +52,26 @@ def layer_fraction(name: str, fraction: float, fractions: Mapping[str, float]) -
     return next(matching, fraction)
 
 
-def check_patterns(layers: Mapping[str, object], fractions: Mapping[str, float]) -> None:
-    """Check that every pattern matches a layer: one that matches none is a misspelling.
+def check_patterns(layers: Iterable[str], fractions: Mapping[str, float]) -> None:
+    """Check that every pattern matches a layer, and every layer at most one pattern.
 
     Raises:
         UsageError: naming the patterns and the layers there are.
     """
-    lost = [p for p in fractions if not any(fnmatchcase(name, p) for name in layers)]
+    names = sorted(layers)
+    matching = {name: [p for p in fractions if fnmatchcase(name, p)] for name in names}
+    lost = set(fractions).difference(*matching.values())
     if lost:
         raise UsageError(
-            f"prune.fractions: no layer matches {', '.join(repr(p) for p in lost)}; "
-            f"the model's prunable layers are {', '.join(sorted(layers))}"
+            f"prune.fractions: no layer matches {', '.join(map(repr, sorted(lost)))}; "
+            f"the model's prunable layers are {', '.join(names)}"
         )
+    for name, patterns in matching.items():
+        if len(patterns) > 1:
+            raise UsageError(
+                f"prune.fractions: '{name}' matches {' and '.join(map(repr, patterns))}; "
+                "write patterns of which each layer matches at most one"
+            )
 
 
 def allocate(
@@ -88,7 +97,7 @@ def allocate(
     """
     share = {name: layer_fraction(name, fraction, fractions or {}) for name in sorted(survivors)}
     if scope == "layer":
-        members = [(name,) for name in share]
+        members: list[tuple[str, ...]] = [(name,) for name in share]
     else:
         members = [
             tuple(name for name in share if share[name] == value)

@@ -1,0 +1,36 @@
+"""A verdict as plain JSON values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from lottery.analysis.types import Verdict
+
+SCHEMA_VERSION = 1
+
+
+def to_json(verdict: Verdict) -> dict[str, Any]:
+    """Every number and word of a verdict, ready for ``json.dumps``.
+
+    The keys are the fields of `Verdict` and of what it holds, plus ``schema_version``; what is not
+    known is null. Replicates become strings, as JSON keys are.
+
+    Raises:
+        ValueError: a number is not finite, which `judge` never gives.
+    """
+    return {"schema_version": SCHEMA_VERSION, **_plain(verdict)}
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"expected finite numbers in a verdict, got {value}")
+    return value

@@ -1,0 +1,144 @@
+"""Every family of tests that a verdict rests on: each kind of branch against dense and ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lottery.analysis.compare import Claim, all_true, any_true, compare, over_levels
+from lottery.analysis.gather import Jobs, Measure, differences, replicate_values
+from lottery.analysis.types import Comparison
+from lottery.store.jobs import MAIN
+
+ACCURACY: Measure = "test_accuracy_at_early_stop"
+ITERATION: Measure = "early_stop_iteration"
+Family = dict[int, Comparison]
+PValues = dict[int, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the tests need to know besides the results.
+
+    Args:
+        margin: how much lower an accuracy may be and still match.
+        confidence: of intervals and tests.
+        interval: iterations between two evaluations.
+        grid: the step between two possible accuracies; 0 when unknown.
+    """
+
+    margin: float
+    confidence: float
+    interval: int
+    grid: float
+
+    @property
+    def alpha(self) -> float:
+        """The chance of a false confirmation that the tests allow."""
+        return 1 - self.confidence
+
+    def matching(self) -> Claim:
+        """Not worse than dense by more than the margin."""
+        points = f"{100 * self.margin:g} percentage points"
+        return Claim(
+            words=f"test accuracy at early stop is at most {points} below the dense network's",
+            sign=1,
+            margin=self.margin,
+            resolution=self.grid,
+            inclusive=True,
+        )
+
+    def no_later(self) -> Claim:
+        """Not later than dense, as far as can be measured: by less than one evaluation."""
+        return Claim(
+            words="early stop comes less than one evaluation "
+            f"({self.interval:,} iterations) after the dense network's",
+            sign=-1,
+            margin=float(self.interval),
+            resolution=float(self.interval),
+            inclusive=False,
+        )
+
+    def lower(self) -> Claim:
+        """A control is less accurate than its ticket."""
+        words = "test accuracy at early stop is lower than the ticket's"
+        return Claim(words=words, sign=1, margin=0.0, resolution=self.grid, inclusive=False)
+
+    def later(self) -> Claim:
+        """A control learns later than its ticket."""
+        words = "early stop comes later than the ticket's"
+        step = float(self.interval)
+        return Claim(words=words, sign=1, margin=0.0, resolution=step, inclusive=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindTests:
+    """The tests of one kind of branch; each maps level -> outcome, levels from 1.
+
+    Args:
+        matching: accuracy, this kind minus dense.
+        no_later: early-stop iteration, this kind minus dense.
+        winning: p-values that both are true, one level at a time.
+        winning_holm: the same, Holm-corrected over the levels.
+        not_winning_holm: p-values that at least one is false, Holm-corrected.
+        lower: accuracy, ticket minus this kind; empty for the tickets themselves.
+        later: early-stop iteration, this kind minus ticket; empty for the tickets themselves.
+        worse: p-values that at least one of these two is true, one level at a time.
+    """
+
+    matching: Family
+    no_later: Family
+    winning: PValues
+    winning_holm: PValues
+    not_winning_holm: PValues
+    lower: Family
+    later: Family
+    worse: PValues
+
+
+def families_of(jobs: Jobs, kind: str, settings: Settings) -> KindTests:
+    """Make every test of one kind of branch."""
+    levels = sorted(level for found, level in jobs if found == kind and level > 0)
+
+    def values(of: str, level: int, measure: Measure) -> dict[int, float]:
+        return replicate_values(jobs.get((of, level), ()), measure)
+
+    def family(difference: Callable[[int], dict[int, float]], claim: Claim) -> Family:
+        return compare({level: difference(level) for level in levels}, claim, settings.confidence)
+
+    def to_dense(measure: Measure, claim: Claim) -> Family:
+        dense = values(MAIN, 0, measure)
+        return family(lambda level: differences(values(kind, level, measure), dense), claim)
+
+    matching = to_dense(ACCURACY, settings.matching())
+    no_later = to_dense(ITERATION, settings.no_later())
+    lower: Family = {}
+    later: Family = {}
+    if kind != MAIN:
+        lower = family(
+            lambda level: differences(
+                values(MAIN, level, ACCURACY), values(kind, level, ACCURACY)
+            ),
+            settings.lower(),
+        )
+        later = family(
+            lambda level: differences(
+                values(kind, level, ITERATION), values(MAIN, level, ITERATION)
+            ),
+            settings.later(),
+        )
+    both = sorted(matching.keys() & no_later.keys())
+    pairs = {level: (matching[level], no_later[level]) for level in both}
+    winning = {level: all_true([a.p, b.p]) for level, (a, b) in pairs.items()}
+    opposite = {level: any_true([a.p_opposite, b.p_opposite]) for level, (a, b) in pairs.items()}
+    either = sorted(lower.keys() & later.keys())
+    return KindTests(
+        matching=matching,
+        no_later=no_later,
+        winning=winning,
+        winning_holm=over_levels(winning),
+        not_winning_holm=over_levels(opposite),
+        lower=lower,
+        later=later,
+        worse={level: any_true([lower[level].p, later[level].p]) for level in either},
+    )

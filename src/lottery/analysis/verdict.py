@@ -1,0 +1,113 @@
+"""The lottery ticket hypothesis, tested on the results of one run.
+
+The hypothesis (Frankle & Carbin, arXiv:1803.03635, section 1): there is a mask with few ones such
+that the subnetwork, trained from its own initialization, reaches an accuracy a' >= a in t' <= t
+iterations, and does not when the initialization is replaced. Here a and t are the test accuracy
+and the iteration at early stop of the dense network *of the same replicate*: every comparison is
+paired within a replicate.
+
+- Matching: a non-inferiority test of accuracy with the experiment's margin.
+- No later: a non-inferiority test of the early-stop iteration with one evaluation interval as its
+  margin, because a smaller difference cannot be measured.
+- Winning: both (the larger p-value), corrected over the levels (Holm).
+- A ticket that diverged or collapsed has no accuracy to average, but it did not match: a level that
+  lost one is not winning.
+- What reinitializing does: two one-sided tests against the ticket, lower accuracy and later early
+  stop; either counts, at half of alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lottery.analysis.conclusion import conclude
+from lottery.analysis.families import Settings
+from lottery.analysis.gather import by_place, is_complete
+from lottery.analysis.levels import judge_levels
+from lottery.analysis.types import Verdict
+from lottery.analysis.words import caveats, paragraph
+from lottery.errors import UsageError
+from lottery.store.jobs import JobKey, JobResult
+
+
+def judge(
+    results: Sequence[JobResult],
+    *,
+    run: str,
+    name: str,
+    planned: Sequence[JobKey],
+    margin: float,
+    confidence: float,
+    evaluation_interval: int,
+    test_examples: int | None = None,
+) -> Verdict:
+    """Test the hypothesis on what a run has found so far.
+
+    The order of the results does not matter. Whatever is missing (replicates, levels, controls,
+    everything) is left out of the tests and named in the caveats.
+
+    Args:
+        results: what the jobs that ended report, one each.
+        run: the run's name on disk.
+        name: the experiment's name.
+        planned: every job of the run.
+        margin: how much lower an accuracy may be and still match, a fraction in [0, 1).
+        confidence: of the intervals and tests, in [0.5, 1).
+        evaluation_interval: iterations between two evaluations, 1 or more.
+        test_examples: size of the test set, which accuracies are multiples of; None when unknown:
+            then accuracy differences that do not vary at all cannot be tested.
+
+    Raises:
+        UsageError: an argument is out of range.
+        StoreError: two results are of the same job.
+    """
+    _check(margin, confidence, evaluation_interval, test_examples)
+    jobs = by_place(results)
+    settings = Settings(
+        margin=margin,
+        confidence=confidence,
+        interval=evaluation_interval,
+        grid=1 / test_examples if test_examples else 0.0,
+    )
+    levels = judge_levels(jobs, settings)
+    complete = bool(planned) and is_complete(jobs, planned)
+    conclusion = conclude(levels, complete=complete, alpha=settings.alpha)
+    keys = {*planned, *(result.key for result in results)}
+    verdict = Verdict(
+        run=run,
+        name=name,
+        replicates=len({key.replicate for key in keys}),
+        complete=complete,
+        jobs_done=sum(result.status == "done" for result in results),
+        jobs_planned=len(keys),
+        jobs_diverged=sum(result.status == "diverged" for result in results),
+        jobs_collapsed=sum(result.status == "collapsed" for result in results),
+        margin=margin,
+        confidence=confidence,
+        evaluation_interval=evaluation_interval,
+        levels=levels,
+        smallest_winning_level=conclusion.smallest_winning_level,
+        smallest_confirmed_level=conclusion.smallest_confirmed_level,
+        speedup=conclusion.speedup,
+        reinit_costs=conclusion.reinit_costs,
+        initialization_matters=conclusion.initialization_matters,
+        hypothesis=conclusion.hypothesis,
+        paragraph="",
+        caveats=(),
+    )
+    return replace(verdict, paragraph=paragraph(verdict), caveats=caveats(verdict))
+
+
+def _check(margin: float, confidence: float, interval: int, test_examples: int | None) -> None:
+    problems = []
+    if not 0 <= margin < 1:
+        problems.append(f"a margin in [0, 1), got {margin}")
+    if not 0.5 <= confidence < 1:
+        problems.append(f"a confidence in [0.5, 1), got {confidence}")
+    if interval < 1:
+        problems.append(f"an evaluation interval of 1 or more, got {interval}")
+    if test_examples is not None and test_examples < 1:
+        problems.append(f"1 or more test examples, got {test_examples}")
+    if problems:
+        raise UsageError("a verdict needs " + "; ".join(problems))

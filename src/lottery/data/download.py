@@ -1,0 +1,160 @@
+"""One file from the first mirror that has it, into the cache: whole and checked, or not at all."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from lottery.data.idx import FileError
+from lottery.errors import DataError
+
+TIMEOUT_SECONDS = 30.0
+"""How long a mirror may be silent."""
+_CHUNK = 2**16
+
+Value = TypeVar("Value")
+Advance = Callable[[int, int | None], None]
+"""(bytes so far, bytes in all where the mirror says so) -> nothing; shows how far it is."""
+
+
+class _TransferError(Exception):
+    """A mirror did not give the file; the message says why."""
+
+
+def download(
+    urls: Sequence[str],
+    target: Path,
+    read: Callable[[Path], Value],
+    *,
+    limit: int,
+    looked: Sequence[str] = (),
+    progress: bool = True,
+) -> Value:
+    """Fetch one file into a dataset's folder and return what ``read`` makes of it.
+
+    The bytes go to a temporary file beside the target, which takes the target's name only after
+    ``read`` has accepted it. A download that is interrupted, even by a kill, leaves no target.
+
+    Args:
+        urls: where the file may be had, in the order they are tried; http or https alone, also
+            where a mirror redirects.
+        target: what the file is called once it is whole and right, in a folder of the dataset's
+            name.
+        read: reads a file and raises ``FileError`` where it is not the right one.
+        limit: bytes the file may have; a transfer is cut off beyond them.
+        looked: where the file was looked for before, one line each, for the error.
+        progress: show a bar on the terminal.
+
+    Raises:
+        DataError: no mirror has the right file, or the target cannot be written.
+    """
+    dataset = target.parent.name
+    failures = []
+    for url in urls:
+        try:
+            host = urllib.parse.urlsplit(url).netloc
+            with _bar(f"{dataset}: {target.name} from {host}", progress) as advance:
+                return _fetched(url, target, read, limit, advance)
+        except _TransferError as error:
+            failures.append(f"{url}: {error}")
+        except FileError as error:
+            failures.append(f"{url}: what it gave is not the right file: {error.reason}")
+        except OSError as error:
+            # Trouble with a mirror is a _TransferError: this one is of this machine's disk.
+            raise DataError(
+                f"{target}: cannot be written ({error.strerror or error}). Make room or give "
+                "permission, set XDG_CACHE_HOME to a writable directory, or put the file from "
+                f"{url} into DIR/{dataset} and pass --data-dir DIR."
+            ) from error
+    tried = "\n".join(f"  - {line}" for line in [*looked, *failures])
+    raise DataError(
+        f"{dataset}: {target.name} was not found and could not be downloaded.\n{tried}\n"
+        f"Download it by hand into a folder DIR/{dataset} and pass DIR as the data directory "
+        "(--data-dir DIR, or the environment variable LOTTERY_DATA), or use the dataset "
+        "'mnist-5k', which needs no download."
+    )
+
+
+def _fetched(
+    url: str, target: Path, read: Callable[[Path], Value], limit: int, advance: Advance
+) -> Value:
+    """Fetch, check, and only then rename."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:
+            for chunk in _transfer(url, limit, advance):
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        value = read(part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return value
+
+
+def _transfer(url: str, limit: int, advance: Advance) -> Iterator[bytes]:
+    """The bytes at ``url`` as they come; every failure of the transfer is a ``_TransferError``."""
+    try:
+        with closing(_opener().open(url, timeout=TIMEOUT_SECONDS)) as response:
+            length = response.headers.get("Content-Length", "")
+            total = int(length) if length.isdecimal() else None
+            received = 0
+            while chunk := response.read(_CHUNK):
+                received += len(chunk)
+                if received > limit:
+                    raise _TransferError(f"cut off: the file has more than {limit:,} bytes")
+                advance(received, total)
+                yield chunk
+            if total is not None and received != total:
+                raise _TransferError(f"the transfer ended after {received:,} of {total:,} bytes")
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _TransferError(f"the server answered {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _TransferError(str(error.reason)) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _TransferError(str(error) or type(error).__name__) from error
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """An opener of http and https alone: urllib's own would follow a redirect to ftp."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    opener.addheaders = [("User-Agent", "lottery")]
+    return opener
+
+
+@contextmanager
+def _bar(description: str, shown: bool) -> Iterator[Advance]:
+    """A progress bar on standard error, which leaves standard output to results."""
+    # rich is slow to import and needed for a download alone.
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(description, total=None)
+
+        def advance(received: int, total: int | None) -> None:
+            bar.update(task, completed=received, total=total)
+
+        yield advance

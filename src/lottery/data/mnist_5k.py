@@ -1,0 +1,46 @@
+"""The 5,000 MNIST digits that come with this package, 500 of each class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lottery.data.dataset import Dataset
+from lottery.data.known import MNIST, KnownFile
+from lottery.data.splits import Examples, assemble
+
+BUNDLED = Path(__file__).parent / "bundled"
+"""Where the installed package keeps them."""
+FILES = (
+    KnownFile(
+        "mnist-5k.images-idx3-ubyte.gz",
+        3_920_016,
+        "a4a9358b9ba319305e7cd69b2c7410e463401e152d7e9e60189b94a3f159d012",
+    ),
+    KnownFile(
+        "mnist-5k.labels-idx1-ubyte.gz",
+        5_008,
+        "704256e87519240fd1d7ecdf681fe209864691e252c6642aeadc21f3c4d44b41",
+    ),
+)
+"""Images and labels; scripts/make_mnist_5k.py made them."""
+TEST_EXAMPLES = 1_000
+"""How many of the digits only measure."""
+
+
+def load_mnist_5k(*, validation: int) -> Dataset:
+    """The bundled digits: 1,000 to test by a fixed shuffle, the rest to learn or to validate.
+
+    Raises:
+        DataError: the installed files are damaged, or too many examples are to be held out.
+    """
+    images, labels = (file.read(BUNDLED / file.name) for file in FILES)
+    test, training = Examples(images, labels).parted(TEST_EXAMPLES, "mnist-5k", "test")
+    return assemble(
+        "mnist-5k",
+        training,
+        test,
+        validation=validation,
+        classes=MNIST.classes,
+        scale=MNIST.scale,
+        stream="mnist-5k",
+    )

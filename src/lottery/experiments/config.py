@@ -1,0 +1,124 @@
+"""The config of an experiment, and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from lottery.data import DataConfig
+from lottery.models import check_model
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.training import TrainingConfig
+
+SCHEMA = 1
+"""Version of the config's meaning. It is part of every run's identity, and rises with any change
+that gives an old config another result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictConfig:
+    """What counts as matching, and how sure one wants to be."""
+
+    margin: float = 0.002
+    """Accuracy (a fraction) by which a matching ticket may be worse than the dense network."""
+    confidence: float = 0.95
+    """Of intervals and tests, between 0.5 and 1."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = []
+        if not 0 <= self.margin < 1:
+            found.append(f"margin: must be at least 0 and below 1, got {self.margin}")
+        if not 0.5 < self.confidence < 1:
+            found.append(f"confidence: must lie between 0.5 and 1, got {self.confidence}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """A whole experiment."""
+
+    name: str = "experiment"
+    """What the run is called; the first part of its directory's name."""
+    seed: int = 0
+    """Every random choice follows from this and the replicate's number."""
+    replicates: int = 5
+    """Repetitions, each with its own seeds, 1 or more."""
+    levels: int = 12
+    """How many times the network is pruned, 0 or more; there are levels + 1 trainings."""
+    model: str = "lenet-300-100"
+    """A model's name, or ``mlp-A-B-C`` for any hidden widths."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """What is learned."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """How every level is trained."""
+    prune: PruneConfig = field(default_factory=PruneConfig)
+    """What is removed at every level."""
+    rewind: RewindConfig = field(default_factory=RewindConfig)
+    """What the survivors go back to."""
+    controls: ControlsConfig = field(default_factory=ControlsConfig)
+    """What the tickets are compared with, besides the dense network."""
+    verdict: VerdictConfig = field(default_factory=VerdictConfig)
+    """How the result is judged."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = []
+        if not self.name or len(self.name) > 100 or not self.name.isprintable():
+            found.append("name: must be 1 to 100 printable characters")
+        if not 1 <= self.replicates <= 1000:
+            found.append(f"replicates: must be between 1 and 1000, got {self.replicates}")
+        if not 0 <= self.levels <= 99:
+            found.append(f"levels: must be between 0 and 99, got {self.levels}")
+        unknown = check_model(self.model)
+        if unknown:
+            found.append(f"model: {unknown}")
+        rewind, length = self.rewind.to, self.training.length
+        if rewind.unit == length.unit and rewind.amount >= length.amount:
+            found.append(f"rewind.to: {rewind} is not before the end of training, {length}")
+        return found
+
+
+def to_plain(config: object) -> Any:
+    """A config as nested dicts, lists and plain values, defaults written out."""
+    if is_dataclass(config):
+        return {f.name: to_plain(getattr(config, f.name)) for f in fields(config)}
+    if isinstance(config, Mapping):
+        return {key: to_plain(value) for key, value in config.items()}
+    if isinstance(config, tuple):
+        return [to_plain(value) for value in config]
+    return config
+
+
+def config_hash(config: ExperimentConfig) -> str:
+    """SHA-256 (hex) of the canonical JSON of the whole config and the schema's version."""
+    document = {"schema": SCHEMA, "config": to_plain(config)}
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def run_name(config: ExperimentConfig) -> str:
+    """The name of the run's directory: the experiment's name and 8 hex digits of its identity.
+
+    >>> run_name(ExperimentConfig(name="lenet-300-100/mnist"))[:20]
+    'lenet-300-100-mnist-'
+    """
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in config.name)
+    return f"{safe.lstrip('.') or 'experiment'}-{config_hash(config)[:8]}"
+
+
+def differences(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = ""
+) -> list[tuple[str, Any, Any]]:
+    """Where two plain configs differ: (key path, ours, theirs), None for a key that is absent."""
+    found: list[tuple[str, Any, Any]] = []
+    for key in sorted({*ours, *theirs}):
+        mine, other = ours.get(key), theirs.get(key)
+        if isinstance(mine, Mapping) and isinstance(other, Mapping):
+            found += differences(mine, other, f"{prefix}{key}.")
+        elif mine != other:
+            found.append((f"{prefix}{key}", mine, other))
+    return found

@@ -1,0 +1,239 @@
+"""One job: make its ticket from what it needs, train it, commit what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from lottery.core import Mask, prunable_weights
+from lottery.data import Dataset, steps_per_epoch
+from lottery.errors import Preempted
+from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.plan import needs_ticket_of, needs_weights_of
+from lottery.models import build_model, glorot_normal_
+from lottery.rng import Streams
+from lottery.store import MAIN, JobKey, JobResult, Store
+from lottery.tickets import Ticket, continued, prune_mask, random_mask, reinit
+from lottery.training import Checkpoint, Engine, TrainingJob, TrainingResult
+
+
+def run_job(
+    key: JobKey,
+    *,
+    config: ExperimentConfig,
+    store: Store,
+    data: Dataset,
+    engine: Engine,
+    monitor: JobMonitor,
+) -> JobResult:
+    """Run one job to its end, or go on from its last checkpoint, and commit it.
+
+    A pure function of the key, the config, the data and the files of the jobs it needs: run
+    again, anywhere, it gives the same files.
+
+    Raises:
+        Preempted: it was asked to stop; a checkpoint is on disk.
+        StoreError: files it needs or writes cannot be read or written.
+    """
+    streams = Streams(config.seed, key.replicate)
+    ticket = make_ticket(key, config=config, store=store, data=data, streams=streams)
+    empty = ticket.mask.empty_layers
+    if empty:
+        reason = f"the mask keeps no weight of {', '.join(empty)}, so no signal could pass"
+        result = _result(key, ticket, None, config, data, engine.name, reason)
+        store.write_job(ticket, result, None)
+        return result
+    job = training_job(key, ticket, config=config, data=data, streams=streams)
+    (trained,) = engine.train([job], [monitor])
+    result = _result(key, ticket, trained, config, data, engine.name, trained.reason)
+    store.write_job(ticket, result, trained)
+    return result
+
+
+def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:
+    """The experiment's network; its weights are not yet those of any replicate."""
+    # torch draws default weights from its global generator, which is not ours to move.
+    with torch.random.fork_rng(devices=[]):
+        return build_model(config.model, data.input_shape, data.classes)
+
+
+def initialized(
+    config: ExperimentConfig, data: Dataset, streams: Streams, *purpose: str | int
+) -> nn.Module:
+    """The experiment's network with weights drawn from the stream with this name."""
+    model = make_model(config, data)
+    glorot_normal_(model, streams.generator(*purpose))
+    return model
+
+
+def training_job(
+    key: JobKey, ticket: Ticket, *, config: ExperimentConfig, data: Dataset, streams: Streams
+) -> TrainingJob:
+    """How a ticket is trained in this experiment."""
+    rewind = rewind_iteration(config, data)
+    return TrainingJob(
+        make_model=lambda: make_model(config, data),
+        mask=ticket.mask,
+        start=ticket.weights,
+        start_iteration=ticket.iteration,
+        data=data,
+        config=config.training,
+        streams=streams,
+        snapshots_at=(rewind,) if rewind and key.branch == MAIN and key.level == 0 else (),
+    )
+
+
+def rewind_iteration(config: ExperimentConfig, data: Dataset) -> int:
+    """The iteration of the dense training that survivors go back to; 0 is initialization."""
+    return config.rewind.to.iterations(steps_per_epoch(len(data.train), config.training.batch_size))
+
+
+def make_ticket(
+    key: JobKey, *, config: ExperimentConfig, store: Store, data: Dataset, streams: Streams
+) -> Ticket:
+    """The ticket that a job trains, made from the files of the jobs it needs."""
+    provenance: dict[str, str | int] = {
+        "experiment": config.name,
+        "model": config.model,
+        "seed": config.seed,
+        "replicate": key.replicate,
+        "branch": key.branch,
+        "level": key.level,
+    }
+    below = needs_ticket_of(key)
+    if below is None:
+        model = initialized(config, data, streams, "init")
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+        return Ticket(
+            mask=Mask.dense(prunable_weights(model)), weights=weights, provenance=provenance
+        )
+    ticket = store.ticket(below)
+    ticket.check_fits(make_model(config, data))
+    if key.branch == MAIN:
+        return _pruned(key, ticket, config, store, data, streams, provenance)
+    stream = (key.branch, key.level)
+    if key.kind == "reinit":
+        ticket = reinit(ticket, lambda: initialized(config, data, streams, *stream))
+    elif key.kind == "random-mask":
+        ticket = random_mask(ticket, streams.generator(*stream))
+    else:
+        (deciding,) = needs_weights_of(key, config)
+        ticket = continued(ticket, store.weights(deciding))
+    return Ticket(
+        mask=ticket.mask,
+        weights=ticket.weights,
+        iteration=ticket.iteration,
+        provenance=provenance,
+    )
+
+
+def _pruned(
+    key: JobKey,
+    parent: Ticket,
+    config: ExperimentConfig,
+    store: Store,
+    data: Dataset,
+    streams: Streams,
+    provenance: dict[str, str | int],
+) -> Ticket:
+    dense = JobKey(key.replicate, MAIN, 0)
+    initial = store.ticket(dense).weights
+    deciding = needs_weights_of(key, config)[-1]
+    mask = prune_mask(
+        config.prune,
+        key.level,
+        parent.mask,
+        trained=store.weights(deciding),
+        initial=initial,
+        streams=streams,
+    )
+    iteration = rewind_iteration(config, data)
+    weights = store.rewind_weights(dense) if iteration else initial
+    return Ticket(mask=mask, weights=weights, iteration=iteration, provenance=provenance)
+
+
+class JobMonitor:
+    """Keeps a job's checkpoints, tells how far it is, and stops it when asked.
+
+    Args:
+        store: where checkpoints go.
+        key: the job.
+        every: seconds between checkpoints.
+        stop: whether the process has been asked to stop.
+        report: called with the iteration, a few times a second.
+    """
+
+    _REPORT_SECONDS = 0.2
+
+    def __init__(
+        self,
+        store: Store,
+        key: JobKey,
+        *,
+        every: float,
+        stop: Callable[[], bool],
+        report: Callable[[int], None],
+    ) -> None:
+        self._store, self._key = store, key
+        self._every, self._stop, self._report = every, stop, report
+        self._saved = self._reported = time.monotonic()
+
+    def restore(self) -> Checkpoint | None:
+        """The job's newest whole checkpoint."""
+        return self._store.read_checkpoint(self._key)
+
+    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Report and save when due.
+
+        Raises:
+            Preempted: the process was asked to stop; the checkpoint is on disk.
+        """
+        now = time.monotonic()
+        if now - self._reported >= self._REPORT_SECONDS:
+            self._reported = now
+            self._report(iteration)
+        stopping = self._stop()
+        if stopping or now - self._saved >= self._every:
+            self._store.write_checkpoint(self._key, checkpoint())
+            self._saved = time.monotonic()
+        if stopping:
+            raise Preempted(f"{self._key}: stopped at iteration {iteration}, checkpoint kept")
+
+
+def _result(
+    key: JobKey,
+    ticket: Ticket,
+    trained: TrainingResult | None,
+    config: ExperimentConfig,
+    data: Dataset,
+    engine: str,
+    reason: str,
+) -> JobResult:
+    steps = steps_per_epoch(len(data.train), config.training.batch_size)
+    stop = trained.early_stop_iteration if trained else None
+    done = trained is not None and trained.status == "done"
+    at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
+    early_test = at[stop, "test"] if stop is not None else None
+    return JobResult(
+        replicate=key.replicate,
+        branch=key.branch,
+        level=key.level,
+        status=trained.status if trained else "collapsed",
+        reason=reason,
+        density=ticket.mask.density,
+        weights_kept=ticket.mask.kept,
+        weights_total=ticket.mask.total,
+        layers=ticket.mask.layers,
+        iterations=config.training.length.iterations(steps),
+        start_iteration=ticket.iteration,
+        early_stop_iteration=stop,
+        validation_loss_at_early_stop=at[stop, "validation"].loss if stop is not None else None,
+        test_accuracy_at_early_stop=early_test.accuracy if early_test else None,
+        test_accuracy_final=trained.curve[-1].accuracy if trained and done else None,
+        seconds=trained.seconds if trained else 0.0,
+        engine=engine,
+        provenance=dict(ticket.provenance),
+    )

@@ -1,0 +1,56 @@
+"""The plan: an experiment as a graph of jobs."""
+
+from __future__ import annotations
+
+from lottery.core import scored_level
+from lottery.experiments.config import ExperimentConfig
+from lottery.store import MAIN, JobKey
+
+
+def branches(config: ExperimentConfig) -> tuple[str, ...]:
+    """The control branches of every pruned level."""
+    controls = config.controls
+    return (
+        *(f"reinit-{n}" for n in range(1, controls.reinit + 1)),
+        *(f"random-mask-{n}" for n in range(1, controls.random_mask + 1)),
+        *(("continued-1",) if controls.continued else ()),
+    )
+
+
+def plan(config: ExperimentConfig) -> list[JobKey]:
+    """Every job of an experiment, each after those it needs.
+
+    >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
+    ['replicate 0, main, level 0', 'replicate 0, main, level 1', 'replicate 0, reinit-1, level 1']
+    """
+    return [
+        JobKey(replicate, branch, level)
+        for level in range(config.levels + 1)
+        for replicate in range(config.replicates)
+        for branch in (MAIN, *(branches(config) if level else ()))
+    ]
+
+
+def needs_ticket_of(job: JobKey) -> JobKey | None:
+    """The job whose ticket this job's ticket is made from; None for the dense network.
+
+    It is enough that the job has its files: a ticket exists even if its training diverged.
+    """
+    if job.branch != MAIN:
+        return JobKey(job.replicate, MAIN, job.level)
+    return JobKey(job.replicate, MAIN, job.level - 1) if job.level else None
+
+
+def needs_weights_of(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
+    """The jobs whose trained weights this job starts or prunes from; each must end as ``done``."""
+    if job.level == 0 or job.kind not in (MAIN, "continued"):
+        return ()
+    deciding = scored_level(config.prune.schedule, job.level)
+    levels = {deciding, 0} if job.branch == MAIN else {deciding}
+    return tuple(JobKey(job.replicate, MAIN, level) for level in sorted(levels))
+
+
+def needs(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
+    """Every job that must have ended before this one can start."""
+    ticket = needs_ticket_of(job)
+    return tuple(dict.fromkeys((*((ticket,) if ticket else ()), *needs_weights_of(job, config))))

@@ -1,0 +1,296 @@
+"""Running an experiment: from a config to a finished run on disk."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lottery.core import check_patterns, prunable_weights
+from lottery.data import Dataset, load_dataset, steps_per_epoch
+from lottery.errors import Preempted, StoreError, UsageError
+from lottery.experiments.config import (
+    SCHEMA,
+    ExperimentConfig,
+    config_hash,
+    differences,
+    run_name,
+    to_plain,
+)
+from lottery.experiments.environment import environment
+from lottery.experiments.execute import make_model, rewind_iteration
+from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
+from lottery.experiments.workers import Pool, WorkerSettings, process_pool, serial_pool
+from lottery.store import MAIN, JobKey, JobResult, Store, own
+from lottery.training import make_engine, resolve_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How to run; nothing here changes what comes out.
+
+    Args:
+        out: the directory that runs live in.
+        data_dir: where datasets lie, or None for the usual places.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        engine: ``auto`` or an engine's name.
+        jobs: how many jobs at once; None for as many as there are cores (one on a GPU).
+        checkpoint_seconds: time between checkpoints inside a job.
+        command: the command line, for the record.
+    """
+
+    out: Path = Path("runs")
+    data_dir: Path | None = None
+    device: str = "auto"
+    engine: str = "auto"
+    jobs: int | None = None
+    checkpoint_seconds: float = 30.0
+    command: str = ""
+
+
+class Listener:
+    """Hears how a run goes on; this one does nothing with it."""
+
+    def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
+        """The plan is made; ``finished`` of its jobs were on disk already."""
+
+    def set_aside(self, key: JobKey, path: Path) -> None:
+        """A job's files were not what was written; they are at ``path`` now."""
+
+    def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
+        """The run was begun elsewhere: (what, now, then)."""
+
+    def progressed(self, key: JobKey, iteration: int) -> None:
+        """A job has come to this iteration."""
+
+    def finished(self, result: JobResult) -> None:
+        """A job has ended and is on disk."""
+
+    def skipped(self, key: JobKey, reason: str) -> None:
+        """A job cannot be run, because one it needs has no weights to give."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """What came of a run: its directory, every result, and the jobs that could not be run."""
+
+    run: Path
+    results: Mapping[JobKey, JobResult]
+    skipped: Mapping[JobKey, str]
+
+    @property
+    def failed(self) -> int:
+        """Jobs that diverged, collapsed, or needed one that did."""
+        ended_badly = sum(result.status != "done" for result in self.results.values())
+        return ended_badly + len(self.skipped)
+
+
+def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
+    """Check what can only be known with the data and the model at hand.
+
+    Raises:
+        UsageError: the rewind point lies after the end, or a pattern fits no layer.
+    """
+    check_patterns(prunable_weights(make_model(config, data)), config.prune.fractions)
+    rewind, total = rewind_iteration(config, data), iterations(config, data)
+    if rewind >= total:
+        raise UsageError(
+            f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
+            f"training, {total}"
+        )
+
+
+def iterations(config: ExperimentConfig, data: Dataset) -> int:
+    """Iterations of one training."""
+    return config.training.length.iterations(
+        steps_per_epoch(len(data.train), config.training.batch_size)
+    )
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    options: RunOptions,
+    *,
+    listener: Listener | None = None,
+    stop: threading.Event | None = None,
+) -> RunSummary:
+    """Run an experiment to its end, going on with whatever is on disk already.
+
+    Args:
+        config: what to run.
+        options: where and how.
+        listener: hears how it goes on.
+        stop: set it to stop: running jobs keep a checkpoint first.
+
+    Raises:
+        DataError: the data are missing or damaged; nothing was written.
+        StoreError: the run is owned by another process, holds another config, or cannot be written.
+        Preempted: ``stop`` was set; the same call goes on.
+    """
+    listener, stop = listener or Listener(), stop or threading.Event()
+    data = load_dataset(config.data, data_dir=options.data_dir)
+    check_against_data(config, data)
+    device = resolve_device(options.device)
+    engine = make_engine(options.engine, device)
+    store = Store(options.out / run_name(config))
+    with own(store.path):
+        _record(store, config, options, data, device.type, engine.name, listener)
+        jobs = plan(config)
+        results = _finished_before(store, jobs, listener)
+        workers = min(worker_count(options.jobs, device.type), len(jobs) - len(results) or 1)
+        listener.started(store.path, len(jobs), len(results), workers)
+        settings = WorkerSettings(
+            config=config,
+            run=store.path,
+            data_dir=options.data_dir,
+            device=device.type,
+            engine=engine.name,
+            checkpoint_seconds=options.checkpoint_seconds,
+        )
+        if len(results) == len(jobs):
+            return RunSummary(run=store.path, results=results, skipped={})
+        opened: AbstractContextManager[Pool] = (
+            serial_pool(settings, data, stop, listener.progressed)
+            if workers == 1
+            else process_pool(settings, workers, stop, listener.progressed)
+        )
+        with opened as pool:
+            skipped = _run_all(jobs, config, results, pool, listener, stop)
+    return RunSummary(run=store.path, results=results, skipped=skipped)
+
+
+def worker_count(jobs: int | None, device: str) -> int:
+    """How many jobs to run at once: ``jobs``, or one per usable core (one on a GPU)."""
+    if jobs is not None:
+        return jobs
+    if device != "cpu":
+        return 1
+    usable = getattr(os, "sched_getaffinity", None)
+    return len(usable(0)) if usable else os.cpu_count() or 1
+
+
+def _run_all(
+    jobs: list[JobKey],
+    config: ExperimentConfig,
+    results: dict[JobKey, JobResult],
+    pool: Pool,
+    listener: Listener,
+    stop: threading.Event,
+) -> dict[JobKey, str]:
+    """Run every job whose needs are met until none is left; results are added as they come."""
+    # The main line first: everything else waits for it.
+    waiting = sorted(
+        (key for key in jobs if key not in results), key=lambda key: (key.branch != MAIN, key.level)
+    )
+    running: set[JobKey] = set()
+    skipped: dict[JobKey, str] = {}
+    while waiting or running:
+        if stop.is_set() and not running:
+            raise Preempted("stopped between jobs")
+        for key in list(waiting):
+            reason = _hopeless(key, config, results, skipped)
+            if reason:
+                waiting.remove(key)
+                skipped[key] = reason
+                listener.skipped(key, reason)
+            elif (
+                len(running) < pool.size
+                and not stop.is_set()
+                and all(need in results for need in needs(key, config))
+            ):
+                waiting.remove(key)
+                running.add(key)
+                pool.submit(key)
+        if not running:
+            continue
+        for key, result in pool.finished():
+            running.discard(key)
+            results[key] = result
+            listener.finished(result)
+    return skipped
+
+
+def _hopeless(
+    key: JobKey,
+    config: ExperimentConfig,
+    results: Mapping[JobKey, JobResult],
+    skipped: Mapping[JobKey, str],
+) -> str | None:
+    """Why a job can never run, or None."""
+    ticket = needs_ticket_of(key)
+    if ticket is not None and ticket in skipped:
+        return skipped[ticket]
+    if ticket is not None and ticket in results and results[ticket].status == "collapsed":
+        return f"{ticket} collapsed: {results[ticket].reason}"
+    for need in needs_weights_of(key, config):
+        if need in results and results[need].status != "done":
+            return f"{need} {results[need].status}: {results[need].reason}"
+    return None
+
+
+def _record(
+    store: Store,
+    config: ExperimentConfig,
+    options: RunOptions,
+    data: Dataset,
+    device: str,
+    engine: str,
+    listener: Listener,
+) -> None:
+    """Write ``experiment.json``, or check that the run there is this one."""
+    now: dict[str, Any] = {
+        "schema": SCHEMA,
+        "config": to_plain(config),
+        "config_sha256": config_hash(config),
+        "data_sha256": data.fingerprint(),
+        "environment": {**environment(), "device": device, "engine": engine, "threads": 1},
+        "command": options.command,
+        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    then = store.read_experiment()
+    if then is None:
+        store.write_experiment(now)
+        return
+    for part, what in (("config", "config"), ("schema", "config's schema version")):
+        if then.get(part) != now[part]:
+            raise StoreError(
+                f"{store.path} holds another {what}: {_shown(now[part], then.get(part))}. "
+                "Use another --out, or move that run away"
+            )
+    if then.get("data_sha256") != now["data_sha256"]:
+        raise StoreError(
+            f"{store.path} was begun with other data for '{config.data.name}'. Put those back "
+            "(see --data-dir), or use another --out"
+        )
+    changes = differences(now["environment"], then.get("environment") or {})
+    if changes:
+        listener.environment_changed(changes)
+
+
+def _shown(ours: Any, theirs: Any) -> str:
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        return "; ".join(
+            f"{path} is {other!r} there, {mine!r} here"
+            for path, mine, other in differences(ours, theirs)
+        )
+    return f"{theirs!r} there, {ours!r} here"
+
+
+def _finished_before(
+    store: Store, jobs: list[JobKey], listener: Listener
+) -> dict[JobKey, JobResult]:
+    """The results on disk; what is there but not whole is set aside."""
+    results = {}
+    for key in jobs:
+        whole, aside = store.keep_or_set_aside(key)
+        if aside:
+            listener.set_aside(key, aside)
+        if whole:
+            results[key] = store.result(key)
+            store.drop_checkpoints(key)
+    return results

@@ -1,0 +1,63 @@
+"""Colours, each in a version for light and one for dark pages.
+
+Kinds of branches have fixed colours, after Okabe and Ito's set that colour-blind readers can tell
+apart; what is ordered (levels, layers) takes steps on a scale whose lightness is ordered too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tone:
+    """One colour as ``#rrggbb``, on a light and on a dark page."""
+
+    light: str
+    dark: str
+
+
+INK = Tone("#4b5362", "#b9c1cf")
+
+TONES = {
+    "ink": INK,
+    "main": Tone("#0068ac", "#56b4e9"),
+    "reinit": Tone("#cc5200", "#ff9450"),
+    "random-mask": Tone("#00805e", "#35c9a0"),
+    "continued": Tone("#a3457f", "#e79acb"),
+}
+SYMBOLS = {
+    "main": "circle",
+    "reinit": "square",
+    "random-mask": "diamond",
+    "continued": "triangle-up",
+}
+DASHES = {"main": "solid", "reinit": "dash", "random-mask": "dot", "continued": "dashdot"}
+
+_LIGHT_SCALE = ("#3b3fb6", "#8a2aa5", "#c8386f", "#d96a1c", "#b58900")
+_DARK_SCALE = ("#8b93ff", "#c98bff", "#ff86ae", "#ffa766", "#ffe07a")
+
+
+def steps(number: int) -> list[Tone]:
+    """Ordered colours, from indigo to gold."""
+    at = [i / max(number - 1, 1) for i in range(number)]
+    return [Tone(blend(_LIGHT_SCALE, x), blend(_DARK_SCALE, x)) for x in at]
+
+
+def blend(anchors: tuple[str, ...], position: float) -> str:
+    """The colour at a position in [0, 1] along anchors.
+
+    >>> blend(("#000000", "#ffffff"), 0.5)
+    '#808080'
+    """
+    scaled = position * (len(anchors) - 1)
+    left = min(int(scaled), len(anchors) - 2)
+    share = scaled - left
+    low, high = _channels(anchors[left]), _channels(anchors[left + 1])
+    mixed = (round(a + share * (b - a)) for a, b in zip(low, high, strict=True))
+    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue

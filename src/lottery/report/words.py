@@ -1,0 +1,141 @@
+"""How numbers and names are written: the same in tables, captions, cards and figures."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lottery.analysis.types import Comparison, Estimate
+
+NONE = "–"
+
+KINDS = {
+    "main": "Tickets",
+    "reinit": "New initialization",
+    "random-mask": "Random mask",
+    "continued": "Not rewound",
+}
+"""Kind of branch -> its name for readers."""
+
+KIND_NOTES = {
+    "main": "pruned, rewound to their own weights, trained again",
+    "reinit": "the ticket's mask, but freshly drawn initial weights",
+    "random-mask": "as many weights in each layer, but drawn at random, with their own rewind values",
+    "continued": "the ticket's mask, but training goes on from the trained weights",
+}
+
+
+def density(fraction: float) -> str:
+    """A density in percent, to three digits.
+
+    >>> density(0.8), density(0.13421), density(1.0)
+    ('80%', '13.4%', '100%')
+    """
+    return f"{100 * fraction:.3g}%"
+
+
+def percent(fraction: float) -> str:
+    """An accuracy in percent, without the sign.
+
+    >>> percent(0.98131)
+    '98.13'
+    """
+    return f"{100 * fraction:.2f}"
+
+
+def points(fraction: float) -> str:
+    """A difference of accuracies in percentage points, with its sign.
+
+    >>> points(-0.0123), points(0.00001)
+    ('−1.23', '0.00')
+    """
+    return _signed(f"{100 * fraction:+.2f}")
+
+
+def count(value: float) -> str:
+    """A whole number with separators.
+
+    >>> count(266200.4)
+    '266,200'
+    """
+    return f"{value:,.0f}"
+
+
+def signed_count(value: float) -> str:
+    """A difference of counts, with its sign.
+
+    >>> signed_count(-1200)
+    '−1,200'
+    """
+    return _signed(f"{value:+,.0f}")
+
+
+def probability(p: float | None) -> str:
+    """A p-value.
+
+    >>> probability(0.00001), probability(0.0312), probability(None)
+    ('< 0.001', '0.031', '–')
+    """
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def estimate(value: Estimate | None, form: Any) -> str:
+    """A mean and, where there is one, its interval."""
+    if value is None:
+        return NONE
+    text = str(form(value.mean))
+    if value.low is not None and value.high is not None:
+        text += f" [{form(value.low)}, {form(value.high)}]"
+    return text
+
+
+def difference(value: Comparison | None, form: Any) -> str:
+    """The mean difference and its interval."""
+    return NONE if value is None else estimate(value.difference, form)
+
+
+def plural(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "job"), plural(2, "job")
+    ('1 job', '2 jobs')
+    """
+    return f"{number:,} {noun}{'s'[: number != 1]}"
+
+
+def short(name: str, longest: int = 40) -> str:
+    """A name with its middle left out where it is too long for a figure."""
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"
+
+
+def figure_text(name: str) -> str:
+    """A name made safe for Plotly, which reads a few tags and entities in every text.
+
+    >>> figure_text("<b>fc</b>")
+    '&lt;b&gt;fc&lt;/b&gt;'
+    """
+    return html.escape(short(name), quote=False)
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values as lines of dotted key and JSON value, as ``--set`` takes them.
+
+    >>> list(flat({"training": {"epochs": 10}, "name": "lenet"}))
+    [('training.epochs', '10'), ('name', '"lenet"')]
+    """
+    for key, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _signed(text: str) -> str:
+    if not any(digit in "123456789" for digit in text):
+        return text.lstrip("+-")
+    return text.replace("-", "−")

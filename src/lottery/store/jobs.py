@@ -1,0 +1,111 @@
+"""What a job is called, where its files lie, and what it reports."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from lottery.errors import StoreError
+
+MAIN = "main"
+CONTROL_KINDS = ("reinit", "random-mask", "continued")
+
+Status = Literal["done", "diverged", "collapsed"]
+
+_BRANCH = re.compile(rf"{MAIN}|({'|'.join(CONTROL_KINDS)})-[1-9]\d*")
+
+
+@dataclass(frozen=True, order=True)
+class JobKey:
+    """One training of an experiment.
+
+    Args:
+        replicate: from 0.
+        branch: ``main``, or a control such as ``reinit-1``.
+        level: 0 is dense.
+    """
+
+    replicate: int
+    branch: str
+    level: int
+
+    @property
+    def kind(self) -> str:
+        """The branch without its number: ``main``, ``reinit``, ``random-mask`` or ``continued``."""
+        return self.branch if self.branch == MAIN else self.branch.rpartition("-")[0]
+
+    @property
+    def path(self) -> Path:
+        """Where the job's files lie, relative to the run."""
+        above = Path(f"replicate-{self.replicate}")
+        if self.branch != MAIN:
+            above /= self.branch
+        return above / f"level-{self.level:02d}"
+
+    def __str__(self) -> str:
+        return f"replicate {self.replicate}, {self.branch}, level {self.level}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """What one job found: the contents of its ``result.json``.
+
+    Accuracies are fractions in [0, 1], losses nats, times seconds. What a job that did not end as
+    ``done`` cannot know is None.
+    """
+
+    replicate: int
+    branch: str
+    level: int
+    status: Status
+    reason: str
+    density: float
+    weights_kept: int
+    weights_total: int
+    layers: Mapping[str, tuple[int, int]]
+    """Parameter name -> (kept, total)."""
+    iterations: int
+    """Iterations of the whole schedule, counted from initialization."""
+    start_iteration: int
+    early_stop_iteration: int | None
+    validation_loss_at_early_stop: float | None
+    test_accuracy_at_early_stop: float | None
+    test_accuracy_final: float | None
+    seconds: float
+    engine: str
+    provenance: Mapping[str, str | int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> JobKey:
+        """Which job this is the result of."""
+        return JobKey(self.replicate, self.branch, self.level)
+
+    def to_json(self) -> str:
+        """The text of ``result.json``."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, source: Path) -> JobResult:
+        """Read ``result.json``.
+
+        Raises:
+            StoreError: it is not what `to_json` writes.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            values["layers"] = {n: (int(k), int(t)) for n, (k, t) in values["layers"].items()}
+            result = cls(**values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{source} is not a job's result: {error}") from error
+        if result.status not in ("done", "diverged", "collapsed") or not _BRANCH.fullmatch(
+            result.branch
+        ):
+            raise StoreError(f"{source} names a status or branch that does not exist")
+        return result
+
+
+RESULT_FIELDS = tuple(f.name for f in fields(JobResult))

@@ -1,0 +1,83 @@
+"""Tensors as bytes (safetensors) and back, with everything checked before it is used."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from lottery.core import Mask
+from lottery.errors import MaskError, StoreError
+from lottery.tickets import Ticket
+
+_METADATA_KEY = "lottery"
+_MASK, _WEIGHTS = "mask/", "weights/"
+
+
+def pack_tensors(tensors: Mapping[str, Tensor], values: Mapping[str, Any] | None = None) -> bytes:
+    """Tensors, and plain JSON values with them, as the bytes of one safetensors file.
+
+    The same contents give the same bytes: the values go under a single metadata key, since the
+    format does not keep several in a fixed order.
+    """
+    # contiguous clones: the format refuses tensors that share storage.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    metadata = {_METADATA_KEY: json.dumps(values or {}, sort_keys=True, allow_nan=False)}
+    return safetensors.torch.save(plain, metadata=metadata)
+
+
+def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and values of `pack_tensors`.
+
+    Raises:
+        StoreError: the bytes are no safetensors file, or not one of ours.
+    """
+    try:
+        tensors = safetensors.torch.load(content)
+        (length,) = struct.unpack_from("<Q", content)
+        header = json.loads(content[8 : 8 + length])
+        values = json.loads(header["__metadata__"][_METADATA_KEY])
+        if not isinstance(values, dict):
+            raise TypeError("its values are not a table")
+    except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{source} is not a file of this project's tensors: {error}") from error
+    return tensors, values
+
+
+def pack_ticket(ticket: Ticket) -> bytes:
+    """A ticket as the bytes of one safetensors file: ``mask/NAME`` and ``weights/NAME``."""
+    tensors = {f"{_MASK}{name}": tensor for name, tensor in ticket.mask.items()}
+    tensors |= {f"{_WEIGHTS}{name}": tensor for name, tensor in ticket.weights.items()}
+    return pack_tensors(
+        tensors, {"iteration": ticket.iteration, "provenance": dict(ticket.provenance)}
+    )
+
+
+def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
+    """Read a ticket that may come from anyone.
+
+    Raises:
+        StoreError: a name, shape or type is not what a ticket has.
+    """
+    tensors, values = unpack_tensors(content, source=source)
+    mask = {n.removeprefix(_MASK): t for n, t in tensors.items() if n.startswith(_MASK)}
+    weights = {n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)}
+    if len(mask) + len(weights) != len(tensors):
+        raise StoreError(f"{source} holds tensors that are neither masks nor weights")
+    iteration, provenance = values.get("iteration"), values.get("provenance")
+    if not isinstance(iteration, int) or iteration < 0 or not isinstance(provenance, dict):
+        raise StoreError(f"{source} does not say its rewind iteration and provenance")
+    try:
+        ticket = Ticket(
+            mask=Mask(mask), weights=weights, iteration=iteration, provenance=provenance
+        )
+        ticket.mask.check({name: weights[name] for name in mask if name in weights})
+    except MaskError as error:
+        raise StoreError(f"{source}: {error}") from error
+    return ticket

@@ -1,0 +1,43 @@
+"""Training a network under a mask: config, loop, evaluation, checkpoints, engines."""
+
+from lottery.training.config import (
+    LearningRateConfig,
+    Length,
+    OptimizerConfig,
+    TrainingConfig,
+    learning_rate,
+)
+from lottery.training.engines import ENGINES, make_engine, resolve_device
+from lottery.training.evaluate import evaluate
+from lottery.training.interface import (
+    Checkpoint,
+    CurvePoint,
+    Engine,
+    Monitor,
+    NullMonitor,
+    State,
+    TrainingJob,
+    TrainingResult,
+    early_stop_iteration,
+)
+
+__all__ = [
+    "ENGINES",
+    "Checkpoint",
+    "CurvePoint",
+    "Engine",
+    "LearningRateConfig",
+    "Length",
+    "Monitor",
+    "NullMonitor",
+    "OptimizerConfig",
+    "State",
+    "TrainingConfig",
+    "TrainingJob",
+    "TrainingResult",
+    "early_stop_iteration",
+    "evaluate",
+    "learning_rate",
+    "make_engine",
+    "resolve_device",
+]

@@ -1,0 +1,157 @@
+"""What an engine is given, what it gives back, and what it must keep to on the way.
+
+An engine trains a network from given start weights under a mask. It must pass the conformance
+suite in `lottery.testing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from torch import Tensor, nn
+
+from lottery.core import Mask
+from lottery.data.dataset import Dataset
+from lottery.rng import Streams
+from lottery.training.config import TrainingConfig
+
+State = Mapping[str, Tensor]
+"""A model's ``state_dict``: parameters and buffers, name -> CPU tensor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """One training, complete: the same job gives the same bytes, alone or in a group.
+
+    Args:
+        make_model: makes the network; its initial weights are not used.
+        mask: what is kept. Pruned weights are zero from the start to the end.
+        start: the state to start from, unmasked or masked.
+        start_iteration: where in the schedule and the data order training starts (above 0 when
+            rewinding to an iteration); in [0, length of the training].
+        data: the examples.
+        config: optimizer, length, evaluation.
+        streams: data order and dropout come from its streams ``order`` and ``dropout``.
+        snapshots_at: iterations at which to keep the state, for rewinding later.
+    """
+
+    make_model: Callable[[], nn.Module]
+    mask: Mask
+    start: State
+    start_iteration: int = 0
+    data: Dataset
+    config: TrainingConfig
+    streams: Streams
+    snapshots_at: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One measurement of the network on all of one split.
+
+    Args:
+        iteration: optimizer steps done, counted from initialization.
+        split: which examples.
+        loss: mean cross-entropy, in nats.
+        accuracy: share classified right, in [0, 1].
+    """
+
+    iteration: int
+    split: Literal["validation", "test"]
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a training gives back.
+
+    Args:
+        status: ``diverged`` when a loss stopped being finite; training ends there.
+        reason: why, in words, when it diverged.
+        curve: every evaluation, in order of iteration, validation before test.
+        final: the state at the end; empty when diverged.
+        early_stop: the state at `early_stop_iteration`; empty when diverged.
+        early_stop_iteration: the iteration of minimum validation loss, the first if there are
+            several; None when diverged.
+        snapshots: the states asked for, by iteration.
+        seconds: time spent, over all interruptions.
+        engine: the name of the engine.
+    """
+
+    status: Literal["done", "diverged"]
+    reason: str = ""
+    curve: tuple[CurvePoint, ...]
+    final: State
+    early_stop: State
+    early_stop_iteration: int | None
+    snapshots: Mapping[int, State]
+    seconds: float
+    engine: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """All there is to a training in progress.
+
+    Args:
+        iteration: steps done.
+        tensors: name -> tensor: weights, buffers, optimizer state, random states, kept states.
+        values: everything else, as plain JSON values.
+    """
+
+    iteration: int
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Monitor(Protocol):
+    """Watches one training: keeps its checkpoints and may ask it to stop."""
+
+    def restore(self) -> Checkpoint | None:
+        """The latest checkpoint of this training, or None to start from the beginning."""
+
+    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Called after every step. Calls ``checkpoint`` if it wants to keep one.
+
+        Raises:
+            Preempted: the training should stop here; it has kept what it needs to go on.
+        """
+
+
+class NullMonitor:
+    """A monitor that keeps nothing and never asks to stop."""
+
+    def restore(self) -> Checkpoint | None:
+        """Always from the beginning."""
+        return None
+
+    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Do nothing."""
+
+
+class Engine(Protocol):
+    """Trains groups of jobs that share model, data and config."""
+
+    name: str
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        """Train every job to its end; results in the order of the jobs."""
+
+
+def early_stop_iteration(curve: Sequence[CurvePoint]) -> int:
+    """The iteration of minimum validation loss; the first of equals.
+
+    Retroactive, as in Frankle & Carbin (arXiv:1803.03635, section 2): training has run to its end.
+
+    Raises:
+        ValueError: the curve has no validation point.
+    """
+    validation = [point for point in curve if point.split == "validation"]
+    if not validation:
+        raise ValueError("expected at least one validation point, got none")
+    return min(validation, key=lambda point: point.loss).iteration

@@ -1,0 +1,46 @@
+"""The data config and the names it may hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from lottery.data import DATASETS, DataConfig, check_dataset, describe_dataset, load_dataset
+from lottery.errors import ConfigError, UsageError
+
+
+@pytest.mark.parametrize("name", [*DATASETS, "idx:digits", "idx:~/digits", "idx:/no/such/place"])
+def test_names_that_are_fine(name: str) -> None:
+    assert DataConfig(name=name).problems() == []
+
+
+def test_unknown_name_lists_the_choices_and_the_nearest() -> None:
+    (problem,) = DataConfig(name="fashion-mnits").problems()
+
+    assert problem == (
+        "name: unknown dataset 'fashion-mnits'; did you mean 'fashion-mnist'? "
+        "Choices: fashion-mnist, idx:FOLDER, mnist, mnist-5k"
+    )
+
+
+@pytest.mark.parametrize("name", ["idx:", "idx:  ", "idx:a\0b"])
+def test_folder_that_cannot_be_one(name: str) -> None:
+    assert check_dataset(name) == "expected a folder after 'idx:', such as idx:data/digits"
+
+
+@pytest.mark.parametrize("validation", [0, -1])
+def test_validation_out_of_range(validation: int) -> None:
+    assert DataConfig(validation=validation).problems() == [
+        f"validation: must be 1 or more, got {validation}"
+    ]
+
+
+def test_loading_reports_every_problem() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_dataset(DataConfig(name="mnits", validation=0))
+
+    assert len(caught.value.problems) == 2
+
+
+def test_describing_an_unknown_dataset() -> None:
+    with pytest.raises(UsageError, match="did you mean 'mnist'"):
+        describe_dataset("mnits")

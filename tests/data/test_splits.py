@@ -1,0 +1,145 @@
+"""Holding examples out, and standardization."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from lottery.data.dataset import Dataset
+from lottery.data.idx import Bytes
+from lottery.data.splits import Examples, Scale, assemble, scale_of, standardized
+from lottery.errors import DataError
+
+images = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, max_side=5))
+
+
+def numbered(count: int) -> Examples:
+    """Examples told apart by their one pixel pair, labelled by its sum's parity."""
+    number = np.arange(count)
+    pixels = np.stack([number // 256, number % 256], axis=1).astype(np.uint8)
+    return Examples(pixels.reshape(count, 1, 2), (number % 2).astype(np.uint8))
+
+
+def numbers(examples: Examples) -> list[int]:
+    pixels = examples.images.reshape(-1, 2).astype(int)
+    return (pixels[:, 0] * 256 + pixels[:, 1]).tolist()  # type: ignore[no-any-return]
+
+
+def assembled(examples: Examples, validation: int, stream: str = "any") -> Dataset:
+    return assemble(
+        "numbered",
+        examples,
+        examples,
+        validation=validation,
+        classes=2,
+        scale=Scale(0.0, 1.0),
+        stream=stream,
+    )
+
+
+class TestParted:
+    @given(count=st.integers(2, 600), data=st.data())
+    def test_disjoint_and_complete_with_labels_kept(self, count: int, data: st.DataObject) -> None:
+        first = data.draw(st.integers(0, count))
+
+        part, rest = numbered(count).parted(first, "stream")
+
+        assert len(part) == first
+        assert sorted(numbers(part) + numbers(rest)) == list(range(count))
+        for examples in (part, rest):
+            assert [number % 2 for number in numbers(examples)] == examples.labels.tolist()
+
+    @given(count=st.integers(2, 200), data=st.data())
+    def test_a_larger_part_holds_every_smaller(self, count: int, data: st.DataObject) -> None:
+        small, large = sorted(data.draw(st.tuples(*[st.integers(0, count)] * 2)))
+
+        first, second = (numbered(count).parted(size, "stream")[0] for size in (small, large))
+
+        assert numbers(second)[:small] == numbers(first)
+
+    def test_does_not_depend_on_the_global_generator(self) -> None:
+        torch.manual_seed(1)
+        before = torch.random.get_rng_state()
+
+        one = numbers(numbered(50).parted(10, "stream")[0])
+        torch.testing.assert_close(torch.random.get_rng_state(), before)
+        torch.manual_seed(2)
+
+        assert numbers(numbered(50).parted(10, "stream")[0]) == one
+
+    def test_each_stream_has_a_shuffle_of_its_own(self) -> None:
+        one, two = (numbers(numbered(50).parted(50, stream)[0]) for stream in ("a", "b"))
+
+        assert one != two
+
+    def test_golden(self) -> None:
+        # A change here moves examples between the splits of every experiment ever run.
+        assert numbers(numbered(1000).parted(8, "golden")[0]) == GOLDEN
+
+
+GOLDEN = [0]
+
+
+class TestStandardized:
+    @given(images=images, mean=st.floats(0, 1), deviation=st.floats(0.01, 1))
+    def test_agrees_with_numpy(self, images: Bytes, mean: float, deviation: float) -> None:
+        expected = (images[:, np.newaxis].astype(np.float64) / 255 - mean) / deviation
+
+        found = standardized(images, Scale(mean, deviation))
+
+        torch.testing.assert_close(found, torch.from_numpy(expected).float())
+
+    def test_leaves_the_images_as_they_were(self) -> None:
+        images = np.full((2, 3, 3), 7, dtype=np.uint8)
+
+        standardized(images, Scale(0.5, 0.5))
+
+        assert images.tolist() == np.full((2, 3, 3), 7).tolist()
+
+    @given(images=images)
+    def test_scale_agrees_with_numpy(self, images: Bytes) -> None:
+        scale = scale_of(images)
+
+        np.testing.assert_allclose(scale.mean, (images / 255).mean(), atol=1e-12)
+        np.testing.assert_allclose(scale.deviation, (images / 255).std(), atol=1e-12)
+
+    def test_scale_over_more_images_than_are_counted_at_once(self) -> None:
+        images = np.zeros((10_000, 1, 1), dtype=np.uint8)
+        images[::2] = 255
+
+        assert scale_of(images) == Scale(0.5, 0.5)
+
+
+class TestAssemble:
+    def test_own_scale_standardizes_the_training_split(self) -> None:
+        examples = numbered(200)
+
+        dataset = assemble(
+            "own", examples, examples, validation=20, classes=2, scale=None, stream="any"
+        )
+
+        inputs = dataset.train.inputs.double()
+        torch.testing.assert_close(inputs.mean().item(), 0.0, atol=1e-6, rtol=0)
+        torch.testing.assert_close(inputs.std(correction=0).item(), 1.0, atol=1e-6, rtol=0)
+
+    def test_all_but_one_example_may_be_held_out(self) -> None:
+        dataset = assembled(numbered(10), 9)
+
+        assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (1, 9, 10)
+        assert dataset.input_shape == (1, 1, 2)
+        assert dataset.train.targets.dtype == torch.int64
+
+    @pytest.mark.parametrize("validation", [10, 11, 5_000])
+    def test_nothing_left_to_learn_from(self, validation: int) -> None:
+        with pytest.raises(DataError, match=f"hold {validation:,} .* 10 training .* at most 9"):
+            assembled(numbered(10), validation)
+
+    def test_images_that_are_all_the_same(self) -> None:
+        flat = Examples(np.full((5, 2, 2), 9, np.uint8), np.arange(5, dtype=np.uint8))
+
+        with pytest.raises(DataError, match="expected images that differ"):
+            assemble("flat", flat, flat, validation=1, classes=5, scale=None, stream="any")
