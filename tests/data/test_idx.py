@@ -163,7 +163,7 @@ class TestWhatIsWrong:
             read_idx(path, 3)
 
     def test_missing_file(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="No such file or directory.*Check that it is there"):
+        with pytest.raises(DataError, match=r"No such file or directory.*Check that it is there"):
             read_idx(tmp_path / "nothing", 1)
 
     def test_directory(self, tmp_path: Path) -> None:

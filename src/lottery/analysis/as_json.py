@@ -24,7 +24,7 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, **_plain(verdict)}
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 - a JSON value
+def _plain(value: object) -> Any:
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

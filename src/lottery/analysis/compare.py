@@ -1,4 +1,4 @@
-"""Families of paired tests: one claim, tried at every level and corrected for that."""
+"""Families of paired tests: claims tried at every level, and corrected for that."""
 
 from __future__ import annotations
 
@@ -27,47 +27,60 @@ class Claim:
     resolution: float
     inclusive: bool
 
+    def holds(self, mean: float) -> bool:
+        """Whether a mean difference is on the claim's side; rounding does not decide."""
+        distance = self.sign * mean + self.margin
+        return distance >= (-SMALLEST_DEVIATION if self.inclusive else SMALLEST_DEVIATION)
+
 
 def compare(
-    families: Mapping[int, Mapping[int, float]], claim: Claim, confidence: float
-) -> dict[int, Comparison]:
-    """Test one claim at every level.
+    claims: Sequence[tuple[Claim, Mapping[int, Mapping[int, float]]]], confidence: float
+) -> list[dict[int, Comparison]]:
+    """Test each claim at every level, as one family.
 
-    Two one-sided tests are made at each level: one of the claim, one of its opposite, so that a
-    "no" needs as much evidence as a "yes". Each direction is a Holm family of its own over the
-    levels that can be tested.
+    Two one-sided tests are made for each: one of the claim, one of its opposite, so that a "no"
+    needs as much evidence as a "yes". Each direction is corrected (Holm) for all claims and levels
+    that can be tested.
 
     Args:
-        families: level -> replicate -> difference; levels without a difference are left out.
-        claim: what is tested.
+        claims: each with its differences: level -> replicate -> difference. Levels without a
+            difference are left out.
         confidence: in (0, 1).
+
+    Returns:
+        For each claim, level -> comparison.
     """
-    levels = [level for level, values in sorted(families.items()) if values]
-    signed = [[claim.sign * value for value in families[level].values()] for level in levels]
-    p_values = [one_sided_t(values, claim.margin, claim.resolution) for values in signed]
-    opposite = [
-        one_sided_t([-value for value in values], -claim.margin, claim.resolution)
-        for values in signed
+    places = [
+        (number, level)
+        for number, (_, families) in enumerate(claims)
+        for level in sorted(families)
+        if families[level]
     ]
-    found = {}
-    for level, p, p_holm, against, against_holm in zip(
-        levels, p_values, holm(p_values), opposite, holm(opposite), strict=True
+    in_favour, against = [], []
+    for number, level in places:
+        claim, families = claims[number]
+        signed = [claim.sign * value for value in families[level].values()]
+        in_favour.append(one_sided_t(signed, claim.margin, claim.resolution))
+        mirrored = [-value for value in signed]
+        against.append(one_sided_t(mirrored, -claim.margin, claim.resolution))
+    found: list[dict[int, Comparison]] = [{} for _ in claims]
+    for (number, level), p, p_holm, q, q_holm in zip(
+        places, in_favour, holm(in_favour), against, holm(against), strict=True
     ):
+        claim, families = claims[number]
         difference = estimate(families[level], confidence)
-        distance = claim.sign * difference.mean + claim.margin
-        threshold = SMALLEST_DEVIATION  # rounding must not decide
-        holds = distance >= -threshold if claim.inclusive else distance > threshold
-        found[level] = Comparison(
+        holds = claim.holds(difference.mean)
+        found[number][level] = Comparison(
             difference=difference,
             claim=claim.words,
             margin=claim.margin,
             p=p,
             p_holm=p_holm,
-            p_opposite=against,
-            p_opposite_holm=against_holm,
+            p_opposite=q,
+            p_opposite_holm=q_holm,
             holds=holds,
             confirmed=holds and below(p_holm, 1 - confidence),
-            refuted=not holds and below(against_holm, 1 - confidence),
+            refuted=not holds and below(q_holm, 1 - confidence),
         )
     return found
 

@@ -54,18 +54,14 @@ def conclude(levels: Sequence[LevelVerdict], *, complete: bool, alpha: float) ->
     )
 
 
-def fails_by(control: Group, alpha: float) -> tuple[str, ...]:
+def fails_by(control: Group) -> tuple[str, ...]:
     """In which ways a control is confirmed to do worse than its ticket.
-
-    Either of two tests counts, each Holm-corrected over the levels, so each has half of alpha.
 
     Returns:
         A subset of ``("lower", "later")``: lower accuracy at early stop, later early stop.
     """
     tests = (("lower", control.accuracy_below_ticket), ("later", control.learns_later))
-    return tuple(
-        way for way, test in tests if test and test.holds and below(test.p_holm, alpha / 2)
-    )
+    return tuple(way for way, test in tests if test and test.confirmed)
 
 
 def supports(level: LevelVerdict, alpha: float) -> bool:
@@ -75,9 +71,14 @@ def supports(level: LevelVerdict, alpha: float) -> bool:
         reinit is not None
         and level.is_winning == "yes"
         and reinit.wins is False
-        and bool(fails_by(reinit, alpha))
+        and bool(fails_by(reinit))
         and below(level.p_hypothesis_holm, alpha)
     )
+
+
+def has_ended(level: LevelVerdict) -> bool:
+    """Whether at least one of the level's own trainings came to its end."""
+    return MAIN in level.groups and level.groups[MAIN].n > 0
 
 
 def _hypothesis(
@@ -88,8 +89,10 @@ def _hypothesis(
     reinits = [level.groups["reinit"].wins for level in winning if "reinit" in level.groups]
     if False in reinits:
         return "observed"
-    judged = [level for level in levels if level.level > 0 and (level.matching or level.tickets_lost)]
-    has_dense = any(level.level == 0 and level.groups[MAIN].n for level in levels)
+    judged = [
+        level for level in levels if level.level > 0 and (level.matching or level.tickets_lost)
+    ]
+    has_dense = any(level.level == 0 and has_ended(level) for level in levels)
     if not complete or not judged or not has_dense:
         return "undecided"
     if winning and True not in reinits:
@@ -108,11 +111,10 @@ def _initialization_matters(
     reinits = [level.groups["reinit"] for level in winning if "reinit" in level.groups]
     last = smallest.groups.get("reinit") if smallest else None
     return answer(
-        yes=any(group.wins is False and fails_by(group, alpha) for group in reinits),
+        yes=any(group.wins is False and fails_by(group) for group in reinits),
         no=last is not None and bool(last.wins) and below(last.p_winning_holm, alpha),
         tested=any(
-            group.learns_later is not None and group.learns_later.p is not None
-            for group in reinits
+            group.learns_later is not None and group.learns_later.p is not None for group in reinits
         ),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from lottery.analysis.compare import Claim, all_true, any_true, compare, over_levels
@@ -97,36 +96,38 @@ class KindTests:
 
 
 def families_of(jobs: Jobs, kind: str, settings: Settings) -> KindTests:
-    """Make every test of one kind of branch."""
+    """Make every test of one kind of branch.
+
+    Matching and no later are families of their own: being winning takes both. The two ways in which
+    a control can do worse are one family: either is enough.
+    """
     levels = sorted(level for found, level in jobs if found == kind and level > 0)
 
     def values(of: str, level: int, measure: Measure) -> dict[int, float]:
         return replicate_values(jobs.get((of, level), ()), measure)
 
-    def family(difference: Callable[[int], dict[int, float]], claim: Claim) -> Family:
-        return compare({level: difference(level) for level in levels}, claim, settings.confidence)
+    def apart(
+        left: tuple[str, int | None], right: tuple[str, int | None], measure: Measure
+    ) -> dict[int, dict[int, float]]:
+        """Level -> replicate -> left minus right; a level of None is the level itself."""
+        return {
+            level: differences(
+                *(values(of, level if at is None else at, measure) for of, at in (left, right))
+            )
+            for level in levels
+        }
 
-    def to_dense(measure: Measure, claim: Claim) -> Family:
-        dense = values(MAIN, 0, measure)
-        return family(lambda level: differences(values(kind, level, measure), dense), claim)
-
-    matching = to_dense(ACCURACY, settings.matching())
-    no_later = to_dense(ITERATION, settings.no_later())
-    lower: Family = {}
-    later: Family = {}
-    if kind != MAIN:
-        lower = family(
-            lambda level: differences(
-                values(MAIN, level, ACCURACY), values(kind, level, ACCURACY)
-            ),
-            settings.lower(),
-        )
-        later = family(
-            lambda level: differences(
-                values(kind, level, ITERATION), values(MAIN, level, ITERATION)
-            ),
-            settings.later(),
-        )
+    own, dense, ticket = (kind, None), (MAIN, 0), (MAIN, None)
+    confidence = settings.confidence
+    [matching] = compare([(settings.matching(), apart(own, dense, ACCURACY))], confidence)
+    [no_later] = compare([(settings.no_later(), apart(own, dense, ITERATION))], confidence)
+    lower, later = compare(
+        [
+            (settings.lower(), apart(ticket, own, ACCURACY) if kind != MAIN else {}),
+            (settings.later(), apart(own, ticket, ITERATION) if kind != MAIN else {}),
+        ],
+        confidence,
+    )
     both = sorted(matching.keys() & no_later.keys())
     pairs = {level: (matching[level], no_later[level]) for level in both}
     winning = {level: all_true([a.p, b.p]) for level, (a, b) in pairs.items()}

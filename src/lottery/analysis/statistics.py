@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from scipy.special import stdtr, stdtrit
 
@@ -17,8 +16,6 @@ from lottery.analysis.types import Estimate
 
 SMALLEST_DEVIATION = 1e-12
 """Differences that vary less than this vary by the rounding of floating point alone."""
-_OUT_OF_REACH = 5.0
-_WITHIN_REACH = 2.0
 
 
 def estimate(values: Mapping[int, float], confidence: float) -> Estimate:
@@ -38,10 +35,11 @@ def estimate(values: Mapping[int, float], confidence: float) -> Estimate:
     Raises:
         ValueError: there are no values, one is not finite, or the confidence is out of range.
 
-    >>> estimate({0: 1.0, 1: 3.0}, 0.5)
-    Estimate(mean=2.0, low=1.0, high=3.0, values={0: 1.0, 1: 3.0})
+    >>> found = estimate({0: 1.0, 1: 3.0}, 0.5)
+    >>> found.mean, round(found.low, 6), round(found.high, 6)
+    (2.0, 1.0, 3.0)
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     ordered = {replicate: float(values[replicate]) for replicate in sorted(values)}
     mean, deviation = _mean_and_deviation(list(ordered.values()))
     if deviation is None:
@@ -78,7 +76,7 @@ def one_sided_t(differences: Sequence[float], margin: float, resolution: float) 
         ValueError: a value is not finite or the resolution is negative.
 
     >>> round(one_sided_t([0.0, 0.0, 0.0], margin=1.0, resolution=1.0), 4)
-    0.0134
+    0.0133
     """
     if not resolution >= 0 or not math.isfinite(resolution + margin):
         raise ValueError(f"expected resolution >= 0 and finite, got {resolution=}, {margin=}")
@@ -125,90 +123,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reach:
-    """What a planned number of replicates can show, known before any is run."""
-
-    replicates: int
-    levels: int
-    confidence: float
-    multiple: float | None
-    """How many of their own standard deviations the mean of the paired differences must lie beyond
-    the margin for the first level to be confirmed; None when no difference is large enough."""
-    recommended: int
-    """The fewest replicates for which that is 2 or less."""
-    sentence: str
-    """The same in plain words; empty when there is nothing to test."""
-
-
-def reachable(replicates: int, levels: int, confidence: float = 0.95) -> Reach:
-    """Whether a run with this many replicates can confirm anything.
-
-    Holm's first step tests at ``alpha / levels`` with ``alpha = 1 - confidence``; a mean difference
-    of k standard deviations passes when ``k * sqrt(n)`` exceeds the t quantile for that level with
-    n - 1 degrees of freedom. With one replicate there is no deviation and no test.
-
-    Args:
-        replicates: 1 or more.
-        levels: how many pruned levels are tested, 0 or more.
-        confidence: in (0, 1).
-
-    Raises:
-        ValueError: an argument is out of range.
-
-    >>> round(reachable(2, 12, 0.95).multiple)
-    54
-    """
-    _check_confidence(confidence)
-    if replicates < 1 or levels < 0:
-        raise ValueError(f"expected replicates >= 1 and levels >= 0, got {replicates}, {levels}")
-    multiple = _multiple(replicates, levels, confidence)
-    recommended = 2
-    while levels and (_multiple(recommended, levels, confidence) or 0) > _WITHIN_REACH:
-        recommended += 1
-    return Reach(
-        replicates=replicates,
-        levels=levels,
-        confidence=confidence,
-        multiple=multiple,
-        recommended=recommended,
-        sentence=_sentence(replicates, levels, confidence, multiple, recommended),
-    )
-
-
-def _sentence(
-    replicates: int, levels: int, confidence: float, multiple: float | None, recommended: int
-) -> str:
-    if not levels:
-        return ""
-    given = f"{replicates} replicate{'s'[: replicates != 1]} and {levels} level{'s'[: levels != 1]}"
-    if multiple is None:
-        return (
-            f"With {given} no test can reach significance, whatever happens; "
-            f"use at least {recommended} replicates."
-        )
-    need = f"With {given} a difference must be {multiple:.2g} times its own standard deviation"
-    if multiple > _OUT_OF_REACH:
-        better = _multiple(recommended, levels, confidence)
-        return (
-            f"{need} to count: in practice no test will reach significance; "
-            f"{recommended} replicates need {better:.2g} times."
-        )
-    if multiple > _WITHIN_REACH:
-        return (
-            f"{need} to count: only large effects will reach significance; "
-            f"{recommended} replicates would be safer."
-        )
-    return f"{need} to count."
-
-
-def _multiple(replicates: int, levels: int, confidence: float) -> float | None:
-    if replicates < 2 or not levels:
-        return None
-    quantile = -float(stdtrit(replicates - 1, (1 - confidence) / levels))
-    return quantile / math.sqrt(replicates)
-
-
 def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     """The mean and the sample deviation, the same in any order; no deviation of a single value."""
     if not values or not all(math.isfinite(value) for value in values):
@@ -220,6 +134,7 @@ def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
 
 
-def _check_confidence(confidence: float) -> None:
+def check_confidence(confidence: float) -> None:
+    """Raise ValueError unless the confidence lies between 0 and 1."""
     if not 0 < confidence < 1:
         raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")

@@ -11,7 +11,8 @@ from typing import Literal
 
 Answer = Literal["yes", "no", "unsure", "untested"]
 """``yes``/``no``: what was observed holds/fails and a test confirms it; ``unsure``: the test
-confirms neither; ``untested``: there are too few replicates or no control to test with."""
+confirms neither; ``untested``: there are too few replicates or no control to test with, or it is
+the dense network itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +39,12 @@ class Comparison:
     p: float | None
     """One-sided p-value; None when it cannot be computed (fewer than two pairs)."""
     p_holm: float | None
-    """The same after Holm's correction over the levels tested."""
+    """The same after Holm's correction over the levels tested; for what a control does worse, over
+    both ways of doing so."""
     p_opposite: float | None = None
     """One-sided p-value of the claim's opposite; None where ``p`` is."""
     p_opposite_holm: float | None = None
-    """The same after Holm's correction over the levels tested."""
+    """The same, corrected as ``p`` is."""
     holds: bool
     """Whether the mean difference, with the margin, is on the claim's side."""
     confirmed: bool
@@ -134,7 +136,10 @@ class Verdict:
     reinit_costs: float | None
     """Accuracy lost at the smallest winning ticket by reinitializing it."""
     initialization_matters: Answer
+    """Whether reinitializing a winning ticket undoes it: ``yes`` where it is confirmed to do worse
+    and does not win, ``no`` where it is confirmed to win as well."""
     hypothesis: Literal["supported", "observed", "not supported", "undecided"]
+    """``supported``: tested; ``observed``: on the means; ``undecided``: something is missing."""
     paragraph: str
     """The verdict in plain words."""
     caveats: tuple[str, ...]

@@ -13,7 +13,7 @@ paired within a replicate.
 - A ticket that diverged or collapsed has no accuracy to average, but it did not match: a level that
   lost one is not winning.
 - What reinitializing does: two one-sided tests against the ticket, lower accuracy and later early
-  stop; either counts, at half of alpha.
+  stop. Either counts, so both are corrected together.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lottery.analysis.caveats import caveats
 from lottery.analysis.conclusion import conclude
 from lottery.analysis.families import Settings
 from lottery.analysis.gather import by_place, is_complete
 from lottery.analysis.levels import judge_levels
 from lottery.analysis.types import Verdict
-from lottery.analysis.words import caveats, paragraph
+from lottery.analysis.words import paragraph
 from lottery.errors import UsageError
 from lottery.store.jobs import JobKey, JobResult
 

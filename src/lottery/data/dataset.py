@@ -78,7 +78,8 @@ class Dataset:
         for split in (self.train, self.validation, self.test):
             for tensor in (split.inputs, split.targets):
                 digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
-                digest.update(tensor.cpu().contiguous().numpy().data)
+                # As bytes, since numpy has no bfloat16.
+                digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
 

@@ -91,6 +91,13 @@ def rewind_iteration(config: ExperimentConfig, data: Dataset) -> int:
     return config.rewind.to.iterations(steps_per_epoch(len(data.train), config.training.batch_size))
 
 
+def iterations(config: ExperimentConfig, data: Dataset) -> int:
+    """Iterations of one training, counted from initialization."""
+    return config.training.length.iterations(
+        steps_per_epoch(len(data.train), config.training.batch_size)
+    )
+
+
 def make_ticket(
     key: JobKey, *, config: ExperimentConfig, store: Store, data: Dataset, streams: Streams
 ) -> Ticket:
@@ -212,7 +219,6 @@ def _result(
     engine: str,
     reason: str,
 ) -> JobResult:
-    steps = steps_per_epoch(len(data.train), config.training.batch_size)
     stop = trained.early_stop_iteration if trained else None
     done = trained is not None and trained.status == "done"
     at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
@@ -227,7 +233,7 @@ def _result(
         weights_kept=ticket.mask.kept,
         weights_total=ticket.mask.total,
         layers=ticket.mask.layers,
-        iterations=config.training.length.iterations(steps),
+        iterations=iterations(config, data),
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
         validation_loss_at_early_stop=at[stop, "validation"].loss if stop is not None else None,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.core import check_patterns, prunable_weights
-from lottery.data import Dataset, load_dataset, steps_per_epoch
+from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted, StoreError, UsageError
 from lottery.experiments.config import (
     SCHEMA,
@@ -23,7 +23,7 @@ from lottery.experiments.config import (
     to_plain,
 )
 from lottery.experiments.environment import environment
-from lottery.experiments.execute import make_model, rewind_iteration
+from lottery.experiments.execute import iterations, make_model, rewind_iteration
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.workers import Pool, WorkerSettings, process_pool, serial_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
@@ -103,13 +103,6 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
             f"training, {total}"
         )
-
-
-def iterations(config: ExperimentConfig, data: Dataset) -> int:
-    """Iterations of one training."""
-    return config.training.length.iterations(
-        steps_per_epoch(len(data.train), config.training.batch_size)
-    )
 
 
 def run_experiment(
@@ -247,7 +240,7 @@ def _record(
         "schema": SCHEMA,
         "config": to_plain(config),
         "config_sha256": config_hash(config),
-        "data_sha256": data.fingerprint(),
+        "data": _described(data),
         "environment": {**environment(), "device": device, "engine": engine, "threads": 1},
         "command": options.command,
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -262,7 +255,7 @@ def _record(
                 f"{store.path} holds another {what}: {_shown(now[part], then.get(part))}. "
                 "Use another --out, or move that run away"
             )
-    if then.get("data_sha256") != now["data_sha256"]:
+    if then.get("data") != now["data"]:
         raise StoreError(
             f"{store.path} was begun with other data for '{config.data.name}'. Put those back "
             "(see --data-dir), or use another --out"
@@ -270,6 +263,17 @@ def _record(
     changes = differences(now["environment"], then.get("environment") or {})
     if changes:
         listener.environment_changed(changes)
+
+
+def _described(data: Dataset) -> dict[str, Any]:
+    return {
+        "sha256": data.fingerprint(),
+        "training_examples": len(data.train),
+        "validation_examples": len(data.validation),
+        "test_examples": len(data.test),
+        "input_shape": list(data.input_shape),
+        "classes": data.classes,
+    }
 
 
 def _shown(ours: Any, theirs: Any) -> str:

@@ -81,6 +81,10 @@ class Store:
         """Whether the job's directory is there; says nothing of its contents."""
         return (self.directory(key) / commit.MANIFEST).is_file()
 
+    def problems(self, key: JobKey) -> list[str]:
+        """What is wrong with a finished job's files, one sentence each; empty when all is well."""
+        return commit.problems(self.directory(key))
+
     def keep_or_set_aside(self, key: JobKey) -> tuple[bool, Path | None]:
         """Check a job's files; set them aside if they are not what was written.
 
@@ -90,7 +94,7 @@ class Store:
         directory = self.directory(key)
         if not directory.exists():
             return False, None
-        if commit.problems(directory):
+        if self.problems(key):
             return False, commit.set_aside(directory)
         return True, None
 

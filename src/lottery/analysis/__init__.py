@@ -1,0 +1,29 @@
+"""What a run's results mean: the hypothesis, tested as it is stated."""
+
+from lottery.analysis.as_json import to_json
+from lottery.analysis.of_run import judge_run
+from lottery.analysis.reach import Reach, reachable
+from lottery.analysis.statistics import estimate, holm, one_sided_t
+from lottery.analysis.text import verdict_table, verdict_text, verdict_view
+from lottery.analysis.types import Answer, Comparison, Estimate, Group, LevelVerdict, Verdict
+from lottery.analysis.verdict import judge
+
+__all__ = [
+    "Answer",
+    "Comparison",
+    "Estimate",
+    "Group",
+    "LevelVerdict",
+    "Reach",
+    "Verdict",
+    "estimate",
+    "holm",
+    "judge",
+    "judge_run",
+    "one_sided_t",
+    "reachable",
+    "to_json",
+    "verdict_table",
+    "verdict_text",
+    "verdict_view",
+]

@@ -1,0 +1,129 @@
+"""``lottery config``: show, schema, diff."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lottery.cli import options
+
+app = typer.Typer(help="Look at configs: show, schema, diff.", no_args_is_help=True)
+
+Source = Annotated[
+    str, typer.Argument(metavar="RECIPE|FILE|RUN", help="A recipe, a TOML file, or a run.")
+]
+
+
+@app.command()
+def show(
+    source: Source,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Print a whole config, defaults written out, as TOML that `lottery run` reads.
+
+    Example:
+
+      lottery config show lenet-300-100/mnist > experiment.toml
+    """
+    del debug
+    from lottery.experiments import load_config, to_plain
+
+    values = to_plain(load_config(any_values(source, out), source=source))
+    if as_json:
+        typer.echo(json.dumps(values, indent=2))
+    else:
+        from lottery.experiments.toml import to_toml
+
+        typer.echo(to_toml(values), nl=False)
+
+
+@app.command()
+def schema(as_json: options.Json = False, debug: options.Debug = False) -> None:
+    """Print every key of a config with its type, default and meaning."""
+    del debug
+    from lottery.experiments.schema import schema_rows
+
+    rows = schema_rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        typer.echo(f"{row['key']}: {row['type']} = {json.dumps(row['default'])}")
+        typer.echo(f"    {row['meaning']}")
+
+
+@app.command()
+def diff(
+    first: Source,
+    second: Source,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Print where two configs differ.
+
+    Example:
+
+      lottery config diff lenet-300-100/mnist demo
+    """
+    del debug
+    from lottery.experiments import differences, load_config, to_plain
+
+    ours, theirs = (
+        to_plain(load_config(any_values(source, out), source=source)) for source in (first, second)
+    )
+    found = differences(ours, theirs)
+    if as_json:
+        typer.echo(json.dumps([{"key": k, "first": a, "second": b} for k, a, b in found], indent=2))
+        return
+    for key, mine, other in found:
+        typer.echo(f"{key}: {json.dumps(mine)} -> {json.dumps(other)}")
+    if not found:
+        typer.echo("no difference")
+
+
+def base_values(source: str) -> dict[str, Any]:
+    """The plain config of a recipe, or of a TOML file (which may build on a recipe).
+
+    Raises:
+        UsageError: neither a recipe nor a file.
+    """
+    from lottery.errors import UsageError, unknown_name
+    from lottery.experiments import RECIPES, merge, read_toml, to_plain
+
+    if source in RECIPES:
+        values: dict[str, Any] = to_plain(RECIPES[source]())
+        return values
+    path = Path(source)
+    if path.is_file() or path.suffix == ".toml":
+        values = read_toml(path)
+        recipe = values.pop("recipe", None)
+        if recipe is None:
+            return values
+        if recipe not in RECIPES:
+            raise UsageError(f"{path}: recipe: {unknown_name('recipe', str(recipe), RECIPES)}")
+        return merge(to_plain(RECIPES[recipe]()), values)
+    raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
+
+
+def any_values(source: str, out: Path) -> dict[str, Any]:
+    """The plain config of a recipe, a file or a run."""
+    from lottery.errors import UsageError
+    from lottery.experiments import find_run, open_run, to_plain
+
+    try:
+        return base_values(source)
+    except UsageError as no_config:
+        if Path(source).suffix == ".toml":
+            raise
+        try:
+            run = find_run(source, out)
+        except UsageError:
+            raise no_config from None
+        values: dict[str, Any] = to_plain(open_run(run).config)
+        return values

@@ -1,0 +1,95 @@
+"""``lottery run --dry-run``: what an experiment would take."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from lottery.analysis import reachable
+from lottery.cli.tables import print_table
+from lottery.data import load_dataset
+from lottery.experiments import (
+    Estimate,
+    ExperimentConfig,
+    RunOptions,
+    branches,
+    check_against_data,
+    estimate,
+    plan,
+    run_name,
+    worker_count,
+)
+from lottery.training import make_engine, resolve_device
+
+
+def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: bool) -> None:
+    """Measure briefly and print the plan; nothing is written."""
+    data = load_dataset(config.data, data_dir=options.data_dir)
+    check_against_data(config, data)
+    device = resolve_device(options.device)
+    engine = make_engine(options.engine, device).name
+    workers = worker_count(options.jobs, device.type)
+    found = estimate(config, data, device=device.type, engine=engine, workers=workers)
+    power = reachable(config.replicates, config.levels, config.verdict.confidence)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "run": run_name(config),
+                    "jobs": [
+                        {**asdict(job), "density": found.densities[job.level]}
+                        for job in plan(config)
+                    ],
+                    "estimate": asdict(found),
+                    "significance": asdict(power) | {"sentence": power.sentence},
+                },
+                indent=2,
+            )
+        )
+        return
+    _print(config, options, found, engine, device.type)
+    typer.echo(power.sentence)
+
+
+def _print(
+    config: ExperimentConfig, options: RunOptions, found: Estimate, engine: str, device: str
+) -> None:
+    replicates = "0" if config.replicates == 1 else f"0 to {config.replicates - 1}"
+    print_table(
+        [
+            {
+                "level": str(level),
+                "density": f"{density:.2%}",
+                "branches, each a training": ", ".join(["main", *controls]),
+                "replicates": replicates,
+                "trainings": config.replicates * (1 + len(controls)),
+            }
+            for level, density in enumerate(found.densities)
+            for controls in [branches(config) if level else ()]
+        ],
+        title=f"{options.out / run_name(config)}",
+    )
+    total = len(plan(config))
+    typer.echo(
+        f"{total:,} trainings of {config.training.length} each; "
+        f"about {duration(found.seconds)} in all, {found.workers} at once "
+        f"({duration(found.seconds_per_job)} each), with engine {engine} on {device}: measured "
+        f"{found.seconds_per_step * 1e3:.2f} ms a step, "
+        f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation."
+    )
+    typer.echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
+
+
+def duration(seconds: float) -> str:
+    """A time span in words.
+
+    >>> duration(42.3), duration(600), duration(9_000)
+    ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5_400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

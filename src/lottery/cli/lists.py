@@ -1,0 +1,161 @@
+"""``lottery list``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lottery.cli import options
+
+
+class Thing(StrEnum):
+    """What can be listed."""
+
+    recipes = "recipes"
+    models = "models"
+    datasets = "datasets"
+    criteria = "criteria"
+    engines = "engines"
+    runs = "runs"
+
+
+def list_things(
+    what: Annotated[Thing, typer.Argument(help="What to list.")],
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """List what can be named: recipes, models, datasets, criteria, engines; or the runs made.
+
+    Examples:
+
+      lottery list recipes
+
+      lottery list models --json
+    """
+    del debug
+    rows = _ROWS[what](out)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        typer.echo(f"no {what.value} yet in {out}" if what == Thing.runs else f"no {what.value}")
+        return
+    from lottery.cli.tables import print_table
+
+    print_table(rows)
+
+
+def _recipes(_out: Path) -> list[dict[str, Any]]:
+    from lottery.experiments import RECIPES, plan
+
+    def row(name: str) -> dict[str, Any]:
+        config = RECIPES[name]()
+        return {
+            "name": name,
+            "what": _first_sentence(RECIPES[name]),
+            "trainings": len(plan(config)),
+            "length": str(config.training.length),
+        }
+
+    return [row(name) for name in RECIPES]
+
+
+def _models(_out: Path) -> list[dict[str, Any]]:
+    import torch
+
+    from lottery.core import prunable_weights
+    from lottery.models import MODELS, build_model
+
+    def row(name: str, shown: str, what: str) -> dict[str, Any]:
+        with torch.random.fork_rng(devices=[]):
+            model = build_model(name, (1, 28, 28), 10)
+        return {
+            "name": shown,
+            "what": what,
+            "input": "1x28x28",
+            "classes": 10,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "prunable": sum(weight.numel() for weight in prunable_weights(model).values()),
+        }
+
+    rows = [row(name, name, _first_sentence(builder)) for name, builder in MODELS.items()]
+    example = "Fully connected, any hidden widths; counts are of mlp-100"
+    return [*rows, row("mlp-100", "mlp-A-B-C", example)]
+
+
+def _datasets(_out: Path) -> list[dict[str, Any]]:
+    from lottery.data import DATASETS
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "what": entry.info.description,
+            "input": "x".join(map(str, entry.info.input_shape)),
+            "classes": entry.info.classes,
+            "training": entry.info.training_examples,
+            "test": entry.info.test_examples,
+        }
+        for name, entry in DATASETS.items()
+    ]
+    folder = "Any folder of four IDX files"
+    return [*rows, {"name": "idx:FOLDER", "what": folder} | dict.fromkeys(list(rows[0])[2:])]
+
+
+def _criteria(_out: Path) -> list[dict[str, Any]]:
+    from lottery.core import CRITERIA
+
+    return [{"name": name, "what": _first_sentence(c)} for name, c in CRITERIA.items()]
+
+
+def _engines(_out: Path) -> list[dict[str, Any]]:
+    from lottery.training import ENGINES
+
+    return [{"name": name, "what": _first_sentence(engine)} for name, engine in ENGINES.items()]
+
+
+def _runs(out: Path) -> list[dict[str, Any]]:
+    from lottery.errors import LotteryError
+    from lottery.experiments import list_runs, open_run, plan
+
+    def row(path: Path) -> dict[str, Any]:
+        try:
+            run = open_run(path)
+        except LotteryError as error:
+            return {
+                "run": path.name,
+                "experiment": "?",
+                "done": 0,
+                "planned": 0,
+                "note": str(error),
+            }
+        bad = sum(result.status != "done" for result in run.results.values())
+        return {
+            "run": path.name,
+            "experiment": run.config.name,
+            "done": len(run.results),
+            "planned": len(plan(run.config)),
+            "note": f"{bad} diverged or collapsed" if bad else "",
+        }
+
+    return [row(path) for path in list_runs(out)]
+
+
+_ROWS: dict[Thing, Callable[[Path], list[dict[str, Any]]]] = {
+    Thing.recipes: _recipes,
+    Thing.models: _models,
+    Thing.datasets: _datasets,
+    Thing.criteria: _criteria,
+    Thing.engines: _engines,
+    Thing.runs: _runs,
+}
+
+
+def _first_sentence(documented: object) -> str:
+    """The first line of a docstring: what the thing is."""
+    return (documented.__doc__ or "").strip().splitlines()[0]

@@ -1,0 +1,29 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option("--out", help="Directory that runs live in.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where datasets lie; before $LOTTERY_DATA and the cache."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Engine = Annotated[str, typer.Option("--engine", help="auto, or an engine's name.")]
+Jobs = Annotated[
+    str, typer.Option("--jobs", help="Jobs at once: a number, or auto for one per core.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress; results only.")]
+CheckpointSeconds = Annotated[
+    float,
+    typer.Option("--checkpoint-seconds", help="Seconds between checkpoints inside a job.", min=0.0),
+]
+RunName = Annotated[
+    str, typer.Argument(help="A run: its directory, its name, or how its name begins.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]

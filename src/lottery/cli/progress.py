@@ -1,0 +1,139 @@
+"""Progress of a run: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from lottery.experiments import ExperimentConfig, Listener
+from lottery.store import JobKey, JobResult
+
+
+@contextmanager
+def listening(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
+    """A listener that shows how the run goes on, on standard error."""
+    if silent:
+        yield Listener()
+        return
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield _Lines(config, console)
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        expand=True,
+    ) as progress:
+        yield _Bars(config, console, progress)
+
+
+class _Lines(Listener):
+    """One line per event."""
+
+    def __init__(self, config: ExperimentConfig, console: Console) -> None:
+        self._config, self._console = config, console
+        self._planned = self._done = 0
+
+    def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
+        self._planned, self._done = planned, finished
+        self._say(f"{run}: {planned} trainings, {finished} done already, {workers} at once")
+
+    def set_aside(self, key: JobKey, path: Path) -> None:
+        self._say(f"damaged: the files of {key} are not what was written; kept in {path}")
+
+    def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
+        what = "; ".join(f"{path} is {now}, was {then}" for path, now, then in changes)
+        self._say(
+            f"note: this run was begun in another environment ({what}). "
+            "Its results stay valid, but need not be equal to the last bit"
+        )
+
+    def finished(self, result: JobResult) -> None:
+        self._done += 1
+        self._say(f"[{self._done}/{self._planned}] {summary(result)}")
+
+    def skipped(self, key: JobKey, reason: str) -> None:
+        self._done += 1
+        self._say(f"[{self._done}/{self._planned}] {key}: not run, since {reason}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(escape(line), soft_wrap=True)
+
+
+class _Bars(_Lines):
+    """Lines above, and bars for the whole and for every running job below."""
+
+    def __init__(self, config: ExperimentConfig, console: Console, progress: Progress) -> None:
+        super().__init__(config, console)
+        self._progress = progress
+        self._all: TaskID | None = None
+        self._tasks: dict[JobKey, TaskID] = {}
+        self._total = 0
+
+    def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
+        super().started(run, planned, finished, workers)
+        self._all = self._progress.add_task("all trainings", total=planned, completed=finished)
+
+    def progressed(self, key: JobKey, iteration: int) -> None:
+        if key not in self._tasks:
+            length = self._config.training.length
+            total = length.amount if length.unit == "iterations" else None
+            self._tasks[key] = self._progress.add_task(escape(str(key)), total=total)
+        self._progress.update(self._tasks[key], completed=iteration)
+
+    def finished(self, result: JobResult) -> None:
+        super().finished(result)
+        self._close(result.key)
+
+    def skipped(self, key: JobKey, reason: str) -> None:
+        super().skipped(key, reason)
+        self._close(key)
+
+    def _close(self, key: JobKey) -> None:
+        if key in self._tasks:
+            self._progress.remove_task(self._tasks.pop(key))
+        if self._all is not None:
+            self._progress.update(self._all, completed=self._done)
+
+
+class _Rate(ProgressColumn):
+    """Steps per second of a job."""
+
+    def render(self, task: Task) -> Text:
+        if task.speed is None or task.description == "all trainings":
+            return Text("")
+        return Text(f"{task.speed:,.0f} steps/s")
+
+
+def summary(result: JobResult) -> str:
+    """One job's result in a line."""
+    head = f"{result.key}: density {result.density:.1%}"
+    if result.status != "done":
+        return f"{head}, {result.status}: {result.reason}"
+    return (
+        f"{head}, test accuracy {result.test_accuracy_at_early_stop:.2%} "
+        f"at iteration {result.early_stop_iteration:,} ({result.seconds:.1f} s)"
+    )

@@ -1,0 +1,169 @@
+"""``lottery run`` and ``lottery demo``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lottery.cli import options
+
+if TYPE_CHECKING:
+    from lottery.experiments import ExperimentConfig, RunOptions, RunSummary
+
+
+def run(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE|FILE", help="A recipe's name, or a TOML file.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="Change one value of the config."),
+    ] = None,
+    levels: Annotated[int | None, typer.Option(help="How many times to prune.")] = None,
+    replicates: Annotated[
+        int | None, typer.Option(help="Repetitions with their own seeds.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would take; train nothing.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Everything, tiny: seconds instead of hours.")
+    ] = False,
+    out: options.Out = Path("runs"),
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+    jobs: options.Jobs = "auto",
+    checkpoint_seconds: options.CheckpointSeconds = 30.0,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Run an experiment; the same command again goes on where it stopped.
+
+    Examples:
+
+      lottery run lenet-300-100/mnist --replicates 3 --levels 10
+
+      lottery run experiment.toml --set training.optimizer.name=sgd --dry-run
+
+      lottery run lenet-300-100/mnist --smoke
+    """
+    del debug
+    config = _config(recipe, overrides or [], levels=levels, replicates=replicates, seed=seed)
+    if smoke:
+        from lottery.experiments import smoke as shrink
+
+        config = shrink(config)
+    run_options = _run_options(out, data_dir, device, engine, jobs, checkpoint_seconds)
+    if dry_run:
+        from lottery.cli.dry_run import print_dry_run
+
+        print_dry_run(config, run_options, as_json=as_json)
+        return
+    _run_and_judge(config, run_options, as_json=as_json, quiet=quiet)
+
+
+def demo(
+    out: options.Out = Path("runs"),
+    report: Annotated[
+        Path, typer.Option(help="Where to write the report besides the run's directory.")
+    ] = Path("report.html"),
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+    jobs: options.Jobs = "auto",
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find a winning ticket on bundled MNIST digits in about a minute, and write a report."""
+    del debug
+    config = _config("demo", [], seed=seed)
+    run_options = _run_options(out, None, device, engine, jobs, 30.0)
+    _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
+
+
+def _config(
+    recipe: str,
+    overrides: list[str],
+    *,
+    levels: int | None = None,
+    replicates: int | None = None,
+    seed: int | None = None,
+) -> ExperimentConfig:
+    """The config that the command line asks for."""
+    from lottery.cli.configs import base_values
+    from lottery.experiments import load_config, merge, parse_override
+
+    values = base_values(recipe)
+    short = {"levels": levels, "replicates": replicates, "seed": seed}
+    values = merge(values, {key: value for key, value in short.items() if value is not None})
+    for override in overrides:
+        values = merge(values, parse_override(override))
+    return load_config(values, source=f"the config ({recipe})")
+
+
+def _run_options(
+    out: Path, data_dir: Path | None, device: str, engine: str, jobs: str, seconds: float
+) -> RunOptions:
+    from lottery.errors import UsageError
+    from lottery.experiments import RunOptions
+
+    if jobs != "auto" and not (jobs.isdecimal() and 1 <= int(jobs) <= 1024):
+        raise UsageError(f"--jobs: expected auto or a number from 1 to 1024, got '{jobs}'")
+    return RunOptions(
+        out=out,
+        data_dir=data_dir,
+        device=device,
+        engine=engine,
+        jobs=None if jobs == "auto" else int(jobs),
+        checkpoint_seconds=seconds,
+        command=" ".join(["lottery", *sys.argv[1:]]),
+    )
+
+
+def _run_and_judge(
+    config: ExperimentConfig,
+    run_options: RunOptions,
+    *,
+    as_json: bool,
+    quiet: bool,
+    report: Path | None = None,
+) -> None:
+    from lottery.analysis import judge_run, to_json, verdict_text
+    from lottery.cli.progress import listening
+    from lottery.cli.signals import stop_on_signals
+    from lottery.experiments import open_run, run_experiment
+
+    with stop_on_signals() as stop, listening(config, silent=quiet or as_json) as listener:
+        summary = run_experiment(config, run_options, listener=listener, stop=stop)
+    verdict = judge_run(open_run(summary.run))
+    written = [_write_report(summary.run, path) for path in _report_paths(summary, report)]
+    if as_json:
+        typer.echo(json.dumps(to_json(verdict), indent=2))
+    else:
+        typer.echo(verdict_text(verdict))
+        typer.echo(f"\nrun: {summary.run}\nreport: {written[-1]}")
+    if summary.failed:
+        from lottery.errors import JobsFailedError
+
+        raise JobsFailedError(
+            f"{summary.failed} of the jobs diverged, collapsed or could not be run; "
+            f"`lottery show {summary.run}` says which and why"
+        )
+
+
+def _report_paths(summary: RunSummary, extra: Path | None) -> list[Path]:
+    return [summary.run / "report.html", *([extra] if extra else [])]
+
+
+def _write_report(run: Path, target: Path) -> Path:
+    from lottery.report import write_report
+
+    return write_report(run, target)

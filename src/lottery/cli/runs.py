@@ -1,0 +1,145 @@
+"""Verbs that read a finished or unfinished run: show, verdict, report, verify."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lottery.cli import options
+
+if TYPE_CHECKING:
+    from lottery.experiments import Run
+
+
+def show(
+    run: options.RunName,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show a run: what it is, how far it is, and every training's result."""
+    del debug
+    from dataclasses import asdict
+
+    from lottery.experiments import plan
+
+    opened = _open(run, out)
+    results = [opened.results[key] for key in plan(opened.config) if key in opened.results]
+    if as_json:
+        listed = [asdict(result) for result in results]
+        typer.echo(json.dumps({"experiment": opened.experiment, "results": listed}, indent=2))
+        return
+    from lottery.cli.tables import print_table
+
+    environment = opened.experiment["environment"]
+    typer.echo(f"{opened.store.path}")
+    typer.echo(
+        f"{opened.config.name}: {opened.config.model} on {opened.config.data.name}, "
+        f"{len(results)} of {len(plan(opened.config))} trainings done"
+    )
+    typer.echo(
+        f"begun {opened.experiment['begun']} with lottery {environment['lottery']}, torch "
+        f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
+    )
+    if opened.experiment["command"]:
+        typer.echo(f"command: {opened.experiment['command']}")
+    for path in opened.store.corrupt():
+        typer.echo(f"set aside as damaged: {path}")
+    if results:
+        print_table([_row(result) for result in results])
+
+
+def verdict(
+    run: options.RunName,
+    margin: Annotated[
+        float | None, typer.Option(help="Judge with another margin (a fraction of 1).")
+    ] = None,
+    confidence: Annotated[float | None, typer.Option(help="Judge with another confidence.")] = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Test the lottery ticket hypothesis on a run.
+
+    Examples:
+
+      lottery verdict lenet-300-100-mnist
+
+      lottery verdict runs/demo-12ab34cd --margin 0.01 --json
+    """
+    del debug
+    from lottery.analysis import judge_run, to_json, verdict_text
+
+    judged = judge_run(_open(run, out), margin=margin, confidence=confidence)
+    typer.echo(json.dumps(to_json(judged), indent=2) if as_json else verdict_text(judged))
+
+
+def report(
+    run: options.RunName,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write it.")
+    ] = None,
+    out: options.Out = Path("runs"),
+    debug: options.Debug = False,
+) -> None:
+    """Write a run's report: one HTML file that opens anywhere, offline."""
+    del debug
+    from lottery.experiments import find_run
+    from lottery.report import write_report
+
+    path = find_run(run, out)
+    typer.echo(write_report(path, output or path / "report.html"))
+
+
+def verify(
+    run: options.RunName,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Check every file of a run against the hashes in its manifests."""
+    del debug
+    from lottery.errors import StoreError
+    from lottery.experiments import find_run, verify_run
+
+    path = find_run(run, out)
+    checked = verify_run(path)
+    problems = [problem for found in checked.values() for problem in found]
+    if as_json:
+        typer.echo(json.dumps({str(key): found for key, found in checked.items()}, indent=2))
+    else:
+        for problem in problems:
+            typer.echo(problem)
+        good = sum(not found for found in checked.values())
+        typer.echo(f"{path}: {good} of {len(checked)} finished trainings are whole")
+    if problems:
+        raise StoreError(
+            "the run has damaged files; running its command again sets them aside and makes "
+            "them anew"
+        )
+
+
+def _open(run: str, out: Path) -> Run:
+    from lottery.experiments import find_run, open_run
+
+    return open_run(find_run(run, out))
+
+
+def _row(result: Any) -> dict[str, Any]:
+    def percent(value: float | None) -> str | None:
+        return None if value is None else f"{value:.2%}"
+
+    return {
+        "replicate": result.replicate,
+        "branch": result.branch,
+        "level": result.level,
+        "density": percent(result.density),
+        "status": result.status,
+        "early stop": result.early_stop_iteration,
+        "accuracy there": percent(result.test_accuracy_at_early_stop),
+        "at the end": percent(result.test_accuracy_final),
+        "seconds": f"{result.seconds:.1f}",
+    }

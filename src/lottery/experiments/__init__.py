@@ -1,0 +1,56 @@
+"""Experiments: configs, recipes, the plan and running it."""
+
+from lottery.experiments.config import (
+    SCHEMA,
+    ExperimentConfig,
+    VerdictConfig,
+    config_hash,
+    differences,
+    run_name,
+    to_plain,
+)
+from lottery.experiments.estimate import Estimate, estimate
+from lottery.experiments.loading import load_config, merge, parse_override, read_toml
+from lottery.experiments.plan import branches, plan
+from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
+from lottery.experiments.recipes import RECIPES
+from lottery.experiments.run import (
+    Listener,
+    RunOptions,
+    RunSummary,
+    check_against_data,
+    run_experiment,
+    worker_count,
+)
+from lottery.experiments.smoke import smoke
+
+__all__ = [
+    "RECIPES",
+    "SCHEMA",
+    "Estimate",
+    "ExperimentConfig",
+    "Listener",
+    "Run",
+    "RunOptions",
+    "RunSummary",
+    "VerdictConfig",
+    "branches",
+    "check_against_data",
+    "config_hash",
+    "differences",
+    "estimate",
+    "find_run",
+    "list_runs",
+    "load_config",
+    "merge",
+    "open_run",
+    "parse_override",
+    "plan",
+    "read_toml",
+    "run_experiment",
+    "run_name",
+    "smoke",
+    "to_plain",
+    "verify_run",
+    "worker_count",
+]

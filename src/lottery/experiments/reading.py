@@ -1,0 +1,120 @@
+"""Reading a run back from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lottery.errors import StoreError, UsageError
+from lottery.experiments.config import ExperimentConfig, config_hash
+from lottery.experiments.loading import load_config
+from lottery.experiments.plan import plan
+from lottery.store import JobKey, JobResult, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run on disk, finished or not.
+
+    Args:
+        store: reads its files.
+        config: the experiment.
+        experiment: the whole of ``experiment.json``.
+        results: every job that has ended so far.
+    """
+
+    store: Store
+    config: ExperimentConfig
+    experiment: Mapping[str, Any]
+    results: Mapping[JobKey, JobResult]
+
+    @property
+    def name(self) -> str:
+        """The name of its directory."""
+        return self.store.path.name
+
+
+def find_run(name: str | Path, out: Path) -> Path:
+    """The directory of a run given by path, by name under ``out``, or by the start of its name.
+
+    Raises:
+        UsageError: there is none, or several; lists those there are.
+    """
+    for path in (Path(name), out / name):
+        if (path / "experiment.json").is_file():
+            return path
+    runs = list_runs(out)
+    near = [path for path in runs if path.name.startswith(str(name))]
+    if len(near) == 1:
+        return near[0]
+    which = "several runs" if near else "no run"
+    there = ", ".join(path.name for path in near or runs) or "none"
+    raise UsageError(f"{which} '{name}' in {out}; the runs there are: {there}")
+
+
+def list_runs(out: Path) -> list[Path]:
+    """The run directories under ``out``, by name."""
+    return sorted(path.parent for path in out.glob("*/experiment.json"))
+
+
+def open_run(path: Path) -> Run:
+    """Read a run; its files are checked against their manifests as they are read.
+
+    Raises:
+        StoreError: a file is damaged, or the config is not what its hash says.
+    """
+    store = Store(path)
+    config, experiment = read_config(store)
+    results = {key: store.result(key) for key in plan(config) if store.is_finished(key)}
+    return Run(store=store, config=config, experiment=experiment, results=results)
+
+
+def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
+    """A run's config, and the whole of its ``experiment.json``.
+
+    Raises:
+        StoreError: it is missing, or the config is not what its hash says.
+    """
+    source = store.path / "experiment.json"
+    experiment = store.read_experiment()
+    if experiment is None:
+        raise StoreError(f"{store.path} holds no run: there is no experiment.json")
+    expected: tuple[tuple[str, type], ...] = (
+        ("schema", int),
+        ("config", dict),
+        ("config_sha256", str),
+        ("data", dict),
+        ("environment", dict),
+        ("command", str),
+        ("begun", str),
+    )
+    for name, kind in expected:
+        if not isinstance(experiment.get(name), kind):
+            raise StoreError(f"{source} is damaged: '{name}' is missing or of another type")
+    config = load_config(experiment["config"], source=str(source))
+    if config_hash(config) != experiment["config_sha256"]:
+        raise StoreError(
+            f"{source}: the config is not the one the run was begun with (its SHA-256 differs)"
+        )
+    return config, experiment
+
+
+def verify_run(path: Path) -> dict[JobKey, list[str]]:
+    """Check every finished job of a run against its manifest.
+
+    Returns:
+        Job -> what is wrong with its files; empty for one that is whole. Jobs that have not ended
+        are not in it.
+
+    Raises:
+        StoreError: ``experiment.json`` itself is missing or damaged.
+    """
+    store = Store(path)
+    config = read_config(store)[0]
+    found = {}
+    for key in plan(config):
+        if store.directory(key).exists():
+            found[key] = store.problems(key)
+    return found

@@ -1,0 +1,57 @@
+"""Every key of a config with its type, default and meaning, read off the dataclasses."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from lottery.experiments.config import ExperimentConfig, to_plain
+
+
+def schema_rows() -> list[dict[str, Any]]:
+    """One row per key: ``key``, ``type``, ``default`` (a JSON value) and ``meaning``."""
+    return _rows(ExperimentConfig(), "")
+
+
+def _rows(config: Any, prefix: str) -> list[dict[str, Any]]:
+    hints, meanings = get_type_hints(type(config)), field_docstrings(type(config))
+    rows: list[dict[str, Any]] = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        key = f"{prefix}{field.name}"
+        if is_dataclass(value):
+            rows += _rows(value, f"{key}.")
+        else:
+            row = {"key": key, "type": _type_name(hints[field.name]), "default": to_plain(value)}
+            rows.append({**row, "meaning": meanings[field.name]})
+    return rows
+
+
+def field_docstrings(cls: type) -> dict[str, str]:
+    """The string literal under each field of a dataclass, in one line."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for field, below in zip(definition.body, definition.body[1:], strict=False):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = " ".join(text.split())
+    return found
+
+
+def _type_name(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return " | ".join(map(repr, get_args(hint)))
+    if get_origin(hint) is tuple:
+        return f"array of {_type_name(get_args(hint)[0])}"
+    if get_origin(hint) is not None:
+        return f"table of {_type_name(get_args(hint)[1])}"
+    if is_dataclass(hint):
+        return f"{{ {', '.join(field.name for field in fields(hint))} }}"
+    return {int: "whole number", float: "number", str: "string", bool: "true | false"}[hint]

@@ -1,0 +1,63 @@
+"""How to read each figure, in a few plain sentences."""
+
+from __future__ import annotations
+
+from lottery.analysis.types import Verdict
+from lottery.report import words
+from lottery.report.curves import MOST_POINTS
+from lottery.report.figures import Figure
+from lottery.store.jobs import MAIN
+
+
+def against_density(verdict: Verdict, figure: Figure) -> str:
+    """Caption of a figure against density."""
+    kinds = [k for k in words.KINDS if any(t.get("legendgroup") == k for t in figure["data"])]
+    notes = "; ".join(f"{words.KINDS[k].lower()}: {words.KIND_NOTES[k]}" for k in kinds)
+    bands = any(trace.get("fill") for trace in figure["data"])
+    interval = (
+        f"bands are {100 * verdict.confidence:.3g}% t-intervals of the mean"
+        if bands
+        else "there are no bands, as an interval needs two replicates"
+    )
+    return (
+        f"Lines are means, {interval}, each faint mark is one replicate (n = {_n(verdict)}). "
+        f"{notes[:1].upper()}{notes[1:]}. "
+        "Click a name below the figure to hide or show it; drag to zoom, double-click to return."
+    )
+
+
+def curves(figure: Figure) -> str:
+    """Caption of the learning curves."""
+    thinned = f" Of each curve, {MOST_POINTS} evaluations are drawn." if figure["thinned"] else ""
+    return (
+        "Colour tells the level, the kind of line tells tickets from controls. Thick lines are "
+        "means, thin ones single trainings; marks show the mean iteration of early stopping, where "
+        "validation loss is lowest, and the value reached there. The axis leaves out the first "
+        f"steep rise; double-click to see all of it.{thinned}"
+    )
+
+
+def layers(verdict: Verdict, figure: Figure) -> str:
+    """Caption of the density per layer."""
+    legend = "" if figure["layout"]["showlegend"] else " Hover over a line for its layer's name."
+    return (
+        f"Mean over replicates (n = {_n(verdict)}), on a logarithmic axis: a straight line loses "
+        "the same share at every level. Colours run from the first layer (indigo) to the last "
+        f"(gold). A layer with nothing left is not drawn.{legend}"
+    )
+
+
+PIXELS = (
+    "Each square is one input pixel. The further its colour is from the background, the more of "
+    "the weights that read it are kept; mean over channels and replicates. Each picture has its "
+    "own scale, from none to the share named below it."
+)
+
+
+def _n(verdict: Verdict) -> str:
+    """How many replicates are averaged: one number, or the range over levels."""
+    ns = [group.n for level in verdict.levels if (group := level.groups.get(MAIN)) and group.n]
+    if not ns:
+        return "0"
+    low, high = min(ns), max(ns)
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,61 @@
+"""The report of a run on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lottery.analysis import judge_run
+from lottery.experiments import Run, open_run, to_plain
+from lottery.report.data import ReportData
+from lottery.report.page import render
+from lottery.report.pixels import input_pixels
+from lottery.store import MAIN
+from lottery.store.commit import write_file
+
+
+def write_report(run: Path, target: Path) -> Path:
+    """Write a run's report and return where it is.
+
+    Raises:
+        StoreError: a file of the run is damaged, or the report cannot be written.
+    """
+    write_file(target, render(report_data(open_run(run))).encode())
+    return target
+
+
+def report_data(run: Run) -> ReportData:
+    """Gather what the report shows from a run's files."""
+    experiment = run.experiment
+    return ReportData(
+        verdict=judge_run(run),
+        results=list(run.results.values()),
+        curves={key: run.store.curve(key) for key in run.results},
+        pixels=_pixels(run),
+        config=to_plain(run.config),
+        environment={**experiment["environment"], "begun": experiment["begun"]},
+        command=experiment["command"],
+        hashes={
+            "config": experiment["config_sha256"],
+            "data": experiment["data"]["sha256"],
+        },
+    )
+
+
+def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
+    """Level -> share of the first layer's weights kept at each pixel, mean over replicates."""
+    found: dict[int, list[NDArray[np.float64]]] = {}
+    shape = run.experiment["data"]["input_shape"]
+    for key in run.results:
+        if key.branch != MAIN:
+            continue
+        ticket = run.store.ticket(key)
+        # Weights are in the model's own order, so the first that has a mask is the first layer's.
+        first = next(name for name in ticket.weights if name in ticket.mask)
+        picture = input_pixels(ticket.mask[first], shape)
+        if picture is not None:
+            found.setdefault(key.level, []).append(picture)
+    return {level: np.mean(pictures, axis=0) for level, pictures in sorted(found.items())}

@@ -1,0 +1,298 @@
+"""A run like LeNet-300-100 on MNIST, made up: its numbers are plausible and mean nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Protocol
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lottery.analysis.types import Comparison, Estimate, Group, LevelVerdict, Verdict
+from lottery.report import ReportData
+from lottery.store.jobs import JobKey, JobResult
+from lottery.training.interface import CurvePoint
+
+LAYERS = {"hidden1.weight": 235_200, "hidden2.weight": 30_000, "output.weight": 1_000}
+DENSE, SPAN = 0.9805, 30_000
+T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+
+
+class MakeData(Protocol):
+    def __call__(
+        self,
+        *,
+        levels: int = 12,
+        replicates: int = 5,
+        branches: Sequence[str] = ("reinit-1", "random-mask-1"),
+        evaluations: int = 60,
+        name: str = "LeNet-300-100 on MNIST",
+        failed: Sequence[JobKey] = (),
+        layers: Sequence[str] = tuple(LAYERS),
+    ) -> ReportData: ...
+
+
+def estimate(values: dict[int, float]) -> Estimate:
+    numbers = list(values.values())
+    n, mean = len(numbers), sum(numbers) / len(numbers)
+    if n < 2:
+        return Estimate(mean=mean, low=None, high=None, values=values)
+    spread = math.sqrt(sum((x - mean) ** 2 for x in numbers) / (n - 1))
+    half = T_95.get(n, 2.5) * spread / math.sqrt(n)
+    return Estimate(mean=mean, low=mean - half, high=mean + half, values=values)
+
+
+def compare(left: Estimate | None, right: Estimate | None, claim: str) -> Comparison | None:
+    if left is None or right is None:
+        return None
+    shared = {r: v - right.values[r] for r, v in left.values.items() if r in right.values}
+    if not shared:
+        return None
+    paired = len(shared) > 1
+    return Comparison(
+        difference=estimate(shared),
+        claim=claim,
+        margin=0.005,
+        p=0.004 if paired else None,
+        p_holm=0.012 if paired else None,
+        holds=True,
+        confirmed=paired,
+    )
+
+
+def truth(key: JobKey, density: float) -> tuple[float, float]:
+    """Accuracy at early stop and its iteration, without noise."""
+    pruned = -math.log2(density)
+    if key.kind == "main":
+        rise = 0.0011 * min(pruned, 2) - 0.008 * max(pruned - 2.7, 0) ** 1.5
+        return DENSE + rise, 8200 - 1400 * min(pruned, 2.6) + 2600 * max(pruned - 2.8, 0)
+    if key.kind == "reinit":
+        return DENSE - 0.0014 * pruned**1.6, 8200 + 2300 * pruned
+    return DENSE - 0.0021 * pruned**1.7, 8200 + 2900 * pruned
+
+
+def curve(accuracy: float, stop: float, evaluations: int, noise: Random) -> Iterator[CurvePoint]:
+    for i in range(1, evaluations + 1):
+        at = round(SPAN * i / evaluations)
+        learnt = 1 - math.exp(-4.5 * at / (stop + 2000))
+        jitter = noise.gauss(0, 0.0008)
+        shape = 0.03 + 0.35 * (1 - learnt) + 0.04 * max(at / stop - 1, 0) ** 1.2
+        yield CurvePoint(at, "validation", (1 - accuracy) * 2.2 + shape + 4 * jitter, accuracy)
+        yield CurvePoint(at, "test", shape, accuracy * (0.86 + 0.14 * learnt) + jitter)
+
+
+@pytest.fixture
+def make_data() -> MakeData:
+    return build
+
+
+def build(
+    *,
+    levels: int = 12,
+    replicates: int = 5,
+    branches: Sequence[str] = ("reinit-1", "random-mask-1"),
+    evaluations: int = 60,
+    name: str = "LeNet-300-100 on MNIST",
+    failed: Sequence[JobKey] = (),
+    layers: Sequence[str] = tuple(LAYERS),
+) -> ReportData:
+    keys = [
+        JobKey(replicate, branch, level)
+        for replicate in range(replicates)
+        for level in range(levels)
+        for branch in ("main", *branches)
+        if level or branch == "main"
+    ]
+    results, curves = [], {}
+    for key in keys:
+        density = 0.8**key.level
+        noise = Random(f"{key}")
+        accuracy, stop = truth(key, density)
+        accuracy += noise.gauss(0, 0.0008)
+        stop = min(max(100 * round((stop + noise.gauss(0, 500)) / 100), 100), SPAN)
+        done = key not in failed
+        sizes = [LAYERS.get(layer, 10_000) for layer in layers]
+        kept = [
+            round(size * (0.9**key.level if layer.startswith("output") else density))
+            for layer, size in zip(layers, sizes, strict=True)
+        ]
+        results.append(
+            JobResult(
+                replicate=key.replicate,
+                branch=key.branch,
+                level=key.level,
+                status="done" if done else "diverged",
+                reason="" if done else "the loss stopped being finite at iteration 812",
+                density=density,
+                weights_kept=sum(kept),
+                weights_total=sum(sizes),
+                layers={n: (k, t) for n, k, t in zip(layers, kept, sizes, strict=True)},
+                iterations=SPAN,
+                start_iteration=0,
+                early_stop_iteration=stop if done else None,
+                validation_loss_at_early_stop=(1 - accuracy) * 2.2 + 0.04 if done else None,
+                test_accuracy_at_early_stop=accuracy if done else None,
+                test_accuracy_final=accuracy - 0.0006 if done else None,
+                seconds=12.5,
+                engine="torch",
+            )
+        )
+        points = tuple(curve(accuracy, stop, evaluations, noise))
+        curves[key] = points if done else points[:6]
+    verdict = judge(results, levels=levels, replicates=replicates, name=name)
+    return ReportData(
+        verdict=verdict,
+        results=results,
+        curves=curves,
+        pixels={level: digits(0.8**level) for level in range(levels)},
+        config={
+            "name": name,
+            "seed": 0,
+            "model": {"name": "lenet-300-100"},
+            "prune": {"criterion": "magnitude", "fraction": 0.2, "fractions": {"output.*": 0.1}},
+            "training": {"optimizer": "adam", "learning_rate": 0.0012, "batch_size": 60},
+        },
+        environment={"python": "3.13.2", "torch": "2.13.0", "device": "cpu", "threads": 2},
+        command=f"lottery run lenet-mnist --set name='{name}' --replicates {replicates}",
+        hashes={"config": "3f7a" * 16, "replicate-0/level-03/ticket.safetensors": "90bc" * 16},
+    )
+
+
+def digits(density: float) -> NDArray[np.float64]:
+    """What is kept of each pixel: more in the middle than at the edge."""
+    y, x = np.mgrid[-1:1:28j, -1:1:28j]
+    noise = np.random.default_rng(0).random((28, 28))
+    seen = np.exp(-3.2 * (x**2 + 0.8 * y**2) ** 1.5)
+    kept = density ** (0.35 + 2.6 * (1 - seen)) * (0.8 + 0.4 * noise)
+    return np.where(kept < 0.004, 0.0, np.clip(kept if density < 1 else 1.0, 0, 1))
+
+
+def judge(results: Sequence[JobResult], *, levels: int, replicates: int, name: str) -> Verdict:
+    """A verdict of the right shape; the real one is not this package's to test."""
+
+    def values(
+        level: int, kind: str, of: Callable[[JobResult], float | None]
+    ) -> Estimate | None:
+        found: dict[int, list[float]] = {}
+        for result in results:
+            value = of(result)
+            if result.level == level and result.key.kind == kind and value is not None:
+                found.setdefault(result.replicate, []).append(value)
+        return estimate({r: sum(v) / len(v) for r, v in found.items()}) if found else None
+
+    judged: list[LevelVerdict] = []
+    for level in range(levels):
+        groups: dict[str, Group] = {}
+        for kind in sorted({r.key.kind for r in results if r.level == level}):
+            accuracy = values(level, kind, lambda r: r.test_accuracy_at_early_stop)
+            stop = values(level, kind, lambda r: r.early_stop_iteration)
+            main = groups.get("main")
+            groups[kind] = Group(
+                kind=kind,
+                n=len(accuracy.values) if accuracy else 0,
+                diverged=sum(
+                    r.status == "diverged" and r.level == level and r.key.kind == kind
+                    for r in results
+                ),
+                collapsed=0,
+                accuracy_at_early_stop=accuracy,
+                accuracy_final=values(level, kind, lambda r: r.test_accuracy_final),
+                early_stop_iteration=stop,
+                accuracy_below_ticket=compare(
+                    main.accuracy_at_early_stop, accuracy, "the ticket is better"
+                )
+                if main
+                else None,
+                learns_later=compare(stop, main.early_stop_iteration, "the control learns later")
+                if main
+                else None,
+            )
+        dense = judged[0].groups["main"] if judged else None
+        own = groups["main"]
+        wins = 1 <= level <= 9
+        kept = [r.weights_kept for r in results if r.level == level and r.branch == "main"]
+        judged.append(
+            LevelVerdict(
+                level=level,
+                density=0.8**level,
+                weights_kept=sum(kept) / len(kept),
+                groups=groups,
+                matching=dense
+                and compare(
+                    own.accuracy_at_early_stop, dense.accuracy_at_early_stop, "not worse"
+                ),
+                no_later=dense
+                and compare(own.early_stop_iteration, dense.early_stop_iteration, "not later"),
+                is_matching="yes" if wins and replicates > 1 else "untested",
+                is_winning=("yes" if level < 9 else "unsure") if wins else "no",
+                p_winning_holm=0.012 if level and replicates > 1 else None,
+            )
+        )
+    sparse = levels > 1
+    winning = min(9, levels - 1) if sparse else None
+    controls = any(level.groups.keys() - {"main"} for level in judged)
+    failed = sum(result.status != "done" for result in results)
+    return Verdict(
+        run="lenet-mnist-3f7a90bc",
+        name=name,
+        replicates=replicates,
+        complete=True,
+        jobs_done=len(results) - failed,
+        jobs_planned=len(results),
+        jobs_diverged=failed,
+        jobs_collapsed=0,
+        margin=0.005,
+        confidence=0.95,
+        evaluation_interval=100,
+        levels=tuple(judged),
+        smallest_winning_level=winning,
+        smallest_confirmed_level=min(8, levels - 1) if sparse and replicates > 1 else None,
+        speedup=1.9 if sparse else None,
+        reinit_costs=0.0068 if sparse and controls else None,
+        initialization_matters="yes" if controls else "untested",
+        hypothesis="supported" if sparse and replicates > 1 else "undecided",
+        paragraph=(
+            "With 13.4% of its weights, the network does as well as the dense one and learns 1.9 "
+            "times as fast, if it starts from its own initialization. With a new one it loses 0.7 "
+            "points and learns more slowly than the dense network: it is the initialization and "
+            "the connections together that win, not the connections alone."
+        ),
+        caveats=("The margin of 0.5 points was chosen before the run, and decides what matches.",),
+    )
+
+
+@pytest.fixture
+def data(make_data: MakeData) -> ReportData:
+    return make_data()
+
+
+@pytest.fixture
+def hostile() -> str:
+    """A name with everything in it that could be taken for something other than text."""
+    return (
+        "</script><img src=x onerror=alert(1)>\"'{{7*7}}{% raw %}${7*7} %{y}"
+        "<a href=\"javascript:alert(1)\">&lt;b&gt; \u2028 \u202e ü 彩票 \x00"
+    )
+
+
+@pytest.fixture
+def hostile_data(make_data: MakeData, hostile: str) -> ReportData:
+    """The hostile name in every place where a name can stand."""
+    data = make_data(
+        levels=3, replicates=2, evaluations=5, name=hostile, layers=(hostile, "output.weight"),
+        failed=[JobKey(0, "reinit-1", 2)],
+    )
+    verdict = replace(data.verdict, run=hostile, paragraph=hostile, caveats=(hostile,))
+    return replace(
+        data,
+        verdict=verdict,
+        results=[replace(r, reason=hostile) for r in data.results],
+        config={hostile: {hostile: hostile}},
+        environment={hostile: [hostile]},
+        command=hostile,
+        hashes={hostile: hostile},
+    )
