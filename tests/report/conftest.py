@@ -78,7 +78,7 @@ def truth(key: JobKey, density: float) -> tuple[float, float]:
 def curve(accuracy: float, stop: float, evaluations: int, noise: Random) -> Iterator[CurvePoint]:
     for i in range(1, evaluations + 1):
         at = round(SPAN * i / evaluations)
-        learnt = 1 - math.exp(-4.5 * at / (stop + 2000))
+        learnt = 1 - math.exp(-6 * at / stop)
         jitter = noise.gauss(0, 0.0008)
         shape = 0.03 + 0.35 * (1 - learnt) + 0.04 * max(at / stop - 1, 0) ** 1.2
         yield CurvePoint(at, "validation", (1 - accuracy) * 2.2 + shape + 4 * jitter, accuracy)
@@ -227,7 +227,7 @@ def judge(results: Sequence[JobResult], *, levels: int, replicates: int, name: s
                 ),
                 no_later=dense
                 and compare(own.early_stop_iteration, dense.early_stop_iteration, "not later"),
-                is_matching="yes" if wins and replicates > 1 else "untested",
+                is_matching=("yes" if wins else "unsure") if replicates > 1 else "untested",
                 is_winning=("yes" if level < 9 else "unsure") if wins else "no",
                 p_winning_holm=0.012 if level and replicates > 1 else None,
             )

@@ -36,7 +36,8 @@ def conclude(levels: Sequence[LevelVerdict], *, complete: bool, alpha: float) ->
     - ``observed`` when that holds on the means and the tests cannot confirm it;
     - ``not supported`` when the run is complete and no level wins, or wherever one does its
       reinitialized tickets win as well;
-    - ``undecided`` when what could tell is missing: the dense network, levels, controls.
+    - ``undecided`` when what could tell is missing: the dense network, levels, a winning ticket's
+      reinitialized copy.
     """
     winning = [level for level in levels if level.wins]
     confirmed = [level for level in winning if level.is_winning == "yes"]
@@ -86,16 +87,15 @@ def _hypothesis(
 ) -> Hypothesis:
     if any(supports(level, alpha) for level in winning):
         return "supported"
-    reinits = [level.groups["reinit"].wins for level in winning if "reinit" in level.groups]
-    if False in reinits:
+    groups = [level.groups.get("reinit") for level in winning]
+    reinit_wins = [group.wins if group else None for group in groups]
+    if False in reinit_wins:
         return "observed"
     judged = [
         level for level in levels if level.level > 0 and (level.matching or level.tickets_lost)
     ]
     has_dense = any(level.level == 0 and has_ended(level) for level in levels)
-    if not complete or not judged or not has_dense:
-        return "undecided"
-    if winning and True not in reinits:
+    if not complete or not judged or not has_dense or None in reinit_wins:
         return "undecided"
     return "not supported"
 

@@ -45,4 +45,4 @@ def _missing(verdict: Verdict) -> str:
         return "no replicate has both a dense network and a ticket"
     if not verdict.complete:
         return "it is not complete, and what is there does not show it yet"
-    return "no winning ticket has a reinitialized copy to compare with"
+    return "of a winning ticket no reinitialized copy came to its end to compare with"

@@ -9,8 +9,8 @@ from lottery.report.figures import Figure
 from lottery.store.jobs import MAIN
 
 
-def against_density(verdict: Verdict, figure: Figure) -> str:
-    """Caption of a figure against density."""
+def accuracy(verdict: Verdict, figure: Figure) -> str:
+    """Caption of the first figure against density, which says what is drawn."""
     kinds = [k for k in words.KINDS if any(t.get("legendgroup") == k for t in figure["data"])]
     notes = "; ".join(f"{words.KINDS[k].lower()}: {words.KIND_NOTES[k]}" for k in kinds)
     bands = any(trace.get("fill") for trace in figure["data"])
@@ -22,7 +22,16 @@ def against_density(verdict: Verdict, figure: Figure) -> str:
     return (
         f"Lines are means, {interval}, each faint mark is one replicate (n = {_n(verdict)}). "
         f"{notes[:1].upper()}{notes[1:]}. "
-        "Click a name below the figure to hide or show it; drag to zoom, double-click to return."
+        "Click or tap a name below the figure to hide or show it. With a mouse, drag to zoom and "
+        "double-click to return."
+    )
+
+
+def early_stop(verdict: Verdict) -> str:
+    """Caption of the second figure against density."""
+    return (
+        f"Lines, bands, marks and names as above (n = {_n(verdict)}). Lower is sooner: the "
+        "iteration where validation loss is lowest, found after training has run to its end."
     )
 
 

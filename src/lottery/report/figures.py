@@ -84,7 +84,11 @@ def layer_density(verdict: Verdict, results: Sequence[JobResult]) -> Figure | No
     if not levels:
         return None
     whole = {level.level: level.density for level in verdict.levels}
-    traces = [_layer_trace(name, i, of, levels) for i, (name, of) in enumerate(shares.items())]
+    few = len(shares) <= 4
+    traces = [
+        _layer_trace(name, of, levels, index=i, size=12 - 3 * i if few else 7)
+        for i, (name, of) in enumerate(shares.items())
+    ]
     traces.append(
         {
             "type": "scatter",
@@ -92,7 +96,7 @@ def layer_density(verdict: Verdict, results: Sequence[JobResult]) -> Figure | No
             "name": "All prunable weights",
             "x": levels,
             "y": [number(whole.get(level), 100) for level in levels],
-            "line": {"width": 2, "dash": "dash"},
+            "line": {"width": 1.5, "dash": "dash"},
             "hovertemplate": "all layers, level %{x}: %{y:.3g}%<extra></extra>",
             "meta": {"tone": "ink"},
         }
@@ -118,7 +122,10 @@ def number(value: float | None, scale: float = 1) -> float | None:
     return float(f"{value * scale:.6g}")
 
 
-def _layer_trace(name: str, index: int, of: Mapping[int, list[float]], levels: list[int]) -> Figure:
+def _layer_trace(
+    name: str, of: Mapping[int, list[float]], levels: list[int], *, index: int, size: int
+) -> Figure:
+    """One layer. Marks of different sizes stay visible where layers lie on each other."""
     means = {level: sum(values) / len(values) for level, values in of.items()}
     shown = words.figure_text(name)
     return {
@@ -128,7 +135,7 @@ def _layer_trace(name: str, index: int, of: Mapping[int, list[float]], levels: l
         "x": levels,
         "y": [number(means[at], 100) if means.get(at) else None for at in levels],
         "line": {"width": 2},
-        "marker": {"size": 7, "symbol": ("circle", "square", "diamond", "triangle-up")[index % 4]},
+        "marker": {"size": size, "symbol": ("circle", "square", "diamond", "triangle-up")[index % 4]},
         "hovertemplate": "%{fullData.name}, level %{x}: %{y:.3g}%<extra></extra>",
         "meta": {"tone": f"layer-{index}"},
     }
@@ -250,7 +257,7 @@ def _density_axis(verdict: Verdict) -> Figure:
     first, last = math.log10(at[0]), math.log10(at[-1])
     edge = 0.03 * (first - last) or 0.1
     return {
-        "title": {"text": "Weights left (%), sparser to the right"},
+        "title": {"text": "Weights left (%) → sparser"},
         "type": "log",
         "range": [first + edge, last - edge],
         "tickvals": at,
@@ -262,16 +269,27 @@ def _winning_line(verdict: Verdict) -> Figure:
     for level in verdict.levels:
         if level.level == verdict.smallest_winning_level:
             at = _x(level)
-            line = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"}
+            right = level.density**2 < verdict.levels[-1].density
+            line = {
+                "type": "line",
+                "x0": at,
+                "x1": at,
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "layer": "below",
+                "line": {"width": 1, "dash": "solid"},
+            }
             note = {
-                "text": f"smallest winning ticket, {words.density(level.density)}",
+                "text": f"smallest winning ticket: {words.density(level.density)}",
                 "x": math.log10(at),
                 "y": 1,
                 "yref": "paper",
                 "yanchor": "bottom",
+                "xanchor": "right" if right else "left",
                 "showarrow": False,
             }
-            return {"shapes": [line | {"line": {"width": 1}}], "annotations": [note]}
+            return {"shapes": [line], "annotations": [note]}
     return {}
 
 

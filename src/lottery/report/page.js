@@ -56,10 +56,10 @@
     font: { family: css("--sans"), size: 13 },
     title: { x: 0, xanchor: "left", xref: "container", y: 1, yanchor: "top", yref: "container",
              pad: { l: 2, t: 6 }, font: { size: 14, weight: 600 } },
-    margin: { l: 50, r: 14, t: 58, b: 52 },
+    margin: { l: 50, r: 14, t: 40, b: 52 },
     hovermode: "closest",
     hoverlabel: { align: "left" },
-    legend: { orientation: "h", x: 0, xanchor: "left", y: 0, yanchor: "bottom", yref: "container",
+    legend: { orientation: "h", x: 0, xanchor: "left", xref: "container", y: 0, yanchor: "bottom", yref: "container",
               itemdoubleclick: "toggleothers", traceorder: "normal" },
     dragmode: touch.matches ? false : "zoom",
   };
@@ -90,7 +90,8 @@
       layout[axis] = { zeroline: false, automargin: true, ...layout[axis] };
     }
     layout.xaxis = { showline: true, showgrid: false, ticks: "outside", ticklen: 4, ...layout.xaxis };
-    if (layout.xaxis.title) layout.xaxis.title.standoff = 10;
+    layout.xaxis.title = { ...layout.xaxis.title, standoff: 10, font: { size: 13 } };
+    if (layout.annotations) layout.margin.t += 18;
     const config = {
       displaylogo: false,
       displayModeBar: touch.matches ? false : "hover",
@@ -135,7 +136,7 @@
 
   const values = (i) => (measure === "loss" ? curves.loss[i] : curves.data[i].y);
 
-  // The range of what is visible after the first twentieth, where curves differ the most.
+  // The range of what is visible after the first fifth, where curves differ the most.
   const range = (visible) => {
     let last = 0, low = Infinity, high = -Infinity;
     const shown = curves.data.map((trace, i) => i)
@@ -144,7 +145,7 @@
     for (const i of shown) {
       curves.data[i].x.forEach((x, at) => {
         const y = values(i)[at];
-        if (y === null || x < 0.05 * last) return;
+        if (y === null || x < 0.2 * last) return;
         low = Math.min(low, y);
         high = Math.max(high, y);
       });

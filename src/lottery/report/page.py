@@ -88,8 +88,8 @@ def _figures(data: ReportData) -> dict[str, Figure]:
 
 def _captions(data: ReportData, drawn: dict[str, Figure]) -> dict[str, str]:
     makers = {
-        "accuracy": lambda figure: captions.against_density(data.verdict, figure),
-        "early-stop": lambda figure: captions.against_density(data.verdict, figure),
+        "accuracy": lambda figure: captions.accuracy(data.verdict, figure),
+        "early-stop": lambda _: captions.early_stop(data.verdict),
         "curves": captions.curves,
         "layers": lambda figure: captions.layers(data.verdict, figure),
     }

@@ -21,7 +21,7 @@ from lottery.report.palette import blend
 
 MOST_PICTURES = 8
 
-_LIGHT_SCALE = ("#f1f5f9", "#7db4dd", "#00548c", "#002a4a")
+_LIGHT_SCALE = ("#f1f5f9", "#7db4dd", "#0a5c96", "#003354")
 _DARK_SCALE = ("#10161e", "#0d4a78", "#56b4e9", "#dff2ff")
 
 
@@ -67,6 +67,8 @@ def pictures(
 ) -> list[Picture]:
     """One picture for each of at most eight levels, evenly spread.
 
+    The dense level is left out where there are others: it keeps everything.
+
     Args:
         pixels: level -> shares (height, width).
         densities: level -> density.
@@ -74,7 +76,7 @@ def pictures(
     """
     return [
         _picture(level, densities.get(level), np.asarray(pixels[level], dtype=np.float64))
-        for level in _spread(sorted(pixels), always)
+        for level in _spread([n for n in sorted(pixels) if n or len(pixels) == 1], always)
     ]
 
 

@@ -93,22 +93,28 @@ def levels(verdict: Verdict) -> Table:
     )
 
 
-def controls(verdict: Verdict) -> Table | None:
-    """Controls against the tickets they were made from; None without controls."""
-    rows = [
-        _control(level, group)
-        for level in verdict.levels
-        for kind in words.KINDS
-        if kind != MAIN and (group := level.groups.get(kind))
+def controls(verdict: Verdict) -> list[Table]:
+    """Each kind of control against the tickets it was made from."""
+    found = []
+    for kind, name in words.KINDS.items():
+        groups = [(level, level.groups[kind]) for level in verdict.levels if kind in level.groups]
+        if kind != MAIN and groups:
+            note = f"{name}: {words.KIND_NOTES[kind]}. Paired with the tickets by replicate."
+            found.append(_control_table(verdict, note, groups))
+    return found
+
+
+def _control_table(
+    verdict: Verdict, caption: str, groups: Sequence[tuple[LevelVerdict, Group]]
+) -> Table:
+    marked = [
+        i for i, (lv, _) in enumerate(groups) if lv.level == verdict.smallest_winning_level
     ]
-    if not rows:
-        return None
     return Table(
-        "Controls against the tickets they were made from, replicate by replicate.",
+        caption,
         (
             "Level",
             "Density",
-            "Control",
             "n",
             "Accuracy at early stop, %",
             "Ticket − control, points",
@@ -118,7 +124,8 @@ def controls(verdict: Verdict) -> Table | None:
             "p (control later)",
             "Accuracy at the end, %",
         ),
-        rows,
+        [_control(level, group) for level, group in groups],
+        marked[0] if marked else None,
     )
 
 
@@ -169,7 +176,6 @@ def _control(level: LevelVerdict, group: Group) -> tuple[str, ...]:
     return (
         str(level.level),
         words.density(level.density),
-        words.KINDS.get(group.kind, group.kind),
         _n(group),
         words.estimate(group.accuracy_at_early_stop, words.percent),
         words.difference(group.accuracy_below_ticket, words.points),
