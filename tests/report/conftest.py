@@ -85,7 +85,7 @@ def curve(accuracy: float, stop: float, evaluations: int, noise: Random) -> Iter
         yield CurvePoint(at, "test", shape, accuracy * (0.86 + 0.14 * learnt) + jitter)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_data() -> MakeData:
     return build
 
@@ -174,9 +174,7 @@ def digits(density: float) -> NDArray[np.float64]:
 def judge(results: Sequence[JobResult], *, levels: int, replicates: int, name: str) -> Verdict:
     """A verdict of the right shape; the real one is not this package's to test."""
 
-    def values(
-        level: int, kind: str, of: Callable[[JobResult], float | None]
-    ) -> Estimate | None:
+    def values(level: int, kind: str, of: Callable[[JobResult], float | None]) -> Estimate | None:
         found: dict[int, list[float]] = {}
         for result in results:
             value = of(result)
@@ -221,12 +219,14 @@ def judge(results: Sequence[JobResult], *, levels: int, replicates: int, name: s
                 density=0.8**level,
                 weights_kept=sum(kept) / len(kept),
                 groups=groups,
-                matching=dense
-                and compare(
+                matching=compare(
                     own.accuracy_at_early_stop, dense.accuracy_at_early_stop, "not worse"
-                ),
-                no_later=dense
-                and compare(own.early_stop_iteration, dense.early_stop_iteration, "not later"),
+                )
+                if dense
+                else None,
+                no_later=compare(own.early_stop_iteration, dense.early_stop_iteration, "not later")
+                if dense
+                else None,
                 is_matching=("yes" if wins else "unsure") if replicates > 1 else "untested",
                 is_winning=("yes" if level < 9 else "unsure") if wins else "no",
                 p_winning_holm=0.012 if level and replicates > 1 else None,
@@ -275,7 +275,7 @@ def hostile() -> str:
     """A name with everything in it that could be taken for something other than text."""
     return (
         "</script><img src=x onerror=alert(1)>\"'{{7*7}}{% raw %}${7*7} %{y}"
-        "<a href=\"javascript:alert(1)\">&lt;b&gt; \u2028 \u202e ü 彩票 \x00"
+        '<a href="javascript:alert(1)">&lt;b&gt; \u2028 \u202e ü 彩票 \x00'
     )
 
 
@@ -283,7 +283,11 @@ def hostile() -> str:
 def hostile_data(make_data: MakeData, hostile: str) -> ReportData:
     """The hostile name in every place where a name can stand."""
     data = make_data(
-        levels=3, replicates=2, evaluations=5, name=hostile, layers=(hostile, "output.weight"),
+        levels=3,
+        replicates=2,
+        evaluations=5,
+        name=hostile,
+        layers=(hostile, "output.weight"),
         failed=[JobKey(0, "reinit-1", 2)],
     )
     verdict = replace(data.verdict, run=hostile, paragraph=hostile, caveats=(hostile,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lottery.analysis import phrases
 from lottery.analysis.lookup import find_level, pruned, smallest_winning
-from lottery.analysis.types import LevelVerdict, Verdict
+from lottery.analysis.types import Verdict
 from lottery.store.jobs import MAIN
 
 
@@ -13,7 +13,7 @@ def caveats(verdict: Verdict) -> tuple[str, ...]:
     found = [
         _incomplete(verdict),
         _failed(verdict),
-        *(_lost(level) for level in pruned(verdict)),
+        _lost(verdict),
         _unpaired(verdict),
         _controls(verdict),
         _chosen(verdict),
@@ -28,7 +28,10 @@ def _incomplete(verdict: Verdict) -> str:
         return ""
     ended = verdict.jobs_done + verdict.jobs_diverged + verdict.jobs_collapsed
     jobs = phrases.counted(verdict.jobs_planned, "job")
-    return f"The run is not complete: {ended:,} of {jobs} have ended, and the rest may change this."
+    return (
+        f"The run is not complete: {ended:,} of {jobs} have ended, and the rest may change this. "
+        "The tests allow for one look at the end, not for many on the way."
+    )
 
 
 def _failed(verdict: Verdict) -> str:
@@ -43,27 +46,33 @@ def _failed(verdict: Verdict) -> str:
     return f"{phrases.joined(counts)}: counted, but part of no mean." if counts else ""
 
 
-def _lost(level: LevelVerdict) -> str:
-    if not level.tickets_lost:
+def _lost(verdict: Verdict) -> str:
+    lost = [
+        f"{level.tickets_lost} at level {level.level}"
+        for level in pruned(verdict)
+        if level.tickets_lost
+    ]
+    if not lost:
         return ""
     return (
-        f"Level {level.level}: {phrases.counted(level.tickets_lost, 'replicate')} lost the ticket "
-        "because it diverged or collapsed, so the level is not called winning."
+        "Replicates without a ticket because it diverged or collapsed, there or before: "
+        f"{phrases.joined(lost)}. A level that lost one is not called winning."
     )
 
 
 def _unpaired(verdict: Verdict) -> str:
     """Replicates without a comparison, for other reasons than a lost ticket."""
-    short = [
-        f"{len(level.matching.difference.values)} at level {level.level}"
+    pairs = [
+        len(level.matching.difference.values) + level.tickets_lost
         for level in pruned(verdict)
         if level.matching
-        and len(level.matching.difference.values) + level.tickets_lost < verdict.replicates
     ]
-    if not short:
+    if not pairs or min(pairs) >= verdict.replicates:
         return ""
-    replicates = phrases.counted(verdict.replicates, "replicate")
-    return f"Not all of the {replicates} can be compared to dense: {phrases.joined(short)}."
+    return (
+        f"Not every level can be compared to dense in all {verdict.replicates} replicates; "
+        f"the fewest are {min(pairs)}."
+    )
 
 
 def _controls(verdict: Verdict) -> str:
@@ -91,8 +100,8 @@ def _chosen(verdict: Verdict) -> str:
     if ticket is None or ticket.is_winning == "yes" or len(compared) < 2:
         return ""
     return (
-        f"Level {ticket.level} was picked because it is the smallest of {len(compared)} levels to "
-        "win on the means; picked like that, it may owe its place to luck."
+        f"Level {ticket.level} was picked from {len(compared)} levels as the smallest that wins on "
+        "the means; picked like that, it may owe its place to luck."
     )
 
 

@@ -45,4 +45,6 @@ def _missing(verdict: Verdict) -> str:
         return "no replicate has both a dense network and a ticket"
     if not verdict.complete:
         return "it is not complete, and what is there does not show it yet"
+    if not any("reinit" in level.groups for level in pruned(verdict)):
+        return "it has no reinitialization control"
     return "of a winning ticket no reinitialized copy came to its end to compare with"

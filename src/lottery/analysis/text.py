@@ -36,14 +36,14 @@ def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, force_terminal=False)
     console.print(verdict_view(verdict))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n") + "\n"
 
 
 def verdict_view(verdict: Verdict) -> RenderableType:
     """The paragraph, the table, what its signs mean, and the caveats."""
-    parts: list[RenderableType] = [Text(verdict.paragraph), Text()]
+    parts: list[RenderableType] = [Text(verdict.paragraph)]
     if verdict.levels:
-        parts += [verdict_table(verdict), Text(), *(Text(note) for note in _notes(verdict))]
+        parts += [Text(), verdict_table(verdict), Text(), *(Text(note) for note in _notes(verdict))]
     if verdict.caveats:
         parts += [Text(), Text("Keep in mind", style="bold"), _listed(verdict.caveats, "-")]
     return Group(*parts)
@@ -115,7 +115,7 @@ def _answers(level: LevelVerdict) -> tuple[str, str]:
 def _notes(verdict: Verdict) -> list[str]:
     notes = [
         "Accuracy and iteration at early stop, where the validation loss is lowest. "
-        "vs dense: percentage points, each replicate against its own dense network.",
+        "vs dense: in percentage points, each replicate against its own dense network.",
     ]
     if any(group.n > 1 for level in verdict.levels for group in level.groups.values()):
         notes.append(

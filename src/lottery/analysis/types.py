@@ -95,7 +95,7 @@ class LevelVerdict:
     matching: Comparison | None
     """Accuracy at early stop, ticket minus dense, not below minus the margin."""
     no_later: Comparison | None
-    """Early-stop iteration, ticket minus dense, not above one evaluation interval."""
+    """Early-stop iteration, ticket minus dense, less than one evaluation interval."""
     wins: bool = False
     """Whether the tickets are winning on the means, and none was lost."""
     is_matching: Answer

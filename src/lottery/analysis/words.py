@@ -156,13 +156,15 @@ def _how_sure(verdict: Verdict) -> str:
             "One replicate: nothing here can be tested; "
             f"run it with --replicates {reach.recommended}."
         )
-    chance = 100 * (1 - verdict.confidence)
+    chance = f"{100 * (1 - verdict.confidence):.2g}%"
     rests = (
-        f"All this rests on {n} replicates. The tests allow for the number of levels: the chance "
-        f"that one of a kind confirms something false at any level is at most {chance:.2g}%."
+        f"All this rests on {n} replicates; the tests are corrected for the number of levels, so "
+        f"that each kind of claim has a chance of about {chance} at most to be confirmed falsely "
+        "anywhere."
     )
-    settled = verdict.hypothesis == "supported"
-    return rests if settled or not reach.sentence else f"{rests} {reach.sentence}"
+    unsettled = any(level.is_winning == "unsure" for level in pruned(verdict))
+    helps = unsettled and verdict.hypothesis != "supported" and n < reach.recommended
+    return f"{rests} {reach.sentence}" if helps else rests
 
 
 def _paired_means(

@@ -62,7 +62,7 @@ def main() -> None:
     """Run the command; a user's mistake is one message and an exit code, never a traceback."""
     debug = "--debug" in sys.argv
     try:
-        app()
+        app(prog_name="lottery")
     except BrokenPipeError:
         # The reader of our output has gone, as with `lottery list ... | head -1`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

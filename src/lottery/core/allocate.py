@@ -10,6 +10,7 @@ from typing import Literal
 from lottery.errors import UsageError
 
 Scope = Literal["global", "layer"]
+"""Where weights compete: in the whole network, or within each layer."""
 
 
 @dataclass(frozen=True)

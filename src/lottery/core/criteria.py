@@ -16,6 +16,7 @@ from torch import Tensor
 from lottery.core.mask import Mask
 
 Scores = Mapping[str, Tensor]
+"""Parameter name -> float tensor of the parameter's shape; higher means keep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class ScoreContext:
 
 
 Criterion = Callable[[ScoreContext], Scores]
+"""What makes a weight superfluous: a function of what it may look at, that gives scores."""
 
 
 def magnitude(context: ScoreContext) -> Scores:
@@ -54,3 +56,4 @@ def random(context: ScoreContext) -> Scores:
 
 
 CRITERIA: Final[dict[str, Criterion]] = {"magnitude": magnitude, "random": random}
+"""Name in a config -> criterion."""

@@ -109,7 +109,7 @@ class Mask(Mapping[str, Tensor]):
         return (self & parent) == self
 
     def overlap(self, other: Mask) -> float:
-        """Jaccard index, |both| / |either|, in [0, 1]; 1 when neither keeps anything."""
+        """Jaccard index, ``|both| / |either|``, in [0, 1]; 1 when neither keeps anything."""
         either = (self | other).kept
         return (self & other).kept / either if either else 1.0
 
@@ -138,7 +138,11 @@ class Mask(Mapping[str, Tensor]):
         """``weights`` with pruned entries exactly (positive) zero; names not in the mask pass.
 
         Every result is a copy; what is kept is bit-equal to what it was.
+
+        Raises:
+            MaskError: a weight of the mask is missing, or of another shape.
         """
+        self.check({name: weights[name] for name in self if name in weights})
         return {
             name: w.masked_fill(~self._kept[name].to(w.device), 0.0)
             if name in self._kept

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Literal
 
 Schedule = Literal["geometric", "one-shot"]
+"""Whose trained weights decide: those of the level before, or those of the dense network."""
 
 
 def scored_level(schedule: Schedule, level: int) -> int:

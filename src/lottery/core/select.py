@@ -30,17 +30,24 @@ def select(scores: Scores, mask: Mask, groups: Iterable[Group]) -> Mask:
 
     Raises:
         MaskError: a score is missing, of another shape, not floating point, or NaN where the
-            weight survives; or a group removes more weights than survive in it.
+            weight survives; or a group removes more weights than survive in it, or names a layer
+            that the mask does not have.
     """
     kept = dict(mask)
     for group in groups:
         layers = sorted(group.layers)
+        unknown = [name for name in layers if name not in kept]
+        if unknown or not layers:
+            raise MaskError(
+                f"a group names {', '.join(unknown) or 'no layer'}; "
+                f"the mask's layers are {', '.join(kept)}"
+            )
         survivors = {name: kept[name].flatten().nonzero().squeeze(1) for name in layers}
         values = torch.cat([_survivor_scores(n, scores, kept[n], survivors[n]) for n in layers])
-        if group.remove > values.numel():
+        if not 0 <= group.remove <= values.numel():
             raise MaskError(
                 f"cannot remove {group.remove} weights from {', '.join(layers)}: "
-                f"only {values.numel()} survive"
+                f"expected 0 to {values.numel()}, as many as survive"
             )
         # The sort is stable, so among equals the later (layer name, flat index) comes last, and
         # the last ones go.

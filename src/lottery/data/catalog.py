@@ -71,6 +71,7 @@ DATASETS: Final[dict[str, CatalogEntry]] = {
         ),
     ),
 }
+"""Name in a config -> dataset; besides these there is ``idx:FOLDER``."""
 
 
 def check_dataset(name: str) -> str | None:

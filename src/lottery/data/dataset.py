@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 SplitName = Literal["train", "validation", "test"]
+"""The three parts of a dataset."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import GenericAlias
@@ -26,7 +26,7 @@ def load_config(values: Mapping[str, Any], *, source: str = "the config") -> Exp
     """
     reader = _Reader()
     config = reader.dataclass(ExperimentConfig, values, "")
-    if reader.problems or config is None:
+    if reader.problems or isinstance(config, _Wrong):
         raise ConfigError(reader.problems, source=source)
     return config
 
@@ -63,7 +63,7 @@ def parse_override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     # A quoted key may itself hold '=', but the first form that parses is the one meant.
     quoted = '"' + value.strip().replace("\\", "\\\\").replace('"', '\\"') + '"'
-    for document in (text, f"{key} = {quoted}"):
+    for document in (text, f"{key} = {quoted}") if equals else ():
         try:
             return tomllib.loads(document)
         except tomllib.TOMLDecodeError:
@@ -84,32 +84,41 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+class _Wrong:
+    """Stands for a value that was reported as a problem."""
+
+
+_WRONG = _Wrong()
+
+
 @dataclass
 class _Reader:
     """Turns plain values into typed ones and gathers what is wrong on the way."""
 
     problems: list[str] = field(default_factory=list)
 
-    def dataclass(self, cls: type[T], values: object, path: str) -> T | None:
+    def dataclass(self, cls: type[T], values: object, path: str) -> T | _Wrong:
         if not isinstance(values, Mapping):
-            self._wrong(path, "a table", values)
-            return None
+            return self._wrong(path, "a table", values)
         hints = get_type_hints(cls)
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-        before = len(self.problems)
+        known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         for key in values:
             if key not in known:
                 self._unknown(_join(path, str(key)), str(key), sorted(known))
-        arguments = {
+        read = {
             key: self.value(hints[key], value, _join(path, key))
             for key, value in values.items()
             if key in known
         }
-        if len(self.problems) > before:
-            return None
-        made = cls(**arguments)
-        check = getattr(made, "problems", None)
-        if check is not None:
+        good = {key: value for key, value in read.items() if value is not _WRONG}
+        required = {f.name for f in known.values() if f.default is f.default_factory is MISSING}
+        self.problems += [f"{_join(path, key)}: is missing" for key in sorted(required - {*read})]
+        if required - good.keys():
+            return _WRONG
+        made = cls(**good)
+        # With a default in place of a wrong value, a problem found could be one of our making.
+        if _WRONG not in read.values():
+            check = getattr(made, "problems", list[str])
             self.problems += [_join(path, problem) for problem in check()]
         return made
 
@@ -144,17 +153,20 @@ class _Reader:
         if not isinstance(value, Sequence) or isinstance(value, str):
             return self._wrong(path, "an array", value)
         (item,) = (arg for arg in get_args(hint) if arg is not Ellipsis)
-        return tuple(self.value(item, v, f"{path}[{n}]") for n, v in enumerate(value))
+        read = tuple(self.value(item, v, f"{path}[{n}]") for n, v in enumerate(value))
+        return _WRONG if _WRONG in read else read
 
     def _table(self, hint: GenericAlias, value: object, path: str) -> Any:
         if not isinstance(value, Mapping):
             return self._wrong(path, "a table", value)
         item = get_args(hint)[1]
-        return {key: self.value(item, v, f"{path}.'{key}'") for key, v in value.items()}
+        read = {key: self.value(item, v, f"{path}.'{key}'") for key, v in value.items()}
+        return _WRONG if _WRONG in read.values() else read
 
-    def _wrong(self, path: str, expected: str, got: object, near: str | None = None) -> None:
+    def _wrong(self, path: str, expected: str, got: object, near: str | None = None) -> _Wrong:
         hint = f"; did you mean '{near}'?" if near else ""
         self.problems.append(f"{path or 'the config'}: expected {expected}, got {got!r}{hint}")
+        return _WRONG
 
     def _unknown(self, path: str, key: str, known: Sequence[str]) -> None:
         near = get_close_matches(key, known, n=1)

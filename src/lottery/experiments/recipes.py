@@ -86,3 +86,4 @@ RECIPES: Final[dict[str, Callable[[], ExperimentConfig]]] = {
     "lenet-300-100/mnist": lenet_300_100_mnist,
     "lenet-300-100/fashion-mnist": lenet_300_100_fashion_mnist,
 }
+"""Name on the command line -> recipe."""

@@ -23,6 +23,7 @@ def lenet_300_100(input_shape: Sequence[int], classes: int) -> nn.Module:
 
 
 MODELS: Final[dict[str, ModelBuilder]] = {"lenet-300-100": lenet_300_100}
+"""Name in a config -> builder; besides these there is ``mlp-A-B-C``, see `build_model`."""
 
 _MLP = re.compile(r"mlp(-[1-9]\d{0,5}){1,16}")
 

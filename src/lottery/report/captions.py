@@ -13,14 +13,18 @@ def accuracy(verdict: Verdict, figure: Figure) -> str:
     """Caption of the first figure against density, which says what is drawn."""
     kinds = [k for k in words.KINDS if any(t.get("legendgroup") == k for t in figure["data"])]
     notes = "; ".join(f"{words.KINDS[k].lower()}: {words.KIND_NOTES[k]}" for k in kinds)
-    bands = any(trace.get("fill") for trace in figure["data"])
-    interval = (
-        f"bands are {100 * verdict.confidence:.3g}% t-intervals of the mean"
-        if bands
-        else "there are no bands, as an interval needs two replicates"
-    )
+    bands = [
+        y for trace in figure["data"] if trace.get("fill") for y in trace["y"] if y is not None
+    ]
+    low, high = figure["layout"]["yaxis"]["range"]
+    if not bands:
+        interval = "there are no bands, as an interval needs two replicates"
+    else:
+        interval = f"bands are {100 * verdict.confidence:.3g}% t-intervals of the mean"
+        if not all(low <= y <= high for y in bands):
+            interval += ", cut off where they leave the figure"
     return (
-        f"Lines are means, {interval}, each faint mark is one replicate (n = {_n(verdict)}). "
+        f"Lines are means, {interval}, each faint mark is one replicate ({_n(verdict)}). "
         f"{notes[:1].upper()}{notes[1:]}. "
         "Click or tap a name below the figure to hide or show it. With a mouse, drag to zoom and "
         "double-click to return."
@@ -30,7 +34,7 @@ def accuracy(verdict: Verdict, figure: Figure) -> str:
 def early_stop(verdict: Verdict) -> str:
     """Caption of the second figure against density."""
     return (
-        f"Lines, bands, marks and names as above (n = {_n(verdict)}). Lower is sooner: the "
+        f"Lines, bands, marks and names as above ({_n(verdict)}). Lower is sooner: the "
         "iteration where validation loss is lowest, found after training has run to its end."
     )
 
@@ -50,7 +54,7 @@ def layers(verdict: Verdict, figure: Figure) -> str:
     """Caption of the density per layer."""
     legend = "" if figure["layout"]["showlegend"] else " Hover over a line for its layer's name."
     return (
-        f"Mean over replicates (n = {_n(verdict)}), on a logarithmic axis: a straight line loses "
+        f"Mean over replicates ({_n(verdict)}), on a logarithmic axis: a straight line loses "
         "the same share at every level. Colours run from the first layer (indigo) to the last "
         f"(gold). A layer with nothing left is not drawn.{legend}"
     )
@@ -64,9 +68,10 @@ PIXELS = (
 
 
 def _n(verdict: Verdict) -> str:
-    """How many replicates are averaged: one number, or the range over levels."""
+    """How many replicates are averaged: one number, or the range over levels; never broken."""
     ns = [group.n for level in verdict.levels if (group := level.groups.get(MAIN)) and group.n]
     if not ns:
-        return "0"
+        ns = [0]
     low, high = min(ns), max(ns)
-    return str(low) if low == high else f"{low} to {high}"
+    number = str(low) if low == high else f"{low} to {high}"
+    return f"n = {number}".replace(" ", "\N{NO-BREAK SPACE}")

@@ -75,6 +75,7 @@ def learning_curves(data: ReportData) -> Figure | None:
         ],
         "kinds": [kind for kind in words.KINDS if any(kind == other for _, other in groups)],
         "thinned": thinned,
+        "singles": any(trace["meta"]["part"] == "replicates" for trace in traces),
     }
 
 
@@ -101,7 +102,7 @@ def _group(
 ) -> list[tuple[Figure, list[float | None]]]:
     """Traces, each with its losses; what failed is drawn but not averaged."""
     done = [key for key in keys if key not in failed]
-    name = f"{words.density(level.density)}, {words.KINDS[kind].lower()}"
+    name = f"{words.density(level.density)}, {words.kind(kind, level.level).lower()}"
     tone = f"level-{level.level}"
     common = {
         "type": "scatter",
@@ -115,7 +116,7 @@ def _group(
     drawn = []
     if len(keys) > 1 or not done:
         ends: list[int | None] = []
-        for key in keys:
+        for _ in keys:
             ends += [*grid, None]
         trace = {
             "mode": "lines",

@@ -6,15 +6,14 @@ Traces carry no colours: ``meta.tone`` names one, and the page's script paints i
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from lottery.analysis.types import Estimate, Group, LevelVerdict, Verdict
 from lottery.report import words
 from lottery.report.palette import DASHES, SYMBOLS
-from lottery.store.jobs import MAIN, JobResult
+from lottery.store.jobs import MAIN
 
 Figure = dict[str, Any]
 """``data`` and ``layout`` for Plotly, and what else the page's script needs."""
@@ -40,7 +39,7 @@ ACCURACY = Quantity(
     scale=100,
     form=lambda value: words.percent(value) + "%",
     limit=lambda verdict: -verdict.margin,
-    limit_name=lambda verdict: f"Dense − {100 * verdict.margin:.3g} points",
+    limit_name=lambda verdict: f"Dense \N{MINUS SIGN} {100 * verdict.margin:.3g} points",
 )
 EARLY_STOP = Quantity(
     title="Early-stop iteration",
@@ -73,48 +72,6 @@ def against_density(verdict: Verdict, quantity: Quantity) -> Figure | None:
     return figure
 
 
-def layer_density(verdict: Verdict, results: Sequence[JobResult]) -> Figure | None:
-    """What is left of each layer at each level of the main line; None where nothing is known."""
-    shares: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for result in sorted(results, key=lambda r: r.key):
-        if result.branch == MAIN:
-            for name, (kept, total) in result.layers.items():
-                shares[name][result.level].append(kept / total if total else 0.0)
-    levels = sorted({level for of in shares.values() for level in of})
-    if not levels:
-        return None
-    whole = {level.level: level.density for level in verdict.levels}
-    few = len(shares) <= 4
-    traces = [
-        _layer_trace(name, of, levels, index=i, size=12 - 3 * i if few else 7)
-        for i, (name, of) in enumerate(shares.items())
-    ]
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "All prunable weights",
-            "x": levels,
-            "y": [number(whole.get(level), 100) for level in levels],
-            "line": {"width": 1.5, "dash": "dash"},
-            "hovertemplate": "all layers, level %{x}: %{y:.3g}%<extra></extra>",
-            "meta": {"tone": "ink"},
-        }
-    )
-    layout = {
-        "title": {"text": "Weights left in the layer (%)"},
-        "xaxis": {
-            "title": {"text": "Level (number of prunings)"},
-            "tickvals": levels,
-            "ticktext": [str(level) for level in levels],
-            "range": [levels[0] - 0.3, levels[-1] + 0.3],
-        },
-        "yaxis": {"type": "log", "tickformat": "~g", "dtick": "D2"},
-        "showlegend": len(shares) <= 12,
-    }
-    return {"data": traces, "layout": layout, "layers": len(shares)}
-
-
 def number(value: float | None, scale: float = 1) -> float | None:
     """A value for a figure: scaled, six digits, and nothing that JSON cannot hold."""
     if value is None or not math.isfinite(value):
@@ -122,30 +79,9 @@ def number(value: float | None, scale: float = 1) -> float | None:
     return float(f"{value * scale:.6g}")
 
 
-def _layer_trace(
-    name: str, of: Mapping[int, list[float]], levels: list[int], *, index: int, size: int
-) -> Figure:
-    """One layer. Marks of different sizes stay visible where layers lie on each other."""
-    means = {level: sum(values) / len(values) for level, values in of.items()}
-    shown = words.figure_text(name)
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": shown,
-        "x": levels,
-        "y": [number(means[at], 100) if means.get(at) else None for at in levels],
-        "line": {"width": 2},
-        "marker": {"size": size, "symbol": ("circle", "square", "diamond", "triangle-up")[index % 4]},
-        "hovertemplate": "%{fullData.name}, level %{x}: %{y:.3g}%<extra></extra>",
-        "meta": {"tone": f"layer-{index}"},
-    }
-
-
 def _kind(verdict: Verdict, kind: str, quantity: Quantity) -> list[Figure]:
     """Line, band and points of one kind; one entry in the legend for all three."""
-    found = [
-        (level, value) for level in verdict.levels if (value := _at(level, kind, quantity))
-    ]
+    found = [(level, value) for level in verdict.levels if (value := _at(level, kind, quantity))]
     name = words.KINDS[kind]
     common = {
         "type": "scatter",
@@ -175,8 +111,8 @@ def _kind(verdict: Verdict, kind: str, quantity: Quantity) -> list[Figure]:
         "marker": {"size": 6, "symbol": SYMBOLS[kind]},
         "opacity": 0.4,
         "text": [
-            f"{name}, replicate {replicate}<br>{words.density(level.density)} of weights: "
-            f"{quantity.form(value)}"
+            f"{words.kind(kind, level.level)}, replicate {replicate}<br>"
+            f"{words.density(level.density)} of weights: {quantity.form(value)}"
             for level, replicate, value in dots
         ],
         "hovertemplate": "%{text}<extra></extra>",
@@ -229,7 +165,7 @@ def _references(verdict: Verdict, quantity: Quantity) -> list[Figure]:
     dense = _dense(verdict, quantity)
     if dense is None:
         return []
-    x = [_x(verdict.levels[0]), _x(verdict.levels[-1])]
+    x = [float(f"{10**edge:.6g}") for edge in _density_axis(verdict)["range"]]
     lines = (
         ("Dense, mean", dense.mean, "dash", 2),
         (quantity.limit_name(verdict), dense.mean + quantity.limit(verdict), "dot", 1.5),
@@ -320,8 +256,8 @@ def _near_dense(verdict: Verdict, quantity: Quantity, shown: list[float]) -> lis
         return None
     tickets = [e.mean for level in verdict.levels if (e := _at(level, MAIN, quantity))]
     above = max(tickets) - dense.mean
-    reach = max(2 * verdict.margin, 1.5 * above, 0.002)
-    near = [(dense.mean - 2 * reach) * 100, (dense.mean + max(reach, 1.6 * above)) * 100]
+    reach = max(verdict.margin, 1.5 * above, 0.001)
+    near = [(dense.mean - 2 * reach) * 100, (dense.mean + reach) * 100]
     return near if near[1] - near[0] < 0.6 * (shown[1] - shown[0]) else None
 
 
@@ -347,7 +283,7 @@ def _hover(level: LevelVerdict, kind: str, quantity: Quantity) -> str:
     if value is None:
         return ""
     return (
-        f"<b>{words.KINDS[kind]}</b>, level {level.level}<br>"
+        f"<b>{words.kind(kind, level.level)}</b>, level {level.level}<br>"
         f"{words.density(level.density)} of weights<br>"
         f"{words.estimate(value, quantity.form)}<br>n = {len(value.values)}"
     )

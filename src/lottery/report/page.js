@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const { figures, tones } = JSON.parse(document.getElementById("report-data").textContent);
-  const darkness = matchMedia("(prefers-color-scheme: dark)");
+  const darkness = matchMedia("screen and (prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const all = (selector) => Array.from(document.querySelectorAll(selector));
@@ -83,6 +83,13 @@
     return { "xaxis.tickvals": tickvals.filter(kept), "xaxis.ticktext": ticktext.filter(kept) };
   };
 
+  // Set what a dotted path names, as Plotly.update would.
+  const put = (target, path, value) => {
+    const keys = path.split(/[.[\]]+/);
+    const last = keys.pop();
+    keys.reduce((inner, key) => (inner[key] ??= {}), target)[last] = value;
+  };
+
   const build = (name, figure) => {
     const target = plot(name);
     const layout = merged(base, figure.layout);
@@ -91,7 +98,7 @@
     }
     layout.xaxis = { showline: true, showgrid: false, ticks: "outside", ticklen: 4, ...layout.xaxis };
     layout.xaxis.title = { ...layout.xaxis.title, standoff: 10, font: { size: 13 } };
-    if (layout.annotations) layout.margin.t += 18;
+    if (layout.annotations) layout.margin = { ...layout.margin, t: layout.margin.t + 18 };
     const config = {
       displaylogo: false,
       displayModeBar: touch.matches ? false : "hover",
@@ -100,9 +107,14 @@
       responsive: true,
     };
     // Plotly keeps and changes what it is given; the figure itself stays as it was.
-    Plotly.newPlot(target, structuredClone(figure.data), structuredClone(layout), config);
-    Plotly.update(target, traceColours(figure.data),
-      { ...layoutColours(layout), ...ticks(figure, target.clientWidth) });
+    const traces = structuredClone(figure.data), whole = structuredClone(layout);
+    for (const [path, each] of Object.entries(traceColours(traces))) {
+      traces.forEach((trace, i) => put(trace, path, Array.isArray(each) ? each[i] : each));
+    }
+    const decided = { ...layoutColours(whole), ...ticks(figure, target.clientWidth) };
+    if (name === "curves") decided["yaxis.range"] = range(visibleCurves()) ?? undefined;
+    for (const [path, value] of Object.entries(decided)) put(whole, path, value);
+    Plotly.newPlot(target, traces, whole, config);
   };
 
   const repaint = () => {
@@ -175,12 +187,11 @@
     all("button[data-copy]").forEach((button) => button.addEventListener("click", async () => {
       const source = document.getElementById(button.dataset.copy);
       getSelection().selectAllChildren(source);
-      try {
-        await navigator.clipboard.writeText(source.textContent);
-        button.textContent = "Copied";
-      } catch {
-        button.textContent = "Selected";
-      }
+      button.textContent = "Selected";
+      await navigator.clipboard.writeText(source.textContent).then(
+        () => { button.textContent = "Copied"; },
+        () => {}, // Not allowed here: the text is selected, which is as far as it goes.
+      );
     }));
     if (!curves) return;
     all("button[data-level], button[data-kind], button[data-part]").forEach((button) =>
@@ -199,9 +210,15 @@
 
   paintSwatches();
   for (const [name, figure] of Object.entries(figures)) build(name, figure);
-  if (curves) drawCurves();
   wire();
   darkness.addEventListener("change", repaint);
+  // Paper is narrower than most windows, and a printout does not resize anything by itself.
+  const targets = Object.keys(figures).map(plot);
+  addEventListener("beforeprint", () =>
+    targets.forEach((target) => Plotly.relayout(target, { width: 660, height: 480 })));
+  addEventListener("afterprint", () =>
+    targets.forEach((target) => Plotly.relayout(target, { width: null, height: null })
+      .then(() => Plotly.Plots.resize(target))));
   let waiting = 0;
   addEventListener("resize", () => {
     clearTimeout(waiting);

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -17,10 +18,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lottery.report import captions, figures, pixels, tables, words
+from lottery.report import captions, figures, pixels, summary, tables, words
 from lottery.report.curves import learning_curves
 from lottery.report.data import ReportData
 from lottery.report.figures import Figure
+from lottery.report.layers import layer_density
 from lottery.report.palette import DASHES, INK, TONES, Tone, steps
 
 
@@ -40,8 +42,8 @@ def render(data: ReportData) -> str:
     ).from_string(_asset("template.html.jinja"))
     html = template.render(
         verdict=data.verdict,
-        status=tables.STATUS[data.verdict.hypothesis],
-        cards=tables.cards(data.verdict),
+        status=summary.STATUS[data.verdict.hypothesis],
+        cards=summary.cards(data.verdict),
         levels=tables.levels(data.verdict),
         controls=tables.controls(data.verdict),
         failures=tables.failures(data.results),
@@ -81,13 +83,13 @@ def _figures(data: ReportData) -> dict[str, Figure]:
         "accuracy": figures.against_density(data.verdict, figures.ACCURACY),
         "early-stop": figures.against_density(data.verdict, figures.EARLY_STOP),
         "curves": learning_curves(data),
-        "layers": figures.layer_density(data.verdict, data.results),
+        "layers": layer_density(data.verdict, data.results),
     }
     return {name: figure for name, figure in built.items() if figure}
 
 
 def _captions(data: ReportData, drawn: dict[str, Figure]) -> dict[str, str]:
-    makers = {
+    makers: dict[str, Callable[[Figure], str]] = {
         "accuracy": lambda figure: captions.accuracy(data.verdict, figure),
         "early-stop": lambda _: captions.early_stop(data.verdict),
         "curves": captions.curves,
@@ -107,7 +109,9 @@ def _tones(data: ReportData, drawn: dict[str, Figure]) -> dict[str, tuple[str, s
     layers = drawn.get("layers", {}).get("layers", 0)
     found |= {f"layer-{i}": tone for i, tone in enumerate(steps(layers))}
     levels = [level.level for level in data.verdict.levels]
-    found |= {f"level-{level}": tone for level, tone in zip(levels, steps(len(levels)), strict=True)}
+    found |= {
+        f"level-{level}": tone for level, tone in zip(levels, steps(len(levels)), strict=True)
+    }
     found["level-0"] = INK
     if data.verdict.smallest_winning_level:
         found[f"level-{data.verdict.smallest_winning_level}"] = TONES["main"]

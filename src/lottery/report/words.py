@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lottery.analysis.types import Comparison, Estimate
+from lottery.analysis.types import Answer, Comparison, Estimate
 
-NONE = "–"
+NONE = "\N{EN DASH}"
 
 KINDS = {
     "main": "Tickets",
@@ -22,9 +22,26 @@ KINDS = {
 KIND_NOTES = {
     "main": "pruned, rewound to their own weights, trained again",
     "reinit": "the ticket's mask, but freshly drawn initial weights",
-    "random-mask": "as many weights in each layer, but drawn at random, with their own rewind values",
+    "random-mask": "as many weights in each layer, but others, drawn at random and rewound too",
     "continued": "the ticket's mask, but training goes on from the trained weights",
 }
+
+ANSWERS: Mapping[Answer, str] = {
+    "yes": "✓ yes",
+    "no": "✕ no",
+    "unsure": "~ unsure",
+    "untested": "· untested",
+}
+"""What a test says -> how it is written."""
+
+
+def kind(name: str, level: int) -> str:
+    """A kind of branch for readers; the main line begins with the dense network.
+
+    >>> kind("main", 0), kind("main", 1)
+    ('Dense', 'Tickets')
+    """
+    return "Dense" if name == "main" and level == 0 else KINDS[name]
 
 
 def density(fraction: float) -> str:
@@ -48,8 +65,8 @@ def percent(fraction: float) -> str:
 def points(fraction: float) -> str:
     """A difference of accuracies in percentage points, with its sign.
 
-    >>> points(-0.0123), points(0.00001)
-    ('−1.23', '0.00')
+    >>> points(0.0123), points(0.00001)
+    ('+1.23', '0.00')
     """
     return _signed(f"{100 * fraction:+.2f}")
 
@@ -66,8 +83,8 @@ def count(value: float) -> str:
 def signed_count(value: float) -> str:
     """A difference of counts, with its sign.
 
-    >>> signed_count(-1200)
-    '−1,200'
+    >>> signed_count(1200)
+    '+1,200'
     """
     return _signed(f"{value:+,.0f}")
 
@@ -75,8 +92,8 @@ def signed_count(value: float) -> str:
 def probability(p: float | None) -> str:
     """A p-value.
 
-    >>> probability(0.00001), probability(0.0312), probability(None)
-    ('< 0.001', '0.031', '–')
+    >>> probability(0.00001), probability(0.0312)
+    ('< 0.001', '0.031')
     """
     if p is None:
         return NONE
@@ -138,4 +155,4 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 def _signed(text: str) -> str:
     if not any(digit in "123456789" for digit in text):
         return text.lstrip("+-")
-    return text.replace("-", "−")
+    return text.replace("-", "\N{MINUS SIGN}")

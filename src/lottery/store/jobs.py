@@ -12,7 +12,9 @@ from typing import Any, Literal
 from lottery.errors import StoreError
 
 MAIN = "main"
+"""The branch of the tickets themselves."""
 CONTROL_KINDS = ("reinit", "random-mask", "continued")
+"""The kinds of control; a control's branch is its kind and a number from 1."""
 
 Status = Literal["done", "diverged", "collapsed"]
 

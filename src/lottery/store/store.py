@@ -35,6 +35,7 @@ _SPLITS: Final[dict[str, Literal["validation", "test"]]] = {
 _CURVE_COLUMNS = ("iteration", "split", "loss", "accuracy")
 
 Moment = Literal["end", "early-stop"]
+"""Which of a training's two kept states: its last, or the one at early stopping."""
 
 
 class Store:

@@ -14,6 +14,7 @@ from lottery.training.interface import Engine
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 ENGINES: Final[dict[str, Callable[[torch.device], Engine]]] = {"torch": TorchEngine}
+"""Name in a config -> what makes the engine for a device."""
 
 # Fastest first; `auto` takes the first one.
 _PREFERENCE: Final = ("torch",)

@@ -190,7 +190,7 @@ class _Training:
             tensors["random-cuda"] = torch.cuda.get_rng_state(self.device)
         tensors["loss-sum"] = self.loss_sum.cpu().clone()
         curve = [[p.iteration, p.split, p.loss, p.accuracy] for p in self.curve]
-        values = {"curve": curve, "seconds": self.seconds}
+        values = {"curve": curve, "reason": self.reason, "seconds": self.seconds}
         return Checkpoint(iteration=self.iteration, tensors=tensors, values=values)
 
     def restore(self, kept: Checkpoint) -> None:
@@ -213,8 +213,10 @@ class _Training:
         torch.set_rng_state(tensors["random"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random-cuda"], self.device)
-        self.loss_sum = tensors["loss-sum"].to(self.device)
+        # A copy, since steps add to it in place and the checkpoint may be used again.
+        self.loss_sum = tensors["loss-sum"].to(self.device, copy=True)
         self.curve = [CurvePoint(*point) for point in kept.values["curve"]]
+        self.reason = kept.values["reason"]
         self.seconds = kept.values["seconds"]
         self.clock = time.perf_counter()
 

@@ -1,0 +1,224 @@
+"""Parts of the documentation that are written by the code they describe, at build time.
+
+A line ``<!-- generated: WHAT -->`` in a page is replaced by what `GENERATORS` makes of it, so that
+no list of commands, settings or public names can go stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import inspect
+import io
+import json
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+_COLUMNS = 88
+_MARK = re.compile(r"^<!-- generated: (\w+)(?: (\S+))? -->$", re.MULTILINE)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect to Sphinx."""
+    app.connect("source-read", _expand)
+    app.connect("env-get-outdated", lambda app, env, *_: sorted(_pages(app) & env.all_docs.keys()))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _expand(_app: Sphinx, _page: str, source: list[str]) -> None:
+    source[0] = _MARK.sub(lambda mark: GENERATORS[mark[1]](mark[2]), source[0])
+
+
+def _pages(app: Sphinx) -> set[str]:
+    """Pages with a generated part; they follow the code, so they are always read again."""
+    return {
+        page
+        for page in app.project.docnames
+        if _MARK.search(app.project.doc2path(page, absolute=True).read_text(encoding="utf-8"))
+    }
+
+
+# The command line
+
+
+def cli(_argument: str | None) -> str:
+    """What ``--help`` prints for every command, from the program itself."""
+    return "\n\n".join(
+        f"## {' '.join(['lottery', *path])}\n\n{_code('text', help_text(path))}"
+        for path in command_paths()
+    )
+
+
+def command_paths() -> list[tuple[str, ...]]:
+    """Every command by its words, such as ``("config", "show")``; the first is the root."""
+    return [path for path, command in _below((), _root_command())]
+
+
+def help_text(path: tuple[str, ...]) -> str:
+    """What a command's ``--help`` prints, without frames and colours."""
+    root, text = _root_command(), io.StringIO()
+    for _, command in _below((), root):
+        command.rich_markup_mode = None
+    with contextlib.redirect_stdout(text):
+        root.main(
+            [*path, "--help"],
+            prog_name="lottery",
+            standalone_mode=False,
+            terminal_width=_COLUMNS,
+            max_content_width=_COLUMNS,
+        )
+    return text.getvalue().strip()
+
+
+def _root_command() -> Any:
+    from typer.main import get_command
+
+    from lottery.cli.main import app
+
+    return get_command(app)
+
+
+def _below(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _below((*path, name), child)
+
+
+# Configs and recipes
+
+
+def config(_argument: str | None) -> str:
+    """Every key of a config, in one table per table of the TOML file."""
+    from lottery.experiments.schema import schema_rows
+
+    tables: dict[str, list[tuple[str, str, str, str]]] = {}
+    for row in schema_rows():
+        table, _, key = row["key"].rpartition(".")
+        kind = row["type"].replace("|", "\\|")
+        cells = (f"`{key}`", kind, f"`{json.dumps(row['default'])}`", _markdown(row["meaning"]))
+        tables.setdefault(table, []).append(cells)
+    columns = ("Key", "Type", "Default", "Meaning")
+    return "\n\n".join(
+        f"## {f'`[{table}]`' if table else 'At the top'}\n\n{_table(columns, rows)}"
+        for table, rows in tables.items()
+    )
+
+
+def recipes(_argument: str | None) -> str:
+    """Every recipe: what it is, where its settings come from, and its whole config."""
+    from lottery.experiments import RECIPES, plan, run_name, to_plain
+    from lottery.experiments.toml import to_toml
+
+    def recipe(name: str) -> str:
+        made = RECIPES[name]()
+        size = f"{len(plan(made)):,} trainings of {made.training.length} each."
+        about = _markdown(inspect.getdoc(RECIPES[name]) or "")
+        settings = _code("toml", to_toml(to_plain(made)).strip())
+        return f"## {name}\n\n{about}\n\n{size} The run is called `{run_name(made)}`.\n\n{settings}"
+
+    return "\n\n".join(map(recipe, RECIPES))
+
+
+# Python
+
+
+def public_packages() -> list[str]:
+    """Every package of `lottery` that says in ``__all__`` what is public."""
+    import lottery
+
+    found = pkgutil.iter_modules(lottery.__path__)
+    names = [f"lottery.{package.name}" for package in found if package.ispkg]
+    return [name for name in names if getattr(importlib.import_module(name), "__all__", None)]
+
+
+def api(package: str | None) -> str:
+    """The public names of a package: classes and functions by their docstrings, then values."""
+    assert package is not None, "say which package, as in `generated: api lottery.core`"
+    module = importlib.import_module(package)
+    about, *more = (inspect.getdoc(module) or "").split("\n\n", 1)
+    parts = [_markdown(about), *map(_markdown, more)]
+    for name in module.__all__:
+        value, target = getattr(module, name), f"{package}.{name}"
+        if inspect.isclass(value) and value.__module__.startswith("lottery."):
+            parts.append(_rst(f".. autoclass:: {target}\n   :members:"))
+        elif inspect.isfunction(value):
+            parts.append(_rst(f".. autofunction:: {target}"))
+        else:
+            meaning = " ".join(documented_value(module, name).split()).replace("``", "`")
+            parts.append(_rst(f".. py:data:: {target}\n\n   {meaning}"))
+    return "\n\n".join(parts)
+
+
+def documented_value(module: ModuleType, name: str) -> str:
+    """The docstring under the assignment of a public constant or type, and a dict's keys.
+
+    Looked for in the module that assigns the name, which the package may only re-export.
+    """
+    for source in _modules_of(module):
+        text = _below_assignment(source, name)
+        if text:
+            value = getattr(module, name)
+            keys = ", ".join(f"``{key}``" for key in value) if isinstance(value, dict) else ""
+            return f"{text} Names: {keys}." if keys else text
+    return ""
+
+
+def _modules_of(package: ModuleType) -> Iterator[ModuleType]:
+    root = package.__name__.partition(".")[0]
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith(f"{root}.") and hasattr(module, "__file__"):
+            yield module
+
+
+def _below_assignment(module: ModuleType, name: str) -> str:
+    body = ast.parse(inspect.getsource(module)).body
+    for statement, below in pairwise(body):
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        match below:
+            case ast.Expr(value=ast.Constant(value=str(text))) if any(
+                isinstance(target, ast.Name) and target.id == name for target in targets
+            ):
+                return inspect.cleandoc(text)
+    return ""
+
+
+# Markdown
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [columns, tuple("---" for _ in columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _rst(text: str) -> str:
+    return f"```{{eval-rst}}\n{text}\n```"
+
+
+def _markdown(docstring: str) -> str:
+    """A docstring's prose, whose double backticks are single ones in Markdown."""
+    return docstring.replace("``", "`")
+
+
+GENERATORS: dict[str, Callable[[str | None], str]] = {
+    "api": api,
+    "cli": cli,
+    "config": config,
+    "recipes": recipes,
+}

@@ -1,0 +1,130 @@
+"""The conformance suite of datasets: plain functions that raise AssertionError."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from lottery.data import Dataset, Split, SplitName
+from lottery.testing.expect import expect
+
+DatasetCheck = Callable[[Dataset], None]
+
+_SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
+
+
+def check_shapes_and_types(dataset: Dataset) -> None:
+    """Floating-point inputs of one shape, int64 targets, as many of the one as of the other."""
+    expect(bool(dataset.name), "the dataset has no name")
+    for name in _SPLITS:
+        split = dataset.split(name)
+        inputs, targets = split.inputs, split.targets
+        expect(inputs.is_floating_point(), f"{name}: inputs are {inputs.dtype}, expected floats")
+        expect(targets.dtype == torch.int64, f"{name}: targets are {targets.dtype}, expected int64")
+        expect(
+            targets.dim() == 1, f"{name}: targets have shape {tuple(targets.shape)}, expected [N]"
+        )
+        expect(
+            len(inputs) == len(targets) and len(split) == len(targets),
+            f"{name}: {len(inputs)} inputs for {len(targets)} targets",
+        )
+        expect(len(targets) > 0, f"{name}: there are no examples")
+        expect(
+            tuple(inputs.shape[1:]) == dataset.input_shape,
+            f"{name}: one example has shape {tuple(inputs.shape[1:])}, "
+            f"in training {dataset.input_shape}",
+        )
+        expect(
+            not inputs.requires_grad and inputs.device == targets.device,
+            f"{name}: inputs must be plain data, on the targets' device",
+        )
+
+
+def check_values(dataset: Dataset) -> None:
+    """Finite inputs that undo to [0, 1], and targets that are classes."""
+    expect(dataset.classes >= 2, f"expected two classes or more, got {dataset.classes}")
+    expect(
+        math.isfinite(dataset.mean) and math.isfinite(dataset.deviation) and dataset.deviation > 0,
+        f"expected a finite mean and a deviation above 0, got {dataset.mean}, {dataset.deviation}",
+    )
+    for name in _SPLITS:
+        split = dataset.split(name)
+        expect(bool(split.inputs.isfinite().all()), f"{name}: some inputs are not finite")
+        low, high = int(split.targets.min()), int(split.targets.max())
+        expect(
+            low >= 0 and high < dataset.classes,
+            f"{name}: targets span {low} to {high}, expected 0 to {dataset.classes - 1}",
+        )
+        raw = split.inputs.double() * dataset.deviation + dataset.mean
+        bottom, top = float(raw.min()), float(raw.max())
+        expect(
+            bottom >= -1e-3 and top <= 1 + 1e-3,
+            f"{name}: inputs * deviation + mean span {bottom:.4g} to {top:.4g}, expected 0 to 1; "
+            "are mean and deviation those that the inputs were normalized with?",
+        )
+
+
+def check_every_class_is_learned(dataset: Dataset) -> None:
+    """Every class that is measured occurs in training."""
+    known = set(dataset.train.targets.tolist())
+    for name in _SPLITS[1:]:
+        strange = set(dataset.split(name).targets.tolist()) - known
+        expect(not strange, f"{name}: classes {sorted(strange)} do not occur in training")
+
+
+def check_splits_are_apart(dataset: Dataset) -> None:
+    """Validation and test are not training examples over again.
+
+    Real data repeat an example now and then; a tenth of a split is no accident.
+    """
+    learned = _fingerprints(dataset.train)
+    for name in _SPLITS[1:]:
+        held_out = _fingerprints(dataset.split(name))
+        repeated = sum(example in learned for example in held_out)
+        expect(
+            repeated <= 0.1 * len(held_out),
+            f"{name}: {repeated} of {len(held_out)} different examples are training examples too",
+        )
+
+
+def _fingerprints(split: Split) -> set[bytes]:
+    def content(example: Tensor) -> bytes:
+        return hashlib.sha256(example.numpy().tobytes()).digest()
+
+    return {content(example) for example in split.inputs.double().cpu().flatten(1)}
+
+
+def check_fingerprint(dataset: Dataset) -> None:
+    """The fingerprint is the same for a copy, and another when one value changes."""
+    copy = replace(
+        dataset,
+        train=_copied(dataset.train),
+        validation=_copied(dataset.validation),
+        test=_copied(dataset.test),
+    )
+    expect(copy.fingerprint() == dataset.fingerprint(), "a copy has another fingerprint")
+    copy.test.inputs.view(-1)[-1] += 1
+    expect(
+        copy.fingerprint() != dataset.fingerprint(),
+        "the last test example changed, but the fingerprint did not",
+    )
+
+
+def _copied(split: Split) -> Split:
+    return Split(split.inputs.clone(memory_format=torch.contiguous_format), split.targets.clone())
+
+
+DATASET_CHECKS: Final[tuple[DatasetCheck, ...]] = (
+    check_shapes_and_types,
+    check_values,
+    check_every_class_is_learned,
+    check_splits_are_apart,
+    check_fingerprint,
+)
+"""What every dataset must pass."""

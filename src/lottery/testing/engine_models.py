@@ -1,0 +1,138 @@
+"""Checks for engines that train any model: dropout, normalization, convolutions, tied weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from lottery.testing.engine_repeats import (
+    alone_or_in_a_group,
+    continues,
+    leaves_global_randomness,
+    resumes,
+)
+from lottery.testing.expect import expect, expect_pruned_zero, expect_same_state, same_bytes
+from lottery.testing.running import loaded_model, measure, train_done
+from lottery.testing.samples import CLASSES, INPUT_SHAPE, OPTIMIZERS, tiny_config, tiny_job
+from lottery.training import Engine
+
+
+def convolutional() -> nn.Sequential:
+    """Convolution, batch normalization, dropout and a linear layer."""
+    channels, (_, height, width) = 4, INPUT_SHAPE
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Flatten(),
+        nn.Linear(channels * height * width, CLASSES),
+    )
+
+
+class TiedModel(nn.Module):
+    """Two hidden layers that are one weight matrix, known by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        size = INPUT_SHAPE[1] * INPUT_SHAPE[2]
+        self.first = nn.Linear(size, size)
+        self.second = nn.Linear(size, size)
+        self.second.weight = self.first.weight
+        self.output = nn.Linear(size, CLASSES)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits ``[N, classes]`` of inputs ``[N, *INPUT_SHAPE]``."""
+        hidden = torch.relu(self.first(inputs.flatten(1)))
+        output: Tensor = self.output(torch.relu(self.second(hidden)))
+        return output
+
+
+def check_any_model_resumes(engine: Engine) -> None:
+    """Dropout's randomness and normalization's buffers go on where they were cut off."""
+    for name in ("Adam", "SGD with Nesterov momentum and weight decay"):
+        job = tiny_job(tiny_config(OPTIMIZERS[name]), make_model=convolutional, snapshots_at=(0, 6))
+        resumes(engine, job, f"{name}, with dropout and batch normalization")
+    resumes(engine, tiny_job(make_model=TiedModel), "tied weights")
+
+
+def check_any_model_in_a_group(engine: Engine) -> None:
+    """Dropout in one job takes nothing from the randomness of another, nor from the caller's."""
+    alone_or_in_a_group(engine, convolutional)
+    leaves_global_randomness(engine, convolutional)
+
+
+def check_dropout_has_its_stream(engine: Engine) -> None:
+    """Dropout is active, and another replicate drops other units.
+
+    With all examples in one batch their order changes only rounding, so what differs is dropout.
+    """
+    config = tiny_config(OPTIMIZERS["SGD"], batch_size=1000, length=3)
+    job = tiny_job(config, make_model=convolutional)
+    other = replace(job, streams=tiny_job(replicate=1).streams)
+    name = "5.weight"
+    one, two = train_done(engine, job).final[name], train_done(engine, other).final[name]
+    expect(
+        float((one - two).abs().max()) > 1e-4,
+        "two replicates dropped the same units, or none: is the stream 'dropout' used?",
+    )
+
+
+def check_dropout_is_off_when_measuring(engine: Engine) -> None:
+    """Measurements are of the whole network, normalized by its running statistics."""
+    job = tiny_job(make_model=convolutional)
+    result = train_done(engine, job)
+    for point in result.curve[-2:]:
+        loss, accuracy = measure(job, result.final, job.data.split(point.split))
+        expect(
+            abs(point.loss - loss) <= 1e-4 * max(1.0, loss)
+            and abs(point.accuracy - accuracy) < 1e-9,
+            f"the end on {point.split}: the curve says {point}, measured {loss} and {accuracy}",
+        )
+    often = tiny_job(tiny_config(evaluate_every=1), make_model=convolutional)
+    expect_same_state(train_done(engine, often).final, result.final, "the end, measured often")
+
+
+def check_batch_norm_buffers(engine: Engine) -> None:
+    """Buffers are part of the state: they start as given, move, and are kept with the weights."""
+    job = tiny_job(make_model=convolutional)
+    start = {name: value.clone() for name, value in job.start.items()}
+    start["1.running_mean"] += 0.5
+    start["1.num_batches_tracked"] += 7
+    job = replace(job, start=start, snapshots_at=(0, 5))
+    result = train_done(engine, job)
+    expect_same_state(result.snapshots[0], job.mask.apply(start), "the start")
+    for at, state in ((5, result.snapshots[5]), (12, result.final)):
+        counted = state["1.num_batches_tracked"]
+        expect(counted.dtype == torch.int64, f"num_batches_tracked became {counted.dtype}")
+        expect(int(counted) == 7 + at, f"after {at} batches, {int(counted) - 7} were tracked")
+    moved = not same_bytes(result.final["1.running_mean"], start["1.running_mean"])
+    expect(moved, "running_mean did not move")
+
+    plain = replace(
+        tiny_job(tiny_config(OPTIMIZERS["SGD"]), make_model=_without_dropout), start_iteration=0
+    )
+    continues(engine, [("with batch normalization", plain)], at=7)
+
+
+def _without_dropout() -> nn.Sequential:
+    model = convolutional()
+    model[3] = nn.Identity()
+    return model
+
+
+def check_tied_weights(engine: Engine) -> None:
+    """A weight with two names is one weight: masked once, and the same under both."""
+    job = tiny_job(make_model=TiedModel, snapshots_at=(0, 6))
+    expect("second.weight" not in job.mask, "the check's own mask counts a tied weight twice")
+    result = train_done(engine, job)
+    states = (result.snapshots[0], result.snapshots[6], result.early_stop, result.final)
+    for state in states:
+        expect_pruned_zero(state, job.mask, "tied weights")
+        expect(
+            same_bytes(state["first.weight"], state["second.weight"]),
+            "the two names of a tied weight hold different values",
+        )
+        loaded_model(job, state)

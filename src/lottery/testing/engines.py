@@ -1,0 +1,65 @@
+"""The conformance suite of engines: plain functions that raise AssertionError.
+
+Two things that the checks rely on go beyond `lottery.training.Engine`. Epoch e visits the examples
+in the order ``torch.randperm`` draws from the job's stream ``("order", e)``, so that engines can
+stand in for one another. And a checkpoint holds weights, and optimizer state that goes with them
+one to one, in the weights' own shapes, under any name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from lottery.testing import engine_curves, engine_masks, engine_models, engine_repeats, engine_steps
+from lottery.training import Engine
+
+EngineCheck = Callable[[Engine], None]
+
+ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
+    engine_masks.check_pruned_weights_are_zero,
+    engine_masks.check_gradients_of_pruned_weights_are_zero,
+    engine_masks.check_very_sparse_masks,
+    engine_masks.check_start_weights_are_bit_equal,
+    engine_masks.check_start_may_be_masked_or_not,
+    engine_masks.check_inputs_are_not_changed,
+    engine_masks.check_results_share_no_memory,
+    engine_masks.check_states_fit_an_ordinary_model,
+    engine_curves.check_curve_is_complete,
+    engine_curves.check_curve_measures_the_network,
+    engine_curves.check_early_stop,
+    engine_curves.check_snapshots,
+    engine_curves.check_measuring_changes_nothing,
+    engine_curves.check_monitor_sees_every_step,
+    engine_curves.check_result_is_labelled,
+    engine_curves.check_splits_of_any_size,
+    engine_repeats.check_same_twice,
+    engine_repeats.check_streams_decide_the_order,
+    engine_repeats.check_alone_or_in_a_group,
+    engine_repeats.check_global_randomness,
+    engine_repeats.check_resume,
+    engine_repeats.check_resume_after_a_late_start,
+    engine_repeats.check_resume_of_a_divergence,
+    engine_repeats.check_resume_in_a_group,
+    engine_repeats.check_preemption,
+    engine_repeats.check_late_start_continues,
+    engine_steps.check_follows_the_plain_loop,
+    engine_steps.check_follows_the_learning_rate,
+    engine_steps.check_last_batch_is_used,
+    engine_steps.check_batch_larger_than_the_data,
+    engine_steps.check_precision_follows_the_start,
+    engine_steps.check_divergence,
+    engine_steps.check_divergence_by_one_example,
+    engine_steps.check_divergence_spares_the_group,
+)
+"""What every engine must pass; the networks are fully connected."""
+
+ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
+    engine_models.check_any_model_resumes,
+    engine_models.check_any_model_in_a_group,
+    engine_models.check_dropout_has_its_stream,
+    engine_models.check_dropout_is_off_when_measuring,
+    engine_models.check_batch_norm_buffers,
+    engine_models.check_tied_weights,
+)
+"""What an engine that takes any network must pass as well."""

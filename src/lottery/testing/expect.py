@@ -1,0 +1,102 @@
+"""Comparisons that fail with a sentence that says what differs.
+
+They raise AssertionError themselves, since ``python -O`` takes ``assert`` statements away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from lottery.training import State, TrainingResult
+
+
+def expect(condition: bool, message: str) -> None:
+    """Fail with ``message`` unless ``condition``.
+
+    Raises:
+        AssertionError: the condition does not hold.
+    """
+    if not condition:
+        raise AssertionError(message)
+
+
+def same_bytes(a: Tensor, b: Tensor) -> bool:
+    """Whether two CPU tensors agree in dtype, shape and every bit, signs of zero included."""
+
+    def flat(tensor: Tensor) -> Tensor:
+        return tensor.detach().reshape(-1).contiguous().view(torch.uint8)
+
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(flat(a), flat(b))
+
+
+def copied(state: State) -> dict[str, Tensor]:
+    """A copy that shares nothing with ``state``."""
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def expect_same_state(got: State, expected: State, what: str) -> None:
+    """Fail unless two states hold the same names, each with the same bytes."""
+    expect(
+        set(got) == set(expected),
+        f"{what}: expected the entries {sorted(expected)}, got {sorted(got)}",
+    )
+    differing = [name for name in expected if not same_bytes(got[name], expected[name])]
+    details = [
+        f"{name} ({got[name].dtype} {tuple(got[name].shape)} against "
+        f"{expected[name].dtype} {tuple(expected[name].shape)}{_largest(got, expected, name)})"
+        for name in differing
+    ]
+    expect(not differing, f"{what}: expected the same bytes, but {', '.join(details)} differ")
+
+
+def _largest(got: State, expected: State, name: str) -> str:
+    if got[name].shape != expected[name].shape or not got[name].numel():
+        return ""
+    difference = (got[name].double() - expected[name].double()).abs().max()
+    return f", by up to {float(difference):.3g}"
+
+
+def expect_same_result(got: TrainingResult, expected: TrainingResult, what: str) -> None:
+    """Fail unless two results agree in everything but the time they took."""
+    for field in ("status", "reason", "early_stop_iteration", "engine"):
+        one, other = getattr(got, field), getattr(expected, field)
+        expect(one == other, f"{what}: {field} is {one!r}, expected {other!r}")
+    expect(
+        got.curve == expected.curve,
+        f"{what}: the curve is {got.curve}, expected {expected.curve}",
+    )
+    expect_same_state(got.final, expected.final, f"{what}: final weights")
+    expect_same_state(got.early_stop, expected.early_stop, f"{what}: weights at early stop")
+    expect(
+        list(got.snapshots) == list(expected.snapshots),
+        f"{what}: snapshots at {list(got.snapshots)}, expected {list(expected.snapshots)}",
+    )
+    for at, state in expected.snapshots.items():
+        expect_same_state(got.snapshots[at], state, f"{what}: snapshot at iteration {at}")
+
+
+def expect_close(got: State, expected: State, tolerance: float, what: str) -> None:
+    """Fail unless every entry of ``expected`` is within ``tolerance`` in ``got``."""
+    for name, value in expected.items():
+        expect(name in got, f"{what}: '{name}' is missing")
+        difference = (got[name].double() - value.double()).abs().max()
+        expect(
+            bool(difference <= tolerance),
+            f"{what}: '{name}' is off by up to {float(difference):.3g}; "
+            f"at most {tolerance:g} is allowed",
+        )
+
+
+def expect_pruned_zero(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], what: str) -> None:
+    """Fail unless what ``mask`` prunes is exactly zero in ``state``."""
+    for name, kept in mask.items():
+        expect(name in state, f"{what}: '{name}' is missing")
+        pruned = state[name][~kept]
+        moved = int((pruned != 0).sum())
+        expect(
+            moved == 0,
+            f"{what}: {moved} of {pruned.numel()} pruned weights of '{name}' are not zero",
+        )

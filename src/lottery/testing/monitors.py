@@ -1,0 +1,98 @@
+"""Monitors that the checks watch a training with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from lottery.errors import Preempted
+from lottery.training import Checkpoint
+
+
+def round_trip(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint as it comes back from a file: tensors copied, values through JSON.
+
+    Raises:
+        TypeError: a value is not plain JSON.
+        ValueError: a value is NaN or infinite, which JSON has no word for.
+    """
+    return Checkpoint(
+        iteration=checkpoint.iteration,
+        tensors={name: value.detach().clone() for name, value in checkpoint.tensors.items()},
+        values=json.loads(json.dumps(dict(checkpoint.values), allow_nan=False)),
+    )
+
+
+class Recorder:
+    """Takes a checkpoint after every step and keeps it, as given and as a file would hold it.
+
+    Args:
+        start: the checkpoint to go on from, or None to start from the beginning.
+        look: called with the iteration after every step.
+    """
+
+    def __init__(
+        self, start: Checkpoint | None = None, look: Callable[[int], None] | None = None
+    ) -> None:
+        self._start, self._look = start, look
+        self.iterations: list[int] = []
+        self.given: list[Checkpoint] = []
+        self.kept: list[Checkpoint] = []
+
+    def restore(self) -> Checkpoint | None:
+        """The checkpoint to go on from."""
+        return self._start
+
+    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Keep a checkpoint."""
+        self.iterations.append(iteration)
+        self.given.append(checkpoint())
+        self.kept.append(round_trip(self.given[-1]))
+        if self._look is not None:
+            self._look(iteration)
+
+
+class StopAt:
+    """Asks the training to stop after one iteration.
+
+    Args:
+        iteration: after which step to stop.
+    """
+
+    def __init__(self, iteration: int) -> None:
+        self._iteration = iteration
+        self.last: int | None = None
+        self.kept: Checkpoint | None = None
+
+    def restore(self) -> Checkpoint | None:
+        """Always from the beginning."""
+        return None
+
+    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Keep a checkpoint and stop, once it is time.
+
+        Raises:
+            Preempted: it is time.
+        """
+        self.last = iteration
+        if iteration == self._iteration:
+            self.kept = round_trip(checkpoint())
+            raise Preempted(f"stopped at iteration {iteration}, as the check asked")
+
+
+class ResumeFrom:
+    """Goes on from a checkpoint and keeps nothing.
+
+    Args:
+        checkpoint: None to start from the beginning.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None) -> None:
+        self._checkpoint = checkpoint
+
+    def restore(self) -> Checkpoint | None:
+        """The checkpoint."""
+        return self._checkpoint
+
+    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Do nothing."""

@@ -1,0 +1,173 @@
+"""Small made-up data, networks and jobs, on which a check takes a fraction of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import torch
+from torch import nn
+
+from lottery.core import Group, Mask, prunable_weights, select
+from lottery.data import Dataset, Split
+from lottery.models import glorot_normal_, mlp
+from lottery.rng import Streams
+from lottery.training import (
+    LearningRateConfig,
+    Length,
+    OptimizerConfig,
+    State,
+    TrainingConfig,
+    TrainingJob,
+)
+
+CLASSES: Final = 3
+INPUT_SHAPE: Final = (1, 3, 4)
+
+OPTIMIZERS: Final[Mapping[str, OptimizerConfig]] = {
+    "Adam": OptimizerConfig(),
+    "Adam with weight decay": OptimizerConfig(weight_decay=0.01),
+    "SGD": OptimizerConfig(name="sgd"),
+    "SGD with weight decay": OptimizerConfig(name="sgd", weight_decay=0.01),
+    "SGD with momentum": OptimizerConfig(name="sgd", momentum=0.9),
+    "SGD with Nesterov momentum and weight decay": OptimizerConfig(
+        name="sgd", momentum=0.9, nesterov=True, weight_decay=0.01
+    ),
+}
+"""Every kind of optimizer a training config can ask for."""
+
+
+def tiny_dataset(
+    train: int = 27, validation: int = 11, test: int = 13, *, seed: int = 0
+) -> Dataset:
+    """Noisy copies of one pattern a class; a few labels are wrong, so that training overfits.
+
+    Args:
+        train: examples to learn from.
+        validation: examples held out.
+        test: examples that only measure.
+        seed: which patterns, noise and labels.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    patterns = torch.rand(CLASSES, *INPUT_SHAPE, generator=generator)
+
+    def split(count: int) -> Split:
+        targets = torch.randperm(count, generator=generator) % CLASSES
+        noise = torch.rand(count, *INPUT_SHAPE, generator=generator)
+        inputs = 0.4 * patterns[targets] + 0.6 * noise
+        wrong = torch.rand(count, generator=generator) < 0.15
+        return Split((inputs - 0.5) / 0.25, torch.where(wrong, (targets + 1) % CLASSES, targets))
+
+    return Dataset(
+        name="tiny",
+        train=split(train),
+        validation=split(validation),
+        test=split(test),
+        classes=CLASSES,
+        mean=0.5,
+        deviation=0.25,
+    )
+
+
+def tiny_mlp() -> nn.Sequential:
+    """A network of which no two weight matrices have the same shape, or each other's transposed."""
+    return mlp(INPUT_SHAPE, (10, 7), CLASSES)
+
+
+def initial_state(make_model: Callable[[], nn.Module], seed: int = 0) -> State:
+    """Glorot weights for the network that ``make_model`` makes, and small random biases."""
+    with torch.random.fork_rng(devices=[]):
+        model = make_model()
+    generator = torch.Generator().manual_seed(seed)
+    glorot_normal_(model, generator)
+    # A bias of zero would hide an engine that forgets to load biases.
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(std=0.1, generator=generator)
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def random_sparse_mask(
+    make_model: Callable[[], nn.Module], density: float, seed: int = 0, *, empty_row: bool = True
+) -> Mask:
+    """A random mask with about this density in every layer, at least one weight in each.
+
+    Args:
+        make_model: makes the network.
+        density: share of each layer's weights that is kept, in (0, 1].
+        seed: which weights.
+        empty_row: leave the first unit of the first layer without any input.
+    """
+    with torch.random.fork_rng(devices=[]):
+        weights = prunable_weights(make_model())
+    generator = torch.Generator().manual_seed(seed)
+    scores = {name: torch.rand(w.shape, generator=generator) for name, w in weights.items()}
+    if empty_row and density < 1:
+        scores[next(iter(weights))][0] = -1.0
+    groups = [
+        Group((name,), min(w.numel() - 1, round((1 - density) * w.numel())))
+        for name, w in weights.items()
+    ]
+    return select(scores, Mask.dense(weights), groups)
+
+
+def tiny_config(
+    optimizer: OptimizerConfig | None = None,
+    *,
+    base: float | None = None,
+    length: int = 12,
+    evaluate_every: int = 5,
+    batch_size: int = 8,
+) -> TrainingConfig:
+    """Twelve steps: three epochs of `tiny_dataset`, whose last batches hold three examples.
+
+    Args:
+        optimizer: Adam if left out.
+        base: the learning rate; one that suits the optimizer if left out.
+        length: iterations.
+        evaluate_every: iterations between measurements.
+        batch_size: examples a step.
+    """
+    optimizer = optimizer or OptimizerConfig()
+    rate = base if base is not None else (0.02 if optimizer.name == "adam" else 0.1)
+    return TrainingConfig(
+        length=Length(amount=length),
+        batch_size=batch_size,
+        evaluate_every=Length(amount=evaluate_every),
+        optimizer=optimizer,
+        learning_rate=LearningRateConfig(base=rate),
+    )
+
+
+def tiny_job(
+    config: TrainingConfig | None = None,
+    *,
+    make_model: Callable[[], nn.Module] = tiny_mlp,
+    density: float = 0.5,
+    replicate: int = 0,
+    data: Dataset | None = None,
+    start_iteration: int = 0,
+    snapshots_at: tuple[int, ...] = (),
+) -> TrainingJob:
+    """A job that trains in a few milliseconds.
+
+    Args:
+        config: `tiny_config` if left out.
+        make_model: makes the network.
+        density: of the mask; see `random_sparse_mask`.
+        replicate: gives the job its own start weights, mask and streams.
+        data: `tiny_dataset` if left out.
+        start_iteration: where training starts.
+        snapshots_at: which states are kept.
+    """
+    return TrainingJob(
+        make_model=make_model,
+        mask=random_sparse_mask(make_model, density, seed=replicate),
+        start=initial_state(make_model, seed=replicate),
+        start_iteration=start_iteration,
+        data=tiny_dataset() if data is None else data,
+        config=tiny_config() if config is None else config,
+        streams=Streams(0, replicate),
+        snapshots_at=snapshots_at,
+    )

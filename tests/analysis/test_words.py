@@ -1,0 +1,201 @@
+"""The paragraph says what the numbers say, and no more than the tests do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lottery.analysis import Verdict
+from lottery.store.jobs import JobKey, JobResult
+
+Job = Callable[..., JobResult]
+Simulated = Callable[..., list[JobResult]]
+Judged = Callable[..., Verdict]
+
+WINS = (0.004, -3000.0)
+FAILS = (-0.02, 3000.0)
+
+
+def one_pair(job: Job, judged: Judged, *reinit: JobResult, ticket: JobResult) -> Verdict:
+    return judged([job(0, "main", 0, 0.9760, 9800), ticket, *reinit])
+
+
+def test_the_numbers_have_their_units(job: Job, judged: Judged) -> None:
+    verdict = one_pair(
+        job,
+        judged,
+        job(0, "reinit-1", 9, 0.9733, 12_900),
+        ticket=job(0, "main", 9, 0.9795, 4200),
+    )
+    text = verdict.paragraph
+    assert "keeps 13.4% of the weights (level 9)" in text
+    assert "97.95%, the dense network's 97.60%: 0.35 percentage points higher" in text
+    assert "after 4,200 iterations, the dense network's after 9,800: 2.3 times as fast" in text
+    assert "accuracy is 0.62 percentage points lower" in text
+    assert "early stop comes 8,700 iterations later" in text
+
+
+def test_one_replicate_says_so_and_confirms_nothing(job: Job, judged: Judged) -> None:
+    verdict = one_pair(
+        job, judged, job(0, "reinit-1", 1, 0.5, 9000), ticket=job(0, "main", 1, 0.98, 500)
+    )
+    assert "as far as one replicate can show" in verdict.paragraph
+    found = re.search(r"nothing here can be tested; .* --replicates (\d+)\.", verdict.paragraph)
+    assert found is not None
+    assert int(found[1]) >= 2
+    assert "confirm" not in verdict.paragraph
+
+
+def test_two_replicates_are_told_that_they_are_too_few(
+    simulated: Simulated, judged: Judged
+) -> None:
+    verdict = judged(simulated(1, replicates=2, levels=12, ticket=WINS, reinit=FAILS))
+    assert verdict.hypothesis == "observed"
+    assert "54 times its own standard deviation" in verdict.paragraph
+
+
+def test_a_supported_run_says_what_is_confirmed(simulated: Simulated, judged: Judged) -> None:
+    verdict = judged(simulated(1, replicates=5, levels=3, ticket=WINS, reinit=FAILS))
+    assert verdict.paragraph.startswith("This run supports the lottery ticket hypothesis.")
+    assert "and the tests confirm that it wins" in verdict.paragraph
+    assert "confirm that it is both less accurate and later" in verdict.paragraph
+    assert "95% interval" in verdict.paragraph
+    assert verdict.caveats == ()
+
+
+@pytest.mark.parametrize(
+    ("reinit", "words"), [((-0.02, -3000.0), "less accurate;"), ((0.004, 3000.0), "later;")]
+)
+def test_only_the_confirmed_way_of_failing_is_named(
+    simulated: Simulated, judged: Judged, reinit: tuple[float, float], words: str
+) -> None:
+    verdict = judged(simulated(1, replicates=5, levels=2, ticket=WINS, reinit=reinit))
+    assert f"the tests confirm that it is {words[:-1]}." in verdict.paragraph
+
+
+def test_support_at_another_level_is_named(simulated: Simulated, judged: Judged) -> None:
+    """At level 2 the reinitialized copies win as well; at level 1 they fail."""
+    failing = simulated(1, replicates=5, levels=2, ticket=WINS, reinit=FAILS)
+    winning = simulated(2, replicates=5, levels=2, ticket=WINS, reinit=WINS)
+    mixed = [r for r in failing if r.level < 2 or r.branch == "main"]
+    mixed += [r for r in winning if r.level == 2 and r.branch != "main"]
+    verdict = judged(mixed)
+    assert verdict.hypothesis == "supported"
+    assert verdict.smallest_winning_level == 2
+    assert "does worse is confirmed at level 1." in verdict.paragraph
+    assert "its own initialization is not needed" in verdict.paragraph.replace(
+        "the ticket's", "its"
+    )
+
+
+def test_no_winner_says_what_is_missing(simulated: Simulated, judged: Judged) -> None:
+    late = judged(simulated(1, replicates=3, levels=2, ticket=(0.004, 3000.0), reinit=FAILS))
+    assert "no level is winning" in late.paragraph
+    assert late.levels[2].no_later is not None
+    later = f"{late.levels[2].no_later.difference.mean:,.0f} iterations later"
+    assert f"(level 2), but its early stop comes {later}" in late.paragraph
+    poor = judged(simulated(1, replicates=3, levels=2, ticket=FAILS, reinit=FAILS))
+    assert "At no level is accuracy within 0.2 percentage points" in poor.paragraph
+
+
+def test_every_undecided_run_says_why(simulated: Simulated, judged: Judged, job: Job) -> None:
+    results = simulated(1, replicates=3, levels=2, ticket=WINS, reinit=FAILS)
+    poor = simulated(1, replicates=3, levels=2, ticket=FAILS, reinit=FAILS)
+    diverged = [replace(r, status="diverged") if r.level == 0 else r for r in results]
+    apart = [job(0, "main", 0), job(1, "main", 1)]
+    cases = {
+        "no results yet": judged([]),
+        "no dense network has come to its end": judged(diverged),
+        "only the dense network.": judged([r for r in results if r.level == 0]),
+        "no replicate has both": judged(apart),
+        "not complete": judged(poor[:-1], planned=[r.key for r in poor]),
+        "no reinitialization control": judged([r for r in results if r.branch == "main"]),
+        "no reinitialized copy came to its end": judged(
+            [replace(r, status="diverged") if r.branch != "main" else r for r in results]
+        ),
+    }
+    for words, verdict in cases.items():
+        assert verdict.hypothesis == "undecided"
+        assert words in verdict.paragraph
+
+
+def test_caveats_name_what_is_weak(simulated: Simulated, judged: Judged) -> None:
+    results = simulated(4, replicates=3, levels=3, ticket=(0.003, -3000.0), reinit=FAILS)
+    planned = [*(r.key for r in results), JobKey(3, "main", 0)]
+    weak = [
+        replace(r, status="diverged")
+        if r.key in (JobKey(0, "main", 3), JobKey(1, "main", 0))
+        else r
+        for r in results
+    ]
+    text = "\n".join(judged(weak, planned=planned).caveats)
+    assert "21 of 22 jobs have ended" in text
+    assert "2 jobs diverged: counted, but part of no mean" in text
+    assert "1 at level 3. A level that lost one is not called winning" in text
+    assert "compared to dense in all 4 replicates; the fewest are 2" in text
+    assert "as the smallest that wins on the means" in text
+
+
+def test_gaps_and_unfinished_learning_are_named(job: Job, judged: Judged) -> None:
+    verdict = judged(
+        [
+            job(0, "main", 0, 0.98, 1000, iterations=1000),
+            job(0, "main", 1, 0.90, 500),
+            job(0, "main", 2, 0.98, 1000, iterations=1000),
+            job(0, "reinit-1", 2, status="diverged"),
+        ]
+    )
+    text = "\n".join(verdict.caveats)
+    assert "Level 1, with more weights than level 2, is not winning" in text
+    assert "validation loss of the dense network was lowest at the very end" in text
+    assert "validation loss of the smallest ticket was lowest at the very end" in text
+    assert "none of its reinitialized copies came to its end" in text
+
+
+status = st.sampled_from(["done", "done", "done", "diverged", "collapsed"])
+place = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from(["main", "main", "reinit-1", "random-mask-1"]),
+    st.integers(0, 3),
+)
+measured = st.tuples(st.integers(0, 10_000), st.integers(0, 5), status)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(place, measured, max_size=24))
+def test_any_mixture_of_results_gets_an_honest_verdict(
+    job: Job, judged: Judged, found: dict[tuple[int, str, int], tuple[int, int, str]]
+) -> None:
+    verdict = judged(
+        [
+            job(*where, accuracy / 10_000, 100 * step, status=status)
+            for where, (accuracy, step, status) in found.items()
+        ]
+    )
+    assert verdict.paragraph.endswith(".")
+    assert "nan" not in verdict.paragraph
+    assert "None" not in verdict.paragraph
+    assert all(caveat.endswith(".") for caveat in verdict.caveats)
+    winning = [level for level in verdict.levels if level.wins]
+    smallest = min((level.density for level in winning), default=None)
+    assert smallest == (
+        None
+        if verdict.smallest_winning_level is None
+        else next(v.density for v in winning if v.level == verdict.smallest_winning_level)
+    )
+    for level in verdict.levels:
+        assert level.is_winning != "yes" or level.wins
+        assert level.is_winning != "no" or not level.wins
+        assert level.is_winning in ("untested", "unsure") or level.is_matching != "untested"
+    if verdict.hypothesis == "supported":
+        assert verdict.initialization_matters == "yes"
+        assert verdict.smallest_confirmed_level is not None
+    if verdict.hypothesis in ("supported", "observed"):
+        assert any(
+            level.groups["reinit"].wins is False for level in winning if "reinit" in level.groups
+        )

@@ -1,0 +1,298 @@
+"""Every verb, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny import tiny
+
+from lottery.cli.main import main
+from lottery.experiments import RunOptions, run_experiment, to_plain
+from lottery.experiments.toml import to_toml
+
+Cli = Callable[..., tuple[int, str, str]]
+
+VERBS = ("demo", "run", "list", "show", "verdict", "report", "verify", "config")
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    """Run the command in this process: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lottery", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        assert "Traceback" not in said.err
+        return ended.value.code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = RunOptions(out=tmp_path_factory.mktemp("runs"), jobs=1, device="cpu")
+    return run_experiment(tiny(), options).run
+
+
+# Help
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(cli: Cli, verb: str) -> None:
+    code, out, _ = cli(verb, "--help")
+    assert code == 0
+    assert "Usage: lottery" in out
+    assert cli(verb, "-h")[1] == out
+
+
+def test_help_shows_examples_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['lottery', '--help']\n"
+        "from lottery.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'plotly', 'jinja2'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Examples" in done.stdout
+
+
+def test_version(cli: Cli) -> None:
+    assert re.fullmatch(r"lottery \d+\.\d+\.\d+\n", cli("--version")[1])
+
+
+# Run
+
+
+def test_run_from_a_file_writes_a_report_and_a_verdict(cli: Cli, tmp_path: Path) -> None:
+    config = tiny(replicates=1, levels=1)
+    (tmp_path / "tiny.toml").write_text(to_toml(to_plain(config)))
+    code, out, err = cli("run", "tiny.toml", "--jobs", "1")
+    assert code == 0
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert f"report: {directory.relative_to(tmp_path)}/report.html" in out
+    assert (directory / "report.html").stat().st_size > 100_000
+    assert "[5/5]" in err
+    # Again: nothing to do, the same verdict.
+    _, again, err = cli("run", "tiny.toml", "--jobs", "1")
+    assert again == out
+    assert "5 done already" in err
+
+
+def test_run_json_is_the_verdict_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=1))))
+    code, out, err = cli("run", "tiny.toml", "--jobs", "1", "--json")
+    assert code == 0
+    assert err == ""
+    assert json.loads(out)["jobs_done"] == 5
+
+
+def test_a_file_can_build_on_a_recipe_and_options_go_over_both(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('recipe = "demo"\nname = "mine"\nlevels = 3\n')
+    options = ("--levels", "1", "--set", "controls.random_mask=0", "--replicates", "2")
+    code, out, _ = cli("run", "mine.toml", *options, "--dry-run", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["run"].startswith("mine-")
+    assert [(job["replicate"], job["branch"], job["level"]) for job in found["jobs"]] == [
+        (0, "main", 0),
+        (1, "main", 0),
+        (0, "main", 1),
+        (0, "reinit-1", 1),
+        (1, "main", 1),
+        (1, "reinit-1", 1),
+    ]
+    assert found["jobs"][0]["density"] == 1.0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_says_what_it_takes_and_what_it_can_show(cli: Cli) -> None:
+    code, out, _ = cli("run", "demo", "--replicates", "1", "--dry-run")
+    assert code == 0
+    assert "64.06%" in out
+    assert "MB" in out
+    assert "ms a step" in out
+    assert "whatever happens" in out
+
+
+def test_a_smoke_run_goes_through_every_step(cli: Cli, tmp_path: Path) -> None:
+    code, out, _ = cli("run", "demo", "--smoke", "--jobs", "1", "--quiet")
+    assert code == 0
+    assert "report:" in out
+
+
+def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
+    options = ("--set", "training.learning_rate.base=1e30", "--set", "model=mlp-5")
+    code, _, err = cli("run", "demo", "--smoke", "--jobs", "1", *options)
+    assert code == 4
+    assert "diverged" in err
+    assert "lottery show" in err
+    assert "diverged" in cli("show", "demo")[1]
+    assert "diverged" in cli("list", "runs")[1]
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("run", "lenet-300-100/mnits"), 2, "did you mean 'lenet-300-100/mnist'?"),
+        (("run", "missing.toml"), 2, "cannot read missing.toml"),
+        (("run", "demo", "--set", "levls=3"), 2, "did you mean 'levels'?"),
+        (("run", "demo", "--set", "levels"), 2, "KEY.PATH=VALUE"),
+        (("run", "demo", "--jobs", "0"), 2, "--jobs"),
+        (("run", "demo", "--jobs", "many"), 2, "--jobs"),
+        (("run", "demo", "--device", "gpu"), 2, "unknown device"),
+        (("run", "demo", "--engine", "torhc"), 2, "did you mean 'torch'?"),
+        (("run", "demo", "--set", "model=lenet"), 2, "unknown model"),
+        (("run", "demo", "--set", "data.name=idx:nowhere"), 3, "nowhere"),
+        (("run", "demo", "--data-dir", "nowhere", "--set", "data.name=mnist"), 3, "nowhere"),
+        (("run", "demo", "--set", "data.validation=5000"), 3, "5,000"),
+        (("run", "demo", "--set", 'prune.fractions."fc7.*"=0.1'), 2, "fc1.weight"),
+        (("show", "nothing"), 2, "no run 'nothing'"),
+        (("verdict", "nothing"), 2, "no run 'nothing'"),
+        (("report", "nothing"), 2, "no run 'nothing'"),
+        (("verify", "nothing"), 2, "no run 'nothing'"),
+        (("config", "show", "nothing"), 2, "unknown recipe 'nothing'"),
+        (("config", "diff", "demo", "nothing"), 2, "unknown recipe 'nothing'"),
+        (("list", "recipe"), 2, "recipes"),
+        (("runn",), 2, "No such command"),
+    ],
+)
+def test_a_mistake_is_one_message_with_its_exit_code(
+    cli: Cli, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    found, _, err = cli(*arguments)
+    assert (found, message in err) == (code, True), err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_several_mistakes_are_told_at_once(cli: Cli) -> None:
+    sets = ("--set", "levls=3", "--set", "replicates=0", "--set", "prune.scope=everywhere")
+    _, _, err = cli("run", "demo", *sets)
+    assert "3 problems" in err
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lottery.errors import UsageError
+
+    monkeypatch.setattr(sys, "argv", ["lottery", "show", "nothing", "--debug"])
+    with pytest.raises(UsageError):
+        main()
+
+
+# Lists
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("recipes", "lenet-300-100/mnist"),
+        ("models", "lenet-300-100"),
+        ("datasets", "mnist-5k"),
+        ("criteria", "magnitude"),
+        ("engines", "torch"),
+    ],
+)
+def test_lists(cli: Cli, what: str, name: str) -> None:
+    code, out, _ = cli("list", what)
+    assert code == 0
+    assert name in out
+    rows = json.loads(cli("list", what, "--json")[1])
+    assert name in [row["name"] for row in rows]
+    assert all(row["what"] for row in rows)
+
+
+def test_the_list_of_models_counts_parameters(cli: Cli) -> None:
+    rows = json.loads(cli("list", "models", "--json")[1])
+    lenet = next(row for row in rows if row["name"] == "lenet-300-100")
+    assert (lenet["parameters"], lenet["prunable"]) == (266_610, 266_200)
+
+
+def test_runs_are_listed(cli: Cli, run: Path) -> None:
+    assert "no runs yet" in cli("list", "runs")[1]
+    assert run.name in cli("list", "runs", "--out", run.parent)[1]
+    (row,) = json.loads(cli("list", "runs", "--out", run.parent, "--json")[1])
+    assert (row["done"], row["planned"]) == (18, 18)
+
+
+# Reading a run
+
+
+def test_show(cli: Cli, run: Path) -> None:
+    code, out, _ = cli("show", run)
+    assert code == 0
+    assert "18 of 18 trainings done" in out
+    assert out.count("reinit-1") == 4
+    found = json.loads(cli("show", run, "--json")[1])
+    assert len(found["results"]) == 18
+    assert found["experiment"]["config"] == to_plain(tiny())
+
+
+def test_verdict(cli: Cli, run: Path) -> None:
+    code, out, _ = cli("verdict", run.name, "--out", run.parent)
+    assert code == 0
+    assert "2 replicates" in out
+    loose = json.loads(cli("verdict", run, "--margin", "0.5", "--json")[1])
+    assert loose["margin"] == 0.5
+    assert cli("verdict", run, "--margin", "2")[0] == 2
+
+
+def test_report(cli: Cli, run: Path, tmp_path: Path) -> None:
+    code, out, _ = cli("report", run, "-o", "deep/er/r.html")
+    assert (code, out) == (0, "deep/er/r.html\n")
+    assert (tmp_path / "deep/er/r.html").read_text().startswith("<!")
+
+
+def test_verify(cli: Cli, run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    code, out, _ = cli("verify", run)
+    assert code == 0
+    assert "18 of 18" in out
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / "replicate-1" / "level-01" / "curves.csv").write_text("")
+    code, out, err = cli("verify", copy)
+    assert code == 1
+    assert "curves.csv" in out
+    assert "17 of 18" in out
+    assert "running its command again" in err
+    found = json.loads(cli("verify", copy, "--json")[1])
+    assert sum(bool(problems) for problems in found.values()) == 1
+
+
+# Configs
+
+
+def test_config_show_is_a_file_that_run_reads(cli: Cli, tmp_path: Path, run: Path) -> None:
+    for source in ("lenet-300-100/mnist", str(run)):
+        (tmp_path / "shown.toml").write_text(cli("config", "show", source)[1])
+        assert cli("config", "diff", source, "shown.toml")[1] == "no difference\n"
+    assert json.loads(cli("config", "show", "demo", "--json")[1])["replicates"] == 5
+
+
+def test_config_diff(cli: Cli) -> None:
+    out = cli("config", "diff", "lenet-300-100/mnist", "lenet-300-100/fashion-mnist")[1]
+    assert 'data.name: "mnist" -> "fashion-mnist"' in out
+    assert len(out.splitlines()) == 2
+
+
+def test_config_schema(cli: Cli) -> None:
+    out = cli("config", "schema")[1]
+    assert "training.optimizer.name: 'adam' | 'sgd' = \"adam\"" in out
+    assert len(json.loads(cli("config", "schema", "--json")[1])) > 20

@@ -1,0 +1,180 @@
+"""Real signals to real processes: what is finished stays, what was begun goes on, to the bit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import contents
+
+CONFIG = """
+name = "killed"
+replicates = 2
+levels = 2
+model = "mlp-100"
+[data]
+name = "mnist-5k"
+validation = 500
+[training]
+batch_size = 60
+length = { amount = 500 }
+evaluate_every = { amount = 50 }
+[prune]
+fraction = 0.5
+[rewind]
+to = { amount = 30 }
+[controls]
+reinit = 1
+random_mask = 1
+"""
+KILLS = 20
+
+
+class Command:
+    """``lottery run`` in a process group of its own."""
+
+    def __init__(self, folder: Path, out: Path, *extra: str) -> None:
+        config = folder / "killed.toml"
+        config.write_text(CONFIG)
+        command = [sys.executable, "-m", "lottery", "run", str(config), "--out", str(out)]
+        self.process = subprocess.Popen(
+            [*command, "--device", "cpu", "--checkpoint-seconds", "0.1", *extra],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for(self, announced: str) -> None:
+        """Read on until a line holds these words."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if announced in line:
+                return
+        raise AssertionError(f"ended with {self.process.wait()} before '{announced}'")
+
+    def wait_for_progress(self, run: Path) -> None:
+        """Wait until something is written: a checkpoint, or a finished level."""
+
+        def written() -> set[str]:
+            return {str(path) for path in run.rglob("manifest.json")}
+
+        before = written()
+        while self.process.poll() is None and written() == before:
+            time.sleep(0.005)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; the exit code and what was said."""
+        _, said = self.process.communicate(timeout=120)
+        return self.process.returncode, said
+
+    def processes_left(self) -> bool:
+        """Whether any process of the group is still there, a few seconds after its end."""
+        for _ in range(100):
+            try:
+                os.killpg(self.process.pid, 0)
+            except ProcessLookupError:
+                return False
+            time.sleep(0.1)
+        return True
+
+
+def the_run(out: Path) -> Path:
+    (run,) = out.iterdir()
+    return run
+
+
+def finished_levels(run: Path) -> dict[Path, int]:
+    """Every finished job and when it was committed: a retrained one would be newer."""
+    return {
+        path: path.stat().st_mtime_ns
+        for path in run.glob("replicate-*/**/manifest.json")
+        if not path.parent.name.startswith(".")
+    }
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reference")
+    code, said = Command(folder, folder / "runs", "--jobs", "1").end()
+    assert code == 0, said
+    return the_run(folder / "runs")
+
+
+@pytest.mark.parametrize(("jobs", "kills"), [("1", KILLS), ("2", 4)])
+def test_killed_at_random_points_it_ends_with_the_same_bytes(
+    uninterrupted: Path, tmp_path: Path, jobs: str, kills: int
+) -> None:
+    chance = random.Random(17)
+    killed = inside = runs = 0
+    while killed < kills:
+        runs += 1
+        out = tmp_path / f"runs-{runs}"
+        done: dict[Path, int] = {}
+        while True:
+            command = Command(tmp_path, out, "--jobs", jobs)
+            command.wait_for("trainings,")
+            if killed < kills:
+                command.wait_for_progress(the_run(out))
+                time.sleep(chance.uniform(0.0, 0.4))
+                if command.process.poll() is None:
+                    command.process.kill()
+                    killed += 1
+            code, said = command.end()
+            assert not command.processes_left()
+            now = finished_levels(the_run(out))
+            assert now.items() >= done.items(), "a finished level was trained again"
+            done = now
+            inside += bool(list(the_run(out).rglob(".checkpoint-*")))
+            if code == 0:
+                break
+            assert code == -signal.SIGKILL, said
+        assert contents(the_run(out)) == contents(uninterrupted)
+        leftovers = [
+            p.name for p in the_run(out).rglob(".*") if p.name not in (".lock", ".owner.json")
+        ]
+        assert leftovers == []
+    assert inside >= kills // 4, "hardly any kill fell inside a level; the test would prove little"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_keeps_a_checkpoint_and_exits_75(
+    uninterrupted: Path, tmp_path: Path, jobs: str, number: signal.Signals
+) -> None:
+    # Checkpoints only on request, so that the one found was made by the signal.
+    options = ("--jobs", jobs, "--checkpoint-seconds", "1000")
+    command = Command(tmp_path, tmp_path / "runs", *options)
+    command.wait_for("[1/")
+    time.sleep(0.15)
+    os.killpg(command.process.pid, number)
+    code, said = command.end()
+    assert code == 75, said
+    assert "Run the same command again to go on" in said
+    assert "Traceback" not in said
+    assert not command.processes_left()
+    # A signal can also come in the instant between two jobs.
+    kept = list((tmp_path / "runs").rglob(".checkpoint-*"))
+    assert kept or "between jobs" in said
+    done = finished_levels(the_run(tmp_path / "runs"))
+    code, said = Command(tmp_path, tmp_path / "runs", *options).end()
+    assert code == 0, said
+    assert finished_levels(the_run(tmp_path / "runs")).items() >= done.items()
+    assert contents(the_run(tmp_path / "runs")) == contents(uninterrupted)
+
+
+def test_a_second_process_is_told_who_owns_the_run(tmp_path: Path) -> None:
+    first = Command(tmp_path, tmp_path / "runs", "--jobs", "1")
+    first.wait_for("trainings,")
+    second = Command(tmp_path, tmp_path / "runs", "--jobs", "1")
+    code, said = second.end()
+    first.process.kill()
+    first.end()
+    assert code == 1
+    assert f"process {first.process.pid}" in said

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lottery.report import input_pixels
+from lottery.report.pixels import MOST_PICTURES, pictures
+
+
+def test_shares_are_means_over_outputs_and_channels() -> None:
+    mask = torch.zeros(4, 2 * 2 * 3, dtype=torch.bool)
+    mask[:, 0] = True
+    mask[0, 6] = True
+    mask[:3, 11] = True
+    expected = [[(4 + 1) / 8, 0, 0], [0, 0, 3 / 8]]
+    np.testing.assert_array_equal(input_pixels(mask, (2, 2, 3)), expected)
+
+
+@given(st.integers(1, 5), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
+def test_their_mean_is_the_density(outputs: int, channels: int, height: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(outputs)
+    mask = torch.rand(outputs, channels * height * width, generator=generator) < 0.5
+    share = input_pixels(mask, (channels, height, width))
+    assert share is not None
+    assert share.shape == (height, width)
+    assert share.mean() == pytest.approx(mask.float().mean().item())
+
+
+@pytest.mark.parametrize(
+    ("mask_shape", "input_shape"),
+    [
+        ((10, 784), (784,)),
+        ((10, 784), (3, 28, 28)),
+        ((6, 1, 5, 5), (1, 28, 28)),
+        ((0, 4), (1, 2, 2)),
+    ],
+)
+def test_what_reads_no_image_has_no_picture(
+    mask_shape: tuple[int, ...], input_shape: tuple[int, ...]
+) -> None:
+    assert input_pixels(torch.ones(mask_shape, dtype=torch.bool), input_shape) is None
+
+
+def test_a_picture_is_a_png_scaled_to_its_own_peak() -> None:
+    share = torch.tensor([[0.0, 0.1], [0.2, 0.05]])
+    (picture,) = pictures({3: share}, {3: 0.512}, None)
+    file = base64.b64decode(picture.light.removeprefix("data:image/png;base64,"))
+    assert file.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", file[16:24]) == (2, 2)
+    at = file.index(b"IDAT")
+    (length,) = struct.unpack(">I", file[at - 4 : at])
+    rows = zlib.decompress(file[at + 4 : at + 4 + length])
+    assert list(rows) == [0, 0, 128, 0, 255, 64]
+    assert picture.label == "51.2%"
+    assert picture.note == "up to 20% kept; 1 pixel of 4 cut off"
+    assert picture.light != picture.dark
+
+
+def test_few_levels_are_chosen_with_the_winning_one_and_without_dense() -> None:
+    shares = {level: np.ones((2, 2)) for level in range(30)}
+    for winning in range(1, 30):
+        chosen = pictures(shares, {level: level / 100 for level in shares}, winning)
+        labels = [picture.label for picture in chosen]
+        assert len(labels) == MOST_PICTURES
+        assert f"{winning}%" in labels
+        assert labels[0] == "1%"
+        assert labels[-1] == "29%"
+        assert len(set(labels)) == MOST_PICTURES
+
+
+def test_empty_and_dense_pictures() -> None:
+    nothing = pictures({1: np.zeros((2, 2))}, {}, None)[0]
+    assert (nothing.label, nothing.note) == ("Level 1", "up to 0% kept; 4 pixels of 4 cut off")
+    assert len(pictures({0: np.ones((2, 2))}, {0: 1.0}, None)) == 1
+    assert pictures({}, {}, None) == []

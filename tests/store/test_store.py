@@ -1,0 +1,218 @@
+"""Jobs and checkpoints on disk."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lottery.core import Mask
+from lottery.errors import StoreError
+from lottery.store import JobKey, JobResult, Store
+from lottery.tickets import Ticket
+from lottery.training import Checkpoint, CurvePoint, TrainingResult
+
+KEY = JobKey(0, "main", 3)
+STATE = {"fc.weight": torch.tensor([[1.5, -0.0], [float("inf"), 1e-40]])}
+TICKET = Ticket(
+    mask=Mask({"fc.weight": torch.tensor([[True, False], [True, True]])}), weights=STATE
+)
+CURVE = (
+    CurvePoint(0, "validation", 2.302585092994046, 0.1),
+    CurvePoint(0, "test", 0.1 + 0.2, 1 / 3),
+)
+
+
+def result(key: JobKey = KEY) -> JobResult:
+    return JobResult(
+        replicate=key.replicate,
+        branch=key.branch,
+        level=key.level,
+        status="done",
+        reason="",
+        density=0.75,
+        weights_kept=3,
+        weights_total=4,
+        layers={"fc.weight": (3, 4)},
+        iterations=10,
+        start_iteration=0,
+        early_stop_iteration=0,
+        validation_loss_at_early_stop=2.302585092994046,
+        test_accuracy_at_early_stop=1 / 3,
+        test_accuracy_final=1 / 3,
+        seconds=0.1,
+        engine="torch",
+    )
+
+
+TRAINED = TrainingResult(
+    status="done",
+    curve=CURVE,
+    final=STATE,
+    early_stop={"fc.weight": torch.zeros(2, 2)},
+    early_stop_iteration=0,
+    snapshots={5: STATE},
+    seconds=0.1,
+    engine="torch",
+)
+
+
+def bits(tensor: torch.Tensor) -> list[int]:
+    return tensor.contiguous().view(torch.int32).flatten().tolist()
+
+
+def test_a_job_comes_back_bit_equal(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_job(TICKET, result(), TRAINED)
+    assert store.result(KEY) == result()
+    assert store.ticket(KEY).mask == TICKET.mask
+    assert store.curve(KEY) == list(CURVE)
+    for state in (store.weights(KEY), store.rewind_weights(KEY), store.ticket(KEY).weights):
+        assert bits(state["fc.weight"]) == bits(STATE["fc.weight"])
+    assert bits(store.weights(KEY, "early-stop")["fc.weight"]) == [0] * 4
+
+
+@given(
+    st.lists(
+        st.builds(
+            CurvePoint,
+            st.integers(0, 10**9),
+            st.sampled_from(["validation", "test"]),
+            st.floats(0, allow_nan=False, allow_infinity=False),
+            st.floats(0, 1),
+        )
+    )
+)
+def test_curves_keep_every_bit(
+    tmp_path_factory: pytest.TempPathFactory, curve: list[CurvePoint]
+) -> None:
+    store = Store(tmp_path_factory.mktemp("run"))
+    store.write_job(TICKET, result(), replace(TRAINED, curve=tuple(curve)))
+    assert store.curve(KEY) == curve
+
+
+def test_a_diverged_job_has_a_curve_and_no_weights(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    diverged = replace(TRAINED, status="diverged", final={}, early_stop={}, snapshots={})
+    store.write_job(TICKET, replace(result(), status="diverged", reason="nan"), diverged)
+    assert store.curve(KEY) == list(CURVE)
+    with pytest.raises(StoreError, match=r"final\.safetensors"):
+        store.weights(KEY)
+
+
+def test_a_collapsed_job_has_only_its_ticket_and_result(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_job(TICKET, replace(result(), status="collapsed"), None)
+    assert store.curve(KEY) == []
+    assert {path.name for path in store.directory(KEY).iterdir()} == {
+        "ticket.safetensors",
+        "result.json",
+        "manifest.json",
+    }
+
+
+def test_damaged_jobs_are_set_aside(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.keep_or_set_aside(KEY) == (False, None)
+    store.write_job(TICKET, result(), TRAINED)
+    assert store.keep_or_set_aside(KEY) == (True, None)
+    (store.directory(KEY) / "curves.csv").write_text("iteration\n")
+    whole, aside = store.keep_or_set_aside(KEY)
+    assert not whole
+    assert aside is not None
+    assert store.corrupt() == [aside]
+    assert not store.is_finished(KEY)
+
+
+def test_a_result_under_another_jobs_name_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_job(TICKET, result(), TRAINED)
+    other = JobKey(0, "main", 4)
+    store.directory(KEY).rename(store.directory(other))
+    with pytest.raises(StoreError, match="replicate 0, main, level 3"):
+        store.result(other)
+
+
+def test_result_json_is_strict(tmp_path: Path) -> None:
+    text = result().to_json()
+    assert JobResult.from_json(text, source=tmp_path) == result()
+    for damaged in (
+        "{}",
+        "[]",
+        "null",
+        text.replace('"done"', '"finished"'),
+        text.replace('"main"', '"../../elsewhere"'),
+        text.replace('"density"', '"sparsity"'),
+    ):
+        with pytest.raises(StoreError):
+            JobResult.from_json(damaged, source=tmp_path)
+    with pytest.raises(ValueError, match="JSON"):
+        replace(result(), density=math.nan).to_json()
+
+
+# Checkpoints
+
+
+def checkpoint(iteration: int) -> Checkpoint:
+    return Checkpoint(
+        iteration=iteration,
+        tensors={"model/w": torch.full((3,), float(iteration)), "random": torch.get_rng_state()},
+        values={"curve": [[0, "test", 0.1 + 0.2, 1 / 3]], "seconds": 1e-3},
+    )
+
+
+def test_the_newest_checkpoint_comes_back_and_the_job_ends_them(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.read_checkpoint(KEY) is None
+    for iteration in (5, 20, 100_000):
+        store.write_checkpoint(KEY, checkpoint(iteration))
+    back = store.read_checkpoint(KEY)
+    assert back is not None
+    assert back.iteration == 100_000
+    assert back.values == checkpoint(1).values
+    torch.testing.assert_close(dict(back.tensors), dict(checkpoint(100_000).tensors))
+    assert len(list(store.directory(KEY).parent.iterdir())) == 1
+    store.write_job(TICKET, result(), TRAINED)
+    assert [p.name for p in store.directory(KEY).parent.iterdir()] == ["level-03"]
+
+
+def test_a_broken_checkpoint_gives_way_to_an_older_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_checkpoint(KEY, checkpoint(5))
+    (older,) = store.directory(KEY).parent.iterdir()
+    kept = {path.name: path.read_bytes() for path in older.iterdir()}
+    store.write_checkpoint(KEY, checkpoint(9))
+    (newer,) = store.directory(KEY).parent.iterdir()
+    older.mkdir()
+    for name, content in kept.items():
+        (older / name).write_bytes(content)
+    (newer / "state.safetensors").write_bytes(b"torn")
+    back = store.read_checkpoint(KEY)
+    assert back is not None
+    assert back.iteration == 5
+    assert len(store.corrupt()) == 1
+
+
+def test_checkpoints_of_one_job_are_not_those_of_another(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_checkpoint(KEY, checkpoint(5))
+    for other in (JobKey(1, "main", 3), JobKey(0, "main", 4), JobKey(0, "reinit-1", 3)):
+        assert store.read_checkpoint(other) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [
+        (JobKey(0, "main", 3), "replicate-0/level-03"),
+        (JobKey(2, "reinit-1", 12), "replicate-2/reinit-1/level-12"),
+        (JobKey(0, "random-mask-10", 3), "replicate-0/random-mask-10/level-03"),
+    ],
+)
+def test_where_jobs_lie(key: JobKey, path: str) -> None:
+    assert key.path == Path(path)
+    assert key.kind in ("main", "reinit", "random-mask")

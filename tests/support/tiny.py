@@ -1,0 +1,53 @@
+"""A tiny experiment for tests, and what two runs of it are compared by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lottery.data import DataConfig
+from lottery.experiments import ExperimentConfig
+from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.training import LearningRateConfig, Length, TrainingConfig
+
+
+def tiny(**changes: Any) -> ExperimentConfig:
+    """Two replicates, two levels, all three controls; well under a second per training."""
+    config = ExperimentConfig(
+        name="tiny",
+        replicates=2,
+        levels=2,
+        model="mlp-20",
+        data=DataConfig(name="mnist-5k", validation=500),
+        training=TrainingConfig(
+            length=Length(amount=30),
+            batch_size=60,
+            evaluate_every=Length(amount=10),
+            learning_rate=LearningRateConfig(base=3e-3),
+        ),
+        prune=PruneConfig(fraction=0.5, fractions={"output.weight": 0.25}),
+        controls=ControlsConfig(reinit=1, random_mask=1, continued=True),
+    )
+    return replace(config, **changes)
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """Every committed file of a run, without what measures time.
+
+    ``seconds`` in result.json is a measurement, and manifest.json holds that file's hash.
+    """
+    found = {}
+    for path in sorted(run.glob("replicate-*/**/*")):
+        if path.is_dir():
+            continue
+        content = path.read_bytes()
+        if path.name == "result.json":
+            content = json.dumps({**json.loads(content), "seconds": 0}).encode()
+        if path.name == "manifest.json":
+            manifest = json.loads(content)
+            manifest["files"].pop("result.json")
+            content = json.dumps(manifest).encode()
+        found[str(path.relative_to(run))] = content
+    return found

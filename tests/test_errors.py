@@ -1,0 +1,55 @@
+"""Errors: one root, exit codes, and sentences that help."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from lottery import errors
+from lottery.errors import ConfigError, LotteryError, unknown_name
+
+CLASSES: list[type[LotteryError]] = [
+    cls
+    for _, cls in inspect.getmembers(errors, inspect.isclass)
+    if cls.__module__ == errors.__name__
+]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_one_root(cls: type[LotteryError]) -> None:
+    assert issubclass(cls, LotteryError)
+    assert cls.__doc__
+
+
+def test_exit_codes_are_those_promised() -> None:
+    codes = {cls.__name__: cls.exit_code for cls in CLASSES}
+
+    assert codes == {
+        "LotteryError": 1,
+        "UsageError": 2,
+        "ConfigError": 2,
+        "DataError": 3,
+        "JobsFailedError": 4,
+        "MaskError": 1,
+        "StoreError": 1,
+        "Preempted": 75,
+    }
+
+
+def test_config_errors_list_every_problem() -> None:
+    error = ConfigError(iter(["a: too big", "b: unknown"]), source="lenet.toml")
+
+    assert error.problems == ("a: too big", "b: unknown")
+    assert str(error) == "lenet.toml has 2 problems:\n  - a: too big\n  - b: unknown"
+    assert str(ConfigError(["one"])) == "the config has 1 problem:\n  - one"
+
+
+def test_unknown_names() -> None:
+    near = unknown_name("model", "lenet-300-10", ["mlp", "lenet-300-100"])
+    far = unknown_name("model", "zzz", ["mlp", "lenet-300-100"])
+
+    assert near == (
+        "unknown model 'lenet-300-10'; did you mean 'lenet-300-100'? Choices: lenet-300-100, mlp"
+    )
+    assert far == "unknown model 'zzz'. Choices: lenet-300-100, mlp"

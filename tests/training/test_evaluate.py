@@ -1,0 +1,113 @@
+"""Evaluation against numpy in double precision, and the retroactive early stop."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from lottery.data import Split
+from lottery.training import CurvePoint, early_stop_iteration, evaluate
+
+
+def naive(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy, one example at a time."""
+    losses, right = [], 0
+    for row, target in zip(logits.astype(np.float64), targets, strict=True):
+        top = row.max()
+        losses.append(top + math.log(np.exp(row - top).sum()) - row[target])
+        right += int(row.argmax() == target)
+    return math.fsum(losses) / len(losses), right / len(losses)
+
+
+@pytest.mark.parametrize("size", [1, 2, 2_499, 2_500, 2_501, 5_001])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_agrees_with_numpy_at_any_size(size: int, scale: float) -> None:
+    generator = torch.Generator().manual_seed(size)
+    inputs = torch.randn(size, 4, generator=generator)
+    targets = torch.randint(0, 4, (size,), generator=generator)
+
+    loss, accuracy = evaluate(nn.Identity(), Split(inputs * scale, targets))
+
+    expected = naive((inputs * scale).numpy(), targets.numpy())
+    assert loss == pytest.approx(expected[0], rel=1e-6)
+    assert accuracy == expected[1]
+
+
+def test_the_mean_is_over_examples_and_not_over_batches() -> None:
+    """2,500 examples without loss and one with much: a mean of batch means would be half of it."""
+    logits = torch.zeros(2_501, 2)
+    logits[:, 0] = 1_000.0
+    targets = torch.zeros(2_501, dtype=torch.int64)
+    targets[-1] = 1
+
+    loss, accuracy = evaluate(nn.Identity(), Split(logits, targets))
+
+    assert loss == pytest.approx(1_000 / 2_501)
+    assert accuracy == 2_500 / 2_501
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_measures_in_evaluation_mode_and_puts_the_mode_back(training: bool) -> None:
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5)).train(training)
+    split = Split(torch.full((5, 3), 2.0), torch.zeros(5, dtype=torch.int64))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    first, second = evaluate(model, split), evaluate(model, split)
+
+    assert first == second
+    assert first[0] == pytest.approx(math.log(3))
+    assert model.training is training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_needs_no_gradient_and_leaves_none() -> None:
+    model = nn.Linear(3, 2)
+
+    evaluate(model, Split(torch.ones(2, 3), torch.tensor([0, 1])))
+
+    assert model.weight.grad is None
+
+
+def test_losses_that_are_not_finite_are_told() -> None:
+    split = Split(torch.tensor([[0.0, 1.0], [math.nan, 0.0]]), torch.tensor([0, 1]))
+
+    loss, _ = evaluate(nn.Identity(), split)
+
+    assert math.isnan(loss)
+
+
+points = st.lists(st.tuples(st.sampled_from([0.5, 1.0, 2.0]), st.floats(0, 3)), min_size=1)
+
+
+@given(points)
+@settings(max_examples=60, deadline=None)
+def test_early_stop_is_the_first_minimum_of_validation(losses: list[tuple[float, float]]) -> None:
+    curve = []
+    for number, (validation, test) in enumerate(losses):
+        curve.append(CurvePoint(number * 100, "validation", validation, 0.0))
+        curve.append(CurvePoint(number * 100, "test", test, 1.0))
+    lowest = [validation for validation, _ in losses]
+
+    assert early_stop_iteration(curve) == 100 * lowest.index(min(lowest))
+
+
+def test_early_stop_looks_at_loss_and_not_at_accuracy_or_the_test_split() -> None:
+    curve = [
+        CurvePoint(0, "validation", 2.0, 0.9),
+        CurvePoint(0, "test", 0.1, 0.9),
+        CurvePoint(5, "validation", 1.0, 0.1),
+        CurvePoint(5, "test", 3.0, 0.1),
+    ]
+
+    assert early_stop_iteration(curve) == 5
+
+
+def test_early_stop_of_nothing() -> None:
+    with pytest.raises(ValueError, match="at least one validation point"):
+        early_stop_iteration([CurvePoint(0, "test", 1.0, 0.5)])
