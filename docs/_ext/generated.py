@@ -97,20 +97,35 @@ def _below(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...
 
 
 def config(_argument: str | None) -> str:
-    """Every key of a config, in one table per table of the TOML file."""
+    """Every key of a config, in one part per table of the TOML file."""
     from lottery.experiments.schema import schema_rows
 
-    tables: dict[str, list[tuple[str, str, str, str]]] = {}
+    tables: dict[str, list[tuple[str, ...]]] = {}
     for row in schema_rows():
-        table, _, key = row["key"].rpartition(".")
-        kind = row["type"].replace("|", "\\|")
-        cells = (f"`{key}`", kind, f"`{json.dumps(row['default'])}`", _markdown(row["meaning"]))
-        tables.setdefault(table, []).append(cells)
-    columns = ("Key", "Type", "Default", "Meaning")
+        table, dot, key = row["key"].partition(".")
+        meaning = _cell(f"{_meaning_of_length(row['key'])}{_markdown(row['meaning'])}")
+        kind, default = _cell(row["type"]), _cell(json.dumps(row["default"]))
+        cells = (f"`{key or table}`", f"`{kind}`", f"`{default}`", meaning)
+        tables.setdefault(table if dot else "", []).append(cells)
     return "\n\n".join(
-        f"## {f'`[{table}]`' if table else 'At the top'}\n\n{_table(columns, rows)}"
+        f"## {f'[{table}]' if table else 'At the top'}\n\n"
+        f"{_table(('Key', 'Type', 'Default', 'Meaning'), rows)}"
         for table, rows in tables.items()
     )
+
+
+def _meaning_of_length(key: str) -> str:
+    """What a length is of, before its amount: the docstring under the field that holds it."""
+    from lottery.experiments import ExperimentConfig
+    from lottery.experiments.schema import field_docstrings
+
+    parts = key.split(".")
+    if parts.pop() != "amount":
+        return ""
+    holder: Any = ExperimentConfig()
+    for part in parts[:-1]:
+        holder = getattr(holder, part)
+    return _markdown(field_docstrings(type(holder))[parts[-1]]) + " "
 
 
 def recipes(_argument: str | None) -> str:
@@ -141,21 +156,53 @@ def public_packages() -> list[str]:
 
 
 def api(package: str | None) -> str:
-    """The public names of a package: classes and functions by their docstrings, then values."""
+    """The public names of a package, each with its docstring.
+
+    Raises:
+        ValueError: one has none.
+    """
     assert package is not None, "say which package, as in `generated: api lottery.core`"
     module = importlib.import_module(package)
-    about, *more = (inspect.getdoc(module) or "").split("\n\n", 1)
-    parts = [_markdown(about), *map(_markdown, more)]
+    lacking = undocumented([package])
+    if lacking:
+        raise ValueError(f"public, but without a docstring: {', '.join(lacking)}")
+    parts = [_markdown(inspect.getdoc(module) or "")]
     for name in module.__all__:
-        value, target = getattr(module, name), f"{package}.{name}"
-        if inspect.isclass(value) and value.__module__.startswith("lottery."):
-            parts.append(_rst(f".. autoclass:: {target}\n   :members:"))
-        elif inspect.isfunction(value):
+        target = f"{package}.{name}"
+        if inspect.isfunction(getattr(module, name)):
             parts.append(_rst(f".. autofunction:: {target}"))
+        elif _is_class(getattr(module, name)):
+            parts.append(_rst(f".. autoclass:: {target}\n   :members:"))
         else:
-            meaning = " ".join(documented_value(module, name).split()).replace("``", "`")
+            meaning = " ".join(documented_value(module, name).split())
             parts.append(_rst(f".. py:data:: {target}\n\n   {meaning}"))
     return "\n\n".join(parts)
+
+
+def undocumented(packages: list[str] | None = None) -> list[str]:
+    """Public names without a docstring: of functions, classes, and constants or types."""
+
+    def has_docstring(module: ModuleType, name: str) -> bool:
+        value = getattr(module, name)
+        if inspect.isfunction(value):
+            return bool(value.__doc__)
+        if _is_class(value):
+            # A dataclass without a docstring gets its signature for one.
+            return bool(value.__doc__) and not value.__doc__.startswith(f"{value.__name__}(")
+        return bool(documented_value(module, name))
+
+    return [
+        f"{package}.{name}"
+        for package in (public_packages() if packages is None else packages)
+        for module in [importlib.import_module(package)]
+        for name in module.__all__
+        if not has_docstring(module, name)
+    ]
+
+
+def _is_class(value: object) -> bool:
+    """Whether this is a class of ours, not a type that a name stands for."""
+    return inspect.isclass(value) and value.__module__.startswith("lottery.")
 
 
 def documented_value(module: ModuleType, name: str) -> str:
@@ -163,7 +210,7 @@ def documented_value(module: ModuleType, name: str) -> str:
 
     Looked for in the module that assigns the name, which the package may only re-export.
     """
-    for source in _modules_of(module):
+    for source in _loaded_modules(module):
         text = _below_assignment(source, name)
         if text:
             value = getattr(module, name)
@@ -172,11 +219,13 @@ def documented_value(module: ModuleType, name: str) -> str:
     return ""
 
 
-def _modules_of(package: ModuleType) -> Iterator[ModuleType]:
-    root = package.__name__.partition(".")[0]
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith(f"{root}.") and hasattr(module, "__file__"):
-            yield module
+def _loaded_modules(package: ModuleType) -> list[ModuleType]:
+    """The modules of `lottery`, those of the package first."""
+    names = sorted(
+        (name for name in sys.modules if name.startswith("lottery.")),
+        key=lambda name: (not f"{name}.".startswith(f"{package.__name__}."), name),
+    )
+    return [sys.modules[name] for name in names]
 
 
 def _below_assignment(module: ModuleType, name: str) -> str:
@@ -201,6 +250,10 @@ def _below_assignment(module: ModuleType, name: str) -> str:
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [columns, tuple("---" for _ in columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _code(language: str, text: str) -> str:

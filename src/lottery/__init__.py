@@ -1,1 +1,87 @@
-"""Find winning tickets: sparse subnetworks that train as well as the dense network."""
+"""Find winning tickets: sparse subnetworks that train as well as the dense network.
+
+The names below are the library's front door; each subpackage's ``__all__`` has the rest. They are
+imported when first used, so that the command line starts without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lottery.analysis import Verdict, judge_run
+    from lottery.core import Mask, allocate, prunable_weights, select
+    from lottery.data import DataConfig, Dataset, Split, load_dataset
+    from lottery.errors import LotteryError
+    from lottery.experiments import (
+        RECIPES,
+        ExperimentConfig,
+        RunOptions,
+        load_config,
+        open_run,
+        run_experiment,
+    )
+    from lottery.models import build_model
+    from lottery.report import write_report
+    from lottery.rng import Streams
+    from lottery.tickets import PruneConfig, Ticket, find_tickets, prune_mask
+    from lottery.training import NullMonitor, TrainingConfig, TrainingJob, make_engine
+
+_HOME = {
+    "analysis": ("Verdict", "judge_run"),
+    "core": ("Mask", "allocate", "prunable_weights", "select"),
+    "data": ("DataConfig", "Dataset", "Split", "load_dataset"),
+    "errors": ("LotteryError",),
+    "experiments": (
+        "RECIPES",
+        "ExperimentConfig",
+        "RunOptions",
+        "load_config",
+        "open_run",
+        "run_experiment",
+    ),
+    "models": ("build_model",),
+    "report": ("write_report",),
+    "rng": ("Streams",),
+    "tickets": ("PruneConfig", "Ticket", "find_tickets", "prune_mask"),
+    "training": ("NullMonitor", "TrainingConfig", "TrainingJob", "make_engine"),
+}
+
+__all__ = [
+    "RECIPES",
+    "DataConfig",
+    "Dataset",
+    "ExperimentConfig",
+    "LotteryError",
+    "Mask",
+    "NullMonitor",
+    "PruneConfig",
+    "RunOptions",
+    "Split",
+    "Streams",
+    "Ticket",
+    "TrainingConfig",
+    "TrainingJob",
+    "Verdict",
+    "allocate",
+    "build_model",
+    "find_tickets",
+    "judge_run",
+    "load_config",
+    "load_dataset",
+    "make_engine",
+    "open_run",
+    "prunable_weights",
+    "prune_mask",
+    "run_experiment",
+    "select",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"lottery.{module}"), name)
+    raise AttributeError(f"module 'lottery' has no attribute '{name}'")

@@ -2,7 +2,7 @@
 
 Each use of randomness has a stream of its own, named by what it is for, so that adding a use never
 shifts another. A stream's seed is a SHA-256 of its name: the same in every process and on every
-platform, unlike ``hash()``, and no two purposes share one.
+platform, unlike ``hash()``.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ class Command:
         """Wait until something is written: a checkpoint, or a finished level."""
 
         def written() -> set[str]:
-            return {str(path) for path in run.rglob("manifest.json")}
+            # Unlike rglob, walk does not mind a directory that goes away under it.
+            return {at for at, _, files in os.walk(run) if "manifest.json" in files}
 
         before = written()
         while self.process.poll() is None and written() == before:

@@ -92,7 +92,6 @@ def test_the_run_is_what_find_tickets_finds(reference: RunSummary) -> None:
 
     model = initialized(config, data, streams, "init")
     dense = Ticket(mask=Mask.dense(prunable_weights(model)), weights=initial)
-    torch.set_num_threads(1)
     for level in find_tickets(dense=dense, train=train, prune=prune, rewind=rewind, levels=2):
         key = JobKey(1, "main", level.number)
         assert store.ticket(key).mask == level.ticket.mask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def test_hidden_widths_by_name(name: str, widths: list[int]) -> None:
 
     shapes = [tuple(w.shape) for w in prunable_weights(model).values()]
 
-    assert shapes == [(after, before) for before, after in zip(widths, widths[1:], strict=False)]
+    assert shapes == [(after, before) for before, after in pairwise(widths)]
     assert model(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
 
 

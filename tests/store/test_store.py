@@ -181,6 +181,16 @@ def test_the_newest_checkpoint_comes_back_and_the_job_ends_them(tmp_path: Path) 
     assert [p.name for p in store.directory(KEY).parent.iterdir()] == ["level-03"]
 
 
+def test_what_killed_processes_left_goes_with_the_end_of_the_job(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    parent = store.directory(KEY).parent
+    for name in (".tmp-level-03-abc", ".tmp-.checkpoint-level-03-000000000045-xyz"):
+        (parent / name).mkdir(parents=True)
+    (parent / ".tmp-level-04-abc").mkdir()
+    store.write_job(TICKET, result(), TRAINED)
+    assert {path.name for path in parent.iterdir()} == {"level-03", ".tmp-level-04-abc"}
+
+
 def test_a_broken_checkpoint_gives_way_to_an_older_one(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_checkpoint(KEY, checkpoint(5))

@@ -136,9 +136,9 @@ def set_aside(directory: Path) -> Path:
     return aside
 
 
-def remove_leftovers(target: Path) -> None:
-    """Remove what a killed process left of its attempts to commit ``target``."""
-    for path in target.parent.glob(f"{_TEMPORARY}{target.name}-*"):
+def remove_leftovers(parent: Path, name: str) -> None:
+    """Remove what killed processes left of attempts to commit targets whose names begin so."""
+    for path in parent.glob(f"{_TEMPORARY}{name}-*"):
         shutil.rmtree(path, ignore_errors=True)
 
 

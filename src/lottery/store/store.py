@@ -187,18 +187,20 @@ class Store:
 
     def drop_checkpoints(self, key: JobKey) -> None:
         """Remove a finished job's checkpoints and what killed processes left of its commits."""
+        directory = self.directory(key)
         for path in self._checkpoints(key):
-            commit.remove_leftovers(path)
             shutil.rmtree(path, ignore_errors=True)
-        commit.remove_leftovers(self.directory(key))
+        for name in (directory.name, self._checkpoint_name(key)):
+            commit.remove_leftovers(directory.parent, name)
+
+    def _checkpoint_name(self, key: JobKey) -> str:
+        return f".checkpoint-{self.directory(key).name}"
 
     def _checkpoint_directory(self, key: JobKey, iteration: int) -> Path:
-        directory = self.directory(key)
-        return directory.parent / f".checkpoint-{directory.name}-{iteration:012d}"
+        return self.directory(key).parent / f"{self._checkpoint_name(key)}-{iteration:012d}"
 
     def _checkpoints(self, key: JobKey) -> list[Path]:
-        directory = self.directory(key)
-        found = directory.parent.glob(f".checkpoint-{directory.name}-*")
+        found = self.directory(key).parent.glob(f"{self._checkpoint_name(key)}-*")
         return sorted(found, reverse=True)
 
     # What went wrong

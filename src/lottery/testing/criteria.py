@@ -13,6 +13,7 @@ from lottery.testing.expect import copied, expect, expect_same_state, same_bytes
 from lottery.testing.samples import initial_state, random_sparse_mask, tiny_mlp
 
 CriterionCheck = Callable[[Criterion], None]
+"""A check of a criterion; raises AssertionError when something is not as it should be."""
 
 
 def _context(

@@ -15,6 +15,7 @@ from lottery.data import Dataset, Split, SplitName
 from lottery.testing.expect import expect
 
 DatasetCheck = Callable[[Dataset], None]
+"""A check of a dataset; raises AssertionError when something is not as it should be."""
 
 _SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from lottery.errors import Preempted
 from lottery.testing.expect import copied, expect, expect_same_result, expect_same_state, same_bytes
-from lottery.testing.monitors import Recorder, ResumeFrom, StopAt, round_trip
+from lottery.testing.monitors import Recorder, StopAt, round_trip
 from lottery.testing.running import train, train_done
 from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_job, tiny_mlp
 from lottery.training import (
@@ -127,6 +127,14 @@ def check_resume(engine: Engine) -> None:
         resumes(engine, tiny_job(tiny_config(optimizer), snapshots_at=(0, 6, 12)), name)
 
 
+def check_resume_past_early_stop(engine: Engine) -> None:
+    """The same for a training whose best state lies behind it: that state is kept as well."""
+    job = tiny_job(tiny_config(base=0.2, length=24, evaluate_every=2), density=0.9)
+    stop = train_done(engine, job).early_stop_iteration
+    expect(stop in range(2, 22), f"the check's own job stops at {stop}; it checks nothing")
+    resumes(engine, job, "overfitting")
+
+
 def check_resume_after_a_late_start(engine: Engine) -> None:
     """The same for a training that starts from a rewound iteration."""
     config = replace(
@@ -150,14 +158,16 @@ def check_resume_in_a_group(engine: Engine) -> None:
     jobs = _group(OPTIMIZERS["Adam"], tiny_mlp)
     recorders = [Recorder() for _ in jobs]
     whole = engine.train(jobs, recorders)
-    monitors = [
-        ResumeFrom(None),
-        ResumeFrom(recorders[1].kept[4]),
-        ResumeFrom(recorders[2].kept[9]),
-        ResumeFrom(recorders[3].kept[-1]),
-    ]
-    for number, result in enumerate(engine.train(jobs, monitors)):
+    resumed = [Recorder()]
+    for number, at in ((1, 5), (2, 10), (3, 12)):
+        kept = {checkpoint.iteration: checkpoint for checkpoint in recorders[number].kept}
+        expect(at in kept, f"job {number} of a group gave no checkpoint after step {at}")
+        resumed.append(Recorder(kept[at]))
+    for number, result in enumerate(engine.train(jobs, resumed)):
         expect_same_result(result, whole[number], f"job {number} of a group gone on")
+        first = next(iter(resumed[number].iterations), 13)
+        expected = (1, 6, 11, 13)[number]
+        expect(first == expected, f"job {number} went on with step {first}, expected {expected}")
 
 
 def check_preemption(engine: Engine) -> None:
@@ -174,7 +184,7 @@ def check_preemption(engine: Engine) -> None:
                 "a training cut off left the global random number generator moved",
             )
         expect(monitor.last == at, f"asked to stop after {at}, but went on to {monitor.last}")
-        again = train_done(engine, job, ResumeFrom(monitor.kept))
+        again = train_done(engine, job, Recorder(monitor.kept))
         expect_same_result(again, whole, f"preempted after iteration {at} and gone on")
 
 

@@ -40,6 +40,16 @@ def check_follows_the_plain_loop(engine: Engine) -> None:
         _expect_plain(engine, tiny_job(tiny_config(optimizer)), name)
 
 
+def check_kept_weights_train_whatever_their_value(engine: Engine) -> None:
+    """The mask alone says what is frozen: weights kept at zero or below it are trained."""
+    job = tiny_job(tiny_config(OPTIMIZERS["SGD"]))
+    start = copied(job.start)
+    for name in job.mask:
+        start[name] = start[name].clamp(max=0.0)
+        start[name].flatten()[::3] = 0.0
+    _expect_plain(engine, replace(job, start=start), "weights of zero and below")
+
+
 def check_follows_the_learning_rate(engine: Engine) -> None:
     """Warm-up, drops and cosine change the rate at the very step that they should."""
     warmup = Length(amount=1, unit="epochs")

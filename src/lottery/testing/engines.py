@@ -15,6 +15,7 @@ from lottery.testing import engine_curves, engine_masks, engine_models, engine_r
 from lottery.training import Engine
 
 EngineCheck = Callable[[Engine], None]
+"""A check of an engine; raises AssertionError when something is not as it should be."""
 
 ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_masks.check_pruned_weights_are_zero,
@@ -38,12 +39,14 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_repeats.check_alone_or_in_a_group,
     engine_repeats.check_global_randomness,
     engine_repeats.check_resume,
+    engine_repeats.check_resume_past_early_stop,
     engine_repeats.check_resume_after_a_late_start,
     engine_repeats.check_resume_of_a_divergence,
     engine_repeats.check_resume_in_a_group,
     engine_repeats.check_preemption,
     engine_repeats.check_late_start_continues,
     engine_steps.check_follows_the_plain_loop,
+    engine_steps.check_kept_weights_train_whatever_their_value,
     engine_steps.check_follows_the_learning_rate,
     engine_steps.check_last_batch_is_used,
     engine_steps.check_batch_larger_than_the_data,

@@ -6,6 +6,7 @@ They raise AssertionError themselves, since ``python -O`` takes ``assert`` state
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -62,12 +63,10 @@ def _largest(got: State, expected: State, name: str) -> str:
 def expect_same_result(got: TrainingResult, expected: TrainingResult, what: str) -> None:
     """Fail unless two results agree in everything but the time they took."""
     for field in ("status", "reason", "early_stop_iteration", "engine"):
-        one, other = getattr(got, field), getattr(expected, field)
-        expect(one == other, f"{what}: {field} is {one!r}, expected {other!r}")
-    expect(
-        got.curve == expected.curve,
-        f"{what}: the curve is {got.curve}, expected {expected.curve}",
-    )
+        values = getattr(got, field), getattr(expected, field)
+        expect(values[0] == values[1], f"{what}: {field} is {values[0]!r}, expected {values[1]!r}")
+    for number, (point, other) in enumerate(zip_longest(got.curve, expected.curve)):
+        expect(point == other, f"{what}: point {number} of the curve is {point}, expected {other}")
     expect_same_state(got.final, expected.final, f"{what}: final weights")
     expect_same_state(got.early_stop, expected.early_stop, f"{what}: weights at early stop")
     expect(

@@ -78,21 +78,3 @@ class StopAt:
         if iteration == self._iteration:
             self.kept = round_trip(checkpoint())
             raise Preempted(f"stopped at iteration {iteration}, as the check asked")
-
-
-class ResumeFrom:
-    """Goes on from a checkpoint and keeps nothing.
-
-    Args:
-        checkpoint: None to start from the beginning.
-    """
-
-    def __init__(self, checkpoint: Checkpoint | None) -> None:
-        self._checkpoint = checkpoint
-
-    def restore(self) -> Checkpoint | None:
-        """The checkpoint."""
-        return self._checkpoint
-
-    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Do nothing."""

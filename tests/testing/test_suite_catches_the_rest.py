@@ -1,0 +1,244 @@
+"""The rest of what the engine suite is for: buffers, randomness, tied weights, labels, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lottery.core import Mask, prunable_weights
+from lottery.testing import ENGINE_CHECKS, ENGINE_CHECKS_ANY_MODEL
+from lottery.training import (
+    Checkpoint,
+    LearningRateConfig,
+    Length,
+    Monitor,
+    NullMonitor,
+    State,
+    TrainingJob,
+    TrainingResult,
+)
+from lottery.training.engines.torch_engine import TorchEngine
+
+CHECKS = {check.__name__: check for check in ENGINE_CHECKS + ENGINE_CHECKS_ANY_MODEL}
+
+
+class Rewired:
+    """The torch engine with its job, its monitor or its result rewired.
+
+    Args:
+        job: what becomes of the job.
+        monitor: what becomes of the monitor.
+        result: what becomes of the result, given the job too.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        *,
+        job: Callable[[TrainingJob], TrainingJob] = lambda job: job,
+        monitor: Callable[[Monitor], Monitor] = lambda monitor: monitor,
+        result: Callable[[TrainingJob, TrainingResult], TrainingResult] = lambda job, result: (
+            result
+        ),
+    ) -> None:
+        self.job, self.monitor, self.result = job, monitor, result
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        results = TorchEngine().train(
+            [self.job(job) for job in jobs], [self.monitor(monitor) for monitor in monitors]
+        )
+        return [self.result(job, result) for job, result in zip(jobs, results, strict=True)]
+
+
+class Lossy:
+    """A monitor whose checkpoints lose what ``lose`` takes from them."""
+
+    def __init__(
+        self, monitor: Monitor, lose: Callable[[str, Tensor], Tensor], gone: Sequence[str] = ()
+    ) -> None:
+        self.monitor, self.lose, self.gone = monitor, lose, gone
+
+    def restore(self) -> Checkpoint | None:
+        return self.monitor.restore()
+
+    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
+        def less() -> Checkpoint:
+            whole = checkpoint()
+            tensors = {name: self.lose(name, value) for name, value in whole.tensors.items()}
+            values = {n: "" if n in self.gone else value for n, value in whole.values.items()}
+            return replace(whole, tensors=tensors, values=values)
+
+        self.monitor.step(iteration, less)
+
+
+def without_buffers(name: str, value: Tensor) -> Tensor:
+    return torch.zeros_like(value) if "running" in name else value
+
+
+def without_randomness(name: str, value: Tensor) -> Tensor:
+    return torch.Generator().manual_seed(0).get_state() if name == "random" else value
+
+
+def without_momentum(name: str, value: Tensor) -> Tensor:
+    return torch.zeros_like(value) if "momentum_buffer" in name else value
+
+
+class ForGood(nn.Dropout):
+    """Dropout that evaluation mode does not turn off."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return nn.functional.dropout(input, self.p, training=True)
+
+
+def with_dropout_for_good(job: TrainingJob) -> TrainingJob:
+    def make_model() -> nn.Module:
+        model = job.make_model()
+        for name, module in list(model.named_children()):
+            if isinstance(module, nn.Dropout):
+                model.set_submodule(name, ForGood(module.p))
+        return model
+
+    return replace(job, make_model=make_model)
+
+
+def with_fresh_buffers(job: TrainingJob) -> TrainingJob:
+    with torch.random.fork_rng(devices=[]):
+        fresh = dict(job.make_model().named_buffers())
+    return replace(job, start={**job.start, **fresh})
+
+
+def masked_under_one_name(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    trained = dict(result.final)
+    for name in set(trained) - set(dict(prunable_weights(job.make_model()))):
+        if name.endswith("weight"):
+            trained[name] = job.start[name]
+    return replace(result, final=trained)
+
+
+def frozen_where(frozen: Callable[[Tensor], Tensor]) -> Callable[[TrainingJob], TrainingJob]:
+    """Freezes kept weights by what they are."""
+
+    def job_of(job: TrainingJob) -> TrainingJob:
+        kept = {name: kept & ~frozen(job.start[name]) for name, kept in job.mask.items()}
+        return replace(job, mask=Mask(kept))
+
+    return job_of
+
+
+def constant_rate(job: TrainingJob) -> TrainingJob:
+    rate = LearningRateConfig(base=job.config.learning_rate.base)
+    return replace(job, config=replace(job.config, learning_rate=rate))
+
+
+def small_batches(job: TrainingJob) -> TrainingJob:
+    size = min(job.config.batch_size, 16)
+    return replace(job, config=replace(job.config, batch_size=size))
+
+
+def garbage_is_used(job: TrainingJob) -> TrainingJob:
+    """Biases pick up what lies under the mask."""
+    stray = max(float(job.start[name].abs().max()) for name in job.mask)
+    start = {n: v + stray if n.endswith("bias") else v for n, v in job.start.items()}
+    return replace(job, start=start)
+
+
+def measured_rarely(job: TrainingJob) -> TrainingJob:
+    rarely = Length(amount=max(5, job.config.evaluate_every.amount))
+    return replace(job, config=replace(job.config, evaluate_every=rarely))
+
+
+def drifts_with_measuring(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    drift = 1 + 1e-6 * len(result.curve)
+    return replace(result, final={name: value * drift for name, value in result.final.items()})
+
+
+def shared(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    snapshots: Mapping[int, State] = dict.fromkeys(result.snapshots, result.final)
+    return replace(result, early_stop=result.final, snapshots=snapshots)
+
+
+def all_but_the_last(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    return replace(result, snapshots=dict(list(result.snapshots.items())[:-1]))
+
+
+def silent(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    return replace(result, engine="", seconds=-1.0)
+
+
+def done_after_all(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    return replace(result, status="done") if result.status == "diverged" else result
+
+
+class RestoresOnlyAlone(Rewired):
+    """Takes checkpoints of a group, and starts groups from the beginning all the same."""
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        if len(jobs) > 1 and any(monitor.restore() for monitor in monitors):
+            monitors = [NullMonitor() for _ in monitors]
+        return super().train(jobs, monitors)
+
+
+class SharesRandomness(Rewired):
+    """One stream for the dropout of all jobs of a group."""
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        return super().train([replace(job, streams=jobs[0].streams) for job in jobs], monitors)
+
+
+CAUGHT_BY: list[tuple[str, Rewired]] = [
+    ("check_any_model_resumes", Rewired(monitor=lambda m: Lossy(m, without_buffers))),
+    ("check_any_model_resumes", Rewired(monitor=lambda m: Lossy(m, without_randomness))),
+    ("check_resume_after_a_late_start", Rewired(monitor=lambda m: Lossy(m, without_momentum))),
+    (
+        "check_resume_of_a_divergence",
+        Rewired(monitor=lambda m: Lossy(m, lambda name, value: value, gone=("reason",))),
+    ),
+    ("check_resume_in_a_group", RestoresOnlyAlone()),
+    ("check_any_model_in_a_group", SharesRandomness()),
+    ("check_dropout_is_off_when_measuring", Rewired(job=with_dropout_for_good)),
+    ("check_batch_norm_buffers", Rewired(job=with_fresh_buffers)),
+    ("check_tied_weights", Rewired(result=masked_under_one_name)),
+    (
+        "check_kept_weights_train_whatever_their_value",
+        Rewired(job=frozen_where(lambda weight: weight == 0)),
+    ),
+    (
+        "check_kept_weights_train_whatever_their_value",
+        Rewired(job=frozen_where(lambda weight: weight < 1e-8)),
+    ),
+    ("check_follows_the_learning_rate", Rewired(job=constant_rate)),
+    ("check_batch_larger_than_the_data", Rewired(job=small_batches)),
+    ("check_start_may_be_masked_or_not", Rewired(job=garbage_is_used)),
+    ("check_curve_is_complete", Rewired(job=measured_rarely)),
+    ("check_measuring_changes_nothing", Rewired(result=drifts_with_measuring)),
+    ("check_results_share_no_memory", Rewired(result=shared)),
+    ("check_snapshots", Rewired(result=all_but_the_last)),
+    ("check_result_is_labelled", Rewired(result=silent)),
+    ("check_divergence_by_one_example", Rewired(result=done_after_all)),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "broken"), CAUGHT_BY, ids=[f"{check}-{n}" for n, (check, _) in enumerate(CAUGHT_BY)]
+)
+def test_a_broken_engine_is_caught(check: str, broken: Rewired) -> None:
+    with pytest.raises(AssertionError) as caught:
+        CHECKS[check](broken)
+
+    assert len(str(caught.value)) > 20, "a failure should say what is wrong"
+
+
+@pytest.mark.parametrize("check", sorted({check for check, _ in CAUGHT_BY}))
+def test_the_wrapper_itself_breaks_nothing(check: str) -> None:
+    CHECKS[check](Rewired())
