@@ -19,6 +19,7 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"lottery {release}"
 html_show_sphinx = False
+html_show_sourcelink = False
 
 # Backticks in docstrings are names of this package where there is one, and plain code elsewhere.
 default_role = "py:obj"

@@ -179,6 +179,25 @@ def api(package: str | None) -> str:
     return "\n\n".join(parts)
 
 
+def front(_argument: str | None) -> str:
+    """The names that can be imported from `lottery` itself, and where each is described."""
+    import lottery
+
+    rows = [(f"`lottery.{name}`", f"{{py:obj}}`{_home(name)}`") for name in lottery.__all__]
+    return _table(("Name", "Described as"), rows)
+
+
+def _home(name: str) -> str:
+    """The whole name of what `lottery` offers under ``name``."""
+    import lottery
+
+    for package in [*public_packages(), "lottery.errors", "lottery.rng"]:
+        module = importlib.import_module(package)
+        if getattr(module, name, None) is getattr(lottery, name):
+            return f"{package}.{name}"
+    raise ValueError(f"lottery.{name} belongs to no public package")
+
+
 def undocumented(packages: list[str] | None = None) -> list[str]:
     """Public names without a docstring: of functions, classes, and constants or types."""
 
@@ -273,5 +292,6 @@ GENERATORS: dict[str, Callable[[str | None], str]] = {
     "api": api,
     "cli": cli,
     "config": config,
+    "front": front,
     "recipes": recipes,
 }

@@ -52,6 +52,18 @@ class StoreError(LotteryError):
     """A run on disk cannot be read, written or owned."""
 
 
+class MissingPackageError(LotteryError):
+    """Something needs a package that is not installed.
+
+    Args:
+        what: what needs it, such as ``"a report"``.
+        package: its name for pip.
+    """
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(f"{what} needs the package {package}: pip install {package}")
+
+
 class Preempted(LotteryError):  # noqa: N818 - not an error of anyone's: the process was asked to stop
     """The process was asked to stop; what it had done is on disk and the same command goes on."""
 

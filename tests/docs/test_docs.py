@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from typer.main import get_command
 
+import lottery
 from lottery.cli.configs import base_values
 from lottery.cli.main import app
 from lottery.experiments import (
@@ -146,6 +147,8 @@ def test_every_public_package_has_a_page(generated: ModuleType) -> None:
 
 def test_every_public_name_is_documented(generated: ModuleType) -> None:
     assert generated.undocumented() == []
+    for name in lottery.__all__:
+        assert f"| `lottery.{name}` |" in generated.front(None)
 
 
 def test_every_command_is_in_the_reference(generated: ModuleType) -> None:

@@ -12,7 +12,7 @@ import typer
 from lottery.cli import options
 
 if TYPE_CHECKING:
-    from lottery.experiments import ExperimentConfig, RunOptions, RunSummary
+    from lottery.experiments import ExperimentConfig, RunOptions
 
 
 def run(
@@ -144,12 +144,14 @@ def _run_and_judge(
     with stop_on_signals() as stop, listening(config, silent=quiet or as_json) as listener:
         summary = run_experiment(config, run_options, listener=listener, stop=stop)
     verdict = judge_run(open_run(summary.run))
-    written = [_write_report(summary.run, path) for path in _report_paths(summary, report)]
+    written = _write_reports(
+        summary.run, [summary.run / "report.html", *([report] if report else [])]
+    )
     if as_json:
         typer.echo(json.dumps(to_json(verdict), indent=2))
     else:
         typer.echo(verdict_text(verdict))
-        typer.echo(f"\nrun: {summary.run}\nreport: {written[-1]}")
+        typer.echo(f"\nrun: {summary.run}\n{written}")
     if summary.failed:
         from lottery.errors import JobsFailedError
 
@@ -159,11 +161,14 @@ def _run_and_judge(
         )
 
 
-def _report_paths(summary: RunSummary, extra: Path | None) -> list[Path]:
-    return [summary.run / "report.html", *([extra] if extra else [])]
-
-
-def _write_report(run: Path, target: Path) -> Path:
+def _write_reports(run: Path, targets: list[Path]) -> str:
+    """Write the report to each target; what to tell the user about it."""
+    from lottery.errors import MissingPackageError
     from lottery.report import write_report
 
-    return write_report(run, target)
+    try:
+        for target in targets:
+            write_report(run, target)
+    except MissingPackageError as error:
+        return f"no report: {error}; then run `lottery report {run}`"
+    return f"report: {targets[-1]}"

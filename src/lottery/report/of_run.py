@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lottery.analysis import judge_run
+from lottery.core import prunable_weights
 from lottery.experiments import Run, open_run, to_plain
+from lottery.models import build_model
 from lottery.report.data import ReportData
 from lottery.report.page import render
 from lottery.report.pixels import input_pixels
@@ -48,13 +51,14 @@ def report_data(run: Run) -> ReportData:
 def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
     """Level -> share of the first layer's weights kept at each pixel, mean over replicates."""
     found: dict[int, list[NDArray[np.float64]]] = {}
-    shape = run.experiment["data"]["input_shape"]
+    data = run.experiment["data"]
+    shape, classes = data["input_shape"], data["classes"]
+    with torch.random.fork_rng(devices=[]):
+        first = next(iter(prunable_weights(build_model(run.config.model, shape, classes))))
     for key in run.results:
         if key.branch != MAIN:
             continue
         ticket = run.store.ticket(key)
-        # Weights are in the model's own order, so the first that has a mask is the first layer's.
-        first = next(name for name in ticket.weights if name in ticket.mask)
         picture = input_pixels(ticket.mask[first], shape)
         if picture is not None:
             found.setdefault(key.level, []).append(picture)

@@ -16,8 +16,8 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from lottery.errors import MissingPackageError
 from lottery.report import captions, figures, pixels, summary, tables, words
 from lottery.report.curves import learning_curves
 from lottery.report.data import ReportData
@@ -34,9 +34,12 @@ def render(data: ReportData) -> str:
 
     Returns:
         HTML to be written as UTF-8, about 5 MB, most of it the plotting library.
+
+    Raises:
+        MissingPackageError: plotly is not installed.
     """
     drawn = _figures(data)
-    scripts = [_script(get_plotlyjs()), _script(_asset("page.js"))] if drawn else []
+    scripts = [_script(_plotting_library()), _script(_asset("page.js"))] if drawn else []
     template = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).from_string(_asset("template.html.jinja"))
@@ -64,6 +67,15 @@ def render(data: ReportData) -> str:
         embedded=embed({"figures": drawn, "tones": _tones(data, drawn)}),
     )
     return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def _plotting_library() -> str:
+    # Training must run where plotly is missing, so it is asked for only when a page is made.
+    try:
+        from plotly.offline import get_plotlyjs
+    except ModuleNotFoundError as error:
+        raise MissingPackageError("a report", "plotly") from error
+    return str(get_plotlyjs())
 
 
 def embed(value: Any) -> Markup:

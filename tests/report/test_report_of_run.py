@@ -1,0 +1,56 @@
+"""The report of a real run: what the page shows is what the files hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import tiny
+
+from lottery.errors import StoreError
+from lottery.experiments import RunOptions, open_run, plan, run_experiment
+from lottery.report import report_data, write_report
+from lottery.store import JobKey, Store
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = RunOptions(
+        out=tmp_path_factory.mktemp("runs"), jobs=1, device="cpu", command="lottery run <tiny>"
+    )
+    return run_experiment(tiny(), options).run
+
+
+def test_everything_is_gathered(run: Path) -> None:
+    data = report_data(open_run(run))
+    assert {result.key for result in data.results} == set(plan(tiny()))
+    assert all(len(curve) == 8 for curve in data.curves.values())
+    assert data.verdict.complete
+    assert data.command == "lottery run <tiny>"
+    assert data.config["prune"]["fraction"] == 0.5
+
+
+def test_pixels_are_those_of_the_first_layer_at_every_level(run: Path) -> None:
+    store = Store(run)
+    for level, picture in report_data(open_run(run)).pixels.items():
+        masks = [store.ticket(JobKey(r, "main", level)).mask["fc1.weight"] for r in (0, 1)]
+        expected = np.mean(
+            [mask.float().mean(dim=0).view(28, 28).numpy() for mask in masks], axis=0
+        )
+        np.testing.assert_allclose(np.asarray(picture), expected, atol=1e-6)
+    assert set(report_data(open_run(run)).pixels) == {0, 1, 2}
+
+
+def test_the_report_of_a_run_is_one_page(run: Path, tmp_path: Path) -> None:
+    target = write_report(run, tmp_path / "report.html")
+    page = target.read_text(encoding="utf-8")
+    assert "lottery run &lt;tiny&gt;" in page
+    assert "lottery run <tiny>" not in page
+    assert write_report(run, tmp_path / "again.html").read_bytes() == target.read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot write"):
+        write_report(run, tmp_path / "file" / "report.html")
