@@ -31,6 +31,7 @@ def test_exit_codes_are_those_promised() -> None:
         "DataError": 3,
         "JobsFailedError": 4,
         "MaskError": 1,
+        "MissingPackageError": 1,
         "StoreError": 1,
         "Preempted": 75,
     }

@@ -136,7 +136,7 @@ def test_a_file_can_build_on_a_recipe_and_options_go_over_both(cli: Cli, tmp_pat
 def test_a_dry_run_says_what_it_takes_and_what_it_can_show(cli: Cli) -> None:
     code, out, _ = cli("run", "demo", "--replicates", "1", "--dry-run")
     assert code == 0
-    assert "64.06%" in out
+    assert "50.09%" in out
     assert "MB" in out
     assert "ms a step" in out
     assert "whatever happens" in out
@@ -297,7 +297,7 @@ def test_config_show_is_a_file_that_run_reads(cli: Cli, tmp_path: Path, run: Pat
     for source in ("lenet-300-100/mnist", str(run)):
         (tmp_path / "shown.toml").write_text(cli("config", "show", source)[1])
         assert cli("config", "diff", source, "shown.toml")[1] == "no difference\n"
-    assert json.loads(cli("config", "show", "demo", "--json")[1])["replicates"] == 5
+    assert json.loads(cli("config", "show", "demo", "--json")[1])["replicates"] == 8
 
 
 def test_config_diff(cli: Cli) -> None:

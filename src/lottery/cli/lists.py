@@ -25,7 +25,7 @@ class Thing(StrEnum):
 
 
 def list_things(
-    what: Annotated[Thing, typer.Argument(help="What to list.")],
+    what: Annotated[Thing, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(Thing)}.")],
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
@@ -158,4 +158,4 @@ _ROWS: dict[Thing, Callable[[Path], list[dict[str, Any]]]] = {
 
 def _first_sentence(documented: object) -> str:
     """The first line of a docstring: what the thing is."""
-    return (documented.__doc__ or "").strip().splitlines()[0]
+    return (documented.__doc__ or "").strip().splitlines()[0].replace("``", "")

@@ -13,7 +13,7 @@ from lottery.cli import configs, lists, run, runs
 _EXAMPLES = """
 Examples:
 
-  lottery demo                                  a winning ticket in about a minute, with a report
+  lottery demo                                  a winning ticket on bundled digits, with a report
 
   lottery run lenet-300-100/mnist --dry-run     what the paper's experiment will take here
 

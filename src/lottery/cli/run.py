@@ -67,6 +67,8 @@ def run(
         print_dry_run(config, run_options, as_json=as_json)
         return
     _run_and_judge(config, run_options, as_json=as_json, quiet=quiet)
+    if smoke and not as_json:
+        typer.echo("This was a smoke run: every step works, and its numbers mean nothing.")
 
 
 def demo(
@@ -82,7 +84,7 @@ def demo(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Find a winning ticket on bundled MNIST digits in about a minute, and write a report."""
+    """Find a winning ticket on bundled MNIST digits in a minute or two, and write a report."""
     del debug
     config = _config("demo", [], seed=seed)
     run_options = _run_options(out, None, device, engine, jobs, 30.0)
@@ -150,7 +152,7 @@ def _run_and_judge(
     if as_json:
         typer.echo(json.dumps(to_json(verdict), indent=2))
     else:
-        typer.echo(verdict_text(verdict))
+        typer.echo(verdict_text(verdict).rstrip())
         typer.echo(f"\nrun: {summary.run}\n{written}")
     if summary.failed:
         from lottery.errors import JobsFailedError

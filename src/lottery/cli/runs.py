@@ -50,6 +50,10 @@ def show(
         typer.echo(f"set aside as damaged: {path}")
     if results:
         print_table([_row(result) for result in results])
+        typer.echo(
+            "repl.: replicate; stop: iteration of lowest validation loss; "
+            "acc.: test accuracy there; final: at the end; s: seconds"
+        )
 
 
 def verdict(
@@ -74,7 +78,7 @@ def verdict(
     from lottery.analysis import judge_run, to_json, verdict_text
 
     judged = judge_run(_open(run, out), margin=margin, confidence=confidence)
-    typer.echo(json.dumps(to_json(judged), indent=2) if as_json else verdict_text(judged))
+    typer.echo(json.dumps(to_json(judged), indent=2) if as_json else verdict_text(judged).rstrip())
 
 
 def report(
@@ -133,13 +137,13 @@ def _row(result: Any) -> dict[str, Any]:
         return None if value is None else f"{value:.2%}"
 
     return {
-        "replicate": result.replicate,
+        "repl.": result.replicate,
         "branch": result.branch,
         "level": result.level,
         "density": percent(result.density),
         "status": result.status,
-        "early stop": result.early_stop_iteration,
-        "accuracy there": percent(result.test_accuracy_at_early_stop),
-        "at the end": percent(result.test_accuracy_final),
-        "seconds": f"{result.seconds:.1f}",
+        "stop": result.early_stop_iteration,
+        "acc.": percent(result.test_accuracy_at_early_stop),
+        "final": percent(result.test_accuracy_final),
+        "s": f"{result.seconds:.1f}",
     }

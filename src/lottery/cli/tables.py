@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# A dash stands for a number that is not there.
+_NUMBER = re.compile(r"-|[\d,.]+%?")
+
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:
     """Print rows that share their keys; numbers to the right, None as a dash."""
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for name in rows[0]:
-        number = all(isinstance(row[name], int | float | None) for row in rows)
+        number = all(_NUMBER.fullmatch(_shown(row[name])) for row in rows)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row.values()))

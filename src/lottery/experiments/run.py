@@ -7,24 +7,16 @@ import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lottery.core import check_patterns, prunable_weights
 from lottery.data import Dataset, load_dataset
-from lottery.errors import Preempted, StoreError, UsageError
-from lottery.experiments.config import (
-    SCHEMA,
-    ExperimentConfig,
-    config_hash,
-    differences,
-    run_name,
-    to_plain,
-)
-from lottery.experiments.environment import environment
+from lottery.errors import Preempted, UsageError
+from lottery.experiments.config import ExperimentConfig, run_name
 from lottery.experiments.execute import iterations, make_model, rewind_iteration
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
+from lottery.experiments.record import record
 from lottery.experiments.workers import Pool, WorkerSettings, process_pool, serial_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
 from lottery.training import make_engine, resolve_device
@@ -132,7 +124,16 @@ def run_experiment(
     engine = make_engine(options.engine, device)
     store = Store(options.out / run_name(config))
     with own(store.path):
-        _record(store, config, options, data, device.type, engine.name, listener)
+        changes = record(
+            store,
+            config,
+            data,
+            device=device.type,
+            engine=engine.name,
+            command=options.command,
+        )
+        if changes:
+            listener.environment_changed(changes)
         jobs = plan(config)
         results = _finished_before(store, jobs, listener)
         workers = min(worker_count(options.jobs, device.type), len(jobs) - len(results) or 1)
@@ -224,65 +225,6 @@ def _hopeless(
         if need in results and results[need].status != "done":
             return f"{need} {results[need].status}: {results[need].reason}"
     return None
-
-
-def _record(
-    store: Store,
-    config: ExperimentConfig,
-    options: RunOptions,
-    data: Dataset,
-    device: str,
-    engine: str,
-    listener: Listener,
-) -> None:
-    """Write ``experiment.json``, or check that the run there is this one."""
-    now: dict[str, Any] = {
-        "schema": SCHEMA,
-        "config": to_plain(config),
-        "config_sha256": config_hash(config),
-        "data": _described(data),
-        "environment": {**environment(), "device": device, "engine": engine, "threads": 1},
-        "command": options.command,
-        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    then = store.read_experiment()
-    if then is None:
-        store.write_experiment(now)
-        return
-    for part, what in (("config", "config"), ("schema", "config's schema version")):
-        if then.get(part) != now[part]:
-            raise StoreError(
-                f"{store.path} holds another {what}: {_shown(now[part], then.get(part))}. "
-                "Use another --out, or move that run away"
-            )
-    if then.get("data") != now["data"]:
-        raise StoreError(
-            f"{store.path} was begun with other data for '{config.data.name}'. Put those back "
-            "(see --data-dir), or use another --out"
-        )
-    changes = differences(now["environment"], then.get("environment") or {})
-    if changes:
-        listener.environment_changed(changes)
-
-
-def _described(data: Dataset) -> dict[str, Any]:
-    return {
-        "sha256": data.fingerprint(),
-        "training_examples": len(data.train),
-        "validation_examples": len(data.validation),
-        "test_examples": len(data.test),
-        "input_shape": list(data.input_shape),
-        "classes": data.classes,
-    }
-
-
-def _shown(ours: Any, theirs: Any) -> str:
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        return "; ".join(
-            f"{path} is {other!r} there, {mine!r} here"
-            for path, mine, other in differences(ours, theirs)
-        )
-    return f"{theirs!r} there, {ours!r} here"
 
 
 def _finished_before(

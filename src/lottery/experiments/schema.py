@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lottery.experiments.config import ExperimentConfig, to_plain
+from lottery.training import Length
 
 
 def schema_rows() -> list[dict[str, Any]]:
@@ -22,7 +23,13 @@ def _rows(config: Any, prefix: str) -> list[dict[str, Any]]:
     for field in fields(config):
         value = getattr(config, field.name)
         key = f"{prefix}{field.name}"
-        if is_dataclass(value):
+        if isinstance(value, Length):
+            # What a length is for stands at the field that holds it.
+            rows += [
+                {**row, "meaning": f"{meanings[field.name]} {row['meaning']}"}
+                for row in _rows(value, f"{key}.")
+            ]
+        elif is_dataclass(value):
             rows += _rows(value, f"{key}.")
         else:
             row = {"key": key, "type": _type_name(hints[field.name]), "default": to_plain(value)}

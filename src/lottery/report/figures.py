@@ -39,7 +39,7 @@ ACCURACY = Quantity(
     scale=100,
     form=lambda value: words.percent(value) + "%",
     limit=lambda verdict: -verdict.margin,
-    limit_name=lambda verdict: f"Dense \N{MINUS SIGN} {100 * verdict.margin:.3g} points",
+    limit_name=lambda verdict: f"Dense \N{MINUS SIGN} {words.counted_points(verdict.margin)}",
 )
 EARLY_STOP = Quantity(
     title="Early-stop iteration",

@@ -45,6 +45,7 @@ def render(data: ReportData) -> str:
     ).from_string(_asset("template.html.jinja"))
     html = template.render(
         verdict=data.verdict,
+        margin=words.counted_points(data.verdict.margin),
         status=summary.STATUS[data.verdict.hypothesis],
         cards=summary.cards(data.verdict),
         levels=tables.levels(data.verdict),

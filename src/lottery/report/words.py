@@ -62,6 +62,16 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
 
 
+def counted_points(fraction: float) -> str:
+    """A size in percentage points, with its unit.
+
+    >>> counted_points(0.01), counted_points(0.005)
+    ('1 point', '0.5 points')
+    """
+    number = f"{100 * fraction:.3g}"
+    return f"{number} point{'s'[: number != '1']}"
+
+
 def points(fraction: float) -> str:
     """A difference of accuracies in percentage points, with its sign.
 

@@ -47,7 +47,8 @@ def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], 
             raise TypeError("its values are not a table")
     except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{source} is not a file of this project's tensors: {error}") from error
-    return tensors, values
+    # The library returns them in another order every time.
+    return dict(sorted(tensors.items())), values
 
 
 def pack_ticket(ticket: Ticket) -> bytes:
