@@ -328,6 +328,20 @@ def test_a_damaged_experiment_file_is_a_clear_error(tmp_path: Path, damage: byte
         open_run(tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("test_examples", 0), ("classes", "10"), ("input_shape", [28, -1]), ("input_shape", 784)],
+)
+def test_what_a_run_says_of_its_data_is_checked(
+    reference: RunSummary, tmp_path: Path, name: str, value: Any
+) -> None:
+    experiment = json.loads((reference.run / "experiment.json").read_text())
+    experiment["data"][name] = value
+    (tmp_path / "experiment.json").write_text(json.dumps(experiment))
+    with pytest.raises(StoreError, match=f"data.{name}"):
+        open_run(tmp_path)
+
+
 def test_a_config_changed_by_hand_is_noticed(reference: RunSummary, tmp_path: Path) -> None:
     experiment = json.loads((reference.run / "experiment.json").read_text())
     experiment["config"]["seed"] = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.store import JobKey, JobResult, Store
+from lottery.store.commit import commit_directory
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, TrainingResult
 
@@ -96,6 +98,20 @@ def test_curves_keep_every_bit(
     assert store.curve(KEY) == curve
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "", "0x1"])
+def test_a_curve_from_anyone_is_checked(tmp_path: Path, value: str) -> None:
+    store = Store(tmp_path)
+    store.write_job(TICKET, result(), TRAINED)
+    curves = f"iteration,split,loss,accuracy\n0,test,{value},0.5\n".encode()
+    directory = store.directory(KEY)
+    files = {path.name: path.read_bytes() for path in directory.iterdir()}
+    shutil.rmtree(directory)
+    del files["manifest.json"]
+    commit_directory(directory, {**files, "curves.csv": curves})
+    with pytest.raises(StoreError, match="not a learning curve"):
+        store.curve(KEY)
+
+
 def test_a_diverged_job_has_a_curve_and_no_weights(tmp_path: Path) -> None:
     store = Store(tmp_path)
     diverged = replace(TRAINED, status="diverged", final={}, early_stop={}, snapshots={})
@@ -148,6 +164,12 @@ def test_result_json_is_strict(tmp_path: Path) -> None:
         text.replace('"done"', '"finished"'),
         text.replace('"main"', '"../../elsewhere"'),
         text.replace('"density"', '"sparsity"'),
+        text.replace('"density": 0.75', '"density": "0.75"'),
+        text.replace('"density": 0.75', '"density": NaN'),
+        text.replace('"level": 3', '"level": -3'),
+        text.replace('"level": 3', '"level": true'),
+        text.replace('"level": 3', '"level": 3.0'),
+        text.replace('"engine": "torch"', '"engine": null'),
     ):
         with pytest.raises(StoreError):
             JobResult.from_json(damaged, source=tmp_path)

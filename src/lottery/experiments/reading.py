@@ -93,12 +93,22 @@ def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
     for name, kind in expected:
         if not isinstance(experiment.get(name), kind):
             raise StoreError(f"{source} is damaged: '{name}' is missing or of another type")
+    for name in ("training_examples", "validation_examples", "test_examples", "classes"):
+        if not _is_count(experiment["data"].get(name)):
+            raise StoreError(f"{source} is damaged: data.{name} must be a whole number from 1")
+    shape = experiment["data"].get("input_shape")
+    if not isinstance(shape, list) or not shape or not all(map(_is_count, shape)):
+        raise StoreError(f"{source} is damaged: data.input_shape must be whole numbers from 1")
     config = load_config(experiment["config"], source=str(source))
     if config_hash(config) != experiment["config_sha256"]:
         raise StoreError(
             f"{source}: the config is not the one the run was begun with (its SHA-256 differs)"
         )
     return config, experiment
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 2**40
 
 
 def verify_run(path: Path) -> dict[JobKey, list[str]]:

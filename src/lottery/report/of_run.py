@@ -53,7 +53,8 @@ def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
     found: dict[int, list[NDArray[np.float64]]] = {}
     data = run.experiment["data"]
     shape, classes = data["input_shape"], data["classes"]
-    with torch.random.fork_rng(devices=[]):
+    # Only the names are needed, so no memory is given to the weights, however many there are.
+    with torch.device("meta"):
         first = next(iter(prunable_weights(build_model(run.config.model, shape, classes))))
     for key in run.results:
         if key.branch != MAIN:

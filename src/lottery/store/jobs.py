@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lottery.errors import StoreError
 
@@ -103,11 +105,30 @@ class JobResult:
             result = cls(**values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError(f"{source} is not a job's result: {error}") from error
-        if result.status not in ("done", "diverged", "collapsed") or not _BRANCH.fullmatch(
-            result.branch
-        ):
-            raise StoreError(f"{source} names a status or branch that does not exist")
+        wrong = [name for name, hint in _hints().items() if not _fits(values.get(name), hint)]
+        # A run may come from anyone, so what it says of itself is checked before it is used.
+        if wrong or not _BRANCH.fullmatch(result.branch) or min(result.replicate, result.level) < 0:
+            raise StoreError(
+                f"{source} is not a job's result: {', '.join(wrong) or 'the job it names'} "
+                "is not what it should be"
+            )
         return result
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    hints = get_type_hints(JobResult)
+    return {name: hint for name, hint in hints.items() if name not in ("layers", "provenance")}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a JSON value has a field's type; numbers must be finite."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    allowed = get_args(hint) or (hint,)
+    if float in allowed and isinstance(value, int | float) and not isinstance(value, bool):
+        return math.isfinite(value)
+    return isinstance(value, allowed) and not isinstance(value, bool)
 
 
 RESULT_FIELDS = tuple(f.name for f in fields(JobResult))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -221,7 +222,7 @@ def _pack_curve(curve: Sequence[CurvePoint]) -> bytes:
 def _unpack_curve(content: bytes, source: Path) -> list[CurvePoint]:
     try:
         rows = csv.DictReader(io.StringIO(content.decode()))
-        return [
+        curve = [
             CurvePoint(
                 int(row["iteration"]),
                 _SPLITS[row["split"]],
@@ -230,5 +231,8 @@ def _unpack_curve(content: bytes, source: Path) -> list[CurvePoint]:
             )
             for row in rows
         ]
+        if not all(math.isfinite(p.loss) and math.isfinite(p.accuracy) for p in curve):
+            raise ValueError("a value is not finite")
+        return curve
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{source} is not a learning curve: {error}") from error
