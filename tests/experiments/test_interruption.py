@@ -170,6 +170,21 @@ def test_asked_to_stop_it_keeps_a_checkpoint_and_exits_75(
     assert contents(the_run(tmp_path / "runs")) == contents(uninterrupted)
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interrupted_twice_it_ends_at_once(tmp_path: Path, jobs: str) -> None:
+    command = Command(tmp_path, tmp_path / "runs", "--jobs", jobs)
+    command.wait_for("trainings,")
+    command.wait_for_progress(the_run(tmp_path / "runs"))
+    for _ in range(2):
+        os.killpg(command.process.pid, signal.SIGINT)
+        time.sleep(0.02)
+    code, said = command.end()
+    # Between the two it may have stopped in good order.
+    assert code in (75, 130), said
+    assert "Traceback" not in said
+    assert not command.processes_left()
+
+
 def test_a_second_process_is_told_who_owns_the_run(tmp_path: Path) -> None:
     first = Command(tmp_path, tmp_path / "runs", "--jobs", "1")
     first.wait_for("trainings,")

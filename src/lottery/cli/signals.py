@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -20,7 +21,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
         if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            _end_at_once()
         stop.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -32,3 +33,14 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_at_once() -> None:
+    """End without tidying up, as a kill would: what is on disk is whole at any moment.
+
+    An exception here could come in the middle of a message to a worker, which would then wait for
+    the rest of it for ever. Workers end by themselves when this process is gone.
+    """
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    os.write(2, f"{show_cursor}\nended at once; the last checkpoint is kept\n".encode())
+    os._exit(130)
