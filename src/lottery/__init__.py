@@ -85,3 +85,7 @@ def __getattr__(name: str) -> Any:
         if name in names:
             return getattr(import_module(f"lottery.{module}"), name)
     raise AttributeError(f"module 'lottery' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

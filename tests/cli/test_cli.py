@@ -154,7 +154,7 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
     assert code == 4
     assert "diverged" in err
     assert "lottery show" in err
-    assert "diverged" in cli("show", "demo")[1]
+    assert "diverged, since the loss was not finite" in cli("show", "demo")[1]
     assert "diverged" in cli("list", "runs")[1]
 
 
@@ -199,6 +199,27 @@ def test_several_mistakes_are_told_at_once(cli: Cli) -> None:
     sets = ("--set", "levls=3", "--set", "replicates=0", "--set", "prune.scope=everywhere")
     _, _, err = cli("run", "demo", *sets)
     assert "3 problems" in err
+
+
+def test_an_empty_file_is_no_experiment(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").touch()
+    code, _, err = cli("run", "empty.toml", "--dry-run")
+    assert (code, "is empty" in err) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_one_message(run: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lottery", "show", str(run)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "cannot write the output" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,23 @@ def test_interrupted_twice_it_ends_at_once(tmp_path: Path, jobs: str) -> None:
     assert not command.processes_left()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_a_killed_worker_ends_the_run_with_a_clear_error(tmp_path: Path) -> None:
+    command = Command(tmp_path, tmp_path / "runs", "--jobs", "2")
+    command.wait_for("[1/")
+    me = command.process.pid
+    children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
+    workers = [
+        pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    code, said = command.end()
+    assert code == 1
+    assert "a worker process was killed" in said
+    assert "Traceback" not in said
+    assert not command.processes_left()
+
+
 def test_a_second_process_is_told_who_owns_the_run(tmp_path: Path) -> None:
     first = Command(tmp_path, tmp_path / "runs", "--jobs", "1")
     first.wait_for("trainings,")

@@ -14,7 +14,7 @@ from tiny import contents, tiny
 
 from lottery.core import Mask, prunable_weights
 from lottery.data import load_dataset
-from lottery.errors import DataError, Preempted, StoreError, UsageError
+from lottery.errors import ConfigError, DataError, Preempted, StoreError, UsageError
 from lottery.experiments import (
     ExperimentConfig,
     Listener,
@@ -301,6 +301,14 @@ def test_another_environment_is_told(reference: RunSummary, tmp_path: Path) -> N
     with pytest.raises(Preempted):
         run_experiment(tiny(), options, listener=Hear(), stop=stop)
     assert heard == [("torch", torch.__version__, "1.0")]
+
+
+def test_a_config_made_in_python_is_checked_too(tmp_path: Path) -> None:
+    for changes in ({"levels": -1}, {"replicates": 0}, {"prune": PruneConfig(fraction=2)}):
+        with pytest.raises(ConfigError):
+            go(tiny(**changes), tmp_path)
+    with pytest.raises(UsageError, match="jobs"):
+        run_experiment(tiny(), RunOptions(out=tmp_path / "other", jobs=0, device="cpu"))
 
 
 def test_missing_data_are_an_error_before_anything_is_written(tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ def base_values(source: str) -> dict[str, Any]:
     path = Path(source)
     if path.is_file() or path.suffix == ".toml":
         values = read_toml(path)
+        if not values:
+            raise UsageError(f"{path} is empty: expected a config; see `lottery config show demo`")
         recipe = values.pop("recipe", None)
         if recipe is None:
             return values

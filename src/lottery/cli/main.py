@@ -70,6 +70,12 @@ def main() -> None:
     except Exception as error:
         from lottery.errors import LotteryError
 
+        if isinstance(error, OSError | UnicodeEncodeError) and not debug:
+            # Files of ours raise errors of ours, so this is standard output: full, or too narrow
+            # for a name in it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            typer.echo(f"error: cannot write the output: {error}", err=True)
+            sys.exit(1)
         if debug or not isinstance(error, LotteryError):
             raise
         label = "stopped" if error.exit_code == 75 else "error"

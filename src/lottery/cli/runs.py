@@ -50,6 +50,9 @@ def show(
         typer.echo(f"set aside as damaged: {path}")
     if results:
         print_table([_row(result) for result in results])
+        for result in results:
+            if result.status != "done":
+                typer.echo(f"{result.key}: {result.status}, since {result.reason}")
         typer.echo(
             "repl.: replicate; stop: iteration of lowest validation loss; "
             "acc.: test accuracy there; final: at the end; s: seconds"

@@ -22,6 +22,8 @@ def stop_on_signals() -> Iterator[threading.Event]:
         del frame
         if stop.is_set() and number == signal.SIGINT:
             _end_at_once()
+        if not stop.is_set():
+            os.write(2, b"\nstopping; running trainings keep a checkpoint first\n")
         stop.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}

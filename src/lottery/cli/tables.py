@@ -20,9 +20,11 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
     table = Table(
         box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0)
     )
-    for name in rows[0]:
+    for position, name in enumerate(rows[0]):
         number = all(_NUMBER.fullmatch(_shown(row[name])) for row in rows)
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if number else "left", overflow="fold", no_wrap=position == 0
+        )
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row.values()))
     Console(highlight=False).print(table)

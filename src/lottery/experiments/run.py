@@ -13,8 +13,9 @@ from typing import Any
 from lottery.core import check_patterns, prunable_weights
 from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted, UsageError
-from lottery.experiments.config import ExperimentConfig, run_name
+from lottery.experiments.config import ExperimentConfig, run_name, to_plain
 from lottery.experiments.execute import iterations, make_model, rewind_iteration
+from lottery.experiments.loading import load_config
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
 from lottery.experiments.workers import Pool, WorkerSettings, process_pool, serial_pool
@@ -113,16 +114,19 @@ def run_experiment(
         stop: set it to stop: running jobs keep a checkpoint first.
 
     Raises:
+        ConfigError: the config has problems.
         DataError: the data are missing or damaged; nothing was written.
         StoreError: the run is owned by another process, holds another config, or cannot be written.
         Preempted: ``stop`` was set; the same call goes on.
     """
     listener, stop = listener or Listener(), stop or threading.Event()
+    # A config made in Python has not been checked yet.
+    load_config(to_plain(config))
     data = load_dataset(config.data, data_dir=options.data_dir)
     check_against_data(config, data)
     device = resolve_device(options.device)
     engine = make_engine(options.engine, device)
-    store = Store(options.out / run_name(config))
+    store = Store(Path(options.out) / run_name(config))
     with own(store.path):
         changes = record(
             store,
@@ -161,6 +165,8 @@ def run_experiment(
 def worker_count(jobs: int | None, device: str) -> int:
     """How many jobs to run at once: ``jobs``, or one per usable core (one on a GPU)."""
     if jobs is not None:
+        if jobs < 1:
+            raise UsageError(f"jobs: expected 1 or more, got {jobs}")
         return jobs
     if device != "cpu":
         return 1

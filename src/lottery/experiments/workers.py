@@ -171,7 +171,10 @@ class _Processes:
         self._running: dict[Future[JobResult], JobKey] = {}
 
     def submit(self, key: JobKey) -> None:
-        self._running[self._executor.submit(_run, key)] = key
+        # Submitting may start a process. What is held back here stays held back in it, so a Ctrl-C,
+        # which reaches every process of the terminal, cannot end a worker that is still starting.
+        with _signals_held_back():
+            self._running[self._executor.submit(_run, key)] = key
 
     def finished(self) -> list[tuple[JobKey, JobResult]]:
         done, _ = wait(self._running, timeout=0.1, return_when=FIRST_COMPLETED)
@@ -185,10 +188,26 @@ class _Processes:
         try:
             return [(self._running.pop(future), future.result()) for future in done]
         except BrokenProcessPool as error:
+            # The pool now waits for the other workers, which nobody tells to end any more.
+            for child in multiprocessing.active_children():
+                child.kill()
             raise LotteryError(
                 "a worker process was killed, perhaps for want of memory. What was finished "
                 "is intact; run the same command again, with a smaller --jobs, to go on"
             ) from error
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM only after the block."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 # In a worker process

@@ -47,7 +47,7 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = Path(path)
 
     # The experiment
 
