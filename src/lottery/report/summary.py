@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lottery.analysis.lookup import smallest_winning
 from lottery.analysis.types import LevelVerdict, Verdict
 from lottery.report import words
 from lottery.store.jobs import MAIN
@@ -82,14 +83,19 @@ def _speed(verdict: Verdict, winning: LevelVerdict | None, dense: LevelVerdict |
 
 def _reinit(verdict: Verdict) -> Card:
     label = "New initialization costs"
-    matters = f"initialization matters: {words.ANSWERS[verdict.initialization_matters][2:]}"
-    if verdict.reinit_costs is None:
-        return Card(label, words.NONE, "", matters)
+    winning = smallest_winning(verdict)
+    reinit = winning.groups.get("reinit") if winning else None
+    lower = reinit.accuracy_below_ticket if reinit else None
+    if verdict.reinit_costs is None or lower is None:
+        return Card(label, words.NONE, "", "needs a winning ticket and its reinitialized copy")
+    sure = "confirmed by the tests" if lower.confirmed else "not confirmed by the tests"
+    if lower.p is None:
+        sure = "untested"
     return Card(
         label,
         words.points(verdict.reinit_costs).removeprefix("+"),
         "points",
-        f"of that ticket's accuracy; {matters}",
+        f"of that ticket's accuracy; {sure}",
     )
 
 
