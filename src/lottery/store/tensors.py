@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch as safetensors_torch
+import safetensors.torch as safetensors_format
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -29,7 +29,7 @@ def pack_tensors(tensors: Mapping[str, Tensor], values: Mapping[str, Any] | None
     # contiguous clones: the format refuses tensors that share storage.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     metadata = {_METADATA_KEY: json.dumps(values or {}, sort_keys=True, allow_nan=False)}
-    return safetensors_torch.save(plain, metadata=metadata)
+    return safetensors_format.save(plain, metadata=metadata)
 
 
 def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -39,7 +39,7 @@ def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], 
         StoreError: the bytes are no safetensors file, or not one of ours.
     """
     try:
-        tensors = safetensors_torch.load(content)
+        tensors = safetensors_format.load(content)
         (length,) = struct.unpack_from("<Q", content)
         header = json.loads(content[8 : 8 + length])
         values = json.loads(header["__metadata__"][_METADATA_KEY])
