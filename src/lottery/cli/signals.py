@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from lottery.errors import Preempted
 
@@ -26,10 +27,14 @@ def stop_on_signals() -> Iterator[threading.Event]:
             os.write(2, b"\nstopping; running trainings keep a checkpoint first\n")
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before: dict[int, Any] = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield stop
     except Preempted as error:
+        # All is kept and the process is ending: one more Ctrl-C, which would kill it while Python
+        # shuts down, must not change its exit code.
+        before = dict.fromkeys(before, signal.SIG_IGN)
         command = " ".join(["lottery", *sys.argv[1:]])
         raise Preempted(f"{error}. Run the same command again to go on: {command}") from error
     finally:
