@@ -15,6 +15,7 @@ from tiny import tiny
 from lottery.cli.main import main
 from lottery.experiments import RunOptions, run_experiment, to_plain
 from lottery.experiments.toml import to_toml
+from lottery.training.engines.torch_engine import TorchEngine
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -62,7 +63,8 @@ def test_help_shows_examples_and_loads_nothing_heavy() -> None:
         "from lottery.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'numpy', 'scipy', 'plotly', 'jinja2'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'numba', 'plotly', 'jinja2', 'threadpoolctl'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -90,6 +92,18 @@ def test_run_from_a_file_writes_a_report_and_a_verdict(cli: Cli, tmp_path: Path)
     _, again, err = cli("run", "tiny.toml", "--jobs", "1")
     assert again == out
     assert "5 done already" in err
+
+
+def test_what_takes_a_while_before_the_first_training_is_said(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TorchEngine, "compiled", False)
+    (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=0))))
+    options = ("tiny.toml", "--jobs", "1", "--engine", "torch")
+    code, _, err = cli("run", *options)
+    assert (code, "compiling the training loop" in err) == (0, True), err
+    assert "compiling" in cli("run", *options, "--dry-run")[2]
+    assert "compiling" not in cli("run", *options, "--dry-run", "--json")[2]
 
 
 def test_run_json_is_the_verdict_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
@@ -134,10 +148,12 @@ def test_a_file_can_build_on_a_recipe_and_options_go_over_both(cli: Cli, tmp_pat
 
 
 def test_a_dry_run_says_what_it_takes_and_what_it_can_show(cli: Cli) -> None:
-    code, out, _ = cli("run", "demo", "--replicates", "1", "--dry-run")
+    code, out, _ = cli("run", "demo", "--replicates", "1", "--device", "cpu", "--dry-run")
     assert code == 0
     assert "50.09%" in out
     assert "MB" in out
+    assert "each about" in out
+    assert "with engine sparse_cpu on cpu" in out
     assert "ms a step" in out
     assert "whatever happens" in out
 
@@ -172,6 +188,7 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
         (("run", "demo", "--jobs", "many"), 2, "--jobs"),
         (("run", "demo", "--device", "gpu"), 2, "unknown device"),
         (("run", "demo", "--engine", "torhc"), 2, "did you mean 'torch'?"),
+        (("run", "demo", "--dry-run", "--engine", "sparse-cpu"), 2, "did you mean 'sparse_cpu'?"),
         (("run", "demo", "--set", "model=lenet"), 2, "unknown model"),
         (("run", "demo", "--set", "data.name=idx:nowhere"), 3, "nowhere"),
         (("run", "demo", "--data-dir", "nowhere", "--set", "data.name=mnist"), 3, "nowhere"),
@@ -241,6 +258,7 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
         ("datasets", "mnist-5k"),
         ("criteria", "magnitude"),
         ("engines", "torch"),
+        ("engines", "sparse_cpu"),
     ],
 )
 def test_lists(cli: Cli, what: str, name: str) -> None:

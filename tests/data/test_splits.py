@@ -24,8 +24,13 @@ def numbered(count: int) -> Examples:
     return Examples(pixels.reshape(count, 1, 2), (number % 2).astype(np.uint8))
 
 
+def unlabelled(images: Bytes) -> Examples:
+    return Examples(images, np.zeros(len(images), np.uint8))
+
+
 def numbers(examples: Examples) -> list[int]:
-    pixels = examples.images.reshape(-1, 2).astype(int)
+    parts = [part.reshape(-1, 2) for part in examples.parts()]
+    pixels = np.concatenate([np.zeros((0, 2), np.uint8), *parts]).astype(int)
     return (pixels[:, 0] * 256 + pixels[:, 1]).tolist()  # type: ignore[no-any-return]
 
 
@@ -51,7 +56,7 @@ class TestParted:
         assert len(part) == first
         assert sorted(numbers(part) + numbers(rest)) == list(range(count))
         for examples in (part, rest):
-            assert [number % 2 for number in numbers(examples)] == examples.labels.tolist()
+            assert [number % 2 for number in numbers(examples)] == examples.chosen_labels().tolist()
 
     @given(count=st.integers(2, 200), data=st.data())
     def test_a_larger_part_holds_every_smaller(self, count: int, data: st.DataObject) -> None:
@@ -88,20 +93,20 @@ class TestStandardized:
     def test_agrees_with_numpy(self, images: Bytes, mean: float, deviation: float) -> None:
         expected = (images[:, np.newaxis].astype(np.float64) / 255 - mean) / deviation
 
-        found = standardized(images, Scale(mean, deviation))
+        found = standardized(unlabelled(images), Scale(mean, deviation)).inputs
 
         torch.testing.assert_close(found, torch.from_numpy(expected).float())
 
     def test_leaves_the_images_as_they_were(self) -> None:
         images = np.full((2, 3, 3), 7, dtype=np.uint8)
 
-        standardized(images, Scale(0.5, 0.5))
+        standardized(unlabelled(images), Scale(0.5, 0.5))
 
         assert images.tolist() == np.full((2, 3, 3), 7).tolist()
 
     @given(images=images)
     def test_scale_agrees_with_numpy(self, images: Bytes) -> None:
-        scale = scale_of(images)
+        scale = scale_of(unlabelled(images).parts())
 
         np.testing.assert_allclose(scale.mean, (images / 255).mean(), atol=1e-12)
         np.testing.assert_allclose(scale.deviation, (images / 255).std(), atol=1e-12)
@@ -110,7 +115,7 @@ class TestStandardized:
         images = np.zeros((10_000, 1, 1), dtype=np.uint8)
         images[::2] = 255
 
-        assert scale_of(images) == Scale(0.5, 0.5)
+        assert scale_of(unlabelled(images).parts()) == Scale(0.5, 0.5)
 
 
 class TestAssemble:

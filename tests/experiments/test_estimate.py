@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from tiny import tiny
 
 from lottery.data import load_dataset
-from lottery.experiments import RunOptions, estimate, plan, run_experiment
+from lottery.experiments import Listener, RunOptions, estimate, plan, run_experiment
+from lottery.tickets import PruneConfig
+from lottery.training import ENGINES
+from lottery.training.engines.torch_engine import TorchEngine
 
 
 def test_densities_and_disk_are_what_a_run_then_takes(
@@ -25,3 +30,46 @@ def test_densities_and_disk_are_what_a_run_then_takes(
     assert found.seconds_per_step > 0
     assert found.seconds >= found.seconds_per_job > 0
     assert found.seconds >= found.seconds_per_job * len(plan(config)) / found.workers * 0.99
+
+
+class Half(TorchEngine):
+    """Says that it has to be compiled first."""
+
+    compiled = False
+
+
+def test_levels_between_the_measured_ones_are_interpolated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tiny(levels=3, prune=PruneConfig(fraction=0.5))
+    data = load_dataset(config.data)
+    # 30 steps and 4 evaluations: 100 s when dense, 40 s at the last level.
+    module = import_module("lottery.experiments.estimate")  # the function has its name
+    monkeypatch.setattr(module, "measure", lambda *_: {1.0: (2.0, 10.0), 0.125: (0.8, 4.0)})
+    found = estimate(config, data, device="cpu", engine="torch", workers=4)
+    assert (found.seconds_per_step, found.seconds_per_evaluation) == (2.0, 10.0)
+    expected = [40 + 60 * (density - 0.125) / 0.875 for density in found.densities]
+    assert found.seconds_per_level == pytest.approx(expected, rel=1e-3)
+    dense, *sparse = found.seconds_per_level
+    # Each pruned level has one training of the main line and three controls.
+    total = config.replicates * (dense + 4 * sum(sparse))
+    assert found.seconds_per_job == pytest.approx(total / len(plan(config)))
+    assert found.seconds == pytest.approx(max(total / 4, dense + sum(sparse) + sparse[-1]))
+
+
+def test_the_listener_hears_that_the_engine_is_compiled_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(ENGINES, "torch", Half)
+    heard = list[str]()
+
+    class Hear(Listener):
+        def preparing(self, message: str) -> None:
+            heard.append(message)
+
+    config = tiny(levels=0)
+    data = load_dataset(config.data)
+    found = estimate(config, data, device="cpu", engine="torch", workers=1, listener=Hear())
+    assert found.engine == "torch"
+    (message,) = heard
+    assert "compiling" in message

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ name = "mnist-5k"
 validation = 500
 [training]
 batch_size = 60
-length = { amount = 500 }
+length = { amount = LENGTH }
 evaluate_every = { amount = 50 }
 [prune]
 fraction = 0.5
@@ -33,18 +35,24 @@ to = { amount = 30 }
 reinit = 1
 random_mask = 1
 """
+# Long enough that a signal falls inside a training more often than not.
+LENGTHS = {"torch": 500, "sparse_cpu": 2000}
 KILLS = 20
+
+# One job after another, several processes, several threads.
+MODES = [("torch", "1"), ("torch", "2"), ("sparse_cpu", "2")]
 
 
 class Command:
     """``lottery run`` in a process group of its own."""
 
-    def __init__(self, folder: Path, out: Path, *extra: str) -> None:
+    def __init__(self, folder: Path, out: Path, engine: str, *extra: str) -> None:
         config = folder / "killed.toml"
-        config.write_text(CONFIG)
+        config.write_text(CONFIG.replace("LENGTH", str(LENGTHS[engine])))
         command = [sys.executable, "-m", "lottery", "run", str(config), "--out", str(out)]
+        options = ["--device", "cpu", "--engine", engine, "--checkpoint-seconds", "0.1", *extra]
         self.process = subprocess.Popen(
-            [*command, "--device", "cpu", "--checkpoint-seconds", "0.1", *extra],
+            [*command, *options],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -101,16 +109,24 @@ def finished_levels(run: Path) -> dict[Path, int]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("reference")
-    code, said = Command(folder, folder / "runs", "--jobs", "1").end()
-    assert code == 0, said
-    return the_run(folder / "runs")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run that an engine makes if nothing comes between, one job after another."""
+
+    @cache
+    def made(engine: str) -> Path:
+        folder = tmp_path_factory.mktemp("reference")
+        code, said = Command(folder, folder / "runs", engine, "--jobs", "1").end()
+        assert code == 0, said
+        return the_run(folder / "runs")
+
+    return made
 
 
-@pytest.mark.parametrize(("jobs", "kills"), [("1", KILLS), ("2", 4)])
+@pytest.mark.parametrize(
+    ("engine", "jobs", "kills"), [("torch", "1", KILLS), ("torch", "2", 4), ("sparse_cpu", "2", 8)]
+)
 def test_killed_at_random_points_it_ends_with_the_same_bytes(
-    uninterrupted: Path, tmp_path: Path, jobs: str, kills: int
+    uninterrupted: Callable[[str], Path], tmp_path: Path, engine: str, jobs: str, kills: int
 ) -> None:
     chance = random.Random(17)
     killed = inside = runs = 0
@@ -119,7 +135,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(
         out = tmp_path / f"runs-{runs}"
         done: dict[Path, int] = {}
         while True:
-            command = Command(tmp_path, out, "--jobs", jobs)
+            command = Command(tmp_path, out, engine, "--jobs", jobs)
             command.wait_for("trainings,")
             if killed < kills:
                 command.wait_for_progress(the_run(out))
@@ -136,7 +152,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(
             if code == 0:
                 break
             assert code == -signal.SIGKILL, said
-        assert contents(the_run(out)) == contents(uninterrupted)
+        assert contents(the_run(out)) == contents(uninterrupted(engine))
         leftovers = [
             p.name for p in the_run(out).rglob(".*") if p.name not in (".lock", ".owner.json")
         ]
@@ -144,14 +160,18 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(
     assert inside >= kills // 4, "hardly any kill fell inside a level; the test would prove little"
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("engine", "jobs"), MODES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_stop_it_keeps_a_checkpoint_and_exits_75(
-    uninterrupted: Path, tmp_path: Path, jobs: str, number: signal.Signals
+    uninterrupted: Callable[[str], Path],
+    tmp_path: Path,
+    engine: str,
+    jobs: str,
+    number: signal.Signals,
 ) -> None:
     # Checkpoints only on request, so that the one found was made by the signal.
     options = ("--jobs", jobs, "--checkpoint-seconds", "1000")
-    command = Command(tmp_path, tmp_path / "runs", *options)
+    command = Command(tmp_path, tmp_path / "runs", engine, *options)
     command.wait_for("[1/")
     time.sleep(0.15)
     os.killpg(command.process.pid, number)
@@ -164,15 +184,15 @@ def test_asked_to_stop_it_keeps_a_checkpoint_and_exits_75(
     kept = list((tmp_path / "runs").rglob(".checkpoint-*"))
     assert kept or "between jobs" in said
     done = finished_levels(the_run(tmp_path / "runs"))
-    code, said = Command(tmp_path, tmp_path / "runs", *options).end()
+    code, said = Command(tmp_path, tmp_path / "runs", engine, *options).end()
     assert code == 0, said
     assert finished_levels(the_run(tmp_path / "runs")).items() >= done.items()
-    assert contents(the_run(tmp_path / "runs")) == contents(uninterrupted)
+    assert contents(the_run(tmp_path / "runs")) == contents(uninterrupted(engine))
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_interrupted_twice_it_ends_at_once(tmp_path: Path, jobs: str) -> None:
-    command = Command(tmp_path, tmp_path / "runs", "--jobs", jobs)
+@pytest.mark.parametrize(("engine", "jobs"), MODES)
+def test_interrupted_twice_it_ends_at_once(tmp_path: Path, engine: str, jobs: str) -> None:
+    command = Command(tmp_path, tmp_path / "runs", engine, "--jobs", jobs)
     command.wait_for("trainings,")
     command.wait_for_progress(the_run(tmp_path / "runs"))
     for _ in range(2):
@@ -187,7 +207,7 @@ def test_interrupted_twice_it_ends_at_once(tmp_path: Path, jobs: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_a_killed_worker_ends_the_run_with_a_clear_error(tmp_path: Path) -> None:
-    command = Command(tmp_path, tmp_path / "runs", "--jobs", "2")
+    command = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "2")
     command.wait_for("[1/")
     me = command.process.pid
     children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
@@ -203,9 +223,9 @@ def test_a_killed_worker_ends_the_run_with_a_clear_error(tmp_path: Path) -> None
 
 
 def test_a_second_process_is_told_who_owns_the_run(tmp_path: Path) -> None:
-    first = Command(tmp_path, tmp_path / "runs", "--jobs", "1")
+    first = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "1")
     first.wait_for("trainings,")
-    second = Command(tmp_path, tmp_path / "runs", "--jobs", "1")
+    second = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "1")
     code, said = second.end()
     first.process.kill()
     first.end()

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tiny import contents, tiny
 
+from lottery.blas import blas_kernels
 from lottery.core import Mask, prunable_weights
 from lottery.data import load_dataset
 from lottery.errors import ConfigError, DataError, Preempted, StoreError, UsageError
@@ -40,7 +41,16 @@ from lottery.tickets import (
     find_tickets,
     prune_mask,
 )
-from lottery.training import Length, NullMonitor, State, TrainingResult, make_engine
+from lottery.training import (
+    ENGINES,
+    Length,
+    NullMonitor,
+    State,
+    TrainingConfig,
+    TrainingResult,
+    make_engine,
+)
+from lottery.training.engines.torch_engine import TorchEngine
 
 
 def go(config: ExperimentConfig, out: Path, **options: Any) -> RunSummary:
@@ -76,7 +86,8 @@ def test_the_run_is_what_find_tickets_finds(reference: RunSummary) -> None:
     config, store = tiny(), Store(reference.run)
     data, streams = load_dataset(config.data), Streams(config.seed, 1)
     initial = initialized(config, data, streams, "init").state_dict()
-    engine = make_engine("torch", torch.device("cpu"))
+    model = initialized(config, data, streams, "init")
+    engine = make_engine("auto", torch.device("cpu"), model=model, config=config.training)
 
     def train(ticket: Ticket) -> TrainingResult:
         job = training_job(JobKey(1, "main", 0), ticket, config=config, data=data, streams=streams)
@@ -90,7 +101,6 @@ def test_the_run_is_what_find_tickets_finds(reference: RunSummary) -> None:
     def rewind(mask: Mask, dense: TrainingResult) -> Ticket:
         return Ticket(mask=mask, weights=initial)
 
-    model = initialized(config, data, streams, "init")
     dense = Ticket(mask=Mask.dense(prunable_weights(model)), weights=initial)
     for level in find_tickets(dense=dense, train=train, prune=prune, rewind=rewind, levels=2):
         key = JobKey(1, "main", level.number)
@@ -148,10 +158,15 @@ def test_pruned_weights_are_zero_at_the_end_of_every_training(reference: RunSumm
                 assert bool(weights[name][mask[name]].all())
 
 
-def test_processes_give_the_same_bytes(reference: RunSummary, tmp_path: Path) -> None:
-    options = RunOptions(out=tmp_path, jobs=2, device="cpu")
-    summary = run_experiment(tiny(), options)
-    assert contents(summary.run) == contents(reference.run)
+def test_processes_give_the_same_bytes(tmp_path: Path) -> None:
+    one, two = (
+        run_experiment(
+            tiny(),
+            RunOptions(out=tmp_path / str(jobs), jobs=jobs, device="cpu", engine="torch"),
+        )
+        for jobs in (1, 2)
+    )
+    assert contents(one.run) == contents(two.run)
 
 
 def test_running_again_trains_nothing(reference: RunSummary, tmp_path: Path) -> None:
@@ -165,6 +180,46 @@ def test_running_again_trains_nothing(reference: RunSummary, tmp_path: Path) -> 
     again = run_experiment(tiny(), options, listener=Hear())
     assert heard == []
     assert again.results == reference.results
+
+
+def test_an_engine_is_prepared_before_the_first_training_and_this_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = list[str]()
+
+    class Slow(TorchEngine):
+        compiled = False
+
+        def prepare(self) -> None:
+            heard.append("prepared")
+
+    class Hear(Listener):
+        def preparing(self, message: str) -> None:
+            assert "compiling" in message
+            heard.append("preparing")
+
+        def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
+            heard.append("started")
+
+    monkeypatch.setitem(ENGINES, "torch", Slow)
+    options = RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch")
+    for expected in (["preparing", "prepared", "started"], ["started"]):
+        heard.clear()
+        run_experiment(tiny(replicates=1, levels=0), options, listener=Hear())
+        assert heard == expected
+
+
+def test_an_engine_that_cannot_train_the_network_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refuses(TorchEngine):
+        def refusal(self, model: torch.nn.Module, config: TrainingConfig) -> str | None:
+            return f"{type(model).__name__} is too wide for batches of {config.batch_size}"
+
+    monkeypatch.setitem(ENGINES, "torch", Refuses)
+    with pytest.raises(UsageError, match=r"Sequential is too wide for batches of 60\. Use"):
+        run_experiment(tiny(), RunOptions(out=tmp_path, device="cpu", engine="torch"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_level_is_set_aside_and_made_anew(tmp_path: Path) -> None:
@@ -227,7 +282,7 @@ def test_a_diverged_job_ends_alone_and_is_recorded(
         glorot_normal_(model, generator)
         if generator.initial_seed() == Streams(0, 1).seed_of("init"):
             with torch.no_grad():
-                next(model.parameters()).fill_(1e38)
+                model.get_parameter("output.weight").fill_(3e38)
 
     monkeypatch.setattr("lottery.experiments.execute.glorot_normal_", exploding)
     summary = go(tiny(), tmp_path)
@@ -283,11 +338,16 @@ def test_other_data_under_the_same_name_are_refused(reference: RunSummary, tmp_p
         go(tiny(), tmp_path)
 
 
-def test_another_environment_is_told(reference: RunSummary, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("what", "now"), [("torch", torch.__version__), ("blas", blas_kernels()), ("threads", 1)]
+)
+def test_another_environment_is_told(
+    reference: RunSummary, tmp_path: Path, what: str, now: str | int
+) -> None:
     run = tmp_path / reference.run.name
     run.mkdir()
     experiment = json.loads((reference.run / "experiment.json").read_text())
-    experiment["environment"]["torch"] = "1.0"
+    experiment["environment"][what] = "another"
     (run / "experiment.json").write_text(json.dumps(experiment))
     heard: list[tuple[str, Any, Any]] = []
 
@@ -300,7 +360,7 @@ def test_another_environment_is_told(reference: RunSummary, tmp_path: Path) -> N
     options = RunOptions(out=tmp_path, jobs=1, device="cpu")
     with pytest.raises(Preempted):
         run_experiment(tiny(), options, listener=Hear(), stop=stop)
-    assert heard == [("torch", torch.__version__, "1.0")]
+    assert heard == [(what, now, "another")]
 
 
 def test_a_config_made_in_python_is_checked_too(tmp_path: Path) -> None:

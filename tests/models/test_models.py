@@ -64,7 +64,43 @@ def test_mlp_computes_what_it_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["lenet", "mlp", "mlp-", "mlp-0", "mlp-10-", "mlp-05", "mlp--3", "MLP-3", "mlp-3\n", ""]
+    ("name", "layers"),
+    [
+        ("mlp-6-5", "flatten fc1 relu1 fc2 relu2 output"),
+        ("mlp-6-5-tanh", "flatten fc1 tanh1 fc2 tanh2 output"),
+        ("mlp-6-dropout0.5", "flatten fc1 relu1 dropout1 output"),
+        ("mlp-6-5-tanh-dropout0.25", "flatten fc1 tanh1 dropout1 fc2 tanh2 dropout2 output"),
+    ],
+)
+def test_activation_and_dropout_by_name(name: str, layers: str) -> None:
+    model = build_model(name, (2, 2), 3)
+    plain = mlp((2, 2), (6, 5) if "fc2" in layers else (6,), 3)
+
+    assert " ".join(dict(model.named_children())) == layers
+    assert [*model.state_dict()] == [*plain.state_dict()]
+    shares = {module.p for module in model.modules() if isinstance(module, nn.Dropout)}
+    assert shares == ({float(name.partition("dropout")[2])} if "dropout" in name else set())
+
+
+def test_tanh_is_the_hidden_layers_alone() -> None:
+    model = mlp((2,), (3,), 2, activation="tanh", dropout=0.5).eval()
+    x = torch.tensor([[0.3, -1.2]])
+    first, output = model.get_submodule("fc1"), model.get_submodule("output")
+    assert isinstance(first, nn.Linear)
+    assert isinstance(output, nn.Linear)
+
+    hidden = (x @ first.weight.T + first.bias).tanh()
+
+    torch.testing.assert_close(model(x), hidden @ output.weight.T + output.bias)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lenet", "mlp", "mlp-", "mlp-0", "mlp-10-", "mlp-05", "mlp--3", "MLP-3", "mlp-3\n", ""]
+    + ["mlp-tanh", "mlp-3-tanh-tanh", "mlp-3-relu", "mlp-3-dropout0.5-tanh", "lenet-300-100-tanh"]
+    + [
+        f"mlp-3-dropout{share}" for share in ("", "0", "0.0", "1", "1.0", "1.5", ".5", "0.50", "5%")
+    ],
 )
 def test_unknown_names_list_the_choices(name: str) -> None:
     problem = check_model(name)
@@ -72,12 +108,14 @@ def test_unknown_names_list_the_choices(name: str) -> None:
     assert problem is not None
     assert "lenet-300-100" in problem
     assert "mlp-A-B-C" in problem
+    assert "-dropoutP may follow in this order, P between 0 and 1" in problem
     with pytest.raises(UsageError):
         build_model(name, (1, 28, 28), 10)
 
 
 def test_known_names_have_no_problem() -> None:
-    assert [check_model(name) for name in (*MODELS, "mlp-1", "mlp-300-100")] == [None] * 3
+    names = (*MODELS, "mlp-1", "mlp-300-100", "mlp-9-tanh", "mlp-9-tanh-dropout0.05")
+    assert [check_model(name) for name in names] == [None] * len(names)
 
 
 def test_near_misses_are_named() -> None:

@@ -28,7 +28,7 @@ from lottery.training.engines.torch_engine import TorchEngine
 CHECKS = {check.__name__: check for check in ENGINE_CHECKS + ENGINE_CHECKS_ANY_MODEL}
 
 
-class Broken:
+class Broken(TorchEngine):
     """The torch engine with one thing broken on the way in or out."""
 
     name = "torch"
@@ -120,7 +120,7 @@ class Wrapped:
     """A monitor that passes on what the broken engine lets through."""
 
     def __init__(self, monitor: Monitor) -> None:
-        self.monitor = monitor
+        self.monitor, self.steps_at_once = monitor, monitor.steps_at_once
 
     def restore(self) -> Checkpoint | None:
         return self.monitor.restore()

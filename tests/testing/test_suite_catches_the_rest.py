@@ -7,12 +7,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from rewired import (
+    Lossy,
+    Rewired,
+    SharesRandomness,
+    with_dropout_for_good,
+    without_randomness,
+)
+from torch import Tensor
 
 from lottery.core import Mask, prunable_weights
 from lottery.testing import ENGINE_CHECKS, ENGINE_CHECKS_ANY_MODEL
 from lottery.training import (
-    Checkpoint,
     LearningRateConfig,
     Length,
     Monitor,
@@ -21,91 +27,16 @@ from lottery.training import (
     TrainingJob,
     TrainingResult,
 )
-from lottery.training.engines.torch_engine import TorchEngine
 
 CHECKS = {check.__name__: check for check in ENGINE_CHECKS + ENGINE_CHECKS_ANY_MODEL}
-
-
-class Rewired:
-    """The torch engine with its job, its monitor or its result rewired.
-
-    Args:
-        job: what becomes of the job.
-        monitor: what becomes of the monitor.
-        result: what becomes of the result, given the job too.
-    """
-
-    name = "torch"
-
-    def __init__(
-        self,
-        *,
-        job: Callable[[TrainingJob], TrainingJob] = lambda job: job,
-        monitor: Callable[[Monitor], Monitor] = lambda monitor: monitor,
-        result: Callable[[TrainingJob, TrainingResult], TrainingResult] = lambda job, result: (
-            result
-        ),
-    ) -> None:
-        self.job, self.monitor, self.result = job, monitor, result
-
-    def train(
-        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
-    ) -> list[TrainingResult]:
-        results = TorchEngine().train(
-            [self.job(job) for job in jobs], [self.monitor(monitor) for monitor in monitors]
-        )
-        return [self.result(job, result) for job, result in zip(jobs, results, strict=True)]
-
-
-class Lossy:
-    """A monitor whose checkpoints lose what ``lose`` takes from them."""
-
-    def __init__(
-        self, monitor: Monitor, lose: Callable[[str, Tensor], Tensor], gone: Sequence[str] = ()
-    ) -> None:
-        self.monitor, self.lose, self.gone = monitor, lose, gone
-
-    def restore(self) -> Checkpoint | None:
-        return self.monitor.restore()
-
-    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        def less() -> Checkpoint:
-            whole = checkpoint()
-            tensors = {name: self.lose(name, value) for name, value in whole.tensors.items()}
-            values = {n: "" if n in self.gone else value for n, value in whole.values.items()}
-            return replace(whole, tensors=tensors, values=values)
-
-        self.monitor.step(iteration, less)
 
 
 def without_buffers(name: str, value: Tensor) -> Tensor:
     return torch.zeros_like(value) if "running" in name else value
 
 
-def without_randomness(name: str, value: Tensor) -> Tensor:
-    return torch.Generator().manual_seed(0).get_state() if name == "random" else value
-
-
 def without_momentum(name: str, value: Tensor) -> Tensor:
     return torch.zeros_like(value) if "momentum_buffer" in name else value
-
-
-class ForGood(nn.Dropout):
-    """Dropout that evaluation mode does not turn off."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return nn.functional.dropout(input, self.p, training=True)
-
-
-def with_dropout_for_good(job: TrainingJob) -> TrainingJob:
-    def make_model() -> nn.Module:
-        model = job.make_model()
-        for name, module in list(model.named_children()):
-            if isinstance(module, nn.Dropout):
-                model.set_submodule(name, ForGood(module.p))
-        return model
-
-    return replace(job, make_model=make_model)
 
 
 def with_fresh_buffers(job: TrainingJob) -> TrainingJob:
@@ -187,15 +118,6 @@ class RestoresOnlyAlone(Rewired):
         return super().train(jobs, monitors)
 
 
-class SharesRandomness(Rewired):
-    """One stream for the dropout of all jobs of a group."""
-
-    def train(
-        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
-    ) -> list[TrainingResult]:
-        return super().train([replace(job, streams=jobs[0].streams) for job in jobs], monitors)
-
-
 CAUGHT_BY: list[tuple[str, Rewired]] = [
     ("check_any_model_resumes", Rewired(monitor=lambda m: Lossy(m, without_buffers))),
     ("check_any_model_resumes", Rewired(monitor=lambda m: Lossy(m, without_randomness))),
@@ -206,7 +128,7 @@ CAUGHT_BY: list[tuple[str, Rewired]] = [
     ),
     ("check_resume_in_a_group", RestoresOnlyAlone()),
     ("check_any_model_in_a_group", SharesRandomness()),
-    ("check_dropout_is_off_when_measuring", Rewired(job=with_dropout_for_good)),
+    ("check_batch_norm_when_measuring", Rewired(job=with_dropout_for_good)),
     ("check_batch_norm_buffers", Rewired(job=with_fresh_buffers)),
     ("check_tied_weights", Rewired(result=masked_under_one_name)),
     (

@@ -39,6 +39,19 @@ def test_agrees_with_numpy_at_any_size(size: int, scale: float) -> None:
     assert accuracy == expected[1]
 
 
+@pytest.mark.parametrize("size", [1, 2_499, 2_501])
+def test_the_squared_error_agrees_with_numpy(size: int) -> None:
+    generator = torch.Generator().manual_seed(size)
+    outputs = torch.randn(size, 4, generator=generator)
+    targets = torch.randint(0, 4, (size,), generator=generator)
+
+    loss, accuracy = evaluate(nn.Identity(), Split(outputs, targets), "mse")
+
+    wanted = np.eye(4)[targets.numpy()]
+    assert loss == pytest.approx(((outputs.double().numpy() - wanted) ** 2).mean(), rel=1e-6)
+    assert accuracy == naive(outputs.numpy(), targets.numpy())[1]
+
+
 def test_the_mean_is_over_examples_and_not_over_batches() -> None:
     """2,500 examples without loss and one with much: a mean of batch means would be half of it."""
     logits = torch.zeros(2_501, 2)

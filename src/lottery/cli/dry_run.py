@@ -13,6 +13,7 @@ from lottery.data import load_dataset
 from lottery.experiments import (
     Estimate,
     ExperimentConfig,
+    Listener,
     RunOptions,
     branches,
     check_against_data,
@@ -21,7 +22,12 @@ from lottery.experiments import (
     run_name,
     worker_count,
 )
-from lottery.training import make_engine, resolve_device
+from lottery.training import resolve_device
+
+
+class _Tells(Listener):
+    def preparing(self, message: str) -> None:
+        typer.echo(message, err=True)
 
 
 def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: bool) -> None:
@@ -29,9 +35,15 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     data = load_dataset(config.data, data_dir=options.data_dir)
     check_against_data(config, data)
     device = resolve_device(options.device)
-    engine = make_engine(options.engine, device).name
     workers = worker_count(options.jobs, device.type)
-    found = estimate(config, data, device=device.type, engine=engine, workers=workers)
+    found = estimate(
+        config,
+        data,
+        device=device.type,
+        engine=options.engine,
+        workers=workers,
+        listener=Listener() if as_json else _Tells(),
+    )
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
         typer.echo(
@@ -49,13 +61,11 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
             )
         )
         return
-    _print(config, options, found, engine, device.type)
+    _print(config, options, found, device.type)
     typer.echo(power.sentence)
 
 
-def _print(
-    config: ExperimentConfig, options: RunOptions, found: Estimate, engine: str, device: str
-) -> None:
+def _print(config: ExperimentConfig, options: RunOptions, found: Estimate, device: str) -> None:
     replicates = "0" if config.replicates == 1 else f"0 to {config.replicates - 1}"
     print_table(
         [
@@ -65,8 +75,11 @@ def _print(
                 "branches, each a training": ", ".join(["main", *controls]),
                 "replicates": replicates,
                 "trainings": config.replicates * (1 + len(controls)),
+                "each about": duration(seconds),
             }
-            for level, density in enumerate(found.densities)
+            for level, (density, seconds) in enumerate(
+                zip(found.densities, found.seconds_per_level, strict=True)
+            )
             for controls in [branches(config) if level else ()]
         ],
         title=f"{options.out / run_name(config)}",
@@ -74,10 +87,10 @@ def _print(
     total = len(plan(config))
     typer.echo(
         f"{total:,} trainings of {config.training.length} each; "
-        f"about {duration(found.seconds)} in all, {found.workers} at once "
-        f"({duration(found.seconds_per_job)} each), with engine {engine} on {device}: measured "
-        f"{found.seconds_per_step * 1e3:.2f} ms a step, "
-        f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation."
+        f"about {duration(found.seconds)} in all, {found.workers} at once, "
+        f"with engine {found.engine} on {device}: measured "
+        f"{found.seconds_per_step * 1e3:.2f} ms a step and "
+        f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation of the dense network."
     )
     typer.echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
 
@@ -85,9 +98,11 @@ def _print(
 def duration(seconds: float) -> str:
     """A time span in words.
 
-    >>> duration(42.3), duration(600), duration(9_000)
-    ('42 s', '10 min', '2.5 h')
+    >>> duration(0.31), duration(42.3), duration(600), duration(9_000)
+    ('0.3 s', '42 s', '10 min', '2.5 h')
     """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5_400:

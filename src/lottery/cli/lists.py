@@ -86,7 +86,12 @@ def _models(_out: Path) -> list[dict[str, Any]]:
 
     rows = [row(name, name, _first_sentence(builder)) for name, builder in MODELS.items()]
     example = "Fully connected, any hidden widths; counts are of mlp-100"
-    return [*rows, row("mlp-100", "mlp-A-B-C", example)]
+    variants = "The same with tanh and dropout of a share P, or one of them"
+    return [
+        *rows,
+        row("mlp-100", "mlp-A-B-C", example),
+        row("mlp-100-tanh-dropout0.5", "mlp-A-B-C-tanh-dropoutP", variants),
+    ]
 
 
 def _datasets(_out: Path) -> list[dict[str, Any]]:

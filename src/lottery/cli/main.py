@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lottery.blas import prefer_kernels
 from lottery.cli import configs, lists, run, runs
 
 _EXAMPLES = """
@@ -60,6 +61,7 @@ def _root(
 
 def main() -> None:
     """Run the command; a user's mistake is one message and an exit code, never a traceback."""
+    prefer_kernels()
     debug = "--debug" in sys.argv
     try:
         app(prog_name="lottery")

@@ -13,9 +13,21 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Where datasets lie; before $LOTTERY_DATA and the cache."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Engine = Annotated[str, typer.Option("--engine", help="auto, or an engine's name.")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="An engine's name, see lottery list engines; or auto, the fastest that can train "
+        "the network.",
+    ),
+]
 Jobs = Annotated[
-    str, typer.Option("--jobs", help="Jobs at once: a number, or auto for one per core.")
+    str,
+    typer.Option(
+        "--jobs",
+        help="Trainings at once, each on one thread: a number, or auto for one per core. Results "
+        "are the same for any.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress; results only.")]

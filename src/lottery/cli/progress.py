@@ -71,6 +71,9 @@ class _Lines(Listener):
             "Its results stay valid, but need not be equal to the last bit"
         )
 
+    def preparing(self, message: str) -> None:
+        self._say(message)
+
     def finished(self, result: JobResult) -> None:
         self._done += 1
         self._say(f"[{self._done}/{self._planned}] {summary(result)}")

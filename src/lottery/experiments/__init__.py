@@ -10,12 +10,12 @@ from lottery.experiments.config import (
     to_plain,
 )
 from lottery.experiments.estimate import Estimate, estimate
+from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge, parse_override, read_toml
 from lottery.experiments.plan import branches, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPES
 from lottery.experiments.run import (
-    Listener,
     RunOptions,
     RunSummary,
     check_against_data,

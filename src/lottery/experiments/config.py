@@ -50,7 +50,8 @@ class ExperimentConfig:
     levels: int = 12
     """How many times the network is pruned, 0 or more; there are levels + 1 trainings."""
     model: str = "lenet-300-100"
-    """A model's name, or ``mlp-A-B-C`` for any hidden widths."""
+    """A model's name, or ``mlp-A-B-C`` for any hidden widths; after these may come ``-tanh``, for
+    tanh instead of ReLU, and then ``-dropoutP``, for dropout of a share P between 0 and 1."""
     data: DataConfig = field(default_factory=DataConfig)
     """What is learned."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -95,7 +96,12 @@ def to_plain(config: object) -> Any:
 
 def config_hash(config: ExperimentConfig) -> str:
     """SHA-256 (hex) of the canonical JSON of the whole config and the schema's version."""
-    document = {"schema": SCHEMA, "config": to_plain(config)}
+    return plain_hash(to_plain(config), SCHEMA)
+
+
+def plain_hash(config: Mapping[str, Any], schema: int) -> str:
+    """`config_hash` of a config as it was written, which may lack keys that came later."""
+    document = {"schema": schema, "config": config}
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

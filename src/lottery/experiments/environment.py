@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
+from lottery.blas import blas_kernels
 
 
 def environment() -> dict[str, str | int | None]:
@@ -18,6 +20,9 @@ def environment() -> dict[str, str | int | None]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": version("numpy"),
+        "scipy": version("scipy"),
+        "numba": _numba(),
+        "blas": blas_kernels(),
         "platform": platform.platform(terse=True),
         "processor": _processor(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -33,6 +38,14 @@ def _processor() -> str:
     except (OSError, StopIteration):
         pass  # not Linux, or a processor that does not say
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _numba() -> str | None:
+    """The version of what compiles loops; None where it is missing, for training runs without."""
+    try:
+        return version("numba")
+    except PackageNotFoundError:
+        return None
 
 
 def _commit() -> str | None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from lottery.core import Mask, planned_densities, prunable_weights
+import numpy as np
+
+from lottery.core import planned_densities, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.execute import initialized, iterations, rewind_iteration, training_job
+from lottery.experiments.execute import iterations, make_model, rewind_iteration
+from lottery.experiments.listener import Listener, prepare
+from lottery.experiments.measure import measure
 from lottery.experiments.plan import branches, plan
-from lottery.experiments.workers import one_thread
-from lottery.rng import Streams
-from lottery.store import MAIN, JobKey
-from lottery.tickets import Ticket
-from lottery.training import Length, NullMonitor, TrainingConfig, make_engine, resolve_device
+from lottery.training import make_engine, resolve_device
 
-_STEPS = 200
 # Two splits, each with a loss and an accuracy written out to the last digit.
 _CURVE_BYTES_PER_EVALUATION = 120
 
@@ -27,18 +26,22 @@ class Estimate:
     """What an experiment will take on this machine.
 
     Args:
+        engine: the name of the engine that would train.
         densities: the exact density of every level; controls have their level's.
-        seconds_per_step: of training, measured.
-        seconds_per_evaluation: of validation and test together, measured.
-        seconds_per_job: of one training from its start to its end.
+        seconds_per_step: of training the dense network, measured.
+        seconds_per_evaluation: of the dense network's validation and test together, measured.
+        seconds_per_level: of one training at each level, from its start to its end.
+        seconds_per_job: of one training, the mean over all.
         seconds: of the whole, with ``workers`` jobs at once.
         bytes_on_disk: of the whole.
         workers: jobs at once.
     """
 
+    engine: str
     densities: tuple[float, ...]
     seconds_per_step: float
     seconds_per_evaluation: float
+    seconds_per_level: tuple[float, ...]
     seconds_per_job: float
     seconds: float
     bytes_on_disk: int
@@ -46,79 +49,70 @@ class Estimate:
 
 
 def estimate(
-    config: ExperimentConfig, data: Dataset, *, device: str, engine: str, workers: int
+    config: ExperimentConfig,
+    data: Dataset,
+    *,
+    device: str,
+    engine: str,
+    workers: int,
+    listener: Listener | None = None,
 ) -> Estimate:
-    """Measure a few hundred steps of the dense network and reckon up the plan.
+    """Measure a few hundred steps at some of the levels and reckon up the plan.
 
     Args:
         config: the experiment.
         data: its data.
         device, engine: names, as for a run.
         workers: jobs at once.
+        listener: hears if the engine has to be prepared first.
     """
-    streams = Streams(config.seed, 0)
-    model = initialized(config, data, streams, "init")
-    weights = prunable_weights(model)
-    ticket = Ticket(mask=Mask.dense(weights), weights=model.state_dict())
-    step, evaluation = _measure(config, data, ticket, device, engine)
-
+    model = make_model(config, data)
+    trainer = make_engine(engine, resolve_device(device), model=model, config=config.training)
+    prepare(trainer, listener or Listener())
+    measured = measure(config, data, trainer)
+    weights = {name: weight.numel() for name, weight in prunable_weights(model).items()}
+    densities = planned_densities(
+        weights,
+        config.levels,
+        scope=config.prune.scope,
+        fraction=config.prune.fraction,
+        fractions=config.prune.fractions,
+    )
+    steps, evaluations = iterations(config, data), _evaluations(config, data)
+    seconds = {
+        density: steps * step + evaluations * evaluation
+        for density, (step, evaluation) in measured.items()
+    }
+    per_level = _interpolated(densities, seconds)
     jobs = plan(config)
-    steps = steps_per_epoch(len(data.train), config.training.batch_size)
-    every = config.training.evaluate_every.iterations(steps)
-    evaluations = math.ceil(iterations(config, data) / every) + 1
-    per_job = iterations(config, data) * step + evaluations * evaluation
+    total = sum(per_level[job.level] for job in jobs)
     # The levels of one replicate follow one another, however many jobs run at once.
-    longest = (config.levels + 1 + bool(config.levels and branches(config))) * per_job
+    longest = sum(per_level) + (per_level[-1] if config.levels and branches(config) else 0)
     state = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    job_bytes = 3 * state + ticket.mask.total + evaluations * _CURVE_BYTES_PER_EVALUATION
+    job_bytes = 3 * state + sum(weights.values()) + evaluations * _CURVE_BYTES_PER_EVALUATION
     rewound = config.replicates * state if rewind_iteration(config, data) else 0
     return Estimate(
-        densities=tuple(
-            planned_densities(
-                {name: weight.numel() for name, weight in weights.items()},
-                config.levels,
-                scope=config.prune.scope,
-                fraction=config.prune.fraction,
-                fractions=config.prune.fractions,
-            )
-        ),
-        seconds_per_step=step,
-        seconds_per_evaluation=evaluation,
-        seconds_per_job=per_job,
-        seconds=max(len(jobs) * per_job / workers, longest),
+        engine=trainer.name,
+        densities=tuple(densities),
+        seconds_per_step=measured[1.0][0],
+        seconds_per_evaluation=measured[1.0][1],
+        seconds_per_level=per_level,
+        seconds_per_job=total / len(jobs),
+        seconds=max(total / workers, longest),
         bytes_on_disk=len(jobs) * job_bytes + rewound,
         workers=workers,
     )
 
 
-def _measure(
-    config: ExperimentConfig, data: Dataset, ticket: Ticket, device: str, engine: str
-) -> tuple[float, float]:
-    """Seconds of one step and of one evaluation."""
-    short = replace(
-        config.training,
-        length=Length(amount=_STEPS),
-        evaluate_every=Length(amount=_STEPS),
-    )
-    trainer = make_engine(engine, resolve_device(device))
-    key, streams = JobKey(0, MAIN, 0), Streams(config.seed, 0)
+def _evaluations(config: ExperimentConfig, data: Dataset) -> int:
+    """How often one training is measured, its start and its end included."""
+    steps = steps_per_epoch(len(data.train), config.training.batch_size)
+    every = config.training.evaluate_every.iterations(steps)
+    return math.ceil(iterations(config, data) / every) + 1
 
-    def seconds(training: TrainingConfig) -> float:
-        job = training_job(
-            key,
-            ticket,
-            config=replace(config, training=training),
-            data=data,
-            streams=streams,
-        )
-        started = time.perf_counter()
-        trainer.train([job], [NullMonitor()])
-        return time.perf_counter() - started
 
-    with one_thread():
-        seconds(short)  # first calls also load and warm things up
-        whole = seconds(short)
-        denser = seconds(replace(short, evaluate_every=Length(amount=_STEPS // 4)))
-    # Five evaluations against two; noise can make a small difference negative.
-    evaluation = max((denser - whole) / 3, 0.0)
-    return max(whole - 2 * evaluation, 0.0) / _STEPS, evaluation
+def _interpolated(densities: Sequence[float], measured: Mapping[float, float]) -> tuple[float, ...]:
+    """What was measured at some densities, at all of them."""
+    known = sorted(measured)
+    values = np.interp(densities, known, [measured[density] for density in known])
+    return tuple(values.tolist())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -18,6 +20,9 @@ from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
 from lottery.tickets import Ticket, continued, prune_mask, random_mask, reinit
 from lottery.training import Checkpoint, Engine, TrainingJob, TrainingResult
+
+# Held while torch's global generator is not as its owner left it.
+_global_generator = threading.Lock()
 
 
 def run_job(
@@ -55,8 +60,9 @@ def run_job(
 
 def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:
     """The experiment's network; its weights are not yet those of any replicate."""
-    # torch draws default weights from its global generator, which is not ours to move.
-    with torch.random.fork_rng(devices=[]):
+    # torch draws default weights from its global generator, which is not ours to move. Two threads
+    # that do this at once could each put back what the other has drawn from.
+    with _global_generator, torch.random.fork_rng(devices=[]):
         return build_model(config.model, data.input_shape, data.classes)
 
 
@@ -168,10 +174,13 @@ class JobMonitor:
     Args:
         store: where checkpoints go.
         key: the job.
+        engine: name of the engine that trains it; another's checkpoint means nothing to it.
         every: seconds between checkpoints.
         stop: whether the process has been asked to stop.
         report: called with the iteration, a few times a second.
     """
+
+    steps_at_once = 100
 
     _REPORT_SECONDS = 0.2
 
@@ -180,17 +189,23 @@ class JobMonitor:
         store: Store,
         key: JobKey,
         *,
+        engine: str,
         every: float,
         stop: Callable[[], bool],
         report: Callable[[int], None],
     ) -> None:
-        self._store, self._key = store, key
+        self._store, self._key, self._engine = store, key, engine
         self._every, self._stop, self._report = every, stop, report
         self._saved = self._reported = time.monotonic()
 
     def restore(self) -> Checkpoint | None:
-        """The job's newest whole checkpoint."""
-        return self._store.read_checkpoint(self._key)
+        """The job's newest whole checkpoint; one of another engine is dropped."""
+        kept = self._store.read_checkpoint(self._key)
+        # Before there was a second engine, checkpoints did not say.
+        if kept is None or kept.values.get("engine", "torch") == self._engine:
+            return kept
+        self._store.drop_checkpoints(self._key)
+        return None
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
         """Report and save when due.
@@ -204,7 +219,9 @@ class JobMonitor:
             self._report(iteration)
         stopping = self._stop()
         if stopping or now - self._saved >= self._every:
-            self._store.write_checkpoint(self._key, checkpoint())
+            kept = checkpoint()
+            values = {**kept.values, "engine": self._engine}
+            self._store.write_checkpoint(self._key, replace(kept, values=values))
             self._saved = time.monotonic()
         if stopping:
             raise Preempted(f"{self._key}: stopped at iteration {iteration}, checkpoint kept")

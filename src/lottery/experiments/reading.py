@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.errors import StoreError, UsageError
-from lottery.experiments.config import ExperimentConfig, config_hash
+from lottery.experiments.config import ExperimentConfig, plain_hash
 from lottery.experiments.loading import load_config
 from lottery.experiments.plan import plan
 from lottery.store import JobKey, JobResult, Store
@@ -100,7 +100,8 @@ def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
     if not isinstance(shape, list) or not shape or not all(map(_is_count, shape)):
         raise StoreError(f"{source} is damaged: data.input_shape must be whole numbers from 1")
     config = load_config(experiment["config"], source=str(source))
-    if config_hash(config) != experiment["config_sha256"]:
+    # Of what was written: a run from before a key existed stays readable.
+    if plain_hash(experiment["config"], experiment["schema"]) != experiment["config_sha256"]:
         raise StoreError(
             f"{source}: the config is not the one the run was begun with (its SHA-256 differs)"
         )

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lottery.core import check_patterns, prunable_weights
 from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import ExperimentConfig, run_name, to_plain
 from lottery.experiments.execute import iterations, make_model, rewind_iteration
+from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
-from lottery.experiments.workers import Pool, WorkerSettings, process_pool, serial_pool
+from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
 from lottery.training import make_engine, resolve_device
 
@@ -31,7 +30,7 @@ class RunOptions:
         out: the directory that runs live in.
         data_dir: where datasets lie, or None for the usual places.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        engine: ``auto`` or an engine's name.
+        engine: an engine's name, or ``auto`` for the fastest that can train the network.
         jobs: how many jobs at once; None for as many as there are cores (one on a GPU).
         checkpoint_seconds: time between checkpoints inside a job.
         command: the command line, for the record.
@@ -44,28 +43,6 @@ class RunOptions:
     jobs: int | None = None
     checkpoint_seconds: float = 30.0
     command: str = ""
-
-
-class Listener:
-    """Hears how a run goes on; this one does nothing with it."""
-
-    def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
-        """The plan is made; ``finished`` of its jobs were on disk already."""
-
-    def set_aside(self, key: JobKey, path: Path) -> None:
-        """A job's files were not what was written; they are at ``path`` now."""
-
-    def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
-        """The run was begun elsewhere: (what, now, then)."""
-
-    def progressed(self, key: JobKey, iteration: int) -> None:
-        """A job has come to this iteration."""
-
-    def finished(self, result: JobResult) -> None:
-        """A job has ended and is on disk."""
-
-    def skipped(self, key: JobKey, reason: str) -> None:
-        """A job cannot be run, because one it needs has no weights to give."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +102,8 @@ def run_experiment(
     data = load_dataset(config.data, data_dir=options.data_dir)
     check_against_data(config, data)
     device = resolve_device(options.device)
-    engine = make_engine(options.engine, device)
+    model = make_model(config, data)
+    engine = make_engine(options.engine, device, model=model, config=config.training)
     store = Store(Path(options.out) / run_name(config))
     with own(store.path):
         changes = record(
@@ -140,8 +118,13 @@ def run_experiment(
             listener.environment_changed(changes)
         jobs = plan(config)
         results = _finished_before(store, jobs, listener)
-        workers = min(worker_count(options.jobs, device.type), len(jobs) - len(results) or 1)
+        left = len(jobs) - len(results)
+        workers = min(worker_count(options.jobs, device.type), left or 1)
+        if left:
+            prepare(engine, listener)
         listener.started(store.path, len(jobs), len(results), workers)
+        if not left:
+            return RunSummary(run=store.path, results=results, skipped={})
         settings = WorkerSettings(
             config=config,
             run=store.path,
@@ -150,14 +133,7 @@ def run_experiment(
             engine=engine.name,
             checkpoint_seconds=options.checkpoint_seconds,
         )
-        if len(results) == len(jobs):
-            return RunSummary(run=store.path, results=results, skipped={})
-        opened: AbstractContextManager[Pool] = (
-            serial_pool(settings, data, stop, listener.progressed)
-            if workers == 1
-            else process_pool(settings, workers, stop, listener.progressed)
-        )
-        with opened as pool:
+        with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
             skipped = _run_all(jobs, config, results, pool, listener, stop)
     return RunSummary(run=store.path, results=results, skipped=skipped)
 

@@ -25,7 +25,8 @@ def lenet_300_100(input_shape: Sequence[int], classes: int) -> nn.Module:
 MODELS: Final[dict[str, ModelBuilder]] = {"lenet-300-100": lenet_300_100}
 """Name in a config -> builder; besides these there is ``mlp-A-B-C``, see `build_model`."""
 
-_MLP = re.compile(r"mlp(-[1-9]\d{0,5}){1,16}")
+# A network has one name: widths without leading zeros, a share of dropout without trailing ones.
+_MLP = re.compile(r"mlp((?:-[1-9]\d{0,5}){1,16})(-tanh)?(?:-dropout(0\.\d{0,8}[1-9]))?", re.ASCII)
 
 
 def check_model(name: str) -> str | None:
@@ -33,7 +34,8 @@ def check_model(name: str) -> str | None:
     if name in MODELS or _MLP.fullmatch(name):
         return None
     return unknown_name("model", name, [*MODELS, "mlp-A-B-C"]) + (
-        " (any hidden widths, such as mlp-300-100)"
+        " (any hidden widths, such as mlp-300-100; -tanh and -dropoutP may follow in this order, "
+        "P between 0 and 1 without zeros at its end: mlp-300-100-tanh-dropout0.5)"
     )
 
 
@@ -41,7 +43,9 @@ def build_model(name: str, input_shape: Sequence[int], classes: int) -> nn.Modul
     """Build a network by name; its weights are not yet those of any experiment.
 
     Args:
-        name: one of `MODELS`, or ``mlp-A-B-C`` for hidden layers of A, B and C units.
+        name: one of `MODELS`, or ``mlp-A-B-C`` for hidden layers of A, B and C units. After the
+            widths, ``-tanh`` stands for tanh instead of ReLU, and then ``-dropoutP`` for dropout
+            of a share P after every hidden layer: ``mlp-300-100-tanh-dropout0.5``.
         input_shape: shape of one example, such as ``(1, 28, 28)``.
         classes: number of classes, 2 or more.
 
@@ -53,4 +57,13 @@ def build_model(name: str, input_shape: Sequence[int], classes: int) -> nn.Modul
         raise UsageError(problem)
     if name in MODELS:
         return MODELS[name](input_shape, classes)
-    return mlp(input_shape, [int(width) for width in name.split("-")[1:]], classes)
+    matched = _MLP.fullmatch(name)
+    assert matched is not None, "checked above"
+    widths, tanh, dropout = matched.groups()
+    return mlp(
+        input_shape,
+        [int(width) for width in widths.split("-")[1:]],
+        classes,
+        activation="tanh" if tanh else "relu",
+        dropout=float(dropout or 0),
+    )

@@ -1,4 +1,4 @@
-"""Checks for engines that train any model: dropout, normalization, convolutions, tied weights."""
+"""Checks for engines that train any model: convolutions, normalization, tied weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from lottery.testing.engine_repeats import (
     resumes,
 )
 from lottery.testing.expect import expect, expect_pruned_zero, expect_same_state, same_bytes
-from lottery.testing.running import loaded_model, measure, train_done
+from lottery.testing.plain import expect_measured
+from lottery.testing.running import loaded_model, train_done
 from lottery.testing.samples import CLASSES, INPUT_SHAPE, OPTIMIZERS, tiny_config, tiny_job
 from lottery.training import Engine
 
@@ -64,34 +65,12 @@ def check_any_model_in_a_group(engine: Engine) -> None:
     leaves_global_randomness(engine, convolutional)
 
 
-def check_dropout_has_its_stream(engine: Engine) -> None:
-    """Dropout is active, and another replicate drops other units.
-
-    With all examples in one batch their order changes only rounding, so what differs is dropout.
-    """
-    config = tiny_config(OPTIMIZERS["SGD"], batch_size=1000, length=3)
-    job = tiny_job(config, make_model=convolutional)
-    other = replace(job, streams=tiny_job(replicate=1).streams)
-    name = "5.weight"
-    one, two = train_done(engine, job).final[name], train_done(engine, other).final[name]
-    expect(
-        float((one - two).abs().max()) > 1e-4,
-        "two replicates dropped the same units, or none: is the stream 'dropout' used?",
-    )
-
-
-def check_dropout_is_off_when_measuring(engine: Engine) -> None:
+def check_batch_norm_when_measuring(engine: Engine) -> None:
     """Measurements are of the whole network, normalized by its running statistics."""
     job = tiny_job(make_model=convolutional)
     result = train_done(engine, job)
-    for point in result.curve[-2:]:
-        loss, accuracy = measure(job, result.final, job.data.split(point.split))
-        expect(
-            abs(point.loss - loss) <= 1e-4 * max(1.0, loss)
-            and abs(point.accuracy - accuracy) < 1e-9,
-            f"the end on {point.split}: the curve says {point}, measured {loss} and {accuracy}",
-        )
-    often = tiny_job(tiny_config(evaluate_every=1), make_model=convolutional)
+    expect_measured(job, result, "with dropout and batch normalization")
+    often = replace(job, config=tiny_config(evaluate_every=1))
     expect_same_state(train_done(engine, often).final, result.final, "the end, measured often")
 
 

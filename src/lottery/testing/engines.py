@@ -11,7 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from lottery.testing import engine_curves, engine_masks, engine_models, engine_repeats, engine_steps
+from lottery.testing import (
+    engine_curves,
+    engine_dropout,
+    engine_dropped,
+    engine_masks,
+    engine_models,
+    engine_monitors,
+    engine_networks,
+    engine_repeats,
+    engine_shapes,
+    engine_steps,
+)
 from lottery.training import Engine
 
 EngineCheck = Callable[[Engine], None]
@@ -34,6 +45,10 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_curves.check_monitor_sees_every_step,
     engine_curves.check_result_is_labelled,
     engine_curves.check_splits_of_any_size,
+    engine_monitors.check_steps_at_once_change_nothing,
+    engine_monitors.check_monitor_is_called_in_time,
+    engine_monitors.check_monitors_of_a_group,
+    engine_monitors.check_preemption_between_steps,
     engine_repeats.check_same_twice,
     engine_repeats.check_streams_decide_the_order,
     engine_repeats.check_alone_or_in_a_group,
@@ -54,14 +69,31 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_steps.check_divergence,
     engine_steps.check_divergence_by_one_example,
     engine_steps.check_divergence_spares_the_group,
+    engine_networks.check_tanh,
+    engine_networks.check_squared_error,
+    engine_networks.check_tanh_and_squared_error,
+    engine_networks.check_no_hidden_layer,
+    engine_networks.check_layers_of_any_width,
+    engine_shapes.check_batches_of_any_size,
+    engine_shapes.check_large_splits,
+    engine_shapes.check_backgrounds,
+    engine_shapes.check_cut_off_units,
+    engine_shapes.check_densities,
+    engine_dropout.check_dropout_has_its_stream,
+    engine_dropout.check_dropout_is_off_when_measuring,
+    engine_dropout.check_dropout_resumes,
+    engine_dropout.check_dropout_in_a_group,
+    engine_dropout.check_dropout_keeps_the_mask,
+    engine_dropped.check_dropped_share,
+    engine_dropped.check_dropped_units_are_independent,
+    engine_dropped.check_dropped_units_of_layers_and_steps,
 )
 """What every engine must pass; the networks are fully connected."""
 
 ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
     engine_models.check_any_model_resumes,
     engine_models.check_any_model_in_a_group,
-    engine_models.check_dropout_has_its_stream,
-    engine_models.check_dropout_is_off_when_measuring,
+    engine_models.check_batch_norm_when_measuring,
     engine_models.check_batch_norm_buffers,
     engine_models.check_tied_weights,
 )

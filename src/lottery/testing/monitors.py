@@ -24,17 +24,22 @@ def round_trip(checkpoint: Checkpoint) -> Checkpoint:
 
 
 class Recorder:
-    """Takes a checkpoint after every step and keeps it, as given and as a file would hold it.
+    """Takes a checkpoint at every call and keeps it, as given and as a file would hold it.
 
     Args:
         start: the checkpoint to go on from, or None to start from the beginning.
-        look: called with the iteration after every step.
+        look: called with the iteration at every call.
+        steps_at_once: asks for a call after every step if left out.
     """
 
     def __init__(
-        self, start: Checkpoint | None = None, look: Callable[[int], None] | None = None
+        self,
+        start: Checkpoint | None = None,
+        look: Callable[[int], None] | None = None,
+        *,
+        steps_at_once: int = 1,
     ) -> None:
-        self._start, self._look = start, look
+        self._start, self._look, self.steps_at_once = start, look, steps_at_once
         self.iterations: list[int] = []
         self.given: list[Checkpoint] = []
         self.kept: list[Checkpoint] = []
@@ -53,14 +58,15 @@ class Recorder:
 
 
 class StopAt:
-    """Asks the training to stop after one iteration.
+    """Asks the training to stop once it has come to an iteration.
 
     Args:
-        iteration: after which step to stop.
+        iteration: after which step to stop, or at the first call from then on.
+        steps_at_once: asks for a call after every step if left out.
     """
 
-    def __init__(self, iteration: int) -> None:
-        self._iteration = iteration
+    def __init__(self, iteration: int, *, steps_at_once: int = 1) -> None:
+        self._iteration, self.steps_at_once = iteration, steps_at_once
         self.last: int | None = None
         self.kept: Checkpoint | None = None
 
@@ -75,6 +81,6 @@ class StopAt:
             Preempted: it is time.
         """
         self.last = iteration
-        if iteration == self._iteration:
+        if iteration >= self._iteration:
             self.kept = round_trip(checkpoint())
             raise Preempted(f"stopped at iteration {iteration}, as the check asked")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 from lottery.core import Group, Mask, prunable_weights, select
 from lottery.data import Dataset, Split
 from lottery.models import glorot_normal_, mlp
+from lottery.models.mlp import Activation
 from lottery.rng import Streams
 from lottery.training import (
     LearningRateConfig,
@@ -20,6 +21,7 @@ from lottery.training import (
     TrainingConfig,
     TrainingJob,
 )
+from lottery.training.config import LossName
 
 CLASSES: Final = 3
 INPUT_SHAPE: Final = (1, 3, 4)
@@ -38,7 +40,13 @@ OPTIMIZERS: Final[Mapping[str, OptimizerConfig]] = {
 
 
 def tiny_dataset(
-    train: int = 27, validation: int = 11, test: int = 13, *, seed: int = 0
+    train: int = 27,
+    validation: int = 11,
+    test: int = 13,
+    *,
+    input_shape: Sequence[int] = INPUT_SHAPE,
+    classes: int = CLASSES,
+    seed: int = 0,
 ) -> Dataset:
     """Noisy copies of one pattern a class; a few labels are wrong, so that training overfits.
 
@@ -46,24 +54,26 @@ def tiny_dataset(
         train: examples to learn from.
         validation: examples held out.
         test: examples that only measure.
+        input_shape: shape of one example.
+        classes: number of classes.
         seed: which patterns, noise and labels.
     """
     generator = torch.Generator().manual_seed(seed)
-    patterns = torch.rand(CLASSES, *INPUT_SHAPE, generator=generator)
+    patterns = torch.rand(classes, *input_shape, generator=generator)
 
     def split(count: int) -> Split:
-        targets = torch.randperm(count, generator=generator) % CLASSES
-        noise = torch.rand(count, *INPUT_SHAPE, generator=generator)
+        targets = torch.randperm(count, generator=generator) % classes
+        noise = torch.rand(count, *input_shape, generator=generator)
         inputs = 0.4 * patterns[targets] + 0.6 * noise
         wrong = torch.rand(count, generator=generator) < 0.15
-        return Split((inputs - 0.5) / 0.25, torch.where(wrong, (targets + 1) % CLASSES, targets))
+        return Split((inputs - 0.5) / 0.25, torch.where(wrong, (targets + 1) % classes, targets))
 
     return Dataset(
         name="tiny",
         train=split(train),
         validation=split(validation),
         test=split(test),
-        classes=CLASSES,
+        classes=classes,
         mean=0.5,
         deviation=0.25,
     )
@@ -72,6 +82,11 @@ def tiny_dataset(
 def tiny_mlp() -> nn.Sequential:
     """A network of which no two weight matrices have the same shape, or each other's transposed."""
     return mlp(INPUT_SHAPE, (10, 7), CLASSES)
+
+
+def tiny_dropout_mlp() -> nn.Sequential:
+    """`tiny_mlp` with dropout."""
+    return mlp(INPUT_SHAPE, (10, 7), CLASSES, dropout=0.3)
 
 
 def initial_state(make_model: Callable[[], nn.Module], seed: int = 0) -> State:
@@ -119,6 +134,7 @@ def tiny_config(
     length: int = 12,
     evaluate_every: int = 5,
     batch_size: int = 8,
+    loss: LossName = "cross-entropy",
 ) -> TrainingConfig:
     """Twelve steps: three epochs of `tiny_dataset`, whose last batches hold three examples.
 
@@ -128,6 +144,7 @@ def tiny_config(
         length: iterations.
         evaluate_every: iterations between measurements.
         batch_size: examples a step.
+        loss: what is minimized.
     """
     optimizer = optimizer or OptimizerConfig()
     rate = base if base is not None else (0.02 if optimizer.name == "adam" else 0.1)
@@ -135,6 +152,7 @@ def tiny_config(
         length=Length(amount=length),
         batch_size=batch_size,
         evaluate_every=Length(amount=evaluate_every),
+        loss=loss,
         optimizer=optimizer,
         learning_rate=LearningRateConfig(base=rate),
     )
@@ -170,4 +188,36 @@ def tiny_job(
         config=tiny_config() if config is None else config,
         streams=Streams(0, replicate),
         snapshots_at=snapshots_at,
+    )
+
+
+def mlp_job(
+    hidden: Sequence[int],
+    config: TrainingConfig | None = None,
+    *,
+    activation: Activation = "relu",
+    dropout: float = 0.0,
+    density: float = 0.5,
+    data: Dataset | None = None,
+    snapshots_at: tuple[int, ...] = (),
+) -> TrainingJob:
+    """A job like `tiny_job`, for a fully connected network that fits its data.
+
+    Args:
+        hidden: width of each hidden layer.
+        config: as for `tiny_job`.
+        activation: of every hidden layer.
+        dropout: share of the units that a step leaves out.
+        density: as for `tiny_job`.
+        data: as for `tiny_job`.
+        snapshots_at: which states are kept.
+    """
+    examples = tiny_dataset() if data is None else data
+
+    def make_model() -> nn.Module:
+        shape, classes = examples.input_shape, examples.classes
+        return mlp(shape, hidden, classes, activation=activation, dropout=dropout)
+
+    return tiny_job(
+        config, make_model=make_model, density=density, data=examples, snapshots_at=snapshots_at
     )

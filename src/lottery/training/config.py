@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+LossName = Literal["cross-entropy", "mse"]
+"""What a training can minimize, by its name in a config; see `lottery.training.loss`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
@@ -112,6 +115,9 @@ class TrainingConfig:
     """Examples a step, 1 or more; the last batch of an epoch may be smaller."""
     evaluate_every: Length = field(default_factory=lambda: Length(amount=100))
     """How often validation and test are measured; also at the start and at the end."""
+    loss: LossName = "cross-entropy"
+    """What is minimized and measured: cross-entropy, or the squared difference between outputs and
+    one-hot targets, its mean over examples and outputs."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """What turns gradients into steps."""
     learning_rate: LearningRateConfig = field(default_factory=LearningRateConfig)

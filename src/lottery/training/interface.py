@@ -54,7 +54,8 @@ class CurvePoint:
     Args:
         iteration: optimizer steps done, counted from initialization.
         split: which examples.
-        loss: mean cross-entropy, in nats.
+        loss: mean over the examples of the loss that the config names: cross-entropy in nats, or
+            the squared error, which is a mean over the outputs as well.
         accuracy: share classified right, in [0, 1].
     """
 
@@ -110,11 +111,20 @@ class Checkpoint:
 class Monitor(Protocol):
     """Watches one training: keeps its checkpoints and may ask it to stop."""
 
+    steps_at_once: int
+    """How many steps an engine may take from one call of ``step`` to the next, 1 or more."""
+
     def restore(self) -> Checkpoint | None:
         """The latest checkpoint of this training, or None to start from the beginning."""
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Called after every step. Calls ``checkpoint`` if it wants to keep one.
+        """Called between steps, ``steps_at_once`` or fewer after the call before, and at the end.
+
+        How often an engine calls changes no result. Calls ``checkpoint`` if it wants to keep one.
+
+        Args:
+            iteration: steps done, counted from initialization.
+            checkpoint: makes a checkpoint of this iteration.
 
         Raises:
             Preempted: the training should stop here; it has kept what it needs to go on.
@@ -123,6 +133,8 @@ class Monitor(Protocol):
 
 class NullMonitor:
     """A monitor that keeps nothing and never asks to stop."""
+
+    steps_at_once = 1_000
 
     def restore(self) -> Checkpoint | None:
         """Always from the beginning."""
@@ -136,6 +148,28 @@ class Engine(Protocol):
     """Trains groups of jobs that share model, data and config."""
 
     name: str
+
+    parallel: Literal["threads", "processes"]
+    """How several jobs are best run at once. With ``threads``, `train` may be called from several
+    threads at a time: it keeps nothing of a job outside of the call, and gives Python free."""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `prepare` has nothing left to do that takes a while."""
+
+    def prepare(self) -> None:
+        """Do what is needed once before the first training, such as compiling a loop.
+
+        Training without it gives the same results; the first one then takes longer.
+        """
+
+    def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
+        """Why this engine cannot train the network on its device, in words; None when it can.
+
+        Args:
+            model: a network like those to train, on any device.
+            config: how to train it.
+        """
 
     def train(
         self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]

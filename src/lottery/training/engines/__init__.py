@@ -6,18 +6,34 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 import torch
+from torch import nn
 
-from lottery.errors import UsageError, unknown_name
+from lottery.errors import MissingPackageError, UsageError, unknown_name
+from lottery.training.config import TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.interface import Engine
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
-ENGINES: Final[dict[str, Callable[[torch.device], Engine]]] = {"torch": TorchEngine}
-"""Name in a config -> what makes the engine for a device."""
 
-# Fastest first; `auto` takes the first one.
-_PREFERENCE: Final = ("torch",)
+def _sparse_cpu(device: torch.device) -> Engine:
+    """Compiled kernels that skip pruned weights: fully connected networks, on the CPU."""
+    # numba takes a while to load, and only this engine needs it.
+    try:
+        from lottery.training.engines.sparse_cpu import SparseCpuEngine
+    except ImportError as error:
+        raise MissingPackageError("the engine sparse_cpu", "numba") from error
+    return SparseCpuEngine(device)
+
+
+ENGINES: Final[dict[str, Callable[[torch.device], Engine]]] = {
+    "sparse_cpu": _sparse_cpu,
+    "torch": TorchEngine,
+}
+"""Name of an engine -> what makes it for a device."""
+
+# Fastest first; `auto` takes the first that can train the network. The last one trains any.
+_PREFERENCE: Final = ("sparse_cpu", "torch")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -41,14 +57,48 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def make_engine(name: str, device: torch.device) -> Engine:
-    """An engine by name; ``auto`` is the fastest there is.
+def make_engine(
+    name: str,
+    device: torch.device,
+    *,
+    model: nn.Module | None = None,
+    config: TrainingConfig | None = None,
+) -> Engine:
+    """An engine by name; ``auto`` is the fastest that can train the model.
+
+    Args:
+        name: ``auto`` or a key of `ENGINES`.
+        device: where to train.
+        model: a network like those to train. Without it ``auto`` is the engine that trains any,
+            and no engine is asked whether it can.
+        config: how to train it; as by default if left out.
 
     Raises:
-        UsageError: no such engine.
+        UsageError: no such engine, or it cannot train the model.
+        MissingPackageError: the engine needs a package that is not installed.
     """
-    if name == "auto":
-        name = _PREFERENCE[0]
-    if name not in ENGINES:
+    if name not in ("auto", *ENGINES):
         raise UsageError(unknown_name("engine", name, ["auto", *ENGINES]))
-    return ENGINES[name](device)
+    if model is None:
+        return ENGINES[_PREFERENCE[-1] if name == "auto" else name](device)
+    config = config or TrainingConfig()
+    if name == "auto":
+        return _fastest(device, model, config)
+    engine = ENGINES[name](device)
+    reason = engine.refusal(model, config)
+    if reason is not None:
+        raise UsageError(f"engine '{name}' cannot train this: {reason}. Use --engine auto")
+    return engine
+
+
+def _fastest(device: torch.device, model: nn.Module, config: TrainingConfig) -> Engine:
+    """The first engine by preference that is installed and can train the model."""
+    *fast, general = _PREFERENCE
+    for name in fast:
+        try:
+            engine = ENGINES[name](device)
+        except MissingPackageError:
+            continue
+        if engine.refusal(model, config) is None:
+            return engine
+    return ENGINES[general](device)

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lottery.core import prunable_weights
 from lottery.data.dataset import Dataset, steps_per_epoch
 from lottery.errors import UsageError
 from lottery.rng import Streams
-from lottery.training.config import OptimizerConfig, learning_rate
+from lottery.training.config import OptimizerConfig, TrainingConfig, learning_rate
 from lottery.training.evaluate import evaluate
 from lottery.training.interface import (
     Checkpoint,
@@ -26,21 +25,33 @@ from lottery.training.interface import (
     TrainingResult,
     early_stop_iteration,
 )
+from lottery.training.loss import batch_loss
 
 _MEASURED: tuple[Literal["validation", "test"], ...] = ("validation", "test")
 
 
 class TorchEngine:
-    """Eager PyTorch, one job after another.
+    """Eager PyTorch: any network, on CPU, CUDA or MPS.
 
     Args:
         device: where to train.
     """
 
     name = "torch"
+    # Dropout draws from torch's global generator, of which a process has one.
+    parallel: Literal["threads", "processes"] = "processes"
+    compiled = True
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
+
+    def prepare(self) -> None:
+        """Nothing: there is no loop to compile."""
+
+    def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
+        """None: it trains any network."""
+        del model, config
+        return None
 
     def train(
         self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
@@ -113,7 +124,7 @@ class _Training:
             group["lr"] = rate
 
         train = self.data.train
-        loss = F.cross_entropy(self.model(train.inputs[batch]), train.targets[batch])
+        loss = batch_loss(config.loss, self.model(train.inputs[batch]), train.targets[batch])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         masks = tuple(self.masks.values())
@@ -135,8 +146,9 @@ class _Training:
             self._evaluate()
 
     def _evaluate(self) -> None:
+        loss = self.job.config.loss
         points = [
-            CurvePoint(self.iteration, name, *evaluate(self.model, self.data.split(name)))
+            CurvePoint(self.iteration, name, *evaluate(self.model, self.data.split(name), loss))
             for name in _MEASURED
         ]
         # A sum of losses is finite only if each of them was, so looking at it now misses nothing

@@ -1,7 +1,4 @@
-"""Who runs the jobs: this process, or several processes beside it.
-
-Durability comes from the store alone. A pool only has to run every job at least once.
-"""
+"""Several processes beside this one, for an engine that needs one for itself."""
 
 from __future__ import annotations
 
@@ -9,72 +6,20 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_any
-from pathlib import Path
 from queue import Empty
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-
-from lottery.data import Dataset, load_dataset
+from lottery.data import load_dataset
 from lottery.errors import LotteryError
-from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.execute import JobMonitor, run_job
-from lottery.store import JobKey, JobResult, Store
-from lottery.training import Engine, make_engine, resolve_device
-
-Report = Callable[[JobKey, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerSettings:
-    """What a worker needs to run any job of one experiment; plain values only.
-
-    Args:
-        config: the experiment.
-        run: the run's directory.
-        data_dir: where datasets lie, or None for the usual places.
-        device: resolved name of the device.
-        engine: name of the engine.
-        checkpoint_seconds: time between checkpoints inside a job.
-    """
-
-    config: ExperimentConfig
-    run: Path
-    data_dir: Path | None
-    device: str
-    engine: str
-    checkpoint_seconds: float
-
-
-class Pool(Protocol):
-    """Runs jobs whose needs are met."""
-
-    size: int
-
-    def submit(self, key: JobKey) -> None:
-        """Start a job, now or when a place is free."""
-
-    def finished(self) -> list[tuple[JobKey, JobResult]]:
-        """Wait a moment at most; the jobs that have ended since, whatever their status.
-
-        Raises:
-            LotteryError: a job could not be run, or was asked to stop.
-        """
-
-
-@contextmanager
-def serial_pool(
-    settings: WorkerSettings, data: Dataset, stop: threading.Event, report: Report
-) -> Iterator[Pool]:
-    """A pool that runs one job after another in this process."""
-    with one_thread():
-        yield _Serial(_Worker(settings, data, stop.is_set, report))
+from lottery.experiments.workers.pool import Pool, Report
+from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
+from lottery.store import JobKey, JobResult
+from lottery.training import make_engine, resolve_device
 
 
 @contextmanager
@@ -94,65 +39,6 @@ def process_pool(
         asked.set()
         executor.shutdown(wait=True, cancel_futures=True)
         progress.close()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one thread per job, so that results do not depend on the number of cores.
-
-    For the small matrices of these networks a second thread gains little, and two jobs at once
-    gain nearly a factor of two.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-class _Worker:
-    """Runs jobs in this process."""
-
-    def __init__(
-        self, settings: WorkerSettings, data: Dataset, stop: Callable[[], bool], report: Report
-    ) -> None:
-        self._settings, self._stop, self._report = settings, stop, report
-        device = resolve_device(settings.device)
-        self._engine: Engine = make_engine(settings.engine, device)
-        self._data = data.to(device)
-        self._store = Store(settings.run)
-
-    def run(self, key: JobKey) -> JobResult:
-        monitor = JobMonitor(
-            self._store,
-            key,
-            every=self._settings.checkpoint_seconds,
-            stop=self._stop,
-            report=lambda iteration: self._report(key, iteration),
-        )
-        return run_job(
-            key,
-            config=self._settings.config,
-            store=self._store,
-            data=self._data,
-            engine=self._engine,
-            monitor=monitor,
-        )
-
-
-class _Serial:
-    size = 1
-
-    def __init__(self, worker: _Worker) -> None:
-        self._worker, self._waiting = worker, list[JobKey]()
-
-    def submit(self, key: JobKey) -> None:
-        self._waiting.append(key)
-
-    def finished(self) -> list[tuple[JobKey, JobResult]]:
-        key = self._waiting.pop(0)
-        return [(key, self._worker.run(key))]
 
 
 class _Processes:
@@ -212,7 +98,7 @@ def _signals_held_back() -> Iterator[None]:
 
 # In a worker process
 
-_worker: _Worker | None = None
+_worker: Worker | None = None
 
 
 def _start(settings: WorkerSettings, asked: Any, progress: Any) -> None:
@@ -223,14 +109,17 @@ def _start(settings: WorkerSettings, asked: Any, progress: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    data = load_dataset(settings.config.data, data_dir=settings.data_dir, progress=False)
-    _worker = _Worker(settings, data, asked.is_set, lambda key, i: progress.put((key, i)))
+    engine = make_engine(settings.engine, resolve_device(settings.device))
+    engine.prepare()
+    with one_thread():
+        data = load_dataset(settings.config.data, data_dir=settings.data_dir, progress=False)
+    _worker = Worker(settings, engine, data, asked.is_set, lambda key, i: progress.put((key, i)))
 
 
 def _run(key: JobKey) -> JobResult:
     assert _worker is not None  # the pool's initializer ran
-    return _worker.run(key)
+    with one_thread():
+        return _worker.run(key)
 
 
 def _die_with_parent() -> None:

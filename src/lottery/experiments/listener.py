@@ -1,0 +1,41 @@
+"""Who is told how a run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lottery.store import JobKey, JobResult
+from lottery.training import Engine
+
+
+class Listener:
+    """Hears how a run goes on; this one does nothing with it."""
+
+    def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
+        """The plan is made; ``finished`` of its jobs were on disk already."""
+
+    def set_aside(self, key: JobKey, path: Path) -> None:
+        """A job's files were not what was written; they are at ``path`` now."""
+
+    def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
+        """The run was begun elsewhere: (what, now, then)."""
+
+    def preparing(self, message: str) -> None:
+        """Something takes a while before the first training, and this says what."""
+
+    def progressed(self, key: JobKey, iteration: int) -> None:
+        """A job has come to this iteration."""
+
+    def finished(self, result: JobResult) -> None:
+        """A job has ended and is on disk."""
+
+    def skipped(self, key: JobKey, reason: str) -> None:
+        """A job cannot be run, because one it needs has no weights to give."""
+
+
+def prepare(engine: Engine, listener: Listener) -> None:
+    """Let an engine do what it needs once before the first training; tell if that takes a while."""
+    if not engine.compiled:
+        listener.preparing("compiling the training loop for this machine (once; some seconds)")
+    engine.prepare()

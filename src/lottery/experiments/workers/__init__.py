@@ -1,0 +1,44 @@
+"""Who runs the jobs: this process, several threads of it, or several processes beside it.
+
+Durability comes from the store alone. A pool only has to run every job at least once.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+
+from lottery.data import Dataset
+from lottery.experiments.workers.pool import Pool, Report
+from lottery.experiments.workers.processes import process_pool
+from lottery.experiments.workers.serial import serial_pool
+from lottery.experiments.workers.threads import thread_pool
+from lottery.experiments.workers.worker import WorkerSettings, one_thread
+from lottery.training import Engine
+
+__all__ = ["Pool", "Report", "WorkerSettings", "one_thread", "open_pool"]
+
+
+def open_pool(
+    settings: WorkerSettings,
+    engine: Engine,
+    data: Dataset,
+    size: int,
+    stop: threading.Event,
+    report: Report,
+) -> AbstractContextManager[Pool]:
+    """The pool that suits the engine, for ``size`` jobs at once.
+
+    Args:
+        settings: what a worker needs to know.
+        engine: trains in this process.
+        data: the experiment's.
+        size: 1 or more.
+        stop: set it and running jobs stop with a checkpoint.
+        report: called in this thread with a job and the iteration it has come to.
+    """
+    if size == 1:
+        return serial_pool(settings, engine, data, stop, report)
+    if engine.parallel == "threads":
+        return thread_pool(settings, engine, data, size, stop, report)
+    return process_pool(settings, size, stop, report)

@@ -1,0 +1,27 @@
+"""What every pool of workers offers to whoever runs an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from lottery.store import JobKey, JobResult
+
+Report = Callable[[JobKey, int], None]
+"""Hears that a job has come to an iteration."""
+
+
+class Pool(Protocol):
+    """Runs jobs whose needs are met."""
+
+    size: int
+
+    def submit(self, key: JobKey) -> None:
+        """Start a job, now or when a place is free."""
+
+    def finished(self) -> list[tuple[JobKey, JobResult]]:
+        """Wait a moment at most; the jobs that have ended since, whatever their status.
+
+        Raises:
+            LotteryError: a job could not be run, or was asked to stop.
+        """

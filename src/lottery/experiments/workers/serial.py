@@ -1,0 +1,36 @@
+"""One job after another in this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lottery.data import Dataset
+from lottery.experiments.workers.pool import Pool, Report
+from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
+from lottery.store import JobKey, JobResult
+from lottery.training import Engine
+
+
+@contextmanager
+def serial_pool(
+    settings: WorkerSettings, engine: Engine, data: Dataset, stop: threading.Event, report: Report
+) -> Iterator[Pool]:
+    """A pool that runs one job after another in this process."""
+    with one_thread():
+        yield _Serial(Worker(settings, engine, data, stop.is_set, report))
+
+
+class _Serial:
+    size = 1
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker, self._waiting = worker, list[JobKey]()
+
+    def submit(self, key: JobKey) -> None:
+        self._waiting.append(key)
+
+    def finished(self) -> list[tuple[JobKey, JobResult]]:
+        key = self._waiting.pop(0)
+        return [(key, self._worker.run(key))]

@@ -1,0 +1,88 @@
+"""Several threads of this process, for an engine that gives Python free while it trains.
+
+They share one set of training data, start at once, and end with the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+
+import torch
+
+from lottery.data import Dataset
+from lottery.experiments.workers.pool import Pool, Report
+from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
+from lottery.store import JobKey, JobResult
+from lottery.training import Engine
+
+# Seconds to wait at a time; in between, signals are heard and progress is shown.
+_MOMENT = 0.1
+
+
+@contextmanager
+def thread_pool(
+    settings: WorkerSettings,
+    engine: Engine,
+    data: Dataset,
+    size: int,
+    stop: threading.Event,
+    report: Report,
+) -> Iterator[Pool]:
+    """A pool of ``size`` threads; each job computes on its own thread alone."""
+    ending = threading.Event()
+    progress = SimpleQueue[tuple[JobKey, int]]()
+    worker = Worker(
+        settings,
+        engine,
+        data,
+        lambda: stop.is_set() or ending.is_set(),
+        lambda key, iteration: progress.put((key, iteration)),
+    )
+    # OpenMP keeps a number of threads for every thread that calls it, so each sets its own.
+    executor = ThreadPoolExecutor(size, initializer=torch.set_num_threads, initargs=(1,))
+    pool = _Threads(executor, worker, size, progress, report)
+    with one_thread():
+        try:
+            yield pool
+        finally:
+            # Whatever ended the block, running jobs keep a checkpoint first.
+            ending.set()
+            pool.wait_for_all()
+            executor.shutdown()
+
+
+class _Threads:
+    def __init__(
+        self,
+        executor: ThreadPoolExecutor,
+        worker: Worker,
+        size: int,
+        progress: SimpleQueue[tuple[JobKey, int]],
+        report: Report,
+    ) -> None:
+        self.size = size
+        self._executor, self._worker = executor, worker
+        self._progress, self._report = progress, report
+        self._running: dict[Future[JobResult], JobKey] = {}
+
+    def submit(self, key: JobKey) -> None:
+        self._running[self._executor.submit(self._worker.run, key)] = key
+
+    def finished(self) -> list[tuple[JobKey, JobResult]]:
+        done, _ = wait(self._running, timeout=_MOMENT, return_when=FIRST_COMPLETED)
+        # What a job had to tell is in the queue before it ends, so none is heard of afterwards.
+        while True:
+            try:
+                self._report(*self._progress.get_nowait())
+            except Empty:
+                break
+        return [(self._running.pop(future), future.result()) for future in done]
+
+    def wait_for_all(self) -> None:
+        """Wait until no job runs, for a moment at a time: a signal is heard only in between."""
+        while wait(self._running, timeout=_MOMENT).not_done:
+            pass

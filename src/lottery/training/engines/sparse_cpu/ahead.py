@@ -1,0 +1,65 @@
+"""Compiling ahead of the first training, so that a user can be told what takes so long."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import torch
+from torch import nn
+
+from lottery.core import Mask, prunable_weights
+from lottery.data import Dataset, Split
+from lottery.rng import Streams
+from lottery.training.config import Length, TrainingConfig
+from lottery.training.engines.sparse_cpu.compiled import cache_directory
+from lottery.training.engines.sparse_cpu.costs import machine_costs
+from lottery.training.engines.sparse_cpu.training import Training
+from lottery.training.interface import TrainingJob
+
+_done = threading.Event()
+_MARK = "complete"
+
+
+def is_compiled() -> bool:
+    """Whether `compile_all` has been run, by this process or by another that kept the code."""
+    directory = cache_directory()
+    return _done.is_set() or (directory is not None and (directory / _MARK).exists())
+
+
+def compile_all() -> None:
+    """Compile everything that a training in float32 needs, and measure the machine's costs."""
+    machine_costs()
+    with torch.random.fork_rng(devices=[]):
+        training = Training(_smallest_job())
+    training.begin()
+    training.advance(1)
+    _done.set()
+    directory = cache_directory()
+    if directory is not None:
+        (directory / _MARK).touch()
+
+
+def _smallest_job() -> TrainingJob:
+    def make_model() -> nn.Module:
+        return nn.Sequential(nn.Linear(2, 2))
+
+    model = make_model()
+    split = Split(torch.from_numpy(np.eye(2, dtype=np.float32)), torch.arange(2))
+    data = Dataset(
+        name="smallest",
+        train=split,
+        validation=split,
+        test=split,
+        classes=2,
+        mean=0.0,
+        deviation=1.0,
+    )
+    return TrainingJob(
+        make_model=make_model,
+        mask=Mask.dense(prunable_weights(model)),
+        start={name: value.clone() for name, value in model.state_dict().items()},
+        data=data,
+        config=TrainingConfig(length=Length(amount=1)),
+        streams=Streams(0, 0),
+    )

@@ -1,0 +1,75 @@
+"""Compilation by numba: settings, and where compiled code is kept.
+
+numba decides whether compiled code on disk is still good by the file of the function alone, not by
+the files of what it calls. So our code is kept in a directory named by a hash of all its sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function; the code is kept on disk where that is possible.
+
+    ``error_model="numpy"`` gives infinity where Python would raise ZeroDivisionError; without it
+    no loop that divides is vectorized. ``contract`` lets a product and a sum be rounded once; sums
+    keep their order.
+    """
+    directory = cache_directory()
+    before = numba.config.CACHE_DIR
+    try:
+        # Read while the function is being decorated.
+        numba.config.CACHE_DIR = str(directory or "")
+        decorate: Any = numba.njit(
+            nogil=True,
+            error_model="numpy",
+            fastmath={"contract"},
+            cache=directory is not None,
+        )
+        result: Function = decorate(function)
+        return result
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@cache
+def cache_directory() -> Path | None:
+    """Where compiled code and measured costs are kept; None if nothing can be written there.
+
+    ``NUMBA_CACHE_DIR`` if it is set, else the user's directory for caches.
+    """
+    sources = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        sources.update(source.read_bytes())
+    directory = _base() / f"compiled-{sources.hexdigest()[:16]}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            return directory
+    except OSError:
+        return None
+
+
+def _base() -> Path:
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        return Path(chosen) / "lottery"
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "lottery"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "lottery"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "lottery"

@@ -1,0 +1,87 @@
+"""The engine: what it can train, and the loop around groups of compiled steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import nn
+
+from lottery.blas import one_blas_thread
+from lottery.training.config import TrainingConfig
+from lottery.training.engines.sparse_cpu.ahead import compile_all, is_compiled
+from lottery.training.engines.sparse_cpu.network import NotFullyConnectedError, linear_layers
+from lottery.training.engines.sparse_cpu.training import Training
+from lottery.training.interface import Monitor, TrainingJob, TrainingResult
+
+
+class SparseCpuEngine:
+    """Fully connected networks on the CPU, one job after another, each on one thread.
+
+    Args:
+        device: the CPU; it refuses others.
+    """
+
+    name = "sparse_cpu"
+    parallel: Literal["threads", "processes"] = "threads"
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled code is on disk or in this process already."""
+        return is_compiled()
+
+    def prepare(self) -> None:
+        """Compile for float32: about twenty seconds the first time, a moment afterwards."""
+        with one_blas_thread(), denormals_flushed():
+            compile_all()
+
+    def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
+        """Why this engine cannot train the network, or None."""
+        del config
+        if self.device.type != "cpu":
+            return f"it trains on the CPU, not on {self.device.type}"
+        try:
+            linear_layers(model)
+        except NotFullyConnectedError as error:
+            return f"it trains fully connected networks, and of this model {error}"
+        return None
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        """Train every job to its end; results in the order of the jobs."""
+        with one_blas_thread(), denormals_flushed():
+            return [self._train(job, monitor) for job, monitor in zip(jobs, monitors, strict=True)]
+
+    def _train(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        kept = monitor.restore()
+        training = Training(job, forms=None if kept is None else kept.values["forms"])
+        if kept is None:
+            training.begin()
+        else:
+            training.restore(kept)
+        while training.reason == "" and training.iteration < training.total:
+            training.advance(monitor.steps_at_once)
+            monitor.step(training.iteration, training.checkpoint)
+        return training.result(self.name)
+
+
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Let this thread take numbers too small for full precision as zero.
+
+    Momenta of weights whose gradient stays zero fade into such numbers, and arithmetic on them
+    takes a hundred times as long on many CPUs.
+    """
+    tiny = torch.tensor(torch.finfo(torch.float32).tiny)
+    flushed_before = bool(tiny / 2 == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed_before)

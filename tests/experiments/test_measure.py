@@ -1,0 +1,70 @@
+"""How fast an engine is, from when it had done some steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from tiny import tiny
+
+from lottery.data import load_dataset
+from lottery.experiments.measure import measure, seconds_apart
+from lottery.tickets import PruneConfig
+from lottery.training import Monitor, TrainingJob, TrainingResult
+from lottery.training.engines.torch_engine import TorchEngine
+
+STEP, EVALUATION = 0.25, 4.0
+
+
+def calls_after(iterations: Sequence[int]) -> list[tuple[int, float]]:
+    """When an engine would have called that takes an evaluation every 100 steps."""
+    return [(i, 7.0 + i * STEP + i // 100 * EVALUATION) for i in iterations]
+
+
+@pytest.mark.parametrize(
+    "iterations",
+    [
+        range(1, 301),
+        range(25, 301, 25),
+        [10, 35, 60, 85, 100, 125, 150, 175, 199, 224, 249, 274, 299, 300],
+    ],
+)
+def test_steps_and_evaluations_are_told_apart(iterations: Sequence[int]) -> None:
+    assert seconds_apart(calls_after(iterations)) == pytest.approx((STEP, EVALUATION))
+
+
+def test_a_moment_of_other_work_does_not_count() -> None:
+    calls = calls_after(range(25, 301, 25))
+    late = [(i, t + 60.0 * (i >= 50) + 60.0 * (i >= 200)) for i, t in calls]
+    assert seconds_apart(late) == pytest.approx((STEP, EVALUATION))
+
+
+class Noting(TorchEngine):
+    """Notes the masks it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("cpu")
+        self.densities = list[float]()
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        self.densities += [job.mask.density for job in jobs]
+        assert torch.get_num_threads() == 1
+        return super().train(jobs, monitors)
+
+
+def test_dense_and_some_sparser_networks_are_measured() -> None:
+    config = tiny(levels=7, prune=PruneConfig(fraction=0.5))
+    engine = Noting()
+    found = measure(config, load_dataset(config.data), engine)
+    assert list(found) == pytest.approx([0.5**level for level in (0, 2, 5, 7)], rel=0.05)
+    assert engine.densities == [1.0, *found]
+    assert all(step > 0 and evaluation >= 0 for step, evaluation in found.values())
+
+
+def test_levels_that_would_empty_a_layer_are_not_measured() -> None:
+    config = tiny(levels=6, prune=PruneConfig(fraction=0.5, fractions={"output.weight": 0.99}))
+    found = measure(config, load_dataset(config.data), Noting())
+    assert list(found) == [1.0]

@@ -1,0 +1,234 @@
+"""Examples in memory: whatever the data, every value comes back; made once and forgotten."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lottery.data import Dataset, Split
+from lottery.data.dataset import SplitName
+from lottery.training.engines.sparse_cpu.inputs import Inputs, make_inputs
+
+Array = NDArray[Any]
+
+NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+DTYPES = [torch.float32, torch.float64]
+NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
+
+quick = settings(max_examples=60, deadline=None)
+
+
+def dataset(train: Tensor, validation: Tensor, test: Tensor) -> Dataset:
+    def split(inputs: Tensor) -> Split:
+        return Split(inputs, torch.arange(len(inputs)) % 3)
+
+    return Dataset(
+        name="made up",
+        train=split(train),
+        validation=split(validation),
+        test=split(test),
+        classes=3,
+        mean=0.0,
+        deviation=1.0,
+    )
+
+
+@st.composite
+def datasets(draw: st.DrawFn) -> Dataset:
+    """Few or many values, of which few or most are a background: of all inputs, or of each one."""
+    width = draw(st.integers(1, 40))
+    levels = draw(st.sampled_from([1, 2, 5, 256, 257, 10_000]))
+    generator = np.random.default_rng(draw(st.integers(0, 99)))
+    values = np.unique(generator.normal(size=levels))
+    background = values[generator.integers(0, len(values), width)]
+    if draw(st.booleans()):
+        background[:] = values.min()
+
+    def part(examples: int, share: float, shift: float) -> Tensor:
+        rows = values[generator.integers(0, len(values), (examples, width))] + shift
+        rows = np.where(generator.random(rows.shape) < share, background, rows)
+        rows[:, generator.random(width) < draw(st.sampled_from([0.0, 0.3]))] = 0.25
+        return torch.from_numpy(rows).to(draw(st.sampled_from(DTYPES)))
+
+    share = draw(st.sampled_from([0.0, 0.3, 0.6, 0.95, 1.0]))
+    elsewhere = draw(st.sampled_from([share, 0.0]))
+    return dataset(
+        part(draw(st.integers(1, 200)), share, 0.0),
+        part(draw(st.integers(1, 130)), elsewhere, draw(st.sampled_from([0.0, -3.0]))),
+        part(draw(st.integers(1, 130)), elsewhere, draw(st.sampled_from([0.0, 3.0]))),
+    )
+
+
+def rows_of(inputs: Inputs) -> Array:
+    """The examples, decoded as plainly as can be."""
+    if not len(inputs.starts):
+        return inputs.rows
+    rows = np.repeat(inputs.background[None], len(inputs.targets), axis=0)
+    for example, row in enumerate(rows):
+        entries = slice(inputs.starts[example], inputs.starts[example + 1])
+        assert (np.diff(inputs.columns[entries].astype(int)) > 0).all()
+        row[inputs.columns[entries]] = inputs.levels[inputs.codes[entries]]
+    return rows
+
+
+def rows_of_blocks(inputs: Inputs) -> Array:
+    """The same from the entries by block and input."""
+    width = len(inputs.background)
+    rows = np.repeat(inputs.background[None], len(inputs.targets), axis=0)
+    for place in range(len(inputs.block_starts) - 1):
+        block, column = divmod(place, width)
+        entries = slice(inputs.block_starts[place], inputs.block_starts[place + 1])
+        examples = block * 64 + inputs.block_lanes[entries].astype(int)
+        assert (np.diff(examples) > 0).all()
+        rows[examples, column] = inputs.levels[inputs.block_codes[entries]]
+    return rows
+
+
+def check(data: Dataset, dtype: torch.dtype) -> bool:
+    """Every value comes back exactly; returns whether the examples were compressed."""
+    splits = make_inputs(data, dtype)
+    for name in NAMES:
+        found, expected = splits[name], data.split(name)
+        rows = expected.inputs.flatten(1).to(dtype).numpy()
+        np.testing.assert_array_equal(rows_of(found), rows, strict=True)
+        np.testing.assert_array_equal(found.targets, expected.targets.numpy(), strict=True)
+        assert found.background.shape == (rows.shape[1],)
+        assert found.background.dtype == found.levels.dtype == NUMPY[dtype]
+        if len(found.starts) and name != "train":
+            blocks = -(-len(rows) // 64)
+            assert len(found.block_starts) == blocks * rows.shape[1] + 1
+            np.testing.assert_array_equal(rows_of_blocks(found), rows)
+    assert len({len(inputs.starts) > 0 for inputs in splits.values()}) == 1
+    return len(splits["train"].starts) > 0
+
+
+@given(datasets(), st.sampled_from(DTYPES))
+@quick
+def test_every_value_comes_back(data: Dataset, dtype: torch.dtype) -> None:
+    before = data.fingerprint()
+
+    check(data, dtype)
+
+    assert data.fingerprint() == before
+
+
+def image_like(examples: int = 30, width: int = 30, kept: int = 10, levels: int = 5) -> Tensor:
+    """Zeros, and ``kept`` other values in each example, further to the right in each next one."""
+    values = 1 + torch.arange(examples * kept).view(examples, kept) % levels
+    places = (torch.arange(examples)[:, None] + torch.arange(kept)) % width
+    return torch.zeros(examples, width).scatter_(1, places, values.float())
+
+
+def test_which_examples_are_compressed() -> None:
+    few = image_like(2)
+
+    assert check(dataset(image_like(kept=15), few, few), torch.float32)
+    assert not check(dataset(image_like(kept=16), few, few), torch.float32)
+    # The share in training decides; other splits may have more.
+    assert check(dataset(image_like(), image_like(kept=30), few), torch.float32)
+    assert check(dataset(torch.full((30, 30), -0.5), few, few), torch.float32)
+
+
+@pytest.mark.parametrize("split", NAMES)
+def test_no_more_values_than_a_byte_can_tell_apart(split: SplitName) -> None:
+    tensors = {name: image_like(100) for name in NAMES}
+
+    tensors[split] = image_like(100, levels=256)
+    assert check(dataset(**tensors), torch.float32)
+    tensors[split] = image_like(100, levels=257)
+    assert not check(dataset(**tensors), torch.float32)
+
+
+def test_no_more_inputs_than_two_bytes_can_tell_apart() -> None:
+    for width, compressed in ((65_535, True), (65_536, False)):
+        rows = image_like(3, width, kept=2)
+        rows[:, -1] = 3.0
+        rows[0, -1] = 0.0
+        assert check(dataset(rows, rows, rows), torch.float32) == compressed
+
+
+def test_many_examples() -> None:
+    """More than are looked at together, with the odd one out at the end."""
+    rows = image_like(2_345, levels=200)
+    rows[-1, -1] = 0.125
+
+    assert check(dataset(rows, rows.flip(0), rows), torch.float32)
+
+
+def test_what_becomes_the_same_in_single_precision() -> None:
+    """Double precision tells more values apart than the training will see."""
+    rows = 1.0 + torch.rand(50, 20, dtype=torch.float64) * 1e-9
+    rows[:, 0] = torch.linspace(1, 2, 50, dtype=torch.float64)
+
+    assert check(dataset(rows, rows, rows), torch.float32)
+    assert not check(dataset(rows.clone(), rows, rows), torch.float64)
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("split", NAMES)
+def test_values_that_are_not_finite_come_back(split: SplitName, broken: float) -> None:
+    tensors = {name: image_like() for name in NAMES}
+    tensors[split][3, 2] = tensors[split][4, 20] = broken
+
+    check(dataset(**tensors), torch.float32)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_inputs_are_made_once_for_a_dataset(dtype: torch.dtype) -> None:
+    data = dataset(image_like(), image_like(), image_like())
+
+    splits = make_inputs(data, dtype)
+
+    assert make_inputs(data, dtype) is splits
+    assert make_inputs(replace(data, name="another name"), dtype) is splits
+    other = torch.float64 if dtype == torch.float32 else torch.float32
+    assert make_inputs(data, other) is not splits
+
+
+@pytest.mark.parametrize("split", NAMES)
+@pytest.mark.parametrize("what", ["inputs", "targets"])
+def test_another_tensor_makes_another_dataset(split: str, what: str) -> None:
+    data = dataset(image_like(), image_like(), image_like())
+    splits = make_inputs(data, torch.float32)
+    old = getattr(data, split)
+    new = {"inputs": old.inputs + 1.0, "targets": 2 - old.targets}[what]
+    other = replace(data, **{split: replace(old, **{what: new})})
+
+    check(other, torch.float32)
+
+    assert make_inputs(other, torch.float32) is not splits
+    assert make_inputs(data, torch.float32) is splits
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(30,), (1, 5, 6)])
+def test_inputs_go_with_the_data(
+    shape: tuple[int, ...], dtype: torch.dtype, compressed: bool
+) -> None:
+    """Examples in the engine's form are large, and a test or a notebook uses many datasets."""
+    kept = 10 if compressed else 30
+    data = dataset(*(image_like(kept=kept).view(30, *shape) for _ in NAMES))
+    splits = make_inputs(data, dtype)
+    assert bool(len(splits["train"].starts)) == compressed
+    tensors = [weakref.ref(tensor) for name in NAMES for tensor in vars(data.split(name)).values()]
+    arrays = [weakref.ref(array) for array in splits["train"]]
+
+    del data
+    gc.collect()
+    np.testing.assert_array_equal(splits["train"].targets, np.arange(30) % 3)
+    del splits
+    gc.collect()
+
+    assert not [array for array in arrays if array() is not None]
+    assert not [tensor for tensor in tensors if tensor() is not None]

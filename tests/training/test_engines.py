@@ -1,0 +1,97 @@
+"""Which engine trains: by name, or the fastest that can."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from lottery.errors import MissingPackageError, UsageError
+from lottery.models import build_model
+from lottery.training import ENGINES, Engine, TrainingConfig, make_engine
+from lottery.training.engines.torch_engine import TorchEngine
+
+CPU = torch.device("cpu")
+MODEL = build_model("mlp-5", (1, 4, 4), 3)
+CONFIG = TrainingConfig(batch_size=7)
+
+
+class Picky(TorchEngine):
+    """Takes batches of 7 only."""
+
+    name = "picky"
+
+    def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
+        assert model is MODEL
+        return None if config.batch_size == 7 else "seven at a time"
+
+
+def not_installed(device: torch.device) -> Engine:
+    raise MissingPackageError("the engine sparse_cpu", "numba")
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[torch.device], Engine]], None]:
+    """Put another engine in the place of the fastest."""
+    return lambda engine: monkeypatch.setitem(ENGINES, "sparse_cpu", engine)
+
+
+def test_auto_is_the_first_that_can(fast: Callable[[object], None]) -> None:
+    fast(Picky)
+    assert make_engine("auto", CPU, model=MODEL, config=CONFIG).name == "picky"
+    assert make_engine("auto", CPU, model=MODEL).name == "torch"
+
+
+def test_without_a_model_auto_is_the_engine_that_trains_any(fast: Callable[[object], None]) -> None:
+    fast(Picky)
+    assert make_engine("auto", CPU).name == "torch"
+    assert make_engine("sparse_cpu", CPU).name == "picky"
+
+
+def test_an_engine_that_refuses_says_why_and_what_to_do(fast: Callable[[object], None]) -> None:
+    fast(Picky)
+    assert make_engine("sparse_cpu", CPU, model=MODEL, config=CONFIG).name == "picky"
+    with pytest.raises(UsageError, match=r"'sparse_cpu'.*seven at a time.*--engine auto"):
+        make_engine("sparse_cpu", CPU, model=MODEL)
+
+
+def test_an_engine_that_is_not_installed_is_passed_over_or_named(
+    fast: Callable[[object], None],
+) -> None:
+    fast(not_installed)
+    assert make_engine("auto", CPU, model=MODEL, config=CONFIG).name == "torch"
+    with pytest.raises(MissingPackageError, match="pip install numba"):
+        make_engine("sparse_cpu", CPU, model=MODEL, config=CONFIG)
+
+
+def test_without_numba_torch_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(sys.modules):
+        if name.startswith("lottery.training.engines.sparse_cpu"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert make_engine("auto", CPU, model=MODEL).name == "torch"
+    with pytest.raises(MissingPackageError, match="the engine sparse_cpu needs the package numba"):
+        make_engine("sparse_cpu", CPU)
+
+
+def test_fully_connected_networks_on_the_cpu_get_the_sparse_engine() -> None:
+    assert make_engine("auto", CPU, model=MODEL).name == "sparse_cpu"
+    convolutional = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
+    assert make_engine("auto", CPU, model=convolutional).name == "torch"
+    assert make_engine("auto", torch.device("meta"), model=MODEL).name == "torch"
+    with pytest.raises(UsageError, match="meta"):
+        make_engine("sparse_cpu", torch.device("meta"), model=MODEL)
+
+
+def test_torch_alone_never_loads_numba() -> None:
+    code = (
+        "import sys, torch, lottery.training as training\n"
+        "training.make_engine('torch', torch.device('cpu'))\n"
+        "assert len(training.ENGINES) > 1\n"
+        "sys.exit('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
