@@ -35,7 +35,7 @@ class Result:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """One line a measurement, with each claim that is made of it."""
+    """One line a measurement and claim of it."""
     made = Table("Row", "", "Median", "Range", "n", "Times better", "Target", "Verdict")
     for result in results:
         made.add_section()
@@ -46,9 +46,12 @@ def table(results: Sequence[Result]) -> Table:
         summaries = result.summaries
         for label, summary in summaries.items():
             claims = [claim for claim in result.row.claims if claim.of == label]
-            cells = [_claim_cells(claim, judge(claim, summaries)) for claim in claims]
-            columns = ["\n".join(column) for column in zip(*cells, strict=True)] or ["", "", ""]
-            made.add_row(name, _name(label, summary), *_numbers(summary), *columns)
+            first, *others = [_claim_cells(claim, judge(claim, summaries)) for claim in claims] or [
+                ("", "", "")
+            ]
+            made.add_row(name, _name(label, summary), *_numbers(summary), *first)
+            for cells in others:
+                made.add_row("", "", "", "", "", *cells)
             name = ""
     return made
 

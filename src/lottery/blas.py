@@ -46,28 +46,37 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class _Limit:
-    """The limit of BLAS's threads, which a process has once."""
+    """The limit of BLAS's threads. Most builds have one for the process, some one a thread."""
 
     def __init__(self) -> None:
         self._lock, self._inside = threading.Lock(), 0
-        self._limits: Any = None
+        self._before: Any = None
 
     def enter(self) -> None:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import OpenBLASController, threadpool_limits
 
         with self._lock:
             if not self._inside:
                 # Loops that numba compiled load SciPy's at their first product: too late.
                 if "numba" in sys.modules:
                     _load_scipy_blas()
-                self._limits = threadpool_limits(limits=1, user_api="blas")
+                # Only the thread that changed the process's limit first may change it, unless it
+                # is made to give that up.
+                OpenBLASController.clear_controlling_thread(force=True)
+            limits = threadpool_limits(limits=1, user_api="blas")
+            if not self._inside:
+                self._before = limits
             self._inside += 1
 
     def leave(self) -> None:
+        from threadpoolctl import OpenBLASController
+
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                self._limits.restore_original_limits()
+                OpenBLASController.clear_controlling_thread(force=True)
+                self._before.restore_original_limits()
+                OpenBLASController.clear_controlling_thread(force=True)
 
 
 _limit = _Limit()

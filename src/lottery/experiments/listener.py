@@ -37,5 +37,5 @@ class Listener:
 def prepare(engine: Engine, listener: Listener) -> None:
     """Let an engine do what it needs once before the first training; tell if that takes a while."""
     if not engine.compiled:
-        listener.preparing("compiling the training loop for this machine (once; some seconds)")
+        listener.preparing("compiling the training loop for this machine (once; about 20 seconds)")
     engine.prepare()

@@ -39,18 +39,17 @@ quick = settings(max_examples=60, deadline=None)
 def dataset(width: int, *, compressible: bool, seed: int = 0, blank: bool = False) -> Dataset:
     """Examples of which no two are the same; if ``blank``, some are nothing but background."""
     generator = np.random.default_rng(seed)
-    background = generator.normal(size=width)
+    background = generator.integers(-9, 9, width) / 4
 
     def split(examples: int) -> Split:
         if compressible:
-            rows = background + generator.integers(1, 200, (examples, width))
+            rows = background + generator.integers(1, 200, (examples, width)) / 4
             rows = np.where(generator.random(rows.shape) < 0.7, background, rows)
             rows[:2] = background
             rows[::3] = background if blank else rows[::3]
         else:
             rows = generator.normal(size=(examples, width))
-        inputs = torch.from_numpy(np.round(rows * 4) / 4)
-        return Split(inputs, torch.from_numpy(generator.integers(0, 7, examples)))
+        return Split(torch.from_numpy(rows), torch.from_numpy(generator.integers(0, 7, examples)))
 
     return Dataset(
         name="made up",
@@ -75,7 +74,7 @@ def blocks_for(size: int) -> int:
 def spoil(batch: Batch) -> None:
     """What an earlier, larger batch might have left."""
     for array in batch:
-        array.fill(np.iinfo(array.dtype).max if array.dtype.kind in "iu" else np.nan)
+        array.fill(2**31 if array.dtype.kind in "iu" else np.nan)
 
 
 @given(
@@ -114,6 +113,8 @@ def test_blocks_hold_exactly_the_rows(width: int, blank: bool, dtype: torch.dtyp
     batch = make_batch(splits.values(), 64, compressed=False)
     for name in NAMES[1:]:
         rows = rows_of(data, name, dtype)
+        # There is no check of bounds: what is not compressed would be read beyond its end.
+        assert len(splits[name].block_starts)
         for block in range(-(-len(rows) // 64)):
             spoil(batch)
             load_block(splits[name], block, batch)
@@ -162,7 +163,6 @@ def test_compressed_rows_are_the_differences_from_the_background(
             entries = slice(batch.starts[place], batch.starts[place + 1])
             columns = batch.columns[entries].astype(int)
             assert (np.diff(columns) > 0).all()
-            assert ((columns * tiles >= tile * width - tiles) & (columns < width)).all()
             assert (columns < (tile + 1) * width // tiles).all()
             assert (columns >= tile * width // tiles).all()
             found[number, columns] = batch.values[entries]

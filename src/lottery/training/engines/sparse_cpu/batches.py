@@ -17,10 +17,6 @@ from lottery.training.engines.sparse_cpu.vectors import LANES, prefetch
 _STRIP = 256
 """Inputs for which the cache lines of 16 examples fit the first cache."""
 
-_AHEAD = 8
-"""How many examples ahead to announce."""
-
-
 class Batch(NamedTuple):
     """Some examples, as the first layer wants them; the arrays are used again for the next ones.
 
@@ -74,6 +70,17 @@ def make_batch(splits: Iterable[Inputs], size: int, *, compressed: bool) -> Batc
 
 
 @compiled
+def announce(inputs: Inputs, examples: Integers) -> None:
+    """Have the entries of a later batch fetched from memory while there is other work to do."""
+    if len(inputs.starts) > 0:
+        for number in range(len(examples)):
+            example = examples[number]
+            for entry in range(inputs.starts[example], inputs.starts[example + 1], 32):
+                prefetch(inputs.columns, entry)
+                prefetch(inputs.codes, entry)
+
+
+@compiled
 def load_lanes(inputs: Inputs, examples: Integers, batch: Batch) -> None:
     """Put examples side by side into ``batch.lanes``."""
     for number in range(len(examples)):
@@ -110,23 +117,11 @@ def _scatter(inputs: Inputs, examples: Integers, lanes: Floats, next_entries: In
             next_entries[lane] = inputs.starts[examples[lane]]
         for limit in range(_STRIP, len(lanes) + _STRIP, _STRIP):
             for lane in range(left, right):
-                if limit == _STRIP:
-                    _announce(inputs, examples, lane + _AHEAD)
                 entry, end = next_entries[lane], inputs.starts[examples[lane] + 1]
                 while entry < end and inputs.columns[entry] < limit:
                     lanes[inputs.columns[entry], lane] = inputs.levels[inputs.codes[entry]]
                     entry += 1
                 next_entries[lane] = entry
-
-
-@compiled
-def _announce(inputs: Inputs, examples: Integers, number: int) -> None:
-    """Have an example's entries fetched from memory, which takes longer than to work on one."""
-    if number < len(examples):
-        example = examples[number]
-        for entry in range(inputs.starts[example], inputs.starts[example + 1], 32):
-            prefetch(inputs.columns, entry)
-            prefetch(inputs.codes, entry)
 
 
 @compiled
@@ -148,7 +143,6 @@ def load_compressed(inputs: Inputs, examples: Integers, batch: Batch) -> None:
     count = 0
     for number in range(len(examples)):
         example = examples[number]
-        _announce(inputs, examples, number + _AHEAD)
         batch.targets[number] = inputs.targets[example]
         entry, end = inputs.starts[example], inputs.starts[example + 1]
         for tile in range(tiles):

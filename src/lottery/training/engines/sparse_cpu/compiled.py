@@ -29,10 +29,11 @@ def compiled(function: Function) -> Function:
     keep their order.
     """
     directory = cache_directory()
-    before = numba.config.CACHE_DIR
+    settings: Any = numba.config
+    before = settings.CACHE_DIR
     try:
         # Read while the function is being decorated.
-        numba.config.CACHE_DIR = str(directory or "")
+        settings.CACHE_DIR = str(directory or "")
         decorate: Any = numba.njit(
             nogil=True,
             error_model="numpy",
@@ -42,7 +43,7 @@ def compiled(function: Function) -> Function:
         result: Function = decorate(function)
         return result
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 @cache

@@ -13,7 +13,7 @@ from lottery.training.engines.sparse_cpu.kernels import Floats
 
 
 @compiled
-def stream_key(key: int, iteration: int, layer: int) -> int:
+def stream_key(key: int, iteration: int, layer: int) -> np.uint64:
     """The key of one layer in one step.
 
     Args:
@@ -25,7 +25,7 @@ def stream_key(key: int, iteration: int, layer: int) -> int:
 
 
 @compiled
-def drop(key: int, share: float, block: int, outputs: Floats) -> None:
+def drop(key: np.uint64, share: float, block: int, outputs: Floats) -> None:
     """Set a share of the outputs to zero and scale the others up to keep the mean.
 
     Args:
@@ -42,7 +42,9 @@ def drop(key: int, share: float, block: int, outputs: Floats) -> None:
 
 
 @compiled
-def through_dropout(key: int, share: float, block: int, outputs: Floats, slopes: Floats) -> None:
+def through_dropout(
+    key: np.uint64, share: float, block: int, outputs: Floats, slopes: Floats
+) -> None:
     """The slopes of what went in, from those of what came out; undoes the scaling of `outputs`."""
     scale = outputs.dtype.type(1 / (1 - share))
     for row in range(outputs.shape[0]):
@@ -53,15 +55,15 @@ def through_dropout(key: int, share: float, block: int, outputs: Floats, slopes:
 
 
 @compiled
-def _kept(key: int, share: float, block: int, row: int, lane: int, rows: int) -> bool:
+def _kept(key: np.uint64, share: float, block: int, row: int, lane: int, rows: int) -> bool:
     place = np.uint64((block * rows + row) * 64 + lane)
-    return (_mixed(key + place) >> np.uint64(11)) >= np.uint64(share * 2.0**53)
+    return bool((_mixed(key + place) >> np.uint64(11)) >= np.uint64(share * 2.0**53))
 
 
 @compiled
-def _mixed(value: int) -> int:
+def _mixed(value: np.uint64) -> np.uint64:
     """A 64-bit hash: the output function of SplitMix64 (Steele, Lea & Flood 2014, figure 17)."""
-    value = np.uint64(value) * np.uint64(0x9E3779B97F4A7C15)
+    value = value * np.uint64(0x9E3779B97F4A7C15)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lottery.training.engines.sparse_cpu.batches import (
     Batch,
+    announce,
     load_block,
     load_compressed,
     load_lanes,
@@ -114,6 +115,7 @@ def train(
         first = step * task.batch_size
         examples = order[first : first + task.batch_size]
         load(network, task.inputs, examples, room.batch)
+        announce(task.inputs, order[first + task.batch_size : first + 2 * task.batch_size])
         predict(network, trained.parameters, task, len(examples), iteration + step, room)
         total += last_slopes(network, task, len(examples), room) / len(examples)
         learn(network, trained.parameters, task, len(examples), iteration + step, room)

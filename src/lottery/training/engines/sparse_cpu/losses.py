@@ -77,7 +77,7 @@ def _log_sum(outputs: Floats, lane: int) -> float:
     total = outputs.dtype.type(0)
     for c in range(len(outputs)):
         total += math.exp(outputs[c, lane] - largest)
-    return largest + math.log(total)
+    return float(largest + math.log(total))
 
 
 @compiled
@@ -92,7 +92,7 @@ def _shares(outputs: Floats, lane: int, out: Floats) -> float:
         total += out[c, lane]
     for c in range(len(outputs)):
         out[c, lane] /= total
-    return largest + math.log(total)
+    return float(largest + math.log(total))
 
 
 @compiled

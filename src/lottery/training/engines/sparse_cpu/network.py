@@ -106,7 +106,7 @@ def _followed_by(layer: LinearLayer, name: str, module: nn.Module) -> LinearLaye
     elif activation != LINEAR or dropout:
         raise NotFullyConnectedError(f"'{name}' is a second activation")
     else:
-        activation = _ACTIVATIONS[type(module)]  # type: ignore[index]
+        activation = _ACTIVATIONS[type(module)]
     return LinearLayer(
         name=layer.name,
         inputs=layer.inputs,

@@ -27,6 +27,11 @@ _GROUP: Final = 16
 _ORDER: Final = (0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
 
 
+def _instruction(function: Any) -> Any:
+    """`numba.extending.intrinsic`, for the eyes of type checkers."""
+    return intrinsic(function)
+
+
 class VectorType(types.Type):
     """numba's type of a vector of 64 numbers of one dtype."""
 
@@ -36,12 +41,13 @@ class VectorType(types.Type):
 
 
 @register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: VectorType) -> None:
-        super().__init__(manager, kind, ir.VectorType(_scalar(kind.dtype), LANES))
+        in_memory = ir.VectorType(_scalar(kind.dtype), LANES)
+        super().__init__(manager, kind, in_memory)  # type: ignore[no-untyped-call]
 
 
-@intrinsic
+@_instruction
 def load(typing: Any, array: Any, row: Any) -> Any:
     """``array[row]`` as a vector."""
     del typing
@@ -52,7 +58,7 @@ def load(typing: Any, array: Any, row: Any) -> Any:
     return VectorType(_contiguous(array).dtype)(array, row), generate
 
 
-@intrinsic
+@_instruction
 def store(typing: Any, array: Any, row: Any, vector: Any) -> Any:
     """``array[row] = vector``."""
     del typing
@@ -66,7 +72,7 @@ def store(typing: Any, array: Any, row: Any, vector: Any) -> Any:
     return types.void(_contiguous(array), row, vector), generate
 
 
-@intrinsic
+@_instruction
 def add_scaled(typing: Any, total: Any, factor: Any, vector: Any) -> Any:
     """``total + factor * vector``, a number times a vector, rounded once."""
     del typing, factor
@@ -79,7 +85,7 @@ def add_scaled(typing: Any, total: Any, factor: Any, vector: Any) -> Any:
     return total(total, total.dtype, vector), generate
 
 
-@intrinsic
+@_instruction
 def prefetch(typing: Any, array: Any, index: Any) -> Any:
     """Have ``array[index]`` brought into the caches; goes on at once."""
     del typing
@@ -88,7 +94,7 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
         pointer = _element(context, builder, signature.args[0], args[0], args[1])
         pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        function = _llvm(builder, "llvm.prefetch.p0", kind)
         for_reading, keep_in_all_caches, data = (ir.Constant(_I32, n) for n in (0, 3, 1))
         builder.call(function, [pointer, for_reading, keep_in_all_caches, data])
         return context.get_dummy_value()
@@ -96,7 +102,7 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
     return types.void(_contiguous(array), index), generate
 
 
-@intrinsic
+@_instruction
 def scaled(typing: Any, factor: Any, vector: Any) -> Any:
     """``factor * vector``, a number times a vector."""
     del typing, factor
@@ -108,7 +114,7 @@ def scaled(typing: Any, factor: Any, vector: Any) -> Any:
     return vector(vector.dtype, vector), generate
 
 
-@intrinsic
+@_instruction
 def dot(typing: Any, left: Any, right: Any) -> Any:
     """The inner product of two vectors."""
     del typing
@@ -121,7 +127,7 @@ def dot(typing: Any, left: Any, right: Any) -> Any:
     return left.dtype(left, right), generate
 
 
-@intrinsic
+@_instruction
 def add_up(typing: Any, vector: Any) -> Any:
     """The sum of a vector's numbers."""
     del typing
@@ -134,7 +140,7 @@ def add_up(typing: Any, vector: Any) -> Any:
     return vector.dtype(vector), generate
 
 
-@intrinsic
+@_instruction
 def store_dots(typing: Any, out: Any, at: Any, left: Any, array: Any, rows: Any) -> Any:
     """``out[at + j] = left . array[rows[at + j]]`` for j in 0..15.
 
@@ -193,6 +199,13 @@ def _load(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:
     return builder.load(_row(context, builder, kind, array, row), align=_size(kind.dtype))
 
 
+def _llvm(builder: Any, name: str, kind: ir.FunctionType) -> Any:
+    """One of LLVM's own functions."""
+    return cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+        builder.module, kind, name
+    )
+
+
 def _splat(builder: Any, value: Any, lanes: int) -> Any:
     kind = ir.VectorType(value.type, lanes)
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_I32, 0))
@@ -202,10 +215,8 @@ def _splat(builder: Any, value: Any, lanes: int) -> Any:
 
 def _fma(builder: Any, dtype: Any, lanes: int, a: Any, b: Any, c: Any) -> Any:
     kind = ir.VectorType(_scalar(dtype), lanes)
-    name = f"llvm.fma.v{lanes}f{dtype.bitwidth}"
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(kind, [kind, kind, kind]), name
-    )
+    three = ir.FunctionType(kind, [kind, kind, kind])
+    function = _llvm(builder, f"llvm.fma.v{lanes}f{dtype.bitwidth}", three)
     return builder.call(function, [a, b, c])
 
 
