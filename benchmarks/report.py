@@ -46,12 +46,11 @@ def table(results: Sequence[Result]) -> Table:
         summaries = result.summaries
         for label, summary in summaries.items():
             claims = [claim for claim in result.row.claims if claim.of == label]
-            first, *others = [_claim_cells(claim, judge(claim, summaries)) for claim in claims] or [
-                ("", "", "")
-            ]
+            cells = [_claim_cells(claim, judge(claim, summaries)) for claim in claims]
+            first, others = (cells[0], cells[1:]) if cells else (("", "", ""), [])
             made.add_row(name, _name(label, summary), *_numbers(summary), *first)
-            for cells in others:
-                made.add_row("", "", "", "", "", *cells)
+            for other in others:
+                made.add_row("", "", "", "", "", *other)
             name = ""
     return made
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 import time
 from collections.abc import Callable
+from typing import Final
+
+_MOST_UNITS: Final = 20
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -14,7 +19,7 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def step_seconds(
-    train: Callable[[int], object], *, unit: int, repeats: int, at_least: float = 1.0
+    train: Callable[[int], object], *, unit: int, repeats: int, at_least: float
 ) -> tuple[float, ...]:
     """The seconds of one step of a training that does more than its steps.
 
@@ -25,7 +30,8 @@ def step_seconds(
         train: trains for that many steps from the beginning.
         unit: n is a multiple of it; an epoch, so that what an epoch costs is in the steps.
         repeats: how many times to measure.
-        at_least: how many seconds the 2n steps should take together.
+        at_least: how many seconds the 2n steps should take together; n grows until they do, so
+            that the noise of all else stays small beside them.
 
     Returns:
         One figure a repeat.
@@ -36,9 +42,13 @@ def step_seconds(
         return (seconds(lambda: train(3 * n)) - short) / (2 * n)
 
     train(unit)  # compiles, and fills caches
-    rough = max(difference(unit), 1e-7)
-    n = unit * min(20, max(1, round(at_least / (2 * unit * rough))))
-    return tuple(difference(n) for _ in range(repeats))
+    n, most = unit, _MOST_UNITS * unit
+    while True:
+        samples = tuple(difference(n) for _ in range(repeats))
+        took = 2 * n * max(statistics.median(samples), 1e-9)
+        if took >= at_least or n == most:
+            return samples
+        n = min(most, n * math.ceil(at_least / took))
 
 
 def call_seconds(call: Callable[[], object], *, blocks: int, calls: int) -> tuple[float, ...]:

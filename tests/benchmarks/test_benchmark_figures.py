@@ -52,8 +52,16 @@ def test_set_up_takes_no_part_in_a_step(clock: Clock) -> None:
         clock.now += 8.0 + steps / 64
 
     assert step_seconds(train, unit=64, repeats=3, at_least=4.0) == (1 / 64,) * 3
-    # A warm-up, a rough pair, then pairs whose 2n steps take the four seconds.
-    assert runs == [64, 64, 192, *[128, 384] * 3]
+    # A warm-up, then pairs, the last of which differ by 2n steps that take the four seconds.
+    assert runs == [64, *[64, 192] * 3, *[128, 384] * 3]
+
+
+def test_steps_that_take_no_time_are_not_waited_for(clock: Clock) -> None:
+    runs: list[int] = []
+
+    assert step_seconds(runs.append, unit=1, repeats=1, at_least=4.0) == (0.0,)
+    assert runs == [1, 1, 3, 20, 60]
+    assert clock.now == 0.0
 
 
 def test_calls_are_timed_in_blocks_after_one_that_is_not(clock: Clock) -> None:

@@ -17,10 +17,11 @@ from lottery.experiments.config import (
 )
 from lottery.experiments.environment import environment
 from lottery.store import Store
+from lottery.training import Engine
 
 
 def record(
-    store: Store, config: ExperimentConfig, data: Dataset, *, device: str, engine: str, command: str
+    store: Store, config: ExperimentConfig, data: Dataset, *, device: str, engine: Engine, command: str
 ) -> list[tuple[str, Any, Any]]:
     """Write ``experiment.json``, or check that the run there is this one.
 
@@ -35,7 +36,13 @@ def record(
         "config": to_plain(config),
         "config_sha256": config_hash(config),
         "data": _described(data),
-        "environment": {**environment(), "device": device, "engine": engine, "threads": 1},
+        "environment": {
+            **environment(),
+            "device": device,
+            "engine": engine.name,
+            "engine_settings": dict(engine.settings()),
+            "threads": 1,
+        },
         "command": command,
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -106,12 +106,14 @@ def run_experiment(
     engine = make_engine(options.engine, device, model=model, config=config.training)
     store = Store(Path(options.out) / run_name(config))
     with own(store.path):
+        if not engine.compiled:
+            prepare(engine, listener)
         changes = record(
             store,
             config,
             data,
             device=device.type,
-            engine=engine.name,
+            engine=engine,
             command=options.command,
         )
         if changes:

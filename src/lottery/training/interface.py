@@ -163,6 +163,12 @@ class Engine(Protocol):
         Training without it gives the same results; the first one then takes longer.
         """
 
+    def settings(self) -> Mapping[str, float]:
+        """What the engine measured on this machine and chooses its kernels by.
+
+        It decides how results are rounded, so it is recorded with a run. Empty if there is nothing.
+        """
+
     def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
         """Why this engine cannot train the network on its device, in words; None when it can.
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import pytest
@@ -41,7 +42,7 @@ def test_code_of_other_sources_lies_elsewhere(
         after = directory()
         assert after != before
         before = after
-    (tmp_path / "sources" / "another.py").touch()
+    (tmp_path / "sources" / "another.py").write_text("1\n")
     assert directory() != before
 
 
@@ -101,11 +102,13 @@ def test_a_user_without_a_home_has_none(
 
 
 def test_numbas_own_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "somewhere")
+    # numba sets its settings when it is imported, where mypy does not see them.
+    settings: Any = numba.config
+    monkeypatch.setattr(settings, "CACHE_DIR", "somewhere")
 
     compiled(lambda: None)
 
-    assert numba.config.CACHE_DIR == "somewhere"
+    assert settings.CACHE_DIR == "somewhere"
 
 
 def add(a: float, b: float) -> float:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -193,6 +196,20 @@ def test_inputs_are_made_once_for_a_dataset(dtype: torch.dtype) -> None:
     assert make_inputs(replace(data, name="another name"), dtype) is splits
     other = torch.float64 if dtype == torch.float32 else torch.float32
     assert make_inputs(data, other) is not splits
+
+
+def test_threads_that_start_together_share_what_one_of_them_makes() -> None:
+    data = dataset(image_like(3_000), image_like(), image_like())
+    together = threading.Barrier(4)
+
+    def make(_: int) -> Mapping[SplitName, Inputs]:
+        together.wait(30)
+        return make_inputs(data, torch.float32)
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(make, range(4)))
+
+    assert all(splits is made[0] for splits in made)
 
 
 @pytest.mark.parametrize("split", NAMES)

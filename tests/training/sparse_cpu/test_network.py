@@ -152,6 +152,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)),
         "'1' follows a Linear layer directly",
     ),
+    "layers that do not fit": (
+        lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(5, 2)),
+        "'2' has 5 inputs, and the layer before it 3 outputs",
+    ),
     "two activations": (
         lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Tanh(), nn.Linear(3, 2)),
         "'2' is a second activation",

@@ -48,6 +48,10 @@ class TorchEngine:
     def prepare(self) -> None:
         """Nothing: there is no loop to compile."""
 
+    def settings(self) -> Mapping[str, float]:
+        """Nothing: PyTorch chooses."""
+        return {}
+
     def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
         """None: it trains any network."""
         del model, config

@@ -14,8 +14,8 @@ from lottery.training.engines.sparse_cpu.layers import tiles_of
 from lottery.training.engines.sparse_cpu.stacks import aligned
 from lottery.training.engines.sparse_cpu.vectors import LANES, prefetch
 
-_STRIP = 256
-"""Inputs for which the cache lines of 16 examples fit the first cache."""
+_STRIP = 96
+"""Inputs worked on together: rows of 64 numbers that fit the first cache."""
 
 class Batch(NamedTuple):
     """Some examples, as the first layer wants them; the arrays are used again for the next ones.
@@ -109,19 +109,17 @@ def load_block(inputs: Inputs, block: int, batch: Batch) -> None:
 
 @compiled
 def _scatter(inputs: Inputs, examples: Integers, lanes: Floats, next_entries: Integers) -> None:
-    fill_rows(inputs.background, lanes)
-    # Sixteen examples share cache lines; part of the rows at a time, they stay in the first cache.
-    for left in range(0, len(examples), 16):
-        right = min(len(examples), left + 16)
-        for lane in range(left, right):
-            next_entries[lane] = inputs.starts[examples[lane]]
-        for limit in range(_STRIP, len(lanes) + _STRIP, _STRIP):
-            for lane in range(left, right):
-                entry, end = next_entries[lane], inputs.starts[examples[lane] + 1]
-                while entry < end and inputs.columns[entry] < limit:
-                    lanes[inputs.columns[entry], lane] = inputs.levels[inputs.codes[entry]]
-                    entry += 1
-                next_entries[lane] = entry
+    for lane in range(len(examples)):
+        next_entries[lane] = inputs.starts[examples[lane]]
+    for first in range(0, len(lanes), _STRIP):
+        last = min(first + _STRIP, len(lanes))
+        fill_rows(inputs.background[first:last], lanes[first:last])
+        for lane in range(len(examples)):
+            entry, end = next_entries[lane], inputs.starts[examples[lane] + 1]
+            while entry < end and inputs.columns[entry] < last:
+                lanes[inputs.columns[entry], lane] = inputs.levels[inputs.codes[entry]]
+                entry += 1
+            next_entries[lane] = entry
 
 
 @compiled

@@ -55,12 +55,13 @@ def cache_directory() -> Path | None:
     sources = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         sources.update(source.read_bytes())
-    directory = _base() / f"compiled-{sources.hexdigest()[:16]}"
     try:
+        directory = _base() / f"compiled-{sources.hexdigest()[:16]}"
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             return directory
-    except OSError:
+    except (OSError, RuntimeError):
+        # The second where the user has no home at all.
         return None
 
 

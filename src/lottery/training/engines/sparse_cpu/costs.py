@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -94,26 +95,38 @@ def _machine_costs() -> Costs:
     if directory is None:
         return measure()
     path = directory / "costs.json"
-    if not path.exists():
-        _write_first(path, measure())
-    return _read(path)
+    found = _read(path)
+    if found is not None:
+        return found
+    measured = measure()
+    _write_first(path, measured)
+    return _read(path) or measured
 
 
-def _read(path: Path) -> Costs:
-    found = json.loads(path.read_text())
-    return Costs(**{name: float(found[name]) for name in ("dense", "sparse", "update")})
+def _read(path: Path) -> Costs | None:
+    """The costs in a file; None if it is not there, or not whole."""
+    try:
+        found = json.loads(path.read_text())
+        return Costs(**{name: float(found[name]) for name in ("dense", "sparse", "update")})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_first(path: Path, costs: Costs) -> None:
-    """Write the file whole, unless another process was faster; then its costs hold."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(asdict(costs), file)
-    try:
-        os.link(file.name, path)
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(file.name)
+    """Write the file whole, unless another process was faster; then its costs hold.
+
+    Where that cannot be done, such as on a full disk, each process goes by its own.
+    """
+    with suppress(OSError), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        written = Path(scratch) / path.name
+        written.write_text(json.dumps(asdict(costs)))
+        try:
+            os.link(written, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            # Not every file system has links.
+            os.replace(written, path)
 
 
 def measure() -> Costs:

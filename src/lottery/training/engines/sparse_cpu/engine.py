@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from lottery.blas import one_blas_thread
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.sparse_cpu.ahead import compile_all, is_compiled
+from lottery.training.engines.sparse_cpu.costs import machine_costs
 from lottery.training.engines.sparse_cpu.network import NotFullyConnectedError, linear_layers
 from lottery.training.engines.sparse_cpu.training import Training
 from lottery.training.interface import Monitor, TrainingJob, TrainingResult
@@ -39,6 +41,10 @@ class SparseCpuEngine:
         """Compile for float32: about twenty seconds the first time, a moment afterwards."""
         with one_blas_thread(), denormals_flushed():
             compile_all()
+
+    def settings(self) -> Mapping[str, float]:
+        """Nanoseconds a weight, by which forms are chosen; see `costs.Costs`."""
+        return asdict(machine_costs())
 
     def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
         """Why this engine cannot train the network, or None."""

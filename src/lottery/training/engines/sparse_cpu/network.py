@@ -94,6 +94,11 @@ def _linear(name: str, module: nn.Linear, before: list[LinearLayer]) -> LinearLa
         raise NotFullyConnectedError(f"'{name}' has no bias")
     if before and before[-1].activation == LINEAR:
         raise NotFullyConnectedError(f"'{name}' follows a Linear layer directly")
+    if before and before[-1].outputs != module.in_features:
+        raise NotFullyConnectedError(
+            f"'{name}' has {module.in_features} inputs, and the layer before it "
+            f"{before[-1].outputs} outputs"
+        )
     return LinearLayer(name=name, inputs=module.in_features, outputs=module.out_features)
 
 

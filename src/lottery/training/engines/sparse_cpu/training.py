@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lottery.core import prunable_weights
-from lottery.data import steps_per_epoch
+from lottery.data import SplitName, steps_per_epoch
 from lottery.errors import UsageError
 from lottery.training.config import learning_rate
 from lottery.training.engines.sparse_cpu import loop
@@ -29,7 +29,7 @@ from lottery.training.engines.sparse_cpu.layers import (
     unpack,
 )
 from lottery.training.engines.sparse_cpu.losses import CROSS_ENTROPY, MSE
-from lottery.training.engines.sparse_cpu.network import linear_layers
+from lottery.training.engines.sparse_cpu.network import LinearLayer, linear_layers
 from lottery.training.engines.sparse_cpu.optimizers import optimizer_numbers
 from lottery.training.engines.sparse_cpu.stacks import Stack, aligned, arrays_of, empty_stack, stack
 from lottery.training.engines.sparse_cpu.vectors import LANES
@@ -43,6 +43,7 @@ from lottery.training.interface import (
 )
 
 _MEASURED: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+_SPLITS: tuple[SplitName, ...] = ("train", *_MEASURED)
 
 
 class Training:
@@ -66,6 +67,7 @@ class Training:
             model = job.make_model()
         self.linear = linear_layers(model)
         job.mask.check(prunable_weights(model))
+        _check_fits(job, self.linear)
         dtype = job.start[f"{self.linear[0].name}.weight"].dtype
         self.dtype = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         self.inputs = make_inputs(job.data, torch.from_numpy(np.zeros(0, self.dtype)).dtype)
@@ -292,6 +294,32 @@ class Training:
         now = time.perf_counter()
         self.seconds += now - self.clock
         self.clock = now
+
+
+def _check_fits(job: TrainingJob, linear: Sequence[LinearLayer]) -> None:
+    """Fail where compiled code, which checks no bounds, would read beyond an array's end."""
+    inputs, outputs = linear[0].inputs, linear[-1].outputs
+    for name in _SPLITS:
+        split = job.data.split(name)
+        values, classes = split.inputs[0].numel(), int(split.targets.max()) + 1
+        if values != inputs:
+            raise UsageError(
+                f"{name}: an example has {values} values, and the network {inputs} inputs"
+            )
+        if classes > outputs or int(split.targets.min()) < 0:
+            raise UsageError(
+                f"{name}: classes go from {int(split.targets.min())} to {classes - 1}, and the "
+                f"network has {outputs} outputs"
+            )
+    for layer in linear:
+        shapes = {"weight": (layer.outputs, layer.inputs), "bias": (layer.outputs,)}
+        for part, shape in shapes.items():
+            start = job.start.get(f"{layer.name}.{part}")
+            if start is None or start.shape != shape:
+                found = "is missing" if start is None else f"has shape {tuple(start.shape)}"
+                raise UsageError(
+                    f"'{layer.name}.{part}' {found} in the start; the network's has shape {shape}"
+                )
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
