@@ -21,7 +21,13 @@ from lottery.training import Engine
 
 
 def record(
-    store: Store, config: ExperimentConfig, data: Dataset, *, device: str, engine: Engine, command: str
+    store: Store,
+    config: ExperimentConfig,
+    data: Dataset,
+    *,
+    device: str,
+    engine: Engine,
+    command: str,
 ) -> list[tuple[str, Any, Any]]:
     """Write ``experiment.json``, or check that the run there is this one.
 

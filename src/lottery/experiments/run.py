@@ -106,7 +106,8 @@ def run_experiment(
     engine = make_engine(options.engine, device, model=model, config=config.training)
     store = Store(Path(options.out) / run_name(config))
     with own(store.path):
-        if not engine.compiled:
+        jobs = plan(config)
+        if not all(store.is_finished(key) for key in jobs):
             prepare(engine, listener)
         changes = record(
             store,
@@ -118,12 +119,9 @@ def run_experiment(
         )
         if changes:
             listener.environment_changed(changes)
-        jobs = plan(config)
         results = _finished_before(store, jobs, listener)
         left = len(jobs) - len(results)
         workers = min(worker_count(options.jobs, device.type), left or 1)
-        if left:
-            prepare(engine, listener)
         listener.started(store.path, len(jobs), len(results), workers)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})

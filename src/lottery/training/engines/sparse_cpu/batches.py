@@ -17,6 +17,7 @@ from lottery.training.engines.sparse_cpu.vectors import LANES, prefetch
 _STRIP = 96
 """Inputs worked on together: rows of 64 numbers that fit the first cache."""
 
+
 class Batch(NamedTuple):
     """Some examples, as the first layer wants them; the arrays are used again for the next ones.
 
