@@ -20,6 +20,8 @@ $(VENV)/.package: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) torch
 	@$(PIP) -e .
+	@echo "compiling the training loop for this machine"
+	@$(BIN)/python -c 'from lottery.training.engines.sparse_cpu import SparseCpuEngine as E; E().prepare()'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.package

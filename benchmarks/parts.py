@@ -21,6 +21,7 @@ from rich.table import Table
 from benchmarks.workload import BATCH, Start, dense_start, load, ticket_start, training_jobs
 from lottery.blas import one_blas_thread
 from lottery.training.engines.sparse_cpu import loop
+from lottery.training.engines.sparse_cpu.batches import announce
 from lottery.training.engines.sparse_cpu.compiled import compiled
 from lottery.training.engines.sparse_cpu.kernels import Floats, Integers
 from lottery.training.engines.sparse_cpu.layers import BACKGROUND, SPARSE, Network
@@ -121,8 +122,8 @@ def _peak_flops() -> float:
 
 def _peak_bytes() -> float:
     size = 784 * 300
-    arrays = [aligned(size, np.dtype(np.float32)) for _ in range(4)]
-    return size * 4 * 7 / (_microseconds(lambda n: _stream(*arrays, n)) / 1e6)
+    a, b, c, d = (aligned(size, np.dtype(np.float32)) for _ in range(4))
+    return size * 4 * 7 / (_microseconds(lambda n: _stream(a, b, c, d, n)) / 1e6)
 
 
 @compiled
@@ -139,7 +140,7 @@ def _loads(network: Network, task: loop.Task, order: Integers, room: loop.Room, 
     for step in range(n):
         first = step * BATCH
         loop.load(network, task.inputs, order[first : first + BATCH], room.batch)
-        loop.announce(task.inputs, order[first + BATCH : first + 2 * BATCH])
+        announce(task.inputs, order[first + BATCH : first + 2 * BATCH])
 
 
 @compiled
