@@ -31,8 +31,8 @@ from benchmarks.rows import (
 _EXAMPLES = """examples:
   python -m benchmarks --quick                      does everything work? the figures mean nothing
   python -m benchmarks --only dense-step density --data-dir data --out speed.json
-  python -m benchmarks --only two-jobs --jax-python .venv-jax/bin/python
-  python -m benchmarks --only sparse-layer --sparseprop-python .venv-sparseprop/bin/python
+  python -m benchmarks --only two-jobs --jax-python benchmarks/.venv/jax/bin/python
+  python -m benchmarks --only protocol --processes 3 --data-dir data
 """
 
 
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "versions": versions(),
     }
     results: list[Result] = []
+    # Before all that takes long, so that a path that cannot be written is known at once.
+    _write(options.out, document(results, about))
     with tempfile.TemporaryDirectory() as scratch:
         rows = make_rows(_settings(options, Path(scratch)))
         for name in options.only or ROW_NAMES:

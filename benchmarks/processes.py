@@ -27,18 +27,18 @@ def in_fresh_process(measurement: Measurement) -> Figure:
     Raises:
         MeasurementError: it failed; the message has the end of what it wrote.
     """
-    done = subprocess.run(
-        [measurement.python, "-m", "benchmarks.measure", *measurement.arguments],
-        stdout=subprocess.PIPE,
-        # Long ones show their own progress.
-        stderr=None if measurement.arguments[0] == "protocol" else subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    command = [measurement.python, "-m", "benchmarks.measure", *measurement.arguments]
+    # What takes long shows its own progress.
+    stderr = None if measurement.arguments[0] == "protocol" else subprocess.PIPE
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False
+        )
+    except OSError as error:
+        raise MeasurementError(f"{measurement.label}: {error}") from error
     if done.returncode:
-        lines = (done.stderr or "").strip().splitlines() or [f"ended with {done.returncode}"]
-        # The last line of a traceback says what is wrong.
-        raise MeasurementError("\n".join([f"{measurement.label}: {lines[-1]}", *lines[-5:-1]]))
+        end = "\n".join((done.stderr or "").strip().splitlines()[-6:])
+        raise MeasurementError(f"{measurement.label} ended with {done.returncode}\n{end}".strip())
     try:
         return Figure.from_output(done.stdout)
     except ValueError as error:

@@ -98,11 +98,16 @@ def test_measurements_take_turns() -> None:
     ]
 
 
-def test_a_failure_says_first_what_is_wrong() -> None:
+def test_a_failure_says_what_the_process_said() -> None:
     broken = Measurement(label="A", arguments=("no-such-thing",))
 
-    with pytest.raises(MeasurementError, match=r"\AA: .*invalid choice: 'no-such-thing'"):
+    with pytest.raises(MeasurementError, match=r"(?s)\AA ended with 2\n.*'no-such-thing'"):
         in_fresh_process(broken)
+
+
+def test_an_interpreter_that_is_not_there_is_named() -> None:
+    with pytest.raises(MeasurementError, match=r"A: .*no-such-python"):
+        in_fresh_process(Measurement(label="A", arguments=("demo",), python="no-such-python"))
 
 
 def test_a_process_that_prints_no_figure_is_a_failure() -> None:

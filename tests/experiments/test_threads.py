@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,9 @@ class Threaded:
 
     def prepare(self) -> None:
         self.engine.prepare()
+
+    def settings(self) -> Mapping[str, float]:
+        return self.engine.settings()
 
     def refusal(self, model: torch.nn.Module, config: TrainingConfig) -> str | None:
         return self.engine.refusal(model, config)
