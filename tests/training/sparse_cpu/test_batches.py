@@ -30,7 +30,18 @@ Array = NDArray[Any]
 NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 DTYPES = [torch.float32, torch.float64]
 # The last is wide enough for three tiles.
-WIDTHS = [1, 15, 16, 17, 255, 256, 257, next(width for width in count(1) if tiles_of(width) == 3)]
+WIDTHS = [
+    1,
+    15,
+    16,
+    17,
+    95,
+    96,
+    97,
+    256,
+    257,
+    next(width for width in count(1) if tiles_of(width) == 3),
+]
 SIZES = [1, 2, 15, 16, 17, 60, 63, 64, 65, 100, 128, 200]
 
 quick = settings(max_examples=60, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -58,6 +59,15 @@ def test_fully_connected_networks_are_not_refused(name: str) -> None:
 )
 def test_others_are_refused_with_a_reason(device: str, model: nn.Module, reason: str) -> None:
     assert (SparseCpuEngine(device).refusal(model, TrainingConfig()) or "").startswith(reason)
+
+
+def test_what_was_measured_is_told() -> None:
+    """As numbers that a run's record can hold; a second call gives the same."""
+    settings = ENGINE.settings()
+
+    assert json.loads(json.dumps(dict(settings))) == settings == ENGINE.settings()
+    assert set(settings) >= {"dense", "sparse", "update"}
+    assert all(value > 0 for value in settings.values())
 
 
 # Threads

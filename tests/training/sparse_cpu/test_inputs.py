@@ -227,6 +227,25 @@ def test_another_tensor_makes_another_dataset(split: str, what: str) -> None:
     assert make_inputs(data, torch.float32) is splits
 
 
+@pytest.mark.parametrize("split", NAMES)
+def test_examples_that_were_changed_are_seen_as_they_are(split: SplitName) -> None:
+    data = dataset(image_like(), image_like(), image_like())
+    check(data, torch.float32)
+
+    data.split(split).inputs[3, 7] += 0.5
+    check(data, torch.float32)
+    data.split(split).targets[5] = 1
+    check(data, torch.float32)
+
+
+def test_tensors_that_do_not_count_their_changes_will_do() -> None:
+    with torch.inference_mode():
+        data = dataset(image_like(), image_like(), image_like())
+
+    check(data, torch.float32)
+    assert make_inputs(data, torch.float32) is make_inputs(data, torch.float32)
+
+
 @pytest.mark.parametrize("compressed", [True, False])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(30,), (1, 5, 6)])

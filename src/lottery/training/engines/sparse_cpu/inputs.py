@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lottery.data import Dataset, Split
 from lottery.data.dataset import SplitName
@@ -64,7 +65,7 @@ class Inputs(NamedTuple):
 def make_inputs(data: Dataset, dtype: torch.dtype) -> Mapping[SplitName, Inputs]:
     """All splits of a dataset; made once for all trainings that use it at the same time."""
     tensors = [tensor for name in _NAMES for tensor in vars(data.split(name)).values()]
-    key = (dtype, *map(id, tensors))
+    key = (dtype, *((id(tensor), _version(tensor)) for tensor in tensors))
     with _lock:
         if key not in _made:
             _made[key] = _make_inputs(data, dtype)
@@ -72,6 +73,11 @@ def make_inputs(data: Dataset, dtype: torch.dtype) -> Mapping[SplitName, Inputs]
             for tensor in tensors:
                 weakref.finalize(tensor, _made.pop, key, None)
         return _made[key]
+
+
+def _version(tensor: Tensor) -> int:
+    """How often it was changed in place; an inference tensor does not count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 _NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
