@@ -46,8 +46,14 @@ def test_images_of_digits_start_from_their_background() -> None:
     assert form(1.0, entries=150) == BACKGROUND
     assert form(0.01, entries=150) == SPARSE
     assert form(1.0, entries=784) == DENSE
-    # With one output, padding makes 64 of it.
-    assert fastest_form(COSTS, mask(784, 1, 784), entries=150, batch_size=60) == DENSE
+
+
+def test_outputs_beyond_a_panel_cost_a_whole_one() -> None:
+    def chosen(outputs: int) -> int:
+        return fastest_form(COSTS, mask(outputs * 784, outputs), entries=100, batch_size=60)
+
+    assert chosen(64) == BACKGROUND
+    assert chosen(65) == DENSE
 
 
 @given(

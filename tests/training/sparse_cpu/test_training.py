@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
 
 from lottery.blas import one_blas_thread
 from lottery.core import Mask
 from lottery.data import Dataset, Split
-from lottery.errors import UsageError
 from lottery.testing.expect import expect_close, expect_same_result, same_bytes
 from lottery.testing.monitors import Recorder
 from lottery.testing.plain import plain_training
 from lottery.testing.running import in_precision
 from lottery.testing.samples import OPTIMIZERS, mlp_job, tiny_config, tiny_dataset
-from lottery.training import Checkpoint, TrainingJob, TrainingResult
+from lottery.training import Checkpoint, Length, TrainingJob, TrainingResult
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.sparse_cpu import training as module
+from lottery.training.engines.sparse_cpu.dropout import drop, stream_key
 from lottery.training.engines.sparse_cpu.inputs import make_inputs
 from lottery.training.engines.sparse_cpu.layers import BACKGROUND, DENSE, SPARSE
 from lottery.training.engines.sparse_cpu.training import Training
 
 Forms = tuple[int, ...]
+
+DROPOUT = 0.4
 
 # Of the first layer, of a hidden one and of the last.
 ALL_FORMS: list[Forms] = list(
@@ -82,13 +87,15 @@ def job(
     return in_precision(replace(made, snapshots_at=(0, 1, 7, 12)), torch.float64)
 
 
-def train(job: TrainingJob, forms: Sequence[int], checkpoints: list[Checkpoint]) -> TrainingResult:
-    """Train in given forms, with a checkpoint after every step."""
+def train(
+    job: TrainingJob, forms: Sequence[int], checkpoints: list[Checkpoint], *, steps_at_once: int = 1
+) -> TrainingResult:
+    """Train in given forms, with a checkpoint after every so many steps."""
     training = Training(job, forms=list(forms))
     training.begin()
     checkpoints.append(training.checkpoint())
     while training.iteration < training.total:
-        training.advance(1)
+        training.advance(steps_at_once)
         checkpoints.append(training.checkpoint())
     return training.result("sparse_cpu")
 
@@ -100,7 +107,7 @@ def expect_plain(job: TrainingJob, forms: Sequence[int]) -> None:
         expect_close(state, expected[at], 1e-10, f"forms {forms}, iteration {at}")
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("dropout", [0.0, DROPOUT])
 def test_forms_change_nothing_but_rounding(dropout: float) -> None:
     """With dropout too: what is dropped does not depend on them."""
     made = job(dropout=dropout)
@@ -112,6 +119,49 @@ def test_forms_change_nothing_but_rounding(dropout: float) -> None:
         for point, other in zip(got.curve, expected.curve, strict=True):
             assert point.loss == pytest.approx(other.loss, rel=1e-10)
             assert point.accuracy == other.accuracy
+
+
+def kept_units(job: TrainingJob, iteration: int, layer: int, units: int, examples: int) -> Tensor:
+    """Which of a layer's outputs a step keeps, ``[examples, units]``."""
+    key: Any = np.uint64(stream_key(job.streams.seed_of("dropout"), iteration, layer))
+    blocks = []
+    for block in range(-(-examples // 64)):
+        blocks.append(np.ones((units, 64)))
+        drop(key, DROPOUT, block, blocks[-1])
+    return torch.from_numpy(np.concatenate(blocks, axis=1).T[:examples] > 0)
+
+
+def plain_training_with_dropout(job: TrainingJob, steps: int) -> dict[str, Tensor]:
+    """Gradient descent on a dense network, with the units that the engine drops."""
+    state = {name: value.clone().requires_grad_() for name, value in job.start.items()}
+    split, size = job.data.train, job.config.batch_size
+    order = torch.randperm(len(split), generator=job.streams.generator("order", 0))
+    for iteration in range(steps):
+        chosen = order[iteration * size :][:size]
+        x = split.inputs[chosen].double().flatten(1)
+        for number, name in enumerate(("fc1", "fc2")):
+            x = torch.relu(linear(x, state[f"{name}.weight"], state[f"{name}.bias"]))
+            kept = kept_units(job, iteration, number, x.shape[1], len(x))
+            x = torch.where(kept, x / (1 - DROPOUT), 0.0)
+        outputs = linear(x, state["output.weight"], state["output.bias"])
+        loss = cross_entropy(outputs, split.targets[chosen])
+        slopes = torch.autograd.grad(loss, list(state.values()))
+        with torch.no_grad():
+            for value, slope in zip(state.values(), slopes, strict=True):
+                value -= job.config.learning_rate.base * slope
+    return {name: value.detach() for name, value in state.items()}
+
+
+@every_form
+def test_steps_with_dropout_are_those_of_what_is_left(forms: Forms) -> None:
+    """Forward and backward leave out the same units: of each step, layer and block its own."""
+    made = job("SGD", density=1.0, dropout=DROPOUT, train=300, batch_size=100)
+    made = replace(made, config=replace(made.config, length=Length(amount=3)), snapshots_at=())
+    expected = plain_training_with_dropout(made, 3)
+
+    for steps_at_once in (1, 3):
+        got = train(made, forms, [], steps_at_once=steps_at_once)
+        expect_close(got.final, expected, 1e-10, f"{steps_at_once} steps at once")
 
 
 @every_form
@@ -231,70 +281,3 @@ def test_data_are_shared_by_trainings() -> None:
 
     for name, inputs in one.inputs.items():
         assert other.inputs[name] is inputs
-
-
-def without(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    return {key: value for key, value in state.items() if key != name}
-
-
-def with_targets(data: Dataset, split: str, target: int) -> Dataset:
-    old = getattr(data, split)
-    targets = old.targets.clone()
-    targets[-1] = target
-    return replace(data, **{split: replace(old, targets=targets)})
-
-
-def with_fewer_inputs(data: Dataset, split: str) -> Dataset:
-    old = getattr(data, split)
-    return replace(data, **{split: replace(old, inputs=old.inputs[..., :-1])})
-
-
-# What compiled code, which checks no bounds, would read or write beyond an array's end.
-MISFITS: dict[str, tuple[Callable[[TrainingJob], TrainingJob], str]] = {
-    "examples of another size": (
-        lambda made: replace(made, data=tiny_dataset()),
-        "train: an example has 12 values, and the network 500 inputs",
-    ),
-    "examples of another size in the test": (
-        lambda made: replace(made, data=with_fewer_inputs(made.data, "test")),
-        "test: an example has 490 values, and the network 500 inputs",
-    ),
-    "more classes than outputs": (
-        lambda made: replace(made, data=with_targets(made.data, "train", 3)),
-        "train: classes go from 0 to 3, and the network has 3 outputs",
-    ),
-    "more classes in validation": (
-        lambda made: replace(made, data=with_targets(made.data, "validation", 7)),
-        "validation: classes go from 0 to 7",
-    ),
-    "a class below zero": (
-        lambda made: replace(made, data=with_targets(made.data, "test", -1)),
-        "test: classes go from -1 to 2",
-    ),
-    "a start without a bias": (
-        lambda made: replace(made, start=without(made.start, "fc2.bias")),
-        "'fc2.bias' is missing in the start",
-    ),
-    "start weights of another shape": (
-        lambda made: replace(made, start={**made.start, "fc2.weight": torch.zeros(20, 71)}),
-        r"'fc2.weight' has shape \(20, 71\) in the start; the network's has shape \(20, 70\)",
-    ),
-    "a start bias of another shape": (
-        lambda made: replace(made, start={**made.start, "fc1.bias": torch.zeros(1)}),
-        r"'fc1.bias' has shape \(1,\) in the start; the network's has shape \(70,\)",
-    ),
-}
-
-
-@pytest.mark.parametrize(("change", "message"), MISFITS.values(), ids=list(MISFITS))
-def test_what_does_not_fit_is_refused(
-    change: Callable[[TrainingJob], TrainingJob], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        Training(change(job()))
-
-
-@pytest.mark.parametrize("start_iteration", [-1, 13])
-def test_a_start_outside_the_training_is_refused(start_iteration: int) -> None:
-    with pytest.raises(UsageError, match="the training has 12"):
-        Training(replace(job(), start_iteration=start_iteration))
