@@ -17,6 +17,7 @@ from lottery.report.data import ReportData
 from lottery.report.figures import Figure, number
 from lottery.report.palette import DASHES, SYMBOLS
 from lottery.store.jobs import JobKey
+from lottery.training.config import LossName
 from lottery.training.interface import CurvePoint
 
 MOST_POINTS = 200
@@ -25,10 +26,7 @@ MOST_POINTS = 200
 Values = Mapping[int, float]
 """Iteration -> value."""
 
-MEASURES: tuple[tuple[Literal["accuracy", "loss"], str], ...] = (
-    ("accuracy", "Test accuracy (%)"),
-    ("loss", "Validation loss (nats)"),
-)
+_LOSSES: Mapping[LossName, str] = {"cross-entropy": "nats", "mse": "squared error"}
 
 
 def learning_curves(data: ReportData) -> Figure | None:
@@ -45,6 +43,10 @@ def learning_curves(data: ReportData) -> Figure | None:
     traces: list[Figure] = []
     losses: list[list[float | None]] = []
     thinned = False
+    titles = {
+        "accuracy": "Test accuracy (%)",
+        "loss": f"Validation loss ({_LOSSES[data.config['training']['loss']]})",
+    }
     for kind in words.KINDS:
         for level in levels.values():
             keys = groups.get((level.level, kind))
@@ -57,13 +59,13 @@ def learning_curves(data: ReportData) -> Figure | None:
     return {
         "data": traces,
         "layout": {
-            "title": {"text": MEASURES[0][1]},
+            "title": {"text": titles["accuracy"]},
             "xaxis": {"title": {"text": "Training iteration"}, "tickformat": ",~s"},
             "yaxis": {"tickformat": "~g"},
             "showlegend": False,
         },
         "loss": losses,
-        "titles": dict(MEASURES),
+        "titles": titles,
         "levels": [
             {
                 "level": level.level,

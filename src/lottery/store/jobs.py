@@ -58,8 +58,8 @@ class JobKey:
 class JobResult:
     """What one job found: the contents of its ``result.json``.
 
-    Accuracies are fractions in [0, 1], losses nats, times seconds. What a job that did not end as
-    ``done`` cannot know is None.
+    Accuracies are fractions in [0, 1], times seconds, losses nats or the squared error, whichever
+    was trained with. What a job that did not end as ``done`` cannot know is None.
     """
 
     replicate: int

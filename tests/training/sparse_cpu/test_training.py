@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, linear
 from lottery.blas import one_blas_thread
 from lottery.core import Mask
 from lottery.data import Dataset, Split
+from lottery.errors import UsageError
 from lottery.testing.expect import expect_close, expect_same_result, same_bytes
 from lottery.testing.monitors import Recorder
 from lottery.testing.plain import plain_training
@@ -281,3 +282,17 @@ def test_data_are_shared_by_trainings() -> None:
 
     for name, inputs in one.inputs.items():
         assert other.inputs[name] is inputs
+
+
+@pytest.mark.parametrize("forms", [(DENSE, DENSE, BACKGROUND), (9, DENSE, DENSE)])
+def test_forms_that_no_layer_has_are_refused(forms: Forms) -> None:
+    """Such as in a checkpoint that someone has changed: compiled code checks no bounds."""
+    with pytest.raises(UsageError, match="do not fit these data"):
+        Training(job(), forms=list(forms))
+
+
+def test_only_compressed_data_have_a_background() -> None:
+    data = tiny_dataset(input_shape=(1, 10, 50))
+    assert not len(make_inputs(data, torch.float64)["train"].starts)
+    with pytest.raises(UsageError, match="do not fit these data"):
+        Training(replace(job(), data=data), forms=[BACKGROUND, DENSE, DENSE])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -32,12 +33,13 @@ def compile_all() -> None:
     machine_costs()
     with torch.random.fork_rng(devices=[]):
         training = Training(_smallest_job())
-    training.begin()
     training.advance(1)
     _done.set()
     directory = cache_directory()
     if directory is not None:
-        (directory / _MARK).touch()
+        # On a full disk the code is compiled all the same, and once more next time.
+        with suppress(OSError):
+            (directory / _MARK).touch()
 
 
 def _smallest_job() -> TrainingJob:

@@ -45,7 +45,7 @@ class Batch(NamedTuple):
 
 
 def make_batch(splits: Iterable[Inputs], size: int, *, compressed: bool) -> Batch:
-    """Room for ``size`` examples of any split.
+    """Room for ``size`` examples of any split, rounded up to whole blocks.
 
     Args:
         splits: where they will come from.
@@ -55,17 +55,18 @@ def make_batch(splits: Iterable[Inputs], size: int, *, compressed: bool) -> Batc
     splits = list(splits)
     width, dtype = len(splits[0].background), splits[0].background.dtype
     blocks = -(-size // LANES)
+    room = blocks * LANES
     longest = max(int(np.diff(inputs.starts).max(initial=0)) for inputs in splits)
-    entries = longest * size if compressed else 0
+    entries = longest * room if compressed else 0
     return Batch(
         lanes=aligned((0 if compressed else blocks, width, LANES), dtype),
-        starts=np.zeros(size * tiles_of(width) + 1, np.int64),
+        starts=np.zeros(room * tiles_of(width) + 1, np.int64),
         columns=np.zeros(entries, np.uint32),
         values=aligned(entries, dtype),
         starts_back=np.zeros(width + 1, np.int64),
         columns_back=np.zeros(entries, np.uint32),
         values_back=aligned(entries, dtype),
-        targets=np.zeros(blocks * LANES, np.int64),
+        targets=np.zeros(room, np.int64),
         next_entries=np.zeros(LANES, np.int64),
     )
 

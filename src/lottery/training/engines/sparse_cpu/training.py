@@ -23,6 +23,8 @@ from lottery.training.engines.sparse_cpu.inputs import make_inputs
 from lottery.training.engines.sparse_cpu.kernels import Floats
 from lottery.training.engines.sparse_cpu.layers import (
     BACKGROUND,
+    DENSE,
+    SPARSE,
     make_layer,
     make_network,
     pack,
@@ -73,6 +75,7 @@ class Training:
         self.inputs = make_inputs(job.data, torch.from_numpy(np.zeros(0, self.dtype)).dtype)
         self.kept = [job.mask[f"{linear.name}.weight"].numpy() for linear in self.linear]
         self.forms = forms or self._fastest_forms()
+        _check_forms(self.forms, compressed=len(self.inputs["train"].starts) > 0)
         self.layers = tuple(
             make_layer(form, linear, kept)
             for form, linear, kept in zip(self.forms, self.linear, self.kept, strict=True)
@@ -120,7 +123,7 @@ class Training:
         sizes = [int(length) for length in self.trained.parameters.lengths]
         return loop.Room(
             batch=make_batch(
-                self.inputs.values(), blocks * LANES, compressed=self.layers[0].form == BACKGROUND
+                self.inputs.values(), size, compressed=self.layers[0].form == BACKGROUND
             ),
             outputs=self._activations(blocks),
             slopes=self._activations(blocks),
@@ -320,6 +323,16 @@ def _check_fits(job: TrainingJob, linear: Sequence[LinearLayer]) -> None:
                 raise UsageError(
                     f"'{layer.name}.{part}' {found} in the start; the network's has shape {shape}"
                 )
+
+
+def _check_forms(forms: Sequence[int], *, compressed: bool) -> None:
+    """Fail where a checkpoint names forms that compiled code would read other memory by."""
+    known = [DENSE, SPARSE, *([BACKGROUND] if compressed else [])]
+    if forms[0] not in known or not set(forms[1:]) <= {DENSE, SPARSE}:
+        raise UsageError(
+            f"a checkpoint has layers in the forms {list(forms)}, which do not fit these data; "
+            "delete it, and its training begins again"
+        )
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
