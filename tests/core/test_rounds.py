@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 
 import pytest
@@ -70,7 +71,7 @@ def test_counts_fall_to_exactly_the_end(
 def test_exponential_rounds_keep_the_same_share_each() -> None:
     kept = [10**9, *round_counts(10**9, 10**9 - 10**6, 10, "exponential")]
 
-    shares = [after / before for before, after in zip(kept, kept[1:], strict=False)]
+    shares = [after / before for before, after in pairwise(kept)]
     assert shares == pytest.approx([math.exp(math.log(1e-3) / 10)] * 10, rel=1e-5)
 
 
@@ -152,11 +153,11 @@ def test_every_round_sees_the_scores_of_what_the_last_one_left() -> None:
 def test_what_is_pruned_stays_pruned_unless_it_may_come_back() -> None:
     seen, last = masks_seen(regrow=False)
     chain = [*seen, last]
-    assert all(b.is_subset(a) for a, b in zip(chain, chain[1:], strict=False))
+    assert all(b.is_subset(a) for a, b in pairwise(chain))
 
     seen, last = masks_seen(regrow=True)
     chain = [*seen, last]
-    assert not all(b.is_subset(a) for a, b in zip(chain, chain[1:], strict=False))
+    assert not all(b.is_subset(a) for a, b in pairwise(chain))
 
 
 def gradient_at(mask: Mask, weights: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
@@ -193,7 +194,7 @@ def test_force_and_iterative_snip_written_out(regrow: bool) -> None:
     pruned = prune_in_rounds(
         lambda mask: CRITERIA["snip"].score(replace(context, mask=mask)),
         context.mask,
-        allocate({name: 12 for name in weights}, scope="global", fraction=20 / 24),
+        allocate(dict.fromkeys(weights, 12), scope="global", fraction=20 / 24),
         rounds=5,
         regrow=regrow,
     )
@@ -210,8 +211,9 @@ def test_counts_of_units_and_another_choice() -> None:
     def choose(scores: Scores, before: Mask, groups: Sequence[Group], /) -> Mask:
         removed.append(groups[0].remove)
         doubled = [replace(group, remove=2 * group.remove) for group in groups]
-        return select({n: s.mean(1, keepdim=True).expand(8, 2) for n, s in scores.items()},
-                      before, doubled)
+        return select(
+            {n: s.mean(1, keepdim=True).expand(8, 2) for n, s in scores.items()}, before, doubled
+        )
 
     pruned = prune_in_rounds(
         changing_scores,

@@ -103,8 +103,8 @@ def test_the_model_has_the_deciding_state_under_the_mask(
     assert set(model.state_dict()) == set(state)
     for name, value in model.named_parameters():
         assert torch.equal(value, masked[name])
-    for name, value in model.named_buffers():
-        assert torch.equal(value, state[name])
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffer, state[name])
 
 
 def test_the_loss_is_the_training_s() -> None:
@@ -172,9 +172,7 @@ def test_what_must_stay_is_not_pruned_by_chance() -> None:
 @pytest.mark.parametrize(
     ("scope", "fractions"), [("layer", {"5.weight": 0.0}), ("global", {"5.weight": 0.0})]
 )
-def test_bn_scale_prunes_where_there_is_batch_norm(
-    scope: str, fractions: dict[str, float]
-) -> None:
+def test_bn_scale_prunes_where_there_is_batch_norm(scope: str, fractions: dict[str, float]) -> None:
     state = dict(initial_state(convolutional))
     state["1.weight"] = torch.tensor([0.1, -3.0, 0.2, 2.0])
     mask = Mask.dense({name: state[name] for name in ("0.weight", "5.weight")})
@@ -196,9 +194,7 @@ def test_bn_scale_prunes_where_there_is_batch_norm(
         streams=STREAMS,
     )
 
-    after = prune_mask(
-        config, 1, mask, trained=state, initial=state, streams=STREAMS, probe=probe
-    )
+    after = prune_mask(config, 1, mask, trained=state, initial=state, streams=STREAMS, probe=probe)
 
     assert after["0.weight"].flatten(1).all(1).tolist() == [False, True, False, True]
     assert after.layers["0.weight"] == (18, 36)

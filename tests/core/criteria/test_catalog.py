@@ -66,8 +66,10 @@ def test_whether_it_looks_at_examples(name: str) -> None:
 @names
 def test_whether_a_score_belongs_to_a_unit(name: str) -> None:
     scores = CRITERIA[name].score(tiny_context(convolutional, density=1.0))
-    constant = all(bool((s == s.flatten(1)[:, :1].view(-1, *[1] * (s.dim() - 1))).all())
-                   for s in scores.values())
+    constant = all(
+        bool((s == s.flatten(1)[:, :1].view(-1, *[1] * (s.dim() - 1))).all())
+        for s in scores.values()
+    )
 
     assert constant == CRITERIA[name].per_unit
 

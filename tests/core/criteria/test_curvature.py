@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from probes import classes, context_of, draw, filled, network, some_mask
 from torch import Tensor, nn
-from torch.func import functional_call, grad, hessian
+from torch.func import functional_call, grad, jacrev
 
 from lottery.core import CRITERIA, ScoreContext
 from lottery.core.criteria.curvature import hessian_diagonal
@@ -43,7 +43,8 @@ def gradient_and_hessian(context: ScoreContext) -> tuple[Tensor, Tensor]:
         weights = {n: p.view(masked[n].shape) for n, p in zip(NAMES, parts, strict=True)}
         return F.cross_entropy(functional_call(probe.model, weights, (inputs,)), targets)
 
-    return grad(loss)(flat(masked)), hessian(loss)(flat(masked))
+    at = flat(masked)
+    return grad(loss)(at).detach(), jacrev(jacrev(loss))(at).detach()
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -94,7 +95,7 @@ def test_hessian_is_right_on_average() -> None:
     draws = torch.stack(
         [
             flat(CRITERIA["hessian"].score(replace(context, generator=generator)))
-            for generator in (torch.Generator().manual_seed(seed) for seed in range(60))
+            for generator in (torch.Generator().manual_seed(seed) for seed in range(30))
         ]
     )
 
@@ -102,9 +103,9 @@ def test_hessian_is_right_on_average() -> None:
     off_diagonal = (h**2).sum(1) - h.diagonal() ** 2
     stated = (off_diagonal / 16).sqrt() * w**2 / 2
 
-    # 60 draws know the mean to 1/sqrt(60) of the spread, and the spread to about a tenth.
-    assert bool(((draws.mean(0) - exact).abs() < 4 * stated / 60**0.5).all())
-    torch.testing.assert_close(spread, stated, rtol=0.4, atol=0.0)
+    # 30 draws know the mean to 1/sqrt(30) of the spread, and the spread to about an eighth.
+    assert bool(((draws.mean(0) - exact).abs() < 4 * stated / 30**0.5).all())
+    torch.testing.assert_close(spread, stated, rtol=0.5, atol=0.0)
 
 
 def test_hessian_is_exact_where_weights_do_not_interact() -> None:

@@ -59,9 +59,7 @@ def test_fisher_of_linear_regression_in_closed_form(sizes: list[int]) -> None:
 
     scores = score("fisher")(context_of(linear(w), x, y, loss=squared, sizes=sizes))
 
-    torch.testing.assert_close(
-        scores["weight"], w**2 / 2 * (each**2).mean(0, keepdim=True)
-    )
+    torch.testing.assert_close(scores["weight"], w**2 / 2 * (each**2).mean(0, keepdim=True))
 
 
 def differences(context: ScoreContext) -> dict[str, Tensor]:
@@ -82,10 +80,7 @@ def differences(context: ScoreContext) -> dict[str, Tensor]:
     h = 1e-5
     return {
         name: torch.tensor(
-            [
-                (loss_at(name, i, h) - loss_at(name, i, -h)) / (2 * h)
-                for i in range(weight.numel())
-            ],
+            [(loss_at(name, i, h) - loss_at(name, i, -h)) / (2 * h) for i in range(weight.numel())],
             dtype=torch.float64,
         ).view(weight.shape)
         for name, weight in masked.items()

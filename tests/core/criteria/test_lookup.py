@@ -22,7 +22,7 @@ number = 3
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module that can be imported, and whose import leaves a file."""
     (tmp_path / "made_up_criteria.py").write_text(

@@ -113,7 +113,7 @@ def test_far_beyond_single_precision(scale: float) -> None:
 def test_beyond_double_precision_is_an_error() -> None:
     context = context_of(deep(1e9), draw(1, 10), classes(1))
 
-    with pytest.raises(UsageError, match="synflow: the outputs of .* sum up to inf"):
+    with pytest.raises(UsageError, match=r"synflow: the outputs of .* sum up to inf"):
         synflow(context)
 
 

@@ -95,9 +95,7 @@ def _unit_means(context: ScoreContext, measure: Callable[[Tensor], Tensor]) -> S
         norm = norms.get(name)
         for module in layers if norm is None else [norm]:
             module.register_forward_hook(
-                lambda _module, _args, output, name=name, dim=unit_dim(module): observe(
-                    name, dim, output
-                )
+                lambda module, _args, output, name=name: observe(name, unit_dim(module), output)
             )
     _pass_examples(context, model, seen)
     return {

@@ -56,9 +56,7 @@ def hessian(context: ScoreContext) -> Scores:
     elsewhere are zero. Batch norm uses its running statistics.
     """
     diagonal = hessian_diagonal(context, _random_signs(context, HUTCHINSON_PROBES))
-    return {
-        name: h * as_double(context.weights[name]).square() / 2 for name, h in diagonal.items()
-    }
+    return {name: h * as_double(context.weights[name]).square() / 2 for name, h in diagonal.items()}
 
 
 def hessian_diagonal(

@@ -37,7 +37,7 @@ def synflow(context: ScoreContext) -> Scores:
         found = torch.autograd.grad(flow, [*parameters.values()], materialize_grads=True)
     if not flow.isfinite():
         raise UsageError(
-            f"synflow: the outputs of the network with absolute weights sum up to {float(flow)}, "
+            f"synflow: the outputs of the network with absolute weights sum up to {flow.item()}, "
             "beyond double precision; initialize its weights smaller, or choose another criterion"
         )
     return {
