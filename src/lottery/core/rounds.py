@@ -26,8 +26,8 @@ def round_counts(survivors: int, remove: int, rounds: int, schedule: RoundSchedu
     """How many survivors a group keeps after each round; the last is ``survivors - remove``.
 
     With n survivors of which m stay, round k of R leaves ``n (m / n)^(k / R)`` (exponential:
-    arXiv:2006.05467, algorithm 1; arXiv:2006.09081, section 4) or ``n - (n - m) k / R`` (linear),
-    rounded to the nearest whole number and halves to the even one.
+    arXiv:2006.05467, algorithm 1; arXiv:2006.09081) or ``n - (n - m) k / R`` (linear), rounded to
+    the nearest whole number and halves to the even one.
 
     Args:
         survivors: n, 0 or more.
@@ -60,9 +60,9 @@ def prune_in_rounds(
     """Prune ``mask`` by ``groups``, in rounds that each see the scores of what is left.
 
     One round is exactly ``choose(score(mask), mask, groups)``. Many are what SynFlow
-    (arXiv:2006.05467) and Iterative SNIP and FORCE (de Jorge et al. 2021, arXiv:2006.09081,
-    section 4) do: a score that depends on the other weights is looked at anew as these go. In the
-    end each group has lost exactly ``group.remove``, as with one round.
+    (arXiv:2006.05467), and Iterative SNIP and FORCE (de Jorge et al. 2021, arXiv:2006.09081)
+    do: a score that depends on the other weights is looked at anew as these go. In the end each
+    group has lost exactly ``group.remove``, as with one round.
 
     Args:
         score: a mask -> the scores of the network under it.

@@ -118,7 +118,7 @@ def test_beyond_double_precision_is_an_error() -> None:
 
 
 def test_many_rounds_keep_a_layer_that_one_round_would_cut() -> None:
-    """arXiv:2006.05467, figure 1: why there are rounds. A wide layer among narrow ones."""
+    """Layer collapse (arXiv:2006.05467, section 3): a wide layer among narrow ones."""
     context = context_of(
         network(4, 60, 60, 3, bias=False, activation=nn.ReLU), draw(2, 4), classes(2)
     )

@@ -37,8 +37,8 @@ def mean_activation(context: ScoreContext) -> Scores:
 def apoz(context: ScoreContext) -> Scores:
     """``1 - APoZ``: share of a unit's outputs that a ReLU lets pass (Hu et al., arXiv:1607.03250).
 
-    APoZ, the average percentage of zeros (section 3.1), is the share of outputs that are zero after
-    ReLU. One number in [0, 1] per output unit, repeated over the unit's weights.
+    APoZ, the average percentage of zeros, is the share of outputs that are zero after ReLU. One
+    number in [0, 1] per output unit, repeated over the unit's weights.
     """
     return _unit_means(context, lambda outputs: (outputs > 0).to(outputs.dtype))
 

@@ -15,13 +15,13 @@ from lottery.errors import UsageError
 
 
 def synflow(context: ScoreContext) -> Scores:
-    """``|w| dR/d|w|``, R the sum of the outputs for an input of ones (arXiv:2006.05467, section 5).
+    """``|w| dR/d|w|``, R the sum of the outputs for an input of ones (arXiv:2006.05467, section 6).
 
-    As in the paper's published procedure, every parameter and buffer is replaced by its magnitude
-    first (Tanaka et al. 2020, section 5 and algorithm 1), biases and batch norm's running
-    statistics too; batch norm is in evaluation mode. Where these are as at initialization, the
-    scores into a hidden unit and those out of it have the same sum. In double precision on the
-    CPU, and not normalized. Meant for many rounds: see `prune_in_rounds`.
+    As in the authors' procedure (Tanaka et al. 2020, algorithm 1), every parameter and buffer is
+    replaced by its magnitude first, biases and batch norm's running statistics too; batch norm is
+    in evaluation mode. Where these are as at initialization, the scores into a hidden unit and
+    those out of it have the same sum. In double precision on the CPU, and not normalized. Meant for
+    many rounds: see `prune_in_rounds`.
 
     Raises:
         UsageError: R is not finite.
