@@ -143,6 +143,22 @@ def recipes(_argument: str | None) -> str:
     return "\n\n".join(map(recipe, RECIPES))
 
 
+def criteria(_argument: str | None) -> str:
+    """Every criterion: its name, what it is, what it looks at, where it is from."""
+    from lottery.core import CRITERIA
+
+    rows = [
+        (
+            f"`{name}`",
+            _cell(entry.about),
+            f"{entry.looks_at}{', per unit' if entry.per_unit else ''}",
+            entry.source,
+        )
+        for name, entry in CRITERIA.items()
+    ]
+    return _table(("Name", "Score", "Looks at", "Source"), rows)
+
+
 # Python
 
 
@@ -292,6 +308,7 @@ GENERATORS: dict[str, Callable[[str | None], str]] = {
     "api": api,
     "cli": cli,
     "config": config,
+    "criteria": criteria,
     "front": front,
     "recipes": recipes,
 }

@@ -76,6 +76,8 @@ def test_all_problems_are_reported_at_once_each_with_its_place() -> None:
         ({"prune": {"fraction": float("nan")}}, "prune.fraction"),
         ({"prune": {"fractions": {"a": 1.0}}}, "prune.fractions.'a'"),
         ({"prune": {"criterion": "magnitud"}}, "prune.criterion"),
+        ({"prune": {"rounds": 0}}, "prune.rounds"),
+        ({"prune": {"round_schedule": "cubic"}}, "prune.round_schedule"),
         ({"controls": {"reinit": -1}}, "controls.reinit"),
         ({"verdict": {"margin": 1.0}}, "verdict.margin"),
         ({"verdict": {"confidence": 0.5}}, "verdict.confidence"),

@@ -10,11 +10,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from lottery.core import Criterion, ScoreContext, Scores
+from lottery.core import (
+    CRITERIA,
+    Criterion,
+    Mask,
+    Probe,
+    ScoreContext,
+    Scores,
+    scored_network,
+)
 from lottery.data import Dataset, Split
-from lottery.testing import CRITERION_CHECKS, DATASET_CHECKS, DatasetCheck, tiny_dataset
+from lottery.testing import (
+    CRITERION_CHECKS,
+    CRITERION_CHECKS_RUNNING_STATISTICS,
+    DATASET_CHECKS,
+    DatasetCheck,
+    tiny_dataset,
+)
 
-CRITERION_CHECK = {check.__name__: check for check in CRITERION_CHECKS}
+ALL_CRITERION_CHECKS = CRITERION_CHECKS + CRITERION_CHECKS_RUNNING_STATISTICS
+CRITERION_CHECK = {check.__name__: check for check in ALL_CRITERION_CHECKS}
 DATASET_CHECK = {check.__name__: check for check in DATASET_CHECKS}
 
 
@@ -57,6 +72,80 @@ def draws_in_the_order_given(context: ScoreContext) -> Scores:
     }
 
 
+def probe_of(context: ScoreContext) -> Probe:
+    assert context.probe is not None
+    return context.probe
+
+
+def scores_matrices_alone(context: ScoreContext) -> Scores:
+    return {n: s if s.dim() == 2 else s * math.nan for n, s in magnitudes(context).items()}
+
+
+def leaves_a_hook(context: ScoreContext) -> Scores:
+    probe_of(context).model.register_forward_hook(lambda *_: None)
+    return magnitudes(context)
+
+
+def leaves_gradients(context: ScoreContext) -> Scores:
+    probe = probe_of(context)
+    inputs, targets = probe.batches[0]
+    last = [*probe.model.parameters()][-1]
+    last.grad = torch.autograd.grad(probe.loss(probe.model(inputs), targets), last)[0]
+    return magnitudes(context)
+
+
+def takes_the_gradients_away(context: ScoreContext) -> Scores:
+    probe_of(context).model.zero_grad()
+    return magnitudes(context)
+
+
+def leaves_the_mode(context: ScoreContext) -> Scores:
+    probe_of(context).model.train()
+    return magnitudes(context)
+
+
+def asks_for_gradients(context: ScoreContext) -> Scores:
+    probe_of(context).model.requires_grad_(True)
+    return magnitudes(context)
+
+
+def moves_running_statistics(context: ScoreContext) -> Scores:
+    model = probe_of(context).model
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module(torch.rand(3, 4, 2, 2))
+    return magnitudes(context)
+
+
+def multiplies_the_examples(context: ScoreContext) -> Scores:
+    probe_of(context).batches[0][0].mul_(2)
+    return magnitudes(context)
+
+
+def gradient_magnitudes(model: torch.nn.Module, context: ScoreContext) -> dict[str, Tensor]:
+    """Of a sum of batches' mean losses, with what the model holds, in the mode it is in."""
+    parameters = [model.get_parameter(name).requires_grad_(True) for name in context.mask]
+    losses = [
+        probe_of(context).loss(model(inputs), targets)
+        for inputs, targets in probe_of(context).batches
+    ]
+    found = torch.autograd.grad(torch.stack(losses).mean(), parameters)
+    return {name: g.abs() for name, g in zip(context.mask, found, strict=True)}
+
+
+def forgets_the_mask(context: ScoreContext) -> Scores:
+    dense = replace(context, mask=Mask.dense(context.weights))
+    return gradient_magnitudes(scored_network(dense), context)
+
+
+def averages_batches(context: ScoreContext) -> Scores:
+    return gradient_magnitudes(scored_network(context), context)
+
+
+def uses_batch_statistics(context: ScoreContext) -> Scores:
+    return CRITERIA["snip"].score(context)
+
+
 def keeps_count() -> Criterion:
     calls = 0
 
@@ -80,6 +169,17 @@ def keeps_count() -> Criterion:
         (uses_the_global_generator, "check_same_context_same_scores"),
         (keeps_count(), "check_same_context_same_scores"),
         (draws_in_the_order_given, "check_order_of_names_means_nothing"),
+        (scores_matrices_alone, "check_any_network"),
+        (leaves_a_hook, "check_network_is_not_changed"),
+        (leaves_gradients, "check_network_is_not_changed"),
+        (takes_the_gradients_away, "check_network_is_not_changed"),
+        (leaves_the_mode, "check_network_is_not_changed"),
+        (asks_for_gradients, "check_network_is_not_changed"),
+        (moves_running_statistics, "check_network_is_not_changed"),
+        (multiplies_the_examples, "check_network_is_not_changed"),
+        (forgets_the_mask, "check_network_is_masked"),
+        (averages_batches, "check_cut_of_batches_means_nothing"),
+        (uses_batch_statistics, "check_cut_with_batch_norm"),
     ],
 )
 def test_a_broken_criterion_is_caught(criterion: Criterion, check: str) -> None:
@@ -87,7 +187,7 @@ def test_a_broken_criterion_is_caught(criterion: Criterion, check: str) -> None:
         CRITERION_CHECK[check](criterion)
 
 
-@pytest.mark.parametrize("check", CRITERION_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", ALL_CRITERION_CHECKS, ids=lambda check: check.__name__)
 def test_a_sound_criterion_passes(check: Callable[[Criterion], None]) -> None:
     check(magnitudes)
 

@@ -161,6 +161,13 @@ def test_continued_keeps_the_mask_and_takes_the_trained_weights(ticket: Ticket) 
             PruneConfig(criterion="magnitud", fraction=1.0, fractions={"fc*": 1.0}),
             ["criterion: unknown", "fraction: must", "fractions.'fc*': must"],
         ),
+        (PruneConfig(criterion="my_package.module:mine", rounds=2, regrow=True), []),
+        (
+            PruneConfig(examples=0, batch_size=0, rounds=0),
+            ["examples: must", "batch_size: must", "rounds: must"],
+        ),
+        (PruneConfig(rounds=1001), ["rounds: must"]),
+        (PruneConfig(regrow=True), ["regrow: weights come back"]),
         (PruneConfig(fraction=0.0), ["fraction: must"]),
         (PruneConfig(fraction=math.nan), ["fraction: must"]),
     ],

@@ -115,7 +115,15 @@ def _datasets(_out: Path) -> list[dict[str, Any]]:
 def _criteria(_out: Path) -> list[dict[str, Any]]:
     from lottery.core import CRITERIA
 
-    return [{"name": name, "what": _first_sentence(c)} for name, c in CRITERIA.items()]
+    rows = [
+        {"name": name, "what": c.about, "looks at": c.looks_at, "source": c.source}
+        for name, c in CRITERIA.items()
+    ]
+    own = "Any function of a ScoreContext, by its import path"
+    return [
+        *rows,
+        {"name": "package.module:name", "what": own, "looks at": "examples", "source": ""},
+    ]
 
 
 def _engines(_out: Path) -> list[dict[str, Any]]:

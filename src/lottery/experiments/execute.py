@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lottery.core import Mask, prunable_weights
+from lottery.core import Mask, find_criterion, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import Preempted
 from lottery.experiments.config import ExperimentConfig
@@ -18,7 +18,7 @@ from lottery.experiments.plan import needs_ticket_of, needs_weights_of
 from lottery.models import build_model, glorot_normal_
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
-from lottery.tickets import Ticket, continued, prune_mask, random_mask, reinit
+from lottery.tickets import Ticket, continued, make_probe, prune_mask, random_mask, reinit
 from lottery.training import Checkpoint, Engine, TrainingJob, TrainingResult
 
 # Held while torch's global generator is not as its owner left it.
@@ -154,14 +154,27 @@ def _pruned(
 ) -> Ticket:
     dense = JobKey(key.replicate, MAIN, 0)
     initial = store.ticket(dense).weights
-    deciding = needs_weights_of(key, config)[-1]
+    trained = store.weights(needs_weights_of(key, config)[-1])
+    probe = None
+    if find_criterion(config.prune.criterion).needs_probe:
+        probe = make_probe(
+            config.prune,
+            key.level,
+            parent.mask,
+            model=make_model(config, data),
+            trained=trained,
+            data=data,
+            loss=config.training.loss,
+            streams=streams,
+        )
     mask = prune_mask(
         config.prune,
         key.level,
         parent.mask,
-        trained=store.weights(deciding),
+        trained=trained,
         initial=initial,
         streams=streams,
+        probe=probe,
     )
     iteration = rewind_iteration(config, data)
     weights = store.rewind_weights(dense) if iteration else initial

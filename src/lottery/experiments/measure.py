@@ -44,9 +44,10 @@ def measure(
 def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
     """The dense network, and networks as sparse as those of some levels up to the last.
 
-    They are pruned by their initial weights: nothing is trained yet, and speed hardly depends on
-    which weights are kept.
+    They are pruned by the magnitude of their initial weights, whatever the config's criterion:
+    nothing is trained yet, and speed hardly depends on which weights are kept.
     """
+    prune = replace(config.prune, criterion="magnitude", rounds=1, regrow=False)
     streams = Streams(config.seed, 0)
     model = initialized(config, data, streams, "init")
     initial = model.state_dict()
@@ -54,9 +55,7 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
     yield Ticket(mask=mask, weights=initial)
     wanted = {round(config.levels * part / (_LEVELS - 1)) for part in range(1, _LEVELS)}
     for level in range(1, config.levels + 1):
-        mask = prune_mask(
-            config.prune, level, mask, trained=initial, initial=initial, streams=streams
-        )
+        mask = prune_mask(prune, level, mask, trained=initial, initial=initial, streams=streams)
         if mask.empty_layers:  # nothing is trained from here on
             return
         if level in wanted:

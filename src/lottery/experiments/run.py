@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lottery.core import check_patterns, prunable_weights
+from lottery.core import check_patterns, find_criterion, prunable_weights
 from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import ExperimentConfig, run_name, to_plain
@@ -19,6 +19,7 @@ from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, p
 from lottery.experiments.record import record
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
+from lottery.tickets import check_examples
 from lottery.training import make_engine, resolve_device
 
 
@@ -64,9 +65,12 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the rewind point lies after the end, or a pattern fits no layer.
+        UsageError: the rewind point lies after the end, a pattern fits no layer, a criterion cannot
+            be imported, or there are fewer examples than it is to look at.
     """
     check_patterns(prunable_weights(make_model(config, data)), config.prune.fractions)
+    if find_criterion(config.prune.criterion).needs_probe:
+        check_examples(config.prune, data)
     rewind, total = rewind_iteration(config, data), iterations(config, data)
     if rewind >= total:
         raise UsageError(

@@ -8,6 +8,7 @@ from lottery.experiments.config import ExperimentConfig
 from lottery.training import Length
 
 _ITERATIONS = 40
+_EXAMPLES = 100
 
 
 def smoke(config: ExperimentConfig) -> ExperimentConfig:
@@ -34,6 +35,11 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             length=Length(amount=_ITERATIONS),
             evaluate_every=Length(amount=_ITERATIONS // 4),
             learning_rate=replace(rate, warmup=scaled(rate.warmup), drops=drops),
+        ),
+        prune=replace(
+            config.prune,
+            examples=min(config.prune.examples, _EXAMPLES),
+            rounds=min(config.prune.rounds, 2),
         ),
         # A late rewind stays a late rewind.
         rewind=replace(config.rewind, to=replace(rewind, amount=max(rewind.amount, 1)))

@@ -17,27 +17,35 @@ Without it, a loop does:
     >>> from lottery.core import CRITERIA
     >>> from lottery.testing import CRITERION_CHECKS, DATASET_CHECKS, tiny_dataset
     >>> for check in CRITERION_CHECKS:
-    ...     check(CRITERIA["magnitude"])
+    ...     check(CRITERIA["magnitude"].score)
     >>> for check in DATASET_CHECKS:
     ...     check(tiny_dataset())
 
 An engine that trains fully connected networks alone leaves `ENGINE_CHECKS_ANY_MODEL` out. Some
-checks train in double precision, which MPS does not have.
+checks train in double precision, which MPS does not have. A criterion that lets batch norm use the
+statistics of each batch leaves `CRITERION_CHECKS_RUNNING_STATISTICS` out.
 """
 
-from lottery.testing.criteria import CRITERION_CHECKS, CriterionCheck
+from lottery.testing.criteria import (
+    CRITERION_CHECKS,
+    CRITERION_CHECKS_RUNNING_STATISTICS,
+    CriterionCheck,
+    tiny_context,
+)
 from lottery.testing.datasets import DATASET_CHECKS, DatasetCheck
 from lottery.testing.engines import ENGINE_CHECKS, ENGINE_CHECKS_ANY_MODEL, EngineCheck
 from lottery.testing.samples import tiny_dataset, tiny_job
 
 __all__ = [
     "CRITERION_CHECKS",
+    "CRITERION_CHECKS_RUNNING_STATISTICS",
     "DATASET_CHECKS",
     "ENGINE_CHECKS",
     "ENGINE_CHECKS_ANY_MODEL",
     "CriterionCheck",
     "DatasetCheck",
     "EngineCheck",
+    "tiny_context",
     "tiny_dataset",
     "tiny_job",
 ]

@@ -2,36 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from lottery.core import Criterion, Mask, ScoreContext, Scores, allocate, select
+from lottery.core import Criterion, Mask, Probe, ScoreContext, Scores, allocate, select
+from lottery.testing.engine_models import TiedModel, convolutional
 from lottery.testing.expect import copied, expect, expect_same_state, same_bytes
-from lottery.testing.samples import initial_state, random_sparse_mask, tiny_mlp
+from lottery.testing.samples import initial_state, random_sparse_mask, tiny_dataset, tiny_mlp
+from lottery.training import State
 
 CriterionCheck = Callable[[Criterion], None]
 """A check of a criterion; raises AssertionError when something is not as it should be."""
 
+_NETWORKS: Final[tuple[Callable[[], nn.Module], ...]] = (tiny_mlp, convolutional, TiedModel)
+_SIZES: Final = (8, 8, 3)
 
-def _context(
-    *, density: float = 0.5, seed: int = 0, dtype: torch.dtype = torch.float32
+
+def tiny_context(
+    make_model: Callable[[], nn.Module] = tiny_mlp,
+    *,
+    density: float = 0.5,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    sizes: Sequence[int] = _SIZES,
 ) -> ScoreContext:
-    """Trained weights that are the initial ones with noise, pruned ones zero."""
-    mask = random_sparse_mask(tiny_mlp, density, seed)
-    state = initial_state(tiny_mlp, seed)
+    """A context with everything in it, for trying out a criterion in a few milliseconds.
+
+    The trained weights are the initial ones with noise, pruned ones zero. Scales and running
+    statistics of normalization are away from 1 and 0, as after some training.
+
+    Args:
+        make_model: makes the network.
+        density: of the mask; see `random_sparse_mask`.
+        seed: which weights and which mask.
+        dtype: of weights and examples.
+        sizes: how many examples each batch of the probe has; 27 in all at most.
+    """
+    mask = random_sparse_mask(make_model, density, seed)
+    state = initial_state(make_model, seed)
     initial = {name: state[name].to(dtype) for name in mask}
     generator = torch.Generator().manual_seed(seed)
     noise = {n: torch.randn(w.shape, generator=generator).to(dtype) for n, w in initial.items()}
     weights = mask.apply({name: w + 0.1 * noise[name] for name, w in initial.items()})
+    model = _in_use(make_model, state, generator).to(dtype)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            model.get_parameter(name).copy_(weight)
+    data, count = tiny_dataset().train, sum(sizes)
+    inputs = data.inputs[:count].to(dtype).split_with_sizes([*sizes])
+    targets = data.targets[:count].split_with_sizes([*sizes])
     return ScoreContext(
         weights=weights,
         initial=initial,
         mask=mask,
         generator=torch.Generator().manual_seed(seed),
+        probe=Probe(
+            model=model, batches=tuple(zip(inputs, targets, strict=True)), loss=F.cross_entropy
+        ),
     )
+
+
+def _in_use(
+    make_model: Callable[[], nn.Module], state: State, generator: torch.Generator
+) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        model = make_model()
+    model.load_state_dict(state)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                for value in (module.weight, module.running_mean, module.running_var):
+                    assert value is not None, "made with all of them"
+                    value.uniform_(0.5, 1.5, generator=generator)
+    return model
 
 
 def _expect_valid(scores: Scores, mask: Mask, what: str) -> None:
@@ -56,27 +104,25 @@ def check_scores_every_weight(criterion: Criterion) -> None:
     """Every layer gets floating-point scores of its shape, numbers wherever a weight survives."""
     for density in (1.0, 0.5, 0.05):
         for dtype in (torch.float32, torch.float64):
-            context = _context(density=density, dtype=dtype)
+            context = tiny_context(density=density, dtype=dtype)
             _expect_valid(criterion(context), context.mask, f"density {density}, {dtype}")
 
 
 def check_degenerate_weights(criterion: Criterion) -> None:
     """Weights that are all zero, or a layer of which nothing is left, are scored too."""
-    context = _context()
+    context = tiny_context()
     nothing = dict(context.mask)
     nothing["fc2.weight"] = torch.zeros_like(nothing["fc2.weight"])
     mask = Mask(nothing)
     zeros = {name: torch.zeros_like(w) for name, w in context.weights.items()}
     for name, weights in (("an empty layer", mask.apply(context.weights)), ("all zero", zeros)):
-        case = ScoreContext(
-            weights=weights, initial=context.initial, mask=mask, generator=context.generator
-        )
+        case = replace(context, weights=weights, mask=mask)
         _expect_valid(criterion(case), mask, name)
 
 
 def check_scores_can_be_selected_by(criterion: Criterion) -> None:
     """A pruning by the scores keeps exactly the number that it should, within what was kept."""
-    context = _context()
+    context = tiny_context()
     survivors = {name: kept for name, (kept, _) in context.mask.layers.items()}
     groups = allocate(survivors, scope="global", fraction=0.3)
     pruned = select(criterion(context), context.mask, groups)
@@ -87,7 +133,7 @@ def check_scores_can_be_selected_by(criterion: Criterion) -> None:
 
 def check_context_is_not_changed(criterion: Criterion) -> None:
     """Scoring reads the weights and the mask; it changes neither, and scores are its own."""
-    context = _context()
+    context = tiny_context()
     weights, initial = copied(context.weights), copied(context.initial)
     mask = dict(context.mask)
     scores = criterion(context)
@@ -103,10 +149,10 @@ def check_same_context_same_scores(criterion: Criterion) -> None:
     """All randomness comes from the context's generator; the global one is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        first = criterion(_context())
+        first = criterion(tiny_context())
         torch.manual_seed(2)
         before = torch.get_rng_state()
-        second = criterion(_context())
+        second = criterion(tiny_context())
         expect(
             torch.equal(before, torch.get_rng_state()),
             "scoring moved the global random number generator; use the context's",
@@ -116,11 +162,11 @@ def check_same_context_same_scores(criterion: Criterion) -> None:
 
 def check_order_of_names_means_nothing(criterion: Criterion) -> None:
     """The order in which a model happens to list its layers changes no score."""
-    context = _context()
-    backwards = ScoreContext(
+    context = tiny_context()
+    backwards = replace(
+        context,
         weights=dict(reversed(list(context.weights.items()))),
         initial=dict(reversed(list(context.initial.items()))),
-        mask=context.mask,
         generator=torch.Generator().manual_seed(0),
     )
     first, second = criterion(context), criterion(backwards)
@@ -131,6 +177,96 @@ def check_order_of_names_means_nothing(criterion: Criterion) -> None:
         )
 
 
+def check_any_network(criterion: Criterion) -> None:
+    """Convolution, batch normalization, dropout and a shared weight are scored, twice the same."""
+    for make_model in _NETWORKS:
+        for density in (1.0, 0.3):
+            context = tiny_context(make_model, density=density)
+            what = f"{make_model.__name__}, density {density}"
+            scores = criterion(context)
+            _expect_valid(scores, context.mask, what)
+            again = criterion(tiny_context(make_model, density=density))
+            expect_same_state(dict(again), dict(scores), f"{what}: the scores, a second time")
+
+
+def check_network_is_not_changed(criterion: Criterion) -> None:
+    """Scoring leaves no trace in the probe: values, gradients, modes, hooks, examples."""
+    for make_model in _NETWORKS:
+        context = tiny_context(make_model)
+        probe = context.probe
+        assert probe is not None, "there is always one"
+        model = probe.model
+        # Settings that a careless clean-up would not put back.
+        first, second, *_ = model.parameters()
+        first.requires_grad_(False)
+        second.grad = torch.ones_like(second)
+        next(model.children()).eval()
+        values, gradients, flags = copied(model.state_dict()), _gradients(model), _flags(model)
+        examples = [tensor.clone() for batch in probe.batches for tensor in batch]
+        criterion(context)
+        what = f"{make_model.__name__} after scoring"
+        expect_same_state(model.state_dict(), values, what)
+        expect(_flags(model) == flags, f"{what}: modes, hooks or requires_grad are not as before")
+        expect_same_state(_gradients(model), gradients, f"{what}: gradients")
+        now = [tensor for batch in probe.batches for tensor in batch]
+        same = all(same_bytes(a, b) for a, b in zip(now, examples, strict=True))
+        expect(same, f"{what}: the examples are not as before")
+
+
+def _gradients(model: nn.Module) -> State:
+    return copied({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+
+
+def _flags(model: nn.Module) -> list[object]:
+    """Modes, hooks and what asks for gradients, of every module and parameter."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    modules = [(m.training, *(len(getattr(m, name)) for name in hooks)) for m in model.modules()]
+    parameters = [(p.requires_grad, len(p._backward_hooks or {})) for p in model.parameters()]
+    return [modules, parameters]
+
+
+def check_network_is_masked(criterion: Criterion) -> None:
+    """What pruned weights would be, were they not pruned, changes no surviving score."""
+    for make_model in _NETWORKS:
+        context = tiny_context(make_model, dtype=torch.float64)
+        full = {n: w + 0.5 * ~context.mask[n] for n, w in context.weights.items()}
+        scores = criterion(context)
+        other = criterion(
+            replace(context, weights=full, generator=torch.Generator().manual_seed(0))
+        )
+        for name, kept in context.mask.items():
+            expect(
+                same_bytes(scores[name][kept], other[name][kept]),
+                f"{make_model.__name__}: scores of '{name}' depend on weights that are pruned",
+            )
+
+
+def check_cut_of_batches_means_nothing(criterion: Criterion) -> None:
+    """Without batch norm, the same examples in batches of other sizes give the same scores."""
+    _expect_any_cut(criterion, tiny_mlp)
+    _expect_any_cut(criterion, TiedModel)
+
+
+def check_cut_with_batch_norm(criterion: Criterion) -> None:
+    """With batch norm too."""
+    _expect_any_cut(criterion, convolutional)
+
+
+def _expect_any_cut(criterion: Criterion, make_model: Callable[[], nn.Module]) -> None:
+    whole = criterion(tiny_context(make_model, dtype=torch.float64, sizes=(19,)))
+    for sizes in (_SIZES, (2, 17)):
+        cut = criterion(tiny_context(make_model, dtype=torch.float64, sizes=sizes))
+        for name, expected in whole.items():
+            # Sums in another order are rounded otherwise, where they cancel by more.
+            finite = expected[expected.isfinite()].abs()
+            room = 1e-9 * float(finite.max()) if finite.numel() else 0.0
+            expect(
+                torch.allclose(cut[name], expected, rtol=1e-9, atol=room),
+                f"{make_model.__name__}: scores of '{name}' depend on how 19 examples are cut "
+                f"into batches: {sizes} against all at once",
+            )
+
+
 CRITERION_CHECKS: Final[tuple[CriterionCheck, ...]] = (
     check_scores_every_weight,
     check_degenerate_weights,
@@ -138,5 +274,14 @@ CRITERION_CHECKS: Final[tuple[CriterionCheck, ...]] = (
     check_context_is_not_changed,
     check_same_context_same_scores,
     check_order_of_names_means_nothing,
+    check_any_network,
+    check_network_is_not_changed,
+    check_network_is_masked,
+    check_cut_of_batches_means_nothing,
 )
 """What every criterion must pass."""
+
+CRITERION_CHECKS_RUNNING_STATISTICS: Final[tuple[CriterionCheck, ...]] = (
+    check_cut_with_batch_norm,
+)
+"""What a criterion must pass besides, unless it lets batch norm use each batch's statistics."""

@@ -3,6 +3,7 @@
 from lottery.tickets.config import ControlsConfig, PruneConfig, RewindConfig
 from lottery.tickets.controls import continued, random_mask, reinit
 from lottery.tickets.imp import Level, find_tickets
+from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import prune_mask
 from lottery.tickets.ticket import Ticket
 
@@ -12,8 +13,10 @@ __all__ = [
     "PruneConfig",
     "RewindConfig",
     "Ticket",
+    "check_examples",
     "continued",
     "find_tickets",
+    "make_probe",
     "prune_mask",
     "random_mask",
     "reinit",

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lottery.core import CRITERIA, Schedule, Scope
-from lottery.errors import unknown_name
+from lottery.core import RoundSchedule, Schedule, Scope, check_criterion
 from lottery.training import Length
 
 
@@ -16,7 +15,8 @@ class PruneConfig:
     """The four axes of pruning."""
 
     criterion: str = "magnitude"
-    """What makes a weight superfluous: ``magnitude`` or ``random``."""
+    """What makes a weight superfluous: a name that ``lottery list criteria`` shows, or
+    ``package.module:name`` of your own, whose code then runs."""
     granularity: Literal["weight"] = "weight"
     """What is removed as one unit."""
     scope: Scope = "layer"
@@ -27,12 +27,25 @@ class PruneConfig:
     """Share of the surviving weights removed per level, above 0 and below 1."""
     fractions: Mapping[str, float] = field(default_factory=dict)
     """Exceptions: parameter name pattern -> fraction in [0, 1)."""
+    examples: int = 1_000
+    """How many training examples, drawn anew at every level, a criterion that looks at examples is
+    given, 1 or more."""
+    batch_size: int = 100
+    """At most how many of them at a time, 1 or more; with ``snip`` and ``grasp``, batch norm uses
+    the statistics of such a batch."""
+    rounds: int = 1
+    """In how many rounds a level is pruned, each by the scores of what is left, 1 or more."""
+    round_schedule: RoundSchedule = "exponential"
+    """How what is kept falls over the rounds: by the same factor, or by the same number."""
+    regrow: bool = False
+    """Whether what an earlier round of the level pruned may come back in a later one (FORCE)."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
         found = []
-        if self.criterion not in CRITERIA:
-            found.append(f"criterion: {unknown_name('criterion', self.criterion, CRITERIA)}")
+        unknown = check_criterion(self.criterion)
+        if unknown:
+            found.append(f"criterion: {unknown}")
         if not 0 < self.fraction < 1:
             found.append(f"fraction: must lie between 0 and 1, got {self.fraction}")
         found += [
@@ -40,6 +53,18 @@ class PruneConfig:
             for pattern, fraction in self.fractions.items()
             if not 0 <= fraction < 1
         ]
+        return found + self._round_problems()
+
+    def _round_problems(self) -> list[str]:
+        found = [
+            f"{name}: must be 1 or more, got {value}"
+            for name, value in (("examples", self.examples), ("batch_size", self.batch_size))
+            if value < 1
+        ]
+        if not 1 <= self.rounds <= 1000:
+            found.append(f"rounds: must be between 1 and 1000, got {self.rounds}")
+        if self.regrow and self.rounds == 1:
+            found.append("regrow: weights come back between rounds; needs rounds = 2 or more")
         return found
 
 

@@ -1,0 +1,149 @@
+"""The criteria by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lottery.core.criteria import activations, curvature, gradients, structures, synflow, weights
+from lottery.core.criteria.context import CriterionEntry
+
+_DECONSTRUCTING = "Zhou et al. 2019, arXiv:1905.01067"
+
+CRITERIA: Final[dict[str, CriterionEntry]] = {
+    "magnitude": CriterionEntry(
+        score=weights.magnitude,
+        looks_at="weights",
+        about="|w| of the trained weight",
+        source="Han et al. 2015, arXiv:1506.02626",
+    ),
+    "random": CriterionEntry(
+        score=weights.random,
+        looks_at="weights",
+        about="by chance",
+        source="a control",
+    ),
+    "small-final": CriterionEntry(
+        score=weights.small_final,
+        looks_at="weights",
+        about="-|wf|: the smallest trained weights stay",
+        source=_DECONSTRUCTING,
+    ),
+    "large-init": CriterionEntry(
+        score=weights.large_init,
+        looks_at="weights",
+        about="|wi|: the largest initial weights stay",
+        source=_DECONSTRUCTING,
+    ),
+    "small-init": CriterionEntry(
+        score=weights.small_init,
+        looks_at="weights",
+        about="-|wi|: the smallest initial weights stay",
+        source=_DECONSTRUCTING,
+    ),
+    "large-init-large-final": CriterionEntry(
+        score=weights.large_init_large_final,
+        looks_at="weights",
+        about="min(|wf|, |wi|): large at both ends",
+        source=_DECONSTRUCTING,
+    ),
+    "small-init-small-final": CriterionEntry(
+        score=weights.small_init_small_final,
+        looks_at="weights",
+        about="-max(|wf|, |wi|): small at both ends",
+        source=_DECONSTRUCTING,
+    ),
+    "magnitude-increase": CriterionEntry(
+        score=weights.magnitude_increase,
+        looks_at="weights",
+        about="|wf| - |wi|: how much the magnitude grew",
+        source=_DECONSTRUCTING,
+    ),
+    "movement": CriterionEntry(
+        score=weights.movement,
+        looks_at="weights",
+        about="|wf - wi|: how far the weight went in training",
+        source=_DECONSTRUCTING,
+    ),
+    "snip": CriterionEntry(
+        score=gradients.snip,
+        looks_at="examples",
+        about="|w g|: how much the loss feels the connection",
+        source="Lee et al. 2019, arXiv:1810.02340",
+    ),
+    "grasp": CriterionEntry(
+        score=curvature.grasp,
+        looks_at="examples",
+        about="w (H g): how much of the gradient flow goes with it",
+        source="Wang et al. 2020, arXiv:2002.07376",
+    ),
+    "taylor": CriterionEntry(
+        score=gradients.taylor,
+        looks_at="examples",
+        about="(g w)^2: squared change of the loss, first order",
+        source="Molchanov et al. 2019, arXiv:1906.10771",
+    ),
+    "movement-pruning": CriterionEntry(
+        score=gradients.movement_pruning,
+        looks_at="examples",
+        about="-w g: whether a step would lead away from zero",
+        source="Sanh et al. 2020, arXiv:2005.07683",
+    ),
+    "fisher": CriterionEntry(
+        score=gradients.fisher,
+        looks_at="examples",
+        about="w^2 / 2 times the mean squared gradient of an example",
+        source="Theis et al. 2018, arXiv:1801.05787",
+    ),
+    "hessian": CriterionEntry(
+        score=curvature.hessian,
+        looks_at="examples",
+        about="h_ii w^2 / 2, the Hessian's diagonal estimated from 16 random vectors",
+        source="LeCun et al. 1990, Optimal Brain Damage",
+    ),
+    "mean-activation": CriterionEntry(
+        score=activations.mean_activation,
+        looks_at="examples",
+        about="mean of a unit's output after ReLU",
+        source="Molchanov et al. 2017, arXiv:1611.06440",
+        per_unit=True,
+    ),
+    "apoz": CriterionEntry(
+        score=activations.apoz,
+        looks_at="examples",
+        about="share of a unit's outputs that are not zero after ReLU",
+        source="Hu et al. 2016, arXiv:1607.03250",
+        per_unit=True,
+    ),
+    "wanda": CriterionEntry(
+        score=activations.wanda,
+        looks_at="examples",
+        about="|w| times the L2 norm of the inputs it meets",
+        source="Sun et al. 2024, arXiv:2306.11695",
+    ),
+    "synflow": CriterionEntry(
+        score=synflow.synflow,
+        looks_at="network",
+        about="|w| dR/d|w|, R the flow of an input of ones through absolute weights",
+        source="Tanaka et al. 2020, arXiv:2006.05467",
+    ),
+    "l1": CriterionEntry(
+        score=weights.magnitude,
+        looks_at="weights",
+        about="|w|, magnitude by the name it has for structures: summed over a unit, its L1 norm",
+        source="Li et al. 2017, arXiv:1608.08710",
+    ),
+    "l2": CriterionEntry(
+        score=weights.l2,
+        looks_at="weights",
+        about="w^2: summed over a unit, ordered as its L2 norm",
+        source="He et al. 2018, arXiv:1808.06866",
+    ),
+    "bn-scale": CriterionEntry(
+        score=structures.bn_scale,
+        looks_at="network",
+        about="|gamma| of the batch norm after the layer; a layer without one is never pruned",
+        source="Liu et al. 2017, arXiv:1708.06519",
+        per_unit=True,
+    ),
+}
+"""Name in a config -> criterion."""

@@ -1,0 +1,89 @@
+"""What a criterion may look at, what it gives, and what is known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lottery.core.mask import Mask
+
+Scores = Mapping[str, Tensor]
+"""Parameter name -> float tensor of the parameter's shape; higher means keep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """The network and the examples that some criteria look at. Scoring changes nothing of it.
+
+    What is a mean over several batches is the mean over all examples: a batch counts by its size.
+
+    Args:
+        model: the network. What it computes, and every parameter and buffer that no mask covers,
+            are taken from it; its prunable weights are those of the context, under the mask of the
+            context: see `scored_network`.
+        batches: (inputs ``[N, ...]``, targets ``[N, ...]``) of N examples each, on the model's
+            device; at least one batch, N 1 or more.
+        loss: (outputs, targets) of a batch -> the mean loss of its examples, a scalar.
+    """
+
+    model: nn.Module
+    batches: Sequence[tuple[Tensor, Tensor]]
+    loss: Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreContext:
+    """What a criterion may look at.
+
+    Args:
+        weights: the trained prunable weights, parameter name -> float tensor. What the mask prunes
+            need not be zero here.
+        initial: the same weights at initialization.
+        mask: what is kept now; scores elsewhere are ignored, unless weights may come back (see
+            `prune_in_rounds`).
+        generator: a CPU generator in a state of the criterion's own.
+        probe: the network and examples, for a criterion that needs them.
+    """
+
+    weights: Mapping[str, Tensor]
+    initial: Mapping[str, Tensor]
+    mask: Mask
+    generator: torch.Generator
+    probe: Probe | None = None
+
+
+Criterion = Callable[[ScoreContext], Scores]
+"""What makes a weight superfluous: a function of what it may look at, that gives scores."""
+
+LooksAt = Literal["weights", "network", "examples"]
+"""What a criterion needs: the weights alone; the network too; or also examples and the loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriterionEntry:
+    """A criterion, and what is known about it without running it.
+
+    Args:
+        score: the criterion itself.
+        looks_at: what it needs. All but ``"weights"`` need ``ScoreContext.probe``; to
+            ``"network"``, examples tell no more than the shape of an input.
+        about: what it is, in one line.
+        source: where it comes from.
+        per_unit: whether a score belongs to an output unit of a layer (a filter, a neuron) and is
+            repeated over its weights; then the mean over a unit is its score.
+    """
+
+    score: Criterion
+    looks_at: LooksAt
+    about: str
+    source: str
+    per_unit: bool = False
+
+    @property
+    def needs_probe(self) -> bool:
+        """Whether ``ScoreContext.probe`` must be there."""
+        return self.looks_at != "weights"

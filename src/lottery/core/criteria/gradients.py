@@ -1,0 +1,102 @@
+"""Criteria of first order: what the loss on the probe's examples says about a weight.
+
+Gradients are taken at the masked weights, with dropout off, and with respect to every prunable
+weight, pruned ones too. In the formulas ``w`` is the context's weight and ``g`` the gradient of the
+mean loss over all examples. Scores are float64; gradients are summed up in float64 and are as
+exact as the model's own type.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lottery.core.criteria.context import ScoreContext, Scores
+from lottery.core.criteria.network import (
+    as_double,
+    mean_loss,
+    needed_probe,
+    scored_network,
+    scored_parameters,
+    weighted_batches,
+    zeros,
+)
+
+
+def snip(context: ScoreContext) -> Scores:
+    """``|w g|``: by how much the loss feels the connection (Lee et al. 2019, arXiv:1810.02340).
+
+    Section 4.1, without the division by the sum over all weights, which changes no order. Made for
+    networks at initialization, so batch norm uses the statistics of each batch; without batch norm
+    the result does not depend on how examples are cut into batches.
+    """
+    gradient = mean_gradient(context, batch_statistics=True)
+    return {name: (as_double(context.weights[name]) * g).abs() for name, g in gradient.items()}
+
+
+def taylor(context: ScoreContext) -> Scores:
+    """``(g w)^2``: squared change of the loss (Molchanov et al. 2019, arXiv:1906.10771, eq. 8).
+
+    The gradient is that of all examples together; the paper also averages over steps of a training.
+    Weight by weight the order is that of `snip` (batch norm aside); summed over a unit it is not.
+    Batch norm uses its running statistics.
+    """
+    gradient = mean_gradient(context)
+    return {name: (as_double(context.weights[name]) * g).square() for name, g in gradient.items()}
+
+
+def movement_pruning(context: ScoreContext) -> Scores:
+    """``-w g``: positive where a step would lead away from zero (Sanh et al., arXiv:2005.07683).
+
+    One term of the sum in section 4, at the weights as they are: the paper adds the terms up over
+    the steps of a fine-tuning, in which the mask follows them. Batch norm uses its running
+    statistics.
+    """
+    gradient = mean_gradient(context)
+    return {name: -as_double(context.weights[name]) * g for name, g in gradient.items()}
+
+
+def fisher(context: ScoreContext) -> Scores:
+    """``w^2 / 2 * mean of g_n^2`` over examples n (Theis et al. 2018, arXiv:1801.05787, section 2).
+
+    ``g_n`` is the gradient of one example's loss, so this takes a backward pass an example. It
+    stands for the second-order term with the empirical Fisher information for the Hessian. Batch
+    norm uses its running statistics.
+    """
+    probe = needed_probe(context)
+    model = scored_network(context)
+    parameters = scored_parameters(context, model)
+    mean_square = zeros(parameters)
+    for inputs, targets, share in weighted_batches(probe):
+        for one, target in zip(inputs.split(1), targets.split(1), strict=True):
+            with torch.enable_grad():
+                loss = mean_loss(probe, model, one, target)
+                found = torch.autograd.grad(loss, [*parameters.values()], materialize_grads=True)
+            for name, g in zip(parameters, found, strict=True):
+                mean_square[name] += as_double(g).square() * (share / len(targets))
+    return {
+        name: as_double(context.weights[name]).square() / 2 * m for name, m in mean_square.items()
+    }
+
+
+def mean_gradient(context: ScoreContext, *, batch_statistics: bool = False) -> dict[str, Tensor]:
+    """The gradient of the mean loss over all examples, at the masked weights, batch by batch.
+
+    Args:
+        context: with a probe.
+        batch_statistics: see `scored_network`.
+
+    Returns:
+        name -> float64 CPU tensor; exactly zero for a weight that the loss does not depend on.
+    """
+    probe = needed_probe(context)
+    model = scored_network(context, batch_statistics=batch_statistics)
+    parameters = scored_parameters(context, model)
+    mean = zeros(parameters)
+    for inputs, targets, share in weighted_batches(probe):
+        with torch.enable_grad():
+            loss = mean_loss(probe, model, inputs, targets)
+            found = torch.autograd.grad(loss, [*parameters.values()], materialize_grads=True)
+        for name, g in zip(parameters, found, strict=True):
+            mean[name] += as_double(g) * share
+    return mean

@@ -1,0 +1,77 @@
+"""From a name in a config to a criterion: one of ours, or the import path of your own."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Final
+
+from lottery.core.criteria.catalog import CRITERIA
+from lottery.core.criteria.context import CriterionEntry
+from lottery.errors import UsageError, unknown_name
+
+_IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+_OTHER_NAMES: Final = {"large-final": "magnitude"}
+
+
+def check_criterion(name: str) -> str | None:
+    """What is wrong with a criterion's name, or None. Nothing is imported.
+
+    >>> check_criterion("magnitude"), check_criterion("my_package.criteria:mine")
+    (None, None)
+    >>> check_criterion("large-final")
+    "unknown criterion 'large-final'; it is called 'magnitude' here"
+    """
+    if name in CRITERIA or _IMPORT_PATH.fullmatch(name):
+        return None
+    if name in _OTHER_NAMES:
+        return f"unknown criterion '{name}'; it is called '{_OTHER_NAMES[name]}' here"
+    return f"{unknown_name('criterion', name, CRITERIA)}, or your own as package.module:name"
+
+
+def find_criterion(name: str) -> CriterionEntry:
+    """The criterion of this name, or the one that an import path leads to.
+
+    Args:
+        name: one of `CRITERIA`; or ``package.module:name`` of a function of a `ScoreContext` that
+            gives `Scores`, or of a `CriterionEntry`. Its module is imported: **a config that names
+            code runs that code**. A function is taken to need a probe.
+
+    Raises:
+        UsageError: there is no such criterion, or it cannot be imported, or not be called.
+    """
+    problem = check_criterion(name)
+    if problem:
+        raise UsageError(problem)
+    if name in CRITERIA:
+        return CRITERIA[name]
+    found = _imported(name)
+    if isinstance(found, CriterionEntry):
+        return found
+    if not callable(found):
+        raise UsageError(
+            f"criterion '{name}' is a {type(found).__name__}; expected a function of a "
+            "ScoreContext, or a CriterionEntry"
+        )
+    return CriterionEntry(score=found, looks_at="examples", about="your own", source=name)
+
+
+def _imported(path: str) -> object:
+    module_name, _, name = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise UsageError(
+            f"criterion '{path}': importing {module_name} failed: {type(error).__name__}: {error}; "
+            "check the name, and that Python finds it (PYTHONPATH)"
+        ) from error
+    if not hasattr(module, name):
+        raise UsageError(f"criterion '{path}': {unknown_name('name', name, _public(module))}")
+    found: object = getattr(module, name)
+    return found
+
+
+def _public(module: object) -> list[str]:
+    """What a module offers that could have been meant."""
+    return [n for n in dir(module) if not n.startswith("_") and callable(getattr(module, n))]

@@ -1,0 +1,113 @@
+"""The network as a criterion looks at it, and its loss over the probe's examples."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lottery.core.criteria.context import Probe, ScoreContext
+from lottery.errors import UsageError
+
+
+def needed_probe(context: ScoreContext) -> Probe:
+    """The context's probe, for a criterion that cannot do without.
+
+    Raises:
+        UsageError: there is none, or it has no example.
+    """
+    probe = context.probe
+    if probe is None:
+        raise UsageError(
+            "this criterion looks at the network: expected ScoreContext.probe to be a Probe, got "
+            "None; pass one, with a model, batches and a loss"
+        )
+    if not probe.batches or not all(len(targets) for _, targets in probe.batches):
+        raise UsageError(
+            "the probe has no batch, or an empty one; expected one batch or more, each with one "
+            "example or more"
+        )
+    return probe
+
+
+def scored_network(context: ScoreContext, *, batch_statistics: bool = False) -> nn.Module:
+    """A copy of the probe's model that holds the context's weights under the context's mask.
+
+    It is in evaluation mode (no dropout, batch norm with its running statistics), and gradients
+    are asked for of the prunable weights alone. The copy is the caller's: hooks, gradients and
+    buffers of the probe's model stay as they are, whatever happens to it.
+
+    Args:
+        context: with a probe.
+        batch_statistics: put batch norm, and nothing else, into training mode: it then uses the
+            statistics of each batch, as suits a network whose running statistics mean nothing
+            yet. What is computed then depends on how examples are cut into batches.
+
+    Raises:
+        UsageError: there is no probe; or batch norm would see a batch of one example.
+        MaskError: the mask is not one of this model.
+    """
+    probe = needed_probe(context)
+    model = copy.deepcopy(probe.model).eval().requires_grad_(False)
+    if batch_statistics:
+        _use_batch_statistics(model, probe)
+    parameters = dict(model.named_parameters())
+    context.mask.check({name: parameters[name] for name in context.mask if name in parameters})
+    masked = context.mask.apply({name: context.weights[name] for name in context.mask})
+    with torch.no_grad():
+        for name, weight in masked.items():
+            parameters[name].copy_(weight)
+            parameters[name].requires_grad_(True)
+    return model
+
+
+def _use_batch_statistics(model: nn.Module, probe: Probe) -> None:
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if norms and any(len(targets) < 2 for _, targets in probe.batches):
+        raise UsageError(
+            "this criterion lets batch norm use the statistics of each batch; expected batches of "
+            "2 examples or more, got one of 1: use larger batches"
+        )
+    for norm in norms:
+        norm.train()
+
+
+def scored_parameters(context: ScoreContext, model: nn.Module) -> dict[str, Tensor]:
+    """The prunable parameters of a `scored_network`, by name, in the mask's order."""
+    parameters = dict(model.named_parameters())
+    return {name: parameters[name] for name in context.mask}
+
+
+def weighted_batches(probe: Probe) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """Every batch's inputs and targets, and its share of all examples, in (0, 1]."""
+    examples = sum(len(targets) for _, targets in probe.batches)
+    for inputs, targets in probe.batches:
+        yield inputs, targets, len(targets) / examples
+
+
+def mean_loss(probe: Probe, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """The mean loss of a batch, a scalar.
+
+    Raises:
+        UsageError: the probe's loss gives something else.
+    """
+    loss = probe.loss(model(inputs), targets)
+    if loss.dim():
+        raise UsageError(
+            f"the probe's loss gave a tensor of shape {tuple(loss.shape)}; expected the mean over "
+            "the batch, a scalar"
+        )
+    return loss
+
+
+def zeros(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Sums to add to: float64 on the CPU, since MPS has no float64."""
+    return {name: torch.zeros(p.shape, dtype=torch.float64) for name, p in parameters.items()}
+
+
+def as_double(tensor: Tensor) -> Tensor:
+    """A detached float64 copy or view on the CPU."""
+    return tensor.detach().cpu().double()

@@ -1,0 +1,101 @@
+"""Criteria for whole output units of a layer, from what follows the layer; and finding that."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lottery.core.criteria.context import ScoreContext, Scores
+from lottery.core.criteria.network import (
+    as_double,
+    needed_probe,
+    scored_network,
+    scored_parameters,
+)
+
+
+def bn_scale(context: ScoreContext) -> Scores:
+    """``|gamma|`` of the batch norm that takes the layer's output (Liu et al., arXiv:1708.06519).
+
+    Section 3: the scale of a channel stands for its importance. One number per output unit,
+    repeated over the unit's weights. A layer whose output no batch norm takes has scores of
+    infinity: the paper never prunes such a layer, so a config must give it a prune fraction of 0,
+    or let layers compete globally.
+    """
+    model = scored_network(context)
+    norms = following_norms(context, model)
+    scores = {}
+    for name in context.mask:
+        shape = context.weights[name].shape
+        norm = norms.get(name)
+        if norm is None or norm.weight is None:
+            scores[name] = torch.full(shape, math.inf, dtype=torch.float64)
+        else:
+            scores[name] = per_unit(as_double(norm.weight).abs(), shape)
+    return scores
+
+
+def per_unit(values: Tensor, shape: torch.Size) -> Tensor:
+    """``values`` ``[outputs]`` repeated over the weights of each output unit, as ``shape``."""
+    return values.view(-1, *[1] * (len(shape) - 1)).expand(shape).clone()
+
+
+def layers_of(context: ScoreContext, model: nn.Module) -> dict[str, list[nn.Module]]:
+    """The modules that use each prunable weight; several where a weight is shared."""
+    parameters = scored_parameters(context, model)
+    return {
+        name: [m for m in model.modules() if getattr(m, "weight", None) is parameter]
+        for name, parameter in parameters.items()
+    }
+
+
+def unit_dim(layer: nn.Module) -> int:
+    """Which dimension of a layer's output numbers its output units."""
+    return -1 if isinstance(layer, nn.Linear) else 1
+
+
+def following_norms(context: ScoreContext, model: nn.Module) -> dict[str, _BatchNorm]:
+    """The batch norm that is given each layer's output, as it is, in a forward pass.
+
+    Found by passing one example through the network, not by names. A layer of several such norms
+    or uses has the first of them; a layer with anything in between has none.
+
+    Args:
+        context: with a probe.
+        model: its `scored_network`.
+
+    Returns:
+        parameter name -> the module in ``model``, for the layers that have one.
+    """
+    made: list[tuple[str, Tensor]] = []
+    found: dict[str, _BatchNorm] = {}
+
+    def note(name: str, layer: nn.Module, output: Tensor) -> None:
+        # A batch norm numbers units by dimension 1, which is a sequence's position elsewhere.
+        if output.dim() == 2 or unit_dim(layer) == 1:
+            made.append((name, output))
+
+    def compare(norm: nn.Module, given: Tensor) -> None:
+        assert isinstance(norm, _BatchNorm), "hooks are put on batch norms alone"
+        for name, output in made:
+            if output is given:
+                found.setdefault(name, norm)
+
+    hooks = [
+        layer.register_forward_hook(lambda layer, _, output, name=name: note(name, layer, output))
+        for name, layers in layers_of(context, model).items()
+        for layer in layers
+    ]
+    hooks += [
+        module.register_forward_pre_hook(lambda norm, given: compare(norm, given[0]))
+        for module in model.modules()
+        if isinstance(module, _BatchNorm)
+    ]
+    with torch.no_grad():
+        model(needed_probe(context).batches[0][0][:1])
+    for hook in hooks:
+        hook.remove()
+    return found

@@ -1,0 +1,46 @@
+"""The data-free criterion of Synaptic Flow."""
+
+from __future__ import annotations
+
+import torch
+
+from lottery.core.criteria.context import ScoreContext, Scores
+from lottery.core.criteria.network import (
+    as_double,
+    needed_probe,
+    scored_network,
+    scored_parameters,
+)
+from lottery.errors import UsageError
+
+
+def synflow(context: ScoreContext) -> Scores:
+    """``|w| dR/d|w|``, R the sum of the outputs for an input of ones (arXiv:2006.05467, section 6).
+
+    As in the authors' procedure (Tanaka et al. 2020, algorithm 1), every parameter and buffer is
+    replaced by its magnitude first, biases and batch norm's running statistics too; batch norm is
+    in evaluation mode. Where these are as at initialization, the scores into a hidden unit and
+    those out of it have the same sum. In double precision on the CPU, and not normalized. Meant for
+    many rounds: see `prune_in_rounds`.
+
+    Raises:
+        UsageError: R is not finite.
+    """
+    inputs = needed_probe(context).batches[0][0]
+    model = scored_network(context).cpu().double()
+    for value in (*model.parameters(), *model.buffers()):
+        if value.is_floating_point():
+            value.detach().abs_()
+    parameters = scored_parameters(context, model)
+    with torch.enable_grad():
+        flow = model(torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum()
+        found = torch.autograd.grad(flow, [*parameters.values()], materialize_grads=True)
+    if not flow.isfinite():
+        raise UsageError(
+            f"synflow: the outputs of the network with absolute weights sum up to {flow.item()}, "
+            "beyond double precision; initialize its weights smaller, or choose another criterion"
+        )
+    return {
+        name: as_double(context.weights[name]).abs() * g
+        for name, g in zip(parameters, map(as_double, found), strict=True)
+    }

@@ -1,0 +1,119 @@
+"""Every criterion passes the conformance suite; and what is said about each is so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from torch import nn
+
+from lottery.core import CRITERIA
+from lottery.errors import UsageError
+from lottery.testing import (
+    CRITERION_CHECKS,
+    CRITERION_CHECKS_RUNNING_STATISTICS,
+    CriterionCheck,
+    tiny_context,
+)
+from lottery.testing.engine_models import convolutional
+
+BATCH_STATISTICS = {"snip", "grasp"}
+
+names = pytest.mark.parametrize("name", CRITERIA)
+
+
+@names
+@pytest.mark.parametrize("check", CRITERION_CHECKS, ids=lambda check: check.__name__)
+def test_conformance(name: str, check: CriterionCheck) -> None:
+    check(CRITERIA[name].score)
+
+
+@names
+@pytest.mark.parametrize("check", CRITERION_CHECKS_RUNNING_STATISTICS, ids=lambda c: c.__name__)
+def test_conformance_with_batch_norm(name: str, check: CriterionCheck) -> None:
+    if name not in BATCH_STATISTICS:
+        check(CRITERIA[name].score)
+        return
+    with pytest.raises(AssertionError, match="depend on how 19 examples are cut"):
+        check(CRITERIA[name].score)
+
+
+@names
+def test_whether_it_needs_a_probe(name: str) -> None:
+    context = replace(tiny_context(), probe=None)
+
+    if CRITERIA[name].needs_probe:
+        with pytest.raises(UsageError, match=r"expected ScoreContext\.probe to be a Probe"):
+            CRITERIA[name].score(context)
+    else:
+        CRITERIA[name].score(context)
+
+
+@names
+def test_whether_it_looks_at_examples(name: str) -> None:
+    """What looks at the network alone gives the same with any examples of that shape."""
+    context = tiny_context(convolutional)
+    assert context.probe is not None
+    others = tuple((inputs * 3 - 1, (targets + 1) % 3) for inputs, targets in context.probe.batches)
+    moved = replace(tiny_context(convolutional), probe=replace(context.probe, batches=others))
+
+    one, other = (CRITERIA[name].score(c) for c in (context, moved))
+
+    same = all(bool((one[layer] == other[layer]).all()) for layer in one)
+    assert same == (CRITERIA[name].looks_at != "examples")
+
+
+@names
+def test_whether_a_score_belongs_to_a_unit(name: str) -> None:
+    scores = CRITERIA[name].score(tiny_context(convolutional, density=1.0))
+    constant = all(
+        bool((s == s.flatten(1)[:, :1].view(-1, *[1] * (s.dim() - 1))).all())
+        for s in scores.values()
+    )
+
+    assert constant == CRITERIA[name].per_unit
+
+
+@names
+def test_every_entry_says_what_it_is_and_where_it_is_from(name: str) -> None:
+    entry = CRITERIA[name]
+
+    assert entry.about
+    assert "\n" not in entry.about
+    assert entry.source
+    assert entry.score.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(BATCH_STATISTICS))
+def test_a_batch_of_one_has_no_statistics(name: str) -> None:
+    context = tiny_context(convolutional, sizes=(8, 1))
+
+    with pytest.raises(UsageError, match="batches of 2 examples or more, got one of 1"):
+        CRITERIA[name].score(context)
+
+
+@pytest.mark.parametrize("name", sorted(BATCH_STATISTICS))
+def test_a_batch_of_one_is_enough_without_batch_norm(name: str) -> None:
+    CRITERIA[name].score(tiny_context(sizes=(1,)))
+
+
+@pytest.mark.parametrize("name", ["snip", "synflow", "apoz"])
+@pytest.mark.parametrize("sizes", [(), (3, 0)])
+def test_no_examples(name: str, sizes: tuple[int, ...]) -> None:
+    context = tiny_context()
+    assert context.probe is not None
+    inputs, targets = context.probe.batches[0]
+    batches = tuple((inputs[:size], targets[:size]) for size in sizes)
+
+    with pytest.raises(UsageError, match="no batch, or an empty one"):
+        CRITERIA[name].score(replace(context, probe=replace(context.probe, batches=batches)))
+
+
+@pytest.mark.parametrize("name", ["snip", "grasp", "fisher"])
+def test_a_loss_that_is_no_mean(name: str) -> None:
+    context = tiny_context()
+    assert context.probe is not None
+    probe = replace(context.probe, loss=nn.CrossEntropyLoss(reduction="none"))
+
+    with pytest.raises(UsageError, match="expected the mean over the batch, a scalar"):
+        CRITERIA[name].score(replace(context, probe=probe))

@@ -1,0 +1,107 @@
+"""Experiments whose criterion looks at the network and at examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny import contents, tiny
+
+from lottery.core import CRITERIA, find_criterion
+from lottery.errors import UsageError
+from lottery.experiments import RunOptions, RunSummary, run_experiment, smoke
+from lottery.experiments.execute import initialized, make_model
+from lottery.store import JobKey, Store
+from lottery.tickets import ControlsConfig, PruneConfig, make_probe, prune_mask
+
+
+def go(prune: PruneConfig, out: Path) -> RunSummary:
+    config = tiny(prune=prune, replicates=1, controls=ControlsConfig(reinit=0))
+    return run_experiment(config, RunOptions(out=out, jobs=1, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "prune",
+    [
+        PruneConfig(criterion="grasp", fraction=0.5, examples=50, batch_size=20),
+        PruneConfig(criterion="snip", fraction=0.5, examples=50, rounds=3, regrow=True),
+        PruneConfig(criterion="synflow", fraction=0.5, schedule="one-shot", rounds=4, examples=1),
+    ],
+    ids=lambda prune: prune.criterion,
+)
+def test_the_same_bytes_again_and_the_masks_it_should_have(
+    prune: PruneConfig, tmp_path: Path
+) -> None:
+    from lottery.data import load_dataset
+    from lottery.rng import Streams
+
+    summary = go(prune, tmp_path / "one")
+
+    assert summary.failed == 0
+    assert contents(summary.run) == contents(go(prune, tmp_path / "two").run)
+    config = tiny(prune=prune, replicates=1, controls=ControlsConfig(reinit=0))
+    data, streams, store = load_dataset(config.data), Streams(config.seed, 0), Store(summary.run)
+    initial = initialized(config, data, streams, "init").state_dict()
+    for level in (1, 2):
+        before = store.ticket(JobKey(0, "main", level - 1)).mask
+        deciding = JobKey(0, "main", 0 if prune.schedule == "one-shot" else level - 1)
+        trained = store.weights(deciding)
+        probe = make_probe(
+            prune,
+            level,
+            before,
+            model=make_model(config, data),
+            trained=trained,
+            data=data,
+            loss="cross-entropy",
+            streams=streams,
+        )
+        expected = prune_mask(
+            prune, level, before, trained=trained, initial=initial, streams=streams, probe=probe
+        )
+        mask = store.ticket(JobKey(0, "main", level)).mask
+        assert mask == expected
+        assert mask.kept == sum(kept - round(0.5 * kept) for kept, _ in before.layers.values())
+
+
+def test_too_few_examples_are_found_before_anything_is_trained(tmp_path: Path) -> None:
+    prune = PruneConfig(criterion="snip", examples=4_501)
+
+    with pytest.raises(UsageError, match=r"look at 4,501 training examples, but mnist-5k has"):
+        go(prune, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_criterion_that_cannot_be_imported_is_found_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match="importing no_such_package failed"):
+        go(PruneConfig(criterion="no_such_package:mine"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_examples_do_not_matter_to_weights(tmp_path: Path) -> None:
+    """A criterion that looks at weights alone is not held to the number of examples."""
+    assert go(PruneConfig(examples=10**6), tmp_path).failed == 0
+
+
+def test_smoke_keeps_rounds_rounds() -> None:
+    prune = PruneConfig(criterion="synflow", rounds=100, regrow=True, examples=5_000)
+
+    shrunk = smoke(tiny(prune=prune)).prune
+
+    assert (shrunk.rounds, shrunk.regrow, shrunk.examples) == (2, True, 100)
+    assert shrunk.problems() == []
+
+
+def test_speed_is_measured_without_examples() -> None:
+    from lottery.data import load_dataset
+    from lottery.experiments.measure import _tickets
+
+    config = tiny(prune=PruneConfig(criterion="snip", rounds=3, regrow=True))
+    assert find_criterion("snip") is CRITERIA["snip"]
+
+    densities = [ticket.mask.density for ticket in _tickets(config, load_dataset(config.data))]
+
+    assert len(densities) == 3
+    assert densities[0] == 1.0
