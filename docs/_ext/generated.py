@@ -143,6 +143,19 @@ def recipes(_argument: str | None) -> str:
     return "\n\n".join(map(recipe, RECIPES))
 
 
+def models(_argument: str | None) -> str:
+    """Every network by name and every form of names, with its size."""
+    from lottery.cli.lists import model_rows
+
+    def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        sizes = (row["input"], row["classes"], row["parameters"], row["prunable"])
+        numbers = (f"{size:,}" if isinstance(size, int) else size or "–" for size in sizes)
+        return (f"`{row['name']}`", _cell(row["what"]), *numbers)
+
+    columns = ("Name", "What", "Input", "Classes", "Parameters", "Prunable")
+    return _table(columns, [cells(row) for row in model_rows()])
+
+
 # Python
 
 
@@ -293,5 +306,6 @@ GENERATORS: dict[str, Callable[[str | None], str]] = {
     "cli": cli,
     "config": config,
     "front": front,
+    "models": models,
     "recipes": recipes,
 }
