@@ -149,7 +149,7 @@ def models(_argument: str | None) -> str:
 
     def cells(row: dict[str, Any]) -> tuple[str, ...]:
         sizes = (row["input"], row["classes"], row["parameters"], row["prunable"])
-        numbers = (f"{size:,}" if isinstance(size, int) else size or "–" for size in sizes)
+        numbers = (f"{size:,}" if isinstance(size, int) else size or "-" for size in sizes)
         return (f"`{row['name']}`", _cell(row["what"]), *numbers)
 
     columns = ("Name", "What", "Input", "Classes", "Parameters", "Prunable")

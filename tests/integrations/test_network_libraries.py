@@ -67,7 +67,7 @@ def test_timm_is_asked_for_random_weights_channels_and_classes(timm: Recorder) -
 def test_timm_refusals() -> None:
     with pytest.raises(UsageError, match="timm has no network 'resnet81'; did you mean 'resnet18'"):
         build_model("timm:resnet81", (3, 32, 32), 7)
-    with pytest.raises(UsageError, match="timm.list_models"):
+    with pytest.raises(UsageError, match=r"timm.list_models"):
         build_model("timm:qqq", (3, 32, 32), 7)
     with pytest.raises(UsageError, match=r"takes images of shape .*got examples of shape \(784,\)"):
         build_model("timm:resnet18", (784,), 7)
@@ -165,7 +165,7 @@ def test_transformers_is_asked_for_an_architecture(
 
 @pytest.mark.usefixtures("asked")
 def test_transformers_refusals() -> None:
-    with pytest.raises(UsageError, match="hf:tiv: building it .*ValueError: Unrecognized model"):
+    with pytest.raises(UsageError, match=r"hf:tiv: building it .*ValueError: Unrecognized model"):
         build_model("hf:tiv", (3, 32, 32), 7)
     with pytest.raises(UsageError, match=r"got examples of shape \(784,\)"):
         build_model("hf:vit", (784,), 7)

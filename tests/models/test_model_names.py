@@ -40,9 +40,9 @@ NO_NAMES = [
     *("lenet-300-100-tanh", "conv-8", "conv-2-", "conv-2-dropout", "conv-3-dropout0.5"),
     *("resnet-020", "resnet-20-width1", "resnet-20-width02", "resnet-20-width", "resnet-"),
     *("wrn-16", "wrn-16-08", "wrn-28-100", "vgg-12", "vgg", "vit-tiny", "vit-tiny-0"),
-    *("vit-tiny-016", "vit-large-16", "inception-v2", "resnet20", "٣"),
+    *("vit-tiny-016", "vit-large-16", "inception-v2", "resnet20", "\u0663"),
 ]
-NO_SHARES = ["", "0", "0.0", "1", "1.0", "1.5", ".5", "0.50", "5%", "0.٥"]
+NO_SHARES = ["", "0", "0.0", "1", "1.0", "1.5", ".5", "0.50", "5%", "0.\u0665"]
 
 
 @pytest.mark.parametrize("name", KNOWN)

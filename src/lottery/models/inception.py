@@ -50,7 +50,7 @@ def inception_v3(input_shape: Sequence[int], classes: int) -> nn.Sequential:
     In the form of the code that the authors published, which departs from their table 1: the
     fourth convolution is 1x1, pooling instead of a stride follows the fifth, and the first blocks
     keep a branch with a 5x5 kernel. Layers are called ``conv1``, ..., ``conv5`` (the stem),
-    ``mixed1.double.conv2`` and so on (eleven blocks whose branches are joined) and ``output``,
+    ``mixed1.deep.conv2`` and so on (eleven blocks whose branches are joined) and ``output``,
     which follows global average pooling.
 
     The auxiliary classifier of section 4 is left out: it adds a second loss while training, and
@@ -88,7 +88,7 @@ def _small(inputs: int, pooled: int) -> nn.Module:
     return Branches(
         point=_chain(inputs, _Conv(64)),
         large=_chain(inputs, _Conv(48), _Conv(64, (5, 5))),
-        double=_chain(inputs, _Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3))),
+        deep=_chain(inputs, _Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3))),
         pool=_pooled(inputs, pooled),
     )
 
@@ -97,7 +97,7 @@ def _reduce_small(inputs: int) -> nn.Module:
     """Halves the image beside a pooling (figure 10); 480 channels more."""
     return Branches(
         single=_chain(inputs, _Conv(384, (3, 3), 2, False)),
-        double=_chain(inputs, _Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3), 2, False)),
+        deep=_chain(inputs, _Conv(64), _Conv(96, (3, 3)), _Conv(96, (3, 3), 2, False)),
         pool=nn.MaxPool2d(3, stride=2),
     )
 
@@ -109,7 +109,7 @@ def _factorized(inner: int) -> nn.Module:
     return Branches(
         point=_chain(768, _Conv(192)),
         single=_chain(768, _Conv(inner), wide, last_tall),
-        double=_chain(768, _Conv(inner), tall, wide, tall, last_wide),
+        deep=_chain(768, _Conv(inner), tall, wide, tall, last_wide),
         pool=_pooled(768, 192),
     )
 
@@ -118,7 +118,7 @@ def _reduce_large(inputs: int) -> nn.Module:
     """Halves the image beside a pooling; 512 channels more."""
     return Branches(
         single=_chain(inputs, _Conv(192), _Conv(320, (3, 3), 2, False)),
-        double=_chain(
+        deep=_chain(
             inputs,
             _Conv(192),
             _Conv(192, (1, 7)),
@@ -131,12 +131,12 @@ def _reduce_large(inputs: int) -> nn.Module:
 
 def _wide(inputs: int) -> nn.Module:
     """Kernels of 1x3 and 3x1 side by side (figure 7); 2048 channels."""
-    single, double = _chain(inputs, _Conv(384)), _chain(inputs, _Conv(448), _Conv(384, (3, 3)))
-    for chain in (single, double):
+    single, deep = _chain(inputs, _Conv(384)), _chain(inputs, _Conv(448), _Conv(384, (3, 3)))
+    for chain in (single, deep):
         sides = {"wide": _chain(384, _Conv(384, (1, 3))), "tall": _chain(384, _Conv(384, (3, 1)))}
         chain.add_module("split", Branches(**sides))
     return Branches(
-        point=_chain(inputs, _Conv(320)), single=single, double=double, pool=_pooled(inputs, 192)
+        point=_chain(inputs, _Conv(320)), single=single, deep=deep, pool=_pooled(inputs, 192)
     )
 
 

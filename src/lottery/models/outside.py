@@ -60,7 +60,9 @@ def check_outside(name: str) -> str | None:
         return None
     found = f"expected a name without '/' and '.' after '{library}:', got '{rest}'"
     if library == "hf" and "/" in rest:
-        return f"{found}: weights on a hub would need a download; name an architecture, as in hf:vit"
+        return (
+            f"{found}: weights on a hub would need a download; name an architecture, as in hf:vit"
+        )
     return f"{found}; networks have random weights, so no published ones can be named"
 
 
@@ -78,7 +80,7 @@ def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Mod
     library, _, rest = name.partition(":")
     shape = tuple(input_shape)
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         try:
             if library in LIBRARIES:
                 model: object = LIBRARIES[library](rest, shape, classes)
