@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from lottery import errors
-from lottery.errors import ConfigError, LotteryError, unknown_name
+from lottery.errors import ConfigError, LotteryError, MissingPackageError, unknown_name
 
 CLASSES = [
     cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, LotteryError)
@@ -53,3 +53,11 @@ def test_unknown_names() -> None:
         "unknown model 'lenet-300-10'; did you mean 'lenet-300-100'? Choices: lenet-300-100, mlp"
     )
     assert far == "unknown model 'zzz'. Choices: lenet-300-100, mlp"
+
+
+def test_a_missing_package_comes_with_what_installs_it() -> None:
+    alone = MissingPackageError("a report", "plotly")
+    extra = MissingPackageError("the network timm:resnet18", "timm", extra="timm")
+
+    assert str(alone) == "a report needs the package plotly: pip install plotly"
+    assert str(extra).endswith("needs the package timm: pip install 'lottery[timm]'")

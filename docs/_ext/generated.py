@@ -159,6 +159,19 @@ def criteria(_argument: str | None) -> str:
     return _table(("Name", "Score", "Looks at", "Source"), rows)
 
 
+def models(_argument: str | None) -> str:
+    """Every network by name and every form of names, with its size."""
+    from lottery.cli.lists import model_rows
+
+    def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        sizes = (row["input"], row["classes"], row["parameters"], row["prunable"])
+        numbers = (f"{size:,}" if isinstance(size, int) else size or "-" for size in sizes)
+        return (f"`{row['name']}`", _cell(row["what"]), *numbers)
+
+    columns = ("Name", "What", "Input", "Classes", "Parameters", "Prunable")
+    return _table(columns, [cells(row) for row in model_rows()])
+
+
 # Python
 
 
@@ -310,5 +323,6 @@ GENERATORS: dict[str, Callable[[str | None], str]] = {
     "config": config,
     "criteria": criteria,
     "front": front,
+    "models": models,
     "recipes": recipes,
 }

@@ -58,10 +58,12 @@ class MissingPackageError(LotteryError):
     Args:
         what: what needs it, such as ``"a report"``.
         package: its name for pip.
+        extra: the extra of lottery that installs it, if one does.
     """
 
-    def __init__(self, what: str, package: str) -> None:
-        super().__init__(f"{what} needs the package {package}: pip install {package}")
+    def __init__(self, what: str, package: str, *, extra: str | None = None) -> None:
+        install = f"'lottery[{extra}]'" if extra else package
+        super().__init__(f"{what} needs the package {package}: pip install {install}")
 
 
 class Preempted(LotteryError):  # noqa: N818 - not an error of anyone's: the process was asked to stop

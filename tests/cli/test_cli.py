@@ -274,6 +274,13 @@ def test_the_list_of_models_counts_parameters(cli: Cli) -> None:
     rows = json.loads(cli("list", "models", "--json")[1])
     lenet = next(row for row in rows if row["name"] == "lenet-300-100")
     assert (lenet["parameters"], lenet["prunable"]) == (266_610, 266_200)
+    large = next(row for row in rows if row["name"] == "resnet-50")
+    assert (large["input"], large["classes"]) == ("3x224x224", 1000)
+    assert (large["parameters"], large["prunable"]) == (25_557_032, 25_502_912)
+    family = next(row for row in rows if row["name"] == "mlp-A-B-C")
+    assert family["parameters"] == 784 * 100 + 100 + 100 * 10 + 10
+    outside = next(row for row in rows if row["name"] == "timm:NAME")
+    assert outside["parameters"] is None
 
 
 def test_runs_are_listed(cli: Cli, run: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,24 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(run: Path, tmp_path: Pa
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"):
         write_report(run, tmp_path / "file" / "report.html")
+
+
+def test_a_report_runs_no_code_that_a_run_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "own_network.py"
+    source.write_text(
+        "from lottery.models import mlp\n"
+        "def make(input_shape, classes):\n"
+        "    return mlp(input_shape, (5,), classes)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tiny(model="own_network:make", replicates=1, levels=1)
+    run = run_experiment(config, RunOptions(out=tmp_path / "runs", jobs=1, device="cpu")).run
+    monkeypatch.delitem(sys.modules, "own_network")
+    source.write_text("raise RuntimeError('this was run')\n")
+
+    write_report(run, tmp_path / "report.html")
+
+    assert "own_network" not in sys.modules
+    assert report_data(open_run(run)).pixels == {}

@@ -66,32 +66,33 @@ def _recipes(_out: Path) -> list[dict[str, Any]]:
     return [row(name) for name in RECIPES]
 
 
-def _models(_out: Path) -> list[dict[str, Any]]:
+def model_rows() -> list[dict[str, Any]]:
+    """Every network that can be named, with its size for the data it was made for."""
     import torch
 
     from lottery.core import prunable_weights
-    from lottery.models import MODELS, build_model
+    from lottery.models import MODEL_FAMILIES, MODELS, OUTSIDE_FORMS, Task, build_model
 
-    def row(name: str, shown: str, what: str) -> dict[str, Any]:
-        with torch.random.fork_rng(devices=[]):
-            model = build_model(name, (1, 28, 28), 10)
+    def row(name: str, shown: str, what: str, task: Task) -> dict[str, Any]:
+        shape, classes = task
+        # Only sizes are needed, so no memory is given to the weights.
+        with torch.device("meta"):
+            model = build_model(name, shape, classes)
         return {
             "name": shown,
             "what": what,
-            "input": "1x28x28",
-            "classes": 10,
+            "input": "x".join(map(str, shape)),
+            "classes": classes,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "prunable": sum(weight.numel() for weight in prunable_weights(model).values()),
         }
 
-    rows = [row(name, name, _first_sentence(builder)) for name, builder in MODELS.items()]
-    example = "Fully connected, any hidden widths; counts are of mlp-100"
-    variants = "The same with tanh and dropout of a share P, or one of them"
-    return [
-        *rows,
-        row("mlp-100", "mlp-A-B-C", example),
-        row("mlp-100-tanh-dropout0.5", "mlp-A-B-C-tanh-dropoutP", variants),
-    ]
+    rows = [row(name, name, entry.about, entry.task) for name, entry in MODELS.items()]
+    for family in MODEL_FAMILIES:
+        what = f"{family.about} (sizes are of {family.example})"
+        rows.append(row(family.example, family.form, what, family.task))
+    unknown = dict.fromkeys(list(rows[0])[2:])
+    return rows + [{"name": form, "what": what} | unknown for form, what in OUTSIDE_FORMS.items()]
 
 
 def _datasets(_out: Path) -> list[dict[str, Any]]:
@@ -161,7 +162,7 @@ def _runs(out: Path) -> list[dict[str, Any]]:
 
 _ROWS: dict[Thing, Callable[[Path], list[dict[str, Any]]]] = {
     Thing.recipes: _recipes,
-    Thing.models: _models,
+    Thing.models: lambda _out: model_rows(),
     Thing.datasets: _datasets,
     Thing.criteria: _criteria,
     Thing.engines: _engines,

@@ -50,8 +50,10 @@ class ExperimentConfig:
     levels: int = 12
     """How many times the network is pruned, 0 or more; there are levels + 1 trainings."""
     model: str = "lenet-300-100"
-    """A model's name, or ``mlp-A-B-C`` for any hidden widths; after these may come ``-tanh``, for
-    tanh instead of ReLU, and then ``-dropoutP``, for dropout of a share P between 0 and 1."""
+    """A network's name: see `lottery list models`. ``package.module:factory`` is a function of your
+    own, called with the shape of one input and the number of classes: a config that names code
+    runs that code. ``timm:NAME``, ``torchvision:NAME`` and ``hf:NAME`` are networks of these
+    libraries."""
     data: DataConfig = field(default_factory=DataConfig)
     """What is learned."""
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -1,69 +1,108 @@
-"""Networks by name."""
+"""Networks by name, and how their weights are initialized."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from functools import partial
 
 from torch import nn
 
 from lottery.errors import UsageError, unknown_name
-from lottery.models.mlp import glorot_normal_, mlp
+from lottery.models.catalog import MODELS, ModelBuilder, ModelEntry, Task
+from lottery.models.convnet import convnet
+from lottery.models.families import MODEL_FAMILIES, ModelFamily
+from lottery.models.inception import inception_v3
+from lottery.models.initialize import (
+    INITIALIZATIONS,
+    Initialization,
+    glorot_normal_,
+    kaiming_normal_,
+    truncated_normal_,
+)
+from lottery.models.mlp import mlp
+from lottery.models.outside import OUTSIDE_FORMS, build_outside, check_outside, is_outside
+from lottery.models.resnet import cifar_resnet, imagenet_resnet
+from lottery.models.vgg import vgg
+from lottery.models.vit import vision_transformer
+from lottery.models.wide_resnet import wide_resnet
 
-__all__ = ["MODELS", "ModelBuilder", "build_model", "check_model", "glorot_normal_", "mlp"]
-
-ModelBuilder = Callable[[Sequence[int], int], nn.Module]
-"""(shape of one input, number of classes) -> a network that maps a batch to logits."""
-
-
-def lenet_300_100(input_shape: Sequence[int], classes: int) -> nn.Module:
-    """LeNet-300-100: two hidden layers of 300 and 100 units."""
-    return mlp(input_shape, (300, 100), classes)
-
-
-MODELS: Final[dict[str, ModelBuilder]] = {"lenet-300-100": lenet_300_100}
-"""Name in a config -> builder; besides these there is ``mlp-A-B-C``, see `build_model`."""
-
-# A network has one name: widths without leading zeros, a share of dropout without trailing ones.
-_MLP = re.compile(r"mlp((?:-[1-9]\d{0,5}){1,16})(-tanh)?(?:-dropout(0\.\d{0,8}[1-9]))?", re.ASCII)
+__all__ = [
+    "INITIALIZATIONS",
+    "MODELS",
+    "MODEL_FAMILIES",
+    "OUTSIDE_FORMS",
+    "Initialization",
+    "ModelBuilder",
+    "ModelEntry",
+    "ModelFamily",
+    "Task",
+    "build_model",
+    "check_model",
+    "cifar_resnet",
+    "convnet",
+    "glorot_normal_",
+    "imagenet_resnet",
+    "inception_v3",
+    "is_outside",
+    "kaiming_normal_",
+    "mlp",
+    "truncated_normal_",
+    "vgg",
+    "vision_transformer",
+    "wide_resnet",
+]
 
 
 def check_model(name: str) -> str | None:
-    """What is wrong with a model's name, or None."""
-    if name in MODELS or _MLP.fullmatch(name):
-        return None
-    return unknown_name("model", name, [*MODELS, "mlp-A-B-C"]) + (
-        " (any hidden widths, such as mlp-300-100; -tanh and -dropoutP may follow in this order, "
-        "P between 0 and 1 without zeros at its end: mlp-300-100-tanh-dropout0.5)"
-    )
+    """What is wrong with a model's name, or None.
+
+    Nothing is imported: whether a network from elsewhere can be built, only building it shows.
+    """
+    try:
+        _builder(name)
+    except UsageError as error:
+        return str(error)
+    return None
 
 
 def build_model(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
     """Build a network by name; its weights are not yet those of any experiment.
 
     Args:
-        name: one of `MODELS`, or ``mlp-A-B-C`` for hidden layers of A, B and C units. After the
-            widths, ``-tanh`` stands for tanh instead of ReLU, and then ``-dropoutP`` for dropout
-            of a share P after every hidden layer: ``mlp-300-100-tanh-dropout0.5``.
+        name: one of `MODELS`; of the form of one of `MODEL_FAMILIES`, such as
+            ``mlp-300-100-tanh-dropout0.5``; or from elsewhere. ``package.module:factory`` imports
+            the module and calls ``factory(input_shape, classes)``: that runs the code it names, so
+            take such names only from those you trust. ``timm:NAME``, ``torchvision:NAME`` and
+            ``hf:NAME`` are networks of these libraries, with random weights.
         input_shape: shape of one example, such as ``(1, 28, 28)``.
         classes: number of classes, 2 or more.
 
     Raises:
-        UsageError: no such model.
+        UsageError: no such model, or it cannot take such examples.
+        MissingPackageError: the network is from a library that is not installed.
     """
-    problem = check_model(name)
-    if problem:
-        raise UsageError(problem)
+    return _builder(name)(input_shape, classes)
+
+
+def _builder(name: str) -> ModelBuilder:
+    """What builds the network with this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if is_outside(name):
+        problem = check_outside(name)
+        if problem:
+            raise UsageError(problem)
+        return partial(build_outside, name)
     if name in MODELS:
-        return MODELS[name](input_shape, classes)
-    matched = _MLP.fullmatch(name)
-    assert matched is not None, "checked above"
-    widths, tanh, dropout = matched.groups()
-    return mlp(
-        input_shape,
-        [int(width) for width in widths.split("-")[1:]],
-        classes,
-        activation="tanh" if tanh else "relu",
-        dropout=float(dropout or 0),
-    )
+        return MODELS[name].build
+    for family in MODEL_FAMILIES:
+        matched = family.pattern.fullmatch(name)
+        if matched:
+            return family.parse(matched)
+    forms = [*(family.form for family in MODEL_FAMILIES), *OUTSIDE_FORMS]
+    kin = name.partition("-")[0]
+    rules = [f"{f.form}: {f.about}" for f in MODEL_FAMILIES if f.form.startswith(f"{kin}-")]
+    rule = f" ({rules[0]})" if rules else ""
+    raise UsageError(unknown_name("model", name, [*MODELS, *forms]) + rule)

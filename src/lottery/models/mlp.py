@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-import torch
 from torch import nn
 
 Activation = Literal["relu", "tanh"]
@@ -50,20 +49,6 @@ def mlp(
     return nn.Sequential(layers)
 
 
-def glorot_normal_(model: nn.Module, generator: torch.Generator) -> None:
-    """Initialize in place: Gaussian Glorot weights, zero biases.
-
-    Every weight of two or more dimensions is drawn from N(0, 2 / (fan_in + fan_out)) (Glorot &
-    Bengio 2010, section 4.2; the Gaussian form is that of Frankle & Carbin, arXiv:1803.03635,
-    figure 2). Vectors named ``bias`` become zero; others (normalization scales) keep their value.
-
-    Args:
-        model: parameters are drawn in the model's own order.
-        generator: a CPU generator.
-    """
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.dim() >= 2:
-                nn.init.xavier_normal_(parameter, generator=generator)
-            elif name.rpartition(".")[2] == "bias":
-                parameter.zero_()
+def lenet_300_100(input_shape: Sequence[int], classes: int) -> nn.Sequential:
+    """LeNet-300-100: two hidden layers of 300 and 100 units."""
+    return mlp(input_shape, (300, 100), classes)

@@ -1,0 +1,136 @@
+"""Initial weights, drawn from a generator of one's own.
+
+Each function sets a network's parameters in place, in the network's own order, and draws from the
+given generator alone: two copies of a network that were built anywhere end with equal states. What
+is set and what keeps its value is said by each; the networks of this package keep nothing but
+constants (scales of one).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+Initialization = Callable[[nn.Module, torch.Generator], None]
+"""(network, CPU generator) -> nothing; the network's parameters are set in place."""
+
+_CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_NORMALIZATIONS: Final = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+
+_DEVIATION: Final = 0.02
+_CUT: Final = 2.0  # in standard deviations
+
+
+def glorot_normal_(model: nn.Module, generator: torch.Generator) -> None:
+    """Initialize in place: Gaussian Glorot weights, zero biases.
+
+    Every weight of two or more dimensions is drawn from N(0, 2 / (fan_in + fan_out)) (Glorot &
+    Bengio 2010, section 4.2; the Gaussian form is that of Frankle & Carbin, arXiv:1803.03635,
+    figure 2). Vectors named ``bias`` become zero; others (normalization scales) keep their value.
+
+    Args:
+        model: parameters are drawn in the model's own order.
+        generator: a CPU generator.
+    """
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() >= 2:
+                nn.init.xavier_normal_(parameter, generator=generator)
+            elif name.rpartition(".")[2] == "bias":
+                parameter.zero_()
+
+
+def kaiming_normal_(model: nn.Module, generator: torch.Generator) -> None:
+    """Initialize in place: Gaussian weights for ReLU, zero biases, normalization of scale one.
+
+    A convolution's weights are drawn from N(0, 2 / fan_out) with fan_out = outputs * kernel area /
+    groups, which keeps the size of the gradients from layer to layer (He et al., arXiv:1502.01852,
+    section 2.2, equation 14; either fan will do, they say, and this one is the custom for residual
+    networks). Every other weight of two or more dimensions is drawn from N(0, 2 / fan_in)
+    (equation 10), where fan_in is the number of entries for each first index. For the output layer
+    fan_out would be the number of classes, which says nothing about the signal: with ten classes
+    the first logits would be far from zero. Scales of normalization layers become one, their
+    shifts and all biases zero; other vectors keep their value.
+
+    Args:
+        model: parameters are drawn in the model's own order.
+        generator: a CPU generator.
+    """
+
+    def draw(owner: nn.Module, parameter: Tensor) -> None:
+        if isinstance(owner, _CONVOLUTIONS):
+            fan = parameter.numel() // parameter.shape[1] // owner.groups
+        else:
+            fan = parameter.numel() // parameter.shape[0]
+        parameter.normal_(0.0, math.sqrt(2 / fan), generator=generator)
+
+    _initialize(model, draw)
+
+
+def truncated_normal_(model: nn.Module, generator: torch.Generator) -> None:
+    """Initialize in place: truncated Gaussian weights as in Vision Transformers, zero biases.
+
+    Every weight of two or more dimensions, class tokens and position embeddings among them, is
+    drawn from N(0, 0.02^2) cut off at two standard deviations (Touvron et al., arXiv:2012.12877,
+    section 6, whose code cuts further out; the cut makes the deviation of what is left 0.0176).
+    Scales of normalization layers become one, their shifts and all biases zero; other vectors keep
+    their value.
+
+    Args:
+        model: parameters are drawn in the model's own order.
+        generator: a CPU generator.
+    """
+    edge = math.erf(_CUT / math.sqrt(2))
+
+    def draw(_owner: nn.Module, parameter: Tensor) -> None:
+        # By inversion, so that every release of torch draws the same numbers.
+        parameter.uniform_(-edge, edge, generator=generator)
+        parameter.erfinv_().mul_(math.sqrt(2) * _DEVIATION)
+        parameter.clamp_(-_CUT * _DEVIATION, _CUT * _DEVIATION)
+
+    _initialize(model, draw)
+
+
+INITIALIZATIONS: Final[dict[str, Initialization]] = {
+    "glorot-normal": glorot_normal_,
+    "kaiming-normal": kaiming_normal_,
+    "truncated-normal": truncated_normal_,
+}
+"""Name -> what sets a network's parameters, drawing from a generator."""
+
+
+def _initialize(model: nn.Module, draw: Callable[[nn.Module, Tensor], None]) -> None:
+    """Set every parameter: ``draw`` is called for those of two or more dimensions."""
+    with torch.no_grad():
+        for owner, name, parameter in _owned(model):
+            if isinstance(owner, _NORMALIZATIONS):
+                parameter.fill_(1.0 if name == "weight" else 0.0)
+            elif parameter.dim() >= 2:
+                draw(owner, parameter)
+            elif name == "bias":
+                parameter.zero_()
+
+
+def _owned(model: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
+    """Every parameter once, with the first layer that has it and its name there."""
+    seen: set[int] = set()
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield module, name, parameter

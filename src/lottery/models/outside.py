@@ -1,0 +1,134 @@
+"""Networks from elsewhere: a function of one's own, or a library of networks.
+
+A name with a colon is one of these. ``package.module:factory`` runs the code it names: build it
+only from a config you trust. Checking a name runs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Final
+
+import torch
+from torch import nn
+
+from lottery.errors import LotteryError, UsageError
+from lottery.integrations.hf_models import hf_model
+from lottery.integrations.timm_models import timm_model
+from lottery.integrations.torchvision_models import torchvision_model
+
+LIBRARIES: Final[Mapping[str, Callable[[str, Sequence[int], int], nn.Module]]] = {
+    "timm": timm_model,
+    "torchvision": torchvision_model,
+    "hf": hf_model,
+}
+"""What a network's name begins with, before a colon -> (name, shape of one input, number of
+classes) -> a network of that library."""
+
+OUTSIDE_FORMS: Final[dict[str, str]] = {
+    "package.module:factory": "What factory(input_shape, classes) of an importable module returns; "
+    "a config that names code runs that code",
+    "timm:NAME": "A network of timm, such as timm:resnet18; needs lottery[timm]",
+    "torchvision:NAME": "A classifier of torchvision, such as torchvision:resnet18; needs "
+    "lottery[torchvision]",
+    "hf:NAME": "An architecture of transformers, such as hf:vit; needs lottery[transformers]",
+}
+"""Forms of names of networks from elsewhere, and what they stand for."""
+
+_LIBRARY_NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)
+_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", re.ASCII)
+
+
+def is_outside(name: str) -> bool:
+    """Whether a network's name is one from elsewhere, so that building it imports other code."""
+    return ":" in name
+
+
+def check_outside(name: str) -> str | None:
+    """What is wrong with the form of a name, or None; nothing is imported."""
+    library, _, rest = name.partition(":")
+    if library not in LIBRARIES:
+        if _FACTORY.fullmatch(name):
+            return None
+        return (
+            f"expected a module and a function in it, such as mynets.small:make_network, "
+            f"or {', '.join(f'{known}:NAME' for known in LIBRARIES)}; got '{name}'"
+        )
+    if _LIBRARY_NAME.fullmatch(rest):
+        return None
+    found = f"expected a name without '/' and '.' after '{library}:', got '{rest}'"
+    if library == "hf" and "/" in rest:
+        return (
+            f"{found}: weights on a hub would need a download; name an architecture, as in hf:vit"
+        )
+    return f"{found}; networks have random weights, so no published ones can be named"
+
+
+def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
+    """Build a network from elsewhere; its name has been checked.
+
+    Whatever its builder draws from torch's global CPU generator is drawn from the same fixed seed
+    every time, and the generator is left as it was. So parameters that an initialization does not
+    set (see `lottery.models.INITIALIZATIONS`) are the same in every build.
+
+    Raises:
+        UsageError: there is no such module or function, it fails, or it returns no network.
+        MissingPackageError: the library is not installed.
+    """
+    library, _, rest = name.partition(":")
+    shape = tuple(input_shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        try:
+            if library in LIBRARIES:
+                model: object = LIBRARIES[library](rest, shape, classes)
+            else:
+                model = _factory(library, rest)(shape, classes)
+        except LotteryError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"{name}: building it for examples of shape {shape} and {classes} classes failed "
+                f"with {_said(error)}"
+            ) from error
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"{name}: expected it to return a torch.nn.Module, got {_kind(model)}")
+    return model
+
+
+def _factory(module: str, path: str) -> Callable[[Sequence[int], int], object]:
+    """The function ``path`` of a module."""
+    try:
+        found: object = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise UsageError(f"{module} cannot be imported: {error}; install it") from error
+        raise UsageError(
+            f"no module '{error.name}': install it, or name the directory that it is in by "
+            "PYTHONPATH, as in PYTHONPATH=. lottery run ..."
+        ) from error
+    except Exception as error:
+        raise UsageError(f"{module} cannot be imported: it fails with {_said(error)}") from error
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"module {module} has no '{path}'")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(
+            f"{module}:{path}: expected a function (input_shape, classes) -> torch.nn.Module, "
+            f"got {_kind(found)}"
+        )
+    return found
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def _said(error: Exception) -> str:
+    """An error's type and the beginning of what it says, in one line."""
+    text = " ".join(str(error).split())
+    short = text if len(text) <= 300 else f"{text[:297]}..."
+    return f"{type(error).__name__}: {short}" if short else type(error).__name__
