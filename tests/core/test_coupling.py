@@ -1,4 +1,4 @@
-"""Coupled channels listed by hand: what removing them does, and what the check makes of mistakes."""
+"""Coupled channels listed by hand: what removing them does, and how mistakes are found."""
 
 from __future__ import annotations
 

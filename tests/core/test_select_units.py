@@ -350,9 +350,7 @@ def test_channels_go_with_all_their_slices() -> None:
 def test_a_weight_in_two_places_of_one_channel_counts_once() -> None:
     """With an identity shortcut a weight can lie in output and input of the same channel."""
     scores = {"v": torch.tensor([[3.0, 0.0]]), "w": torch.tensor([[0.0, 0.0], [0.0, 2.0]])}
-    channels: list[Channel] = [
-        (("v", 1, (i,)), ("w", 0, (i,)), ("w", 1, (i,))) for i in range(2)
-    ]
+    channels: list[Channel] = [(("v", 1, (i,)), ("w", 0, (i,)), ("w", 1, (i,))) for i in range(2)]
     units = channel_units(channels, {"v": (1, 2), "w": (2, 2)})
 
     # 3 against 2; counted twice, it would be 3 against 4.

@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ tp: Any = pytest.importorskip(
 )
 
 
+@cache
 def found(name: str) -> Coupling:
     return find_channels(made(name), images(), heads=NETWORKS[name].heads)
 
@@ -105,7 +107,7 @@ def smaller(network: nn.Module, gone: Sequence[Channel]) -> nn.Module:
     """The network that torch-pruning makes when it removes the outputs of these channels."""
     small = copy.deepcopy(network).requires_grad_(True)
     graph = tp.DependencyGraph().build_dependency(small, example_inputs=(images(),), verbose=False)
-    left = [dict(((name, dim), indices) for name, dim, indices in channel) for channel in gone]
+    left = [{(name, dim): indices for name, dim, indices in channel} for channel in gone]
     while left:
         name = min(name for name, dim in left[0] if dim == 0 and name in prunable_weights(small))
         of_layer = [channel for channel in left if (name, 0) in channel]
@@ -230,7 +232,7 @@ def test_networks_that_cannot_be_traced() -> None:
         def forward(self, x: Tensor) -> Tensor:
             raise ValueError("no such thing")
 
-    with pytest.raises(UsageError, match="cannot trace the network.*no such thing"):
+    with pytest.raises(UsageError, match=r"cannot trace the network.*no such thing"):
         find_channels(Broken(), images())
 
 

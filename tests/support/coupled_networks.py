@@ -16,9 +16,7 @@ def normalized(conv: nn.Conv2d) -> nn.Sequential:
 
 
 def conv3(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return normalized(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=False)
-    )
+    return normalized(nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=False))
 
 
 def conv1(inputs: int, outputs: int, stride: int = 1, groups: int = 1) -> nn.Sequential:

@@ -192,7 +192,7 @@ def sound_channels(
 
 def _parts(channels: _Part) -> list[_Part]:
     """Parts of the channels, such that for any two some part has the first and not the second."""
-    bits = max(1, (len(channels) - 1).bit_length())
+    bits = (len(channels) - 1).bit_length()
     return [
         [channel for i, channel in enumerate(channels) if (i >> bit) & 1 == value]
         for bit in range(bits)

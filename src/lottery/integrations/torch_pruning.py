@@ -68,12 +68,10 @@ def traced_channels(
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     found = [_Traced(places) for places in _heads(network, names, heads or {})]
     layers = {names[id(m.weight)]: m for m in network.modules() if _prunable(m)}
-    known: set[_Place] = set()
+    known: set[tuple[str, int]] = set()
     for layer in layers.values():
         if layer in graph.module2node:
-            for channel in _channels_of(graph, layer, names, known):
-                found.append(channel)
-                known |= channel.places
+            found += _channels_of(graph, layer, names, known)
     merged = _merged(found)
     for channel in merged:
         if not channel.problem and not any(n in layers and d == 1 for n, d, _ in channel.places):
@@ -118,11 +116,11 @@ def _prunable(module: object) -> bool:
 
 
 def _channels_of(
-    graph: Any, module: Any, names: Mapping[int, str], known: set[_Place]
+    graph: Any, module: Any, names: Mapping[int, str], known: set[tuple[str, int]]
 ) -> Iterator[_Traced]:
-    """What goes with each output of a layer that is in no channel yet."""
+    """What goes with each output of a layer that is not known yet; those it meets become known."""
     name = names[id(module.weight)]
-    roots = [i for i in range(len(module.weight)) if (name, 0, i) not in known]
+    roots = [i for i in range(len(module.weight)) if (name, i) not in known]
     if not roots:
         return
     remove = graph.get_pruner_of_module(module).prune_out_channels
@@ -134,9 +132,11 @@ def _channels_of(
     for items in steps:
         traced = _Traced(set())
         for dep, indices in items:
-            outputs = graph.is_out_channel_pruning_fn(dep.handler)
-            traced.problem = traced.problem or _problem(dep.target.module)
-            traced.places |= set(_places(dep.target.module, outputs, indices, names))
+            target, outputs = dep.target.module, graph.is_out_channel_pruning_fn(dep.handler)
+            traced.problem = traced.problem or _problem(target)
+            traced.places |= set(_places(target, outputs, indices, names))
+            if outputs and _prunable(target):
+                known |= {(names[id(target.weight)], i) for i in indices}
         yield traced
 
 
