@@ -11,6 +11,15 @@ from lottery.core.allocate import (
     layer_fraction,
     planned_densities,
 )
+from lottery.core.coupling import (
+    Channel,
+    Coupling,
+    Slice,
+    channel_units,
+    find_channels,
+    sound_channels,
+    without_channels,
+)
 from lottery.core.criteria import (
     CRITERIA,
     Criterion,
@@ -23,34 +32,59 @@ from lottery.core.criteria import (
     find_criterion,
     scored_network,
 )
+from lottery.core.granularity import (
+    GRANULARITIES,
+    check_granularity,
+    granularity_problems,
+    make_units,
+    residual_blocks,
+)
 from lottery.core.mask import Mask, prunable_weights
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
 from lottery.core.schedule import Schedule, scored_level
 from lottery.core.select import select
+from lottery.core.units import Reduce, Units, fixed_groups, surviving_units, unit_counts
 
 __all__ = [
     "CRITERIA",
+    "GRANULARITIES",
+    "Channel",
+    "Coupling",
     "Criterion",
     "CriterionEntry",
     "Group",
     "LooksAt",
     "Mask",
     "Probe",
+    "Reduce",
     "RoundSchedule",
     "Schedule",
     "Scope",
     "ScoreContext",
     "Scores",
+    "Slice",
+    "Units",
     "allocate",
+    "channel_units",
     "check_criterion",
+    "check_granularity",
     "check_patterns",
+    "find_channels",
     "find_criterion",
+    "fixed_groups",
+    "granularity_problems",
     "layer_fraction",
+    "make_units",
     "planned_densities",
     "prunable_weights",
     "prune_in_rounds",
+    "residual_blocks",
     "round_counts",
     "scored_level",
     "scored_network",
     "select",
+    "sound_channels",
+    "surviving_units",
+    "unit_counts",
+    "without_channels",
 ]
