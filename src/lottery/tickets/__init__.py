@@ -1,9 +1,19 @@
 """Tickets: making them, rewinding them, and the controls that show why they work."""
 
 from lottery.tickets.config import ControlsConfig, PruneConfig, RewindConfig
-from lottery.tickets.controls import continued, random_mask, reinit
+from lottery.tickets.controls import (
+    continued,
+    random_mask,
+    random_signs,
+    reinit,
+    scratch,
+    shuffled_global,
+    signs_constant,
+    signs_random_magnitudes,
+)
 from lottery.tickets.imp import Level, find_tickets
-from lottery.tickets.pruning import prune_mask
+from lottery.tickets.pruning import level_densities, prune_mask
+from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
 
 __all__ = [
@@ -14,7 +24,15 @@ __all__ = [
     "Ticket",
     "continued",
     "find_tickets",
+    "last_trained",
+    "level_densities",
     "prune_mask",
+    "pruned_values",
     "random_mask",
+    "random_signs",
     "reinit",
+    "scratch",
+    "shuffled_global",
+    "signs_constant",
+    "signs_random_magnitudes",
 ]
