@@ -85,7 +85,7 @@ def test_what_cannot_be_shared_out(total: int) -> None:
 def rigl_densities(shapes: Mapping[str, tuple[int, ...]], density: float) -> dict[str, float]:
     """Erdos-Renyi-Kernel densities by the loop of arXiv:1911.11134: layers that come out denser
     than 1 are made dense, until none does."""
-    size = {n: 1 for n in shapes}
+    size = dict.fromkeys(shapes, 1)
     for name, shape in shapes.items():
         for extent in shape:
             size[name] *= extent

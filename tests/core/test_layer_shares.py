@@ -136,9 +136,7 @@ def test_exempt_layers_count_in_the_whole() -> None:
     with pytest.raises(UsageError, match=f"to {WHOLE}, as many as there are"):
         allocate(TOTALS, scope="uniform", fraction=0.2, keep=WHOLE + 1, shapes=SHAPES)
     with pytest.raises(UsageError, match="expected 1368"):
-        planned_densities(
-            TOTALS, 1, scope="global", fraction=0.2, fractions=exempt, keep=[1000]
-        )
+        planned_densities(TOTALS, 1, scope="global", fraction=0.2, fractions=exempt, keep=[1000])
 
 
 def test_what_contradicts_a_density_of_the_whole() -> None:

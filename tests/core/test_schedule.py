@@ -17,7 +17,7 @@ quick = settings(max_examples=100, deadline=None)
 def test_one_shot_alone_looks_at_the_dense_network() -> None:
     assert [scored_level("one-shot", level) for level in (1, 2, 3)] == [0, 0, 0]
     for schedule in ("geometric", "linear", "listed"):
-        assert [scored_level(schedule, level) for level in (1, 2, 3)] == [0, 1, 2]  # type: ignore[arg-type]
+        assert [scored_level(schedule, level) for level in (1, 2, 3)] == [0, 1, 2]
 
 
 @given(st.integers(1, 10**7), st.integers(1, 40), st.floats(0, 1))

@@ -94,7 +94,9 @@ def test_each_breaks_what_it_claims_and_nothing_else(run: RunSummary, level: int
             assert not torch.equal(weight.abs(), own.abs())
         deviation = initial[name].double().std(correction=0)
         constant = found["signs-constant"].weights[name].abs()
-        torch.testing.assert_close(constant.double(), deviation.expand_as(constant), rtol=1e-6, atol=0)
+        torch.testing.assert_close(
+            constant.double(), deviation.expand_as(constant), rtol=1e-6, atol=0
+        )
         signs = found["random-signs"].weights[name]
         assert torch.equal(signs.abs(), own.abs())
         assert not torch.equal(signs.signbit(), own.signbit())
@@ -173,9 +175,8 @@ def test_needs_hold_every_file_that_is_read() -> None:
 
 
 def test_a_smoke_run_has_one_of_each() -> None:
-    many = ControlsConfig(
-        **{f.name: True if f.default is False else 3 for f in fields(ControlsConfig)}
-    )
+    numbers: dict[str, Any] = {f.name: 3 for f in fields(ControlsConfig)}
+    many = ControlsConfig(**numbers | {"continued": True, "signs_constant": True})
     small = smoke(every_control(controls=many))
     assert small.controls == EVERY
     assert load_config(to_plain(small)) == small

@@ -325,8 +325,8 @@ class HoldsOnlyTheEnd(Broken):
             return {**state, **{n: v.to(state[n].dtype) for n, v in found.items()}}
 
         snapshots = {at: held(state) for at, state in result.snapshots.items()}
-        ends = {"final": held(result.final), "early_stop": held(result.early_stop)}
-        return replace(result, snapshots=snapshots, **ends)
+        final, early = held(result.final), held(result.early_stop)
+        return replace(result, snapshots=snapshots, final=final, early_stop=early)
 
 
 class RefusesAndTrainsAllTheSame(Broken):

@@ -31,7 +31,10 @@ def test_scopes_and_schedules_combine(scope: str, schedule: dict[str, object]) -
         ({**LISTED}, "scope: within a 'layer' each layer loses a fraction of its own, but the"),
         ({**LINEAR}, "scope: within a 'layer'"),
         ({"schedule": "one-shot", "densities": (0.5,)}, "scope: within a 'layer'"),
-        ({"scope": "erk", "fractions": {"fc*": 0.1}}, "fractions.'fc*': scope 'erk' says how dense"),
+        (
+            {"scope": "erk", "fractions": {"fc*": 0.1}},
+            "fractions.'fc*': scope 'erk' says how dense",
+        ),
         (
             {"scope": "global", **LINEAR, "fractions": {"fc*": 0.1}},
             "fractions.'fc*': the linear schedule says how dense the network is",
@@ -41,9 +44,18 @@ def test_scopes_and_schedules_combine(scope: str, schedule: dict[str, object]) -
         ({"final_density": 0.1}, "final_density: the geometric schedule has none"),
         ({"scope": "global", "schedule": "listed"}, "densities: the listed schedule needs"),
         ({"scope": "global", "densities": (0.5,)}, "densities: the geometric schedule makes its"),
-        ({"scope": "global", "schedule": "listed", "densities": (1.0, 0.5)}, "densities: each must"),
-        ({"scope": "global", "schedule": "listed", "densities": (0.5, 0.5)}, "densities: each must"),
-        ({"scope": "global", "schedule": "listed", "densities": (0.5, 0.0)}, "densities: each must"),
+        (
+            {"scope": "global", "schedule": "listed", "densities": (1.0, 0.5)},
+            "densities: each must",
+        ),
+        (
+            {"scope": "global", "schedule": "listed", "densities": (0.5, 0.5)},
+            "densities: each must",
+        ),
+        (
+            {"scope": "global", "schedule": "listed", "densities": (0.5, 0.0)},
+            "densities: each must",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_the_reason(
@@ -63,7 +75,10 @@ def test_what_contradicts_itself_is_refused_with_the_reason(
             RewindConfig(method="fine-tune", length=Length(amount=9), to=Length(amount=9)),
             ["to: fine-tuning goes back to nothing"],
         ),
-        (RewindConfig(length=Length(amount=9)), ["length: training runs from rewind.to to its end"]),
+        (
+            RewindConfig(length=Length(amount=9)),
+            ["length: training runs from rewind.to to its end"],
+        ),
     ],
 )
 def test_rewinding_says_all_it_needs_and_no_more(config: RewindConfig, starts: list[str]) -> None:
@@ -91,9 +106,7 @@ def test_densities_are_planned_for_every_schedule() -> None:
     assert level_densities(PruneConfig(fraction=0.5), totals, 2) == [1.0, 0.5, 50 / 200]
     with pytest.raises(UsageError, match="as many as are exempt"):
         level_densities(
-            PruneConfig(
-                scope="global", schedule="listed", densities=(0.1,), fractions={"b": 0.0}
-            ),
+            PruneConfig(scope="global", schedule="listed", densities=(0.1,), fractions={"b": 0.0}),
             totals,
             1,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -53,13 +55,11 @@ def test_every_level_is_exactly_what_was_planned(
     totals = {name: total for name, (_, total) in found[0].layers.items()}
 
     assert [mask.density for mask in found] == level_densities(config, totals, 3)
-    assert all(after.is_subset(before) for before, after in zip(found, found[1:], strict=False))
+    assert all(after.is_subset(before) for before, after in pairwise(found))
     if schedule != "geometric":
         whole = sum(totals.values())
         densities = (0.7, 0.4, 0.1) if schedule == "linear" else (0.6, 0.3, 0.1)
-        assert all(
-            abs(m.kept - d * whole) <= 1 for m, d in zip(found[1:], densities, strict=True)
-        )
+        assert all(abs(m.kept - d * whole) <= 1 for m, d in zip(found[1:], densities, strict=True))
         assert found[-1].kept == round(0.1 * whole)
     if exempt:
         kept, total = found[-1].layers["output.weight"]
@@ -70,9 +70,7 @@ def test_the_linear_schedule_needs_to_know_its_end() -> None:
     job = tiny_job(density=1.0)
     config = PruneConfig(scope="global", schedule="linear", final_density=0.1)
     with pytest.raises(Exception, match="needs the number of levels"):
-        prune_mask(
-            config, 1, job.mask, trained=job.start, initial=job.start, streams=STREAMS
-        )
+        prune_mask(config, 1, job.mask, trained=job.start, initial=job.start, streams=STREAMS)
 
 
 def test_lamp_selects_by_rescaled_scores() -> None:

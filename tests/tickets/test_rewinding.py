@@ -113,9 +113,10 @@ def test_a_tied_weight_is_replaced_under_all_its_names() -> None:
 def test_nothing_given_is_changed() -> None:
     first = dense()
     trained = moved(first.weights, 0)
-    copies = {n: v.clone() for n, v in first.weights.items()}, {
-        n: v.clone() for n, v in trained.items()
-    }
+    copies = (
+        {n: v.clone() for n, v in first.weights.items()},
+        {n: v.clone() for n, v in trained.items()},
+    )
 
     last_trained(first, trained)
     held = pruned_values("mixed", before=first, trained=trained, rewound=first.weights)

@@ -18,7 +18,10 @@ def test_defaults_are_right() -> None:
         (GradualConfig(initial_density=0.0, final_density=0.0), "initial_density: must"),
         (GradualConfig(initial_density=0.5, final_density=0.6), "final_density: must"),
         (GradualConfig(final_density=0.0), "final_density: must"),
-        (GradualConfig(begin=Length(amount=9), end=Length(amount=8)), "end: 8 iterations is before"),
+        (
+            GradualConfig(begin=Length(amount=9), end=Length(amount=8)),
+            "end: 8 iterations is before",
+        ),
         (GradualConfig(every=Length(amount=0)), "every.amount: must"),
     ],
 )

@@ -46,14 +46,12 @@ def vector_training(job: TrainingJob) -> dict[str, Tensor]:
 
     for iteration in range(job.config.length.amount):
         epoch, batch = divmod(iteration, steps)
-        order = torch.randperm(
-            len(job.data.train), generator=job.streams.generator("order", epoch)
-        )
+        order = torch.randperm(len(job.data.train), generator=job.streams.generator("order", epoch))
         chosen = order[batch * job.config.batch_size :][: job.config.batch_size]
         outputs = functional_call(model, state(), (job.data.train.inputs[chosen].double(),))
         loss = torch.nn.functional.cross_entropy(outputs, job.data.train.targets[chosen])
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return {name: value.detach() for name, value in state().items()}
 

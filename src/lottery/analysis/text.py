@@ -54,7 +54,11 @@ def verdict_view(verdict: Verdict) -> RenderableType:
     if verdict.levels:
         parts += [Text(), verdict_table(verdict)]
         if _controls(verdict, _MORE_CONTROLS):
-            parts += [Text(), Text("Test accuracy of the other controls, %"), _more_controls(verdict)]
+            parts += [
+                Text(),
+                Text("Test accuracy of the other controls, %"),
+                _more_controls(verdict),
+            ]
         parts += [Text(), *(Text(note) for note in _notes(verdict))]
     if verdict.caveats:
         parts += [Text(), Text("Keep in mind", style="bold"), _listed(verdict.caveats, "-")]

@@ -168,7 +168,8 @@ def _split(
     """The group's layers, each with its share of what the group removes."""
     most = {name: survivors[name] for name in group.layers}
     shares = {
-        n: math.prod(shapes[n]) if scope == "uniform" else erdos_renyi_share(shapes[n]) for n in most
+        n: math.prod(shapes[n]) if scope == "uniform" else erdos_renyi_share(shapes[n])
+        for n in most
     }
     kept = apportion(sum(most.values()) - group.remove, shares, most)
     return (Group((name,), most[name] - kept[name]) for name in group.layers)

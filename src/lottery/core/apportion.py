@@ -30,7 +30,9 @@ def apportion(total: int, shares: Mapping[str, int], most: Mapping[str, int]) ->
     """
     room = sum(most.values())
     if not 0 <= total <= room:
-        raise UsageError(f"cannot keep {total} weights of {', '.join(shares)}: expected 0 to {room}")
+        raise UsageError(
+            f"cannot keep {total} weights of {', '.join(shares)}: expected 0 to {room}"
+        )
     found: dict[str, int] = {}
     free, left = sorted(shares), total
     while True:

@@ -51,9 +51,9 @@ def _layer(name: str, scores: Scores, kept: Tensor) -> Tensor:
             f"scope 'lamp' needs finite scores of 0 or more, and {wrong} of '{name}' are not; "
             "use a criterion that gives such scores, or another scope"
         )
-    found = torch.zeros(kept.numel(), dtype=torch.float64)
-    found[survivors] = _ranked(values)
-    return found.view(kept.shape)
+    rescaled = torch.zeros(kept.numel(), dtype=torch.float64)
+    rescaled[survivors] = _ranked(values)
+    return rescaled.view(kept.shape)
 
 
 def _ranked(values: Tensor) -> Tensor:

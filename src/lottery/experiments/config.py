@@ -98,8 +98,8 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
         )
     if config.controls.continued and method != "weights":
         found.append(
-            f"controls.continued: with rewind.method = '{method}' the tickets themselves go on from "
-            "their trained weights; leave it out"
+            f"controls.continued: with rewind.method = '{method}' the tickets themselves go on "
+            "from their trained weights; leave it out"
         )
     if config.controls.scratch_epochs and method == "weights" and not config.rewind.to.amount:
         found.append(

@@ -82,11 +82,14 @@ def estimate(
     }
     whole = _interpolated(densities, seconds)
     spent = {
-        job: whole[job.level] * planned_iterations(job, config, data) / steps for job in plan(config)
+        job: whole[job.level] * planned_iterations(job, config, data) / steps
+        for job in plan(config)
     }
     per_level = tuple(spent[JobKey(0, MAIN, level)] for level in range(config.levels + 1))
     # The levels of one replicate follow one another, however many jobs run at once.
-    last = [time for job, time in spent.items() if job.level == config.levels and job.branch != MAIN]
+    last = [
+        time for job, time in spent.items() if job.level == config.levels and job.branch != MAIN
+    ]
     longest = sum(per_level) + max(last, default=0.0)
     state = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     states = 3 if config.training.pruned == "zero" else 4

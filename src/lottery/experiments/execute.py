@@ -162,7 +162,9 @@ def _pruned(
         weights = store.rewind_weights(dense) if iteration else initial
     held = None
     if config.training.pruned != "zero":
-        held = pruned_values(config.training.pruned, before=parent, trained=trained, rewound=weights)
+        held = pruned_values(
+            config.training.pruned, before=parent, trained=trained, rewound=weights
+        )
     return Ticket(
         mask=mask, weights=weights, iteration=iteration, provenance=provenance, pruned=held
     )
