@@ -65,7 +65,11 @@ def check_held_weights_resume(engine: Engine) -> None:
     for name in _PULLING:
         resumes(engine, held_job(OPTIMIZERS[name]), f"{name}, pruned weights held")
     held = held_job()
-    jobs = [held, replace(held, pruned=None), replace(held, pruned=dict(held.start))]
+    jobs = [
+        held,
+        replace(held, pruned=None),
+        replace(held, pruned={n: held.start[n] for n in held.mask}),
+    ]
     together = engine.train(jobs, [NullMonitor() for _ in jobs])
     for number, (job, result) in enumerate(zip(jobs, together, strict=True)):
         expect_same_result(result, train_done(engine, job), f"job {number} of a group, some held")
