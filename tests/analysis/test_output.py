@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from lottery.analysis import Verdict, to_json, verdict_table, verdict_text, verdict_view
-from lottery.store.jobs import JobResult
+from lottery.store.jobs import CONTROL_KINDS, JobResult
 
 Simulated = Callable[..., list[JobResult]]
 Judged = Callable[..., Verdict]
@@ -75,6 +75,22 @@ def test_it_fits_80_columns_and_has_the_columns_it_needs(
     assert ("init" in header, "Random" in header, "Conti-" in header) == tuple(
         kind in controls for kind in ("reinit", "random-mask", "continued")
     )
+
+
+def test_controls_that_do_not_fit_beside_have_a_table_of_their_own(
+    simulated: Simulated, judged: Judged
+) -> None:
+    results = simulated(2, replicates=3, levels=15, ticket=(0.004, -3000.0), reinit=(-0.02, 0.0))
+    found = [r for r in results if r.branch == "main"]
+    for kind in CONTROL_KINDS:
+        found += [replace(r, branch=f"{kind}-1") for r in results if r.branch != "main"]
+    text = verdict_text(judged(found))
+    assert all(len(line) <= 80 for line in text.splitlines())
+    second = text[text.index("other controls") :]
+    table = rows(second)
+    assert [row[0] for row in table] == [str(level) for level in range(1, 16)]
+    assert all(len(row) == 7 for row in table)
+    assert len(rows(text)) == 16
 
 
 def test_one_replicate_has_no_intervals(simulated: Simulated, judged: Judged) -> None:

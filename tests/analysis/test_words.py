@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.analysis import Verdict
-from lottery.store.jobs import JobKey, JobResult
+from lottery.store.jobs import CONTROL_KINDS, JobKey, JobResult
 
 Job = Callable[..., JobResult]
 Simulated = Callable[..., list[JobResult]]
@@ -199,3 +199,16 @@ def test_any_mixture_of_results_gets_an_honest_verdict(
         assert any(
             level.groups["reinit"].wins is False for level in winning if "reinit" in level.groups
         )
+
+
+def test_every_other_control_has_a_sentence_at_the_smallest_ticket(
+    simulated: Simulated, judged: Judged
+) -> None:
+    results = simulated(1, replicates=5, levels=2, ticket=WINS, reinit=FAILS)
+    control = [r for r in results if r.branch != "main"]
+    for kind in CONTROL_KINDS[1:]:
+        verdict = judged([*results, *(replace(r, branch=f"{kind}-1") for r in control)])
+        ticket = verdict.levels[2].groups[kind].accuracy_below_ticket
+        assert ticket is not None
+        lower = f"{100 * ticket.difference.mean:.2f} percentage points lower (confirmed)."
+        assert verdict.paragraph.count(lower) == 1

@@ -17,7 +17,7 @@ import pytest
 
 from lottery.report import ReportData, render
 from lottery.report.page import embed
-from lottery.store.jobs import JobKey
+from lottery.store.jobs import CONTROL_KINDS, JobKey
 
 MEGABYTE = 1_000_000
 
@@ -141,6 +141,7 @@ DEGENERATE: dict[str, dict[str, Any]] = {
     "a level diverged": {"levels": 4, "failed": [JobKey(r, "main", 2) for r in range(5)]},
     "one job diverged": {"failed": [JobKey(1, "reinit-1", 4)]},
     "every control": {"branches": ("reinit-1", "reinit-2", "random-mask-1", "continued-1")},
+    "controls of every kind": {"branches": [f"{kind}-1" for kind in CONTROL_KINDS], "levels": 3},
     "many layers": {"levels": 3, "layers": [f"stage{i}.conv.weight" for i in range(60)]},
 }
 

@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def test_a_ticket_comes_back_bit_equal() -> None:
         assert back.weights[name].dtype == value.dtype
         torch.testing.assert_close(back.weights[name], value, rtol=0, atol=0)
     assert (back.iteration, back.provenance) == (ticket.iteration, ticket.provenance)
+    assert back.pruned is None
+
+
+def test_what_pruned_weights_keep_comes_back_bit_equal() -> None:
+    held = {"fc1.weight": torch.randn(3, 4, generator=torch.Generator().manual_seed(2))}
+    ticket = replace(some_ticket(), pruned=held)
+    back = unpack_ticket(pack_ticket(ticket), source=SOURCE)
+    assert back.pruned is not None
+    torch.testing.assert_close(back.pruned, held, rtol=0, atol=0)
+    assert torch.equal(back.start()["fc1.weight"], ticket.start()["fc1.weight"])
 
 
 def test_the_same_ticket_gives_the_same_bytes_in_another_process() -> None:
@@ -95,6 +106,12 @@ def tampered(change: Any, values: dict[str, Any] | None = None) -> bytes:
         (tampered(lambda t: t.update({"mask/fc1.weight": torch.ones(3, 4)})), "bool"),
         (tampered(lambda t: t.update({"mask/fc1.weight": torch.ones(4, 3) > 0})), "shape"),
         (tampered(lambda t: t.update({"mask/ghost": torch.ones(1) > 0})), "ghost"),
+        (tampered(lambda t: t.update({"pruned/fc1.weight": torch.ones(4, 3)})), "shape"),
+        (tampered(lambda t: t.update({"pruned/ghost": torch.ones(3, 4)})), "ghost"),
+        (
+            tampered(lambda t: t.update({"pruned/fc1.weight": torch.ones(3, 4) > 0})),
+            "not floating-point",
+        ),
         (tampered(lambda t: None, {"iteration": -1}), "iteration"),
         (tampered(lambda t: None, {"iteration": "0"}), "iteration"),
         (tampered(lambda t: None, {"provenance": []}), "provenance"),

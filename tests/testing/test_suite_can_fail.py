@@ -20,6 +20,7 @@ from lottery.training import (
     Monitor,
     NullMonitor,
     State,
+    TrainingConfig,
     TrainingJob,
     TrainingResult,
 )
@@ -309,6 +310,30 @@ class LeavesHooks(Broken):
         return self.sound(replace(job, make_model=make_model), monitor)
 
 
+class ForgetsWhatIsHeld(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        return self.sound(replace(job, pruned=None), monitor)
+
+
+class HoldsOnlyTheEnd(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        result = self.sound(replace(job, pruned=None), monitor)
+
+        def held(state: State) -> State:
+            pruned = job.pruned or {}
+            found = {n: torch.where(job.mask[n], state[n], v) for n, v in pruned.items()}
+            return {**state, **{n: v.to(state[n].dtype) for n, v in found.items()}}
+
+        snapshots = {at: held(state) for at, state in result.snapshots.items()}
+        final, early = held(result.final), held(result.early_stop)
+        return replace(result, snapshots=snapshots, final=final, early_stop=early)
+
+
+class RefusesAndTrainsAllTheSame(Broken):
+    def refusal(self, model: torch.nn.Module, config: TrainingConfig) -> str | None:
+        return None if config.pruned == "zero" else "pruned weights are zero"
+
+
 CAUGHT_BY: list[tuple[type[Broken], str]] = [
     (ForgetsTheMask, "check_pruned_weights_are_zero"),
     (ForgetsTheMask, "check_gradients_of_pruned_weights_are_zero"),
@@ -342,6 +367,11 @@ CAUGHT_BY: list[tuple[type[Broken], str]] = [
     (ForgetsNesterov, "check_follows_the_plain_loop"),
     (IgnoresDropout, "check_dropout_has_its_stream"),
     (LeavesHooks, "check_states_fit_an_ordinary_model"),
+    (ForgetsWhatIsHeld, "check_pruned_weights_are_held"),
+    (ForgetsWhatIsHeld, "check_held_weights_take_part"),
+    (HoldsOnlyTheEnd, "check_pruned_weights_are_held"),
+    (HoldsOnlyTheEnd, "check_held_weights_take_part"),
+    (RefusesAndTrainsAllTheSame, "check_held_weights_resume"),
 ]
 
 

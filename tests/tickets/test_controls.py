@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -13,9 +14,22 @@ from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
 from lottery.experiments.execute import initialized
 from lottery.rng import Streams
+from lottery.store import CONTROL_KINDS
 from lottery.testing import tiny_dataset
 from lottery.testing.samples import random_sparse_mask
-from lottery.tickets import ControlsConfig, PruneConfig, Ticket, continued, random_mask, reinit
+from lottery.tickets import (
+    ControlsConfig,
+    PruneConfig,
+    Ticket,
+    continued,
+    random_mask,
+    random_signs,
+    reinit,
+    scratch,
+    shuffled_global,
+    signs_constant,
+    signs_random_magnitudes,
+)
 
 CONFIG = ExperimentConfig(name="test", model="mlp-40-20")
 
@@ -180,3 +194,150 @@ def test_configs_list_every_problem(
     assert len(found) == len(problems)
     for sentence, start in zip(found, problems, strict=True):
         assert sentence.startswith(start)
+
+
+def sorted_magnitudes(weight: torch.Tensor) -> torch.Tensor:
+    return weight.abs().flatten().sort().values
+
+
+def same_sign(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return torch.equal(a.signbit(), b.signbit())
+
+
+def rest_is_same(ticket: Ticket, control: Ticket) -> None:
+    assert control.mask == ticket.mask
+    assert control.iteration == ticket.iteration
+    assert set(control.weights) == set(ticket.weights)
+    for name in set(ticket.weights) - set(ticket.mask):
+        assert torch.equal(control.weights[name], ticket.weights[name])
+
+
+def test_shuffled_global_keeps_the_count_in_all_and_moves_it_between_layers(
+    ticket: Ticket,
+) -> None:
+    sparse = dict(ticket.mask)
+    sparse["fc1.weight"] = torch.zeros_like(sparse["fc1.weight"])
+    sparse["fc1.weight"].view(-1)[::10] = True
+    uneven = replace(ticket, mask=Mask(sparse))
+
+    control = shuffled_global(uneven, torch.Generator().manual_seed(0))
+
+    assert control.mask.kept == uneven.mask.kept
+    assert control.mask.layers != uneven.mask.layers
+    assert control.weights is uneven.weights
+    assert (control.iteration, control.provenance) == (uneven.iteration, uneven.provenance)
+    for left, total in control.mask.layers.values():
+        deviation = math.sqrt(total * uneven.mask.density * (1 - uneven.mask.density))
+        assert abs(left - uneven.mask.density * total) < 5 * deviation
+    start = control.start()
+    for name, kept in control.mask.items():
+        enabled = kept & ~uneven.mask[name]
+        assert enabled.any()
+        assert torch.equal(start[name][enabled], ticket.weights[name][enabled])
+
+
+def test_shuffled_global_chooses_every_weight_of_every_layer_equally_often() -> None:
+    mask = Mask({"a": torch.tensor([True, True]), "b": torch.tensor([[False], [False], [False]])})
+    one = Ticket(mask=mask, weights={"a": torch.ones(2), "b": torch.ones(3, 1)})
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn() -> torch.Tensor:
+        found = shuffled_global(one, generator).mask
+        return torch.cat([found["a"], found["b"].flatten()]).int()
+
+    counts = torch.stack([drawn() for _ in range(1_500)]).sum(dim=0)
+    assert int(counts.sum()) == 3_000
+    assert stats.chisquare(counts.numpy()).pvalue > 0.01
+
+
+def test_signs_stay_and_magnitudes_are_drawn_from_the_initialization(
+    data: Dataset, ticket: Ticket
+) -> None:
+    control = signs_random_magnitudes(
+        ticket, lambda: initialized(CONFIG, data, Streams(0, 0), "signs", 1)
+    )
+
+    rest_is_same(ticket, control)
+    for name, weight in weights_of(control).items():
+        assert same_sign(weight, ticket.weights[name])
+        assert not (weight.abs() == ticket.weights[name].abs()).any()
+        standard = weight.abs().flatten().double().numpy() / math.sqrt(2 / sum(weight.shape))
+        assert stats.kstest(standard, "halfnorm").pvalue > 0.01, name
+
+
+def test_one_magnitude_in_each_layer_is_the_deviation_of_its_initial_weights(
+    ticket: Ticket,
+) -> None:
+    rewound = replace(ticket, weights={n: 3 * v + 0.01 for n, v in ticket.weights.items()})
+
+    control = signs_constant(rewound, ticket.weights)
+
+    rest_is_same(rewound, control)
+    for name, weight in weights_of(control).items():
+        initial = ticket.weights[name].flatten().double()
+        deviation = math.sqrt(float(((initial - initial.mean()) ** 2).mean()))
+        assert same_sign(weight, rewound.weights[name])
+        assert len(weight.abs().unique()) == 1
+        assert float(weight.abs()[0, 0]) == pytest.approx(deviation, rel=1e-6)
+
+
+def test_random_signs_keep_every_magnitude_in_its_place(ticket: Ticket) -> None:
+    control = random_signs(ticket, torch.Generator().manual_seed(0))
+
+    rest_is_same(ticket, control)
+    for name, weight in weights_of(control).items():
+        assert torch.equal(weight.abs(), ticket.weights[name].abs())
+        positive = int((~weight.signbit()).sum())
+        assert stats.binomtest(positive, weight.numel()).pvalue > 0.01
+        agree = int((weight.signbit() == ticket.weights[name].signbit()).sum())
+        assert stats.binomtest(agree, weight.numel()).pvalue > 0.01
+    other = random_signs(ticket, torch.Generator().manual_seed(1))
+    assert not same_sign(other.weights["fc1.weight"], control.weights["fc1.weight"])
+
+
+def test_scratch_is_a_new_initialization_from_the_very_beginning(
+    data: Dataset, ticket: Ticket
+) -> None:
+    def initialize() -> torch.nn.Module:
+        return initialized(CONFIG, data, Streams(0, 0), "scratch-epochs-1", 1)
+
+    control = scratch(ticket, initialize)
+
+    assert control.iteration == 0
+    assert control.mask == ticket.mask
+    again = reinit(ticket, initialize)
+    assert again.iteration == ticket.iteration
+    assert all(torch.equal(control.weights[n], again.weights[n]) for n in again.weights)
+
+
+def test_held_weights_follow_the_weights_that_replace_them(data: Dataset, ticket: Ticket) -> None:
+    held = {n: w.masked_fill(w > 0, 0.0) for n, w in weights_of(ticket).items()}
+    held_ticket = replace(ticket, pruned=held)
+
+    def initialize() -> torch.nn.Module:
+        return initialized(CONFIG, data, Streams(0, 0), "reinit-1", 1)
+
+    generator = torch.Generator().manual_seed(0)
+    changed = [
+        reinit(held_ticket, initialize),
+        signs_constant(held_ticket, ticket.weights),
+        random_signs(held_ticket, generator),
+    ]
+    for control in changed:
+        assert control.pruned is not None
+        for name, value in control.pruned.items():
+            zero = held[name] == 0
+            assert torch.equal(value == 0, zero)
+            assert torch.equal(value[~zero], control.weights[name][~zero])
+    for control in (random_mask(held_ticket, generator), shuffled_global(held_ticket, generator)):
+        assert control.pruned is held
+    assert continued(held_ticket, ticket.weights).pruned is held
+
+
+def test_every_kind_of_control_has_its_number_in_the_config() -> None:
+    numbers = {field.name.replace("_", "-") for field in fields(ControlsConfig)}
+    assert numbers == set(CONTROL_KINDS)
+    assert ControlsConfig(scratch_flops=100, random_signs=-1).problems() == [
+        "random_signs: must be between 0 and 99, got -1",
+        "scratch_flops: must be between 0 and 99, got 100",
+    ]

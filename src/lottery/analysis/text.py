@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lottery.analysis import phrases
+from lottery.analysis.lookup import pruned
 from lottery.analysis.types import Estimate, LevelVerdict, Verdict
-from lottery.store.jobs import MAIN
+from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 WIDTH = 80
 _NONE = "-"
@@ -23,6 +24,14 @@ _CONTROLS = (
     ("reinit", "Re-\ninit"),
     ("random-mask", "Random\nmask"),
     ("continued", "Conti-\nnued"),
+)
+_MORE_CONTROLS = (
+    ("shuffled-global", "Shuffled\nglobally"),
+    ("signs-random-magnitudes", "Signs,\nrandom"),
+    ("signs-constant", "Signs,\nconstant"),
+    ("random-signs", "Random\nsigns"),
+    ("scratch-epochs", "Scratch,\nepochs"),
+    ("scratch-flops", "Scratch,\nFLOPs"),
 )
 
 
@@ -43,7 +52,14 @@ def verdict_view(verdict: Verdict) -> RenderableType:
     """The paragraph, the table, what its signs mean, and the caveats."""
     parts: list[RenderableType] = [Text(verdict.paragraph)]
     if verdict.levels:
-        parts += [Text(), verdict_table(verdict), Text(), *(Text(note) for note in _notes(verdict))]
+        parts += [Text(), verdict_table(verdict)]
+        if _controls(verdict, _MORE_CONTROLS):
+            parts += [
+                Text(),
+                Text("Test accuracy of the other controls, %"),
+                _more_controls(verdict),
+            ]
+        parts += [Text(), *(Text(note) for note in _notes(verdict))]
     if verdict.caveats:
         parts += [Text(), Text("Keep in mind", style="bold"), _listed(verdict.caveats, "-")]
     return Group(*parts)
@@ -51,7 +67,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
 
 def verdict_table(verdict: Verdict) -> Table:
     """One row a level; columns for the controls that there are."""
-    controls = _controls(verdict)
+    controls = _controls(verdict, _CONTROLS)
     gap = 1 if len(controls) < len(_CONTROLS) else 0
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
     titles = ["Level", "Kept\n%", "n", "Test acc.\n%", "vs\ndense", "Early stop\niteration"]
@@ -67,9 +83,21 @@ def verdict_table(verdict: Verdict) -> Table:
     return table
 
 
-def _controls(verdict: Verdict) -> list[tuple[str, str]]:
+def _more_controls(verdict: Verdict) -> Table:
+    """One row a pruned level; columns for the controls that the first table has no room for."""
+    controls = _controls(verdict, _MORE_CONTROLS)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ["Level", *(title for _, title in controls)]:
+        table.add_column(title, justify="right")
+    for level in pruned(verdict):
+        cells = [_control(level, kind) for kind, _ in controls]
+        table.add_row(f"{level.level}", *cells)
+    return table
+
+
+def _controls(verdict: Verdict, known: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     kinds = {kind for level in verdict.levels for kind in level.groups}
-    return [(kind, title) for kind, title in _CONTROLS if kind in kinds]
+    return [(kind, title) for kind, title in known if kind in kinds]
 
 
 def _measured(level: LevelVerdict) -> list[str]:
@@ -127,7 +155,7 @@ def _notes(verdict: Verdict) -> list[str]:
     )
     if verdict.smallest_winning_level is not None:
         notes.append("> the smallest winning ticket, on the means.")
-    if any("*" in _control(level, kind) for level in verdict.levels for kind, _ in _CONTROLS):
+    if any("*" in _control(level, kind) for level in verdict.levels for kind in CONTROL_KINDS):
         notes.append("* lower than the ticket's accuracy, confirmed.")
     return notes
 

@@ -58,7 +58,7 @@ class Group:
     """All replicates of one kind of branch at one level."""
 
     kind: str
-    """``main``, ``reinit``, ``random-mask`` or ``continued``."""
+    """``main``, or a kind of control."""
     n: int
     """Replicates that came to their end, and are averaged."""
     diverged: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from lottery.analysis import phrases
 from lottery.analysis.conclusion import fails_by, supports
@@ -23,7 +24,7 @@ def paragraph(verdict: Verdict) -> str:
             _how_good(verdict, ticket),
             _how_fast(verdict, ticket),
             _reinitialized(verdict, ticket),
-            _random_mask(ticket),
+            *_other_controls(ticket),
         ]
     else:
         sentences.append(_nearest_miss(verdict))
@@ -111,16 +112,31 @@ def _confirmation(verdict: Verdict, reinit: Group) -> str:
     return f"; the tests do not confirm that it does worse{elsewhere}"
 
 
-def _random_mask(ticket: LevelVerdict) -> str:
-    group = ticket.groups.get("random-mask")
-    lower = group.accuracy_below_ticket if group else None
-    if lower is None:
-        return ""
-    return (
-        "With as many weights in each layer, but chosen at random, accuracy is "
-        f"{phrases.higher_or_lower(-lower.difference.mean)}"
-        f"{' (confirmed)' if lower.confirmed else ''}."
-    )
+_OTHERS: Final = {
+    "random-mask": "With as many weights in each layer, but chosen at random",
+    "shuffled-global": "With as many weights in all, but chosen at random over all layers",
+    "continued": "Not rewound, but going on from its trained weights",
+    "signs-random-magnitudes": "With the signs of its weights alone, and random magnitudes",
+    "signs-constant": "With the signs of its weights alone, and one magnitude in each layer",
+    "random-signs": "With the magnitudes of its weights alone, and random signs",
+    "scratch-epochs": "With new random weights and the whole training from its beginning",
+    "scratch-flops": "With new random weights and as much computation as the dense network",
+}
+"""Kind of control -> how a sentence about it begins."""
+
+
+def _other_controls(ticket: LevelVerdict) -> list[str]:
+    """A sentence for each control but the reinitialized one."""
+    found = []
+    for kind, beginning in _OTHERS.items():
+        group = ticket.groups.get(kind)
+        lower = group.accuracy_below_ticket if group else None
+        if lower is not None:
+            found.append(
+                f"{beginning}, accuracy is {phrases.higher_or_lower(-lower.difference.mean)}"
+                f"{' (confirmed)' if lower.confirmed else ''}."
+            )
+    return found
 
 
 def _nearest_miss(verdict: Verdict) -> str:

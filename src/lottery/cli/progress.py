@@ -102,8 +102,10 @@ class _Bars(_Lines):
 
     def progressed(self, key: JobKey, iteration: int) -> None:
         if key not in self._tasks:
-            length = self._config.training.length
-            total = length.amount if length.unit == "iterations" else None
+            config, length = self._config, self._config.training.length
+            tuned = key.level > 0 and config.rewind.method == "fine-tune"
+            as_dense = not tuned and key.kind != "scratch-flops"
+            total = length.amount if as_dense and length.unit == "iterations" else None
             self._tasks[key] = self._progress.add_task(escape(str(key)), total=total)
         self._progress.update(self._tasks[key], completed=iteration)
 

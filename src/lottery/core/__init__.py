@@ -11,6 +11,7 @@ from lottery.core.allocate import (
     layer_fraction,
     planned_densities,
 )
+from lottery.core.apportion import apportion, erdos_renyi_share
 from lottery.core.coupling import (
     Channel,
     Coupling,
@@ -39,9 +40,17 @@ from lottery.core.granularity import (
     make_units,
     residual_blocks,
 )
+from lottery.core.lamp import lamp_scores
 from lottery.core.mask import Mask, prunable_weights
+from lottery.core.multiplications import multiplications, weight_uses
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
-from lottery.core.schedule import Schedule, scored_level
+from lottery.core.schedule import (
+    Schedule,
+    gradual_density,
+    kept_at_density,
+    kept_linearly,
+    scored_level,
+)
 from lottery.core.select import select
 from lottery.core.units import Reduce, Units, fixed_groups, surviving_units, unit_counts
 
@@ -65,16 +74,23 @@ __all__ = [
     "Slice",
     "Units",
     "allocate",
+    "apportion",
     "channel_units",
     "check_criterion",
     "check_granularity",
     "check_patterns",
+    "erdos_renyi_share",
     "find_channels",
     "find_criterion",
     "fixed_groups",
+    "gradual_density",
     "granularity_problems",
+    "kept_at_density",
+    "kept_linearly",
+    "lamp_scores",
     "layer_fraction",
     "make_units",
+    "multiplications",
     "planned_densities",
     "prunable_weights",
     "prune_in_rounds",
@@ -86,5 +102,6 @@ __all__ = [
     "sound_channels",
     "surviving_units",
     "unit_counts",
+    "weight_uses",
     "without_channels",
 ]

@@ -82,7 +82,33 @@ class ExperimentConfig:
         rewind, length = self.rewind.to, self.training.length
         if rewind.unit == length.unit and rewind.amount >= length.amount:
             found.append(f"rewind.to: {rewind} is not before the end of training, {length}")
-        return found
+        if self.prune.densities and len(self.prune.densities) != self.levels:
+            found.append(
+                f"levels: prune.densities lists {len(self.prune.densities)} levels, "
+                f"got {self.levels}; set one of the two"
+            )
+        return found + _rewinding_problems(self)
+
+
+def _rewinding_problems(config: ExperimentConfig) -> list[str]:
+    """Rewinding, pruned values and controls that contradict one another, or repeat each other."""
+    found, method = [], config.rewind.method
+    if config.training.pruned != "zero" and method != "weights":
+        found.append(
+            f"training.pruned: '{config.training.pruned}' holds pruned weights where survivors are "
+            f"rewound to, and with rewind.method = '{method}' none are; use 'weights'"
+        )
+    if config.controls.continued and method != "weights":
+        found.append(
+            f"controls.continued: with rewind.method = '{method}' the tickets themselves go on "
+            "from their trained weights; leave it out"
+        )
+    if config.controls.scratch_epochs and method == "weights" and not config.rewind.to.amount:
+        found.append(
+            "controls.scratch_epochs: with tickets rewound to the initialization this is what "
+            "controls.reinit is; use that"
+        )
+    return found
 
 
 def to_plain(config: object) -> Any:

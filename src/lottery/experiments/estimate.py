@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lottery.core import planned_densities, prunable_weights
+from lottery.core import prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.execute import iterations, make_model, rewind_iteration
+from lottery.experiments.execute import make_model
+from lottery.experiments.lengths import iterations, planned_iterations, rewinds_to_snapshot
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.measure import measure
-from lottery.experiments.plan import branches, plan
+from lottery.experiments.plan import plan
+from lottery.store import MAIN, JobKey
+from lottery.tickets import level_densities
 from lottery.training import make_engine, resolve_device
 
 # Two splits, each with a loss and an accuracy written out to the last digit.
@@ -30,7 +33,7 @@ class Estimate:
         densities: the exact density of every level; controls have their level's.
         seconds_per_step: of training the dense network, measured.
         seconds_per_evaluation: of the dense network's validation and test together, measured.
-        seconds_per_level: of one training at each level, from its start to its end.
+        seconds_per_level: of one ticket's training at each level, from its start to its end.
         seconds_per_job: of one training, the mean over all.
         seconds: of the whole, with ``workers`` jobs at once.
         bytes_on_disk: of the whole.
@@ -71,35 +74,36 @@ def estimate(
     prepare(trainer, listener or Listener())
     measured = measure(config, data, trainer)
     weights = {name: weight.numel() for name, weight in prunable_weights(model).items()}
-    densities = planned_densities(
-        weights,
-        config.levels,
-        scope=config.prune.scope,
-        fraction=config.prune.fraction,
-        fractions=config.prune.fractions,
-    )
+    densities = level_densities(config.prune, weights, config.levels)
     steps, evaluations = iterations(config, data), _evaluations(config, data)
     seconds = {
         density: steps * step + evaluations * evaluation
         for density, (step, evaluation) in measured.items()
     }
-    per_level = _interpolated(densities, seconds)
-    jobs = plan(config)
-    total = sum(per_level[job.level] for job in jobs)
+    whole = _interpolated(densities, seconds)
+    spent = {
+        job: whole[job.level] * planned_iterations(job, config, data) / steps
+        for job in plan(config)
+    }
+    per_level = tuple(spent[JobKey(0, MAIN, level)] for level in range(config.levels + 1))
     # The levels of one replicate follow one another, however many jobs run at once.
-    longest = sum(per_level) + (per_level[-1] if config.levels and branches(config) else 0)
+    last = [
+        time for job, time in spent.items() if job.level == config.levels and job.branch != MAIN
+    ]
+    longest = sum(per_level) + max(last, default=0.0)
     state = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    job_bytes = 3 * state + sum(weights.values()) + evaluations * _CURVE_BYTES_PER_EVALUATION
-    rewound = config.replicates * state if rewind_iteration(config, data) else 0
+    states = 3 if config.training.pruned == "zero" else 4
+    job_bytes = states * state + sum(weights.values()) + evaluations * _CURVE_BYTES_PER_EVALUATION
+    rewinds = rewinds_to_snapshot(JobKey(0, MAIN, 0), config, data)
     return Estimate(
         engine=trainer.name,
         densities=tuple(densities),
         seconds_per_step=measured[1.0][0],
         seconds_per_evaluation=measured[1.0][1],
         seconds_per_level=per_level,
-        seconds_per_job=total / len(jobs),
-        seconds=max(total / workers, longest),
-        bytes_on_disk=len(jobs) * job_bytes + rewound,
+        seconds_per_job=sum(spent.values()) / len(spent),
+        seconds=max(sum(spent.values()) / workers, longest),
+        bytes_on_disk=len(spent) * job_bytes + config.replicates * state * rewinds,
         workers=workers,
     )
 

@@ -14,12 +14,14 @@ from lottery.core import Mask, find_criterion, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import Preempted
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.controls import make_control
+from lottery.experiments.lengths import job_training, rewind_iteration, rewinds_to_snapshot
 from lottery.experiments.plan import needs_ticket_of, needs_weights_of
 from lottery.models import build_model, glorot_normal_
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
-from lottery.tickets import Ticket, continued, make_probe, prune_mask, random_mask, reinit
-from lottery.training import Checkpoint, Engine, TrainingJob, TrainingResult
+from lottery.tickets import Ticket, last_trained, make_probe, prune_mask, pruned_values
+from lottery.training import Checkpoint, Engine, TrainingConfig, TrainingJob, TrainingResult
 
 # Held while torch's global generator is not as its owner left it.
 _global_generator = threading.Lock()
@@ -48,12 +50,12 @@ def run_job(
     empty = ticket.mask.empty_layers
     if empty:
         reason = f"the mask keeps no weight of {', '.join(empty)}, so no signal could pass"
-        result = _result(key, ticket, None, config, data, engine.name, reason)
+        result = _result(key, ticket, None, config.training, data, engine.name, reason)
         store.write_job(ticket, result, None)
         return result
     job = training_job(key, ticket, config=config, data=data, streams=streams)
     (trained,) = engine.train([job], [monitor])
-    result = _result(key, ticket, trained, config, data, engine.name, trained.reason)
+    result = _result(key, ticket, trained, job.config, data, engine.name, trained.reason)
     store.write_job(ticket, result, trained)
     return result
 
@@ -79,28 +81,20 @@ def training_job(
     key: JobKey, ticket: Ticket, *, config: ExperimentConfig, data: Dataset, streams: Streams
 ) -> TrainingJob:
     """How a ticket is trained in this experiment."""
-    rewind = rewind_iteration(config, data)
+    training = job_training(
+        key, ticket.mask, lambda: make_model(config, data), config=config, data=data
+    )
+    keeps = rewinds_to_snapshot(key, config, data)
     return TrainingJob(
         make_model=lambda: make_model(config, data),
         mask=ticket.mask,
         start=ticket.weights,
         start_iteration=ticket.iteration,
         data=data,
-        config=config.training,
+        config=training,
         streams=streams,
-        snapshots_at=(rewind,) if rewind and key.branch == MAIN and key.level == 0 else (),
-    )
-
-
-def rewind_iteration(config: ExperimentConfig, data: Dataset) -> int:
-    """The iteration of the dense training that survivors go back to; 0 is initialization."""
-    return config.rewind.to.iterations(steps_per_epoch(len(data.train), config.training.batch_size))
-
-
-def iterations(config: ExperimentConfig, data: Dataset) -> int:
-    """Iterations of one training, counted from initialization."""
-    return config.training.length.iterations(
-        steps_per_epoch(len(data.train), config.training.batch_size)
+        snapshots_at=(rewind_iteration(config, data),) if keeps else (),
+        pruned=ticket.pruned,
     )
 
 
@@ -128,19 +122,15 @@ def make_ticket(
     if key.branch == MAIN:
         return _pruned(key, ticket, config, store, data, streams, provenance)
     stream = (key.branch, key.level)
-    if key.kind == "reinit":
-        ticket = reinit(ticket, lambda: initialized(config, data, streams, *stream))
-    elif key.kind == "random-mask":
-        ticket = random_mask(ticket, streams.generator(*stream))
-    else:
-        (deciding,) = needs_weights_of(key, config)
-        ticket = continued(ticket, store.weights(deciding))
-    return Ticket(
-        mask=ticket.mask,
-        weights=ticket.weights,
-        iteration=ticket.iteration,
-        provenance=provenance,
+    control = make_control(
+        key,
+        ticket,
+        generator=streams.generator(*stream),
+        initialize=lambda: initialized(config, data, streams, *stream),
+        initial=lambda: store.ticket(JobKey(key.replicate, MAIN, 0)).weights,
+        trained=lambda: store.weights(needs_weights_of(key, config)[-1]),
     )
+    return replace(control, provenance=provenance)
 
 
 def _pruned(
@@ -154,7 +144,8 @@ def _pruned(
 ) -> Ticket:
     dense = JobKey(key.replicate, MAIN, 0)
     initial = store.ticket(dense).weights
-    trained = store.weights(needs_weights_of(key, config)[-1])
+    deciding = needs_weights_of(key, config)[-1]
+    trained = store.weights(deciding)
     probe = None
     if find_criterion(config.prune.criterion).needs_probe:
         probe = make_probe(
@@ -175,10 +166,21 @@ def _pruned(
         initial=initial,
         streams=streams,
         probe=probe,
+        levels=config.levels,
     )
     iteration = rewind_iteration(config, data)
-    weights = store.rewind_weights(dense) if iteration else initial
-    return Ticket(mask=mask, weights=weights, iteration=iteration, provenance=provenance)
+    if config.rewind.method != "weights":
+        weights = last_trained(store.ticket(deciding), trained)
+    else:
+        weights = store.rewind_weights(dense) if iteration else initial
+    held = None
+    if config.training.pruned != "zero":
+        held = pruned_values(
+            config.training.pruned, before=parent, trained=trained, rewound=weights
+        )
+    return Ticket(
+        mask=mask, weights=weights, iteration=iteration, provenance=provenance, pruned=held
+    )
 
 
 class JobMonitor:
@@ -244,7 +246,7 @@ def _result(
     key: JobKey,
     ticket: Ticket,
     trained: TrainingResult | None,
-    config: ExperimentConfig,
+    training: TrainingConfig,
     data: Dataset,
     engine: str,
     reason: str,
@@ -263,7 +265,9 @@ def _result(
         weights_kept=ticket.mask.kept,
         weights_total=ticket.mask.total,
         layers=ticket.mask.layers,
-        iterations=iterations(config, data),
+        iterations=training.length.iterations(
+            steps_per_epoch(len(data.train), training.batch_size)
+        ),
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
         validation_loss_at_early_stop=at[stop, "validation"].loss if stop is not None else None,

@@ -55,7 +55,15 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
     yield Ticket(mask=mask, weights=initial)
     wanted = {round(config.levels * part / (_LEVELS - 1)) for part in range(1, _LEVELS)}
     for level in range(1, config.levels + 1):
-        mask = prune_mask(prune, level, mask, trained=initial, initial=initial, streams=streams)
+        mask = prune_mask(
+            prune,
+            level,
+            mask,
+            trained=initial,
+            initial=initial,
+            streams=streams,
+            levels=config.levels,
+        )
         if mask.empty_layers:  # nothing is trained from here on
             return
         if level in wanted:

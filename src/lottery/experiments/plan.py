@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from lottery.core import scored_level
 from lottery.experiments.config import ExperimentConfig
-from lottery.store import MAIN, JobKey
+from lottery.store import CONTROL_KINDS, MAIN, JobKey
 
 
 def branches(config: ExperimentConfig) -> tuple[str, ...]:
     """The control branches of every pruned level."""
-    controls = config.controls
-    return (
-        *(f"reinit-{n}" for n in range(1, controls.reinit + 1)),
-        *(f"random-mask-{n}" for n in range(1, controls.random_mask + 1)),
-        *(("continued-1",) if controls.continued else ()),
+    return tuple(
+        f"{kind}-{number}"
+        for kind in CONTROL_KINDS
+        for number in range(1, 1 + getattr(config.controls, kind.replace("-", "_")))
     )
 
 
@@ -52,5 +51,8 @@ def needs_weights_of(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...
 
 def needs(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
     """Every job that must have ended before this one can start."""
-    ticket = needs_ticket_of(job)
-    return tuple(dict.fromkeys((*((ticket,) if ticket else ()), *needs_weights_of(job, config))))
+    tickets = [ticket] if (ticket := needs_ticket_of(job)) else []
+    if job.kind == "signs-constant":
+        # It takes the spread of the initial weights, which the dense network's ticket holds.
+        tickets.append(JobKey(job.replicate, MAIN, 0))
+    return tuple(dict.fromkeys((*tickets, *needs_weights_of(job, config))))

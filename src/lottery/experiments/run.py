@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lottery.core import check_patterns, find_criterion, prunable_weights
+from lottery.core import check_patterns, find_criterion, prunable_weights, weight_uses
 from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import ExperimentConfig, run_name, to_plain
-from lottery.experiments.execute import iterations, make_model, rewind_iteration
+from lottery.experiments.execute import make_model
+from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
-from lottery.tickets import check_examples
+from lottery.tickets import check_examples, level_densities
 from lottery.training import make_engine, resolve_device
 
 
@@ -65,14 +66,20 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the rewind point lies after the end, a pattern fits no layer, a criterion cannot
-            be imported, or there are fewer examples than it is to look at.
+        UsageError: the rewind point lies after the end, a pattern fits no layer, a density cannot
+            be reached, multiplications cannot be counted, a criterion cannot be imported, or there
+            are fewer examples than it is to look at.
     """
-    check_patterns(prunable_weights(make_model(config, data)), config.prune.fractions)
+    model = make_model(config, data)
+    weights = prunable_weights(model)
+    check_patterns(weights, config.prune.fractions)
+    level_densities(config.prune, {n: w.numel() for n, w in weights.items()}, config.levels)
     if find_criterion(config.prune.criterion).needs_probe:
         check_examples(config.prune, data)
+    if config.controls.scratch_flops:
+        weight_uses(model, data.input_shape)
     rewind, total = rewind_iteration(config, data), iterations(config, data)
-    if rewind >= total:
+    if rewind >= total and config.rewind.method != "fine-tune":
         raise UsageError(
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
             f"training, {total}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 from lottery.experiments.config import ExperimentConfig
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import Length
 
 _ITERATIONS = 40
 _EXAMPLES = 100
+_LEVELS = 2
 
 
 def smoke(config: ExperimentConfig) -> ExperimentConfig:
@@ -23,31 +26,42 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             return Length(amount=min(length.amount, 1))
         return Length(amount=length.amount * _ITERATIONS // training.length.amount)
 
+    def never_gone(length: Length) -> Length:
+        # A late rewind stays a late rewind, and fine-tuning takes a step.
+        return Length(amount=max(scaled(length).amount, 1)) if length.amount else length
+
     drops = tuple(scaled(drop) for drop in rate.drops)
-    rewind = scaled(config.rewind.to)
     return replace(
         config,
         name=f"{config.name}-smoke",
         replicates=min(config.replicates, 2),
-        levels=min(config.levels, 2),
+        levels=min(config.levels, _LEVELS),
         training=replace(
             training,
             length=Length(amount=_ITERATIONS),
             evaluate_every=Length(amount=_ITERATIONS // 4),
             learning_rate=replace(rate, warmup=scaled(rate.warmup), drops=drops),
         ),
-        prune=replace(
-            config.prune,
-            examples=min(config.prune.examples, _EXAMPLES),
-            rounds=min(config.prune.rounds, 2),
+        prune=_little(config.prune),
+        rewind=RewindConfig(
+            method=config.rewind.method,
+            to=never_gone(config.rewind.to),
+            length=never_gone(config.rewind.length),
         ),
-        # A late rewind stays a late rewind.
-        rewind=replace(config.rewind, to=replace(rewind, amount=max(rewind.amount, 1)))
-        if config.rewind.to.amount
-        else config.rewind,
-        controls=replace(
-            config.controls,
-            reinit=min(config.controls.reinit, 1),
-            random_mask=min(config.controls.random_mask, 1),
-        ),
+        controls=_one_each(config.controls),
     )
+
+
+def _little(prune: PruneConfig) -> PruneConfig:
+    return replace(
+        prune,
+        densities=prune.densities[:_LEVELS],
+        examples=min(prune.examples, _EXAMPLES),
+        rounds=min(prune.rounds, 2),
+    )
+
+
+def _one_each(controls: ControlsConfig) -> ControlsConfig:
+    numbers: dict[str, Any] = {f.name: getattr(controls, f.name) for f in fields(controls)}
+    few = {name: type(number)(min(number, 1)) for name, number in numbers.items()}
+    return replace(controls, **few)

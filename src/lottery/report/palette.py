@@ -25,14 +25,37 @@ TONES = {
     "reinit": Tone("#cc5200", "#ff9450"),
     "random-mask": Tone("#00805e", "#35c9a0"),
     "continued": Tone("#a3457f", "#e79acb"),
+    "shuffled-global": Tone("#0f7b8a", "#5fd0df"),
+    "signs-random-magnitudes": Tone("#7a5c00", "#e3c34d"),
+    "signs-constant": Tone("#6b4fc0", "#b6a2ff"),
+    "random-signs": Tone("#b3263a", "#ff8f9c"),
+    "scratch-epochs": Tone("#5b6e00", "#b9d24a"),
+    "scratch-flops": Tone("#7d4a2b", "#dba888"),
 }
 SYMBOLS = {
     "main": "circle",
     "reinit": "square",
     "random-mask": "diamond",
     "continued": "triangle-up",
+    "shuffled-global": "diamond-open",
+    "signs-random-magnitudes": "cross",
+    "signs-constant": "x",
+    "random-signs": "triangle-down",
+    "scratch-epochs": "pentagon",
+    "scratch-flops": "star",
 }
-DASHES = {"main": "solid", "reinit": "dash", "random-mask": "dot", "continued": "dashdot"}
+DASHES = {
+    "main": "solid",
+    "reinit": "dash",
+    "random-mask": "dot",
+    "continued": "dashdot",
+    "shuffled-global": "dot",
+    "signs-random-magnitudes": "dash",
+    "signs-constant": "dash",
+    "random-signs": "dash",
+    "scratch-epochs": "dashdot",
+    "scratch-flops": "dashdot",
+}
 
 _LIGHT_SCALE = ("#3b3fb6", "#8a2aa5", "#c8386f", "#d96a1c", "#b58900")
 _DARK_SCALE = ("#8b93ff", "#c98bff", "#ff86ae", "#ffa766", "#ffe07a")

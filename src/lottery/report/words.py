@@ -16,6 +16,12 @@ KINDS = {
     "reinit": "New initialization",
     "random-mask": "Random mask",
     "continued": "Not rewound",
+    "shuffled-global": "Mask shuffled globally",
+    "signs-random-magnitudes": "Signs, random magnitudes",
+    "signs-constant": "Signs, one magnitude",
+    "random-signs": "Random signs",
+    "scratch-epochs": "From scratch, same epochs",
+    "scratch-flops": "From scratch, same FLOPs",
 }
 """Kind of branch -> its name for readers."""
 
@@ -24,6 +30,13 @@ KIND_NOTES = {
     "reinit": "the ticket's mask, but freshly drawn initial weights",
     "random-mask": "as many weights in each layer, but others, drawn at random and rewound too",
     "continued": "the ticket's mask, but training goes on from the trained weights",
+    "shuffled-global": "as many weights in all, but drawn at random over all layers, rewound too",
+    "signs-random-magnitudes": "the ticket's mask and signs, but magnitudes drawn afresh",
+    "signs-constant": "the ticket's mask and signs, but one magnitude in each layer",
+    "random-signs": "the ticket's mask and magnitudes, but signs drawn at random",
+    "scratch-epochs": "the ticket's mask, trained from fresh weights and the very beginning",
+    "scratch-flops": "the ticket's mask, trained from fresh weights for as many multiplications as "
+    "the dense network, at most twice as long",
 }
 
 ANSWERS: Mapping[Answer, str] = {

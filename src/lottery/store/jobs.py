@@ -15,7 +15,17 @@ from lottery.errors import StoreError
 
 MAIN = "main"
 """The branch of the tickets themselves."""
-CONTROL_KINDS = ("reinit", "random-mask", "continued")
+CONTROL_KINDS = (
+    "reinit",
+    "random-mask",
+    "continued",
+    "shuffled-global",
+    "signs-random-magnitudes",
+    "signs-constant",
+    "random-signs",
+    "scratch-epochs",
+    "scratch-flops",
+)
 """The kinds of control; a control's branch is its kind and a number from 1."""
 
 Status = Literal["done", "diverged", "collapsed"]
@@ -39,7 +49,7 @@ class JobKey:
 
     @property
     def kind(self) -> str:
-        """The branch without its number: ``main``, ``reinit``, ``random-mask`` or ``continued``."""
+        """The branch without its number: ``main``, or one of `CONTROL_KINDS`."""
         return self.branch if self.branch == MAIN else self.branch.rpartition("-")[0]
 
     @property

@@ -17,7 +17,7 @@ from lottery.errors import MaskError, StoreError
 from lottery.tickets import Ticket
 
 _METADATA_KEY = "lottery"
-_MASK, _WEIGHTS = "mask/", "weights/"
+_MASK, _WEIGHTS, _PRUNED = "mask/", "weights/", "pruned/"
 
 
 def pack_tensors(tensors: Mapping[str, Tensor], values: Mapping[str, Any] | None = None) -> bytes:
@@ -52,9 +52,14 @@ def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], 
 
 
 def pack_ticket(ticket: Ticket) -> bytes:
-    """A ticket as the bytes of one safetensors file: ``mask/NAME`` and ``weights/NAME``."""
+    """A ticket as the bytes of one safetensors file.
+
+    Its tensors are ``mask/NAME``, ``weights/NAME`` and, where pruned weights are not zero,
+    ``pruned/NAME``.
+    """
     tensors = {f"{_MASK}{name}": tensor for name, tensor in ticket.mask.items()}
     tensors |= {f"{_WEIGHTS}{name}": tensor for name, tensor in ticket.weights.items()}
+    tensors |= {f"{_PRUNED}{name}": value for name, value in (ticket.pruned or {}).items()}
     return pack_tensors(
         tensors, {"iteration": ticket.iteration, "provenance": dict(ticket.provenance)}
     )
@@ -67,18 +72,27 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
         StoreError: a name, shape or type is not what a ticket has.
     """
     tensors, values = unpack_tensors(content, source=source)
-    mask = {n.removeprefix(_MASK): t for n, t in tensors.items() if n.startswith(_MASK)}
-    weights = {n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)}
-    if len(mask) + len(weights) != len(tensors):
+    mask, weights, pruned = (_below(prefix, tensors) for prefix in (_MASK, _WEIGHTS, _PRUNED))
+    if len(mask) + len(weights) + len(pruned) != len(tensors):
         raise StoreError(f"{source} holds tensors that are neither masks nor weights")
     iteration, provenance = values.get("iteration"), values.get("provenance")
     if not isinstance(iteration, int) or iteration < 0 or not isinstance(provenance, dict):
         raise StoreError(f"{source} does not say its rewind iteration and provenance")
     try:
         ticket = Ticket(
-            mask=Mask(mask), weights=weights, iteration=iteration, provenance=provenance
+            mask=Mask(mask),
+            weights=weights,
+            iteration=iteration,
+            provenance=provenance,
+            pruned=pruned or None,
         )
         ticket.mask.check({name: weights[name] for name in mask if name in weights})
+        ticket.check_pruned()
     except MaskError as error:
         raise StoreError(f"{source}: {error}") from error
     return ticket
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries under a prefix, without it."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

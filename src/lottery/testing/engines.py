@@ -4,6 +4,9 @@ Two things that the checks rely on go beyond `lottery.training.Engine`. Epoch e 
 in the order ``torch.randperm`` draws from the job's stream ``("order", e)``, so that engines can
 stand in for one another. And a checkpoint holds weights, and optimizer state that goes with them
 one to one, in the weights' own shapes, under any name.
+
+An engine need not hold pruned weights at values other than zero. One that does not refuses a config
+whose ``pruned`` says so, and fails when it gets such a job.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from lottery.testing import (
     engine_curves,
     engine_dropout,
     engine_dropped,
+    engine_held,
     engine_masks,
     engine_models,
     engine_monitors,
@@ -37,6 +41,9 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_masks.check_inputs_are_not_changed,
     engine_masks.check_results_share_no_memory,
     engine_masks.check_states_fit_an_ordinary_model,
+    engine_held.check_pruned_weights_are_held,
+    engine_held.check_held_weights_take_part,
+    engine_held.check_held_weights_resume,
     engine_curves.check_curve_is_complete,
     engine_curves.check_curve_measures_the_network,
     engine_curves.check_early_stop,

@@ -66,7 +66,8 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
 
     Epoch e visits the examples in the order ``randperm`` of the stream ``("order", e)``, batch
     after batch, the last one as small as it is. After the optimizer's step, as torch's own
-    optimizers define it on masked gradients, pruned weights are set to zero.
+    optimizers define it on masked gradients and masked weights, pruned weights are set to zero, or
+    to what the job holds them at.
 
     Returns:
         iteration -> state, for every iteration from the start to the end.
@@ -77,7 +78,7 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
     model.load_state_dict(dict(job.start))
     parameters = dict(model.named_parameters())
     prunable = {name: parameters[name] for name in prunable_weights(model)}
-    _zero_pruned(prunable, job.mask)
+    _set_pruned(prunable, job)
 
     inputs, targets = job.data.train.inputs.to(dtype), job.data.train.targets
     steps = steps_per_epoch(len(targets), job.config.batch_size)
@@ -94,8 +95,9 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
         optimizer.zero_grad()
         batch_loss(job.config.loss, model(inputs[chosen]), targets[chosen]).backward()
         _zero_pruned({n: p.grad for n, p in prunable.items() if p.grad is not None}, job.mask)
-        optimizer.step()
         _zero_pruned(prunable, job.mask)
+        optimizer.step()
+        _set_pruned(prunable, job)
         states[iteration + 1] = _copy(model)
     return states
 
@@ -123,6 +125,14 @@ def _zero_pruned(tensors: Mapping[str, Tensor], mask: Mask) -> None:
     with torch.no_grad():
         for name, tensor in tensors.items():
             tensor[~mask[name]] = 0.0
+
+
+def _set_pruned(weights: Mapping[str, Tensor], job: TrainingJob) -> None:
+    _zero_pruned(weights, job.mask)
+    with torch.no_grad():
+        for name, value in (job.pruned or {}).items():
+            pruned = ~job.mask[name]
+            weights[name][pruned] = value.to(weights[name].dtype)[pruned]
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:

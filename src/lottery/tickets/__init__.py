@@ -1,10 +1,20 @@
 """Tickets: making them, rewinding them, and the controls that show why they work."""
 
 from lottery.tickets.config import ControlsConfig, PruneConfig, RewindConfig
-from lottery.tickets.controls import continued, random_mask, reinit
+from lottery.tickets.controls import (
+    continued,
+    random_mask,
+    random_signs,
+    reinit,
+    scratch,
+    shuffled_global,
+    signs_constant,
+    signs_random_magnitudes,
+)
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
-from lottery.tickets.pruning import prune_mask
+from lottery.tickets.pruning import level_densities, prune_mask
+from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
 
 __all__ = [
@@ -16,8 +26,16 @@ __all__ = [
     "check_examples",
     "continued",
     "find_tickets",
+    "last_trained",
+    "level_densities",
     "make_probe",
     "prune_mask",
+    "pruned_values",
     "random_mask",
+    "random_signs",
     "reinit",
+    "scratch",
+    "shuffled_global",
+    "signs_constant",
+    "signs_random_magnitudes",
 ]

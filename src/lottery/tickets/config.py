@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Literal
 
 from lottery.core import RoundSchedule, Schedule, Scope, check_criterion
@@ -20,13 +21,24 @@ class PruneConfig:
     granularity: Literal["weight"] = "weight"
     """What is removed as one unit."""
     scope: Scope = "layer"
-    """Where weights compete: within their ``layer``, or in the whole network (``global``)."""
+    """Where weights compete: within their ``layer``, which loses its own fraction, or in the whole
+    network (``global``; ``lamp`` after rescaling scores within each layer). ``uniform`` and ``erk``
+    set each layer's density: the same for all, or higher for small layers."""
     schedule: Schedule = "geometric"
-    """``geometric``: by the weights of the level before; ``one-shot``: by the dense network's."""
+    """``geometric``: by the weights of the level before, the same fraction at every level;
+    ``one-shot``: by the dense network's weights; ``linear``: the same number of weights at every
+    level; ``listed``: to the densities listed."""
     fraction: float = 0.2
-    """Share of the surviving weights removed per level, above 0 and below 1."""
+    """Share of the surviving weights removed per level, above 0 and below 1; of no effect where
+    the schedule says densities."""
     fractions: Mapping[str, float] = field(default_factory=dict)
-    """Exceptions: parameter name pattern -> fraction in [0, 1)."""
+    """Exceptions: parameter name pattern -> fraction in [0, 1). 0 exempts a layer. Where scope or
+    schedule say the densities, 0 is the only exception."""
+    final_density: float = 0.0
+    """With the linear schedule, the density of the last level, above 0 and below 1; else 0."""
+    densities: tuple[float, ...] = ()
+    """With the listed schedule, and if wanted with one-shot: the density of every level from 1,
+    each below the one before. There are as many levels."""
     examples: int = 1_000
     """How many training examples, drawn anew at every level, a criterion that looks at examples is
     given, 1 or more."""
@@ -53,27 +65,109 @@ class PruneConfig:
             for pattern, fraction in self.fractions.items()
             if not 0 <= fraction < 1
         ]
-        return found + self._round_problems()
+        return found + _round_problems(self) + _density_problems(self) + _combination_problems(self)
 
-    def _round_problems(self) -> list[str]:
-        found = [
-            f"{name}: must be 1 or more, got {value}"
-            for name, value in (("examples", self.examples), ("batch_size", self.batch_size))
-            if value < 1
-        ]
-        if not 1 <= self.rounds <= 1000:
-            found.append(f"rounds: must be between 1 and 1000, got {self.rounds}")
-        if self.regrow and self.rounds == 1:
-            found.append("regrow: weights come back between rounds; needs rounds = 2 or more")
-        return found
+    @property
+    def says_densities(self) -> bool:
+        """Whether the schedule says the density of every level, rather than a fraction."""
+        return self.schedule in ("linear", "listed") or bool(self.densities)
+
+
+def _round_problems(prune: PruneConfig) -> list[str]:
+    """What is wrong with the rounds, and with what is looked at in them."""
+    found = [
+        f"{name}: must be 1 or more, got {value}"
+        for name, value in (("examples", prune.examples), ("batch_size", prune.batch_size))
+        if value < 1
+    ]
+    if not 1 <= prune.rounds <= 1000:
+        found.append(f"rounds: must be between 1 and 1000, got {prune.rounds}")
+    if prune.regrow and prune.rounds == 1:
+        found.append("regrow: weights come back between rounds; needs rounds = 2 or more")
+    if prune.regrow and prune.scope == "lamp":
+        found.append("regrow: scope 'lamp' rescales the scores of survivors alone; use 'global'")
+    return found
+
+
+def _density_problems(prune: PruneConfig) -> list[str]:
+    """What is wrong with the densities that a schedule says."""
+    found = []
+    linear = prune.schedule == "linear"
+    if linear and not 0 < prune.final_density < 1:
+        found.append(
+            "final_density: the linear schedule needs one above 0 and below 1, "
+            f"got {prune.final_density}"
+        )
+    if not linear and prune.final_density:
+        found.append(
+            f"final_density: the {prune.schedule} schedule has none; use schedule = 'linear'"
+        )
+    if prune.schedule == "listed" and not prune.densities:
+        found.append("densities: the listed schedule needs at least one")
+    if prune.schedule in ("geometric", "linear") and prune.densities:
+        found.append(
+            f"densities: the {prune.schedule} schedule makes its own; use schedule = 'listed', or "
+            "'one-shot' to prune by the dense network's weights"
+        )
+    falling = all(after < before for before, after in pairwise((1.0, *prune.densities)))
+    if prune.densities and not (falling and prune.densities[-1] > 0):
+        found.append(
+            "densities: each must lie between 0 and the one before it, the first below 1; got "
+            f"{', '.join(map(str, prune.densities))}"
+        )
+    return found
+
+
+def _combination_problems(prune: PruneConfig) -> list[str]:
+    """Scope, schedule and exceptions that contradict one another."""
+    found = []
+    if prune.scope == "layer" and prune.says_densities:
+        found.append(
+            f"scope: within a 'layer' each layer loses a fraction of its own, but the "
+            f"{prune.schedule} schedule says densities; use 'uniform' for that density in every "
+            "layer, or 'global', 'lamp' or 'erk'"
+        )
+    why = ""
+    if prune.scope in ("uniform", "erk"):
+        why = f"scope '{prune.scope}' says how dense each layer is"
+    elif prune.scope != "layer" and prune.says_densities:
+        why = f"the {prune.schedule} schedule says how dense the network is"
+    found += [
+        f"fractions.'{pattern}': {why}, so a layer can only be exempt (0), got {fraction}"
+        for pattern, fraction in prune.fractions.items()
+        if why and fraction
+    ]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class RewindConfig:
     """What surviving weights go back to before they are trained again."""
 
+    method: Literal["weights", "learning-rate", "fine-tune"] = "weights"
+    """``weights``: weights and training go back (arXiv:1803.03635, arXiv:1903.01611);
+    ``learning-rate``: weights stay trained, training goes back (arXiv:2003.02389);
+    ``fine-tune``: weights stay trained, and are trained on at the last learning rate."""
     to: Length = field(default_factory=lambda: Length(amount=0))
-    """How far into the dense training; 0 iterations is the initialization."""
+    """How far into the dense training; 0 iterations is the initialization. Training runs from there
+    to its end again. 0 when fine-tuning."""
+    length: Length = field(default_factory=lambda: Length(amount=0))
+    """With fine-tune, how long to train on, 1 or more; else 0."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = []
+        tuning = self.method == "fine-tune"
+        if tuning and self.length.amount < 1:
+            found.append("length.amount: fine-tuning needs 1 or more")
+        if tuning and self.to.amount:
+            found.append(f"to: fine-tuning goes back to nothing, got {self.to}; leave it out")
+        if not tuning and self.length.amount:
+            found.append(
+                f"length: training runs from rewind.to to its end, got {self.length}; leave it "
+                "out, or use method = 'fine-tune'"
+            )
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +177,30 @@ class ControlsConfig:
     reinit: int = 1
     """Same mask, new random initialization: how many for each ticket, 0 or more."""
     random_mask: int = 0
-    """Same number of weights in each layer, chosen at random, with their true rewind weights."""
+    """Same number of weights in each layer, chosen at random, with their true rewind weights: the
+    mask shuffled within each layer."""
     continued: bool = False
     """Same mask, but training goes on from the trained weights instead of the rewound ones."""
+    shuffled_global: int = 0
+    """Same number of weights in all, chosen at random: the mask shuffled over all layers, with
+    true rewind weights."""
+    signs_random_magnitudes: int = 0
+    """Same mask and the signs of the rewind weights, but magnitudes from a new initialization."""
+    signs_constant: bool = False
+    """Same mask and the signs of the rewind weights, but one magnitude for each layer: the standard
+    deviation of its initial weights."""
+    random_signs: int = 0
+    """Same mask and the magnitudes of the rewind weights, but random signs."""
+    scratch_epochs: int = 0
+    """Same mask, new random initialization, the whole training from its beginning."""
+    scratch_flops: int = 0
+    """The same, stretched to the dense training's multiplications, at most to twice its length."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
+        numbers = {f.name: getattr(self, f.name) for f in fields(self)}
         return [
             f"{name}: must be between 0 and 99, got {value}"
-            for name, value in (("reinit", self.reinit), ("random_mask", self.random_mask))
+            for name, value in numbers.items()
             if not 0 <= value <= 99
         ]

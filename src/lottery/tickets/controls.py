@@ -1,19 +1,25 @@
 """Controls: a ticket with one thing broken on purpose.
 
-Each function changes what it says and nothing else. A control trains with the same data order,
-length and settings as the ticket it is made from, so the difference between the two is the effect
-of what was broken.
+Each function changes what it says and nothing else. A control trains with the same data order and
+settings as the ticket it is made from, so the difference between the two is the effect of what was
+broken. Where pruned weights are not zero but held at the values that survivors go back to, they
+follow a control that changes these values.
+
+Shuffling a mask within its layers, as in Sanity-Checking Pruning Methods (arXiv:2009.11094) and
+Pruning Neural Networks at Initialization: Why Are We Missing the Mark? (arXiv:2009.08576), gives
+every mask with the same counts per layer with equal chance: it is `random_mask`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask
+from lottery.tickets.rewinding import replaced
 from lottery.tickets.ticket import Ticket
 from lottery.training import State
 
@@ -25,8 +31,21 @@ def reinit(ticket: Ticket, initialize: Callable[[], nn.Module]) -> Ticket:
         ticket: whose mask is kept.
         initialize: makes a network with freshly drawn weights; all of its state is taken.
     """
-    state = {name: value.detach().clone() for name, value in initialize().state_dict().items()}
-    return replace(ticket, weights=state)
+    return _with_weights(ticket, _drawn(initialize))
+
+
+def scratch(ticket: Ticket, initialize: Callable[[], nn.Module]) -> Ticket:
+    """The same mask, trained from a new random initialization and the beginning of the schedule.
+
+    The network "trained from scratch" of Rethinking the Value of Network Pruning
+    (arXiv:1810.05270, section 3). Unlike `reinit` it does not take up the schedule where the
+    ticket does.
+
+    Args:
+        ticket: whose mask is kept.
+        initialize: makes a network with freshly drawn weights; all of its state is taken.
+    """
+    return replace(reinit(ticket, initialize), iteration=0)
 
 
 def random_mask(ticket: Ticket, generator: torch.Generator) -> Ticket:
@@ -47,6 +66,27 @@ def random_mask(ticket: Ticket, generator: torch.Generator) -> Ticket:
     return replace(ticket, mask=Mask({name: shuffled(ticket.mask[name]) for name in ticket.mask}))
 
 
+def shuffled_global(ticket: Ticket, generator: torch.Generator) -> Ticket:
+    """A random mask with the same number of weights in all, and the true rewind weights.
+
+    The entries of the mask are shuffled over all layers, so that every layer comes to about the
+    density of the whole, and small ones may lose their last weight. Every mask with this count is
+    equally likely. A weight that the new mask enables starts from its own rewind value.
+
+    Args:
+        ticket: whose count and rewind weights are kept.
+        generator: a CPU generator.
+    """
+    entries = torch.cat([kept.flatten() for kept in ticket.mask.values()])
+    shuffled = entries[torch.randperm(len(entries), generator=generator)]
+    parts = shuffled.split([kept.numel() for kept in ticket.mask.values()])
+    mask = {
+        name: part.view(kept.shape)
+        for (name, kept), part in zip(ticket.mask.items(), parts, strict=True)
+    }
+    return replace(ticket, mask=Mask(mask))
+
+
 def continued(ticket: Ticket, trained: State) -> Ticket:
     """The same mask, going on from the trained weights it was made from instead of rewinding.
 
@@ -55,3 +95,69 @@ def continued(ticket: Ticket, trained: State) -> Ticket:
         trained: the state at the end of the training that decided the mask.
     """
     return replace(ticket, weights=trained)
+
+
+def signs_random_magnitudes(ticket: Ticket, initialize: Callable[[], nn.Module]) -> Ticket:
+    """The same mask and signs, with magnitudes from a new initialization (arXiv:1905.01067).
+
+    Args:
+        ticket: whose mask and signs of rewind weights are kept; a zero counts by its sign bit.
+        initialize: makes a network with freshly drawn weights, of which the magnitudes are taken.
+    """
+    drawn = _drawn(initialize)
+    return _with_prunable(ticket, {name: drawn[name].abs() for name in ticket.mask}, ticket.weights)
+
+
+def signs_constant(ticket: Ticket, initial: State) -> Ticket:
+    """The same mask and signs, with one magnitude for each layer (arXiv:1905.01067, section 4).
+
+    The magnitude is the standard deviation of all initial weights of the layer, pruned ones
+    included, about their own mean and with n in the denominator.
+
+    Args:
+        ticket: whose mask and signs of rewind weights are kept; a zero counts by its sign bit.
+        initial: the state at initialization.
+    """
+    deviations = {name: initial[name].double().std(correction=0) for name in ticket.mask}
+    magnitudes = {
+        name: torch.full_like(ticket.weights[name], float(deviation))
+        for name, deviation in deviations.items()
+    }
+    return _with_prunable(ticket, magnitudes, ticket.weights)
+
+
+def random_signs(ticket: Ticket, generator: torch.Generator) -> Ticket:
+    """The same mask and magnitudes, with each weight's sign drawn anew, either with chance 1/2.
+
+    Args:
+        ticket: whose mask and magnitudes of rewind weights are kept.
+        generator: a CPU generator; layers draw from it in sorted order of their names.
+    """
+    signs = {
+        name: torch.randint(0, 2, ticket.weights[name].shape, generator=generator) - 0.5
+        for name in ticket.mask
+    }
+    magnitudes = {name: ticket.weights[name].abs() for name in ticket.mask}
+    return _with_prunable(ticket, magnitudes, signs)
+
+
+def _drawn(initialize: Callable[[], nn.Module]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in initialize().state_dict().items()}
+
+
+def _with_prunable(
+    ticket: Ticket, magnitudes: Mapping[str, Tensor], signs: Mapping[str, Tensor]
+) -> Ticket:
+    """The ticket with these magnitudes and signs of its prunable weights, and all else its own."""
+    weights = {name: value.copysign(signs[name]) for name, value in magnitudes.items()}
+    return _with_weights(ticket, replaced(ticket.weights, weights))
+
+
+def _with_weights(ticket: Ticket, weights: State) -> Ticket:
+    """The ticket with other weights to go back to; what pruned weights are held at follows."""
+    if ticket.pruned is None:
+        return replace(ticket, weights=weights)
+    pruned = {
+        name: weights[name].masked_fill(value == 0, 0.0) for name, value in ticket.pruned.items()
+    }
+    return replace(ticket, weights=weights, pruned=pruned)

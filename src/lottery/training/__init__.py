@@ -9,6 +9,7 @@ from lottery.training.config import (
 )
 from lottery.training.engines import ENGINES, make_engine, resolve_device
 from lottery.training.evaluate import evaluate
+from lottery.training.gradual import GradualConfig
 from lottery.training.interface import (
     Checkpoint,
     CurvePoint,
@@ -26,6 +27,7 @@ __all__ = [
     "Checkpoint",
     "CurvePoint",
     "Engine",
+    "GradualConfig",
     "LearningRateConfig",
     "Length",
     "Monitor",

@@ -9,6 +9,9 @@ from typing import Literal
 LossName = Literal["cross-entropy", "mse"]
 """What a training can minimize, by its name in a config; see `lottery.training.loss`."""
 
+PrunedValues = Literal["zero", "frozen", "mixed"]
+"""What pruned weights are, by name in a config; see `lottery.tickets.pruned_values`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
@@ -122,6 +125,10 @@ class TrainingConfig:
     """What turns gradients into steps."""
     learning_rate: LearningRateConfig = field(default_factory=LearningRateConfig)
     """The size of the steps."""
+    pruned: PrunedValues = "zero"
+    """What pruned weights are: ``zero``; or constant, part of the network but not trained
+    (arXiv:1905.01067): ``frozen`` at the value that survivors are rewound to; or ``mixed``, zero
+    where training had moved them towards zero, else frozen."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""

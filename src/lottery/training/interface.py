@@ -27,7 +27,8 @@ class TrainingJob:
 
     Args:
         make_model: makes the network; its initial weights are not used.
-        mask: what is kept. Pruned weights are zero from the start to the end.
+        mask: what is kept. Pruned weights are zero, or what ``pruned`` says, from the start to the
+            end.
         start: the state to start from, unmasked or masked.
         start_iteration: where in the schedule and the data order training starts (above 0 when
             rewinding to an iteration); in [0, length of the training].
@@ -35,6 +36,9 @@ class TrainingJob:
         config: optimizer, length, evaluation.
         streams: data order and dropout come from its streams ``order`` and ``dropout``.
         snapshots_at: iterations at which to keep the state, for rewinding later.
+        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
+            pruned weights are held at. Entries where the mask keeps a weight mean nothing. None:
+            zero. An engine that cannot hold them refuses the config's ``pruned``, and the job.
     """
 
     make_model: Callable[[], nn.Module]
@@ -45,6 +49,7 @@ class TrainingJob:
     config: TrainingConfig
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
+    pruned: Mapping[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)

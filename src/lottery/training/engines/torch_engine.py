@@ -15,6 +15,7 @@ from lottery.data.dataset import Dataset, steps_per_epoch
 from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.training.config import OptimizerConfig, TrainingConfig, learning_rate
+from lottery.training.engines.held import held_values, hold
 from lottery.training.evaluate import evaluate
 from lottery.training.interface import (
     Checkpoint,
@@ -97,6 +98,9 @@ class _Training:
         self.model, self.data, self.masks = _set_up(job, device)
         parameters = dict(self.model.named_parameters())
         self.prunable: list[Tensor] = [parameters[name] for name in self.masks]
+        dtype = next((weight.dtype for weight in self.prunable), torch.float32)
+        self.held = held_values(job, self.masks, device, dtype)
+        hold(self.prunable, self.held)
         self.optimizer = _optimizer(job.config.optimizer, self.model, device)
         self.iteration = job.start_iteration
         self.order = _EpochOrder(job.streams, examples, device)
@@ -137,8 +141,11 @@ class _Training:
             # Zero gradients keep the optimizer's state zero; zeroing the weights as well makes
             # it hold for an optimizer that moves a weight whose gradient is zero.
             torch._foreach_mul_([_gradient(weight) for weight in self.prunable], masks)
+            if self.held:
+                torch._foreach_mul_(self.prunable, masks)
             self.optimizer.step()
             torch._foreach_mul_(self.prunable, masks)
+            hold(self.prunable, self.held)
         self.iteration += 1
         self._after_step()
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lottery.blas import one_blas_thread
+from lottery.errors import UsageError
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.sparse_cpu.ahead import compile_all, is_compiled
 from lottery.training.engines.sparse_cpu.costs import machine_costs
@@ -48,7 +49,8 @@ class SparseCpuEngine:
 
     def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
         """Why this engine cannot train the network, or None."""
-        del config
+        if config.pruned != "zero":
+            return f"its pruned weights are zero, and training.pruned is '{config.pruned}'"
         if self.device.type != "cpu":
             return f"it trains on the CPU, not on {self.device.type}"
         try:
@@ -65,6 +67,11 @@ class SparseCpuEngine:
             return [self._train(job, monitor) for job, monitor in zip(jobs, monitors, strict=True)]
 
     def _train(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        if job.pruned is not None:
+            raise UsageError(
+                "engine 'sparse_cpu' cannot hold pruned weights at values other than zero; "
+                "use engine 'torch'"
+            )
         kept = monitor.restore()
         training = Training(job, forms=None if kept is None else kept.values["forms"])
         if kept is None:

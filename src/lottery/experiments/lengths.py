@@ -1,0 +1,139 @@
+"""How long each job trains, and from where: what its kind makes of the experiment's training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import nn
+
+from lottery.core import Mask, multiplications, weight_uses
+from lottery.data import Dataset, steps_per_epoch
+from lottery.experiments.config import ExperimentConfig
+from lottery.store import MAIN, JobKey
+from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate
+
+MOST_STRETCH = 2.0
+"""How much longer ``scratch-flops`` trains at most, as in arXiv:1810.05270, section 3: where a
+network saves more than half of the multiplications, the training is twice as long."""
+
+
+def iterations(config: ExperimentConfig, data: Dataset) -> int:
+    """Iterations of the dense training."""
+    return config.training.length.iterations(_steps(config, data))
+
+
+def rewind_iteration(config: ExperimentConfig, data: Dataset) -> int:
+    """The iteration of the dense training that tickets go back to; 0 is initialization.
+
+    When fine-tuning they go on from its end.
+    """
+    if config.rewind.method == "fine-tune":
+        return iterations(config, data)
+    return config.rewind.to.iterations(_steps(config, data))
+
+
+def job_training(
+    key: JobKey,
+    mask: Mask,
+    make_model: Callable[[], nn.Module],
+    *,
+    config: ExperimentConfig,
+    data: Dataset,
+) -> TrainingConfig:
+    """How one job is trained: as the dense network, but for the kinds that say otherwise.
+
+    - ``scratch-flops`` stretches the training until it makes as many multiplications as the dense
+      one; see `lottery.core.multiplications` and `stretched`.
+    - The other ``scratch`` kind has the dense network's training.
+    - Everything else at a pruned level is fine-tuned, if the experiment says so; see `tuning`.
+
+    Args:
+        key: the job.
+        mask: what it trains.
+        make_model: makes the network; it is run once where multiplications are counted.
+        config: the experiment.
+        data: its data.
+    """
+    if key.kind == "scratch-flops":
+        uses = weight_uses(make_model(), data.input_shape)
+        dense = multiplications({name: total for name, (_, total) in mask.layers.items()}, uses)
+        sparse = multiplications({name: kept for name, (kept, _) in mask.layers.items()}, uses)
+        factor = min(MOST_STRETCH, dense / sparse)
+        return stretched(config.training, factor, _steps(config, data))
+    if _tuned(key, config):
+        return tuning(config.training, config.rewind.length, _steps(config, data))
+    return config.training
+
+
+def stretched(training: TrainingConfig, factor: float, steps_per_epoch: int) -> TrainingConfig:
+    """The same training over a longer time.
+
+    Its length, warm-up and drops of the learning rate are multiplied by ``factor``, each rounded to
+    whole iterations; how often it is measured stays.
+
+    Args:
+        training: the training.
+        factor: how much longer, above 0.
+        steps_per_epoch: batches in one pass over the data.
+    """
+
+    def longer(length: Length) -> Length:
+        return Length(amount=round(length.iterations(steps_per_epoch) * factor))
+
+    rate = training.learning_rate
+    drops = tuple(longer(drop) for drop in rate.drops)
+    return replace(
+        training,
+        length=longer(training.length),
+        learning_rate=replace(rate, warmup=longer(rate.warmup), drops=drops),
+    )
+
+
+def tuning(training: TrainingConfig, length: Length, steps_per_epoch: int) -> TrainingConfig:
+    """A training that goes on after its end, at the learning rate of its last step.
+
+    Iterations are counted on: fine-tuning starts where the training ended, and its epochs have
+    numbers, and so orders of the examples, that the training did not use.
+
+    Args:
+        training: the training.
+        length: how long to go on.
+        steps_per_epoch: batches in one pass over the data.
+    """
+    total = training.length.iterations(steps_per_epoch)
+    last = learning_rate(
+        training.learning_rate, total - 1, total=total, steps_per_epoch=steps_per_epoch
+    )
+    return replace(
+        training,
+        length=Length(amount=total + length.iterations(steps_per_epoch)),
+        learning_rate=LearningRateConfig(base=last),
+    )
+
+
+def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> int:
+    """How many steps a job will take, at most where that depends on what is pruned."""
+    total = iterations(config, data)
+    if key.kind == "scratch-flops":
+        return round(total * MOST_STRETCH)
+    if key.level == 0 or key.kind == "scratch-epochs":
+        return total
+    if _tuned(key, config):
+        return config.rewind.length.iterations(_steps(config, data))
+    return total - rewind_iteration(config, data)
+
+
+def _tuned(key: JobKey, config: ExperimentConfig) -> bool:
+    scratch = key.kind in ("scratch-epochs", "scratch-flops")
+    return config.rewind.method == "fine-tune" and key.level > 0 and not scratch
+
+
+def rewinds_to_snapshot(key: JobKey, config: ExperimentConfig, data: Dataset) -> bool:
+    """Whether a job keeps its state at the rewind iteration, for the tickets to go back to."""
+    dense = key.branch == MAIN and key.level == 0
+    return dense and config.rewind.method == "weights" and rewind_iteration(config, data) > 0
+
+
+def _steps(config: ExperimentConfig, data: Dataset) -> int:
+    return steps_per_epoch(len(data.train), config.training.batch_size)

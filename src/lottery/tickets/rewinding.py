@@ -1,0 +1,81 @@
+"""What survivors go back to, and what pruned weights keep: pure functions on states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lottery.tickets.ticket import Ticket
+from lottery.training import State
+
+
+def replaced(state: State, weights: Mapping[str, Tensor]) -> State:
+    """A state with some of its weights replaced, under all of their names.
+
+    A tied weight has one name in a mask and several in a state; whatever holds the same values is
+    taken for the same weight.
+
+    Args:
+        state: a ``state_dict``; it is not changed.
+        weights: names in it -> new values, of the same shape.
+    """
+    found = dict(state)
+    for name, value in weights.items():
+        for other, old in state.items():
+            tied = old.shape == value.shape and torch.equal(old, state[name])
+            if other == name or (tied and other not in weights):
+                found[other] = value
+    return found
+
+
+def last_trained(before: Ticket, trained: State) -> State:
+    """The state at the end of a training, pruned weights as they were when last trained.
+
+    What learning-rate rewinding and fine-tuning (Renda et al. 2020, arXiv:2003.02389, section 2) go
+    on from. In ``trained`` the weights pruned before are zero; a control that enables one needs the
+    value it had when it was pruned.
+
+    Args:
+        before: the ticket that was trained; made by the same rule, so that its pruned weights have
+            the values they were last trained to.
+        trained: the state at the end of that training.
+    """
+    weights = {
+        name: torch.where(kept, trained[name], before.weights[name])
+        for name, kept in before.mask.items()
+    }
+    return replaced(trained, weights)
+
+
+def pruned_values(
+    rule: Literal["frozen", "mixed"], *, before: Ticket, trained: State, rewound: State
+) -> dict[str, Tensor]:
+    """What each weight is while it is pruned, if not zero (Zhou et al. 2019, arXiv:1905.01067).
+
+    Section 3 of the paper asks whether pruned weights have to be zero. ``frozen`` leaves them at
+    the value that survivors are rewound to, which in the paper is the initial one. ``mixed`` does
+    so only with those whose magnitude did not shrink in training, and sets those that moved
+    towards zero to zero. Each weight is judged by the training that decided on its pruning.
+
+    Args:
+        rule: which.
+        before: the ticket of the level before; what it had pruned keeps the value it had there.
+        trained: the trained weights that decide the new mask.
+        rewound: the state that survivors go back to.
+
+    Returns:
+        parameter name -> tensor of the weight's shape, for every layer of the mask; entries where
+        the new mask keeps the weight say what it would be if it were pruned now.
+    """
+    if rule == "frozen":
+        return {name: rewound[name].clone() for name in before.mask}
+    found = {}
+    for name, kept in before.mask.items():
+        shrunk = trained[name].abs() < rewound[name].abs()
+        value = rewound[name].masked_fill(shrunk, 0.0)
+        earlier = value if before.pruned is None else before.pruned[name]
+        found[name] = torch.where(kept, value, earlier)
+    return found

@@ -1,0 +1,199 @@
+"""Every kind of control, from its config to its files and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import contents, tiny
+
+from lottery.analysis import judge_run, verdict_text
+from lottery.errors import ConfigError
+from lottery.experiments import (
+    ExperimentConfig,
+    RunOptions,
+    RunSummary,
+    load_config,
+    open_run,
+    plan,
+    run_experiment,
+    smoke,
+    to_plain,
+    verify_run,
+)
+from lottery.experiments.plan import needs
+from lottery.report import write_report
+from lottery.report.palette import DASHES, SYMBOLS, TONES
+from lottery.report.words import KIND_NOTES, KINDS
+from lottery.store import CONTROL_KINDS, MAIN, JobKey, Store
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.training import Length
+
+EVERY = ControlsConfig(
+    reinit=1,
+    random_mask=1,
+    continued=True,
+    shuffled_global=1,
+    signs_random_magnitudes=1,
+    signs_constant=True,
+    random_signs=1,
+    scratch_epochs=1,
+    scratch_flops=1,
+)
+
+
+def every_control(**changes: Any) -> ExperimentConfig:
+    """One replicate, rewound to iteration 6 of 30, with a control of every kind."""
+    values = {"replicates": 1, "controls": EVERY, "rewind": RewindConfig(to=Length(amount=6))}
+    return tiny(**(values | changes))
+
+
+def go(config: ExperimentConfig, out: Path) -> RunSummary:
+    return run_experiment(config, RunOptions(out=out, jobs=1, device="cpu", engine="torch"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
+    return go(every_control(), tmp_path_factory.mktemp("runs"))
+
+
+def test_every_kind_is_planned_trained_and_whole(run: RunSummary) -> None:
+    kinds = {key.kind for key in run.results}
+    assert kinds == {MAIN, *CONTROL_KINDS}
+    assert run.failed == 0
+    assert verify_run(run.run) == {key: [] for key in plan(every_control())}
+    assert open_run(run.run).results == run.results
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_each_breaks_what_it_claims_and_nothing_else(run: RunSummary, level: int) -> None:
+    store = Store(run.run)
+    initial = store.ticket(JobKey(0, MAIN, 0)).weights
+    ticket = store.ticket(JobKey(0, MAIN, level))
+    found = {kind: store.ticket(JobKey(0, f"{kind}-1", level)) for kind in CONTROL_KINDS}
+    prunable = list(ticket.mask)
+
+    for kind, control in found.items():
+        assert control.iteration == (0 if kind.startswith("scratch") else 6)
+        assert (control.mask == ticket.mask) == (kind not in ("random-mask", "shuffled-global"))
+        same = all(torch.equal(control.weights[n], ticket.weights[n]) for n in ticket.weights)
+        assert same == (kind in ("random-mask", "shuffled-global"))
+        assert control.pruned is None
+
+    assert found["random-mask"].mask.layers == ticket.mask.layers
+    assert found["shuffled-global"].mask.kept == ticket.mask.kept
+    assert found["shuffled-global"].mask.layers != ticket.mask.layers
+    for name in prunable:
+        own = ticket.weights[name]
+        for kind in ("signs-random-magnitudes", "signs-constant"):
+            weight = found[kind].weights[name]
+            assert torch.equal(weight.signbit(), own.signbit())
+            assert not torch.equal(weight.abs(), own.abs())
+        deviation = initial[name].double().std(correction=0)
+        constant = found["signs-constant"].weights[name].abs()
+        torch.testing.assert_close(
+            constant.double(), deviation.expand_as(constant), rtol=1e-6, atol=0
+        )
+        signs = found["random-signs"].weights[name]
+        assert torch.equal(signs.abs(), own.abs())
+        assert not torch.equal(signs.signbit(), own.signbit())
+    for kind in ("signs-random-magnitudes", "signs-constant", "random-signs"):
+        for name in set(ticket.weights) - set(prunable):
+            assert torch.equal(found[kind].weights[name], ticket.weights[name])
+    drawn = [found[k].weights["fc1.weight"] for k in ("reinit", "scratch-epochs", "scratch-flops")]
+    drawn.append(initial["fc1.weight"])
+    assert len({float(weight[0, 0]) for weight in drawn}) == len(drawn)
+
+
+def test_scratch_trains_from_the_beginning_and_to_its_own_end(run: RunSummary) -> None:
+    store = Store(run.run)
+    for level in (1, 2):
+        layers = run.results[JobKey(0, MAIN, level)].layers
+        ratio = sum(t for _, t in layers.values()) / sum(k for k, _ in layers.values())
+        lengths = {"scratch-epochs": 30, "scratch-flops": round(30 * min(2.0, ratio))}
+        for kind in CONTROL_KINDS:
+            key = JobKey(0, f"{kind}-1", level)
+            result, curve = run.results[key], store.curve(key)
+            assert result.iterations == lengths.get(kind, 30) == curve[-1].iteration
+            start = 0 if kind in lengths else 6
+            assert result.start_iteration == start == curve[0].iteration
+
+
+def test_verdict_and_report_name_every_kind(run: RunSummary, tmp_path: Path) -> None:
+    verdict = judge_run(open_run(run.run))
+    for level in verdict.levels[1:]:
+        assert set(level.groups) == {MAIN, *CONTROL_KINDS}
+        compared = [level.groups[kind].accuracy_below_ticket for kind in CONTROL_KINDS]
+        assert all(comparison is not None for comparison in compared)
+    text = verdict_text(verdict)
+    for title in ("Shuffled", "constant", "Random", "epochs", "FLOPs"):
+        assert title in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    html = write_report(run.run, tmp_path / "report.html").read_text()
+    for kind in CONTROL_KINDS:
+        assert KINDS[kind] in html
+    for words in (KINDS, KIND_NOTES, DASHES, SYMBOLS):
+        assert set(words) == {MAIN, *CONTROL_KINDS}
+    assert set(TONES) == {"ink", MAIN, *CONTROL_KINDS}
+    assert len({(SYMBOLS[kind], DASHES[kind]) for kind in KINDS}) == len(KINDS)
+
+
+def test_a_globally_shuffled_mask_that_empties_a_layer_is_collapsed(tmp_path: Path) -> None:
+    """16 of 794 weights, 10 of them in the output layer: shuffled, it often has none."""
+    config = tiny(
+        replicates=1,
+        levels=1,
+        prune=PruneConfig(
+            scope="global", schedule="listed", densities=(0.02,), fractions={"output.weight": 0.0}
+        ),
+        controls=ControlsConfig(shuffled_global=3, reinit=0),
+        model="mlp-1",
+    )
+    summary = go(config, tmp_path)
+    statuses = {key: result.status for key, result in summary.results.items()}
+    assert statuses[JobKey(0, MAIN, 1)] == "done"
+    shuffled = [s for key, s in statuses.items() if key.kind == "shuffled-global"]
+    assert "collapsed" in shuffled
+    bad = next(r for r in summary.results.values() if r.status == "collapsed")
+    assert "output.weight" in bad.reason
+
+
+def test_the_same_bytes_again(run: RunSummary, tmp_path: Path) -> None:
+    assert contents(go(every_control(), tmp_path).run) == contents(run.run)
+
+
+def test_needs_hold_every_file_that_is_read() -> None:
+    config = every_control()
+    for kind in CONTROL_KINDS:
+        job = JobKey(0, f"{kind}-1", 2)
+        assert needs(job, config)[0] == JobKey(0, MAIN, 2)
+    assert JobKey(0, MAIN, 0) in needs(JobKey(0, "signs-constant-1", 2), config)
+    assert JobKey(0, MAIN, 1) in needs(JobKey(0, "continued-1", 2), config)
+
+
+def test_a_smoke_run_has_one_of_each() -> None:
+    numbers: dict[str, Any] = {f.name: 3 for f in fields(ControlsConfig)}
+    many = ControlsConfig(**numbers | {"continued": True, "signs_constant": True})
+    small = smoke(every_control(controls=many))
+    assert small.controls == EVERY
+    assert load_config(to_plain(small)) == small
+
+
+@pytest.mark.parametrize(
+    ("changes", "start"),
+    [
+        ({"rewind": RewindConfig()}, "controls.scratch_epochs: with tickets rewound to the init"),
+        (
+            {"rewind": RewindConfig(method="learning-rate")},
+            "controls.continued: with rewind.method = 'learning-rate' the tickets themselves",
+        ),
+    ],
+)
+def test_a_control_that_is_another_one_is_refused(
+    tmp_path: Path, changes: dict[str, Any], start: str
+) -> None:
+    with pytest.raises(ConfigError, match=start):
+        go(every_control(**changes), tmp_path)

@@ -1,0 +1,112 @@
+"""Which combinations of scope, schedule and exceptions mean something."""
+
+from __future__ import annotations
+
+import pytest
+
+from lottery.errors import UsageError
+from lottery.tickets import PruneConfig, RewindConfig, level_densities
+from lottery.tickets.pruning import kept_at_level
+from lottery.training import Length
+
+LISTED = {"schedule": "listed", "densities": (0.5, 0.2, 0.05)}
+LINEAR = {"schedule": "linear", "final_density": 0.1}
+
+
+@pytest.mark.parametrize("scope", ["global", "lamp", "uniform", "erk"])
+@pytest.mark.parametrize(
+    "schedule",
+    [{}, {"schedule": "one-shot"}, LISTED, LINEAR, {**LISTED, "schedule": "one-shot"}],
+    ids=["geometric", "one-shot", "listed", "linear", "one-shot-listed"],
+)
+def test_scopes_and_schedules_combine(scope: str, schedule: dict[str, object]) -> None:
+    exempt = {"output.*": 0.0}
+    config = PruneConfig(scope=scope, fractions=exempt, **schedule)  # type: ignore[arg-type]
+    assert config.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "start"),
+    [
+        ({**LISTED}, "scope: within a 'layer' each layer loses a fraction of its own, but the"),
+        ({**LINEAR}, "scope: within a 'layer'"),
+        ({"schedule": "one-shot", "densities": (0.5,)}, "scope: within a 'layer'"),
+        (
+            {"scope": "erk", "fractions": {"fc*": 0.1}},
+            "fractions.'fc*': scope 'erk' says how dense",
+        ),
+        (
+            {"scope": "global", **LINEAR, "fractions": {"fc*": 0.1}},
+            "fractions.'fc*': the linear schedule says how dense the network is",
+        ),
+        ({"scope": "global", "schedule": "linear"}, "final_density: the linear schedule needs one"),
+        ({"scope": "global", "schedule": "linear", "final_density": 1.0}, "final_density: the"),
+        ({"final_density": 0.1}, "final_density: the geometric schedule has none"),
+        ({"scope": "global", "schedule": "listed"}, "densities: the listed schedule needs"),
+        ({"scope": "global", "densities": (0.5,)}, "densities: the geometric schedule makes its"),
+        (
+            {"scope": "global", "schedule": "listed", "densities": (1.0, 0.5)},
+            "densities: each must",
+        ),
+        (
+            {"scope": "global", "schedule": "listed", "densities": (0.5, 0.5)},
+            "densities: each must",
+        ),
+        (
+            {"scope": "global", "schedule": "listed", "densities": (0.5, 0.0)},
+            "densities: each must",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_the_reason(
+    values: dict[str, object], start: str
+) -> None:
+    found = PruneConfig(**values).problems()  # type: ignore[arg-type]
+    assert any(problem.startswith(start) for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("config", "starts"),
+    [
+        (RewindConfig(method="learning-rate", to=Length(amount=9)), []),
+        (RewindConfig(method="fine-tune", length=Length(amount=9)), []),
+        (RewindConfig(method="fine-tune"), ["length.amount: fine-tuning needs 1 or more"]),
+        (
+            RewindConfig(method="fine-tune", length=Length(amount=9), to=Length(amount=9)),
+            ["to: fine-tuning goes back to nothing"],
+        ),
+        (
+            RewindConfig(length=Length(amount=9)),
+            ["length: training runs from rewind.to to its end"],
+        ),
+    ],
+)
+def test_rewinding_says_all_it_needs_and_no_more(config: RewindConfig, starts: list[str]) -> None:
+    found = config.problems()
+    assert len(found) == len(starts)
+    assert all(problem.startswith(s) for problem, s in zip(found, starts, strict=True))
+
+
+def test_levels_beyond_the_schedule_are_refused() -> None:
+    listed = PruneConfig(scope="global", schedule="listed", densities=(0.5,))
+    with pytest.raises(UsageError, match="lists 1 levels: nothing for level 2"):
+        kept_at_level(listed, 2, 100)
+    linear = PruneConfig(scope="global", schedule="linear", final_density=0.1)
+    for levels in (None, 1):
+        with pytest.raises(UsageError, match=f"number of levels, 2 or more, got {levels}"):
+            kept_at_level(linear, 2, 100, levels)
+
+
+def test_densities_are_planned_for_every_schedule() -> None:
+    totals = {"a": 150, "b": 50}
+    listed = PruneConfig(scope="uniform", schedule="listed", densities=(0.5, 0.333))
+    assert level_densities(listed, totals, 2) == [1.0, 0.5, 67 / 200]
+    linear = PruneConfig(scope="erk", schedule="linear", final_density=0.25)
+    assert level_densities(linear, totals, 3) == [1.0, 0.75, 0.5, 0.25]
+    assert level_densities(PruneConfig(fraction=0.5), totals, 2) == [1.0, 0.5, 50 / 200]
+    with pytest.raises(UsageError, match="as many as are exempt"):
+        level_densities(
+            PruneConfig(scope="global", schedule="listed", densities=(0.1,), fractions={"b": 0.0}),
+            totals,
+            1,
+        )
