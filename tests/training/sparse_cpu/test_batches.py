@@ -68,8 +68,6 @@ def dataset(width: int, *, compressible: bool, seed: int = 0, blank: bool = Fals
         validation=split(130),
         test=split(64),
         classes=7,
-        mean=0.0,
-        deviation=1.0,
     )
 
 

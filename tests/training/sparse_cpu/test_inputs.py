@@ -41,8 +41,6 @@ def dataset(train: Tensor, validation: Tensor, test: Tensor) -> Dataset:
         validation=split(validation),
         test=split(test),
         classes=3,
-        mean=0.0,
-        deviation=1.0,
     )
 
 

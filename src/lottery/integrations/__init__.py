@@ -1,0 +1,1 @@
+"""What needs a package that is not installed with lottery, one file each, imported when used."""
