@@ -69,9 +69,7 @@ def tiny(
 
 
 def load(dataset: BinaryArchive, data_dir: Path | None = None, validation: int = 2) -> Dataset:
-    return load_cifar(
-        dataset, Request(validation=validation, data_dir=data_dir, progress=False)
-    )
+    return load_cifar(dataset, Request(validation=validation, data_dir=data_dir, progress=False))
 
 
 @pytest.mark.parametrize("base", [CIFAR_10, CIFAR_100], ids=lambda base: base.name)
@@ -126,7 +124,10 @@ def test_another_archive_is_an_error_and_not_passed_by(tmp_path: Path) -> None:
     ("contents", "reason"),
     [
         ({"cifar-10-batches-bin/test_batch.bin": bytes(100)}, "expected 12,292 bytes in .*got 100"),
-        ({"cifar-10-batches-bin/test_batch.bin": bytes([10] * 12292)}, "labels from 0 to 9, got 10"),
+        (
+            {"cifar-10-batches-bin/test_batch.bin": bytes([10] * 12292)},
+            "labels from 0 to 9, got 10",
+        ),
         ({"../test_batch.bin": b""}, ""),
     ],
 )

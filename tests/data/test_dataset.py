@@ -153,7 +153,8 @@ class TestAugmentedBatches:
     data = replace(images(), augmentation=AugmentationConfig(flip=True, crop_padding=2))
     chosen = torch.arange(20)
 
-    def inputs(self, iteration: int, streams: Streams = Streams(0, 0)) -> torch.Tensor:
+    def inputs(self, iteration: int, seed: int = 0, replicate: int = 0) -> torch.Tensor:
+        streams = Streams(seed, replicate)
         return self.data.training_batch(self.chosen, streams, iteration)[0]
 
     def test_follow_from_seed_replicate_and_iteration_alone(self) -> None:
@@ -164,8 +165,8 @@ class TestAugmentedBatches:
 
         assert torch.equal(self.inputs(7), first)
         assert not torch.equal(self.inputs(8), first)
-        assert not torch.equal(self.inputs(7, Streams(0, 1)), first)
-        assert not torch.equal(self.inputs(7, Streams(1, 0)), first)
+        assert not torch.equal(self.inputs(7, replicate=1), first)
+        assert not torch.equal(self.inputs(7, seed=1), first)
 
     def test_leave_the_global_generator_alone(self) -> None:
         before = torch.random.get_rng_state()
@@ -188,30 +189,29 @@ class TestAugmentedBatches:
         inputs, _ = data.training_batch(torch.arange(8), Streams(3, 1), 12)
 
         digest = hashlib.sha256(inputs.numpy().tobytes()).hexdigest()
-        assert digest[:16] == "GOLDEN"
+        assert digest[:16] == "9c57148d25e1a444"
 
     def test_the_same_bytes_in_a_fresh_process(self) -> None:
         code = (
             "import hashlib, torch; from lottery.data import *; from lottery.rng import Streams\n"
-            "from dataclasses import replace\n"
             "data = load_dataset(DataConfig(name='mnist-5k', validation=500, augmentation="
             "AugmentationConfig(flip=True, resized_crop=20)))\n"
             "inputs, _ = data.training_batch(torch.arange(60), Streams(0, 0), 99)\n"
-            "print(hashlib.sha256(inputs.numpy().tobytes()).hexdigest())"
+            "digest = hashlib.sha256(inputs.numpy().tobytes()).hexdigest()\n"
         )
         environment = {**os.environ, "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"}
-        printed = {
-            subprocess.run(
-                [sys.executable, "-c", code],
-                env=environment | {"PYTHONHASHSEED": seed},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            for seed in ("1", "2")
-        }
+        here: dict[str, str] = {}
+        exec(code, here)
 
-        assert len(printed) == 1
+        printed = subprocess.run(
+            [sys.executable, "-c", f"{code}print(digest)"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+        assert printed.strip() == here["digest"]
 
 
 def test_a_resized_crop_is_the_shape_a_network_sees() -> None:

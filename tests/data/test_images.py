@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -106,17 +107,17 @@ def test_any_changed_byte_gives_pixels_or_one_error() -> None:
     for place in range(8, len(SOUND), max(1, len(SOUND) // 150)):
         broken = bytearray(SOUND)
         broken[place] ^= 0xFF
-        try:
+        with contextlib.suppress(BadImageError):
             assert decode(bytes(broken), 0).dtype == np.uint8
-        except BadImageError:
-            pass
 
 
 def bomb(width: int, height: int) -> bytes:
     """A PNG of few bytes that says it has this size."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = chunk(b"IDAT", zlib.compress(bytes(10_000)))
@@ -135,7 +136,7 @@ def test_a_decompression_bomb_is_refused_by_its_header(width: int, height: int, 
 def test_a_side_that_is_too_long_to_be_stored() -> None:
     long = encoded(Image.fromarray(np.zeros((1, 5_000), np.uint8)))
 
-    with pytest.raises(BadImageError, match="expected 4096 a side at most, or data.image_size"):
+    with pytest.raises(BadImageError, match=r"expected 4096 a side at most, or data\.image_size"):
         decode(long, 0)
     with pytest.raises(BadImageError, match="too long for its height"):
         decode(long, 4_096)

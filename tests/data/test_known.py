@@ -31,7 +31,11 @@ def made_up(name: str, seed: int) -> tuple[KnownDataset, dict[str, bytes]]:
         for file, values in contents.items()
     )
     dataset = KnownDataset(
-        name=name, classes=10, scale=Scale((0.1,), (0.3,)), files=(one, two, three, four), mirrors=()
+        name=name,
+        classes=10,
+        scale=Scale((0.1,), (0.3,)),
+        files=(one, two, three, four),
+        mirrors=(),
     )
     return dataset, contents
 

@@ -83,7 +83,10 @@ def test_names_that_lead_elsewhere_write_nothing(
     path.parent.mkdir()
     path.write_bytes(packed({"../outside": b"x", "/tmp/lottery-outside": b"y"}))
 
-    assert dict(read_tar(path, tar_sizes(path))) == {"../outside": b"x", "/tmp/lottery-outside": b"y"}
+    assert dict(read_tar(path, tar_sizes(path))) == {
+        "../outside": b"x",
+        "/tmp/lottery-outside": b"y",
+    }
     assert os.listdir(tmp_path) == ["in"]
     assert not Path("/tmp/lottery-outside").exists()
 
@@ -109,9 +112,9 @@ def test_another_size_than_expected(tmp_path: Path) -> None:
 def test_cut_off_anywhere(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "any.tar"
     contents = {str(number): os.urandom(700) for number in range(9)}
-    whole = packed(contents)[: 9 * 1536 + 1024]
-    sound = pack(whole)
-    for length in (*range(1, len(sound), 311), len(sound) - 1 if pack is not bytes else 9 * 1536):
+    # The first block of zeros is the end; what may be missing without harm comes after it.
+    sound = pack(packed(contents)[: 9 * 1536 + 512])
+    for length in (*range(1, len(sound), 311), len(sound) - 1):
         path.write_bytes(sound[:length])
         with pytest.raises(DataError):
             list(read_tar(path, tar_sizes(path)))
@@ -165,7 +168,7 @@ def test_a_header_that_asks_for_much_memory(tmp_path: Path, kind: bytes) -> None
     path = tmp_path / "any.tar"
     path.write_bytes(packed(CONTENTS)[:2048] + header("long", 2**40, kind))
 
-    with pytest.raises(DataError, match="expected a tar file|cut off"):
+    with pytest.raises(DataError, match=r"expected a tar file|cut off"):
         tar_sizes(path)
 
 
@@ -179,7 +182,7 @@ def test_a_size_below_zero_does_not_lead_back(tmp_path: Path) -> None:
 
 def test_a_huge_member_is_known_by_its_size_and_not_read(tmp_path: Path) -> None:
     path = tmp_path / "any.tar"
-    path.write_bytes(header("huge", 2**50) + bytes(4096))
+    path.write_bytes(header("huge", 2**40) + bytes(4096))
 
     with pytest.raises(DataError, match="damaged"):
         tar_sizes(path)

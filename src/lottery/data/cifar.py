@@ -180,9 +180,7 @@ def _md5_of(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             # It is only what the publisher gives; nothing is trusted for it.
-            return hashlib.file_digest(
-                file, lambda: hashlib.md5(usedforsecurity=False)
-            ).hexdigest()
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError as error:
         fix = "Check that it is there and that you may read it."
         raise FileError(path, f"cannot be read ({error.strerror or error})", fix) from error

@@ -18,9 +18,7 @@ _AT_ONCE: Final = 64
 _MOST_NAMED: Final = 20
 
 
-def decode_all(
-    source: ImageSource, size: int, *, progress: bool
-) -> Iterator[tuple[int, Bytes]]:
+def decode_all(source: ImageSource, size: int, *, progress: bool) -> Iterator[tuple[int, Bytes]]:
     """Every image with its number, as uint8 ``[3, H, W]``.
 
     All images are looked at before an error is raised, so that it names every one that is damaged.

@@ -68,7 +68,9 @@ def decode(contents: bytes, size: int) -> Bytes:
             _check(image, size)
             pixels = np.asarray(_square(_coloured(image), size))
     except _DAMAGE as error:
-        raise BadImageError(f"damaged, or no image ({error or type(error).__name__})") from error
+        raise BadImageError(
+            f"damaged, or no image ({str(error) or type(error).__name__})"
+        ) from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

@@ -52,7 +52,11 @@ def value_table(mean: PerChannel, deviation: PerChannel, dtype: torch.dtype) -> 
 
 @lru_cache(maxsize=64)
 def _constants(
-    mean: PerChannel, deviation: PerChannel, dimensions: int, device: torch.device, kind: torch.dtype
+    mean: PerChannel,
+    deviation: PerChannel,
+    dimensions: int,
+    device: torch.device,
+    kind: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """255, mean and deviation on the device, of a shape that goes with ``[N, C, ...]``.
 

@@ -110,9 +110,7 @@ def tar_source(path: Path) -> ImageSource:
         DataError: it cannot be read or is damaged, or its images are not arranged so.
     """
     sizes = {
-        name: size
-        for name, size in tar_sizes(path).items()
-        if _is_image(name.rpartition("/")[2])
+        name: size for name, size in tar_sizes(path).items() if _is_image(name.rpartition("/")[2])
     }
     state = os.stat(path)
     place = os.fsencode(os.path.realpath(path)) + f"\0{state.st_size} {state.st_mtime_ns}".encode()
@@ -150,7 +148,7 @@ def arrange(what: str, names: Iterable[str]) -> Arranged:
     if not parts:
         raise DataError(f"{what}: expected images as {_LAYOUT}, but found none. Check the path.")
     tops = {below[0] for below in parts.values()}
-    if len(tops) == 1 and "train" not in tops and min(map(len, parts.values())) > 2:
+    if len(tops) == 1 and not tops & {"train", *TEST_FOLDERS} and min(map(len, parts.values())) > 2:
         parts = {name: below[1:] for name, below in parts.items()}
         tops = {below[0] for below in parts.values()}
     measured = next((folder for folder in TEST_FOLDERS if folder in tops), None)

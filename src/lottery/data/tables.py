@@ -22,9 +22,7 @@ def load_hf(name: str, rest: str, request: Request) -> Dataset:
         rest: what follows ``hf:``.
         request: how many to hold out, which columns to take.
     """
-    tables = open_tables(
-        rest, image_column=request.image_column, label_column=request.label_column
-    )
+    tables = open_tables(rest, image_column=request.image_column, label_column=request.label_column)
     return load_images(name, table_source(name, tables), request)
 
 

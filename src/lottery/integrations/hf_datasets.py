@@ -88,9 +88,13 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
             raise UsageError(f"{what}: no column '{column}'; there are {_columns(features)}")
     names = getattr(features[label_column], "names", None)
     train_labels = list(found["train"][label_column])
-    classes = [*names] if names else sorted(set(train_labels), key=lambda one: (str(type(one)), one))
+    classes = (
+        [*names] if names else sorted(set(train_labels), key=lambda one: (str(type(one)), one))
+    )
     # A class label is a number already, any other value stands for its place among all.
-    numbers = {n: n for n in range(len(classes))} if names else {c: n for n, c in enumerate(classes)}
+    numbers = (
+        {n: n for n in range(len(classes))} if names else {c: n for n, c in enumerate(classes)}
+    )
 
     def part(key: str) -> Part | None:
         labels = [numbers.get(label, -1) for label in found[key][label_column]]
@@ -117,8 +121,8 @@ def _only(what: str, features: Mapping[str, Any], kind: str, key: str) -> str:
     found = [name for name, feature in features.items() if type(feature).__name__ == kind]
     if len(found) != 1:
         raise UsageError(
-            f"{what}: expected one column of type {kind}, got {len(found)}; say which is meant with "
-            f"data.{key}. There are {_columns(features)}"
+            f"{what}: expected one column of type {kind}, got {len(found)}; say which is meant "
+            f"with data.{key}. There are {_columns(features)}"
         )
     return found[0]
 

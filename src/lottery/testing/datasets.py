@@ -77,8 +77,8 @@ def check_values(dataset: Dataset) -> None:
         expect(math.isfinite(centre), f"{name}: some inputs are not finite")
         expect(
             abs(centre) <= _LARGEST and 1 / _LARGEST <= spread <= _LARGEST,
-            f"{name}: normalized inputs have mean {centre:.4g} and deviation {spread:.4g}, expected "
-            "about 0 and 1; are mean and deviation those of the inputs?",
+            f"{name}: normalized inputs have mean {centre:.4g} and deviation {spread:.4g}, "
+            "expected about 0 and 1; are mean and deviation those of the inputs?",
         )
 
 
@@ -91,7 +91,6 @@ def _moments(dataset: Dataset, split: Split) -> tuple[float, float]:
         squares += float(seen.square().sum())
     count = split.inputs.numel()
     return total / count, math.sqrt(max(0.0, squares / count - (total / count) ** 2))
-
 
 
 def check_every_class_is_learned(dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from lottery.data import AugmentationConfig, Dataset, Split, SplitName
+from lottery.data import AugmentationConfig, Dataset, Split
 from lottery.errors import UsageError
 from lottery.testing.engine_repeats import resumes
 from lottery.testing.expect import expect, expect_same_result
@@ -31,16 +31,18 @@ def stored_as_bytes(channels: int, *, paper: bool, seed: int = 0) -> Dataset:
     """
     data = tiny_dataset(input_shape=(channels, 6, 5), seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    splits = {}
-    for name in _SPLITS:
-        split = data.split(name)
+    splits = []
+    for split in (data.train, data.validation, data.test):
         images = ((split.inputs * 0.25 + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
         if paper:
             images[torch.rand(images.shape, generator=generator) < _PAPER] = 3
-        splits[name] = Split(images, split.targets)
+        splits.append(Split(images, split.targets))
+    train, validation, test = splits
     return replace(
         data,
-        **splits,
+        train=train,
+        validation=validation,
+        test=test,
         mean=tuple(0.4 + 0.1 * channel for channel in range(channels)),
         deviation=tuple(0.3 - 0.05 * channel for channel in range(channels)),
     )
@@ -48,11 +50,13 @@ def stored_as_bytes(channels: int, *, paper: bool, seed: int = 0) -> Dataset:
 
 def as_floats(data: Dataset) -> Dataset:
     """The same examples, stored as a network sees them."""
-    splits = {
-        name: Split(data.normalized(data.split(name).inputs), data.split(name).targets)
-        for name in _SPLITS
-    }
-    return replace(data, **splits, mean=(0.0,), deviation=(1.0,))
+    train, validation, test = (
+        Split(data.normalized(split.inputs), split.targets)
+        for split in (data.train, data.validation, data.test)
+    )
+    return replace(
+        data, train=train, validation=validation, test=test, mean=(0.0,), deviation=(1.0,)
+    )
 
 
 def check_images_of_bytes(engine: Engine) -> None:
