@@ -16,7 +16,6 @@ from lottery.testing.running import in_precision, train_done
 from lottery.testing.samples import OPTIMIZERS, mlp_job, tiny_config, tiny_dataset
 from lottery.training import Engine, NullMonitor
 
-_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 _PAPER = 0.7
 """Share of pixels that have the value of the paper, where there is paper."""
 
