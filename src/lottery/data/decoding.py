@@ -64,12 +64,16 @@ def decode_all(source: ImageSource, size: int, *, progress: bool) -> Iterator[tu
                     )
                 bad.append(f"{image.name}: {found}")
     if bad:
-        more = len(bad) - _MOST_NAMED
-        lines = [*bad[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])]
-        raise DataError(
-            f"{source.what}: {len(bad):,} of {total:,} images cannot be used. Replace or delete "
-            "them.\n" + "\n".join(f"  - {line}" for line in lines)
-        )
+        raise _cannot_be_used(source.what, bad, total)
+
+
+def _cannot_be_used(what: str, bad: list[str], total: int) -> DataError:
+    more = len(bad) - _MOST_NAMED
+    lines = [*bad[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])]
+    return DataError(
+        f"{what}: {len(bad):,} of {total:,} images cannot be used. Replace or delete them.\n"
+        + "\n".join(f"  - {line}" for line in lines)
+    )
 
 
 def _size(shape: tuple[int, ...]) -> str:

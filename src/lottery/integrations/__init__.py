@@ -1,1 +1,1 @@
-"""What needs a package that is not installed with lottery, one file each, imported when used."""
+"""What needs an optional dependency, one file each; none is imported before it is used."""

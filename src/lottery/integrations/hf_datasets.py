@@ -7,7 +7,7 @@ as they are encoded, so that it is not the package that decodes them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,18 +66,8 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
         DataError: the dataset cannot be loaded, or has no images or no labels.
         UsageError: there is no such column, or it has to be said which is meant.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingPackageError(f"the dataset 'hf:{name}'", "'lottery[datasets]'") from error
-    what, (path, _, configuration) = f"hf:{name}", name.partition(":")
-    try:
-        found = datasets.load_dataset(path, configuration or None)
-    except (OSError, ValueError, RuntimeError, LookupError, NotImplementedError) as error:
-        raise DataError(
-            f"{what}: the package 'datasets' cannot load it ({error}). Check the name and the "
-            "network, or load it once where there is one: it is kept in that package's cache."
-        ) from error
+    what = f"hf:{name}"
+    package, found = _loaded(what, name)
     if "train" not in found:
         raise DataError(f"{what}: expected a part 'train', got {', '.join(map(str, found))}.")
     features = found["train"].features
@@ -86,25 +76,16 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
     for column in (image_column, label_column):
         if column not in features:
             raise UsageError(f"{what}: no column '{column}'; there are {_columns(features)}")
-    names = getattr(features[label_column], "names", None)
-    train_labels = list(found["train"][label_column])
-    classes = (
-        [*names] if names else sorted(set(train_labels), key=lambda one: (str(type(one)), one))
-    )
-    # A class label is a number already, any other value stands for its place among all.
-    numbers = (
-        {n: n for n in range(len(classes))} if names else {c: n for n, c in enumerate(classes)}
-    )
+    classes, numbers = _classes(features[label_column], found["train"][label_column])
 
     def part(key: str) -> Part | None:
         labels = [numbers.get(label, -1) for label in found[key][label_column]]
         if not labels or min(labels) < 0:
             return None
-        rows = found[key].cast_column(image_column, datasets.Image(decode=False))
         return Part(
             fingerprint=str(getattr(found[key], "_fingerprint", "")),
             labels=tuple(labels),
-            rows=rows,
+            rows=found[key].cast_column(image_column, package.Image(decode=False)),
             column=image_column,
         )
 
@@ -112,8 +93,32 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
     if train is None:
         raise DataError(f"{what}: expected a class for each training example, some have none.")
     tests = (part(key) for key in _TEST_PARTS if key in found)
-    test = next((one for one in tests if one is not None), None)
-    return Tables(train=train, test=test, classes=tuple(map(str, classes)))
+    return Tables(train=train, test=next(filter(None, tests), None), classes=classes)
+
+
+def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
+    """The package, and the parts of a dataset by their names."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingPackageError(f"the dataset '{what}'", "'lottery[datasets]'") from error
+    path, _, configuration = name.partition(":")
+    try:
+        return datasets, datasets.load_dataset(path, configuration or None)
+    except (OSError, ValueError, RuntimeError, LookupError, NotImplementedError) as error:
+        raise DataError(
+            f"{what}: the package 'datasets' cannot load it ({error}). Check the name and the "
+            "network, or load it once where there is one: it is kept in that package's cache."
+        ) from error
+
+
+def _classes(feature: Any, values: Iterable[Any]) -> tuple[tuple[str, ...], dict[Any, int]]:
+    """The classes' names, and value in the column -> number of its class."""
+    names = getattr(feature, "names", None)
+    if names:  # values are numbers already
+        return tuple(names), {number: number for number in range(len(names))}
+    known = sorted({value for value in values if value is not None})
+    return tuple(map(str, known)), {value: number for number, value in enumerate(known)}
 
 
 def _only(what: str, features: Mapping[str, Any], kind: str, key: str) -> str:
