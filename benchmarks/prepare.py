@@ -60,9 +60,9 @@ def _write_examples(path: Path, data_dir: Path | None) -> None:
     data = load(data_dir)
     np.savez(
         path,
-        train_inputs=flat(data.train.inputs).numpy(),
+        train_inputs=flat(data.normalized(data.train.inputs)).numpy(),
         train_targets=data.train.targets.numpy().astype(np.int32),
-        test_inputs=flat(data.test.inputs).numpy(),
+        test_inputs=flat(data.normalized(data.test.inputs)).numpy(),
         test_targets=data.test.targets.numpy().astype(np.int32),
     )
 

@@ -44,7 +44,9 @@ def load(data_dir: Path | None, inputs: Inputs = "mnist") -> Dataset:
     train = mnist.train
     if inputs == "normal":
         generator = torch.Generator().manual_seed(0)
-        train = replace(train, inputs=torch.randn(train.inputs.shape, generator=generator))
+        numbers = torch.randn(train.inputs.shape, generator=generator)
+        # As they are stored: what is left when they are normalized are the numbers.
+        train = replace(train, inputs=numbers * mnist.deviation[0] + mnist.mean[0])
 
     def few(split: Split) -> Split:
         return Split(split.inputs[:_MEASURED_ON].clone(), split.targets[:_MEASURED_ON].clone())

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from lottery.data import DATASETS, DataConfig, check_dataset, describe_dataset, load_dataset
+from lottery.data import (
+    DATASETS,
+    AugmentationConfig,
+    DataConfig,
+    check_dataset,
+    describe_dataset,
+    load_dataset,
+)
 from lottery.errors import ConfigError, UsageError
 
 
-@pytest.mark.parametrize("name", [*DATASETS, "idx:digits", "idx:~/digits", "idx:/no/such/place"])
+@pytest.mark.parametrize(
+    "name",
+    [*DATASETS, "idx:digits", "idx:~/digits", "idx:/no/such/place", "tar:a.tar", "hf:user/pets"],
+)
 def test_names_that_are_fine(name: str) -> None:
     assert DataConfig(name=name).problems() == []
 
@@ -18,7 +28,8 @@ def test_unknown_name_lists_the_choices_and_the_nearest() -> None:
 
     assert problem == (
         "name: unknown dataset 'fashion-mnits'; did you mean 'fashion-mnist'? "
-        "Choices: fashion-mnist, idx:FOLDER, mnist, mnist-5k"
+        "Choices: cifar-10, cifar-100, fashion-mnist, folder:FOLDER, hf:NAME, idx:FOLDER, mnist, "
+        "mnist-5k, tar:FILE"
     )
 
 
@@ -44,3 +55,32 @@ def test_loading_reports_every_problem() -> None:
 def test_describing_an_unknown_dataset() -> None:
     with pytest.raises(UsageError, match="did you mean 'mnist'"):
         describe_dataset("mnits")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder:", "expected a folder after 'folder:', such as folder:data/flowers"),
+        ("tar: ", "expected a file after 'tar:', such as tar:data/flowers.tar.gz"),
+        ("hf:", "expected a name after 'hf:', such as hf:cifar10"),
+    ],
+)
+def test_a_prefix_without_a_place(name: str, message: str) -> None:
+    assert check_dataset(name) == message
+
+
+def test_columns_where_there_are_none() -> None:
+    config = DataConfig(name="folder:pets", image_column="image", label_column="label")
+
+    assert [problem.partition(":")[0] for problem in config.problems()] == [
+        "image_column",
+        "label_column",
+    ]
+    assert DataConfig(name="hf:pets", image_column="image", image_size=9).problems() == []
+
+
+def test_loading_reports_problems_of_the_augmentation() -> None:
+    config = DataConfig(name="mnist-5k", augmentation=AugmentationConfig(crop_padding=-1))
+
+    with pytest.raises(ConfigError, match=r"augmentation\.crop_padding: must be 0 or more"):
+        load_dataset(config)

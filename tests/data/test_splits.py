@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from lottery.data.dataset import Dataset
 from lottery.data.idx import Bytes
-from lottery.data.splits import Examples, Scale, assemble, scale_of, standardized
+from lottery.data.normalize import normalized
+from lottery.data.splits import Examples, Scale, assemble, scale_of, stored
 from lottery.errors import DataError
 
 images = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, max_side=5))
@@ -41,7 +42,7 @@ def assembled(examples: Examples, validation: int, stream: str = "any") -> Datas
         examples,
         validation=validation,
         classes=2,
-        scale=Scale(0.0, 1.0),
+        scale=Scale((0.0,), (1.0,)),
         stream=stream,
     )
 
@@ -88,19 +89,20 @@ class TestParted:
         assert numbers(held_out) == [24913, 11283, 45757, 45326, 11157, 3687, 23908, 20654]
 
 
-class TestStandardized:
+class TestStored:
     @given(images=images, mean=st.floats(0, 1), deviation=st.floats(0.01, 1))
     def test_agrees_with_numpy(self, images: Bytes, mean: float, deviation: float) -> None:
         expected = (images[:, np.newaxis].astype(np.float64) / 255 - mean) / deviation
 
-        found = standardized(unlabelled(images), Scale(mean, deviation)).inputs
+        found = normalized(stored(unlabelled(images)).inputs, (mean,), (deviation,))
 
         torch.testing.assert_close(found, torch.from_numpy(expected).float())
 
     def test_leaves_the_images_as_they_were(self) -> None:
         images = np.full((2, 3, 3), 7, dtype=np.uint8)
 
-        standardized(unlabelled(images), Scale(0.5, 0.5))
+        split = stored(unlabelled(images))
+        split.inputs.add_(1)
 
         assert images.tolist() == np.full((2, 3, 3), 7).tolist()
 
@@ -108,14 +110,14 @@ class TestStandardized:
     def test_scale_agrees_with_numpy(self, images: Bytes) -> None:
         scale = scale_of(unlabelled(images).parts())
 
-        np.testing.assert_allclose(scale.mean, (images / 255).mean(), atol=1e-12)
-        np.testing.assert_allclose(scale.deviation, (images / 255).std(), atol=1e-12)
+        np.testing.assert_allclose(scale.mean, [(images / 255).mean()], atol=1e-12)
+        np.testing.assert_allclose(scale.deviation, [(images / 255).std()], atol=1e-12)
 
     def test_scale_over_more_images_than_are_counted_at_once(self) -> None:
         images = np.zeros((10_000, 1, 1), dtype=np.uint8)
         images[::2] = 255
 
-        assert scale_of(unlabelled(images).parts()) == Scale(0.5, 0.5)
+        assert scale_of(unlabelled(images).parts()) == Scale((0.5,), (0.5,))
 
 
 class TestAssemble:
@@ -126,9 +128,24 @@ class TestAssemble:
             "own", examples, examples, validation=20, classes=2, scale=None, stream="any"
         )
 
-        inputs = dataset.train.inputs.double()
+        inputs = dataset.normalized(dataset.train.inputs, torch.float64)
         torch.testing.assert_close(inputs.mean().item(), 0.0, atol=1e-6, rtol=0)
         torch.testing.assert_close(inputs.std(correction=0).item(), 1.0, atol=1e-6, rtol=0)
+
+    def test_each_channel_has_a_scale_of_its_own(self) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 5), dtype=np.uint8)
+        images[:, 1] //= 3
+        examples = Examples(images, np.zeros(50, np.uint8))
+
+        dataset = assemble(
+            "colours", examples, examples, validation=1, classes=2, scale=None, stream="any"
+        )
+
+        seen = dataset.normalized(dataset.train.inputs, torch.float64)
+        flat = seen.transpose(0, 1).flatten(1)
+        torch.testing.assert_close(flat.mean(1).tolist(), [0.0] * 3, atol=1e-6, rtol=0)
+        torch.testing.assert_close(flat.std(1, correction=0).tolist(), [1.0] * 3, atol=1e-6, rtol=0)
+        np.testing.assert_array_equal(dataset.test.inputs.numpy(), images)
 
     def test_all_but_one_example_may_be_held_out(self) -> None:
         dataset = assembled(numbered(10), 9)

@@ -55,7 +55,7 @@ class Threaded:
     compiled = True
 
     def __init__(self, engine: Engine) -> None:
-        self.engine, self.name = engine, engine.name
+        self.engine, self.name, self.augments = engine, engine.name, engine.augments
         self.look: Look = lambda job, iteration: None
 
     def prepare(self) -> None:

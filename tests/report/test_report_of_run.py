@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,17 @@ def test_everything_is_gathered(run: Path) -> None:
     assert data.verdict.complete
     assert data.command == "lottery run <tiny>"
     assert data.config["prune"]["fraction"] == 0.5
+
+
+def test_data_that_are_not_the_published_ones_are_said_to_be(run: Path) -> None:
+    opened = open_run(run)
+    assert opened.experiment["data"]["variant"] == ""
+    assert "data" not in report_data(opened).environment
+
+    data = {**opened.experiment["data"], "variant": "decoded from JPEG"}
+    other = replace(opened, experiment={**opened.experiment, "data": data})
+
+    assert report_data(other).environment["data"] == "decoded from JPEG"
 
 
 def test_pixels_are_those_of_the_first_layer_at_every_level(run: Path) -> None:

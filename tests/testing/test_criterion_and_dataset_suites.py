@@ -204,7 +204,7 @@ INPUTS, TARGETS = SOUND.test.inputs, SOUND.test.targets
     ("dataset", "check", "message"),
     [
         (replace(SOUND, name=""), "check_shapes_and_types", "no name"),
-        (split_of(INPUTS.long(), TARGETS), "check_shapes_and_types", "expected floats"),
+        (split_of(INPUTS.long(), TARGETS), "check_shapes_and_types", "expected uint8 or floats"),
         (split_of(INPUTS, TARGETS.int()), "check_shapes_and_types", "expected int64"),
         (split_of(INPUTS, TARGETS[:, None]), "check_shapes_and_types", r"expected \[N\]"),
         (split_of(INPUTS[1:], TARGETS), "check_shapes_and_types", "12 inputs for 13 targets"),
@@ -212,10 +212,11 @@ INPUTS, TARGETS = SOUND.test.inputs, SOUND.test.targets
         (split_of(INPUTS.mT, TARGETS), "check_shapes_and_types", "one example has shape"),
         (split_of(INPUTS * math.nan, TARGETS), "check_values", "not finite"),
         (split_of(INPUTS, TARGETS + 1), "check_values", "targets span"),
-        (split_of(INPUTS * 255, TARGETS), "check_values", "expected 0 to 1"),
-        (replace(SOUND, mean=0.0, deviation=1.0), "check_values", "expected 0 to 1"),
+        (split_of(INPUTS * 255, TARGETS), "check_values", "those of the inputs"),
+        (replace(SOUND, mean=(99.0,)), "check_values", "those of the inputs"),
+        (replace(SOUND, mean=(0.0, 0.0), deviation=(1.0, 1.0)), "check_values", "got 2"),
         (replace(SOUND, classes=1), "check_values", "two classes"),
-        (replace(SOUND, deviation=0.0), "check_values", "deviation above 0"),
+        (replace(SOUND, deviation=(0.0,)), "check_values", "deviations above 0"),
         (
             replace(SOUND, train=Split(SOUND.train.inputs, SOUND.train.targets.clamp(max=1))),
             "check_every_class_is_learned",

@@ -87,6 +87,13 @@ def test_fully_connected_networks_on_the_cpu_get_the_sparse_engine() -> None:
         make_engine("sparse_cpu", torch.device("meta"), model=MODEL)
 
 
+def test_data_that_are_augmented_go_to_an_engine_that_does_it() -> None:
+    assert make_engine("auto", CPU, model=MODEL, augmented=True).name == "torch"
+    assert make_engine("torch", CPU, model=MODEL, augmented=True).name == "torch"
+    with pytest.raises(UsageError, match=r"'sparse_cpu'.*data.augmentation is set.*--engine auto"):
+        make_engine("sparse_cpu", CPU, model=MODEL, augmented=True)
+
+
 def test_torch_alone_never_loads_numba() -> None:
     code = (
         "import sys, torch, lottery.training as training\n"

@@ -11,8 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lottery.data import Split
+from lottery.data import Dataset, Split
 from lottery.training import CurvePoint, early_stop_iteration, evaluate
+from lottery.training.config import LossName
+
+
+def measured(
+    model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, loss: LossName = "cross-entropy"
+) -> tuple[float, float]:
+    """Loss and accuracy on a test split; the others say something else."""
+    other = Split(inputs[:1] - 1.0, targets[:1])
+    data = Dataset(
+        name="made up", train=other, validation=other, test=Split(inputs, targets), classes=9
+    )
+    return evaluate(model, data, "test", loss)
 
 
 def naive(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
@@ -32,7 +44,7 @@ def test_agrees_with_numpy_at_any_size(size: int, scale: float) -> None:
     inputs = torch.randn(size, 4, generator=generator)
     targets = torch.randint(0, 4, (size,), generator=generator)
 
-    loss, accuracy = evaluate(nn.Identity(), Split(inputs * scale, targets))
+    loss, accuracy = measured(nn.Identity(), inputs * scale, targets)
 
     expected = naive((inputs * scale).numpy(), targets.numpy())
     assert loss == pytest.approx(expected[0], rel=1e-6)
@@ -45,7 +57,7 @@ def test_the_squared_error_agrees_with_numpy(size: int) -> None:
     outputs = torch.randn(size, 4, generator=generator)
     targets = torch.randint(0, 4, (size,), generator=generator)
 
-    loss, accuracy = evaluate(nn.Identity(), Split(outputs, targets), "mse")
+    loss, accuracy = measured(nn.Identity(), outputs, targets, "mse")
 
     wanted = np.eye(4)[targets.numpy()]
     assert loss == pytest.approx(((outputs.double().numpy() - wanted) ** 2).mean(), rel=1e-6)
@@ -59,7 +71,7 @@ def test_the_mean_is_over_examples_and_not_over_batches() -> None:
     targets = torch.zeros(2_501, dtype=torch.int64)
     targets[-1] = 1
 
-    loss, accuracy = evaluate(nn.Identity(), Split(logits, targets))
+    loss, accuracy = measured(nn.Identity(), logits, targets)
 
     assert loss == pytest.approx(1_000 / 2_501)
     assert accuracy == 2_500 / 2_501
@@ -68,10 +80,10 @@ def test_the_mean_is_over_examples_and_not_over_batches() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_measures_in_evaluation_mode_and_puts_the_mode_back(training: bool) -> None:
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5)).train(training)
-    split = Split(torch.full((5, 3), 2.0), torch.zeros(5, dtype=torch.int64))
+    inputs, targets = torch.full((5, 3), 2.0), torch.zeros(5, dtype=torch.int64)
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
-    first, second = evaluate(model, split), evaluate(model, split)
+    first, second = (measured(model, inputs, targets) for _ in range(2))
 
     assert first == second
     assert first[0] == pytest.approx(math.log(3))
@@ -82,15 +94,15 @@ def test_measures_in_evaluation_mode_and_puts_the_mode_back(training: bool) -> N
 def test_needs_no_gradient_and_leaves_none() -> None:
     model = nn.Linear(3, 2)
 
-    evaluate(model, Split(torch.ones(2, 3), torch.tensor([0, 1])))
+    measured(model, torch.ones(2, 3), torch.tensor([0, 1]))
 
     assert model.weight.grad is None
 
 
 def test_losses_that_are_not_finite_are_told() -> None:
-    split = Split(torch.tensor([[0.0, 1.0], [math.nan, 0.0]]), torch.tensor([0, 1]))
+    logits = torch.tensor([[0.0, 1.0], [math.nan, 0.0]])
 
-    loss, _ = evaluate(nn.Identity(), split)
+    loss, _ = measured(nn.Identity(), logits, torch.tensor([0, 1]))
 
     assert math.isnan(loss)
 
@@ -124,3 +136,28 @@ def test_early_stop_looks_at_loss_and_not_at_accuracy_or_the_test_split() -> Non
 def test_early_stop_of_nothing() -> None:
     with pytest.raises(ValueError, match="at least one validation point"):
         early_stop_iteration([CurvePoint(0, "test", 1.0, 0.5)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_inputs_come_normalized_and_in_the_type_of_the_weights(dtype: torch.dtype) -> None:
+    seen = []
+
+    class Looks(nn.Linear):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            seen.append(inputs)
+            return super().forward(inputs)
+
+    split = Split(torch.tensor([[0, 255]], dtype=torch.uint8), torch.tensor([1]))
+    data = Dataset(
+        name="bytes",
+        train=split,
+        validation=split,
+        test=split,
+        classes=2,
+        mean=(0.5,),
+        deviation=(0.25,),
+    )
+
+    evaluate(Looks(2, 2).to(dtype), data, "validation")
+
+    torch.testing.assert_close(seen[0], torch.tensor([[-2.0, 2.0]], dtype=dtype))

@@ -96,7 +96,7 @@ def model_rows() -> list[dict[str, Any]]:
 
 
 def _datasets(_out: Path) -> list[dict[str, Any]]:
-    from lottery.data import DATASETS
+    from lottery.data import DATASET_KINDS, DATASETS
 
     rows: list[dict[str, Any]] = [
         {
@@ -109,8 +109,9 @@ def _datasets(_out: Path) -> list[dict[str, Any]]:
         }
         for name, entry in DATASETS.items()
     ]
-    folder = "Any folder of four IDX files"
-    return [*rows, {"name": "idx:FOLDER", "what": folder} | dict.fromkeys(list(rows[0])[2:])]
+    unknown = dict.fromkeys(list(rows[0])[2:])
+    kinds = DATASET_KINDS.values()
+    return [*rows, *({"name": kind.form, "what": kind.what} | unknown for kind in kinds)]
 
 
 def _criteria(_out: Path) -> list[dict[str, Any]]:

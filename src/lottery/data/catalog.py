@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lottery.data.cifar import CIFAR_10, CIFAR_100, load_cifar
 from lottery.data.dataset import Dataset
 from lottery.data.folder import describe_folder, load_folder
+from lottery.data.image_sets import (
+    describe_image_folder,
+    describe_image_tar,
+    load_image_folder,
+    load_image_tar,
+)
 from lottery.data.info import DatasetInfo
-from lottery.data.known import FASHION_MNIST, MNIST, load_known
+from lottery.data.known import FASHION_MNIST, MNIST, KnownDataset, load_known
 from lottery.data.mnist_5k import load_mnist_5k
+from lottery.data.request import Request
+from lottery.data.tables import load_hf
 from lottery.errors import UsageError, unknown_name
 
-FOLDER_PREFIX: Final = "idx:"
-"""What a dataset's name begins with where the rest is a folder of IDX files."""
-
-Loader = Callable[[int, Path | None, bool], Dataset]
-"""(validation examples, data directory, show progress) -> the dataset."""
+Loader = Callable[[Request], Dataset]
+"""How it is wanted -> the dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,39 @@ class CatalogEntry:
     load: Loader
 
 
+@dataclass(frozen=True, kw_only=True)
+class DatasetKind:
+    """Datasets whose names say where they are: a prefix, and then a place.
+
+    Args:
+        form: how such a name is written, for listings.
+        what: one line for a listing.
+        place: what follows the prefix, such as "a folder".
+        example: a whole name.
+        load: (whole name, what follows the prefix, how it is wanted) -> the dataset.
+        describe: (what follows the prefix, image size) -> its facts; None where they are known
+            only once it is loaded.
+        takes: which keys of the config beyond those for every dataset have a meaning.
+    """
+
+    form: str
+    what: str
+    place: str
+    example: str
+    load: Callable[[str, str, Request], Dataset]
+    describe: Callable[[str, int], DatasetInfo] | None
+    takes: frozenset[str] = frozenset()
+
+
+def _known(dataset: KnownDataset) -> Loader:
+    return lambda request: load_known(
+        dataset,
+        validation=request.validation,
+        data_dir=request.data_dir,
+        progress=request.progress,
+    )
+
+
 DATASETS: Final[dict[str, CatalogEntry]] = {
     "mnist": CatalogEntry(
         info=DatasetInfo(
@@ -44,9 +83,7 @@ DATASETS: Final[dict[str, CatalogEntry]] = {
             training_examples=60_000,
             test_examples=10_000,
         ),
-        load=lambda validation, data_dir, progress: load_known(
-            MNIST, validation=validation, data_dir=data_dir, progress=progress
-        ),
+        load=_known(MNIST),
     ),
     "mnist-5k": CatalogEntry(
         info=DatasetInfo(
@@ -56,7 +93,7 @@ DATASETS: Final[dict[str, CatalogEntry]] = {
             training_examples=4_000,
             test_examples=1_000,
         ),
-        load=lambda validation, _data_dir, _progress: load_mnist_5k(validation=validation),
+        load=lambda request: load_mnist_5k(validation=request.validation),
     ),
     "fashion-mnist": CatalogEntry(
         info=DatasetInfo(
@@ -66,42 +103,129 @@ DATASETS: Final[dict[str, CatalogEntry]] = {
             training_examples=60_000,
             test_examples=10_000,
         ),
-        load=lambda validation, data_dir, progress: load_known(
-            FASHION_MNIST, validation=validation, data_dir=data_dir, progress=progress
+        load=_known(FASHION_MNIST),
+    ),
+    "cifar-10": CatalogEntry(
+        info=DatasetInfo(
+            description="CIFAR-10, 60,000 small photographs; found locally or downloaded",
+            input_shape=(3, 32, 32),
+            classes=10,
+            training_examples=50_000,
+            test_examples=10_000,
         ),
+        load=lambda request: load_cifar(CIFAR_10, request),
+    ),
+    "cifar-100": CatalogEntry(
+        info=DatasetInfo(
+            description="CIFAR-100, the same size, 100 classes; found locally or downloaded",
+            input_shape=(3, 32, 32),
+            classes=100,
+            training_examples=50_000,
+            test_examples=10_000,
+        ),
+        load=lambda request: load_cifar(CIFAR_100, request),
     ),
 }
-"""Name in a config -> dataset; besides these there is ``idx:FOLDER``."""
+"""Name in a config -> dataset; besides these there are `DATASET_KINDS`."""
+
+
+def path_of(place: str) -> Path:
+    """A path as a user writes it; ``~`` is the home directory.
+
+    >>> str(path_of("data/digits"))
+    'data/digits'
+    """
+    # Unlike Path.expanduser, this leaves the home of an unknown user as it is written.
+    return Path(os.path.expanduser(place))
+
+
+DATASET_KINDS: Final[dict[str, DatasetKind]] = {
+    "idx:": DatasetKind(
+        form="idx:FOLDER",
+        what="Any folder of four IDX files",
+        place="a folder",
+        example="idx:data/digits",
+        load=lambda name, place, request: load_folder(
+            name, path_of(place), validation=request.validation
+        ),
+        describe=lambda place, _size: describe_folder(path_of(place)),
+    ),
+    "folder:": DatasetKind(
+        form="folder:FOLDER",
+        what="Images in class folders, train/CLASS/ and test/CLASS/ or CLASS/ alone",
+        place="a folder",
+        example="folder:data/flowers",
+        load=lambda name, place, request: load_image_folder(name, path_of(place), request),
+        describe=lambda place, size: describe_image_folder(path_of(place), size),
+        takes=frozenset({"image_size"}),
+    ),
+    "tar:": DatasetKind(
+        form="tar:FILE",
+        what="A tar file, compressed or not, of images in class folders",
+        place="a file",
+        example="tar:data/flowers.tar.gz",
+        load=lambda name, place, request: load_image_tar(name, path_of(place), request),
+        describe=lambda place, size: describe_image_tar(path_of(place), size),
+        takes=frozenset({"image_size"}),
+    ),
+    "hf:": DatasetKind(
+        form="hf:NAME",
+        what="A dataset of images of Hugging Face; needs pip install 'lottery[datasets]'",
+        place="a name",
+        example="hf:cifar10",
+        load=load_hf,
+        describe=None,
+        takes=frozenset({"image_size", "image_column", "label_column"}),
+    ),
+}
+"""How a name begins -> what follows."""
+
+
+def _kind_of(name: str) -> tuple[DatasetKind, str] | None:
+    """The kind of a dataset whose name has a prefix, and what follows that."""
+    return next(
+        (
+            (kind, name.removeprefix(prefix))
+            for prefix, kind in DATASET_KINDS.items()
+            if name.startswith(prefix)
+        ),
+        None,
+    )
 
 
 def check_dataset(name: str) -> str | None:
-    """What is wrong with a dataset's name, or None; whether a folder is there is not looked at."""
-    if name.startswith(FOLDER_PREFIX):
-        path = name.removeprefix(FOLDER_PREFIX)
-        if not path.strip() or "\0" in path:
-            return f"expected a folder after '{FOLDER_PREFIX}', such as idx:data/digits"
-        return None
-    return None if name in DATASETS else unknown_name("dataset", name, [*DATASETS, "idx:FOLDER"])
+    """What is wrong with a dataset's name, or None; whether it is there is not looked at."""
+    found = _kind_of(name)
+    if found is None:
+        choices = [*DATASETS, *(kind.form for kind in DATASET_KINDS.values())]
+        return None if name in DATASETS else unknown_name("dataset", name, choices)
+    kind, place = found
+    if not place.strip() or "\0" in place:
+        prefix = name.removesuffix(place)
+        return f"expected {kind.place} after '{prefix}', such as {kind.example}"
+    return None
 
 
-def folder_of(name: str) -> Path | None:
-    """The folder in a dataset's name (``~`` is the home directory), or None where it has none.
+def takes(name: str, key: str) -> bool:
+    """Whether a key that is not for every dataset has a meaning for this one.
 
-    >>> str(folder_of("idx:digits")), folder_of("mnist")
-    ('digits', None)
+    >>> takes("folder:flowers", "image_size"), takes("mnist", "image_size")
+    (True, False)
     """
-    if not name.startswith(FOLDER_PREFIX):
-        return None
-    # Unlike Path.expanduser, this leaves the home of an unknown user as it is written.
-    return Path(os.path.expanduser(name.removeprefix(FOLDER_PREFIX)))
+    found = _kind_of(name)
+    return found is not None and key in found[0].takes
 
 
-def describe_dataset(name: str) -> DatasetInfo:
-    """A dataset's facts without loading it: of a folder, headers and training labels are read.
+def describe_dataset(name: str, *, image_size: int = 0) -> DatasetInfo:
+    """A dataset's facts without loading it: names of files, headers and labels are read at most.
+
+    Args:
+        name: of the dataset.
+        image_size: as in the config, for datasets that take it.
 
     Raises:
-        UsageError: no such dataset.
-        DataError: the folder is not one of four IDX files.
+        UsageError: no such dataset, or one whose facts are known only once it is loaded.
+        DataError: what the name says is not there, or not what it should be.
 
     >>> describe_dataset("mnist").training_examples
     60000
@@ -109,13 +233,19 @@ def describe_dataset(name: str) -> DatasetInfo:
     problem = check_dataset(name)
     if problem:
         raise UsageError(problem)
-    folder = folder_of(name)
-    return describe_folder(folder) if folder is not None else DATASETS[name].info
+    found = _kind_of(name)
+    if found is None:
+        return DATASETS[name].info
+    kind, place = found
+    if kind.describe is None:
+        raise UsageError(f"the facts of '{name}' are known only once it is loaded; load it")
+    return kind.describe(place, image_size)
 
 
-def load_named(name: str, *, validation: int, data_dir: Path | None, progress: bool) -> Dataset:
+def load_named(name: str, request: Request) -> Dataset:
     """Load a dataset whose name has been checked."""
-    folder = folder_of(name)
-    if folder is not None:
-        return load_folder(name, folder, validation=validation)
-    return DATASETS[name].load(validation, data_dir, progress)
+    found = _kind_of(name)
+    if found is None:
+        return DATASETS[name].load(request)
+    kind, place = found
+    return kind.load(name, place, request)

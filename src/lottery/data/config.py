@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from lottery.data.catalog import check_dataset
+from lottery.data.augment import AugmentationConfig
+from lottery.data.catalog import check_dataset, takes
+from lottery.data.request import MAX_SIDE
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """A dataset and how much of it is held out."""
+    """A dataset, how much of it is held out, and what is done to training batches."""
 
     name: str = "mnist"
-    """A dataset's name, or ``idx:FOLDER`` for any folder of four IDX files."""
+    """A dataset's name; or ``idx:FOLDER`` for a folder of four IDX files, ``folder:FOLDER`` for one
+    of class folders with images, ``tar:FILE`` for a tar file of such, ``hf:NAME`` for a dataset
+    of Hugging Face."""
     validation: int = 5_000
     """Training examples held out for early stopping, 1 or more; the same ones in every run."""
+    image_size: int = 0
+    """Side, in pixels, of the squares that images of ``folder:``, ``tar:`` and ``hf:`` are brought
+    to: the shorter side resized, the longer one cropped in the middle. 0 to leave images as they
+    are, which then have one size."""
+    image_column: str = ""
+    """The column of an ``hf:`` dataset that holds the images; found by its type if empty."""
+    label_column: str = ""
+    """The column of an ``hf:`` dataset that holds the classes; found by its type if empty."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """What is done to training batches."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -24,4 +38,9 @@ class DataConfig:
             found.append(f"name: {unknown}")
         if self.validation < 1:
             found.append(f"validation: must be 1 or more, got {self.validation}")
+        if not 0 <= self.image_size <= MAX_SIDE:
+            found.append(f"image_size: must be from 0 to {MAX_SIDE}, got {self.image_size}")
+        for key in ("image_size", "image_column", "label_column"):
+            if getattr(self, key) and not unknown and not takes(self.name, key):
+                found.append(f"{key}: has no meaning for '{self.name}'; leave it out")
         return found

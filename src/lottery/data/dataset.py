@@ -1,13 +1,18 @@
-"""Examples in memory: a dataset is three splits of tensors on one device."""
+"""Examples as they are stored, and batches of them as a network sees them."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from lottery.data.augment import AugmentationConfig, augmented, centre
+from lottery.data.normalize import PerChannel, normalized
+from lottery.errors import DataError
+from lottery.rng import Streams
 
 SplitName = Literal["train", "validation", "test"]
 """The three parts of a dataset."""
@@ -18,12 +23,15 @@ class Split:
     """Examples and their classes, in a fixed order.
 
     Args:
-        inputs: normalized floats, ``[N, *input_shape]``.
+        inputs: as they are stored: uint8 images ``[N, C, H, W]``, or floats ``[N, ...]``.
         targets: int64 classes, ``[N]``.
+        mapped: whether the inputs are a file that is mapped into memory: they then stay there, and
+            only what a batch takes of them is read and goes to the device.
     """
 
     inputs: Tensor
     targets: Tensor
+    mapped: bool = False
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -33,14 +41,23 @@ class Split:
 class Dataset:
     """Training, validation and test examples of one task.
 
+    What a network sees is ``(x - mean) / deviation``, where bytes are divided by 255 first; it is
+    made batch by batch, on the device. Floats need neither mean nor deviation.
+
     Args:
         name: what it is called in configs and reports.
         train: examples that are learned from.
         validation: examples held out of the training set, for early stopping.
         test: examples that only measure.
         classes: number of classes.
-        mean: what was subtracted from every input value (inputs in [0, 1] before).
-        deviation: what every input value was then divided by.
+        mean: of each channel, or one number for all.
+        deviation: of each channel, or one number for all, above 0.
+        augmentation: what is done to training batches.
+        variant: how the examples differ from what the name promises, in words; empty where they do
+            not. It goes into a run's record.
+
+    Raises:
+        DataError: mean and deviation are not tuples of one length.
     """
 
     name: str
@@ -48,23 +65,39 @@ class Dataset:
     validation: Split
     test: Split
     classes: int
-    mean: float
-    deviation: float
+    mean: PerChannel = (0.0,)
+    deviation: PerChannel = (1.0,)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    variant: str = ""
+
+    def __post_init__(self) -> None:
+        given: tuple[object, object] = (self.mean, self.deviation)
+        if not all(isinstance(one, tuple) for one in given) or len(self.mean) != len(
+            self.deviation
+        ):
+            raise DataError(
+                f"{self.name}: expected mean and deviation as tuples of one length, such as (0.5,) "
+                f"and (0.25,), got {self.mean!r} and {self.deviation!r}. Give one number for each "
+                "channel, or one for all."
+            )
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example, such as ``(1, 28, 28)``."""
-        return tuple(self.train.inputs.shape[1:])
+        """Shape of one example as a network sees it, such as ``(1, 28, 28)``."""
+        shape = tuple(self.train.inputs.shape[1:])
+        size = self.augmentation.resized_crop
+        return (*shape[:-2], size, size) if size else shape
 
     def split(self, name: SplitName) -> Split:
         """One of the three splits, by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
-    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Dataset:
-        """The same examples on ``device``, inputs as ``dtype``; no copy where nothing changes."""
+    def to(self, device: torch.device | str) -> Dataset:
+        """The same examples on ``device``; no copy where they are there already."""
 
         def moved(split: Split) -> Split:
-            return Split(split.inputs.to(device, dtype), split.targets.to(device))
+            inputs = split.inputs if split.mapped else split.inputs.to(device)
+            return replace(split, inputs=inputs, targets=split.targets.to(device))
 
         return replace(
             self,
@@ -73,15 +106,69 @@ class Dataset:
             test=moved(self.test),
         )
 
+    def normalized(self, inputs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Stored inputs as a network sees them, see `lottery.data.normalize.normalized`."""
+        return normalized(inputs, self.mean, self.deviation, dtype)
+
+    def batch(
+        self, name: SplitName, chosen: Tensor | slice, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        """Some examples as a network sees them, never augmented, and their classes.
+
+        Args:
+            name: of which split.
+            chosen: which examples: int64 indices, or a slice, which is quicker.
+            dtype: of the inputs.
+
+        Returns:
+            Inputs ``[n, *input_shape]`` and targets ``[n]``, on the targets' device.
+        """
+        split = self.split(name)
+        inputs = self.normalized(_taken(split, chosen), dtype)
+        size = self.augmentation.resized_crop
+        return centre(inputs, size) if size else inputs, split.targets[chosen]
+
+    def training_batch(
+        self, chosen: Tensor, streams: Streams, iteration: int, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
+        """Some training examples as a network learns from them: augmented, if that is asked for.
+
+        Augmentation draws from the stream ``("augmentation", iteration)``, so the batch of an
+        iteration is the same in every process, and after any interruption.
+
+        Args:
+            chosen: which examples: int64 indices.
+            streams: of the replicate.
+            iteration: steps done before the one that the batch is for, counted from initialization.
+            dtype: of the inputs.
+
+        Returns:
+            Inputs ``[n, *input_shape]`` and targets ``[n]``, on the targets' device.
+        """
+        if not self.augmentation.active:
+            return self.batch("train", chosen, dtype)
+        inputs = self.normalized(_taken(self.train, chosen), dtype)
+        generator = streams.generator("augmentation", iteration)
+        return augmented(inputs, self.augmentation, generator), self.train.targets[chosen]
+
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of every example's bytes and of the splits' sizes."""
-        digest = hashlib.sha256()
+        """SHA-256 (hex) of every stored byte, of the splits' sizes, and of mean and deviation."""
+        digest = hashlib.sha256(repr((self.mean, self.deviation)).encode())
         for split in (self.train, self.validation, self.test):
             for tensor in (split.inputs, split.targets):
                 digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
                 # As bytes, since numpy has no bfloat16.
                 digest.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
+
+
+def _taken(split: Split, chosen: Tensor | slice) -> Tensor:
+    """Stored inputs of some examples, on the targets' device."""
+    if isinstance(chosen, slice):
+        inputs = split.inputs[chosen]
+    else:
+        inputs = split.inputs.index_select(0, chosen.to(split.inputs.device))
+    return inputs.to(split.targets.device)
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:

@@ -7,7 +7,7 @@ two mirrors differ in bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class KnownDataset:
 MNIST = KnownDataset(
     name="mnist",
     classes=10,
-    scale=Scale(mean=0.1307, deviation=0.3081),
+    scale=Scale(mean=(0.1307,), deviation=(0.3081,)),
     files=(
         KnownFile(
             "train-images-idx3-ubyte",
@@ -115,7 +115,7 @@ MNIST = KnownDataset(
 FASHION_MNIST = KnownDataset(
     name="fashion-mnist",
     classes=10,
-    scale=Scale(mean=0.2860, deviation=0.3530),
+    scale=Scale(mean=(0.2860,), deviation=(0.3530,)),
     files=(
         KnownFile(
             "train-images-idx3-ubyte",
@@ -171,11 +171,7 @@ def load_known(
         DataError: a file is there but damaged or another one, or none is there and no mirror has
             it, or too many examples are to be held out.
     """
-    if data_dir is not None and not os.path.isdir(data_dir):
-        raise DataError(
-            f"{data_dir}: expected a directory of datasets, but there is none. "
-            "Check the path given as the data directory."
-        )
+    check_data_dir(data_dir)
     images, labels, test_images, test_labels = (
         _load_file(dataset, file, data_dir, progress) for file in dataset.files
     )
@@ -195,7 +191,7 @@ def _load_file(
 ) -> Bytes:
     """One file's values, from the first place that has it."""
     notes = []
-    for folder, shared in _places(dataset, data_dir):
+    for folder, shared in places(dataset.name, data_dir, dataset.system_folders):
         path = find(folder, file.name)
         if path is None:
             notes.append(f"{folder}: no {file.name}")
@@ -214,15 +210,30 @@ def _load_file(
     return download(urls, target, file.read, limit=_limit(file), looked=notes, progress=progress)
 
 
-def _places(dataset: KnownDataset, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:
-    """Folders to look in, each with whether it may hold other datasets' files directly."""
+def check_data_dir(data_dir: Path | None) -> None:
+    """Check that a data directory, where one is given, is there.
+
+    Raises:
+        DataError: it is not.
+    """
+    if data_dir is not None and not os.path.isdir(data_dir):
+        raise DataError(
+            f"{data_dir}: expected a directory of datasets, but there is none. "
+            "Check the path given as the data directory."
+        )
+
+
+def places(
+    name: str, data_dir: Path | None, system_folders: Sequence[Path] = ()
+) -> Iterator[tuple[Path, bool]]:
+    """Folders to look for a dataset in, each with whether it may hold other datasets' files too."""
     environment = os.environ.get("LOTTERY_DATA")
     for directory in (data_dir, Path(os.path.expanduser(environment)) if environment else None):
         if directory is not None:
-            yield directory / dataset.name, False
+            yield directory / name, False
             yield directory, True
-    yield cache_folder() / dataset.name, False
-    for folder in dataset.system_folders:
+    yield cache_folder() / name, False
+    for folder in system_folders:
         yield folder, False
 
 

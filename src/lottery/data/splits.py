@@ -1,4 +1,4 @@
-"""From bytes to a dataset: the fixed split into training and validation, and standardization."""
+"""From bytes to a dataset: the fixed split into training and validation, mean and deviation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lottery.data.dataset import Dataset, Split
 from lottery.data.idx import Bytes
+from lottery.data.normalize import PerChannel
 from lottery.errors import DataError
 from lottery.rng import Streams
 
@@ -25,7 +26,7 @@ class Examples:
     """Images and their classes as they come from a file.
 
     Args:
-        images: ``[N, H, W]``.
+        images: ``[N, H, W]`` or ``[N, C, H, W]``.
         labels: ``[N]``.
         rows: which of them, in which order, int64; all of them if left out. They are not copied,
             so that a dataset being loaded takes little more memory than it does afterwards.
@@ -39,7 +40,7 @@ class Examples:
         return len(self.labels if self.rows is None else self.rows)
 
     def parts(self) -> Iterator[Bytes]:
-        """The images, in order, some thousands at a time."""
+        """The images, in order, some hundreds at a time."""
         for first in range(0, len(self), _PART):
             part = slice(first, first + _PART)
             yield self.images[part] if self.rows is None else self.images[self.rows[part]]
@@ -49,16 +50,22 @@ class Examples:
         return self.labels if self.rows is None else self.labels[self.rows]
 
     def parted(self, first: int, *purpose: str) -> tuple[Examples, Examples]:
-        """A random ``first`` of the examples, and the rest, both in shuffled order.
-
-        The shuffle depends on ``purpose`` and on how many examples there are, and on nothing else:
-        neither on an experiment's seed nor on its replicate, so every run sees the same split. A
-        larger ``first`` holds every example of a smaller one.
-        """
-        generator = Streams(0, 0).generator("split", *purpose)
-        rows = torch.randperm(len(self), generator=generator).numpy()
+        """A random ``first`` of the examples, and the rest, both in the order of `shuffled`."""
+        rows = shuffled(len(self), *purpose)
         rows = rows if self.rows is None else self.rows[rows]
         return replace(self, rows=rows[:first]), replace(self, rows=rows[first:])
+
+
+def shuffled(count: int, *purpose: str) -> Rows:
+    """The fixed order in which examples are shared out among splits.
+
+    It depends on ``purpose`` and on how many examples there are, and on nothing else: neither on
+    an experiment's seed nor on its replicate, so every run sees the same split. The first n
+    examples of it are among the first n + 1.
+    """
+    generator = Streams(0, 0).generator("split", *purpose)
+    rows: Rows = torch.randperm(count, generator=generator).numpy()
+    return rows
 
 
 @dataclass(frozen=True)
@@ -66,41 +73,57 @@ class Scale:
     """What input values in [0, 1] are standardized with.
 
     Args:
-        mean: subtracted first.
+        mean: subtracted first; of each channel, or one for all.
         deviation: divided by then, above 0.
     """
 
-    mean: float
-    deviation: float
+    mean: PerChannel
+    deviation: PerChannel
 
 
 def scale_of(parts: Iterable[Bytes]) -> Scale:
-    """Mean and standard deviation over all pixels, in units of a full 255.
+    """Mean and standard deviation of each channel over all pixels, in units of a full 255.
+
+    >>> scale_of([np.array([[[0, 255]]], dtype=np.uint8)])
+    Scale(mean=(0.5,), deviation=(0.5,))
+    """
+    counts = np.zeros((1, 256), dtype=np.int64)
+    for images in parts:
+        counts = counts + histogram(images)
+    return scale_of_histogram(counts)
+
+
+def histogram(images: Bytes) -> Rows:
+    """How often each channel of ``[N, H, W]`` or ``[N, C, H, W]`` has each value: ``[C, 256]``."""
+    channels = images.shape[1] if images.ndim == 4 else 1
+    flat = images.reshape(len(images), channels, -1)
+    return np.stack([np.bincount(flat[:, n].ravel(), minlength=256) for n in range(channels)])
+
+
+def scale_of_histogram(counts: Rows) -> Scale:
+    """Mean and standard deviation of each channel, in units of a full 255.
 
     From exact integer sums, so neither the order nor the number of threads matters.
 
-    >>> scale_of([np.array([[[0, 255]]], dtype=np.uint8)])
-    Scale(mean=0.5, deviation=0.5)
+    Args:
+        counts: how often each channel has each value, ``[C, 256]``.
     """
-    counts = np.zeros(256, dtype=np.int64)
-    for images in parts:
-        counts += np.bincount(images.reshape(-1), minlength=256)
-    number = int(counts.sum())
-    total = sum(value * int(count) for value, count in enumerate(counts))
-    squares = sum(value * value * int(count) for value, count in enumerate(counts))
-    variance = (number * squares - total * total) / (number * number)
-    return Scale(total / number / 255, float(np.sqrt(variance)) / 255)
+    found = []
+    for channel in counts.tolist():
+        number = sum(channel)
+        total = sum(value * count for value, count in enumerate(channel))
+        squares = sum(value * value * count for value, count in enumerate(channel))
+        variance = (number * squares - total * total) / (number * number)
+        found.append((total / number / 255, float(np.sqrt(variance)) / 255))
+    return Scale(tuple(mean for mean, _ in found), tuple(deviation for _, deviation in found))
 
 
-def standardized(examples: Examples, scale: Scale) -> Split:
-    """Images as float32 ``[N, 1, H, W]``, ``(x / 255 - mean) / deviation``, and int64 labels.
-
-    The one float copy is changed in place, so that a dataset's peak in memory is its size.
-    """
-    inputs = torch.empty(len(examples), 1, *examples.images.shape[1:])
+def stored(examples: Examples) -> Split:
+    """Images as uint8 ``[N, C, H, W]``, in one copy, and int64 labels."""
+    shape = examples.images.shape[1:]
+    inputs = torch.empty(len(examples), *(1, *shape)[-3:], dtype=torch.uint8)
     for place, images in zip(inputs.split(_PART), examples.parts(), strict=True):
-        place.copy_(torch.from_numpy(images).unsqueeze(1))
-    inputs.div_(255).sub_(scale.mean).div_(scale.deviation)
+        place.copy_(torch.from_numpy(images.reshape(place.shape)))
     return Split(inputs, torch.from_numpy(examples.chosen_labels()).to(torch.int64))
 
 
@@ -114,7 +137,7 @@ def assemble(
     scale: Scale | None,
     stream: str,
 ) -> Dataset:
-    """Hold ``validation`` of the training examples out and standardize all.
+    """Hold ``validation`` of the training examples out.
 
     Args:
         name: the dataset's name in configs and reports.
@@ -124,31 +147,48 @@ def assemble(
         classes: number of classes.
         scale: what to standardize with; ``None`` computes it from the examples that remain for
             training.
-        stream: names the shuffle, see ``Examples.parted``.
+        stream: names the shuffle, see `shuffled`.
 
     Raises:
         DataError: nothing would remain to learn from, or every pixel has the same value.
     """
-    if not 1 <= validation < len(training):
-        raise DataError(
-            f"{name}: cannot hold {validation:,} examples out for validation, for there are "
-            f"{len(training):,} training examples and at least 1 must remain. "
-            f"Set data.validation to at least 1 and at most {len(training) - 1:,}."
-        )
+    check_validation(name, validation, len(training))
     held_out, train = training.parted(validation, stream, "validation")
     scale = scale or scale_of(train.parts())
-    if not scale.deviation > 0:
-        raise DataError(
-            f"{name}: expected images that differ, but every pixel of the training images has the "
-            "same value. Check the files."
-        )
-
+    check_scale(name, scale)
     return Dataset(
         name=name,
-        train=standardized(train, scale),
-        validation=standardized(held_out, scale),
-        test=standardized(test, scale),
+        train=stored(train),
+        validation=stored(held_out),
+        test=stored(test),
         classes=classes,
         mean=scale.mean,
         deviation=scale.deviation,
     )
+
+
+def check_validation(name: str, validation: int, training: int) -> None:
+    """Check that as many examples can be held out of ``training``.
+
+    Raises:
+        DataError: nothing would remain to learn from.
+    """
+    if not 1 <= validation < training:
+        raise DataError(
+            f"{name}: cannot hold {validation:,} examples out for validation, for there are "
+            f"{training:,} training examples and at least 1 must remain. "
+            f"Set data.validation to at least 1 and at most {training - 1:,}."
+        )
+
+
+def check_scale(name: str, scale: Scale) -> None:
+    """Check that images can be divided by their deviation.
+
+    Raises:
+        DataError: every pixel, of some channel, has the same value.
+    """
+    if not all(deviation > 0 for deviation in scale.deviation):
+        raise DataError(
+            f"{name}: expected images that differ, but every pixel of the training images has the "
+            "same value, in one channel at least. Check the files."
+        )

@@ -70,7 +70,13 @@ def estimate(
         listener: hears if the engine has to be prepared first.
     """
     model = make_model(config, data)
-    trainer = make_engine(engine, resolve_device(device), model=model, config=config.training)
+    trainer = make_engine(
+        engine,
+        resolve_device(device),
+        model=model,
+        config=config.training,
+        augmented=data.augmentation.active,
+    )
     prepare(trainer, listener or Listener())
     measured = measure(config, data, trainer)
     weights = {name: weight.numel() for name, weight in prunable_weights(model).items()}

@@ -78,6 +78,7 @@ def _described(data: Dataset) -> dict[str, Any]:
         "test_examples": len(data.test),
         "input_shape": list(data.input_shape),
         "classes": data.classes,
+        "variant": data.variant,
     }
 
 

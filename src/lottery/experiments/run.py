@@ -114,7 +114,13 @@ def run_experiment(
     check_against_data(config, data)
     device = resolve_device(options.device)
     model = make_model(config, data)
-    engine = make_engine(options.engine, device, model=model, config=config.training)
+    engine = make_engine(
+        options.engine,
+        device,
+        model=model,
+        config=config.training,
+        augmented=data.augmentation.active,
+    )
     store = Store(Path(options.out) / run_name(config))
     with own(store.path):
         jobs = plan(config)

@@ -33,13 +33,18 @@ def write_report(run: Path, target: Path) -> Path:
 def report_data(run: Run) -> ReportData:
     """Gather what the report shows from a run's files."""
     experiment = run.experiment
+    variant = experiment["data"].get("variant")
     return ReportData(
         verdict=judge_run(run),
         results=list(run.results.values()),
         curves={key: run.store.curve(key) for key in run.results},
         pixels=_pixels(run),
         config=to_plain(run.config),
-        environment={**experiment["environment"], "begun": experiment["begun"]},
+        environment={
+            **experiment["environment"],
+            "begun": experiment["begun"],
+            **({"data": str(variant)} if variant else {}),
+        },
         command=experiment["command"],
         hashes={
             "config": experiment["config_sha256"],

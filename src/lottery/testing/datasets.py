@@ -18,15 +18,21 @@ DatasetCheck = Callable[[Dataset], None]
 """A check of a dataset; raises AssertionError when something is not as it should be."""
 
 _SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
+_PART: Final = 1_000
+_LARGEST: Final = 10.0
+"""Mean, or deviation, that normalized inputs may have; no less than its inverse, either."""
 
 
 def check_shapes_and_types(dataset: Dataset) -> None:
-    """Floating-point inputs of one shape, int64 targets, as many of the one as of the other."""
+    """Bytes or floats of one shape, int64 targets, as many of the one as of the other."""
     expect(bool(dataset.name), "the dataset has no name")
     for name in _SPLITS:
         split = dataset.split(name)
         inputs, targets = split.inputs, split.targets
-        expect(inputs.is_floating_point(), f"{name}: inputs are {inputs.dtype}, expected floats")
+        expect(
+            inputs.is_floating_point() or inputs.dtype == torch.uint8,
+            f"{name}: inputs are {inputs.dtype}, expected uint8 or floats",
+        )
         expect(targets.dtype == torch.int64, f"{name}: targets are {targets.dtype}, expected int64")
         expect(
             targets.dim() == 1, f"{name}: targets have shape {tuple(targets.shape)}, expected [N]"
@@ -37,9 +43,9 @@ def check_shapes_and_types(dataset: Dataset) -> None:
         )
         expect(len(targets) > 0, f"{name}: there are no examples")
         expect(
-            tuple(inputs.shape[1:]) == dataset.input_shape,
+            inputs.shape[1:] == dataset.train.inputs.shape[1:],
             f"{name}: one example has shape {tuple(inputs.shape[1:])}, "
-            f"in training {dataset.input_shape}",
+            f"in training {tuple(dataset.train.inputs.shape[1:])}",
         )
         expect(
             not inputs.requires_grad and inputs.device == targets.device,
@@ -48,27 +54,43 @@ def check_shapes_and_types(dataset: Dataset) -> None:
 
 
 def check_values(dataset: Dataset) -> None:
-    """Finite inputs that undo to [0, 1], and targets that are classes."""
+    """Values that a network sees are finite and of a size to learn from; targets are classes."""
     expect(dataset.classes >= 2, f"expected two classes or more, got {dataset.classes}")
+    mean, deviation = dataset.mean, dataset.deviation
     expect(
-        math.isfinite(dataset.mean) and math.isfinite(dataset.deviation) and dataset.deviation > 0,
-        f"expected a finite mean and a deviation above 0, got {dataset.mean}, {dataset.deviation}",
+        all(map(math.isfinite, (*mean, *deviation))) and min(deviation) > 0,
+        f"expected finite means and deviations above 0, got {mean}, {deviation}",
+    )
+    channels = dataset.train.inputs.shape[1]
+    expect(
+        len(mean) == len(deviation) and len(mean) in (1, channels),
+        f"expected one mean and deviation, or {channels} for as many channels, got {len(mean)}",
     )
     for name in _SPLITS:
         split = dataset.split(name)
-        expect(bool(split.inputs.isfinite().all()), f"{name}: some inputs are not finite")
         low, high = int(split.targets.min()), int(split.targets.max())
         expect(
             low >= 0 and high < dataset.classes,
             f"{name}: targets span {low} to {high}, expected 0 to {dataset.classes - 1}",
         )
-        raw = split.inputs.double() * dataset.deviation + dataset.mean
-        bottom, top = float(raw.min()), float(raw.max())
+        centre, spread = _moments(dataset, split)
+        expect(math.isfinite(centre), f"{name}: some inputs are not finite")
         expect(
-            bottom >= -1e-3 and top <= 1 + 1e-3,
-            f"{name}: inputs * deviation + mean span {bottom:.4g} to {top:.4g}, expected 0 to 1; "
-            "are mean and deviation those that the inputs were normalized with?",
+            abs(centre) <= _LARGEST and 1 / _LARGEST <= spread <= _LARGEST,
+            f"{name}: normalized inputs have mean {centre:.4g} and deviation {spread:.4g}, "
+            "expected about 0 and 1; are mean and deviation those of the inputs?",
         )
+
+
+def _moments(dataset: Dataset, split: Split) -> tuple[float, float]:
+    """Mean and deviation of what a network sees; not finite where any of it is not."""
+    total = squares = 0.0
+    for part in split.inputs.split(_PART):
+        seen = dataset.normalized(part, torch.float64)
+        total += float(seen.sum())
+        squares += float(seen.square().sum())
+    count = split.inputs.numel()
+    return total / count, math.sqrt(max(0.0, squares / count - (total / count) ** 2))
 
 
 def check_every_class_is_learned(dataset: Dataset) -> None:
@@ -98,7 +120,7 @@ def _fingerprints(split: Split) -> set[bytes]:
     def content(example: Tensor) -> bytes:
         return hashlib.sha256(example.numpy().tobytes()).digest()
 
-    return {content(example) for example in split.inputs.double().cpu().flatten(1)}
+    return {content(example.double()) for example in split.inputs.cpu().flatten(1)}
 
 
 def check_fingerprint(dataset: Dataset) -> None:

@@ -121,15 +121,16 @@ def _plain_step(
 ) -> dict[str, Tensor]:
     """The state after an SGD step in which exactly the units that are not kept are dropped."""
     weights = {name: value.clone().requires_grad_() for name, value in state.items()}
-    train, dtype = job.data.train, state["output.weight"].dtype
+    dtype = state["output.weight"].dtype
     names = dict(loaded_model(job, state).named_children())
-    hidden = train.inputs[examples].flatten(1).to(dtype)
+    inputs, targets = job.data.batch("train", examples, dtype)
+    hidden = inputs.flatten(1)
     for number, units in enumerate(kept, start=1):
         sums = hidden @ weights[f"fc{number}.weight"].T + weights[f"fc{number}.bias"]
         active = sums.tanh() if f"tanh{number}" in names else sums.relu()
         hidden = active * units / (1 - share)
     outputs = hidden @ weights["output.weight"].T + weights["output.bias"]
-    loss = batch_loss(job.config.loss, outputs, train.targets[examples])
+    loss = batch_loss(job.config.loss, outputs, targets)
     gradients = torch.autograd.grad(loss, list(weights.values()))
     rate = job.config.learning_rate.base
     return {

@@ -16,6 +16,7 @@ from typing import Final
 
 from lottery.testing import (
     engine_curves,
+    engine_data,
     engine_dropout,
     engine_dropped,
     engine_held,
@@ -86,6 +87,8 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_shapes.check_backgrounds,
     engine_shapes.check_cut_off_units,
     engine_shapes.check_densities,
+    engine_data.check_images_of_bytes,
+    engine_data.check_augmentation,
     engine_dropout.check_dropout_has_its_stream,
     engine_dropout.check_dropout_is_off_when_measuring,
     engine_dropout.check_dropout_resumes,

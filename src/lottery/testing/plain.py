@@ -65,9 +65,9 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
     """What the job's training comes to, written as plainly as it can be; for networks of one mode.
 
     Epoch e visits the examples in the order ``randperm`` of the stream ``("order", e)``, batch
-    after batch, the last one as small as it is. After the optimizer's step, as torch's own
-    optimizers define it on masked gradients and masked weights, pruned weights are set to zero, or
-    to what the job holds them at.
+    after batch, the last one as small as it is, augmented as `Dataset.training_batch` does it.
+    After the optimizer's step, as torch's own optimizers define it on masked gradients and masked
+    weights, pruned weights are set to zero, or to what the job holds them at.
 
     Returns:
         iteration -> state, for every iteration from the start to the end.
@@ -80,7 +80,7 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
     prunable = {name: parameters[name] for name in prunable_weights(model)}
     _set_pruned(prunable, job)
 
-    inputs, targets = job.data.train.inputs.to(dtype), job.data.train.targets
+    targets = job.data.train.targets
     steps = steps_per_epoch(len(targets), job.config.batch_size)
     total = job.config.length.iterations(steps)
     optimizer = _plain_optimizer(job, model)
@@ -92,8 +92,9 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
         optimizer.param_groups[0]["lr"] = learning_rate(
             job.config.learning_rate, iteration, total=total, steps_per_epoch=steps
         )
+        inputs, _ = job.data.training_batch(chosen, job.streams, iteration, dtype)
         optimizer.zero_grad()
-        batch_loss(job.config.loss, model(inputs[chosen]), targets[chosen]).backward()
+        batch_loss(job.config.loss, model(inputs), targets[chosen]).backward()
         _zero_pruned({n: p.grad for n, p in prunable.items() if p.grad is not None}, job.mask)
         _zero_pruned(prunable, job.mask)
         optimizer.step()

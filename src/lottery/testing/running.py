@@ -65,7 +65,7 @@ def measure(job: TrainingJob, state: State, split: Split) -> tuple[float, float]
     model = loaded_model(job, state)
     dtype = next(model.parameters()).dtype
     with torch.no_grad():
-        logits = model(split.inputs.to(dtype))
+        logits = model(job.data.normalized(split.inputs, dtype))
     loss = batch_loss(job.config.loss, logits.double(), split.targets)
     return float(loss), float((logits.argmax(dim=1) == split.targets).double().mean())
 

@@ -32,9 +32,10 @@ class TrainingJob:
         start: the state to start from, unmasked or masked.
         start_iteration: where in the schedule and the data order training starts (above 0 when
             rewinding to an iteration); in [0, length of the training].
-        data: the examples.
+        data: the examples, and how training batches are augmented.
         config: optimizer, length, evaluation.
-        streams: data order and dropout come from its streams ``order`` and ``dropout``.
+        streams: data order, augmentation and dropout come from its streams ``order``,
+            ``augmentation`` and ``dropout``.
         snapshots_at: iterations at which to keep the state, for rewinding later.
         pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
             pruned weights are held at. Entries where the mask keeps a weight mean nothing. None:
@@ -157,6 +158,10 @@ class Engine(Protocol):
     parallel: Literal["threads", "processes"]
     """How several jobs are best run at once. With ``threads``, `train` may be called from several
     threads at a time: it keeps nothing of a job outside of the call, and gives Python free."""
+
+    augments: bool
+    """Whether it trains on what `Dataset.training_batch` gives; otherwise it takes the examples as
+    they are, and is not chosen where the data are to be augmented."""
 
     @property
     def compiled(self) -> bool:

@@ -68,8 +68,6 @@ def dataset(width: int, *, compressible: bool, seed: int = 0, blank: bool = Fals
         validation=split(130),
         test=split(64),
         classes=7,
-        mean=0.0,
-        deviation=1.0,
     )
 
 
@@ -211,3 +209,39 @@ def test_arrays_lie_on_cache_lines(compressed: bool) -> None:
     batch = make_batch(splits.values(), 128, compressed=compressed)
     for array in (batch.lanes, batch.values, batch.values_back):
         assert not array.size or array.ctypes.data % 64 == 0
+
+
+@given(
+    channels=st.sampled_from([1, 2, 3]),
+    width=st.sampled_from([1, 5, 16, 17, 40]),
+    size=st.sampled_from(SIZES),
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 9),
+)
+@quick
+def test_lanes_hold_what_bytes_stand_for(
+    channels: int, width: int, size: int, dtype: torch.dtype, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (70, channels, width)
+    pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    split = Split(pixels, torch.arange(70) % 7)
+    data = Dataset(
+        name="bytes",
+        train=split,
+        validation=split,
+        test=split,
+        classes=7,
+        mean=(0.4, 0.5, 0.6)[:channels],
+        deviation=(0.2, 0.3, 0.4)[:channels],
+    )
+    splits = make_inputs(data, dtype)
+    rows = data.normalized(pixels, dtype).flatten(1).numpy()
+    batch = make_batch(splits.values(), size, compressed=False)
+    spoil(batch)
+    examples = np.random.default_rng(seed).integers(0, 70, size)
+
+    load_lanes(splits["train"], examples, batch)
+
+    for number, example in enumerate(examples):
+        np.testing.assert_array_equal(batch.lanes[number // 64, :, number % 64], rows[example])

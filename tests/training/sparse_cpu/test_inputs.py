@@ -41,8 +41,6 @@ def dataset(train: Tensor, validation: Tensor, test: Tensor) -> Dataset:
         validation=split(validation),
         test=split(test),
         classes=3,
-        mean=0.0,
-        deviation=1.0,
     )
 
 
@@ -74,6 +72,11 @@ def datasets(draw: st.DrawFn) -> Dataset:
 
 def rows_of(inputs: Inputs) -> Array:
     """The examples, decoded as plainly as can be."""
+    if len(inputs.pixels):
+        assert not len(inputs.starts)
+        width = inputs.pixels.shape[1] // len(inputs.values)
+        channels = np.arange(inputs.pixels.shape[1]) // width
+        return np.stack([inputs.values[channels, row] for row in inputs.pixels])
     if not len(inputs.starts):
         return inputs.rows
     rows = np.repeat(inputs.background[None], len(inputs.targets), axis=0)
@@ -102,7 +105,7 @@ def check(data: Dataset, dtype: torch.dtype) -> bool:
     splits = make_inputs(data, dtype)
     for name in NAMES:
         found, expected = splits[name], data.split(name)
-        rows = expected.inputs.flatten(1).to(dtype).numpy()
+        rows = data.normalized(expected.inputs, dtype).flatten(1).numpy()
         np.testing.assert_array_equal(rows_of(found), rows, strict=True)
         np.testing.assert_array_equal(found.targets, expected.targets.numpy(), strict=True)
         assert found.background.shape == (rows.shape[1],)
@@ -257,10 +260,11 @@ def test_inputs_go_with_the_data(
     data = dataset(*(image_like(kept=kept).view(30, *shape) for _ in NAMES))
     splits = make_inputs(data, dtype)
     assert bool(len(splits["train"].starts)) == compressed
-    tensors = [weakref.ref(tensor) for name in NAMES for tensor in vars(data.split(name)).values()]
+    splits_of = [data.split(name) for name in NAMES]
+    tensors = [weakref.ref(tensor) for s in splits_of for tensor in (s.inputs, s.targets)]
     arrays = [weakref.ref(array) for array in splits["train"]]
 
-    del data
+    del data, splits_of
     gc.collect()
     np.testing.assert_array_equal(splits["train"].targets, np.arange(30) % 3)
     del splits
@@ -268,3 +272,78 @@ def test_inputs_go_with_the_data(
 
     assert not [array for array in arrays if array() is not None]
     assert not [tensor for tensor in tensors if tensor() is not None]
+
+
+@st.composite
+def images(draw: st.DrawFn) -> Dataset:
+    """Bytes of one channel or three, mostly paper or not, with a scale for each channel or one."""
+    channels = draw(st.sampled_from([1, 3]))
+    shape = (channels, draw(st.integers(1, 5)), draw(st.integers(1, 5)))
+    scales = draw(st.sampled_from([1, channels]))
+    generator = np.random.default_rng(draw(st.integers(0, 99)))
+    most = draw(st.sampled_from([2, 50, 256]))
+    paper = draw(st.sampled_from([0.0, 0.4, 0.8, 1.0]))
+
+    def part() -> Tensor:
+        pixels = generator.integers(0, most, (draw(st.integers(1, 130)), *shape), dtype=np.uint8)
+        pixels[generator.random(pixels.shape) < paper] = 0
+        return torch.from_numpy(pixels)
+
+    number = st.floats(0.05, 0.95)
+    return replace(
+        dataset(part(), part(), part()),
+        mean=tuple(draw(number) for _ in range(scales)),
+        deviation=tuple(draw(number) for _ in range(scales)),
+    )
+
+
+@given(images(), st.sampled_from(DTYPES))
+@quick
+def test_every_byte_comes_back_as_what_it_stands_for(data: Dataset, dtype: torch.dtype) -> None:
+    check(data, dtype)
+
+
+def same_inputs(one: Inputs, other: Inputs) -> None:
+    for found, expected in zip(one, other, strict=True):
+        np.testing.assert_array_equal(found, expected, strict=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bytes_are_compressed_as_the_floats_they_stand_for(dtype: torch.dtype) -> None:
+    parts = [image_like(200, levels=200).to(torch.uint8) for _ in NAMES]
+    data = replace(dataset(*parts), mean=(0.1307,), deviation=(0.3081,))
+    floats = dataset(*(data.normalized(part) for part in parts))
+
+    for name in NAMES:
+        found, expected = (make_inputs(each, dtype)[name] for each in (data, floats))
+        assert len(found.starts)
+        same_inputs(found, expected)
+
+
+def test_a_scale_that_makes_bytes_equal_is_no_reason_to_tell_them_apart() -> None:
+    """Next to a mean of a million the bytes are all one number."""
+    parts = [torch.randint(0, 256, (20, 30), dtype=torch.uint8) for _ in NAMES]
+
+    assert check(replace(dataset(*parts), mean=(1e9,)), torch.float32)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bytes_that_are_not_compressed_are_not_copied(dtype: torch.dtype) -> None:
+    parts = [torch.randint(0, 256, (40, 3, 4, 4), dtype=torch.uint8) for _ in NAMES]
+    data = replace(dataset(*parts), mean=(0.1, 0.2, 0.3), deviation=(0.4, 0.5, 0.6))
+
+    for inputs, part in zip(make_inputs(data, dtype).values(), parts, strict=True):
+        assert inputs.rows.size == 0
+        assert inputs.pixels.ctypes.data == part.data_ptr()
+
+
+def test_another_scale_makes_another_dataset() -> None:
+    parts = [torch.randint(0, 256, (40, 3), dtype=torch.uint8) for _ in NAMES]
+    data = dataset(*parts)
+    splits = make_inputs(data, torch.float32)
+
+    other = replace(data, mean=(0.5,))
+
+    assert make_inputs(other, torch.float32) is not splits
+    check(other, torch.float32)
+    check(replace(data, deviation=(0.5,)), torch.float32)

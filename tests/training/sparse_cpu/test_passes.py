@@ -168,9 +168,7 @@ def found_by(case: Case, form: int) -> Found:
 def _found_from_background(case: Case) -> Found:
     layer = layer_of(case, BACKGROUND)
     split = Split(torch.from_numpy(case.x), torch.zeros(len(case.x), dtype=torch.int64))
-    data = Dataset(
-        name="", train=split, validation=split, test=split, classes=2, mean=0.0, deviation=1.0
-    )
+    data = Dataset(name="", train=split, validation=split, test=split, classes=2)
     splits = make_inputs(data, split.inputs.dtype)
     assert len(splits["train"].starts), "the case has no background"
     examples, like = len(case.x), case.weights

@@ -63,6 +63,7 @@ def make_engine(
     *,
     model: nn.Module | None = None,
     config: TrainingConfig | None = None,
+    augmented: bool = False,
 ) -> Engine:
     """An engine by name; ``auto`` is the fastest that can train the model.
 
@@ -72,6 +73,7 @@ def make_engine(
         model: a network like those to train. Without it ``auto`` is the engine that trains any,
             and no engine is asked whether it can.
         config: how to train it; as by default if left out.
+        augmented: whether training batches are augmented.
 
     Raises:
         UsageError: no such engine, or it cannot train the model.
@@ -83,15 +85,17 @@ def make_engine(
         return ENGINES[_PREFERENCE[-1] if name == "auto" else name](device)
     config = config or TrainingConfig()
     if name == "auto":
-        return _fastest(device, model, config)
+        return _fastest(device, model, config, augmented)
     engine = ENGINES[name](device)
-    reason = engine.refusal(model, config)
+    reason = _refusal(engine, model, config, augmented)
     if reason is not None:
         raise UsageError(f"engine '{name}' cannot train this: {reason}. Use --engine auto")
     return engine
 
 
-def _fastest(device: torch.device, model: nn.Module, config: TrainingConfig) -> Engine:
+def _fastest(
+    device: torch.device, model: nn.Module, config: TrainingConfig, augmented: bool
+) -> Engine:
     """The first engine by preference that is installed and can train the model."""
     *fast, general = _PREFERENCE
     for name in fast:
@@ -99,6 +103,15 @@ def _fastest(device: torch.device, model: nn.Module, config: TrainingConfig) -> 
             engine = ENGINES[name](device)
         except MissingPackageError:
             continue
-        if engine.refusal(model, config) is None:
+        if _refusal(engine, model, config, augmented) is None:
             return engine
     return ENGINES[general](device)
+
+
+def _refusal(
+    engine: Engine, model: nn.Module, config: TrainingConfig, augmented: bool
+) -> str | None:
+    """Why an engine cannot train this, or None."""
+    if augmented and not engine.augments:
+        return "it takes the examples as they are, and data.augmentation is set"
+    return engine.refusal(model, config)

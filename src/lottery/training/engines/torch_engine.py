@@ -16,7 +16,7 @@ from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.training.config import OptimizerConfig, TrainingConfig, learning_rate
 from lottery.training.engines.held import held_values, hold
-from lottery.training.evaluate import evaluate
+from lottery.training.evaluate import evaluate, input_dtype
 from lottery.training.interface import (
     Checkpoint,
     CurvePoint,
@@ -42,6 +42,7 @@ class TorchEngine:
     # Dropout draws from torch's global generator, of which a process has one.
     parallel: Literal["threads", "processes"] = "processes"
     compiled = True
+    augments = True
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -131,8 +132,10 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-        train = self.data.train
-        loss = batch_loss(config.loss, self.model(train.inputs[batch]), train.targets[batch])
+        inputs, targets = self.data.training_batch(
+            batch, self.job.streams, self.iteration, input_dtype(self.model)
+        )
+        loss = batch_loss(config.loss, self.model(inputs), targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         masks = tuple(self.masks.values())
@@ -159,7 +162,7 @@ class _Training:
     def _evaluate(self) -> None:
         loss = self.job.config.loss
         points = [
-            CurvePoint(self.iteration, name, *evaluate(self.model, self.data.split(name), loss))
+            CurvePoint(self.iteration, name, *evaluate(self.model, self.data, name, loss))
             for name in _MEASURED
         ]
         # A sum of losses is finite only if each of them was, so looking at it now misses nothing
@@ -283,7 +286,7 @@ def _set_up(job: TrainingJob, device: torch.device) -> tuple[nn.Module, Dataset,
         for name in weights:
             parameters[name].masked_fill_(~job.mask[name].to(device), 0.0)
     masks = {name: job.mask[name].to(device, dtype) for name in weights}
-    return model, job.data.to(device, dtype), masks
+    return model, job.data.to(device), masks
 
 
 def _optimizer(

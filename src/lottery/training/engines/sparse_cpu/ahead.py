@@ -54,8 +54,6 @@ def _smallest_job() -> TrainingJob:
         validation=split,
         test=split,
         classes=2,
-        mean=0.0,
-        deviation=1.0,
     )
     return TrainingJob(
         make_model=make_model,

@@ -91,6 +91,8 @@ def load_lanes(inputs: Inputs, examples: Integers, batch: Batch) -> None:
         chosen = examples[block * 64 : (block + 1) * 64]
         if len(inputs.starts) > 0:
             _scatter(inputs, chosen, batch.lanes[block], batch.next_entries)
+        elif len(inputs.pixels) > 0:
+            _look_up(inputs, chosen, batch.lanes[block])
         else:
             _gather(inputs.rows, chosen, batch.lanes[block])
 
@@ -133,6 +135,21 @@ def _gather(rows: Floats, examples: Integers, lanes: Floats) -> None:
                 example = examples[lane]
                 for column in range(left, min(rows.shape[1], left + 16)):
                     lanes[column, lane] = rows[example, column]
+
+
+@compiled
+def _look_up(inputs: Inputs, examples: Integers, lanes: Floats) -> None:
+    # As `_gather` does, channel by channel.
+    width = inputs.pixels.shape[1] // len(inputs.values)
+    for channel in range(len(inputs.values)):
+        end = (channel + 1) * width
+        for left in range(channel * width, end, 16):
+            for top in range(0, len(examples), 16):
+                for lane in range(top, min(len(examples), top + 16)):
+                    example = examples[lane]
+                    for column in range(left, min(end, left + 16)):
+                        value = inputs.pixels[example, column]
+                        lanes[column, lane] = inputs.values[channel, value]
 
 
 @compiled

@@ -29,6 +29,7 @@ class SparseCpuEngine:
 
     name = "sparse_cpu"
     parallel: Literal["threads", "processes"] = "threads"
+    augments = False
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)

@@ -2,8 +2,9 @@
 
 Most pixels of an image of a digit have the value of the paper. Where at least half of all values
 are such a background, one value for each input, and no more than 256 values are left, as in images
-of 8 bits, the examples are kept as compressed rows of the others: three bytes an entry. Nothing is
-lost: every value comes back exactly.
+of 8 bits, the examples are kept as compressed rows of the others: three bytes an entry. Other
+images stay the bytes they are stored as, and become numbers when a batch is loaded. Nothing is
+lost: every value comes back exactly as `Dataset.normalized` has it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from lottery.data import Dataset, Split
 from lottery.data.dataset import SplitName
+from lottery.data.normalize import value_table
 from lottery.training.engines.sparse_cpu.kernels import Floats, Integers
 from lottery.training.engines.sparse_cpu.vectors import LANES
 
@@ -34,11 +36,13 @@ _PART = 1_000
 
 
 class Inputs(NamedTuple):
-    """The examples of one split.
+    """The examples of one split, in one of three forms; the arrays of the others are empty.
 
     Args:
-        rows: ``[examples, inputs]``, or empty when they are compressed, as follows.
-        starts: int64 ``[examples + 1]``: each example's entries.
+        rows: ``[examples, inputs]``: as floats.
+        pixels: uint8 ``[examples, inputs]``: as they are stored, one channel after the other.
+        values: ``[channels, 256]``: what the bytes of each channel stand for.
+        starts: int64 ``[examples + 1]``, and what follows: compressed. Each example's entries.
         columns: uint16 ``[entries]``, the inputs that differ from the background, in order.
         codes: uint8 ``[entries]``, which level each has.
         block_starts: int64 ``[blocks * inputs + 1]``, for validation and test: the same entries by
@@ -46,11 +50,13 @@ class Inputs(NamedTuple):
         block_lanes: uint8 ``[entries]``, their examples within the block.
         block_codes: uint8 ``[entries]``.
         levels: the values there are, ``[256]``.
-        background: ``[inputs]``.
+        background: ``[inputs]``; of any form, it tells how many inputs there are.
         targets: classes, int64 ``[examples]``.
     """
 
     rows: Floats
+    pixels: Bytes
+    values: Floats
     starts: Integers
     columns: NDArray[np.uint16]
     codes: Bytes
@@ -64,8 +70,10 @@ class Inputs(NamedTuple):
 
 def make_inputs(data: Dataset, dtype: torch.dtype) -> Mapping[SplitName, Inputs]:
     """All splits of a dataset; made once for all trainings that use it at the same time."""
-    tensors = [tensor for name in _NAMES for tensor in vars(data.split(name)).values()]
-    key = (dtype, *((id(tensor), _version(tensor)) for tensor in tensors))
+    splits = [data.split(name) for name in _NAMES]
+    tensors = [tensor for split in splits for tensor in (split.inputs, split.targets)]
+    versions = ((id(tensor), _version(tensor)) for tensor in tensors)
+    key = (dtype, data.mean, data.deviation, *versions)
     with _lock:
         if key not in _made:
             _made[key] = _make_inputs(data, dtype)
@@ -85,76 +93,110 @@ _lock = threading.Lock()
 _made: dict[tuple[object, ...], Mapping[SplitName, Inputs]] = {}
 
 
+class _Source:
+    """Examples as comparing them is cheapest: bytes where they tell values apart, else floats."""
+
+    def __init__(self, data: Dataset, dtype: torch.dtype) -> None:
+        self.data, self.dtype = data, dtype
+        self.stored = all(data.split(name).inputs.dtype == torch.uint8 for name in _NAMES)
+        self.values: Floats = value_table(data.mean, data.deviation, dtype).numpy()
+        one_table = len(self.values) == 1 and bool((np.diff(self.values[0]) > 0).all())
+        self.as_bytes = self.stored and one_table
+
+    def parts(self, name: SplitName) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Some examples ``[n, inputs]`` at a time, each time with the number of the first."""
+        inputs = self.data.split(name).inputs
+        for first in range(0, len(inputs), _PART):
+            part = inputs[first : first + _PART]
+            if not self.as_bytes:
+                part = self.data.normalized(part, self.dtype)
+            yield first, part.flatten(1).numpy()
+
+    def floats(self, found: NDArray[Any]) -> Floats:
+        """What values of ``parts`` stand for."""
+        return self.values[0][found] if self.as_bytes else found
+
+
 def _make_inputs(data: Dataset, dtype: torch.dtype) -> Mapping[SplitName, Inputs]:
-    rows = {name: _rows(data.split(name), dtype) for name in _NAMES}
-    background = rows["train"].min(0)
-    levels = _levels(rows, background)
+    source = _Source(data, dtype)
+    background = np.stack([part.min(0) for _, part in source.parts("train")]).min(0)
+    levels = _levels(source, background)
     if levels is None:
-        return {name: _uncompressed(rows[name], data.split(name)) for name in _NAMES}
+        return {name: _uncompressed(source, name) for name in _NAMES}
     return {
-        name: _compressed(rows[name], data.split(name), background, levels, blocks=name != "train")
+        name: _compressed(source, name, background, levels, blocks=name != "train")
         for name in _NAMES
     }
 
 
-def _rows(split: Split, dtype: torch.dtype) -> Floats:
-    rows: Floats = split.inputs.flatten(1).to(dtype).numpy()
-    return rows
-
-
-def _levels(rows: Mapping[SplitName, Floats], background: Floats) -> Floats | None:
+def _levels(source: _Source, background: NDArray[Any]) -> NDArray[Any] | None:
     """All values that differ from the background; None if the examples are not to be compressed."""
     levels, differing = np.zeros(0, background.dtype), 0
-    for name, split in rows.items():
-        for _, part in _parts(split):
+    most = _MOST * len(source.data.train) * len(background)
+    for name in _NAMES:
+        for _, part in source.parts(name):
             values = part[part != background]
             levels = np.union1d(levels, values)
             differing += len(values) if name == "train" else 0
-            if len(levels) > _LEVELS or differing > _MOST * rows["train"].size:
+            if len(levels) > _LEVELS or differing > most:
                 return None
-    return levels if split.shape[1] <= np.iinfo(np.uint16).max else None
+    return levels if len(background) <= np.iinfo(np.uint16).max else None
 
 
-def _parts(rows: Floats) -> Iterator[tuple[int, Floats]]:
-    """Some examples at a time, each time with the number of the first."""
-    for first in range(0, len(rows), _PART):
-        yield first, rows[first : first + _PART]
+def _uncompressed(source: _Source, name: SplitName) -> Inputs:
+    split = source.data.split(name)
+    flat, width = split.inputs.flatten(1), split.inputs[0].numel()
+    empty = _empty(split, width, source.values.dtype)
+    # The loop looks a channel's values up, so each channel must have as many pixels.
+    if source.stored and width % len(source.values) == 0:
+        return empty._replace(pixels=flat.contiguous().numpy(), values=source.values)
+    rows: Floats = source.data.normalized(split.inputs, source.dtype).flatten(1).numpy()
+    return empty._replace(rows=rows)
 
 
-def _uncompressed(rows: Floats, split: Split) -> Inputs:
+def _empty(split: Split, width: int, dtype: np.dtype[Any]) -> Inputs:
     return Inputs(
-        rows=rows,
+        rows=np.zeros((0, width), dtype),
+        pixels=np.zeros((0, width), np.uint8),
+        values=np.zeros((0, 256), dtype),
         starts=np.zeros(0, np.int64),
         columns=np.zeros(0, np.uint16),
         codes=np.zeros(0, np.uint8),
         block_starts=np.zeros(0, np.int64),
         block_lanes=np.zeros(0, np.uint8),
         block_codes=np.zeros(0, np.uint8),
-        levels=np.zeros(0, rows.dtype),
-        background=np.zeros(rows.shape[1], rows.dtype),
+        levels=np.zeros(0, dtype),
+        background=np.zeros(width, dtype),
         targets=split.targets.numpy(),
     )
 
 
 def _compressed(
-    rows: Floats, split: Split, background: Floats, levels: Floats, *, blocks: bool
+    source: _Source,
+    name: SplitName,
+    background: NDArray[Any],
+    levels: NDArray[Any],
+    *,
+    blocks: bool,
 ) -> Inputs:
-    starts = np.zeros(len(rows) + 1, np.int64)
-    for first, part in _parts(rows):
+    split = source.data.split(name)
+    starts = np.zeros(len(split) + 1, np.int64)
+    for first, part in source.parts(name):
         starts[first + 1 : first + 1 + len(part)] = (part != background).sum(1)
     np.cumsum(starts, out=starts)
     columns, codes = np.empty(starts[-1], np.uint16), np.empty(starts[-1], np.uint8)
-    for first, part in _parts(rows):
+    for first, part in source.parts(name):
         differs = part != background
         entries = slice(starts[first], starts[first + len(part)])
         columns[entries] = np.nonzero(differs)[1]
         codes[entries] = np.searchsorted(levels, part[differs])
-    inputs = _uncompressed(rows[:0], split)._replace(
+    known = source.floats(levels)
+    inputs = _empty(split, len(background), known.dtype)._replace(
         starts=starts,
         columns=columns,
         codes=codes,
-        levels=np.concatenate([levels, np.zeros(_LEVELS - len(levels), levels.dtype)]),
-        background=background,
+        levels=np.concatenate([known, np.zeros(_LEVELS - len(known), known.dtype)]),
+        background=source.floats(background),
     )
     return _with_blocks(inputs) if blocks else inputs
 

@@ -300,7 +300,12 @@ class Training:
 
 
 def _check_fits(job: TrainingJob, linear: Sequence[LinearLayer]) -> None:
-    """Fail where compiled code, which checks no bounds, would read beyond an array's end."""
+    """Fail where compiled code, which checks no bounds, would read beyond an array's end.
+
+    Also where it would train on other examples than it was asked to.
+    """
+    if job.data.augmentation.active:
+        raise UsageError("the engine sparse_cpu does not augment data; use the engine torch")
     inputs, outputs = linear[0].inputs, linear[-1].outputs
     for name in _SPLITS:
         split = job.data.split(name)

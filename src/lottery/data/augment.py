@@ -1,0 +1,171 @@
+"""Augmentation of training batches: flips and crops, a whole batch at a time, on its device.
+
+Random numbers are drawn on the CPU, a few for each image, from a generator that is given; so a
+batch is the same wherever it is made.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_ATTEMPTS = 10
+"""How often a crop of a random area and shape is drawn before the largest one is taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """What is done to training batches; validation and test are never augmented."""
+
+    flip: bool = False
+    """Mirror half of the images, left to right."""
+    crop_padding: int = 0
+    """Pad images with as many pixels of the mean colour on each side, and crop them at random back
+    to their size; 0 to leave it out."""
+    resized_crop: int = 0
+    """Crop a random part of each image and resize it to a square of this side, in pixels; 0 to
+    leave it out. Validation and test are cropped to the same size in the middle."""
+    least_area: float = 0.08
+    """The smallest share of an image's area that ``resized_crop`` takes, above 0, at most 1."""
+    most_stretch: float = 4 / 3
+    """How much wider than high, or higher than wide, that part may be, 1 or more."""
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is done."""
+        return self.flip or self.crop_padding > 0 or self.resized_crop > 0
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = [
+            f"{name}: must be 0 or more, got {value}"
+            for name, value in (
+                ("crop_padding", self.crop_padding),
+                ("resized_crop", self.resized_crop),
+            )
+            if value < 0
+        ]
+        if self.crop_padding > 0 and self.resized_crop > 0:
+            found.append("crop_padding: goes without resized_crop; set one of them to 0")
+        if not 0 < self.least_area <= 1:
+            found.append(f"least_area: must be above 0 and at most 1, got {self.least_area}")
+        if not 1 <= self.most_stretch < math.inf:
+            found.append(f"most_stretch: must be 1 or more, got {self.most_stretch}")
+        return found
+
+
+def augmented(inputs: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
+    """A batch of images, cropped and then flipped at random, each in its own way.
+
+    Args:
+        inputs: normalized images ``[B, C, H, W]``, so that 0 is the mean colour; left as they are.
+        config: what to do.
+        generator: on the CPU; all numbers come from it, in one draw for each kind of change.
+
+    Returns:
+        ``[B, C, H, W]``, or ``[B, C, size, size]`` with ``resized_crop``.
+    """
+    count, (height, width) = len(inputs), inputs.shape[-2:]
+    flips = torch.rand(count, generator=generator) < (0.5 if config.flip else 0.0)
+    if config.resized_crop:
+        boxes = random_boxes(count, height, width, config, generator)
+        inputs = resized(inputs, boxes.to(inputs.device), config.resized_crop)
+    offsets = torch.randint(0, 2 * config.crop_padding + 1, (count, 2), generator=generator)
+    device = inputs.device
+    return shifted(inputs, offsets.to(device), flips.to(device), config.crop_padding)
+
+
+def shifted(inputs: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:
+    """Each image padded with zeros, cropped back to its size at its offset, then perhaps mirrored.
+
+    Args:
+        inputs: ``[B, C, H, W]``.
+        offsets: where each crop begins in the padded image, down and to the right, int64
+            ``[B, 2]`` in [0, 2 * padding].
+        flips: which are mirrored left to right, bool ``[B]``.
+        padding: pixels on each side.
+    """
+    count, channels, height, width = inputs.shape
+    device = inputs.device
+    padded = F.pad(inputs, [padding] * 4) if padding else inputs
+    rows = torch.arange(height, device=device) + offsets[:, :1]
+    forth = torch.arange(width, device=device)
+    columns = torch.where(flips[:, None], width - 1 - forth, forth) + offsets[:, 1:]
+    places = rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]
+    places = places.view(count, 1, -1).expand(-1, channels, -1)
+    return padded.flatten(2).gather(2, places).view(count, channels, height, width)
+
+
+def random_boxes(
+    count: int, height: int, width: int, config: AugmentationConfig, generator: torch.Generator
+) -> Tensor:
+    """Parts of an image: of a uniform share of its area, and uniform in the logarithm of the shape.
+
+    As usual for ImageNet (arXiv:1409.4842, section 6): a part that does not fit is drawn again, up
+    to ten times; then it is the largest in the middle with an allowed shape.
+
+    Args:
+        count: how many.
+        height: of the image.
+        width: of the image.
+        config: ``least_area`` and ``most_stretch`` are used.
+        generator: on the CPU.
+
+    Returns:
+        Top, left, height and width in whole pixels, int64 ``[count, 4]``, inside of the image.
+    """
+    uniform = torch.rand(4, count, _ATTEMPTS, generator=generator, dtype=torch.float64)
+    area = height * width * (config.least_area + (1 - config.least_area) * uniform[0])
+    ratio = torch.exp(math.log(config.most_stretch) * (2 * uniform[1] - 1))
+    wide, high = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+    fits = (wide >= 1) & (wide <= width) & (high >= 1) & (high <= height)
+    # The first that fits: argmax of a bool tensor's numbers is the first of the largest.
+    first = fits.int().argmax(dim=1, keepdim=True)
+    largest_high = min(height, round(width * config.most_stretch))
+    largest_wide = min(width, round(height * config.most_stretch))
+    any_fits = fits.any(dim=1)
+    high = torch.where(any_fits, high.gather(1, first)[:, 0], largest_high)
+    wide = torch.where(any_fits, wide.gather(1, first)[:, 0], largest_wide)
+    down, right = (uniform[n].gather(1, first)[:, 0] for n in (2, 3))
+    top = torch.where(any_fits, (down * (height - high + 1)).long(), (height - high) // 2)
+    left = torch.where(any_fits, (right * (width - wide + 1)).long(), (width - wide) // 2)
+    return torch.stack([top, left, high, wide], dim=1)
+
+
+def resized(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """The part of each image in its box, bilinearly resized to ``size`` x ``size``.
+
+    Pixels are squares whose centres are compared (``align_corners=False``), nothing outside of a
+    box is seen, and there is no low-pass filter where a box is larger than ``size``.
+
+    Args:
+        inputs: ``[B, C, H, W]``.
+        boxes: top, left, height and width, int64 ``[B, 4]``.
+        size: side of the result, in pixels.
+    """
+    height, width = inputs.shape[-2:]
+    steps = (torch.arange(size, device=inputs.device, dtype=inputs.dtype) + 0.5) / size
+    top, left, high, wide = (boxes[:, n, None].to(inputs.dtype) for n in range(4))
+    rows = top + (steps * high - 0.5).clamp(min=0).minimum(high - 1)
+    columns = left + (steps * wide - 0.5).clamp(min=0).minimum(wide - 1)
+    # grid_sample counts from -1 to 1 over the whole image.
+    rows, columns = (2 * rows + 1) / height - 1, (2 * columns + 1) / width - 1
+    grid = torch.stack(
+        [
+            columns[:, None, :].expand(-1, size, -1),
+            rows[:, :, None].expand(-1, -1, size),
+        ],
+        dim=-1,
+    )
+    return F.grid_sample(inputs, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def centre(inputs: Tensor, size: int) -> Tensor:
+    """The middle ``size`` x ``size`` pixels of each image ``[N, C, H, W]``; a view."""
+    height, width = inputs.shape[-2:]
+    top, left = (height - size) // 2, (width - size) // 2
+    return inputs[..., top : top + size, left : left + size]

@@ -1,0 +1,19 @@
+"""Progress on standard error, which leaves standard output to results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def counted(description: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
+    """A bar of things done; what it gives is called after each."""
+    # rich is slow to import and needed for a bar alone.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,159 @@
+"""Tar files, read member by member, in order, and never unpacked to disk.
+
+A tar file is untrusted input. Only members that were asked for by name are read, each no larger
+than it may be; links, devices and sparse files are passed over; and no header can make this read
+more than `MAX_MEMBER` bytes at once.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import stat
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from lottery.data.idx import FileError
+
+MAX_MEMBER: Final = 2**28
+"""Bytes of one member, at most."""
+MAX_MEMBERS: Final = 2**26
+"""Members of one file, at most."""
+_REST: Final = 2**26
+"""Bytes that may follow an archive's end; tools fill up a block of some thousands."""
+_END: Final = bytes(512)
+
+_COMPRESSIONS: Final[dict[bytes, Callable[[Any], Any]]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZ": bz2.open,
+    b"\xfd7": lzma.open,
+}
+
+
+def tar_sizes(path: Path) -> dict[str, int]:
+    """Name -> size of every plain file in a tar file, which may be packed by gzip, bzip2 or xz.
+
+    Raises:
+        FileError: the file cannot be read, is no tar file, is damaged or cut off, or holds two
+            files of one name.
+    """
+    found: dict[str, int] = {}
+    for member, _ in _members(path):
+        if member.name in found:
+            raise FileError(path, f"it holds two files of the name {member.name}")
+        found[member.name] = member.size
+    return found
+
+
+def read_tar(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """The contents of some files in a tar file, in the order in which they lie there.
+
+    Args:
+        path: the tar file.
+        sizes: name -> size of each file that is wanted, at most `MAX_MEMBER`.
+
+    Raises:
+        FileError: as for `tar_sizes`; or a file is missing, or of another size.
+    """
+    left = dict(sizes)
+    for member, stream in _members(path):
+        size = left.pop(member.name, None)
+        if size is None:
+            continue
+        if member.size != size:
+            reason = f"expected {size:,} bytes in {member.name}, got {member.size:,}"
+            raise FileError(path, reason)
+        stream.seek(member.offset_data)
+        contents = stream.read(size)
+        if len(contents) != size:
+            raise FileError(path, f"it is cut off in {member.name}")
+        yield member.name, contents
+    if left:
+        some = ", ".join(sorted(left)[:5])
+        raise FileError(path, f"expected {len(left)} more in it: {some}")
+
+
+class _Bounded:
+    """A stream that refuses to read very much at once, and remembers what it read last.
+
+    tarfile reads as much as a header says for long names, however much that is.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self.last = stream, b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_MEMBER:
+            raise tarfile.ReadError(f"a header asks for {size:,} bytes")
+        self.last = self._stream.read(size)
+        return self.last
+
+    def seek(self, place: int) -> int:
+        return self._stream.seek(place)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, _Bounded]]:
+    """Every plain file in a tar file, with the stream that its contents are in."""
+    with _contents(path) as contents:
+        stream = _Bounded(contents)
+        # Undecodable names are made printable; they serve as names only.
+        with tarfile.TarFile(
+            fileobj=cast(BinaryIO, stream), mode="r", encoding="utf-8", errors="replace"
+        ) as tar:
+            count = 0
+            while (member := tar.next()) is not None:
+                count += 1
+                # A negative size would lead back to where we have been.
+                if member.size < 0:
+                    raise FileError(path, f"{member.name} has a size of {member.size}")
+                if count > MAX_MEMBERS:
+                    raise FileError(path, f"it holds more than {MAX_MEMBERS:,} files")
+                if member.isreg() and not member.issparse():
+                    yield member, stream
+                # tarfile keeps every member's header, which for a million is a gigabyte.
+                tar.members = []  # type: ignore[attr-defined]
+            if stream.last != _END:
+                raise FileError(path, "it is damaged or cut off: its end is missing")
+        _read_to_the_end(path, contents)
+
+
+def _read_to_the_end(path: Path, contents: BinaryIO) -> None:
+    """A compressed file's checksum is checked at its very end."""
+    rest = 0
+    while chunk := contents.read(2**16):
+        rest += len(chunk)
+        if rest > _REST:
+            raise FileError(path, f"more than {_REST:,} bytes follow the tar file's end")
+
+
+@contextmanager
+def _contents(path: Path) -> Iterator[BinaryIO]:
+    """The file's uncompressed bytes; whatever fails while they are read is a ``FileError``."""
+    try:
+        # Opening a pipe would wait for ever, so what is no plain file is never opened.
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a directory" if stat.S_ISDIR(mode) else "not a plain file"
+            raise FileError(path, f"expected a tar file, but this is {kind}")
+        with ExitStack() as stack:
+            file = stack.enter_context(open(path, "rb"))
+            unpack = _COMPRESSIONS.get(file.read(2))
+            file.seek(0)
+            packed = stack.enter_context(unpack(file)) if unpack else file
+            yield packed
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise FileError(path, f"expected a tar file, but it is damaged ({error})") from error
+    except ValueError as error:  # a number in a header that is none
+        raise FileError(path, f"expected a tar file, but a header is wrong ({error})") from error
+    except OSError as error:
+        fix = "Check that it is there and that you may read it."
+        raise FileError(path, f"cannot be read ({error.strerror or error})", fix) from error

@@ -1,0 +1,213 @@
+"""Which images are learned from, which measure, and of which class they are."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lottery.data import sources
+from lottery.data.sources import ImageSource, arrange, folder_source, held_out, tar_source
+from lottery.errors import DataError
+
+
+def fill(folder: Path, *names: str) -> Path:
+    """Files that hold their own names."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return folder
+
+
+def tar_of(path: Path, *names: str) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = len(name)
+            tar.addfile(member, io.BytesIO(name.encode()))
+    return path
+
+
+def contents(source: ImageSource) -> list[str]:
+    """What each image holds, in the order of their numbers."""
+    found = {image.number: (image.contents or b"").decode() for image in source.read()}
+    assert sorted(found) == list(range(len(source.train) + len(source.test)))
+    return [found[number] for number in sorted(found)]
+
+
+PLAIN = ("train/cat/1.jpg", "train/dog/2.png", "train/dog/1.JPEG", "test/cat/9.jpg")
+
+
+class TestArrange:
+    def test_folders_of_both_parts(self) -> None:
+        found = arrange("here", PLAIN)
+
+        assert found.classes == ("cat", "dog")
+        assert found.train == ("train/cat/1.jpg", "train/dog/1.JPEG", "train/dog/2.png")
+        assert found.test == ("test/cat/9.jpg",)
+        assert [found.class_of[name] for name in found.train] == [0, 1, 1]
+
+    @pytest.mark.parametrize("folder", sources.TEST_FOLDERS)
+    def test_names_of_the_folder_that_measures(self, folder: str) -> None:
+        names = [name.replace("test/", f"{folder}/") for name in PLAIN]
+
+        assert arrange("here", names).test == (f"{folder}/cat/9.jpg",)
+
+    def test_of_two_folders_that_could_measure_it_is_test(self) -> None:
+        found = arrange("here", [*PLAIN, "val/cat/7.jpg", "other/cat/6.jpg"])
+
+        assert found.test == ("test/cat/9.jpg",)
+        assert len(found.train) == 3
+
+    def test_all_in_one_more_folder(self) -> None:
+        found = arrange("here", [f"flowers/{name}" for name in PLAIN])
+
+        assert found.classes == ("cat", "dog")
+        assert found.train[0] == "flowers/train/cat/1.jpg"
+
+    def test_dots_and_slashes_in_a_tar_file_mean_nothing(self) -> None:
+        found = arrange("here", [f"./{name}" for name in PLAIN])
+
+        assert found.classes == ("cat", "dog")
+
+    def test_deeper_folders_belong_to_their_class(self) -> None:
+        found = arrange("here", [*PLAIN, "train/cat/old/big/5.jpg"])
+
+        assert found.class_of["train/cat/old/big/5.jpg"] == 0
+
+    @pytest.mark.parametrize("prefix", ["", "train/"])
+    def test_a_fixed_tenth_is_held_out_where_no_folder_measures(self, prefix: str) -> None:
+        names = [f"{prefix}{label}/{n}.jpg" for label in ("cat", "dog") for n in range(1_000)]
+
+        found = arrange("here", names)
+
+        assert 140 < len(found.test) < 260
+        assert sorted((*found.train, *found.test)) == sorted(names)
+        # Where they lie means nothing, and neither do other images.
+        fewer = arrange("there", [name for name in names if not name.endswith("7.jpg")])
+        assert set(fewer.test) == {name for name in found.test if not name.endswith("7.jpg")}
+
+    @given(st.text(min_size=1))
+    def test_any_name_may_be_held_out(self, name: str) -> None:
+        assert held_out(name) in (True, False)
+
+    @pytest.mark.parametrize(
+        ("names", "reason"),
+        [
+            ([], "expected images as train/CLASS/IMAGE .* but found none"),
+            (["test/cat/1.jpg", "test/dog/2.jpg"], "a folder 'train' beside 'test'"),
+            ([*PLAIN, "train/3.jpg"], "train/3.jpg is in none"),
+            ([*PLAIN, "test/bird/1.jpg"], "bird does not occur in training"),
+            (["train/cat/1.jpg", "test/cat/1.jpg"], "at least 2 classes"),
+            ([f"train/{n}.jpg" for n in range(9)], "and 4 more are in none"),
+        ],
+    )
+    def test_what_is_wrong(self, names: list[str], reason: str) -> None:
+        with pytest.raises(DataError, match=f"here: .*{reason}"):
+            arrange("here", names)
+
+
+class TestFolder:
+    def test_every_image_comes_with_its_class(self, tmp_path: Path) -> None:
+        source = folder_source(fill(tmp_path, *PLAIN))
+
+        assert contents(source) == [
+            "train/cat/1.jpg",
+            "train/dog/1.JPEG",
+            "train/dog/2.png",
+            "test/cat/9.jpg",
+        ]
+        assert (source.train, source.test, source.classes) == ((0, 1, 1), (0,), ("cat", "dog"))
+
+    def test_other_files_and_hidden_ones_are_passed_over(self, tmp_path: Path) -> None:
+        more = ("train/cat/notes.txt", "train/cat/._1.jpg", "train/.hidden/1.jpg", "README.md")
+
+        assert contents(folder_source(fill(tmp_path, *PLAIN, *more))) == contents(
+            folder_source(fill(tmp_path / "again", *PLAIN))
+        )
+
+    def test_links_to_folders_of_classes_are_followed_and_circles_are_not(
+        self, tmp_path: Path
+    ) -> None:
+        fill(tmp_path / "elsewhere", "1.jpg", "2.jpg")
+        fill(tmp_path / "data", *PLAIN)
+        (tmp_path / "data" / "train" / "bird").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "elsewhere" / "circle").symlink_to(tmp_path / "data")
+        os.mkfifo(tmp_path / "data" / "train" / "cat" / "pipe.jpg")
+
+        source = folder_source(tmp_path / "data")
+
+        assert source.classes == ("bird", "cat", "dog")
+        assert source.train == (0, 0, 1, 2, 2)
+
+    def test_identity_follows_names_sizes_and_times(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path, *PLAIN)
+        seen = {folder_source(folder).identity}
+        assert folder_source(folder).identity in seen
+
+        os.utime(folder / PLAIN[0], ns=(1, 1))
+        seen.add(folder_source(folder).identity)
+        (folder / PLAIN[0]).rename(folder / "train/cat/3.jpg")
+        seen.add(folder_source(folder).identity)
+        with open(folder / PLAIN[1], "ab") as file:
+            file.write(b"x")
+        os.utime(folder / PLAIN[1], ns=(1, 1))
+        seen.add(folder_source(folder).identity)
+
+        assert len(seen) == 4
+
+    def test_a_file_that_has_gone_is_told_and_not_fatal(self, tmp_path: Path) -> None:
+        source = folder_source(fill(tmp_path, *PLAIN))
+        (tmp_path / PLAIN[0]).unlink()
+
+        first, *others = source.read()
+
+        assert first.contents is None
+        assert "No such file" in first.trouble
+        assert first.name == str(tmp_path / PLAIN[0])
+        assert all(image.contents for image in others)
+
+    def test_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"cannot be read .*Check the path after 'folder:'"):
+            folder_source(tmp_path / "nothing")
+
+
+class TestTar:
+    def test_every_image_comes_with_its_class_in_any_order(self, tmp_path: Path) -> None:
+        names = [f"./{name}" for name in (*reversed(PLAIN), "notes.txt", "train/cat/._1.jpg")]
+
+        source = tar_source(tar_of(tmp_path / "any.tar", *names))
+
+        assert contents(source) == [
+            "./train/cat/1.jpg",
+            "./train/dog/1.JPEG",
+            "./train/dog/2.png",
+            "./test/cat/9.jpg",
+        ]
+        assert source.train == (0, 1, 1)
+
+    def test_identity_follows_the_file(self, tmp_path: Path) -> None:
+        path = tar_of(tmp_path / "any.tar", *PLAIN)
+        before = tar_source(path).identity
+        assert tar_source(path).identity == before
+
+        os.utime(path, ns=(1, 1))
+
+        assert tar_source(path).identity != before
+
+    def test_an_image_that_is_too_large_is_told_and_not_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sources, "MAX_FILE", len("test/cat/9.jpg"))
+        source = tar_source(tar_of(tmp_path / "any.tar", *PLAIN))
+
+        troubles = {image.name: image.trouble for image in source.read() if image.trouble}
+
+        assert len(troubles) == 3
+        assert "15 bytes; expected 14 at most" in troubles[f"{tmp_path}/any.tar: train/cat/1.jpg"]

@@ -1,0 +1,229 @@
+"""Datasets of Hugging Face: with a stand-in for its package, and with the package itself."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from lottery.data import DataConfig, Dataset, describe_dataset, load_dataset
+from lottery.errors import DataError, MissingPackageError, UsageError
+from lottery.testing import DATASET_CHECKS
+
+
+class Image:
+    def __init__(self, decode: bool = True) -> None:
+        self.decode = decode
+
+
+class ClassLabel:
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+
+class Value:
+    pass
+
+
+class Table:
+    """Rows as the package keeps them."""
+
+    def __init__(self, features: dict[str, Any], rows: list[dict[str, Any]], mark: str) -> None:
+        self.features, self.rows, self._fingerprint = features, rows, mark
+
+    def cast_column(self, column: str, feature: Image) -> Table:
+        assert not feature.decode, "images are to be taken encoded"
+        return Table(self.features | {column: feature}, self.rows, self._fingerprint)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def __getitem__(self, column: str) -> list[Any]:
+        return [row[column] for row in self.rows]
+
+
+def png(seed: int) -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    Pillow.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+FEATURES = {"picture": Image(), "kind": ClassLabel(["cat", "dog"]), "note": Value()}
+
+
+def table(count: int, seed: int, features: dict[str, Any] | None = None) -> Table:
+    rows = [
+        {
+            "picture": {"bytes": png(1_000 * seed + n), "path": None},
+            "kind": n % 2,
+            "note": ["b", "a"][n % 2],
+        }
+        for n in range(count)
+    ]
+    return Table(features or FEATURES, rows, f"mark-{seed}-{count}")
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, dict[str, Table]]:
+    """What the stand-in for the package can load: name -> parts."""
+    known: dict[str, dict[str, Table]] = {}
+
+    def load(path: str, configuration: str | None = None) -> dict[str, Table]:
+        name = path if configuration is None else f"{path} {configuration}"
+        if name not in known:
+            raise FileNotFoundError(f"no dataset {name}")
+        return known[name]
+
+    fake: Any = ModuleType("datasets")
+    fake.load_dataset, fake.Image = load, Image
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return known
+
+
+def load(name: str = "hf:pets", validation: int = 5, **options: Any) -> Dataset:
+    return load_dataset(DataConfig(name=name, validation=validation, **options), progress=False)
+
+
+def test_images_and_classes(hub: dict[str, dict[str, Table]]) -> None:
+    hub["pets"] = {"train": table(21, 1), "test": table(9, 2)}
+
+    data = load()
+
+    assert (len(data.train), len(data.validation), len(data.test)) == (16, 5, 9)
+    assert (data.classes, data.input_shape, data.name) == (2, (3, 4, 5), "hf:pets")
+    for number, (image, label) in enumerate(zip(data.test.inputs, data.test.targets, strict=True)):
+        with Pillow.open(io.BytesIO(png(2_000 + number))) as expected:
+            np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), np.asarray(expected))
+        assert int(label) == number % 2
+    for check in DATASET_CHECKS:
+        check(data)
+
+
+def test_a_configuration_after_a_colon(hub: dict[str, dict[str, Table]]) -> None:
+    hub["pets small"] = {"train": table(21, 1), "test": table(9, 2)}
+
+    assert len(load("hf:pets:small").test) == 9
+
+
+def test_what_measures(hub: dict[str, dict[str, Table]]) -> None:
+    hub["pets"] = {"train": table(21, 1), "validation": table(7, 3)}
+    assert len(load().test) == 7
+
+    unlabelled = table(9, 2)
+    for row in unlabelled.rows:
+        row["kind"] = -1
+    hub["pets"] = {"train": table(21, 1), "test": unlabelled, "validation": table(7, 3)}
+    assert len(load().test) == 7
+
+    hub["pets"] = {"train": table(100, 1)}
+    data = load()
+    assert 2 < len(data.test) < 25
+    assert len(data.train) + len(data.validation) + len(data.test) == 100
+
+
+def test_columns_that_are_stated(hub: dict[str, dict[str, Table]]) -> None:
+    features = FEATURES | {"other": Image()}
+    train, test = (table(21, 1, features), table(9, 2, features))
+    hub["pets"] = {"train": train, "test": test}
+
+    with pytest.raises(UsageError, match=r"one column of type Image, got 2; .* data.image_column"):
+        load()
+    assert load(image_column="picture").classes == 2
+    named = load(image_column="picture", label_column="note")
+    # Classes are values in order: "a" is 0.
+    assert named.test.targets.tolist() == [1, 0, 1, 0, 1, 0, 1, 0, 1]
+    with pytest.raises(UsageError, match=r"no column 'kinds'; there are picture \(Image\)"):
+        load(image_column="picture", label_column="kinds")
+
+
+def test_changed_data_are_decoded_anew(hub: dict[str, dict[str, Table]]) -> None:
+    hub["pets"] = {"train": table(21, 1), "test": table(9, 2)}
+    before = load().fingerprint()
+    assert load().fingerprint() == before
+
+    hub["pets"] = {"train": table(21, 4), "test": table(9, 2)}
+
+    assert load().fingerprint() != before
+
+
+def test_images_in_files_and_images_that_are_missing(
+    hub: dict[str, dict[str, Table]], tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(png(7))
+    hub["pets"] = {"train": table(21, 1), "test": table(9, 2)}
+    rows = hub["pets"]["test"].rows
+    rows[0]["picture"] = {"bytes": None, "path": str(tmp_path / "1.png")}
+    assert len(load().test) == 9
+
+    hub["pets"]["test"]._fingerprint = "another"
+    rows[1]["picture"] = None
+    rows[2]["picture"] = {"bytes": None, "path": str(tmp_path / "nothing.png")}
+    rows[3]["picture"] = {"bytes": b"nonsense", "path": None}
+    with pytest.raises(DataError, match="3 of 30 images") as caught:
+        load()
+    for number in (1, 2):
+        assert f"hf:pets, test example {number}: it has no image" in str(caught.value)
+    assert "hf:pets, test example 3: damaged" in str(caught.value)
+
+
+@pytest.mark.parametrize("parts", [{"test": 9}, {}])
+def test_no_training_part(hub: dict[str, dict[str, Table]], parts: dict[str, int]) -> None:
+    hub["pets"] = {name: table(count, 1) for name, count in parts.items()}
+
+    with pytest.raises(DataError, match="expected a part 'train'"):
+        load()
+
+
+def test_training_examples_without_a_class(hub: dict[str, dict[str, Table]]) -> None:
+    hub["pets"] = {"train": table(21, 1)}
+    hub["pets"]["train"].rows[3]["kind"] = -1
+
+    with pytest.raises(DataError, match="some have none"):
+        load()
+
+
+def test_a_name_that_is_not_there(hub: dict[str, dict[str, Table]]) -> None:
+    with pytest.raises(DataError, match=r"hf:pets: .*cannot load it \(no dataset pets\)"):
+        load()
+    with pytest.raises(UsageError, match="known only once it is loaded"):
+        describe_dataset("hf:pets")
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+
+    with pytest.raises(MissingPackageError, match=r"'hf:pets' needs .* pip install 'lottery\[data"):
+        load()
+
+
+def test_the_package_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small dataset on disk, without a network."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    datasets = pytest.importorskip("datasets", reason="the package 'datasets' is not installed")
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
+    )
+    (tmp_path / "pets").mkdir()
+    for part, count in (("train", 21), ("test", 9)):
+        columns = {
+            "image": [{"bytes": png(n), "path": None} for n in range(count)],
+            "label": [n % 2 for n in range(count)],
+        }
+        rows = datasets.Dataset.from_dict(columns, features=features)
+        rows.to_parquet(tmp_path / "pets" / f"{part}.parquet")
+
+    data = load(f"hf:{tmp_path / 'pets'}")
+
+    assert (len(data.train), len(data.validation), len(data.test)) == (16, 5, 9)
+    assert data.test.targets.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    with Pillow.open(io.BytesIO(png(0))) as expected:
+        np.testing.assert_array_equal(data.test.inputs[0].permute(1, 2, 0).numpy(), expected)

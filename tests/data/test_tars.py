@@ -1,0 +1,206 @@
+"""Tar files: what is asked for comes back, and whatever is wrong is one error."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lottery.data import tars
+from lottery.data.tars import read_tar, tar_sizes
+from lottery.errors import DataError
+
+CONTENTS = {"a/one": b"1" * 1000, "two": b"", "a/three": bytes(range(256)) * 5}
+
+
+def packed(contents: dict[str, bytes], *extra: tarfile.TarInfo) -> bytes:
+    """An uncompressed tar file."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for member in extra:
+            tar.addfile(member, io.BytesIO(bytes(member.size)))
+        for name, values in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(values)
+            tar.addfile(member, io.BytesIO(values))
+    return file.getvalue()
+
+
+def special(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, link
+    return member
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_names_sizes_and_contents(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(pack(packed(CONTENTS)))
+
+    assert tar_sizes(path) == {name: len(values) for name, values in CONTENTS.items()}
+    assert list(read_tar(path, {"a/three": 1280, "a/one": 1000})) == [
+        ("a/one", CONTENTS["a/one"]),
+        ("a/three", CONTENTS["a/three"]),
+    ]
+
+
+def test_many_members_in_order(tmp_path: Path) -> None:
+    contents = {f"{number:04}": bytes([number % 256]) * number for number in range(1_500)}
+    path = tmp_path / "any.tar.gz"
+    path.write_bytes(gzip.compress(packed(contents), 1))
+
+    assert dict(read_tar(path, tar_sizes(path))) == contents
+
+
+def test_links_devices_and_folders_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    strange = [
+        special("link", tarfile.SYMTYPE, "/etc/passwd"),
+        special("hard", tarfile.LNKTYPE, "/etc/passwd"),
+        special("pipe", tarfile.FIFOTYPE),
+        special("device", tarfile.CHRTYPE),
+        special("folder", tarfile.DIRTYPE),
+    ]
+    path.write_bytes(packed(CONTENTS, *strange))
+
+    assert set(tar_sizes(path)) == set(CONTENTS)
+    with pytest.raises(DataError, match="expected 1 more in it: link"):
+        list(read_tar(path, {"link": 0}))
+
+
+def test_names_that_lead_elsewhere_write_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "in" / "any.tar"
+    path.parent.mkdir()
+    path.write_bytes(packed({"../outside": b"x", "/tmp/lottery-outside": b"y"}))
+
+    assert dict(read_tar(path, tar_sizes(path))) == {
+        "../outside": b"x",
+        "/tmp/lottery-outside": b"y",
+    }
+    assert os.listdir(tmp_path) == ["in"]
+    assert not Path("/tmp/lottery-outside").exists()
+
+
+def test_two_files_of_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    member = tarfile.TarInfo("two")
+    path.write_bytes(packed(CONTENTS, member))
+
+    with pytest.raises(DataError, match="two files of the name two"):
+        tar_sizes(path)
+
+
+def test_another_size_than_expected(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(packed(CONTENTS))
+
+    with pytest.raises(DataError, match="expected 999 bytes in a/one, got 1,000"):
+        list(read_tar(path, {"a/one": 999}))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_cut_off_anywhere(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "any.tar"
+    contents = {str(number): os.urandom(700) for number in range(9)}
+    # The first block of zeros is the end; what may be missing without harm comes after it.
+    sound = pack(packed(contents)[: 9 * 1536 + 512])
+    for length in (*range(1, len(sound), 311), len(sound) - 1):
+        path.write_bytes(sound[:length])
+        with pytest.raises(DataError):
+            list(read_tar(path, tar_sizes(path)))
+
+
+def test_every_changed_byte_is_an_error_or_changes_what_is_read(tmp_path: Path) -> None:
+    """A packed file has a checksum, so a change is never passed over."""
+    path = tmp_path / "any.tar.gz"
+    sound = gzip.compress(packed(CONTENTS), mtime=0)
+    for place in range(12, len(sound), 7):
+        broken = bytearray(sound)
+        broken[place] ^= 0x55
+        path.write_bytes(broken)
+        with pytest.raises(DataError):
+            dict(read_tar(path, tar_sizes(path)))
+
+
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        (b"", "damaged .*empty file"),
+        (b"no tar file at all" * 100, "expected a tar file"),
+        (gzip.compress(b"neither" * 200), "expected a tar file"),
+        (b"\x1f\x8bnonsense", "expected a tar file"),
+        (b"\xfd7nonsense", "expected a tar file"),
+    ],
+)
+def test_what_is_no_tar_file(tmp_path: Path, contents: bytes, reason: str) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(contents)
+
+    with pytest.raises(DataError, match=reason):
+        tar_sizes(path)
+
+
+def test_places_that_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in (("pipe", "not a plain"), (".", "a directory"), ("no", "cannot be read")):
+        with pytest.raises(DataError, match=reason):
+            tar_sizes(tmp_path / name)
+
+
+def header(name: str, size: int, kind: bytes = b"0") -> bytes:
+    member = special(name, kind)
+    member.size = size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_header_that_asks_for_much_memory(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(packed(CONTENTS)[:2048] + header("long", 2**40, kind))
+
+    with pytest.raises(DataError, match=r"expected a tar file|cut off"):
+        tar_sizes(path)
+
+
+def test_a_size_below_zero_does_not_lead_back(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(header("first", 0) + header("second", -1024) + bytes(4096))
+
+    with pytest.raises(DataError):
+        tar_sizes(path)
+
+
+def test_a_huge_member_is_known_by_its_size_and_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(header("huge", 2**40) + bytes(4096))
+
+    with pytest.raises(DataError, match="damaged"):
+        tar_sizes(path)
+
+
+def test_endless_zeros_after_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tars, "_REST", 2**20)
+    path = tmp_path / "any.tar.gz"
+    path.write_bytes(gzip.compress(packed(CONTENTS) + bytes(2**21)))
+
+    with pytest.raises(DataError, match="bytes follow the tar file's end"):
+        tar_sizes(path)
+
+
+def test_more_members_than_there_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tars, "MAX_MEMBERS", 2)
+    path = tmp_path / "any.tar"
+    path.write_bytes(packed(CONTENTS))
+
+    with pytest.raises(DataError, match="more than 2 files"):
+        tar_sizes(path)
