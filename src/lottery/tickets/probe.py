@@ -67,16 +67,14 @@ def make_probe(
     with torch.no_grad():
         for name, weight in mask.apply({name: trained[name] for name in mask}).items():
             model.get_parameter(name).copy_(weight)
-    model.to(data.train.inputs.device)
+    model.to(data.train.targets.device)
     order = torch.randperm(
         len(data.train), generator=streams.generator("criterion", level, "examples")
     )
-    chosen = order[: config.examples].to(data.train.inputs.device)
+    chosen = order[: config.examples].to(data.train.targets.device)
     parts = steps_per_epoch(config.examples, config.batch_size)
-    inputs = data.train.inputs[chosen].tensor_split(parts)
-    targets = data.train.targets[chosen].tensor_split(parts)
     return Probe(
         model=model,
-        batches=tuple(zip(inputs, targets, strict=True)),
+        batches=tuple(data.batch("train", part) for part in chosen.tensor_split(parts)),
         loss=partial(batch_loss, loss),
     )
