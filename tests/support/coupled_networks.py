@@ -179,7 +179,7 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
-        return x * self.excite(self.squeeze(mean).relu()).sigmoid()
+        return x * torch.as_tensor(self.excite(self.squeeze(mean).relu())).sigmoid()
 
 
 def squeeze_excite() -> nn.Module:
@@ -195,7 +195,7 @@ class Gated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         a, b = self.conv(x).chunk(2, 1)
-        return a * b.sigmoid()
+        return torch.as_tensor(a * b.sigmoid())
 
 
 def gated() -> nn.Module:
@@ -206,7 +206,8 @@ class Shuffle(nn.Module):
     """Channels dealt out over groups, as in ShuffleNet."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+        y: Tensor = x.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+        return y
 
 
 def shuffled() -> nn.Module:
