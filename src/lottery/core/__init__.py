@@ -38,6 +38,7 @@ from lottery.core.granularity import (
     check_granularity,
     granularity_problems,
     make_units,
+    n_of_m,
     residual_blocks,
 )
 from lottery.core.lamp import lamp_scores
@@ -91,6 +92,7 @@ __all__ = [
     "layer_fraction",
     "make_units",
     "multiplications",
+    "n_of_m",
     "planned_densities",
     "prunable_weights",
     "prune_in_rounds",

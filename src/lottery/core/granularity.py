@@ -66,6 +66,16 @@ def check_granularity(name: str) -> str | None:
     )
 
 
+def n_of_m(name: str) -> tuple[int, int] | None:
+    """The numbers of an N:M granularity; None for any other.
+
+    >>> n_of_m("2:4"), n_of_m("filter")
+    ((2, 4), None)
+    """
+    matched = _N_OF_M.fullmatch(name)
+    return (int(matched[1]), int(matched[2])) if matched else None
+
+
 def granularity_problems(
     granularity: str, scope: str, schedule: str, fractions: Mapping[str, float] | None = None
 ) -> list[str]:

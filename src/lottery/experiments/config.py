@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal
 
+from lottery.core import n_of_m
 from lottery.data import DataConfig
 from lottery.models import check_model
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
@@ -54,6 +55,8 @@ class ExperimentConfig:
     own, called with the shape of one input and the number of classes: a config that names code
     runs that code. ``timm:NAME``, ``torchvision:NAME`` and ``hf:NAME`` are networks of these
     libraries."""
+    initialization: Literal["glorot-normal", "kaiming-normal", "truncated-normal"] = "glorot-normal"
+    """What the weights are drawn from, see `lottery.models.INITIALIZATIONS`."""
     data: DataConfig = field(default_factory=DataConfig)
     """What is learned."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -87,6 +90,11 @@ class ExperimentConfig:
                 f"levels: prune.densities lists {len(self.prune.densities)} levels, "
                 f"got {self.levels}; set one of the two"
             )
+        if n_of_m(self.prune.granularity) and self.levels > 1:
+            found.append(
+                f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
+                f"is pruned after it; expected 0 or 1, got {self.levels}"
+            )
         return found + _rewinding_problems(self)
 
 
@@ -97,6 +105,15 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
         found.append(
             f"training.pruned: '{config.training.pruned}' holds pruned weights where survivors are "
             f"rewound to, and with rewind.method = '{method}' none are; use 'weights'"
+        )
+    if config.prune.by == "rewound" and method != "weights":
+        found.append(
+            "prune.by: with 'rewound' no trained weights decide, so that "
+            f"rewind.method = '{method}' has none to go on from; use 'weights'"
+        )
+    if config.prune.by == "rewound" and config.controls.continued:
+        found.append(
+            "controls.continued: with prune.by = 'rewound' no trained weights decide; leave it out"
         )
     if config.controls.continued and method != "weights":
         found.append(

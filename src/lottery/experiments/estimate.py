@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lottery.core import prunable_weights
+from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.execute import make_model
@@ -17,7 +17,7 @@ from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.measure import measure
 from lottery.experiments.plan import plan
 from lottery.store import MAIN, JobKey
-from lottery.tickets import level_densities
+from lottery.tickets import level_densities, network_units
 from lottery.training import make_engine, resolve_device
 
 # Two splits, each with a loss and an accuracy written out to the last digit.
@@ -80,7 +80,9 @@ def estimate(
     prepare(trainer, listener or Listener())
     measured = measure(config, data, trainer)
     weights = {name: weight.numel() for name, weight in prunable_weights(model).items()}
-    densities = level_densities(config.prune, weights, config.levels)
+    units = network_units(config.prune, model, data.input_shape)
+    dense = Mask.dense(prunable_weights(model))
+    densities = level_densities(config.prune, dense, config.levels, units)
     steps, evaluations = iterations(config, data), _evaluations(config, data)
     seconds = {
         density: steps * step + evaluations * evaluation

@@ -17,10 +17,17 @@ from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.controls import make_control
 from lottery.experiments.lengths import job_training, rewind_iteration, rewinds_to_snapshot
 from lottery.experiments.plan import needs_ticket_of, needs_weights_of
-from lottery.models import build_model, glorot_normal_
+from lottery.models import INITIALIZATIONS, build_model
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
-from lottery.tickets import Ticket, last_trained, make_probe, prune_mask, pruned_values
+from lottery.tickets import (
+    Ticket,
+    last_trained,
+    make_probe,
+    network_units,
+    prune_mask,
+    pruned_values,
+)
 from lottery.training import Checkpoint, Engine, TrainingConfig, TrainingJob, TrainingResult
 
 # Held while torch's global generator is not as its owner left it.
@@ -73,7 +80,7 @@ def initialized(
 ) -> nn.Module:
     """The experiment's network with weights drawn from the stream with this name."""
     model = make_model(config, data)
-    glorot_normal_(model, streams.generator(*purpose))
+    INITIALIZATIONS[config.initialization](model, streams.generator(*purpose))
     return model
 
 
@@ -144,15 +151,19 @@ def _pruned(
 ) -> Ticket:
     dense = JobKey(key.replicate, MAIN, 0)
     initial = store.ticket(dense).weights
+    iteration = rewind_iteration(config, data)
+    rewound = store.rewind_weights(dense) if iteration else initial
     deciding = needs_weights_of(key, config)[-1]
-    trained = store.weights(deciding)
+    trained = rewound if config.prune.by == "rewound" else store.weights(deciding)
+    model = make_model(config, data)
+    units = network_units(config.prune, model, data.input_shape)
     probe = None
     if find_criterion(config.prune.criterion).needs_probe:
         probe = make_probe(
             config.prune,
             key.level,
             parent.mask,
-            model=make_model(config, data),
+            model=model,
             trained=trained,
             data=data,
             loss=config.training.loss,
@@ -167,12 +178,12 @@ def _pruned(
         streams=streams,
         probe=probe,
         levels=config.levels,
+        units=units,
     )
-    iteration = rewind_iteration(config, data)
     if config.rewind.method != "weights":
         weights = last_trained(store.ticket(deciding), trained)
     else:
-        weights = store.rewind_weights(dense) if iteration else initial
+        weights = rewound
     held = None
     if config.training.pruned != "zero":
         held = pruned_values(

@@ -15,7 +15,7 @@ from lottery.experiments.execute import initialized, training_job
 from lottery.experiments.workers import one_thread
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey
-from lottery.tickets import Ticket, prune_mask
+from lottery.tickets import Ticket, network_units, prune_mask
 from lottery.training import Checkpoint, Engine, Length
 
 _STEPS, _EVERY = 300, 100
@@ -51,6 +51,7 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
     streams = Streams(config.seed, 0)
     model = initialized(config, data, streams, "init")
     initial = model.state_dict()
+    units = network_units(prune, model, data.input_shape)
     mask = Mask.dense(prunable_weights(model))
     yield Ticket(mask=mask, weights=initial)
     wanted = {round(config.levels * part / (_LEVELS - 1)) for part in range(1, _LEVELS)}
@@ -63,6 +64,7 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
             initial=initial,
             streams=streams,
             levels=config.levels,
+            units=units,
         )
         if mask.empty_layers:  # nothing is trained from here on
             return

@@ -44,7 +44,9 @@ def needs_weights_of(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...
     """The jobs whose trained weights this job starts or prunes from; each must end as ``done``."""
     if job.level == 0 or job.kind not in (MAIN, "continued"):
         return ()
-    deciding = scored_level(config.prune.schedule, job.level)
+    deciding = 0
+    if config.prune.by == "trained":
+        deciding = scored_level(config.prune.schedule, job.level)
     levels = {deciding, 0} if job.branch == MAIN else {deciding}
     return tuple(JobKey(job.replicate, MAIN, level) for level in sorted(levels))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lottery.core import check_patterns, find_criterion, prunable_weights, weight_uses
+from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
 from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import ExperimentConfig, run_name, to_plain
@@ -20,7 +20,7 @@ from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, p
 from lottery.experiments.record import record
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
-from lottery.tickets import check_examples, level_densities
+from lottery.tickets import check_examples, level_densities, network_units
 from lottery.training import make_engine, resolve_device
 
 
@@ -73,7 +73,8 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     model = make_model(config, data)
     weights = prunable_weights(model)
     check_patterns(weights, config.prune.fractions)
-    level_densities(config.prune, {n: w.numel() for n, w in weights.items()}, config.levels)
+    units = network_units(config.prune, model, data.input_shape)
+    level_densities(config.prune, Mask.dense(weights), config.levels, units)
     if find_criterion(config.prune.criterion).needs_probe:
         check_examples(config.prune, data)
     if config.controls.scratch_flops:

@@ -13,7 +13,7 @@ from lottery.tickets.controls import (
 )
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
-from lottery.tickets.pruning import level_densities, prune_mask
+from lottery.tickets.pruning import level_densities, network_units, prune_mask
 from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
 
@@ -29,6 +29,7 @@ __all__ = [
     "last_trained",
     "level_densities",
     "make_probe",
+    "network_units",
     "prune_mask",
     "pruned_values",
     "random_mask",

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import Literal
 
-from lottery.core import RoundSchedule, Schedule, Scope, check_criterion
+from lottery.core import (
+    Reduce,
+    RoundSchedule,
+    Schedule,
+    Scope,
+    check_criterion,
+    granularity_problems,
+    n_of_m,
+)
 from lottery.training import Length
 
 
@@ -18,8 +26,16 @@ class PruneConfig:
     criterion: str = "magnitude"
     """What makes a weight superfluous: a name that ``lottery list criteria`` shows, or
     ``package.module:name`` of your own, whose code then runs."""
-    granularity: Literal["weight"] = "weight"
-    """What is removed as one unit."""
+    by: Literal["trained", "rewound"] = "trained"
+    """Whose weights decide: ``trained`` ones, at the end of a training; or ``rewound`` ones, those
+    of the dense network at the rewind point: pruning at initialization, or early in training."""
+    granularity: str = "weight"
+    """What is removed as one unit: ``weight``, ``kernel``, ``filter``, ``channel`` (with all that
+    is coupled to it), ``neuron``, ``block-RxC``, ``N:M`` such as ``2:4``, ``layer`` or
+    ``residual-block``. Fractions and densities are then shares of units."""
+    reduce: Reduce = "sum"
+    """How the scores of a unit's weights become its own: their ``sum`` or ``mean``. Where a
+    criterion has one score per unit, that is it."""
     scope: Scope = "layer"
     """Where weights compete: within their ``layer``, which loses its own fraction, or in the whole
     network (``global``; ``lamp`` after rescaling scores within each layer). ``uniform`` and ``erk``
@@ -60,6 +76,7 @@ class PruneConfig:
             found.append(f"criterion: {unknown}")
         if not 0 < self.fraction < 1:
             found.append(f"fraction: must lie between 0 and 1, got {self.fraction}")
+        found += granularity_problems(self.granularity, self.scope, self.schedule, self.fractions)
         found += [
             f"fractions.'{pattern}': must be at least 0 and below 1, got {fraction}"
             for pattern, fraction in self.fractions.items()
@@ -84,6 +101,8 @@ def _round_problems(prune: PruneConfig) -> list[str]:
         found.append(f"rounds: must be between 1 and 1000, got {prune.rounds}")
     if prune.regrow and prune.rounds == 1:
         found.append("regrow: weights come back between rounds; needs rounds = 2 or more")
+    if prune.rounds > 1 and n_of_m(prune.granularity):
+        found.append(f"rounds: granularity {prune.granularity} is reached in one round")
     if prune.regrow and prune.scope == "lamp":
         found.append("regrow: scope 'lamp' rescales the scores of survivors alone; use 'global'")
     return found

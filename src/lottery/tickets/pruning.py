@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from lottery.core import (
     Group,
     Mask,
     Probe,
+    Reduce,
     ScoreContext,
     Scores,
+    Units,
     allocate,
+    find_channels,
     find_criterion,
+    fixed_groups,
     kept_at_density,
     kept_linearly,
     lamp_scores,
+    layer_fraction,
+    make_units,
     planned_densities,
+    prunable_weights,
     prune_in_rounds,
     select,
+    unit_counts,
 )
 from lottery.errors import UsageError
 from lottery.rng import Streams
@@ -38,6 +48,7 @@ def prune_mask(
     streams: Streams,
     probe: Probe | None = None,
     levels: int | None = None,
+    units: Units | None = None,
 ) -> Mask:
     """The mask of ``level``: ``mask`` pruned once more.
 
@@ -50,6 +61,7 @@ def prune_mask(
         streams: the replicate's.
         probe: from `make_probe`, for a criterion that looks at the network.
         levels: how many there are in all; for the linear schedule alone.
+        units: from `network_units`.
 
     Returns:
         A subset of ``mask`` with exactly the count that the config says. It may leave a layer
@@ -60,7 +72,8 @@ def prune_mask(
             lets go, or the schedule says no density for the level or one that cannot be reached.
         MaskError: scores are not what selection, or the scope, can use.
     """
-    criterion = find_criterion(config.criterion).score
+    criterion = find_criterion(config.criterion)
+    reduce: Reduce = "mean" if criterion.per_unit else config.reduce
     context = ScoreContext(
         weights={name: trained[name] for name in mask},
         initial={name: initial[name] for name in mask},
@@ -68,21 +81,14 @@ def prune_mask(
         generator=streams.generator("criterion", level),
         probe=probe,
     )
-    groups = allocate(
-        {name: kept for name, (kept, _) in mask.layers.items()},
-        scope=config.scope,
-        fraction=config.fraction,
-        fractions=config.fractions,
-        keep=kept_at_level(config, level, mask.total, levels),
-        shapes={name: mask[name].shape for name in mask},
-    )
+    groups = _groups(config, level, mask, levels, units)
 
     def score(current: Mask) -> Scores:
-        scores = criterion(replace(context, mask=current))
+        scores = criterion.score(replace(context, mask=current))
         return lamp_scores(scores, current) if config.scope == "lamp" else scores
 
     def choose(scores: Scores, before: Mask, going: Sequence[Group], /) -> Mask:
-        after = select(scores, before, going)
+        after = select(scores, before, going, units, reduce=reduce)
         _check_what_must_stay(config.criterion, scores, before, after)
         return after
 
@@ -94,7 +100,56 @@ def prune_mask(
         schedule=config.round_schedule,
         regrow=config.regrow,
         choose=choose,
+        survivors=unit_counts(mask, units),
     )
+
+
+def _groups(
+    config: PruneConfig, level: int, mask: Mask, levels: int | None, units: Units | None
+) -> tuple[Group, ...]:
+    """Where units compete at this level, and how many go."""
+    if units is not None and units.keep is not None:
+        return tuple(g for g in fixed_groups(mask, units) if not _exempt(g.layers[0], config))
+    # What a layer can be compared by: its weights, or how many units it has.
+    shapes: dict[str, tuple[int, ...]] = (
+        {name: tuple(mask[name].shape) for name in mask}
+        if units is None
+        else {name: (len(numbers),) for name, numbers in units.homes.items()}
+    )
+    total = sum(math.prod(shape) for shape in shapes.values())
+    return allocate(
+        unit_counts(mask, units),
+        scope=config.scope,
+        fraction=config.fraction,
+        fractions=config.fractions,
+        keep=kept_at_level(config, level, total, levels),
+        shapes=shapes,
+    )
+
+
+def _exempt(name: str, config: PruneConfig) -> bool:
+    return layer_fraction(name, config.fraction, config.fractions) == 0
+
+
+def network_units(
+    config: PruneConfig, model: nn.Module, input_shape: Sequence[int]
+) -> Units | None:
+    """What the config removes as one of this network; None for single weights.
+
+    Args:
+        config: the granularity.
+        model: the network; its weights do not matter.
+        input_shape: of one example.
+
+    Raises:
+        UsageError: the network has no such units, or what is coupled in it cannot be traced.
+        MissingPackageError: coupled channels need the package torch-pruning.
+    """
+    channels = None
+    if config.granularity == "channel":
+        channels = find_channels(model, torch.zeros(2, *input_shape)).channels
+    shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
+    return make_units(config.granularity, shapes, channels=channels)
 
 
 def kept_at_level(
@@ -126,17 +181,27 @@ def kept_at_level(
     return kept_at_density(total, config.densities[level - 1])
 
 
-def level_densities(config: PruneConfig, totals: Mapping[str, int], levels: int) -> list[float]:
+def level_densities(
+    config: PruneConfig, dense: Mask, levels: int, units: Units | None = None
+) -> list[float]:
     """The exact density of every level 0..levels, known before any training.
+
+    Where larger units than weights go, it is the share of units that are left: how many weights
+    these are depends on which.
 
     Args:
         config: scope, schedule and fractions.
-        totals: parameter name -> number of weights.
+        dense: the mask of level 0.
         levels: how many times the network is pruned.
+        units: from `network_units`.
 
     Raises:
         UsageError: a density cannot be reached, because exempt layers alone keep more.
     """
+    if units is not None and units.keep is not None:
+        removed = sum(group.remove for group in _groups(config, 1, dense, levels, units))
+        return [1.0, *[1 - removed / dense.total] * levels]
+    totals = unit_counts(dense, units)
     total = sum(totals.values())
     keep = [kept_at_level(config, level, total, levels) for level in range(1, levels + 1)]
     return planned_densities(
