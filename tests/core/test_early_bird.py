@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -34,7 +36,7 @@ def test_a_distance_of_exactly_the_threshold_is_settled() -> None:
 
 def test_slow_drift_is_not_settled_though_neighbours_agree() -> None:
     drift = [keeping(*range(start, start + 5)) for start in range(5)]
-    assert all(a.hamming(b) == 0.1 for a, b in zip(drift, drift[1:], strict=False))
+    assert all(a.hamming(b) == 0.1 for a, b in pairwise(drift))
     assert not settled(drift)
     assert settled(drift, window=2)
 
