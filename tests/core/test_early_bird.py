@@ -1,0 +1,56 @@
+"""When a mask has settled."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lottery.core import Mask
+from lottery.core.early_bird import settled
+from lottery.errors import MaskError
+
+
+def keeping(*places: int, size: int = 20) -> Mask:
+    kept = torch.zeros(size, dtype=torch.bool)
+    kept[list(places)] = True
+    return Mask({"fc.weight": kept})
+
+
+def test_the_last_masks_decide_and_no_earlier_one() -> None:
+    early, late = keeping(*range(10)), keeping(*range(10, 20))
+    assert not settled([early, late, late, late, late])
+    assert settled([early, late, late, late, late, late])
+
+
+def test_a_distance_of_exactly_the_threshold_is_settled() -> None:
+    # Two of twenty places differ: one moved.
+    one, other = keeping(0, 1, 2), keeping(0, 1, 3)
+    assert one.hamming(other) == 0.1
+    assert settled([one, other, one, other, one], distance=0.1)
+    assert not settled([one, other, one, other, one], distance=0.099)
+
+
+def test_slow_drift_is_not_settled_though_neighbours_agree() -> None:
+    drift = [keeping(*range(start, start + 5)) for start in range(5)]
+    assert all(a.hamming(b) == 0.1 for a, b in pairwise(drift))
+    assert not settled(drift)
+    assert settled(drift, window=2)
+
+
+@given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=3, max_size=6))
+def test_order_among_the_last_does_not_matter(kept: list[set[int]]) -> None:
+    masks = [keeping(*places, size=10) for places in kept]
+    window = len(masks)
+    expected = max(a.hamming(b) for a in masks for b in masks) <= 0.3
+    assert settled(masks, window=window, distance=0.3) == expected
+    assert settled(masks[::-1], window=window, distance=0.3) == expected
+
+
+def test_masks_of_different_networks_are_refused() -> None:
+    other = Mask({"other.weight": torch.ones(20, dtype=torch.bool)})
+    with pytest.raises(MaskError):
+        settled([keeping(0), other], window=2)
