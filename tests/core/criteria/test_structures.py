@@ -25,6 +25,7 @@ class Block(nn.Module):
         self.shortcut = nn.Conv2d(2, 3, 1)
         self.before = nn.BatchNorm2d(3)
         self.last = nn.Conv2d(3, 3, 1)
+        self.not_at_once = nn.BatchNorm2d(3)
         self.plain = nn.BatchNorm1d(3, affine=False)
         self.fc = nn.Linear(3, 3)
         self.output = nn.Linear(3, 2)
@@ -33,6 +34,7 @@ class Block(nn.Module):
         hidden = torch.relu(self.a(self.first(inputs)))
         hidden = self.b(self.second(hidden)) + self.shortcut_norm(self.shortcut(inputs))
         hidden = self.last(torch.relu(self.before(hidden)))
+        hidden = self.not_at_once(torch.relu(hidden))
         output: Tensor = self.output(self.plain(self.fc(hidden.mean((2, 3)))))
         return output
 
