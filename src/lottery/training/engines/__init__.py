@@ -1,4 +1,4 @@
-"""Engines by name, one file an engine."""
+"""Engines by name, one package an engine."""
 
 from __future__ import annotations
 
@@ -101,4 +101,8 @@ def _fastest(device: torch.device, model: nn.Module, config: TrainingConfig) -> 
             continue
         if engine.refusal(model, config) is None:
             return engine
-    return ENGINES[general](device)
+    engine = ENGINES[general](device)
+    reason = engine.refusal(model, config)
+    if reason is not None:
+        raise UsageError(f"no engine can train this: {reason}")
+    return engine
