@@ -58,9 +58,7 @@ def test_label_smoothing_is_that_of_its_formula(
     each = -(wanted * shares.log()).sum(dim=1)
     expected = each.mean() if reduction == "mean" else each.sum()
 
-    got = batch_loss(
-        "cross-entropy", OUTPUTS, TARGETS, reduction=reduction, label_smoothing=share
-    )
+    got = batch_loss("cross-entropy", OUTPUTS, TARGETS, reduction=reduction, label_smoothing=share)
 
     torch.testing.assert_close(got, expected)
 

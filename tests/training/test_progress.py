@@ -32,11 +32,14 @@ def job(start_iteration: int = 0) -> TrainingJob:
 
 
 def gone_through(progress: Progress, losses: dict[int, float], until: int = 12) -> None:
+    def here() -> dict[str, Tensor]:
+        return state(progress.iteration)
+
     while True:
-        at = progress.iteration
-        progress.keep_snapshot(lambda: state(at))
+        progress.keep_snapshot(here)
         if progress.due:
-            assert progress.note(1.0, points(at, losses[at]), lambda: state(at))
+            at = progress.iteration
+            assert progress.note(1.0, points(at, losses[at]), here)
         if progress.iteration == until:
             return
         progress.iteration += 1

@@ -13,11 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from lottery.errors import UsageError
-from lottery.testing.engine_masks import keeps_the_mask
 from lottery.testing.engine_repeats import resumes
-from lottery.testing.expect import expect_close, expect_same_result
+from lottery.testing.expect import expect_close, expect_pruned_zero, expect_same_result
 from lottery.testing.running import train, train_done
-from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dropout_mlp, tiny_job
+from lottery.testing.samples import (
+    OPTIMIZERS,
+    tiny_config,
+    tiny_dataset,
+    tiny_dropout_mlp,
+    tiny_job,
+)
+from lottery.training import Length
 from lottery.training.engines.torch_engine import TorchEngine
 
 ENGINE = TorchEngine()
@@ -48,15 +54,23 @@ def test_the_graph_is_that_of_the_network(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: g++")
+# torch's compiler warns of parts of torch itself.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_torchs_own_compiler() -> None:
-    job = tiny_job(replace(COMPILED, averaging=0.5), snapshots_at=(0, 6))
-    expected = train_done(ENGINE, replace(job, config=replace(job.config, compile=False)))
+    """In batches of one size, since each takes seconds to compile."""
+    data = tiny_dataset(train=24)
+    config = replace(COMPILED, length=Length(amount=3), averaging=0.5)
+    plain, job = (
+        tiny_job(replace(config, compile=compiled), data=data, snapshots_at=(0, 2))
+        for compiled in (False, True)
+    )
 
-    expect_close(train_done(ENGINE, job).final, expected.final, 1e-5, "compiled")
-    keeps_the_mask(ENGINE, job, "compiled")
-    short = replace(job.config, length=replace(job.config.length, amount=5))
+    result = train_done(ENGINE, job)
+
+    expect_close(result.final, train_done(ENGINE, plain).final, 1e-5, "compiled")
+    expect_pruned_zero(result.final, job.mask, "compiled")
     for make_model in (job.make_model, tiny_dropout_mlp):
-        resumes(ENGINE, tiny_job(short, make_model=make_model), "compiled")
+        resumes(ENGINE, tiny_job(config, make_model=make_model, data=data), "compiled")
 
 
 class Undecided(nn.Module):
@@ -94,5 +108,15 @@ def test_a_platform_without_a_compiler_says_why(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(torch, "compile", unsupported)
 
-    with pytest.raises(UsageError, match="not supported on this Python. Use training.compile"):
+    with pytest.raises(UsageError, match=r"not supported on this Python\. Use training\.compile"):
         train(ENGINE, tiny_job(COMPILED))
+
+
+def test_what_was_compiled_before_stands_in_nobodys_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a process may hold one graph, two sizes of batch take turns."""
+    with_backend(monkeypatch, "eager")
+    job = tiny_job(COMPILED)
+    expected = train_done(ENGINE, tiny_job(SGD))
+
+    with torch._dynamo.config.patch(recompile_limit=1):
+        expect_same_result(train_done(ENGINE, job), expected, "with room for one graph")

@@ -45,9 +45,8 @@ def test_the_type_is_used_in_training_and_measuring(
     seen: set[tuple[torch.dtype, bool]] = set()
 
     def make_model() -> nn.Sequential:
-        model = tiny_mlp()
-        model.insert(2, Spy(seen))
-        return model
+        *layers, last = tiny_mlp()
+        return nn.Sequential(*layers, Spy(seen), last)
 
     config = replace(tiny_config(), precision=precision)
     result = train_done(ENGINE, tiny_job(config, make_model=make_model))

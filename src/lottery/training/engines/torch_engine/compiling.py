@@ -14,7 +14,7 @@ def compiled_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """The forward pass of a network in training, compiled when it is first called.
 
     One graph for each size of batch, so that what is computed does not depend on which size came
-    first; what this process has compiled before is dropped for the same reason.
+    first. Networks alike share their graphs within a process.
 
     Raises:
         UsageError: from here or from a call: the network or the platform does not allow it.
@@ -22,7 +22,6 @@ def compiled_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
     # Loading it takes seconds.
     from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
-    torch.compiler.reset()
     try:
         # Where a part of the network cannot be compiled, the whole graph fails, and nothing falls
         # back in silence.
@@ -32,12 +31,22 @@ def compiled_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
     def forward(inputs: Tensor) -> Tensor:
         try:
-            outputs: Tensor = compiled(inputs)
+            return _outputs(compiled, inputs)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             raise _refused(error) from error
-        return outputs
 
     return forward
+
+
+def _outputs(compiled: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    from torch._dynamo.exc import FailOnRecompileLimitHit
+
+    try:
+        return compiled(inputs)
+    except FailOnRecompileLimitHit:
+        # Networks that this process trained before have used up the graphs that it may hold.
+        torch.compiler.reset()
+        return compiled(inputs)
 
 
 def _refused(error: Exception) -> UsageError:

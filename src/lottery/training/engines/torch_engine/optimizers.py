@@ -78,9 +78,7 @@ def clip_gradients(parameters: Sequence[Tensor], most: float) -> None:
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
     """A copy of the optimizer's state on the CPU: ``<number of the parameter>/<key>`` -> tensor."""
     return {
-        f"{number}/{key}": torch.as_tensor(value)
-        .cpu()
-        .clone(memory_format=torch.contiguous_format)
+        f"{number}/{key}": torch.as_tensor(value).cpu().clone(memory_format=torch.contiguous_format)
         for number, parameter in enumerate(model.parameters())
         for key, value in optimizer.state[parameter].items()
     }
