@@ -14,7 +14,7 @@ from typing import Final
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.figure import Figure
 from benchmarks.timing import step_seconds
@@ -71,9 +71,9 @@ def _bare_loop(job: TrainingJob, iterations: int) -> None:
     model = job.make_model().train()
     model.load_state_dict(dict(job.start))
     parameters = dict(model.named_parameters())
-    weights = [parameters[name] for name in job.mask]
+    weights: list[Tensor] = [parameters[name] for name in job.mask]
     kept = tuple(mask.float() for mask in job.mask.values())
-    torch._foreach_mul_([weight.data for weight in weights], kept)
+    torch._foreach_mul_([weight.detach() for weight in weights], kept)
     optimizer = torch.optim.SGD(
         model.parameters(), momentum=MOMENTUM, weight_decay=DECAY, fused=True
     )

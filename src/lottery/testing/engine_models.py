@@ -34,6 +34,14 @@ def convolutional() -> nn.Sequential:
     )
 
 
+def twice_convolutional() -> nn.Sequential:
+    """`convolutional` with a second convolution, whose weights can lie in memory in two ways."""
+    model = convolutional()
+    channels, (_, height, width) = 4, INPUT_SHAPE
+    second = nn.Conv2d(channels, 5, 3, padding=1)
+    return nn.Sequential(*model[:4], second, nn.Flatten(), nn.Linear(5 * height * width, CLASSES))
+
+
 class TiedModel(nn.Module):
     """Two hidden layers that are one weight matrix, known by two names."""
 
@@ -118,10 +126,10 @@ def check_any_model_with_settings(engine: Engine) -> None:
     }
     for name, config in settings.items():
         with torch.random.fork_rng(devices=[]):
-            refused = engine.refusal(convolutional(), config)
+            refused = engine.refusal(twice_convolutional(), config)
         if refused is not None:
             continue
-        job = tiny_job(config, make_model=convolutional, snapshots_at=(0, 6, 12))
+        job = tiny_job(config, make_model=twice_convolutional, snapshots_at=(0, 6, 12))
         resumes(engine, job, name)
         keeps_the_mask(engine, job, name)
         result = train_done(engine, job)

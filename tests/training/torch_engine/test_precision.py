@@ -115,7 +115,7 @@ class Infinite(torch.autograd.Function):
 
 class Overflows(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
-        outputs: Tensor = Infinite.apply(inputs)
+        outputs: Tensor = Infinite.apply(inputs)  # type: ignore[no-untyped-call]
         return outputs
 
 

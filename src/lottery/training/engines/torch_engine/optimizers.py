@@ -55,7 +55,10 @@ def _groups(config: OptimizerConfig, model: nn.Module) -> list[dict[str, Any]]:
         return [{"params": parameters}]
     decayed = [parameter for parameter in parameters if parameter.dim() >= 2]
     others = [parameter for parameter in parameters if parameter.dim() < 2]
-    groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]
 
 

@@ -217,7 +217,8 @@ def _set_up(job: TrainingJob, device: torch.device) -> tuple[nn.Module, Dataset]
         )
     model.to(device=device, dtype=dtype).train()
     if config.channels_last:
-        model.to(memory_format=torch.channels_last)
+        # An argument that torch's annotations leave out.
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.load_state_dict(dict(job.start))
     return model, job.data.to(device, dtype)
 
