@@ -36,10 +36,11 @@ def convolutional() -> nn.Sequential:
 
 def twice_convolutional() -> nn.Sequential:
     """`convolutional` with a second convolution, whose weights can lie in memory in two ways."""
-    model = convolutional()
-    channels, (_, height, width) = 4, INPUT_SHAPE
-    second = nn.Conv2d(channels, 5, 3, padding=1)
-    return nn.Sequential(*model[:4], second, nn.Flatten(), nn.Linear(5 * height * width, CLASSES))
+    first = list(convolutional())[:4]
+    size = 5 * INPUT_SHAPE[1] * INPUT_SHAPE[2]
+    return nn.Sequential(
+        *first, nn.Conv2d(4, 5, 3, padding=1), nn.Flatten(), nn.Linear(size, CLASSES)
+    )
 
 
 class TiedModel(nn.Module):
