@@ -95,6 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sparseprop-python", help="the interpreter of an environment with SparseProp"
     )
+    parser.add_argument(
+        "--overhead-model",
+        default="resnet-20",
+        help="the network of the row overhead (default %(default)s)",
+    )
     parser.add_argument("--quick", action="store_true", help="hardly any work: a smoke run")
     return parser
 
@@ -124,6 +129,7 @@ def _settings(options: argparse.Namespace, scratch: Path) -> Settings:
         examples=examples,
         jax_python=options.jax_python,
         sparseprop_python=options.sparseprop_python,
+        overhead_model=options.overhead_model,
         quick=options.quick,
     )
 

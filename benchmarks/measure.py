@@ -75,6 +75,10 @@ def make_parser() -> argparse.ArgumentParser:
     for layer in (our_layer, theirs):
         layer.add_argument("--density", type=float, default=0.1)
         layer.add_argument("--batch", type=int, default=64)
+    for side in ("engine", "bare"):
+        text = f"a step of the row overhead: {side}"
+        overhead = kind(f"overhead-{side}", f"overhead:{side}", text)
+        overhead.add_argument("--model", default="resnet-20", help="the network's name")
     protocol = on_mnist("protocol", "commands:protocol", "the paper's LeNet experiment")
     demo = kind("demo", "commands:demo", "lottery demo")
     demo.add_argument("--first", action="store_true", help="with nothing compiled yet")

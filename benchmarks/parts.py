@@ -67,7 +67,7 @@ def _table(start: Start, training: Training, flops: float, bytes_a_second: float
 
 def _measured(training: Training) -> dict[str, float]:
     """Microseconds of each part of a step."""
-    training.every = 10**9
+    training.progress.every = 10**9
     training.advance(50)
     network, trained, task, room = training.network, training.trained, training.task, training.room
     order, parameters = training.order, trained.parameters

@@ -74,6 +74,7 @@ class Settings:
         examples: MNIST as an .npz.
         jax_python: the interpreter of an environment with JAX.
         sparseprop_python: the same with SparseProp.
+        overhead_model: the network that the engine torch is held against a bare loop with.
         quick: a smoke run.
     """
 
@@ -83,6 +84,7 @@ class Settings:
     examples: Path = Path("mnist.npz")
     jax_python: str | None = None
     sparseprop_python: str | None = None
+    overhead_model: str = "resnet-20"
     quick: bool = False
 
 
@@ -97,6 +99,7 @@ ROW_NAMES: Final = (
     "density-random-inputs",
     "sparse-layer",
     "demo",
+    "overhead",
     "memory",
     "protocol",
 )
@@ -114,6 +117,7 @@ def make_rows(settings: Settings) -> dict[str, Row]:
         _density(settings),
         _density_random_inputs(settings),
         _sparse_layer(settings),
+        _overhead(settings),
         *_whole(settings),
     )
     return {row.name: row for row in rows}
@@ -237,6 +241,19 @@ def _sparse_layer(settings: Settings) -> Row:
             Claim(of="ours", against="SparseProp, module"),
         ),
         missing="" if python else "needs --sparseprop-python",
+    )
+
+
+def _overhead(settings: Settings) -> Row:
+    work = ("--model", settings.overhead_model, "--threads", "1")
+    return Row(
+        name="overhead",
+        about=f"a step of {settings.overhead_model} by the engine torch, against a bare loop",
+        measurements=(
+            _measurement(settings, "engine torch", "overhead-engine", *work),
+            _measurement(settings, "bare loop", "overhead-bare", *work),
+        ),
+        claims=(Claim(of="engine torch", against="bare loop", target=0.97),),
     )
 
 

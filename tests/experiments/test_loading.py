@@ -45,7 +45,7 @@ def test_all_problems_are_reported_at_once_each_with_its_place() -> None:
             "model": "lenet-300-10",
             "training": {
                 "batch_size": "60",
-                "optimizer": {"name": "adamw", "momentum": 2.0},
+                "optimizer": {"name": "adamx", "momentum": 2.0},
                 "learning_rate": {"drops": [{"amount": 5}, {"amount": 1.5}]},
             },
             "prune": {"fraction": 1.0, "fractions": {"output.weight": "half"}},
@@ -55,7 +55,7 @@ def test_all_problems_are_reported_at_once_each_with_its_place() -> None:
     text = "\n".join(found)
     assert "replicats: no such key; did you mean 'replicates'?" in text
     assert "training.batch_size: expected a whole number, got '60'" in text
-    assert "training.optimizer.name: expected one of 'adam', 'sgd', got 'adamw'" in text
+    assert "training.optimizer.name: expected one of 'adam', 'adamw', 'sgd', got 'adamx'" in text
     assert "training.learning_rate.drops[1].amount: expected a whole number, got 1.5" in text
     assert "prune.fractions.'output.weight': expected a number, got 'half'" in text
     assert "did you mean 'mnist'?" in text

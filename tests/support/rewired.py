@@ -35,6 +35,7 @@ class Rewired(TorchEngine):
             result
         ),
     ) -> None:
+        super().__init__()
         self.job, self.monitor, self.result = job, monitor, result
 
     def train(

@@ -102,3 +102,18 @@ def test_torch_alone_never_loads_numba() -> None:
         "sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_setting_that_the_sparse_engine_lacks_goes_to_torch() -> None:
+    smoothed = TrainingConfig(label_smoothing=0.1)
+    assert make_engine("auto", CPU, model=MODEL, config=smoothed).name == "torch"
+    with pytest.raises(UsageError, match="'sparse_cpu' cannot train this: it has no label smooth"):
+        make_engine("sparse_cpu", CPU, model=MODEL, config=smoothed)
+
+
+def test_a_setting_that_fits_no_engine_is_refused() -> None:
+    channels_last = TrainingConfig(channels_last=True)
+    with pytest.raises(UsageError, match=r"no engine can train this: training\.channels_last"):
+        make_engine("auto", CPU, model=MODEL, config=channels_last)
+    with pytest.raises(UsageError, match=r"'torch' cannot train this: training\.channels_last"):
+        make_engine("torch", CPU, model=MODEL, config=channels_last)

@@ -104,6 +104,22 @@ def test_the_paper_s_resnet_schedule() -> None:
     assert corners == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
+def test_the_paper_s_warm_up_of_a_resnet() -> None:
+    """0.03, reached at 20,000 iterations, where the first drop falls as well."""
+    config = LearningRateConfig(
+        schedule="step",
+        base=0.03,
+        warmup=Length(amount=20_000),
+        drops=(Length(amount=20_000), Length(amount=25_000)),
+    )
+    found = rates(config, 30_000)
+
+    assert config.problems() == []
+    assert found[:20_000] == pytest.approx([0.03 * (i + 1) / 20_000 for i in range(20_000)])
+    assert found[20_000:25_000] == pytest.approx([0.003] * 5_000)
+    assert found[25_000:] == pytest.approx([0.0003] * 5_000)
+
+
 @given(st.integers(1, 30), st.floats(1e-6, 10))
 @quick
 def test_warm_up_is_a_line_whose_last_step_has_the_full_rate(warmup: int, base: float) -> None:

@@ -106,7 +106,7 @@ def in_forms(job: TrainingJob, forms: Sequence[int]) -> TrainingResult:
     with one_blas_thread():
         training = Training(job, forms=list(forms))
         training.begin()
-        while training.iteration < training.total:
+        while not training.progress.over:
             training.advance(1_000)
         return training.result("sparse_cpu")
 

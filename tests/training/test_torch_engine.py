@@ -64,8 +64,13 @@ def gradients(weights: Weights, x: Array, targets: npt.NDArray[np.int64]) -> Wei
     return found
 
 
+def decays(config: OptimizerConfig, weight: Array) -> float:
+    """How strongly a parameter decays."""
+    return config.weight_decay if config.decay == "all" or weight.ndim >= 2 else 0.0
+
+
 class Adam:
-    """Kingma & Ba 2015, algorithm 1, with an L2 penalty."""
+    """Kingma & Ba 2015, algorithm 1, with an L2 penalty or with decoupled weight decay."""
 
     def __init__(self, config: OptimizerConfig) -> None:
         self.config, self.steps = config, 0
@@ -74,7 +79,11 @@ class Adam:
 
     def step(self, name: str, weight: Array, gradient: Array, rate: float) -> Array:
         c, t = self.config, self.steps
-        gradient = gradient + c.weight_decay * weight
+        decay = decays(c, weight)
+        if c.name == "adamw":
+            weight = weight * (1 - rate * decay)
+        else:
+            gradient = gradient + decay * weight
         self.m[name] = c.beta1 * self.m.get(name, 0.0) + (1 - c.beta1) * gradient
         self.v[name] = c.beta2 * self.v.get(name, 0.0) + (1 - c.beta2) * gradient**2
         m, v = self.m[name] / (1 - c.beta1**t), self.v[name] / (1 - c.beta2**t)
@@ -90,7 +99,7 @@ class Sgd:
 
     def step(self, name: str, weight: Array, gradient: Array, rate: float) -> Array:
         c = self.config
-        gradient = gradient + c.weight_decay * weight
+        gradient = gradient + decays(c, weight) * weight
         self.velocity[name] = c.momentum * self.velocity.get(name, 0.0) + gradient
         ahead = gradient + c.momentum * self.velocity[name]
         return weight - rate * (ahead if c.nesterov else self.velocity[name])
@@ -101,7 +110,7 @@ def by_hand(job: TrainingJob, iterations: int) -> list[Weights]:
     kept = {name: job.mask[name].numpy() for name in job.mask}
     weights = {n: v.double().numpy() * kept.get(n, True) for n, v in job.start.items()}
     config = job.config
-    optimizer = (Adam if config.optimizer.name == "adam" else Sgd)(config.optimizer)
+    optimizer = (Sgd if config.optimizer.name == "sgd" else Adam)(config.optimizer)
     inputs = job.data.train.inputs.double().flatten(1).numpy()
     targets = job.data.train.targets.numpy()
     batches: list[npt.NDArray[np.int64]] = []
@@ -127,7 +136,19 @@ def by_hand(job: TrainingJob, iterations: int) -> list[Weights]:
     return trajectory
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
+MORE_OPTIMIZERS = {
+    "AdamW": OptimizerConfig(name="adamw"),
+    "AdamW with weight decay": OptimizerConfig(name="adamw", weight_decay=0.5),
+    "AdamW, weights alone": OptimizerConfig(name="adamw", weight_decay=0.5, decay="weights"),
+    "Adam, weights alone": OptimizerConfig(weight_decay=0.01, decay="weights"),
+    "SGD, weights alone": OptimizerConfig(
+        name="sgd", momentum=0.9, weight_decay=0.1, decay="weights"
+    ),
+}
+ALL_OPTIMIZERS = {**OPTIMIZERS, **MORE_OPTIMIZERS}
+
+
+@pytest.mark.parametrize("optimizer", ALL_OPTIMIZERS.values(), ids=list(ALL_OPTIMIZERS))
 def test_trajectory_is_that_of_the_formulas(optimizer: OptimizerConfig) -> None:
     job = tiny_job(tiny_config(optimizer, length=30), snapshots_at=tuple(range(31)))
     start = {name: value.double() for name, value in job.start.items()}

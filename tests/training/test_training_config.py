@@ -24,6 +24,9 @@ EPOCH = Length(amount=1, unit="epochs")
         LearningRateConfig(schedule="step", drops=(EPOCH,)),
         LearningRateConfig(schedule="cosine", warmup=EPOCH),
         TrainingConfig(),
+        OptimizerConfig(name="adamw", weight_decay=0.01, decay="weights"),
+        TrainingConfig(label_smoothing=0.1, averaging=0.999, clip_gradients=1.0),
+        TrainingConfig(precision="float16", recalibrate_batch_norm=1, channels_last=True),
     ],
 )
 def test_sound_configs_have_no_problems(config: Config) -> None:
@@ -41,6 +44,7 @@ def test_sound_configs_have_no_problems(config: Config) -> None:
         (OptimizerConfig(epsilon=0.0), ["epsilon: must be above 0"]),
         (OptimizerConfig(momentum=0.9), ["momentum: Adam has none"]),
         (OptimizerConfig(nesterov=True), ["momentum: Adam has none"]),
+        (OptimizerConfig(name="adamw", momentum=0.9), ["momentum: Adam has none"]),
         (OptimizerConfig(name="sgd", nesterov=True), ["nesterov: needs momentum"]),
         (LearningRateConfig(base=0.0), ["base: must be above 0"]),
         (LearningRateConfig(base=math.nan), ["base: must be above 0"]),
@@ -51,6 +55,15 @@ def test_sound_configs_have_no_problems(config: Config) -> None:
             TrainingConfig(length=Length(amount=0), evaluate_every=Length(amount=0), batch_size=0),
             ["length.amount: must be", "evaluate_every.amount: must be", "batch_size: must be"],
         ),
+        (
+            TrainingConfig(label_smoothing=1.0, averaging=-0.1),
+            ["label_smoothing: must be at least 0 and below 1", "averaging: must be at least 0"],
+        ),
+        (TrainingConfig(averaging=math.nan), ["averaging: must be at least 0 and below 1"]),
+        (TrainingConfig(label_smoothing=0.1, loss="mse"), ["label_smoothing: needs loss = "]),
+        (TrainingConfig(clip_gradients=-1.0), ["clip_gradients: must be 0 or more, got -1.0"]),
+        (TrainingConfig(clip_gradients=math.inf), ["clip_gradients: must be 0 or more"]),
+        (TrainingConfig(recalibrate_batch_norm=-1), ["recalibrate_batch_norm: must be 0 or"]),
     ],
 )
 def test_every_problem_is_listed(config: Config, problems: list[str]) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from lottery.core import Mask
 from lottery.testing.expect import (
     copied,
     expect,
@@ -25,14 +24,24 @@ from lottery.training import Engine, TrainingJob
 def check_pruned_weights_are_zero(engine: Engine) -> None:
     """At the start, at the end, at early stop and in every checkpoint, whatever the optimizer."""
     for name, optimizer in OPTIMIZERS.items():
-        job = tiny_job(tiny_config(optimizer), snapshots_at=(0, 6, 12))
-        recorder = Recorder()
-        result = train_done(engine, job, recorder)
-        states = {"the end": result.final, "early stop": result.early_stop}
-        states |= {f"iteration {at}": state for at, state in result.snapshots.items()}
-        for moment, state in states.items():
-            expect_pruned_zero(state, job.mask, f"{name}, at {moment}")
-        _expect_checkpoints_masked(recorder, job, name)
+        keeps_the_mask(engine, tiny_job(tiny_config(optimizer)), name)
+
+
+def keeps_the_mask(engine: Engine, job: TrainingJob, what: str) -> None:
+    """Fail unless pruned weights are zero in all that a job's training gives and keeps.
+
+    Args:
+        engine: the engine.
+        job: of twelve steps, and a network whose layers differ in shape.
+        what: the job, in words.
+    """
+    recorder = Recorder()
+    result = train_done(engine, replace(job, snapshots_at=(0, 6, 12)), recorder)
+    states = {"the end": result.final, "early stop": result.early_stop}
+    states |= {f"iteration {at}": state for at, state in result.snapshots.items()}
+    for moment, state in states.items():
+        expect_pruned_zero(state, job.mask, f"{what}, at {moment}")
+    _expect_checkpoints_masked(recorder, job, what)
 
 
 def _expect_checkpoints_masked(recorder: Recorder, job: TrainingJob, what: str) -> None:
@@ -51,20 +60,22 @@ def _expect_checkpoints_masked(recorder: Recorder, job: TrainingJob, what: str) 
 def check_gradients_of_pruned_weights_are_zero(engine: Engine) -> None:
     """Where the engine trains the network it was given, gradients are masked there too."""
     for name, optimizer in OPTIMIZERS.items():
-        made: list[nn.Module] = []
-        job = capturing(tiny_job(tiny_config(optimizer)), made)
+        masks_gradients(engine, tiny_job(tiny_config(optimizer)), name)
 
-        def look(
-            iteration: int, name: str = name, made: list[nn.Module] = made, mask: Mask = job.mask
-        ) -> None:
-            for model in made:
-                gradients: dict[str, Tensor] = {
-                    n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None
-                }
-                kept = {n: mask[n] for n in mask if n in gradients}
-                expect_pruned_zero(gradients, kept, f"{name}, gradients at iteration {iteration}")
 
-        train_done(engine, job, Recorder(look=look))
+def masks_gradients(engine: Engine, job: TrainingJob, what: str) -> None:
+    """Fail unless gradients of pruned weights are zero after every step of a job."""
+    made: list[nn.Module] = []
+
+    def look(iteration: int) -> None:
+        for model in made:
+            gradients: dict[str, Tensor] = {
+                n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None
+            }
+            kept = {n: job.mask[n] for n in job.mask if n in gradients}
+            expect_pruned_zero(gradients, kept, f"{what}, gradients at iteration {iteration}")
+
+    train_done(engine, capturing(job, made), Recorder(look=look))
 
 
 def check_very_sparse_masks(engine: Engine) -> None:

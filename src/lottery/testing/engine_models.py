@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from lottery.testing.engine_masks import keeps_the_mask
 from lottery.testing.engine_repeats import (
     alone_or_in_a_group,
     continues,
@@ -30,6 +31,15 @@ def convolutional() -> nn.Sequential:
         nn.Dropout(0.3),
         nn.Flatten(),
         nn.Linear(channels * height * width, CLASSES),
+    )
+
+
+def twice_convolutional() -> nn.Sequential:
+    """`convolutional` with a second convolution, whose weights can lie in memory in two ways."""
+    first = list(convolutional())[:4]
+    size = 5 * INPUT_SHAPE[1] * INPUT_SHAPE[2]
+    return nn.Sequential(
+        *first, nn.Conv2d(4, 5, 3, padding=1), nn.Flatten(), nn.Linear(size, CLASSES)
     )
 
 
@@ -100,6 +110,35 @@ def _without_dropout() -> nn.Sequential:
     model = convolutional()
     model[3] = nn.Identity()
     return model
+
+
+def check_any_model_with_settings(engine: Engine) -> None:
+    """Settings for convolutions and batch normalization: resumed, masked and truly measured.
+
+    One that the engine refuses is left out.
+    """
+    sgd = tiny_config(OPTIMIZERS["SGD with Nesterov momentum and weight decay"])
+    settings = {
+        "channels last": replace(sgd, channels_last=True),
+        "averaged weights": replace(sgd, averaging=0.7),
+        "recalibrated statistics": replace(sgd, recalibrate_batch_norm=20),
+        "both": replace(sgd, averaging=0.7, recalibrate_batch_norm=20, channels_last=True),
+        "bfloat16": replace(sgd, precision="bfloat16", recalibrate_batch_norm=20),
+    }
+    for name, config in settings.items():
+        with torch.random.fork_rng(devices=[]):
+            refused = engine.refusal(twice_convolutional(), config)
+        if refused is not None:
+            continue
+        job = tiny_job(config, make_model=twice_convolutional, snapshots_at=(0, 6, 12))
+        resumes(engine, job, name)
+        keeps_the_mask(engine, job, name)
+        result = train_done(engine, job)
+        if config.precision == "float32":
+            expect_measured(job, result, name)
+        for state in (*result.snapshots.values(), result.final):
+            scattered = [n for n, value in state.items() if not value.is_contiguous()]
+            expect(not scattered, f"{name}: {', '.join(scattered)} do not lie in memory in order")
 
 
 def check_tied_weights(engine: Engine) -> None:

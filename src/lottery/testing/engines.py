@@ -25,6 +25,7 @@ from lottery.testing import (
     engine_monitors,
     engine_networks,
     engine_repeats,
+    engine_settings,
     engine_shapes,
     engine_steps,
 )
@@ -77,6 +78,9 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_steps.check_divergence,
     engine_steps.check_divergence_by_one_example,
     engine_steps.check_divergence_spares_the_group,
+    engine_settings.check_settings_are_kept_to_or_refused,
+    engine_settings.check_settings_keep_the_mask,
+    engine_settings.check_settings_resume,
     engine_networks.check_tanh,
     engine_networks.check_squared_error,
     engine_networks.check_tanh_and_squared_error,
@@ -105,6 +109,7 @@ ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
     engine_models.check_any_model_in_a_group,
     engine_models.check_batch_norm_when_measuring,
     engine_models.check_batch_norm_buffers,
+    engine_models.check_any_model_with_settings,
     engine_models.check_tied_weights,
 )
 """What an engine that takes any network must pass as well."""

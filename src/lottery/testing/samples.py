@@ -147,7 +147,7 @@ def tiny_config(
         loss: what is minimized.
     """
     optimizer = optimizer or OptimizerConfig()
-    rate = base if base is not None else (0.02 if optimizer.name == "adam" else 0.1)
+    rate = base if base is not None else (0.1 if optimizer.name == "sgd" else 0.02)
     return TrainingConfig(
         length=Length(amount=length),
         batch_size=batch_size,

@@ -21,6 +21,7 @@ from lottery.training.interface import (
     TrainingResult,
     early_stop_iteration,
 )
+from lottery.training.normalization import recalibrate_batch_norm
 
 __all__ = [
     "ENGINES",
@@ -41,5 +42,6 @@ __all__ = [
     "evaluate",
     "learning_rate",
     "make_engine",
+    "recalibrate_batch_norm",
     "resolve_device",
 ]

@@ -40,16 +40,21 @@ class Length:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """The optimizer. Weight decay is an L2 penalty on every parameter, as in torch's own."""
+    """The optimizer, as torch defines it; a step leaves pruned weights out."""
 
-    name: Literal["adam", "sgd"] = "adam"
-    """Adam (Kingma & Ba 2015), or stochastic gradient descent."""
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    """Adam (Kingma & Ba 2015); Adam with decoupled weight decay (Loshchilov & Hutter 2019,
+    arXiv:1711.05101, algorithm 2); or stochastic gradient descent."""
     momentum: float = 0.0
     """SGD's momentum, in [0, 1)."""
     nesterov: bool = False
     """Nesterov's form of SGD's momentum; needs momentum above 0."""
     weight_decay: float = 0.0
-    """Strength of the L2 penalty, 0 or more."""
+    """Strength of weight decay, 0 or more: an L2 penalty, whose gradient is this times the weight;
+    with ``adamw`` each step multiplies the weight by 1 - rate * this instead."""
+    decay: Literal["all", "weights"] = "all"
+    """What decays: every parameter, or those of two or more dimensions alone, which leaves out
+    biases and the scales and shifts of normalization."""
     beta1: float = 0.9
     """Adam's decay rate of the mean gradient, in [0, 1)."""
     beta2: float = 0.999
@@ -72,7 +77,7 @@ class OptimizerConfig:
             found.append(f"weight_decay: must be 0 or more, got {self.weight_decay}")
         if not 0 < self.epsilon < math.inf:
             found.append(f"epsilon: must be above 0, got {self.epsilon}")
-        if self.name == "adam" and (self.momentum or self.nesterov):
+        if self.name != "sgd" and (self.momentum or self.nesterov):
             found.append("momentum: Adam has none; use beta1, or name = 'sgd'")
         elif self.nesterov and not self.momentum:
             found.append("nesterov: needs momentum above 0")
@@ -125,6 +130,36 @@ class TrainingConfig:
     """What turns gradients into steps."""
     learning_rate: LearningRateConfig = field(default_factory=LearningRateConfig)
     """The size of the steps."""
+    label_smoothing: float = 0.0
+    """Share of each example's target that is spread evenly over all classes, in [0, 1) (Szegedy et
+    al. 2015, arXiv:1512.00567, section 7). It changes what is minimized; the loss that is measured
+    stays plain cross-entropy."""
+    clip_gradients: float = 0.0
+    """The largest norm of a step's gradient; a longer one is scaled down to it (Pascanu et al.
+    2012, arXiv:1211.5063, algorithm 1). The norm is over surviving weights and all other parameters
+    together. 0 for no limit."""
+    averaging: float = 0.0
+    """Decay, in [0, 1), of an exponential moving average of the weights: after each step it becomes
+    decay * average + (1 - decay) * weights, from the start weights on (Tarvainen & Valpola 2017,
+    arXiv:1703.01780, section 2). The average, with the buffers of the network in training, is what
+    is measured, and what the weights at early stop and at the end are; training and snapshots for
+    rewinding use the weights themselves. 0 for none."""
+    recalibrate_batch_norm: int = 0
+    """Training examples over which the running statistics of batch normalization are computed anew
+    for the measurements at the start, right after pruning, and at the end: the mean over whole
+    batches of a random but fixed choice of examples, without augmentation. The state at the end
+    holds them; training itself goes by its own. 0 for none."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """In what forward and backward passes are computed, also for measurements: the start weights'
+    own type, which is float32 as a rule; or a shorter one wherever torch's autocast holds that to
+    be sound. Weights and optimizer stay float32. With float16 losses are scaled against underflow;
+    a step whose gradients overflow is left out, and counts as an iteration."""
+    channels_last: bool = False
+    """Whether the channels of images and of convolutions lie side by side in memory, which many
+    devices compute faster. It changes how sums are rounded."""
+    compile: bool = False
+    """Whether the network in training goes through ``torch.compile``, as one graph for each size of
+    batch; measurements do not. A network or a platform that it cannot be done for is an error."""
     pruned: PrunedValues = "zero"
     """What pruned weights are: ``zero``; or constant, part of the network but not trained
     (arXiv:1905.01067): ``frozen`` at the value that survivors are rewound to; or ``mixed``, zero
@@ -139,6 +174,20 @@ class TrainingConfig:
             found.append("evaluate_every.amount: must be 1 or more")
         if self.batch_size < 1:
             found.append(f"batch_size: must be 1 or more, got {self.batch_size}")
+        for name, value in (
+            ("label_smoothing", self.label_smoothing),
+            ("averaging", self.averaging),
+        ):
+            if not 0 <= value < 1:
+                found.append(f"{name}: must be at least 0 and below 1, got {value}")
+        if self.label_smoothing and self.loss != "cross-entropy":
+            found.append(f"label_smoothing: needs loss = 'cross-entropy', not '{self.loss}'")
+        if not 0 <= self.clip_gradients < math.inf:
+            found.append(f"clip_gradients: must be 0 or more, got {self.clip_gradients}")
+        if self.recalibrate_batch_norm < 0:
+            found.append(
+                f"recalibrate_batch_norm: must be 0 or more, got {self.recalibrate_batch_norm}"
+            )
         return found
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from lottery.errors import UsageError
 from lottery.models import build_model
+from lottery.testing import tiny_job
+from lottery.training import OptimizerConfig, TrainingConfig
+from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.sparse_cpu.network import (
     LINEAR,
     RELU,
@@ -18,7 +23,9 @@ from lottery.training.engines.sparse_cpu.network import (
     LinearLayer,
     NotFullyConnectedError,
     linear_layers,
+    refused_setting,
 )
+from lottery.training.engines.sparse_cpu.training import Training
 
 
 def layer(
@@ -212,3 +219,42 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 def test_what_is_refused(make_model: Callable[[], nn.Module], reason: str) -> None:
     with torch.random.fork_rng(devices=[]), pytest.raises(NotFullyConnectedError, match=reason):
         linear_layers(make_model())
+
+
+SETTINGS: dict[str, tuple[TrainingConfig, str]] = {
+    "precision": (TrainingConfig(precision="bfloat16"), "not in bfloat16"),
+    "channels_last": (TrainingConfig(channels_last=True), "no channels to put last"),
+    "compile": (TrainingConfig(compile=True), "in another way than by training.compile"),
+    "label_smoothing": (TrainingConfig(label_smoothing=0.1), "no label smoothing"),
+    "clip_gradients": (TrainingConfig(clip_gradients=1.0), "does not clip gradients"),
+    "averaging": (TrainingConfig(averaging=0.9), "no average of the weights"),
+    "recalibrate_batch_norm": (TrainingConfig(recalibrate_batch_norm=1), "no batch normalization"),
+    "adamw": (TrainingConfig(optimizer=OptimizerConfig(name="adamw")), "adam and sgd, not adamw"),
+    "decay": (
+        TrainingConfig(optimizer=OptimizerConfig(weight_decay=0.1, decay="weights")),
+        "weight decay is on all parameters",
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "reason"), SETTINGS.values(), ids=list(SETTINGS))
+def test_settings_that_are_refused(config: TrainingConfig, reason: str) -> None:
+    refused = refused_setting(config)
+    assert refused is not None
+    assert reason in refused
+    assert SparseCpuEngine().refusal(build_model("mlp-5", (4,), 3), config) == refused
+    with pytest.raises(UsageError, match=f"the engine sparse_cpu cannot train this: .*{reason}"):
+        Training(tiny_job(config))
+
+
+def test_every_setting_that_it_does_not_know_is_refused() -> None:
+    """A new setting must be known here, or be refused."""
+    known = {"length", "batch_size", "evaluate_every", "loss", "optimizer", "learning_rate"}
+    assert {field.name for field in fields(TrainingConfig)} - known <= set(SETTINGS)
+    known = {"name", "momentum", "nesterov", "weight_decay", "beta1", "beta2", "epsilon"}
+    assert {field.name for field in fields(OptimizerConfig)} - known <= set(SETTINGS)
+
+
+def test_decay_that_is_none_is_not_refused() -> None:
+    assert refused_setting(TrainingConfig()) is None
+    assert refused_setting(TrainingConfig(optimizer=OptimizerConfig(decay="weights"))) is None

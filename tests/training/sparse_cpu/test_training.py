@@ -95,7 +95,7 @@ def train(
     training = Training(job, forms=list(forms))
     training.begin()
     checkpoints.append(training.checkpoint())
-    while training.iteration < training.total:
+    while not training.progress.over:
         training.advance(steps_at_once)
         checkpoints.append(training.checkpoint())
     return training.result("sparse_cpu")

@@ -1,4 +1,4 @@
-"""Engines by name, one file an engine."""
+"""Engines by name, one package an engine."""
 
 from __future__ import annotations
 
@@ -105,7 +105,11 @@ def _fastest(
             continue
         if _refusal(engine, model, config, augmented) is None:
             return engine
-    return ENGINES[general](device)
+    engine = ENGINES[general](device)
+    reason = _refusal(engine, model, config, augmented)
+    if reason is not None:
+        raise UsageError(f"no engine can train this: {reason}")
+    return engine
 
 
 def _refusal(

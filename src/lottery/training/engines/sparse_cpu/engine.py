@@ -15,7 +15,11 @@ from lottery.errors import UsageError
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.sparse_cpu.ahead import compile_all, is_compiled
 from lottery.training.engines.sparse_cpu.costs import machine_costs
-from lottery.training.engines.sparse_cpu.network import NotFullyConnectedError, linear_layers
+from lottery.training.engines.sparse_cpu.network import (
+    NotFullyConnectedError,
+    linear_layers,
+    refused_setting,
+)
 from lottery.training.engines.sparse_cpu.training import Training
 from lottery.training.interface import Monitor, TrainingJob, TrainingResult
 
@@ -50,15 +54,13 @@ class SparseCpuEngine:
 
     def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
         """Why this engine cannot train the network, or None."""
-        if config.pruned != "zero":
-            return f"its pruned weights are zero, and training.pruned is '{config.pruned}'"
         if self.device.type != "cpu":
             return f"it trains on the CPU, not on {self.device.type}"
         try:
             linear_layers(model)
         except NotFullyConnectedError as error:
             return f"it trains fully connected networks, and of this model {error}"
-        return None
+        return refused_setting(config)
 
     def train(
         self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
@@ -79,9 +81,9 @@ class SparseCpuEngine:
             training.begin()
         else:
             training.restore(kept)
-        while training.reason == "" and training.iteration < training.total:
+        while not training.progress.over:
             training.advance(monitor.steps_at_once)
-            monitor.step(training.iteration, training.checkpoint)
+            monitor.step(training.progress.iteration, training.checkpoint)
         return training.result(self.name)
 
 

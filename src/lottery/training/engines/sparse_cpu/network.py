@@ -1,10 +1,12 @@
-"""Reading a PyTorch model: which networks this engine can train."""
+"""Which networks this engine can train, read off a PyTorch model, and by which settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from torch import nn
+
+from lottery.training.config import TrainingConfig
 
 RELU, TANH, LINEAR = 0, 1, 2
 
@@ -119,3 +121,29 @@ def _followed_by(layer: LinearLayer, name: str, module: nn.Module) -> LinearLaye
         activation=activation,
         dropout=dropout,
     )
+
+
+def refused_setting(config: TrainingConfig) -> str | None:
+    """Why this engine cannot train by a config's settings, in words, or None."""
+    optimizer = config.optimizer
+    refused = {
+        f"its pruned weights are zero, and training.pruned is '{config.pruned}'": (
+            config.pruned != "zero"
+        ),
+        f"it computes in the start weights' own precision, not in {config.precision}": (
+            config.precision != "float32"
+        ),
+        "it has no channels to put last (training.channels_last)": config.channels_last,
+        "its loop is compiled in another way than by training.compile": config.compile,
+        "it has no label smoothing": config.label_smoothing,
+        "it does not clip gradients": config.clip_gradients,
+        "it keeps no average of the weights (training.averaging)": config.averaging,
+        "its networks have no batch normalization to recalibrate": config.recalibrate_batch_norm,
+        f"it knows the optimizers adam and sgd, not {optimizer.name}": (
+            optimizer.name not in ("adam", "sgd")
+        ),
+        "its weight decay is on all parameters (training.optimizer.decay)": (
+            optimizer.weight_decay and optimizer.decay != "all"
+        ),
+    }
+    return next((reason for reason, applies in refused.items() if applies), None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -13,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lottery.core import prunable_weights
-from lottery.data import SplitName, steps_per_epoch
+from lottery.data import SplitName
 from lottery.errors import UsageError
-from lottery.training.config import learning_rate
 from lottery.training.engines.sparse_cpu import loop
 from lottery.training.engines.sparse_cpu.batches import make_batch
 from lottery.training.engines.sparse_cpu.costs import fastest_form, machine_costs
@@ -31,18 +28,16 @@ from lottery.training.engines.sparse_cpu.layers import (
     unpack,
 )
 from lottery.training.engines.sparse_cpu.losses import CROSS_ENTROPY, MSE
-from lottery.training.engines.sparse_cpu.network import LinearLayer, linear_layers
+from lottery.training.engines.sparse_cpu.network import (
+    LinearLayer,
+    linear_layers,
+    refused_setting,
+)
 from lottery.training.engines.sparse_cpu.optimizers import optimizer_numbers
 from lottery.training.engines.sparse_cpu.stacks import Stack, aligned, arrays_of, empty_stack, stack
 from lottery.training.engines.sparse_cpu.vectors import LANES
-from lottery.training.interface import (
-    Checkpoint,
-    CurvePoint,
-    State,
-    TrainingJob,
-    TrainingResult,
-    early_stop_iteration,
-)
+from lottery.training.interface import Checkpoint, CurvePoint, State, TrainingJob, TrainingResult
+from lottery.training.progress import Progress, below
 
 _MEASURED: tuple[Literal["validation", "test"], ...] = ("validation", "test")
 _SPLITS: tuple[SplitName, ...] = ("train", *_MEASURED)
@@ -58,13 +53,10 @@ class Training:
 
     def __init__(self, job: TrainingJob, forms: list[int] | None = None) -> None:
         self.job = job
-        self.steps_per_epoch = steps_per_epoch(len(job.data.train), job.config.batch_size)
-        self.total = job.config.length.iterations(self.steps_per_epoch)
-        self.every = job.config.evaluate_every.iterations(self.steps_per_epoch)
-        if not 0 <= job.start_iteration <= self.total:
-            raise UsageError(
-                f"cannot start at iteration {job.start_iteration}: the training has {self.total}"
-            )
+        self.progress = Progress(job)
+        refused = refused_setting(job.config)
+        if refused is not None:
+            raise UsageError(f"the engine sparse_cpu cannot train this: {refused}")
         with torch.random.fork_rng(devices=[]):
             model = job.make_model()
         self.linear = linear_layers(model)
@@ -85,14 +77,8 @@ class Training:
         self.room = self._room()
         self.task = self._task()
 
-        self.iteration = job.start_iteration
         self.epoch, self.order = -1, np.zeros(0, np.int64)
         self.loss_sum = 0.0
-        self.curve: list[CurvePoint] = []
-        self.kept_states: dict[str, State] = {}
-        self.reason = ""
-        self.seconds = 0.0
-        self.clock = time.perf_counter()
 
     def _fastest_forms(self) -> list[int]:
         costs, train = machine_costs(), self.inputs["train"]
@@ -153,33 +139,27 @@ class Training:
 
     def advance(self, most: int) -> None:
         """Take some steps, ``most`` at most, and what is due after them."""
-        epoch, position = divmod(self.iteration, self.steps_per_epoch)
+        now = self.progress.iteration
+        epoch, first = self.progress.position()
+        left = self.progress.steps_per_epoch - now % self.progress.steps_per_epoch
         due = [
-            self.total,
-            (self.iteration // self.every + 1) * self.every,
-            *(at for at in self.job.snapshots_at if at > self.iteration),
+            self.progress.total,
+            (now // self.progress.every + 1) * self.progress.every,
+            *(at for at in self.job.snapshots_at if at > now),
         ]
-        steps = min(most, self.steps_per_epoch - position, min(due) - self.iteration)
-        rates = [
-            learning_rate(
-                self.job.config.learning_rate,
-                iteration,
-                total=self.total,
-                steps_per_epoch=self.steps_per_epoch,
-            )
-            for iteration in range(self.iteration, self.iteration + steps)
-        ]
+        steps = min(most, left, min(due) - now)
+        rates = [self.progress.rate(iteration) for iteration in range(now, now + steps)]
         self.loss_sum += loop.train(
             self.network,
             self.trained,
             self.task,
-            self._order(epoch)[position * self.job.config.batch_size :],
-            self.iteration,
-            self.iteration - self.job.start_iteration,
+            self._order(epoch)[first:],
+            now,
+            now - self.job.start_iteration,
             np.array(rates),
             self.room,
         )
-        self.iteration += steps
+        self.progress.iteration += steps
         self._after_steps()
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
@@ -190,16 +170,14 @@ class Training:
         return self.order
 
     def _after_steps(self) -> None:
-        if self.iteration in self.job.snapshots_at:
-            self.kept_states[f"snapshot-{self.iteration}"] = self.state()
-        at_an_end = self.iteration in (self.job.start_iteration, self.total)
-        if self.iteration % self.every == 0 or at_an_end:
+        self.progress.keep_snapshot(self.state)
+        if self.progress.due:
             self._evaluate()
 
     def _evaluate(self) -> None:
         points = [
             CurvePoint(
-                self.iteration,
+                self.progress.iteration,
                 name,
                 *loop.evaluate(
                     self.network,
@@ -211,13 +189,8 @@ class Training:
             )
             for name in _MEASURED
         ]
-        if not all(map(math.isfinite, [self.loss_sum, *(point.loss for point in points)])):
-            self.reason = f"the loss was not finite at iteration {self.iteration} or shortly before"
-            return
-        self.loss_sum = 0.0
-        self.curve += points
-        if early_stop_iteration(self.curve) == self.iteration:
-            self.kept_states["early-stop"] = self.state()
+        if self.progress.note(self.loss_sum, points, self.state):
+            self.loss_sum = 0.0
 
     def state(self) -> dict[str, Tensor]:
         """The network's parameters, copied."""
@@ -241,62 +214,24 @@ class Training:
 
     def result(self, engine: str) -> TrainingResult:
         """What the training gives back, at its end."""
-        self._tick()
-        diverged = bool(self.reason)
-        return TrainingResult(
-            status="diverged" if diverged else "done",
-            reason=self.reason,
-            curve=tuple(self.curve),
-            final={} if diverged else self.state(),
-            early_stop={} if diverged else self.kept_states["early-stop"],
-            early_stop_iteration=None if diverged else early_stop_iteration(self.curve),
-            snapshots={
-                at: self.kept_states[f"snapshot-{at}"]
-                for at in self.job.snapshots_at
-                if f"snapshot-{at}" in self.kept_states
-            },
-            seconds=self.seconds,
-            engine=engine,
-        )
+        return self.progress.result(engine, self.state)
 
     def checkpoint(self) -> Checkpoint:
         """All of this training's state, copied."""
-        self._tick()
         tensors = {
             f"{what}/{name}": tensor
             for what, arrays in self.trained._asdict().items()
             for name, tensor in self._tensors(arrays).items()
         }
-        for label, state in self.kept_states.items():
-            tensors |= {f"kept/{label}/{name}": value for name, value in state.items()}
         tensors["loss-sum"] = torch.tensor(self.loss_sum, dtype=torch.float64)
-        values = {
-            "curve": [[p.iteration, p.split, p.loss, p.accuracy] for p in self.curve],
-            "reason": self.reason,
-            "seconds": self.seconds,
-            "forms": self.forms,
-        }
-        return Checkpoint(iteration=self.iteration, tensors=tensors, values=values)
+        return self.progress.checkpoint(tensors, {"forms": self.forms})
 
     def restore(self, kept: Checkpoint) -> None:
         """Go on from a checkpoint as if nothing had happened."""
-        self.iteration = kept.iteration
+        self.progress.restore(kept)
         for what, arrays in self.trained._asdict().items():
-            self._fill(arrays, _below(f"{what}/", kept.tensors))
-        self.kept_states = {}
-        for key, value in _below("kept/", kept.tensors).items():
-            label, _, name = key.partition("/")
-            self.kept_states[label] = {**self.kept_states.get(label, {}), name: value}
+            self._fill(arrays, below(f"{what}/", kept.tensors))
         self.loss_sum = float(kept.tensors["loss-sum"])
-        self.curve = [CurvePoint(*point) for point in kept.values["curve"]]
-        self.reason = kept.values["reason"]
-        self.seconds = kept.values["seconds"]
-        self.clock = time.perf_counter()
-
-    def _tick(self) -> None:
-        now = time.perf_counter()
-        self.seconds += now - self.clock
-        self.clock = now
 
 
 def _check_fits(job: TrainingJob, linear: Sequence[LinearLayer]) -> None:
@@ -338,12 +273,3 @@ def _check_forms(forms: Sequence[int], *, compressed: bool) -> None:
             f"a checkpoint has layers in the forms {list(forms)}, which do not fit these data; "
             "delete it, and its training begins again"
         )
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries under a prefix, without it."""
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

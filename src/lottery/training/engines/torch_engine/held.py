@@ -1,4 +1,4 @@
-"""Pruned weights held at values other than zero, for engines that step with torch's optimizers.
+"""Pruned weights held at values other than zero.
 
 Such a weight takes part in every forward pass. While the optimizer steps it is set to zero, as
 other pruned weights are: weight decay would otherwise give it a gradient, and momentum a past.
@@ -6,29 +6,35 @@ other pruned weights are: weight decay would otherwise give it a gradient, and m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from lottery.training.interface import TrainingJob
+from lottery.core import Mask
 
 Held = Sequence[tuple[Tensor, Tensor]]
 """For each layer: where weights are kept (bool), and what they are held at elsewhere."""
 
 
-def held_values(
-    job: TrainingJob, names: Iterable[str], device: torch.device, dtype: torch.dtype
-) -> Held:
-    """What the job's pruned weights are held at, in the order of ``names``; empty if at zero.
+def held_values(mask: Mask, values: Mapping[str, Tensor] | None, weights: Sequence[Tensor]) -> Held:
+    """What pruned weights are held at, in the order of the mask; empty if at zero.
+
+    Args:
+        mask: what is kept.
+        values: of the job; None for zero.
+        weights: those of the mask, in its order; the values go to their device and type.
 
     Raises:
-        MaskError: the job's ``pruned`` does not have the mask's names and shapes.
+        MaskError: the values do not have the mask's names and shapes.
     """
-    if job.pruned is None:
+    if values is None:
         return ()
-    job.mask.check(job.pruned)
-    return [(job.mask[n].to(device), job.pruned[n].to(device, dtype)) for n in names]
+    mask.check(values)
+    return [
+        (mask[name].to(weight.device), values[name].to(weight.device, weight.dtype))
+        for name, weight in zip(mask, weights, strict=True)
+    ]
 
 
 def hold(weights: Sequence[Tensor], held: Held) -> None:

@@ -1,0 +1,57 @@
+"""The forward pass through ``torch.compile``, or an error that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lottery.errors import UsageError
+
+
+def compiled_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The forward pass of a network in training, compiled when it is first called.
+
+    One graph for each size of batch, so that what is computed does not depend on which size came
+    first. Networks alike share their graphs within a process.
+
+    Raises:
+        UsageError: from here or from a call: the network or the platform does not allow it.
+    """
+    # Loading it takes seconds.
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
+
+    try:
+        # Where a part of the network cannot be compiled, the whole graph fails, and nothing falls
+        # back in silence.
+        compiled = torch.compile(model, fullgraph=True, dynamic=False)
+    except RuntimeError as error:
+        raise _refused(error) from error
+
+    def forward(inputs: Tensor) -> Tensor:
+        try:
+            return _outputs(compiled, inputs)
+        except (TorchDynamoException, FailOnRecompileLimitHit) as error:
+            raise _refused(error) from error
+
+    return forward
+
+
+def _outputs(compiled: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    from torch._dynamo.exc import FailOnRecompileLimitHit
+
+    try:
+        return compiled(inputs)
+    except FailOnRecompileLimitHit:
+        # Networks that this process trained before have used up the graphs that it may hold.
+        torch.compiler.reset()
+        return compiled(inputs)
+
+
+def _refused(error: Exception) -> UsageError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = " ".join(lines[:2]) or type(error).__name__
+    return UsageError(
+        f"the network could not be compiled here: {reason}. Use training.compile = false"
+    )

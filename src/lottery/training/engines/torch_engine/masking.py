@@ -1,0 +1,73 @@
+"""Keeping pruned weights pruned: their gradients, and they themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from lottery.core import Mask
+from lottery.errors import UsageError
+from lottery.training.engines.torch_engine.held import Held, held_values, hold
+
+
+class Pruned:
+    """The prunable weights of a network in training, and what is pruned of them.
+
+    Args:
+        model: the network; masked in place, once, from here on by `mask_weights`.
+        mask: what is kept.
+        values: what pruned weights are held at, by name; None for zero.
+        overflows: whether gradients may be infinite in a training that goes on, so that a
+            multiplication by zero does not make them zero.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        mask: Mask,
+        values: Mapping[str, Tensor] | None = None,
+        *,
+        overflows: bool = False,
+    ) -> None:
+        # By name in the model, rather than in a state, where a tied weight has several.
+        parameters = dict(model.named_parameters())
+        self._weights: list[Tensor] = [parameters[name] for name in mask]
+        # In the type and the order in memory of the weights, for which one call does them all.
+        self._kept = tuple(
+            torch.empty_like(weight, requires_grad=False).copy_(mask[name])
+            for name, weight in zip(mask, self._weights, strict=True)
+        )
+        self._pruned = [kept == 0 for kept in self._kept]
+        self._overflows = overflows
+        self._held: Held = held_values(mask, values, self._weights)
+        with torch.no_grad():
+            for weight, pruned in zip(self._weights, self._pruned, strict=True):
+                weight.masked_fill_(pruned, 0.0)
+        hold(self._weights, self._held)
+
+    def mask_gradients(self) -> None:
+        """Zero gradients keep the optimizer's state of pruned weights zero."""
+        gradients = [_gradient(weight) for weight in self._weights]
+        if self._overflows:
+            for gradient, pruned in zip(gradients, self._pruned, strict=True):
+                gradient.masked_fill_(pruned, 0.0)
+        else:
+            torch._foreach_mul_(gradients, self._kept)
+
+    def hide(self) -> None:
+        """While the optimizer steps, pruned weights are zero, whatever they are held at."""
+        if self._held:
+            torch._foreach_mul_(self._weights, self._kept)
+
+    def mask_weights(self) -> None:
+        """For an optimizer that moves a weight whose gradient is zero."""
+        torch._foreach_mul_(self._weights, self._kept)
+        hold(self._weights, self._held)
+
+
+def _gradient(weight: Tensor) -> Tensor:
+    if weight.grad is None:
+        raise UsageError("a prunable weight takes no part in the loss; leave it out of the model")
+    return weight.grad

@@ -1,0 +1,187 @@
+"""Where a training is, what was measured and kept on the way, and how long it took.
+
+What every engine notes in the same way, whatever it computes with.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from lottery.data.dataset import steps_per_epoch
+from lottery.errors import UsageError
+from lottery.training.config import learning_rate
+from lottery.training.interface import (
+    Checkpoint,
+    CurvePoint,
+    State,
+    TrainingJob,
+    TrainingResult,
+    early_stop_iteration,
+)
+
+
+class Progress:
+    """One training's iteration, curve, kept states, reason to end early, and seconds.
+
+    Args:
+        job: what is trained.
+
+    Raises:
+        UsageError: the job starts outside of its training.
+    """
+
+    def __init__(self, job: TrainingJob) -> None:
+        self.job = job
+        self.steps_per_epoch = steps_per_epoch(len(job.data.train), job.config.batch_size)
+        self.total = job.config.length.iterations(self.steps_per_epoch)
+        self.every = job.config.evaluate_every.iterations(self.steps_per_epoch)
+        if not 0 <= job.start_iteration <= self.total:
+            raise UsageError(
+                f"cannot start at iteration {job.start_iteration}: the training has {self.total}"
+            )
+        self.iteration = job.start_iteration
+        self.curve: list[CurvePoint] = []
+        self.reason = ""
+        self._states: dict[str, State] = {}
+        self._seconds = 0.0
+        self._clock = time.perf_counter()
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no step left to do."""
+        return bool(self.reason) or self.iteration >= self.total
+
+    @property
+    def at_an_end(self) -> bool:
+        """Whether this is where training starts or ends."""
+        return self.iteration in (self.job.start_iteration, self.total)
+
+    @property
+    def due(self) -> bool:
+        """Whether validation and test are to be measured now."""
+        return self.iteration % self.every == 0 or self.at_an_end
+
+    def position(self) -> tuple[int, int]:
+        """The epoch, and the place in its order of the next batch's first example."""
+        epoch, batch = divmod(self.iteration, self.steps_per_epoch)
+        return epoch, batch * self.job.config.batch_size
+
+    def rate(self, iteration: int) -> float:
+        """The learning rate of the step from ``iteration`` on."""
+        return learning_rate(
+            self.job.config.learning_rate,
+            iteration,
+            total=self.total,
+            steps_per_epoch=self.steps_per_epoch,
+        )
+
+    def keep_snapshot(self, state: Callable[[], State]) -> None:
+        """Keep the state of this iteration if the job asks for it."""
+        if self.iteration in self.job.snapshots_at:
+            self._states[f"snapshot-{self.iteration}"] = state()
+
+    def note(
+        self, training_loss: float, points: Sequence[CurvePoint], state: Callable[[], State]
+    ) -> bool:
+        """Take in a measurement, and keep the state if it is the best so far.
+
+        Args:
+            training_loss: the sum of the losses of all steps since the last measurement. It is
+                finite only if each of them was.
+            points: validation and test, at this iteration.
+            state: makes the state that was measured.
+
+        Returns:
+            False if a loss was not finite, so that the training is over.
+        """
+        if not all(map(math.isfinite, [training_loss, *(point.loss for point in points)])):
+            self.reason = f"the loss was not finite at iteration {self.iteration} or shortly before"
+            return False
+        self.curve += points
+        if early_stop_iteration(self.curve) == self.iteration:
+            self._states["early-stop"] = state()
+        return True
+
+    def result(self, engine: str, state: Callable[[], State]) -> TrainingResult:
+        """What the training gives back.
+
+        Args:
+            engine: the engine's name.
+            state: makes the state at the end.
+        """
+        diverged = bool(self.reason)
+        return TrainingResult(
+            status="diverged" if diverged else "done",
+            reason=self.reason,
+            curve=tuple(self.curve),
+            final={} if diverged else state(),
+            early_stop={} if diverged else self._states["early-stop"],
+            early_stop_iteration=None if diverged else early_stop_iteration(self.curve),
+            snapshots={
+                at: self._states[f"snapshot-{at}"]
+                for at in self.job.snapshots_at
+                if f"snapshot-{at}" in self._states
+            },
+            seconds=self._tick(),
+            engine=engine,
+        )
+
+    def checkpoint(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Checkpoint:
+        """A checkpoint of this iteration: all of this, and what the engine adds.
+
+        Args:
+            tensors: the engine's; none is called ``kept/...``.
+            values: the engine's, as plain JSON values; none is called ``curve``, ``reason`` or
+                ``seconds``.
+        """
+        kept = {
+            f"kept/{label}/{name}": value
+            for label, state in self._states.items()
+            for name, value in state.items()
+        }
+        ours = {
+            "curve": [[p.iteration, p.split, p.loss, p.accuracy] for p in self.curve],
+            "reason": self.reason,
+            "seconds": self._tick(),
+        }
+        return Checkpoint(
+            iteration=self.iteration, tensors={**tensors, **kept}, values={**values, **ours}
+        )
+
+    def restore(self, kept: Checkpoint) -> None:
+        """Go on from a checkpoint; the engine restores what it added."""
+        self.iteration = kept.iteration
+        self.curve = [CurvePoint(*point) for point in kept.values["curve"]]
+        self.reason = kept.values["reason"]
+        states: dict[str, dict[str, Tensor]] = {}
+        for key, value in below("kept/", kept.tensors).items():
+            label, _, name = key.partition("/")
+            states.setdefault(label, {})[name] = value
+        self._states = {**states}
+        self._seconds = kept.values["seconds"]
+        self._clock = time.perf_counter()
+
+    def _tick(self) -> float:
+        """Seconds so far, over all interruptions."""
+        now = time.perf_counter()
+        self._seconds += now - self._clock
+        self._clock = now
+        return self._seconds
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries under a prefix, without it.
+
+    >>> sorted(below("kept/", {"kept/a": Tensor(), "kept/b/c": Tensor(), "model/a": Tensor()}))
+    ['a', 'b/c']
+    """
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
