@@ -139,6 +139,4 @@ def _random_images(generator: torch.Generator) -> Dataset:
         validation=split(_MEASURED_ON),
         test=split(_MEASURED_ON),
         classes=CLASSES,
-        mean=0.0,
-        deviation=1.0,
     )

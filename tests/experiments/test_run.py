@@ -30,7 +30,7 @@ from lottery.experiments import (
     verify_run,
 )
 from lottery.experiments.execute import initialized, training_job
-from lottery.models import glorot_normal_
+from lottery.models import INITIALIZATIONS, glorot_normal_
 from lottery.rng import Streams
 from lottery.store import JobKey, JobResult, Store
 from lottery.tickets import (
@@ -284,7 +284,7 @@ def test_a_diverged_job_ends_alone_and_is_recorded(
             with torch.no_grad():
                 model.get_parameter("output.weight").fill_(3e38)
 
-    monkeypatch.setattr("lottery.experiments.execute.glorot_normal_", exploding)
+    monkeypatch.setitem(INITIALIZATIONS, "glorot-normal", exploding)
     summary = go(tiny(), tmp_path)
     bad = [result for result in summary.results.values() if result.status == "diverged"]
     assert [result.key for result in bad] == [JobKey(1, "main", 0)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from lottery.core import Mask
 from lottery.errors import UsageError
 from lottery.tickets import PruneConfig, RewindConfig, level_densities
 from lottery.tickets.pruning import kept_at_level
@@ -98,7 +100,7 @@ def test_levels_beyond_the_schedule_are_refused() -> None:
 
 
 def test_densities_are_planned_for_every_schedule() -> None:
-    totals = {"a": 150, "b": 50}
+    totals = Mask.dense({"a": torch.ones(150), "b": torch.ones(50)})
     listed = PruneConfig(scope="uniform", schedule="listed", densities=(0.5, 0.333))
     assert level_densities(listed, totals, 2) == [1.0, 0.5, 67 / 200]
     linear = PruneConfig(scope="erk", schedule="linear", final_density=0.25)
