@@ -21,7 +21,7 @@ from lottery.errors import MissingPackageError
 from lottery.report import captions, figures, pixels, summary, tables, words
 from lottery.report.curves import learning_curves
 from lottery.report.data import ReportData
-from lottery.report.figures import Figure
+from lottery.report.series import Figure
 from lottery.report.layers import layer_density
 from lottery.report.palette import DASHES, INK, TONES, Tone, steps
 

@@ -1,0 +1,112 @@
+"""In which settings runs differ, and what to call each run by."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lottery.analysis.methods.types import MethodRun, Part, SettingDifference
+from lottery.experiments import differences
+
+_PARTS: Mapping[str, Part] = {
+    "prune": "method",
+    "rewind": "method",
+    "model": "conditions",
+    "data": "conditions",
+    "training": "conditions",
+}
+_ORDER: tuple[Part, ...] = ("method", "conditions", "evidence")
+_MOST_IN_A_LABEL = 3
+_LONGEST_VALUE = 24
+# Last parts of keys that say little without the part before them.
+_VAGUE = ("name", "amount", "unit", "base", "to")
+
+
+def setting_differences(configs: Sequence[Mapping[str, Any]]) -> tuple[SettingDifference, ...]:
+    """Every setting that is not the same in all configs, what decides the method first.
+
+    The experiment's name is left out: it changes nothing.
+
+    >>> [found] = setting_differences([{"model": "a", "seed": 0}, {"model": "b", "seed": 0}])
+    >>> found.key, found.part, found.values
+    ('model', 'conditions', ('a', 'b'))
+    """
+    found: dict[str, list[Any]] = {}
+    for number, config in enumerate(configs):
+        for key, first, own in differences(configs[0], config):
+            found.setdefault(key, [first] * len(configs))[number] = own
+    found.pop("name", None)
+    listed = [
+        SettingDifference(
+            key=key, part=_PARTS.get(key.partition(".")[0], "evidence"), values=tuple(values)
+        )
+        for key, values in found.items()
+    ]
+    return tuple(sorted(listed, key=lambda setting: (_ORDER.index(setting.part), setting.key)))
+
+
+def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> tuple[str, ...]:
+    """A name for each run that no other has.
+
+    The experiment's name where that is enough; else with the settings in which runs of that name
+    differ, and where even those are the same, with the name of the run's directory or a number.
+    """
+    names = [run.verdict.name for run in runs]
+    told = []
+    for i, (name, count) in enumerate(_counted(names)):
+        telling = _settings(i, names, settings) if count > 1 else ""
+        told.append(f"{name} ({telling})" if telling else name)
+    for way in (lambda i: runs[i].verdict.run, lambda i: f"no. {i + 1}"):
+        told = [
+            text if count == 1 else f"{text} [{way(i)}]"
+            for i, (text, count) in enumerate(_counted(told))
+        ]
+    return tuple(told)
+
+
+def shown(value: Any) -> str:
+    """A setting's value as it is written on the command line; a dash where there is none.
+
+    >>> shown("random"), shown(0.5), shown([1, 2]), shown(None)
+    ('random', '0.5', '[1, 2]', '-')
+    """
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _counted(texts: Sequence[str]) -> list[tuple[str, int]]:
+    counts = Counter(texts)
+    return [(text, counts[text]) for text in texts]
+
+
+def _settings(number: int, names: Sequence[str], settings: Sequence[SettingDifference]) -> str:
+    """The settings that tell a run from others of its name."""
+    same = [i for i, name in enumerate(names) if name == names[number]]
+    telling = [s for s in settings if any(s.values[i] != s.values[same[0]] for i in same)]
+    short = _short_keys([setting.key for setting in telling])
+    return ", ".join(
+        f"{short[setting.key]}={_cut(shown(setting.values[number]))}"
+        for setting in telling[:_MOST_IN_A_LABEL]
+    )
+
+
+def _short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """The last part of each key, or as many of the last as no other key ends with."""
+
+    def short(key: str) -> str:
+        parts = key.split(".")
+        for number in range(1, len(parts)):
+            ending = ".".join(parts[-number:])
+            others = sum(other == ending or other.endswith(f".{ending}") for other in keys)
+            if others == 1 and not (number == 1 and ending in _VAGUE):
+                return ending
+        return key
+
+    return {key: short(key) for key in keys}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
