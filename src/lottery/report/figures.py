@@ -15,6 +15,7 @@ from lottery.report.series import (
     Series,
     density_axis,
     extent,
+    near_dense,
     number,
     percent,
     traces,
@@ -172,10 +173,7 @@ def _near_dense(verdict: Verdict, quantity: Quantity, shown: list[float]) -> lis
     if dense is None or quantity is not ACCURACY:
         return None
     tickets = [e.mean for level in verdict.levels if (e := _at(level, MAIN, quantity))]
-    above = max(tickets) - dense.mean
-    reach = max(verdict.margin, 1.5 * above, 0.001)
-    near = [(dense.mean - 2 * reach) * 100, (dense.mean + reach) * 100]
-    return near if near[1] - near[0] < 0.6 * (shown[1] - shown[0]) else None
+    return near_dense(dense.mean, tickets, verdict.margin, shown)
 
 
 def _dense(verdict: Verdict, quantity: Quantity) -> Estimate | None:

@@ -62,13 +62,15 @@ def percent(density: float) -> float:
 
 def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[Figure]:
     """Band, points and line; one entry in the legend for all three."""
-    common = {
+    common: Figure = {
         "type": "scatter",
         "name": series.name,
         "legendgroup": series.group,
-        "meta": {"tone": series.tone},
     }
-    drawn = [common | _replicates(series, scale, form), common | _line(series, scale)]
+    drawn: list[Figure] = [
+        common | _replicates(series, scale, form) | _meta(series, "replicates"),
+        common | line(series, scale) | _meta(series, "line"),
+    ]
     x, y = _band(series.points, scale)
     if x:
         band = {
@@ -80,7 +82,7 @@ def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[F
             "hoverinfo": "skip",
             "showlegend": False,
         }
-        drawn.insert(0, common | band)
+        drawn.insert(0, common | band | _meta(series, "band"))
     return drawn
 
 
@@ -116,7 +118,24 @@ def extent(estimates: Sequence[Estimate], others: Sequence[float], scale: float)
     return [(low - edge) * scale, (high + edge) * scale]
 
 
-def _line(series: Series, scale: float) -> Figure:
+def near_dense(
+    dense: float, means: Sequence[float], margin: float, shown: Sequence[float]
+) -> list[float] | None:
+    """A closer range around the dense accuracy, where the whole one hides small differences.
+
+    Args:
+        dense: mean accuracy of the dense network, a fraction.
+        means: every mean that is drawn, fractions.
+        margin: how far below dense still matches, a fraction.
+        shown: the whole range, in percent.
+    """
+    reach = max(margin, 1.5 * (max(means) - dense), 0.001)
+    near = [(dense - 2 * reach) * 100, (dense + reach) * 100]
+    return near if near[1] - near[0] < 0.6 * (shown[1] - shown[0]) else None
+
+
+def line(series: Series, scale: float) -> Figure:
+    """The means alone."""
     points = series.points
     return {
         "mode": "lines+markers",
@@ -128,6 +147,10 @@ def _line(series: Series, scale: float) -> Figure:
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": True,
     }
+
+
+def _meta(series: Series, part: str) -> Figure:
+    return {"meta": {"tone": series.tone, "part": part}}
 
 
 def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> Figure:
@@ -153,9 +176,7 @@ def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> F
     }
 
 
-def _band(
-    points: Sequence[Point], scale: float
-) -> tuple[list[float | None], list[float | None]]:
+def _band(points: Sequence[Point], scale: float) -> tuple[list[float | None], list[float | None]]:
     """Closed outlines around the intervals, one for each stretch of levels that have one."""
     stretches: list[list[tuple[float, float, float]]] = [[]]
     for point in points:

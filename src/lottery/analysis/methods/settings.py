@@ -50,18 +50,18 @@ def setting_differences(configs: Sequence[Mapping[str, Any]]) -> tuple[SettingDi
 def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> tuple[str, ...]:
     """A name for each run that no other has.
 
-    The experiment's name where that is enough; else with the settings in which runs of that name
-    differ, and where even those are the same, with the name of the run's directory or a number.
+    The experiment's name where that is enough; else with settings that tell runs of that name
+    apart, and where none does, with the name of the run's directory or a number.
     """
     names = [run.verdict.name for run in runs]
     told = []
     for i, (name, count) in enumerate(_counted(names)):
         telling = _settings(i, names, settings) if count > 1 else ""
         told.append(f"{name} ({telling})" if telling else name)
-    for way in (lambda i: runs[i].verdict.run, lambda i: f"no. {i + 1}"):
+    for extras in ([run.verdict.run for run in runs], [f"no. {i + 1}" for i in range(len(runs))]):
         told = [
-            text if count == 1 else f"{text} [{way(i)}]"
-            for i, (text, count) in enumerate(_counted(told))
+            text if count == 1 else f"{text} [{extra}]"
+            for (text, count), extra in zip(_counted(told), extras, strict=True)
         ]
     return tuple(told)
 
@@ -83,13 +83,18 @@ def _counted(texts: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _settings(number: int, names: Sequence[str], settings: Sequence[SettingDifference]) -> str:
-    """The settings that tell a run from others of its name."""
+    """The first settings that tell a run from others of its name, no more than it takes."""
     same = [i for i, name in enumerate(names) if name == names[number]]
-    telling = [s for s in settings if any(s.values[i] != s.values[same[0]] for i in same)]
+    telling: list[SettingDifference] = []
+    kinds = 1
+    for setting in settings:
+        split = len({tuple(shown(s.values[i]) for s in (*telling, setting)) for i in same})
+        if split > kinds and len(telling) < _MOST_IN_A_LABEL:
+            telling.append(setting)
+            kinds = split
     short = _short_keys([setting.key for setting in telling])
     return ", ".join(
-        f"{short[setting.key]}={_cut(shown(setting.values[number]))}"
-        for setting in telling[:_MOST_IN_A_LABEL]
+        f"{short[setting.key]}={_cut(shown(setting.values[number]))}" for setting in telling
     )
 
 

@@ -75,8 +75,8 @@ def _method(comparison: RunComparison, place: int) -> Iterator[str]:
     unsure = [(row, contrast) for row, contrast in tests if contrast.outcome == "unsure"]
     if len(unsure) == len(tests):
         yield (
-            f"The tests confirm no difference between {method} and {first} at any of "
-            f"{_densities(len(tests))}."
+            f"The tests confirm no difference between {method} and {first} at "
+            f"{_where(tests) if len(tests) < 3 else f'any of {len(tests)} densities'}."
         )
     elif unsure:
         yield f"At {_where(unsure)} the tests confirm no difference between the two."
