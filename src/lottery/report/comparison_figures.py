@@ -21,6 +21,9 @@ from lottery.report.series import (
 )
 from lottery.store.jobs import CONTROL_KINDS
 
+_APART = 1 / 16
+"""Between two ticks: densities of different runs may lie close to one another."""
+
 
 def methods_against_density(
     comparison: RunComparison, measure: Measure, quantity: Quantity
@@ -41,7 +44,7 @@ def methods_against_density(
     shown = extent(estimates, [], quantity.scale)
     layout = {
         "title": {"text": quantity.title},
-        "xaxis": density_axis(row.density for row in comparison.rows),
+        "xaxis": density_axis((row.density for row in comparison.rows), apart=_APART),
         "yaxis": {"range": shown, "tickformat": ",~g" if quantity.scale == 1 else "~g"},
     }
     figure: Figure = {"data": drawn, "layout": layout}

@@ -86,17 +86,27 @@ def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[F
     return drawn
 
 
-def density_axis(densities: Iterable[float]) -> Figure:
-    """A log axis that runs from dense to sparse, with the densities that there are as ticks."""
+def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Figure:
+    """A log axis that runs from dense to sparse, with the densities that there are as ticks.
+
+    Args:
+        densities: in (0, 1].
+        apart: the least distance between two ticks, as a share of the axis; ticks nearer to the
+            one before are left out.
+    """
     at = sorted({percent(density) for density in densities}, reverse=True)
     first, last = math.log10(at[0]), math.log10(at[-1])
     edge = 0.03 * (first - last) or 0.1
+    ticks = at[:1]
+    for value in at[1:]:
+        if math.log10(ticks[-1] / value) >= apart * (first - last):
+            ticks.append(value)
     return {
         "title": {"text": "Weights left (%) → sparser"},
         "type": "log",
         "range": [first + edge, last - edge],
-        "tickvals": at,
-        "ticktext": [words.density(value / 100).removesuffix("%") for value in at],
+        "tickvals": ticks,
+        "ticktext": [words.density(value / 100).removesuffix("%") for value in ticks],
     }
 
 

@@ -35,27 +35,22 @@ def named(*configs: ExperimentConfig, directories: tuple[str, ...] = ()) -> tupl
     return labels(runs, setting_differences([to_plain(config) for config in configs]))
 
 
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found = {}
-    for key, value in config.items():
-        found |= (
-            flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return found
+def at(config: dict[str, Any], key: str) -> Any:
+    """What a dotted key holds; None where there is nothing, or a table."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return None if isinstance(value, dict) else value
 
 
 @given(st.lists(configs, min_size=2, max_size=4))
 def test_a_setting_is_listed_just_where_not_all_have_the_same(made: list[dict[str, Any]]) -> None:
     found = {one.key: one.values for one in setting_differences(made)}
-    whole = [flat(config) for config in made]
-    for key in {key for config in whole for key in config} - {"name"}:
-        of_key = tuple(config.get(key) for config in whole)
-        if all(value == of_key[0] for value in of_key):
-            assert key not in found
-        elif key in found and not any(isinstance(config.get(key), dict) for config in made):
-            assert found[key] == of_key
-    for of_key in found.values():
-        assert any(value != of_key[0] for value in of_key)
+    keys = [f"{top}{inner}" for top in ("seed", "model", "x") for inner in ("", ".p", ".q")]
+    expected = {key: tuple(at(config, key) for config in made) for key in keys}
+    assert found == {
+        key: of_key for key, of_key in expected.items() if any(v != of_key[0] for v in of_key)
+    }
 
 
 def test_what_decides_the_method_comes_first() -> None:
@@ -106,14 +101,20 @@ def test_equal_configs_are_told_apart_by_directory_or_number() -> None:
     assert named(same, same, directories=("d", "d")) == ("demo [d] [no. 1]", "demo [d] [no. 2]")
 
 
+ONE = run(criterion("magnitude"))
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1), st.booleans()), min_size=2))
 def test_labels_are_unique(made: list[tuple[str, int, bool]]) -> None:
-    found = named(
-        *(
-            criterion("random" if random else "magnitude", name=name, seed=seed)
-            for name, seed, random in made
+    runs = [
+        replace(
+            ONE,
+            config={"name": name, "seed": seed, "prune": {"criterion": str(random)}},
+            verdict=replace(ONE.verdict, name=name),
         )
-    )
+        for name, seed, random in made
+    ]
+    found = labels(runs, setting_differences([one.config for one in runs]))
     assert len(set(found)) == len(found)
 
 

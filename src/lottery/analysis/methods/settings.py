@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lottery.analysis.methods.types import MethodRun, Part, SettingDifference
-from lottery.experiments import differences
 
 _PARTS: Mapping[str, Part] = {
     "prune": "method",
@@ -33,17 +32,13 @@ def setting_differences(configs: Sequence[Mapping[str, Any]]) -> tuple[SettingDi
     >>> found.key, found.part, found.values
     ('model', 'conditions', ('a', 'b'))
     """
-    found: dict[str, list[Any]] = {}
-    for number, config in enumerate(configs):
-        for key, first, own in differences(configs[0], config):
-            found.setdefault(key, [first] * len(configs))[number] = own
-    found.pop("name", None)
-    listed = [
-        SettingDifference(
-            key=key, part=_PARTS.get(key.partition(".")[0], "evidence"), values=tuple(values)
-        )
-        for key, values in found.items()
-    ]
+    whole = [dict(_flat(config)) for config in configs]
+    listed = []
+    for key in {key for config in whole for key in config} - {"name"}:
+        values = tuple(config.get(key) for config in whole)
+        if any(value != values[0] for value in values):
+            part = _PARTS.get(key.partition(".")[0], "evidence")
+            listed.append(SettingDifference(key=key, part=part, values=values))
     return tuple(sorted(listed, key=lambda setting: (_ORDER.index(setting.part), setting.key)))
 
 
@@ -75,6 +70,15 @@ def shown(value: Any) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting by its dotted key."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _counted(texts: Sequence[str]) -> list[tuple[str, int]]:
