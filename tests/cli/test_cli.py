@@ -19,7 +19,7 @@ from lottery.training.engines.torch_engine import TorchEngine
 
 Cli = Callable[..., tuple[int, str, str]]
 
-VERBS = ("demo", "run", "list", "show", "verdict", "report", "verify", "config")
+VERBS = ("demo", "run", "list", "show", "verdict", "report", "compare", "verify", "config")
 
 
 @pytest.fixture

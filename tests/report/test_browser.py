@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from methods_samples import sample
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lottery.report import ReportData, render
+from lottery.analysis import RunComparison
+from lottery.report import ReportData, render, render_comparison
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +74,9 @@ def open_page(browser: Browser, tmp_path: Path) -> Open:
         page.on("dialog", lambda dialog: noise.append(f"dialog: {dialog.message}"))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(file.as_uri())
-        page.wait_for_function("document.querySelectorAll('.plot .main-svg').length >= 4")
+        page.wait_for_function(
+            "[...document.querySelectorAll('.plot')].every((p) => p.querySelector('.main-svg'))"
+        )
         yield page
         page.wait_for_timeout(200)
         context.close()
@@ -278,3 +282,61 @@ def test_a_printout_fits_the_paper_and_the_screen_comes_back(open_page: Open, ht
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         page.wait_for_timeout(300)
         assert page.evaluate(widths) == before
+
+
+# The page of a comparison
+
+
+def parts(page: Page, figure: str, group: str) -> dict[str, Any]:
+    """Part of a run's drawing -> whether it is shown."""
+    found: dict[str, Any] = page.evaluate(
+        """([figure, group]) => Object.fromEntries(
+            document.getElementById(`plot-${figure}`).data
+                .filter((trace) => trace.legendgroup === group)
+                .map((trace) => [trace.meta.part, trace.visible ?? true]))""",
+        [figure, group],
+    )
+    return found
+
+
+def test_parts_of_a_comparison_can_be_shown_and_hidden(
+    open_page: Open, comparison: RunComparison
+) -> None:
+    first = {"band": True, "replicates": True, "line": True, "reinit": False}
+    with open_page(render_comparison(comparison)) as page:
+        assert parts(page, "accuracy", "method-0") == first
+        page.locator("button[data-toggle='reinit']").click()
+        page.locator("button[data-toggle='replicates']").click()
+        for figure in ("accuracy", "early-stop"):
+            assert parts(page, figure, "method-0") == first | {"replicates": False, "reinit": True}
+        page.locator("button[data-toggle='reinit']").click()
+        page.locator("button[data-toggle='replicates']").click()
+        assert parts(page, "accuracy", "method-0") == first
+
+
+def test_a_hidden_run_stays_hidden_when_its_parts_are_asked_for(
+    open_page: Open, comparison: RunComparison
+) -> None:
+    with open_page(render_comparison(comparison)) as page:
+        entry = page.locator("#plot-accuracy .legendtoggle").nth(1)
+        entry.click()
+        page.wait_for_timeout(700)  # Plotly waits for a second click first.
+        page.locator("button[data-toggle='reinit']").click()
+        shown = parts(page, "accuracy", "method-1")
+        assert set(shown.values()) == {"legendonly"}
+        assert parts(page, "accuracy", "method-0")["reinit"] is True
+        entry.click()
+        page.wait_for_timeout(700)
+        assert set(parts(page, "accuracy", "method-1").values()) == {True}
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK])
+@pytest.mark.parametrize("name", ["demo", "hostile"])
+def test_a_comparison_is_no_wider_than_the_window(
+    open_page: Open, hostile: str, size: tuple[int, int], name: str
+) -> None:
+    html = render_comparison(sample(name=hostile if name == "hostile" else name))
+    with open_page(html, size, dark=True) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert page.locator(".plot .main-svg").count() >= 2
+        assert page.locator("img, main a").count() == 0

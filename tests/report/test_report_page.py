@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 import pytest
 
 from lottery.report import ReportData, render
-from lottery.report.page import embed
+from lottery.report.html import embed
 from lottery.store.jobs import CONTROL_KINDS, JobKey
 
 MEGABYTE = 1_000_000

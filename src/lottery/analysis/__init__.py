@@ -1,6 +1,9 @@
-"""What a run's results mean: the hypothesis, tested as it is stated."""
+"""What results mean: a run's verdict on the hypothesis as it is stated, and runs side by side."""
 
 from lottery.analysis.as_json import to_json
+from lottery.analysis.methods.of_runs import compare_runs
+from lottery.analysis.methods.text import comparison_text
+from lottery.analysis.methods.types import RunComparison
 from lottery.analysis.of_run import judge_run
 from lottery.analysis.reach import Reach, reachable
 from lottery.analysis.statistics import estimate, holm, one_sided_t
@@ -15,7 +18,10 @@ __all__ = [
     "Group",
     "LevelVerdict",
     "Reach",
+    "RunComparison",
     "Verdict",
+    "compare_runs",
+    "comparison_text",
     "estimate",
     "holm",
     "judge",

@@ -1,4 +1,4 @@
-"""A verdict as plain JSON values."""
+"""A verdict, or a comparison of runs, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from lottery.analysis.methods.types import RunComparison
 from lottery.analysis.types import Verdict
 
 SCHEMA_VERSION = 1
 
 
-def to_json(verdict: Verdict) -> dict[str, Any]:
-    """Every number and word of a verdict, ready for ``json.dumps``.
+def to_json(found: Verdict | RunComparison) -> dict[str, Any]:
+    """Every number and word of a verdict or a comparison, ready for ``json.dumps``.
 
-    The keys are the fields of `Verdict` and of what it holds, plus ``schema_version``; what is not
-    known is null. Replicates become strings, as JSON keys are.
+    The keys are the fields of `Verdict` or `RunComparison` and of what it holds, plus
+    ``schema_version``; what is not known is null. Replicates become strings, as JSON keys are.
 
     Raises:
-        ValueError: a number is not finite, which `judge` never gives.
+        ValueError: a number is not finite, which neither `judge` nor `compare_runs` ever gives.
     """
-    return {"schema_version": SCHEMA_VERSION, **_plain(verdict)}
+    return {"schema_version": SCHEMA_VERSION, **_plain(found)}
 
 
 def _plain(value: object) -> Any:
@@ -32,5 +33,5 @@ def _plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"expected finite numbers in a verdict, got {value}")
+        raise ValueError(f"expected finite numbers, got {value}")
     return value

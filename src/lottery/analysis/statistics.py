@@ -41,7 +41,7 @@ def estimate(values: Mapping[int, float], confidence: float) -> Estimate:
     """
     check_confidence(confidence)
     ordered = {replicate: float(values[replicate]) for replicate in sorted(values)}
-    mean, deviation = _mean_and_deviation(list(ordered.values()))
+    mean, deviation = mean_and_deviation(list(ordered.values()))
     if deviation is None:
         return Estimate(mean=mean, low=None, high=None, values=ordered)
     n = len(ordered)
@@ -82,7 +82,7 @@ def one_sided_t(differences: Sequence[float], margin: float, resolution: float) 
         raise ValueError(f"expected resolution >= 0 and finite, got {resolution=}, {margin=}")
     if not differences:
         return None
-    mean, deviation = _mean_and_deviation(differences)
+    mean, deviation = mean_and_deviation(differences)
     if deviation is None:
         return None
     deviation = max(deviation, resolution / math.sqrt(12))
@@ -123,7 +123,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     """The mean and the sample deviation, the same in any order; no deviation of a single value."""
     if not values or not all(math.isfinite(value) for value in values):
         raise ValueError(f"expected one or more finite numbers, got {list(values)}")

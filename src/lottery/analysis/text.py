@@ -61,7 +61,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
             ]
         parts += [Text(), *(Text(note) for note in _notes(verdict))]
     if verdict.caveats:
-        parts += [Text(), Text("Keep in mind", style="bold"), _listed(verdict.caveats, "-")]
+        parts += [Text(), Text("Keep in mind", style="bold"), listed(verdict.caveats, "-")]
     return Group(*parts)
 
 
@@ -160,7 +160,8 @@ def _notes(verdict: Verdict) -> list[str]:
     return notes
 
 
-def _listed(items: Sequence[str], mark: str) -> RenderableType:
+def listed(items: Sequence[str], mark: str) -> RenderableType:
+    """Sentences one below the other, each with a mark before it."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     for item in items:
         grid.add_row(mark, Text(item))

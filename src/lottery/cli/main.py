@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import configs, lists, run, runs
+from lottery.cli import compare, configs, lists, run, runs
 
 _EXAMPLES = """
 Examples:
@@ -38,6 +38,7 @@ app.command("list")(lists.list_things)
 app.command("show")(runs.show)
 app.command("verdict")(runs.verdict)
 app.command("report")(runs.report)
+app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
 app.add_typer(configs.app, name="config")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def find_run(name: str | Path, out: Path) -> Path:
     """The directory of a run given by path, by name under ``out``, or by the start of its name.
 
     Raises:
-        UsageError: there is none, or several; lists those there are.
+        UsageError: there is none, or several; lists those there are, and the nearest name.
     """
     for path in (Path(name), out / name):
         if (path / "experiment.json").is_file():
@@ -50,8 +51,10 @@ def find_run(name: str | Path, out: Path) -> Path:
     if len(near) == 1:
         return near[0]
     which = "several runs" if near else "no run"
+    meant = get_close_matches(str(name), [path.name for path in runs], n=1, cutoff=0.5)
+    hint = f"; did you mean '{meant[0]}'?" if meant and not near else ""
     there = ", ".join(path.name for path in near or runs) or "none"
-    raise UsageError(f"{which} '{name}' in {out}; the runs there are: {there}")
+    raise UsageError(f"{which} '{name}' in {out}{hint}; the runs there are: {there}")
 
 
 def list_runs(out: Path) -> list[Path]:

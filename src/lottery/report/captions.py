@@ -5,7 +5,7 @@ from __future__ import annotations
 from lottery.analysis.types import Verdict
 from lottery.report import words
 from lottery.report.curves import MOST_POINTS
-from lottery.report.figures import Figure
+from lottery.report.series import Figure
 from lottery.store.jobs import MAIN
 
 

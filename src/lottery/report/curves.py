@@ -14,8 +14,8 @@ import numpy as np
 from lottery.analysis.types import Estimate, LevelVerdict
 from lottery.report import words
 from lottery.report.data import ReportData
-from lottery.report.figures import Figure, number
 from lottery.report.palette import DASHES, SYMBOLS
+from lottery.report.series import Figure, number
 from lottery.store.jobs import JobKey
 from lottery.training.config import LossName
 from lottery.training.interface import CurvePoint

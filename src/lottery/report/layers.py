@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lottery.analysis.types import Verdict
 from lottery.report import words
-from lottery.report.figures import Figure, number
+from lottery.report.series import Figure, number
 from lottery.store.jobs import MAIN, JobResult
 
 

@@ -178,7 +178,23 @@
   const chooseOne = (button, group) =>
     all(group).forEach((other) => press(other, other === button));
 
+  // Show or hide a part of every figure, but not of what the reader hid by its name.
+  const togglePart = (part, on) => {
+    for (const [name, figure] of Object.entries(figures)) {
+      const drawn = plot(name).data;
+      const hidden = new Set(drawn.filter((trace) => trace.visible === "legendonly")
+        .map((trace) => trace.legendgroup));
+      const at = figure.data.map((_, i) => i).filter((i) => drawn[i].meta.part === part);
+      const visible = at.map((i) => on && (hidden.has(drawn[i].legendgroup) ? "legendonly" : true));
+      if (at.length) Plotly.restyle(plot(name), { visible }, at);
+    }
+  };
+
   const wire = () => {
+    all("button[data-toggle]").forEach((button) => button.addEventListener("click", () => {
+      press(button, !pressed(button));
+      togglePart(button.dataset.toggle, pressed(button));
+    }));
     all("button[data-range]").forEach((button) => button.addEventListener("click", () => {
       chooseOne(button, `button[data-plot="${button.dataset.plot}"]`);
       const target = figures[button.dataset.plot].ranges[button.dataset.range];

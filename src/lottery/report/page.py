@@ -1,29 +1,15 @@
-"""The page: one HTML file that needs nothing else and may fetch nothing.
-
-Everything that comes from the run is escaped by the template, or embedded as JSON that no HTML
-parser can leave. A content security policy allows the two scripts of this page by their hashes,
-no other script, and no address to fetch anything from.
-"""
+"""The page of one run."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable
-from importlib import resources
-from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
-from lottery.errors import MissingPackageError
-from lottery.report import captions, figures, pixels, summary, tables, words
+from lottery.report import captions, figures, html, pixels, summary, tables, words
 from lottery.report.curves import learning_curves
 from lottery.report.data import ReportData
-from lottery.report.figures import Figure
 from lottery.report.layers import layer_density
 from lottery.report.palette import DASHES, INK, TONES, Tone, steps
+from lottery.report.series import Figure
 
 
 def render(data: ReportData) -> str:
@@ -39,11 +25,11 @@ def render(data: ReportData) -> str:
         MissingPackageError: plotly is not installed.
     """
     drawn = _figures(data)
-    scripts = [_script(_plotting_library()), _script(_asset("page.js"))] if drawn else []
-    template = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(_asset("template.html.jinja"))
-    html = template.render(
+    return html.page(
+        "report.html.jinja",
+        figures=drawn,
+        tones=_tones(data, drawn),
+        generator="lottery report",
         verdict=data.verdict,
         margin=words.counted_points(data.verdict.margin),
         status=summary.STATUS[data.verdict.hypothesis],
@@ -51,7 +37,6 @@ def render(data: ReportData) -> str:
         levels=tables.levels(data.verdict),
         controls=tables.controls(data.verdict),
         failures=tables.failures(data.results),
-        figures=drawn,
         captions=_captions(data, drawn),
         kinds=words.KINDS,
         dashes=DASHES,
@@ -62,33 +47,7 @@ def render(data: ReportData) -> str:
         environment=list(words.flat(data.environment)),
         hashes=sorted(data.hashes.items()),
         command=data.command,
-        style=Markup(_asset("style.css")),
-        scripts=scripts,
-        policy=_policy(scripts),
-        embedded=embed({"figures": drawn, "tones": _tones(data, drawn)}),
     )
-    return html.encode("utf-8", "replace").decode("utf-8")
-
-
-def _plotting_library() -> str:
-    # Training must run where plotly is missing, so it is asked for only when a page is made.
-    try:
-        from plotly.offline import get_plotlyjs
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("a report", "plotly") from error
-    return str(get_plotlyjs())
-
-
-def embed(value: Any) -> Markup:
-    r"""JSON for a ``script`` element: no sequence of characters in it means anything to HTML.
-
-    >>> print(embed({"name": "</script><!-- &"}))
-    {"name":"\u003c/script\u003e\u003c!-- \u0026"}
-    """
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
 
 
 def _figures(data: ReportData) -> dict[str, Figure]:
@@ -116,8 +75,7 @@ def _pictures(data: ReportData) -> list[pixels.Picture]:
     return pixels.pictures(data.pixels, densities, data.verdict.smallest_winning_level)
 
 
-def _tones(data: ReportData, drawn: dict[str, Figure]) -> dict[str, tuple[str, str]]:
-    """Name of a colour -> its light and its dark version."""
+def _tones(data: ReportData, drawn: dict[str, Figure]) -> dict[str, Tone]:
     found: dict[str, Tone] = dict(TONES)
     layers = drawn.get("layers", {}).get("layers", 0)
     found |= {f"layer-{i}": tone for i, tone in enumerate(steps(layers))}
@@ -128,28 +86,4 @@ def _tones(data: ReportData, drawn: dict[str, Figure]) -> dict[str, tuple[str, s
     found["level-0"] = INK
     if data.verdict.smallest_winning_level:
         found[f"level-{data.verdict.smallest_winning_level}"] = TONES["main"]
-    return {name: (tone.light, tone.dark) for name, tone in found.items()}
-
-
-def _asset(name: str) -> str:
-    return resources.files("lottery.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _script(text: str) -> Markup:
-    """A script as it will stand in the page, byte for byte, or its hash would not fit."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "</script" in text.lower() or "<!--" in text:
-        raise ValueError("a script of the report would end its element early")
-    return Markup(text)
-
-
-def _policy(scripts: list[Markup]) -> str:
-    hashes = (
-        base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-        for script in scripts
-    )
-    allowed = " ".join(f"'sha256-{value}'" for value in hashes) or "'none'"
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
+    return found

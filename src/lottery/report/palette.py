@@ -57,8 +57,26 @@ DASHES = {
     "scratch-flops": "dashdot",
 }
 
+METHODS = (
+    (TONES["main"], "circle"),
+    (TONES["reinit"], "square"),
+    (TONES["random-mask"], "diamond"),
+    (TONES["continued"], "triangle-up"),
+    (Tone("#5b3fb8", "#a99bff"), "triangle-down"),
+    (Tone("#8a6500", "#e6c34a"), "cross"),
+    (Tone("#7a3b1d", "#d6a184"), "x"),
+    (Tone("#00707f", "#5fd3e0"), "star"),
+)
+"""Colour and symbol of each run in a comparison; no two of the first eight share either."""
+
 _LIGHT_SCALE = ("#3b3fb6", "#8a2aa5", "#c8386f", "#d96a1c", "#b58900")
 _DARK_SCALE = ("#8b93ff", "#c98bff", "#ff86ae", "#ffa766", "#ffe07a")
+
+
+def method(place: int) -> tuple[Tone, str]:
+    """Colour and symbol of a run by its place; from the ninth on, other pairs of the same ones."""
+    turn, at = divmod(place, len(METHODS))
+    return METHODS[at][0], METHODS[(at + turn) % len(METHODS)][1]
 
 
 def steps(number: int) -> list[Tone]:

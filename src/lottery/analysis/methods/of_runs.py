@@ -1,0 +1,85 @@
+"""Runs on disk, side by side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from lottery.analysis.methods.compare import compare_methods
+from lottery.analysis.methods.types import MethodRun, RunComparison
+from lottery.analysis.of_run import judge_run
+from lottery.errors import UsageError
+from lottery.experiments import Run, to_plain
+from lottery.store.jobs import MAIN
+
+TOLERANCE = 0.02
+"""Densities whose ratio is at most 1.02 are compared, unless another tolerance is asked for."""
+
+
+def compare_runs(
+    runs: Sequence[Run],
+    *,
+    margin: float | None = None,
+    confidence: float | None = None,
+    tolerance: float = TOLERANCE,
+) -> RunComparison:
+    """Compare runs, finished or not, with the first of them.
+
+    Args:
+        runs: two or more, each with a result.
+        margin: accuracy a matching ticket may lose, a fraction in [0, 1); None for the first run's.
+        confidence: of intervals and tests, in [0.5, 1); None for the first run's.
+        tolerance: densities whose ratio is at most 1 + tolerance are compared, in [0, 1).
+
+    Raises:
+        UsageError: there are fewer than two runs, one is given twice or has no result, or an
+            argument is out of range.
+        StoreError: a file of a run is damaged.
+    """
+    if len(runs) < 2:
+        raise UsageError(f"a comparison needs two or more runs, got {len(runs)}")
+    _check(runs)
+    given = runs[0].config.verdict
+    margin = given.margin if margin is None else margin
+    confidence = given.confidence if confidence is None else confidence
+    read = [_read(run, margin, confidence) for run in runs]
+    return compare_methods(read, tolerance=tolerance)
+
+
+def _check(runs: Sequence[Run]) -> None:
+    seen = set()
+    for run in runs:
+        path = run.store.path.resolve()
+        if path in seen:
+            raise UsageError(f"expected different runs, got {run.store.path} twice")
+        seen.add(path)
+        if not any(key.branch == MAIN for key in run.results):
+            raise UsageError(
+                f"{run.store.path} has no result yet: run it, or leave it out of the comparison"
+            )
+
+
+def _read(run: Run, margin: float, confidence: float) -> MethodRun:
+    dense = [key for key in run.results if key.branch == MAIN and key.level == 0]
+    return MethodRun(
+        verdict=judge_run(run, margin=margin, confidence=confidence),
+        results=list(run.results.values()),
+        config=to_plain(run.config),
+        data=run.experiment["data"],
+        environment=run.experiment["environment"],
+        schema=run.experiment["schema"],
+        starts={key.replicate: _digest(run.store.ticket(key).weights) for key in dense},
+    )
+
+
+def _digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) of every tensor's name, form and bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(repr((name, tuple(tensor.shape), str(tensor.dtype))).encode())
+        # As bytes, since numpy has no bfloat16.
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,121 @@
+"""In which settings runs differ, and what to call each run by."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lottery.analysis.methods.types import MethodRun, Part, SettingDifference
+
+_PARTS: Mapping[str, Part] = {
+    "prune": "method",
+    "rewind": "method",
+    "model": "conditions",
+    "data": "conditions",
+    "training": "conditions",
+}
+_ORDER: tuple[Part, ...] = ("method", "conditions", "evidence")
+_MOST_IN_A_LABEL = 3
+_LONGEST_VALUE = 24
+# Last parts of keys that say little without the part before them.
+_VAGUE = ("name", "amount", "unit", "base", "to")
+
+
+def setting_differences(configs: Sequence[Mapping[str, Any]]) -> tuple[SettingDifference, ...]:
+    """Every setting that is not the same in all configs, what decides the method first.
+
+    The experiment's name is left out: it changes nothing.
+
+    >>> [found] = setting_differences([{"model": "a", "seed": 0}, {"model": "b", "seed": 0}])
+    >>> found.key, found.part, found.values
+    ('model', 'conditions', ('a', 'b'))
+    """
+    whole = [dict(_flat(config)) for config in configs]
+    listed = []
+    for key in {key for config in whole for key in config} - {"name"}:
+        values = tuple(config.get(key) for config in whole)
+        if any(value != values[0] for value in values):
+            part = _PARTS.get(key.partition(".")[0], "evidence")
+            listed.append(SettingDifference(key=key, part=part, values=values))
+    return tuple(sorted(listed, key=lambda setting: (_ORDER.index(setting.part), setting.key)))
+
+
+def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> tuple[str, ...]:
+    """A name for each run that no other has.
+
+    The experiment's name where that is enough; else with settings that tell runs of that name
+    apart, and where none does, with the name of the run's directory or a number.
+    """
+    names = [run.verdict.name for run in runs]
+    told = []
+    for i, (name, count) in enumerate(_counted(names)):
+        telling = _settings(i, names, settings) if count > 1 else ""
+        told.append(f"{name} ({telling})" if telling else name)
+    for extras in ([run.verdict.run for run in runs], [f"no. {i + 1}" for i in range(len(runs))]):
+        told = [
+            text if count == 1 else f"{text} [{extra}]"
+            for (text, count), extra in zip(_counted(told), extras, strict=True)
+        ]
+    return tuple(told)
+
+
+def shown(value: Any) -> str:
+    """A setting's value as it is written on the command line; a dash where there is none.
+
+    >>> shown("random"), shown(0.5), shown([1, 2]), shown(None)
+    ('random', '0.5', '[1, 2]', '-')
+    """
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting by its dotted key."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _counted(texts: Sequence[str]) -> list[tuple[str, int]]:
+    counts = Counter(texts)
+    return [(text, counts[text]) for text in texts]
+
+
+def _settings(number: int, names: Sequence[str], settings: Sequence[SettingDifference]) -> str:
+    """The first settings that tell a run from others of its name, no more than it takes."""
+    same = [i for i, name in enumerate(names) if name == names[number]]
+    telling: list[SettingDifference] = []
+    kinds = 1
+    for setting in settings:
+        split = len({tuple(shown(s.values[i]) for s in (*telling, setting)) for i in same})
+        if split > kinds and len(telling) < _MOST_IN_A_LABEL:
+            telling.append(setting)
+            kinds = split
+    short = _short_keys([setting.key for setting in telling])
+    return ", ".join(
+        f"{short[setting.key]}={_cut(shown(setting.values[number]))}" for setting in telling
+    )
+
+
+def _short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """The last part of each key, or as many of the last as no other key ends with."""
+
+    def short(key: str) -> str:
+        parts = key.split(".")
+        for number in range(1, len(parts)):
+            ending = ".".join(parts[-number:])
+            others = sum(other == ending or other.endswith(f".{ending}") for other in keys)
+            if others == 1 and not (number == 1 and ending in _VAGUE):
+                return ending
+        return key
+
+    return {key: short(key) for key in keys}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

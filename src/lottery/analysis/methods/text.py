@@ -1,0 +1,78 @@
+"""A comparison on a terminal: words first, then tables with one column a run.
+
+Nothing is said by colour alone, and everything fits 80 columns.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lottery.analysis.methods import facts
+from lottery.analysis.methods.types import MEASURES, RunComparison
+from lottery.analysis.text import WIDTH, listed
+
+_MOST_COLUMNS = 3
+_FIRST_COLUMN = 26
+
+
+def comparison_text(comparison: RunComparison, *, width: int = WIDTH) -> str:
+    """The comparison as plain text, without colours.
+
+    Args:
+        comparison: what to print.
+        width: columns of the terminal, 60 or more.
+    """
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None, force_terminal=False)
+    console.print(_view(comparison))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n") + "\n"
+
+
+def _view(comparison: RunComparison) -> RenderableType:
+    parts: list[RenderableType] = [Text(comparison.paragraph)]
+    for title, items in (
+        ("Not comparable without care", comparison.warnings),
+        ("Against the first run, in accuracy at early stop", comparison.findings),
+    ):
+        if items:
+            parts += [Text(), Text(title), listed(items, "-")]
+    for measure in MEASURES:
+        lines = facts.measured(comparison, measure)
+        parts += _tables(comparison, facts.TITLES[measure], "Density %", lines)
+    parts += [Text(), *(Text(note) for note in facts.notes(comparison))]
+    parts += _tables(comparison, "The runs", "", facts.runs(comparison))
+    lines = facts.settings(comparison)
+    if lines:
+        parts += _tables(comparison, "Settings in which they differ", "", lines)
+    if comparison.caveats:
+        parts += [Text(), Text("Keep in mind"), listed(comparison.caveats, "-")]
+    return Group(*parts)
+
+
+def _tables(
+    comparison: RunComparison, title: str, corner: str, lines: Sequence[facts.Line]
+) -> list[RenderableType]:
+    """The lines in as many tables as it takes; each begins with the first run."""
+    parts: list[RenderableType] = [Text(), Text(title)]
+    for number, places in enumerate(_portions(len(comparison.methods))):
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(corner, max_width=_FIRST_COLUMN, overflow="fold")
+        for place in places:
+            label = Text(comparison.methods[place].label)
+            table.add_column(label, justify="right", overflow="fold")
+        for name, cells in lines:
+            table.add_row(Text(name), *(Text(cells[place]) for place in places))
+        parts += [Text(), table] if number else [table]
+    return parts
+
+
+def _portions(methods: int) -> Iterator[list[int]]:
+    others = list(range(1, methods))
+    for start in range(0, len(others), _MOST_COLUMNS - 1):
+        yield [0, *others[start : start + _MOST_COLUMNS - 1]]

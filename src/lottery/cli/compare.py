@@ -1,0 +1,67 @@
+"""``lottery compare``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lottery.cli import options
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Two or more runs, each by its directory, its name, or how its name begins. All "
+            "are compared with the first.",
+        ),
+    ],
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", "-o", help="Also write a page with figures to this file."),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="What matches, as a fraction of 1; the first run's if not given."),
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(help="Of intervals and tests; the first run's if not given."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Densities are compared whose ratio is at most 1 + this.")
+    ] = 0.02,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Compare runs side by side: accuracy and early stop at each density, settings and cost.
+
+    Examples:
+
+      lottery compare magnitude random --report compare.html
+
+      lottery compare runs/demo-12ab34cd runs/demo-56ef78ab --json
+    """
+    del debug
+    from lottery.analysis import compare_runs, comparison_text, to_json
+    from lottery.experiments import find_run, open_run
+
+    opened = [open_run(find_run(run, out)) for run in runs]
+    found = compare_runs(opened, margin=margin, confidence=confidence, tolerance=tolerance)
+    if report is not None:
+        from lottery.report import write_comparison
+
+        write_comparison(found, report)
+    if as_json:
+        typer.echo(json.dumps(to_json(found), indent=2))
+        return
+    typer.echo(comparison_text(found).rstrip())
+    if report is None:
+        typer.echo("\nWith --report FILE.html the same is written as a page with figures.")
+    else:
+        typer.echo(f"\nreport: {report}")

@@ -1,0 +1,208 @@
+"""One line of a figure against density: means, their intervals and every replicate.
+
+Traces carry no colours: ``meta.tone`` names one, and the page's script paints it for light or dark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lottery.analysis.types import Estimate
+from lottery.report import words
+
+Figure = dict[str, Any]
+"""``data`` and ``layout`` for Plotly, and what else the page's script needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """What one line has at one density."""
+
+    density: float
+    """In (0, 1]."""
+    value: Estimate | None
+    name: str
+    """Of what was measured here, for readers."""
+    hover: str
+    """What to show of the mean."""
+
+    @property
+    def x(self) -> float:
+        """The density in percent, six digits."""
+        return percent(self.density)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """A line and how it is drawn."""
+
+    name: str
+    group: str
+    """What is hidden and shown together by a click in the legend."""
+    tone: str
+    symbol: str
+    dash: str
+    points: Sequence[Point]
+
+
+def number(value: float | None, scale: float = 1) -> float | None:
+    """A value for a figure: scaled, six digits, and nothing that JSON cannot hold."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value * scale:.6g}")
+
+
+def percent(density: float) -> float:
+    """A density's place on the axis."""
+    return float(f"{100 * max(density, 1e-9):.6g}")
+
+
+def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[Figure]:
+    """Band, points and line; one entry in the legend for all three."""
+    common: Figure = {
+        "type": "scatter",
+        "name": series.name,
+        "legendgroup": series.group,
+    }
+    drawn: list[Figure] = [
+        common | _replicates(series, scale, form) | _meta(series, "replicates"),
+        common | line(series, scale) | _meta(series, "line"),
+    ]
+    x, y = _band(series.points, scale)
+    if x:
+        band = {
+            "mode": "lines",
+            "x": x,
+            "y": y,
+            "fill": "toself",
+            "line": {"width": 1},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+        drawn.insert(0, common | band | _meta(series, "band"))
+    return drawn
+
+
+def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Figure:
+    """A log axis that runs from dense to sparse, with the densities that there are as ticks.
+
+    Args:
+        densities: in (0, 1].
+        apart: the least distance between two ticks, as a share of the axis; ticks nearer to the
+            one before are left out.
+    """
+    at = sorted({percent(density) for density in densities}, reverse=True)
+    first, last = math.log10(at[0]), math.log10(at[-1])
+    edge = 0.03 * (first - last) or 0.1
+    ticks = at[:1]
+    for value in at[1:]:
+        if math.log10(ticks[-1] / value) >= apart * (first - last):
+            ticks.append(value)
+    return {
+        "title": {"text": "Weights left (%) → sparser"},
+        "type": "log",
+        "range": [first + edge, last - edge],
+        "tickvals": ticks,
+        "ticktext": [words.density(value / 100).removesuffix("%") for value in ticks],
+    }
+
+
+def extent(estimates: Sequence[Estimate], others: Sequence[float], scale: float) -> list[float]:
+    """A range that holds every replicate, and of wide intervals as much as stays readable.
+
+    Args:
+        estimates: what is drawn, at least one.
+        others: values that must be in the range as well.
+        scale: from their unit to the axis's.
+    """
+    values = [v for estimate in estimates for v in (estimate.mean, *estimate.values.values())]
+    values += others
+    low, high = min(values), max(values)
+    room = 0.25 * (high - low)
+    low = max(low - room, min([low, *(e.low for e in estimates if e.low is not None)]))
+    high = min(high + room, max([high, *(e.high for e in estimates if e.high is not None)]))
+    edge = 0.05 * (high - low) or abs(0.01 * high) or 1
+    return [(low - edge) * scale, (high + edge) * scale]
+
+
+def near_dense(
+    dense: float, means: Sequence[float], margin: float, shown: Sequence[float]
+) -> list[float] | None:
+    """A closer range around the dense accuracy, where the whole one hides small differences.
+
+    Args:
+        dense: mean accuracy of the dense network, a fraction.
+        means: every mean that is drawn, fractions.
+        margin: how far below dense still matches, a fraction.
+        shown: the whole range, in percent.
+    """
+    reach = max(margin, 1.5 * (max(means) - dense), 0.001)
+    near = [(dense - 2 * reach) * 100, (dense + reach) * 100]
+    return near if near[1] - near[0] < 0.6 * (shown[1] - shown[0]) else None
+
+
+def line(series: Series, scale: float) -> Figure:
+    """The means alone."""
+    points = series.points
+    return {
+        "mode": "lines+markers",
+        "x": [point.x for point in points],
+        "y": [number(point.value.mean, scale) if point.value else None for point in points],
+        "line": {"width": 2.5, "dash": series.dash},
+        "marker": {"size": 8, "symbol": series.symbol},
+        "text": [point.hover for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": True,
+    }
+
+
+def _meta(series: Series, part: str) -> Figure:
+    return {"meta": {"tone": series.tone, "part": part}}
+
+
+def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> Figure:
+    dots = [
+        (point, replicate, value)
+        for point in series.points
+        if point.value
+        for replicate, value in sorted(point.value.values.items())
+    ]
+    return {
+        "mode": "markers",
+        "x": [point.x for point, _, _ in dots],
+        "y": [number(value, scale) for _, _, value in dots],
+        "marker": {"size": 6, "symbol": series.symbol},
+        "opacity": 0.4,
+        "text": [
+            f"{point.name}, replicate {replicate}<br>"
+            f"{words.density(point.density)} of weights: {form(value)}"
+            for point, replicate, value in dots
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": False,
+    }
+
+
+def _band(points: Sequence[Point], scale: float) -> tuple[list[float | None], list[float | None]]:
+    """Closed outlines around the intervals, one for each stretch of levels that have one."""
+    stretches: list[list[tuple[float, float, float]]] = [[]]
+    for point in points:
+        value = point.value
+        if value and value.low is not None and value.high is not None:
+            stretches[-1].append((point.x, value.low * scale, value.high * scale))
+        else:
+            stretches.append([])
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for stretch in filter(None, stretches):
+        outline = [(at, low) for at, low, _ in stretch]
+        outline += [(at, high) for at, _, high in reversed(stretch)] + outline[:1]
+        if x:
+            x.append(None)
+            y.append(None)
+        x += [at for at, _ in outline]
+        y += [number(value) for _, value in outline]
+    return x, y
