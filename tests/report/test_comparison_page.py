@@ -122,7 +122,7 @@ def test_the_page_shows_every_number(comparison: RunComparison) -> None:
     for said in (comparison.paragraph, *comparison.findings, *comparison.caveats):
         assert said in text
     for measure in ("accuracy_at_early_stop", "accuracy_final", "early_stop_iteration"):
-        for _, cells in facts.measured(comparison, measure):  # type: ignore[arg-type]
+        for _, cells in facts.measured(comparison, measure):
             assert all(cell.replace("<", "&lt;").replace(">", "&gt;") in text for cell in cells)
     for setting in comparison.settings:
         assert setting.key in text
