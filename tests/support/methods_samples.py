@@ -103,7 +103,8 @@ def criterion(which: str, **changes: Any) -> ExperimentConfig:
     """A config with this criterion."""
     verdict = VerdictConfig(margin=0.002)
     prune = PruneConfig(criterion=which, fraction=0.5)
-    return ExperimentConfig(**({"name": "demo", "prune": prune, "verdict": verdict} | changes))
+    config = ExperimentConfig(name="demo", prune=prune, verdict=verdict)
+    return replace(config, **changes)
 
 
 def compared(*runs: MethodRun, tolerance: float = 0.02) -> RunComparison:
