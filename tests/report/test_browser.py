@@ -66,6 +66,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Open:
             has_touch=size == PHONE,
             is_mobile=size == PHONE,
         )
+        context.set_default_timeout(180_000)  # a busy machine is no defect
         page = context.new_page()
         noise: list[str] = []
         requests: list[str] = []
@@ -314,19 +315,29 @@ def test_parts_of_a_comparison_can_be_shown_and_hidden(
         assert parts(page, "accuracy", "method-0") == first
 
 
+def wait_for_line(page: Page, shown: bool | str) -> None:
+    """Wait until the second run's line is so; Plotly waits for a second click first."""
+    page.wait_for_function(
+        """(shown) => (document.getElementById('plot-accuracy').data.find(
+            (trace) => trace.legendgroup === 'method-1' && trace.meta.part === 'line'
+        ).visible ?? true) === shown""",
+        arg=shown,
+    )
+
+
 def test_a_hidden_run_stays_hidden_when_its_parts_are_asked_for(
     open_page: Open, comparison: RunComparison
 ) -> None:
     with open_page(render_comparison(comparison)) as page:
         entry = page.locator("#plot-accuracy .legendtoggle").nth(1)
         entry.click()
-        page.wait_for_timeout(700)  # Plotly waits for a second click first.
+        wait_for_line(page, "legendonly")
         page.locator("button[data-toggle='reinit']").click()
         shown = parts(page, "accuracy", "method-1")
         assert set(shown.values()) == {"legendonly"}
         assert parts(page, "accuracy", "method-0")["reinit"] is True
         entry.click()
-        page.wait_for_timeout(700)
+        wait_for_line(page, True)
         assert set(parts(page, "accuracy", "method-1").values()) == {True}
 
 

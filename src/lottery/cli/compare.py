@@ -10,16 +10,18 @@ import typer
 
 from lottery.cli import options
 
+_Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="Two or more runs, each by its directory, its name, or how its name begins. All are "
+        "compared with the first.",
+    ),
+]
+
 
 def compare(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN...",
-            help="Two or more runs, each by its directory, its name, or how its name begins. All "
-            "are compared with the first.",
-        ),
-    ],
+    runs: _Runs,
     report: Annotated[
         Path | None,
         typer.Option("--report", "-o", help="Also write a page with figures to this file."),

@@ -91,6 +91,15 @@ def test_the_nearest_level_is_taken_not_the_first() -> None:
     ]
 
 
+def test_levels_do_not_change_places_to_be_nearer() -> None:
+    """The second run's first level is nearest to the first run's second one."""
+    assert align([{0: 0.505, 1: 0.5025}, {0: 0.5, 1: 0.495}], 0.03) == [
+        (0, None),
+        (1, 0),
+        (None, 1),
+    ]
+
+
 @pytest.mark.parametrize(("tolerance", "rows"), [(0.02, 2), (0.025, 1)])
 def test_the_tolerance_is_of_the_ratio(tolerance: float, rows: int) -> None:
     assert len(align([{0: 0.512}, {0: 0.5}], tolerance)) == rows

@@ -17,6 +17,7 @@ from lottery.analysis.methods.types import (
     Method,
     MethodRun,
     Place,
+    Row,
     RunComparison,
 )
 from lottery.analysis.methods.warnings import caveats, warnings
@@ -44,36 +45,21 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
         raise UsageError(f"a comparison needs two or more runs, got {len(runs)}")
     if not 0 <= tolerance < 1:
         raise UsageError(f"a comparison needs a tolerance in [0, 1), got {tolerance}")
-    places = range(len(runs))
-    pairings = {(a, b): pairing(runs[a], runs[b]) for a in places for b in places if a != b}
-    grids: dict[Measure, float] = dict.fromkeys(
-        MEASURES, max(1 / run.data["test_examples"] for run in runs)
-    )
-    grids["early_stop_iteration"] = max(run.verdict.evaluation_interval for run in runs)
-    confidence = runs[0].verdict.confidence
-    basis = Basis(pairings=pairings, grids=grids, confidence=confidence)
+    basis = _basis(runs)
     rows = tested(untested_rows(runs, tolerance), basis)
     settings = setting_differences([run.config for run in runs])
     names = labels(runs, settings)
     comparison = RunComparison(
         methods=tuple(
-            _method(run, name, pairings.get((place, 0)))
+            _method(run, name, basis.pairings.get((place, 0)))
             for place, (run, name) in enumerate(zip(runs, names, strict=True))
         ),
         rows=rows,
         settings=settings,
         tolerance=tolerance,
         margin=runs[0].verdict.margin,
-        confidence=confidence,
-        comparisons={
-            measure: sum(
-                contrast.p is not None
-                for row in rows
-                for cell in row.cells
-                if cell and (contrast := cell.against_first.get(measure))
-            )
-            for measure in MEASURES
-        },
+        confidence=basis.confidence,
+        comparisons={measure: _tests(rows, measure) for measure in MEASURES},
         paragraph="",
         findings=(),
         warnings=warnings(runs, names, settings),
@@ -85,6 +71,23 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
         findings=findings(comparison),
         caveats=caveats(comparison),
     )
+
+
+def _basis(runs: Sequence[MethodRun]) -> Basis:
+    places = range(len(runs))
+    accuracy = max(1 / run.data["test_examples"] for run in runs)
+    interval = float(max(run.verdict.evaluation_interval for run in runs))
+    return Basis(
+        pairings={(a, b): pairing(runs[a], runs[b]) for a in places for b in places if a != b},
+        grids={m: interval if m == "early_stop_iteration" else accuracy for m in MEASURES},
+        confidence=runs[0].verdict.confidence,
+    )
+
+
+def _tests(rows: Sequence[Row], measure: Measure) -> int:
+    """How many tests against the first were made."""
+    made = [cell.against_first.get(measure) for row in rows for cell in row.cells if cell]
+    return sum(contrast is not None and contrast.p is not None for contrast in made)
 
 
 def _method(run: MethodRun, label: str, with_first: Pairing | None) -> Method:
