@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.data.normalize import normalized, value_table
@@ -44,6 +44,7 @@ def test_bytes_become_the_same_bits_as_ever(
 @given(
     mean=st.floats(0, 1), deviation=st.floats(0.01, 1), count=st.integers(1, 70), seed=st.integers()
 )
+@settings(deadline=None)
 def test_same_bits_for_any_scale_and_any_size(
     mean: float, deviation: float, count: int, seed: int
 ) -> None:

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.data import sources
@@ -94,6 +94,7 @@ class TestArrange:
         assert set(fewer.test) == {name for name in found.test if not name.endswith("7.jpg")}
 
     @given(st.text(min_size=1))
+    @settings(deadline=None)
     def test_any_name_may_be_held_out(self, name: str) -> None:
         assert held_out(name) in (True, False)
 
