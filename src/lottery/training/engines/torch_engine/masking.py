@@ -39,18 +39,17 @@ class Pruned:
             torch.empty_like(weight, requires_grad=False).copy_(mask[name])
             for name, weight in zip(mask, self._weights, strict=True)
         )
-        self._pruned = [kept == 0 for kept in self._kept]
-        self._overflows = overflows
-        self._held: Held = held_values(mask, values, self._weights)
+        self._pruned = [kept == 0 for kept in self._kept] if overflows else []
         with torch.no_grad():
-            for weight, pruned in zip(self._weights, self._pruned, strict=True):
-                weight.masked_fill_(pruned, 0.0)
+            for weight, kept in zip(self._weights, self._kept, strict=True):
+                weight.masked_fill_(kept == 0, 0.0)
+        self._held: Held = held_values(mask, values, self._weights)
         hold(self._weights, self._held)
 
     def mask_gradients(self) -> None:
         """Zero gradients keep the optimizer's state of pruned weights zero."""
         gradients = [_gradient(weight) for weight in self._weights]
-        if self._overflows:
+        if self._pruned:
             for gradient, pruned in zip(gradients, self._pruned, strict=True):
                 gradient.masked_fill_(pruned, 0.0)
         else:
