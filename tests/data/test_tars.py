@@ -81,14 +81,11 @@ def test_names_that_lead_elsewhere_write_nothing(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "in" / "any.tar"
     path.parent.mkdir()
-    path.write_bytes(packed({"../outside": b"x", "/tmp/lottery-outside": b"y"}))
+    absolute = str(tmp_path / "elsewhere")
+    path.write_bytes(packed({"../outside": b"x", absolute: b"y"}))
 
-    assert dict(read_tar(path, tar_sizes(path))) == {
-        "../outside": b"x",
-        "/tmp/lottery-outside": b"y",
-    }
+    assert dict(read_tar(path, tar_sizes(path))) == {"../outside": b"x", absolute: b"y"}
     assert os.listdir(tmp_path) == ["in"]
-    assert not Path("/tmp/lottery-outside").exists()
 
 
 def test_two_files_of_one_name(tmp_path: Path) -> None:

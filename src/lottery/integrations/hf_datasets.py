@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lottery.errors import DataError, MissingPackageError, UsageError
+from lottery.errors import DataError, UsageError
+from lottery.integrations.extra import import_extra
 
 _TEST_PARTS: Final = ("test", "validation", "valid", "val")
 _LARGEST_FILE: Final = 2**25
@@ -98,14 +99,11 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
 
 def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
     """The package, and the parts of a dataset by their names."""
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingPackageError(f"the dataset '{what}'", "'lottery[datasets]'") from error
+    datasets = import_extra("datasets", extra="datasets", what=f"the dataset '{what}'")
     path, _, configuration = name.partition(":")
     try:
         return datasets, datasets.load_dataset(path, configuration or None)
-    except (OSError, ValueError, RuntimeError, LookupError, NotImplementedError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError) as error:
         raise DataError(
             f"{what}: the package 'datasets' cannot load it ({error}). Check the name and the "
             "network, or load it once where there is one: it is kept in that package's cache."
