@@ -6,10 +6,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import Cli
 from tiny import tiny
 
 from lottery.cli.main import main
@@ -17,27 +17,7 @@ from lottery.experiments import RunOptions, run_experiment, to_plain
 from lottery.experiments.toml import to_toml
 from lottery.training.engines.torch_engine import TorchEngine
 
-Cli = Callable[..., tuple[int, str, str]]
-
 VERBS = ("demo", "run", "list", "show", "verdict", "report", "compare", "verify", "config")
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    """Run the command in this process: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-
-    def call(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lottery", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        assert "Traceback" not in said.err
-        return ended.value.code, said.out, said.err
-
-    return call
 
 
 @pytest.fixture(scope="module")
