@@ -94,7 +94,7 @@ def test_inception_v3_is_trained_as_the_paper_says() -> None:
     ]
 
     assert config.training.length.iterations(steps) == 171 * steps
-    assert (rates[0], rates[-1]) == (0.03, pytest.approx(0.005))
+    assert [rates[0], rates[-1]] == pytest.approx([0.03, 0.005])
     assert rates == sorted(rates, reverse=True)
     assert config.rewind.to.iterations(steps) == 6 * steps
 
