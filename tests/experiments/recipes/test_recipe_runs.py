@@ -23,9 +23,13 @@ from lottery.experiments import (
     smoke,
 )
 from lottery.store import MAIN, JobKey, Store
+from lottery.tickets import ControlsConfig
 
 # Side of the stored images and of crops; the least that the network takes, and a few pixels more.
 SIDES = {"resnet-50": (40, 32), "inception-v3": (80, 75)}
+
+# Their files alone take seconds to write.
+LARGE = ("vgg-19", "resnet-50", "inception-v3")
 
 
 def noise(request: Request) -> Dataset:
@@ -70,13 +74,14 @@ def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tiny(name: str, folder: Path) -> ExperimentConfig:
-    """A recipe's smoke run, made smaller still: one replicate, and but one pruning."""
+    """A recipe's smoke run, made smaller still: one replicate, one pruning, few controls."""
     config = smoke(RECIPES[name]())
     config = replace(
         config,
         replicates=1,
         levels=1,
         prune=replace(config.prune, densities=config.prune.densities[:1]),
+        controls=ControlsConfig(reinit=0) if config.model in LARGE else config.controls,
     )
     if not config.data.name.startswith("folder:"):
         return config
