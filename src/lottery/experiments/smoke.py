@@ -20,7 +20,8 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
 
     Positions in the schedule (warm-up, drops, rewinding) keep their place in proportion; where
     they are in another unit than the training's length, they come to one iteration. Batches and
-    what is held out for validation are small too. Network, images and test set are what they are.
+    what is held out for validation are small too, and the learning rate falls with the size of
+    batches (arXiv:1706.02677, section 2.1). Network, images and test set are what they are.
     """
     training, rate = config.training, config.training.learning_rate
 
@@ -34,6 +35,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         return Length(amount=max(scaled(length).amount, 1)) if length.amount else length
 
     drops = tuple(scaled(drop) for drop in rate.drops)
+    batch = min(training.batch_size, _BATCH)
     return replace(
         config,
         name=f"{config.name}-smoke",
@@ -43,9 +45,14 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         training=replace(
             training,
             length=Length(amount=_ITERATIONS),
-            batch_size=min(training.batch_size, _BATCH),
+            batch_size=batch,
             evaluate_every=Length(amount=_ITERATIONS // 2),
-            learning_rate=replace(rate, warmup=never_gone(rate.warmup), drops=drops),
+            learning_rate=replace(
+                rate,
+                base=rate.base * batch / training.batch_size,
+                warmup=never_gone(rate.warmup),
+                drops=drops,
+            ),
         ),
         prune=_little(config.prune),
         rewind=RewindConfig(
