@@ -366,5 +366,5 @@ def test_config_diff(cli: Cli) -> None:
 
 def test_config_schema(cli: Cli) -> None:
     out = cli("config", "schema")[1]
-    assert "training.optimizer.name: 'adam' | 'sgd' = \"adam\"" in out
+    assert "training.optimizer.name: 'adam' | 'adamw' | 'sgd' = \"adam\"" in out
     assert len(json.loads(cli("config", "schema", "--json")[1])) > 20

@@ -63,6 +63,7 @@ def accuracies(out: Path, name: str, level: int) -> list[float]:
 def test_two_runs_side_by_side(cli: Cli, out: Path) -> None:
     code, said, err = cli("compare", "magnitude", "random", "--out", out)
     assert (code, err) == (0, "")
+    said = " ".join(said.split())
     assert "random has the same dense trainings" in said
     assert "Tests are paired by replicate" in said
     assert "prune.criterion" in said

@@ -111,6 +111,11 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
             "prune.by: with 'rewound' no trained weights decide, so that "
             f"rewind.method = '{method}' has none to go on from; use 'weights'"
         )
+    if config.prune.by == "rewound" and config.training.pruned == "mixed":
+        found.append(
+            "training.pruned: 'mixed' asks where training had moved a weight, and with "
+            "prune.by = 'rewound' no trained weights decide; use 'frozen'"
+        )
     if config.prune.by == "rewound" and config.controls.continued:
         found.append(
             "controls.continued: with prune.by = 'rewound' no trained weights decide; leave it out"

@@ -6,11 +6,12 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.analysis.methods.align import align
 
+quick = settings(max_examples=60, deadline=None)
 # Runs as they prune: every level keeps some share of the one before.
 shares = st.lists(st.floats(0.5, 0.999), max_size=8)
 runs = st.lists(
@@ -23,6 +24,7 @@ runs = st.lists(
 tolerances = st.sampled_from([0.0, 0.001, 0.02, 0.1, 0.5])
 
 
+@quick
 @given(runs, tolerances)
 def test_every_level_has_one_place(densities: list[dict[int, float]], tolerance: float) -> None:
     rows = align(densities, tolerance)
@@ -33,6 +35,7 @@ def test_every_level_has_one_place(densities: list[dict[int, float]], tolerance:
     assert all(len(row) == len(densities) for row in rows)
 
 
+@quick
 @given(runs, tolerances)
 def test_nothing_shares_a_row_beyond_the_tolerance(
     densities: list[dict[int, float]], tolerance: float
@@ -45,6 +48,7 @@ def test_nothing_shares_a_row_beyond_the_tolerance(
             assert ratio <= 1 + tolerance + 1e-9
 
 
+@quick
 @given(runs, tolerances)
 def test_sparser_levels_stand_lower(densities: list[dict[int, float]], tolerance: float) -> None:
     rows = align(densities, tolerance)
@@ -53,6 +57,7 @@ def test_sparser_levels_stand_lower(densities: list[dict[int, float]], tolerance
         assert placed == sorted(placed)
 
 
+@quick
 @given(runs)
 def test_equal_runs_share_every_row(densities: list[dict[int, float]]) -> None:
     one = densities[0]
@@ -60,6 +65,7 @@ def test_equal_runs_share_every_row(densities: list[dict[int, float]]) -> None:
     assert rows == [(level, level, level) for level in sorted(one)]
 
 
+@quick
 @given(runs, tolerances)
 def test_with_two_runs_no_possible_pair_is_left_apart(
     densities: list[dict[int, float]], tolerance: float

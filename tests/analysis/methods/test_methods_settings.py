@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from methods_samples import DATA, compared, criterion, method_run, results_of
 
@@ -17,9 +17,10 @@ from lottery.store.jobs import JobKey
 from lottery.tickets import ControlsConfig, PruneConfig
 from lottery.training import Length
 
+quick = settings(max_examples=60, deadline=None)
 values = st.one_of(st.integers(0, 2), st.sampled_from(["a", "b"]), st.lists(st.integers(0, 1)))
 configs = st.dictionaries(
-    st.sampled_from(["name", "seed", "model", "x"]),
+    st.sampled_from(["seed", "model", "x"]),
     st.one_of(values, st.dictionaries(st.sampled_from(["p", "q"]), values, max_size=2)),
     max_size=4,
 )
@@ -43,9 +44,11 @@ def at(config: dict[str, Any], key: str) -> Any:
     return None if isinstance(value, dict) else value
 
 
+@quick
 @given(st.lists(configs, min_size=2, max_size=4))
 def test_a_setting_is_listed_just_where_not_all_have_the_same(made: list[dict[str, Any]]) -> None:
-    found = {one.key: one.values for one in setting_differences(made)}
+    named = [{**config, "name": f"run {i}"} for i, config in enumerate(made)]
+    found = {one.key: one.values for one in setting_differences(named)}
     keys = [f"{top}{inner}" for top in ("seed", "model", "x") for inner in ("", ".p", ".q")]
     expected = {key: tuple(at(config, key) for config in made) for key in keys}
     assert found == {
@@ -104,6 +107,7 @@ def test_equal_configs_are_told_apart_by_directory_or_number() -> None:
 ONE = run(criterion("magnitude"))
 
 
+@quick
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 1), st.booleans()), min_size=2))
 def test_labels_are_unique(made: list[tuple[str, int, bool]]) -> None:
     runs = [
@@ -185,6 +189,13 @@ def test_failed_trainings_are_counted_and_named() -> None:
     told = caveats(run(BASE), method_run(results, config=criterion("random")))
     assert "demo (criterion=random): 2 trainings diverged." in told
     assert "demo (criterion=magnitude):" not in told
+
+
+def test_early_stops_at_the_very_end_are_pointed_out() -> None:
+    late = [replace(result, iterations=5000, early_stop_iteration=5000) for result in ONE.results]
+    told = caveats(run(BASE), method_run(late, config=criterion("random")))
+    assert "demo (criterion=random): in 10 of 10 trainings the validation loss was lowest" in told
+    assert "demo (criterion=magnitude): in" not in told
 
 
 def test_runs_that_do_not_differ_are_pointed_out() -> None:

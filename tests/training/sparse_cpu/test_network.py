@@ -229,6 +229,7 @@ SETTINGS: dict[str, tuple[TrainingConfig, str]] = {
     "clip_gradients": (TrainingConfig(clip_gradients=1.0), "does not clip gradients"),
     "averaging": (TrainingConfig(averaging=0.9), "no average of the weights"),
     "recalibrate_batch_norm": (TrainingConfig(recalibrate_batch_norm=1), "no batch normalization"),
+    "pruned": (TrainingConfig(pruned="frozen"), "its pruned weights are zero"),
     "adamw": (TrainingConfig(optimizer=OptimizerConfig(name="adamw")), "adam and sgd, not adamw"),
     "decay": (
         TrainingConfig(optimizer=OptimizerConfig(weight_decay=0.1, decay="weights")),

@@ -8,6 +8,7 @@ from typing import Any
 from lottery.analysis import phrases
 from lottery.analysis.methods.settings import shown
 from lottery.analysis.methods.types import MethodRun, RunComparison, SettingDifference
+from lottery.store.jobs import MAIN
 
 
 def warnings(
@@ -30,6 +31,7 @@ def caveats(comparison: RunComparison) -> tuple[str, ...]:
     found = [
         *_incomplete(comparison),
         *_failed(comparison),
+        *_still_improving(comparison),
         _nothing_differs(comparison),
         _several_differ(comparison),
         _cost(comparison),
@@ -146,6 +148,22 @@ def _failed(comparison: RunComparison) -> list[str]:
             found.append(
                 f"{method.label}: {phrases.joined(told)}. Means leave such replicates out, which "
                 "flatters a method that loses some."
+            )
+    return found
+
+
+def _still_improving(comparison: RunComparison) -> list[str]:
+    """Early stops that fall on the last evaluation: no more than lower bounds."""
+    found = []
+    for method in comparison.methods:
+        groups = [level.groups[MAIN] for level in method.verdict.levels if MAIN in level.groups]
+        late = sum(group.still_improving for group in groups)
+        if late:
+            trainings = phrases.counted(sum(group.n for group in groups), "training")
+            found.append(
+                f"{method.label}: in {late:,} of {trainings} the validation loss was lowest at the "
+                "very end: with longer training the early stop might come later, and accuracy be "
+                "higher."
             )
     return found
 

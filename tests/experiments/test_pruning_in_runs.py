@@ -1,0 +1,137 @@
+"""Whose weights decide, what goes as one, and what weights are drawn from, in whole runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import tiny
+from torch import Tensor
+
+from lottery.data import load_dataset
+from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
+from lottery.experiments.plan import needs
+from lottery.models import build_model, kaiming_normal_
+from lottery.rng import Streams
+from lottery.store import MAIN, JobKey, Store
+from lottery.testing.expect import same_bytes
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.training import Length
+
+DENSE, FIRST, SECOND = (JobKey(0, MAIN, level) for level in range(3))
+NAMES = ("fc1.weight", "output.weight")
+
+
+def go(out: Path, **changes: Any) -> Store:
+    """One replicate without controls."""
+    values = {"replicates": 1, "controls": ControlsConfig(reinit=0)}
+    config = tiny(**(values | changes))
+    assert config.problems() == config.prune.problems() == []
+    summary = run_experiment(config, RunOptions(out=out, jobs=1, device="cpu"))
+    assert summary.failed == 0
+    return Store(summary.run)
+
+
+def largest(weight: Tensor, count: int) -> Tensor:
+    """A mask of the largest weights, by sorting them all."""
+    kept = torch.zeros(weight.numel(), dtype=torch.bool)
+    kept[weight.abs().flatten().argsort(descending=True)[:count]] = True
+    return kept.view(weight.shape)
+
+
+@pytest.mark.parametrize("rewind", [0, 6])
+def test_rewound_weights_decide(tmp_path: Path, rewind: int) -> None:
+    store = go(
+        tmp_path,
+        prune=PruneConfig(by="rewound", fraction=0.5),
+        rewind=RewindConfig(to=Length(amount=rewind)),
+    )
+    initial, trained = store.ticket(DENSE).weights, store.weights(DENSE)
+    deciding = store.rewind_weights(DENSE) if rewind else initial
+    for key, share in ((FIRST, 2), (SECOND, 4)):
+        ticket = store.ticket(key)
+        for name in NAMES:
+            count = deciding[name].numel() // share
+            assert ticket.mask[name].equal(largest(deciding[name], count))
+            assert not ticket.mask[name].equal(largest(trained[name], count))
+            assert same_bytes(ticket.weights[name], deciding[name])
+
+
+def test_a_level_pruned_by_rewound_weights_does_not_wait_for_trained_ones() -> None:
+    config = tiny(prune=PruneConfig(by="rewound"), controls=ControlsConfig())
+    assert needs(JobKey(0, MAIN, 2), config) == (JobKey(0, MAIN, 1), JobKey(0, MAIN, 0))
+
+
+def test_neurons_go_whole(tmp_path: Path) -> None:
+    prune = PruneConfig(
+        granularity="neuron", criterion="l1", fraction=0.5, fractions={"output.weight": 0.0}
+    )
+    store = go(tmp_path, prune=prune)
+    norms = store.weights(DENSE)["fc1.weight"].abs().sum(dim=1, dtype=torch.float64)
+    rows = store.ticket(FIRST).mask["fc1.weight"]
+    assert rows.all(dim=1).equal(largest(norms, 10))
+    assert rows.any(dim=1).equal(rows.all(dim=1))
+    assert int(store.ticket(SECOND).mask["fc1.weight"].any(dim=1).sum()) == 5
+    assert bool(store.ticket(SECOND).mask["output.weight"].all())
+
+
+def test_two_of_four(tmp_path: Path) -> None:
+    prune = PruneConfig(granularity="2:4", schedule="one-shot", fractions={"output.weight": 0.0})
+    store = go(tmp_path, prune=prune, levels=1)
+    mask = store.ticket(FIRST).mask
+    assert (mask["fc1.weight"].view(20, -1, 4).sum(dim=2) == 2).all()
+    assert mask["output.weight"].all()
+
+
+def test_a_structure_has_the_mean_of_scores_that_are_its_own(tmp_path: Path) -> None:
+    """Rows of 784 and of 20 weights compete: a sum would let none of the short ones live."""
+    prune = PruneConfig(
+        granularity="neuron", criterion="mean-activation", scope="global", fraction=0.5, examples=60
+    )
+    store = go(tmp_path, prune=prune, levels=1)
+    layers = store.ticket(FIRST).mask.layers
+    assert (
+        sum(kept // width for (kept, _), width in zip(layers.values(), (784, 20), strict=True))
+        == 15
+    )
+    assert layers["output.weight"][0] > 0
+
+
+def test_weights_are_drawn_as_the_config_says(tmp_path: Path) -> None:
+    store = go(tmp_path, initialization="kaiming-normal", levels=0)
+    data = load_dataset(tiny().data)
+    model = build_model("mlp-20", data.input_shape, data.classes)
+    kaiming_normal_(model, Streams(0, 0).generator("init"))
+    for name, value in model.state_dict().items():
+        assert same_bytes(store.ticket(DENSE).weights[name], value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"prune": PruneConfig(by="rewound"), "rewind": RewindConfig(method="learning-rate")},
+            "no trained weights decide, so that rewind.method",
+        ),
+        (
+            {"prune": PruneConfig(by="rewound"), "controls": ControlsConfig(continued=True)},
+            "controls.continued: with prune.by = 'rewound'",
+        ),
+        (
+            {"prune": PruneConfig(granularity="1:2", schedule="one-shot"), "levels": 2},
+            "levels: granularity 1:2 is reached at level 1",
+        ),
+    ],
+)
+def test_what_contradicts_is_refused(changes: dict[str, Any], said: str) -> None:
+    config: ExperimentConfig = tiny(**({"controls": ControlsConfig()} | changes))
+    assert any(said in problem for problem in config.problems())
+
+
+def test_rounds_and_units_that_contradict_are_refused() -> None:
+    prune = PruneConfig(granularity="2:4", schedule="one-shot", rounds=3)
+    assert prune.problems() == ["rounds: granularity 2:4 is reached in one round"]
+    prune = PruneConfig(scope="lamp", rounds=3, regrow=True)
+    assert any("rescales the scores of survivors" in problem for problem in prune.problems())
