@@ -129,18 +129,20 @@ def _meaning_of_length(key: str) -> str:
 
 
 def recipes(_argument: str | None) -> str:
-    """Every recipe: what it is, where its settings come from, and its whole config."""
-    from lottery.experiments import RECIPES, plan, run_name, to_plain
+    """Every recipe: what it is, where its settings come from, what it shows, its whole config."""
+    from lottery.experiments import RECIPE_ENTRIES, RecipeEntry, plan, run_name, to_plain
     from lottery.experiments.toml import to_toml
 
-    def recipe(name: str) -> str:
-        made = RECIPES[name]()
+    def recipe(name: str, entry: RecipeEntry) -> str:
+        made = entry.make()
         size = f"{len(plan(made)):,} trainings of {made.training.length} each."
-        about = _markdown(inspect.getdoc(RECIPES[name]) or "")
+        about = _markdown(inspect.getdoc(entry.make) or "")
+        shown = f"Source: {entry.source}. What it should show: {entry.shows}"
         settings = _code("toml", to_toml(to_plain(made)).strip())
-        return f"## {name}\n\n{about}\n\n{size} The run is called `{run_name(made)}`.\n\n{settings}"
+        run = f"{size} The run is called `{run_name(made)}`."
+        return f"## {name}\n\n{about}\n\n{shown}\n\n{run}\n\n{settings}"
 
-    return "\n\n".join(map(recipe, RECIPES))
+    return "\n\n".join(recipe(name, entry) for name, entry in RECIPE_ENTRIES.items())
 
 
 def criteria(_argument: str | None) -> str:

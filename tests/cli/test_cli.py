@@ -250,6 +250,18 @@ def test_lists(cli: Cli, what: str, name: str) -> None:
     assert all(row["what"] for row in rows)
 
 
+def test_the_list_of_recipes_says_source_cost_and_what_is_to_be_seen(cli: Cli) -> None:
+    rows = json.loads(cli("list", "recipes", "--json")[1])
+    conv = next(row for row in rows if row["name"] == "conv-2/cifar-10")
+    assert (conv["trainings"], conv["length"]) == (5 * (16 + 15 * 3), "20,000 iterations")
+    assert "arXiv:1803.03635" in conv["source"]
+    out = cli("list", "recipes")[1]
+    assert "    Cost: 305 trainings of 20,000 iterations, batches of 60\n" in out
+    for row in rows:
+        assert f"{row['name']}\n    {row['what']}\n    Source: {row['source']}\n" in out
+        assert f"    {row['shows']}\n" in out
+
+
 def test_the_list_of_models_counts_parameters(cli: Cli) -> None:
     rows = json.loads(cli("list", "models", "--json")[1])
     lenet = next(row for row in rows if row["name"] == "lenet-300-100")

@@ -19,6 +19,7 @@ import lottery
 from lottery.cli.configs import base_values
 from lottery.cli.main import app
 from lottery.experiments import (
+    RECIPE_ENTRIES,
     RECIPES,
     RunOptions,
     load_config,
@@ -149,6 +150,13 @@ def test_every_public_name_is_documented(generated: ModuleType) -> None:
     assert generated.undocumented() == []
     for name in lottery.__all__:
         assert f"| `lottery.{name}` |" in generated.front(None)
+
+
+def test_every_recipe_is_in_the_reference(generated: ModuleType) -> None:
+    text = generated.recipes(None)
+    for name, entry in RECIPE_ENTRIES.items():
+        assert f"## {name}\n\n{(entry.make.__doc__ or '').splitlines()[0]}\n" in text
+        assert f"Source: {entry.source}. What it should show: {entry.shows}\n" in text
 
 
 def test_every_command_is_in_the_reference(generated: ModuleType) -> None:

@@ -90,7 +90,7 @@ def test_smoke_keeps_rounds_rounds() -> None:
 
     shrunk = smoke(tiny(prune=prune)).prune
 
-    assert (shrunk.rounds, shrunk.regrow, shrunk.examples) == (2, True, 100)
+    assert (shrunk.rounds, shrunk.regrow, shrunk.examples) == (2, True, 20)
     assert shrunk.problems() == []
 
 

@@ -46,24 +46,39 @@ def list_things(
     if not rows:
         typer.echo(f"no {what.value} yet in {out}" if what == Thing.runs else f"no {what.value}")
         return
+    if what == Thing.recipes:
+        _print_recipes(rows)
+        return
     from lottery.cli.tables import print_table
 
     print_table(rows)
 
 
 def _recipes(_out: Path) -> list[dict[str, Any]]:
-    from lottery.experiments import RECIPES, plan
+    from lottery.experiments import RECIPE_ENTRIES, RecipeEntry, plan
 
-    def row(name: str) -> dict[str, Any]:
-        config = RECIPES[name]()
+    def row(name: str, entry: RecipeEntry) -> dict[str, Any]:
+        config = entry.make()
         return {
             "name": name,
-            "what": _first_sentence(RECIPES[name]),
+            "what": _first_sentence(entry.make),
+            "source": entry.source,
             "trainings": len(plan(config)),
             "length": str(config.training.length),
+            "batch_size": config.training.batch_size,
+            "shows": entry.shows,
         }
 
-    return [row(name) for name in RECIPES]
+    return [row(name, entry) for name, entry in RECIPE_ENTRIES.items()]
+
+
+def _print_recipes(rows: list[dict[str, Any]]) -> None:
+    """Each recipe's name, and below it what is known of it; no table has room for that."""
+    for row in rows:
+        typer.echo(row["name"])
+        cost = f"{row['trainings']:,} trainings of {row['length']}, batches of {row['batch_size']}"
+        for text in (row["what"], f"Source: {row['source']}", f"Cost: {cost}", row["shows"]):
+            typer.echo(f"    {text}")
 
 
 def model_rows() -> list[dict[str, Any]]:

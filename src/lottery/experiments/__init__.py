@@ -14,7 +14,8 @@ from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge, parse_override, read_toml
 from lottery.experiments.plan import branches, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
-from lottery.experiments.recipes import RECIPES
+from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES
+from lottery.experiments.recipes.entry import Recipe, RecipeEntry
 from lottery.experiments.run import (
     RunOptions,
     RunSummary,
@@ -26,10 +27,13 @@ from lottery.experiments.smoke import smoke
 
 __all__ = [
     "RECIPES",
+    "RECIPE_ENTRIES",
     "SCHEMA",
     "Estimate",
     "ExperimentConfig",
     "Listener",
+    "Recipe",
+    "RecipeEntry",
     "Run",
     "RunOptions",
     "RunSummary",

@@ -9,15 +9,19 @@ from lottery.experiments.config import ExperimentConfig
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import Length
 
-_ITERATIONS = 40
-_EXAMPLES = 100
+_ITERATIONS = 8
+_BATCH = 4
+_EXAMPLES = 20
 _LEVELS = 2
 
 
 def smoke(config: ExperimentConfig) -> ExperimentConfig:
-    """The same experiment, tiny: every kind of job once or twice, a few dozen steps each.
+    """The same experiment, tiny: every kind of job once or twice, a few steps each.
 
-    Positions in the schedule (warm-up, drops, rewinding) keep their place in proportion.
+    Positions in the schedule (warm-up, drops, rewinding) keep their place in proportion; where
+    they are in another unit than the training's length, they come to one iteration. Batches and
+    what is held out for validation are small too, and the learning rate falls with the size of
+    batches (arXiv:1706.02677, section 2.1). Network, images and test set are what they are.
     """
     training, rate = config.training, config.training.learning_rate
 
@@ -27,20 +31,28 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         return Length(amount=length.amount * _ITERATIONS // training.length.amount)
 
     def never_gone(length: Length) -> Length:
-        # A late rewind stays a late rewind, and fine-tuning takes a step.
+        # A late rewind stays a late rewind, warm-up a warm-up, and fine-tuning takes a step.
         return Length(amount=max(scaled(length).amount, 1)) if length.amount else length
 
     drops = tuple(scaled(drop) for drop in rate.drops)
+    batch = min(training.batch_size, _BATCH)
     return replace(
         config,
         name=f"{config.name}-smoke",
         replicates=min(config.replicates, 2),
         levels=min(config.levels, _LEVELS),
+        data=replace(config.data, validation=min(config.data.validation, _EXAMPLES)),
         training=replace(
             training,
             length=Length(amount=_ITERATIONS),
-            evaluate_every=Length(amount=_ITERATIONS // 4),
-            learning_rate=replace(rate, warmup=scaled(rate.warmup), drops=drops),
+            batch_size=batch,
+            evaluate_every=Length(amount=_ITERATIONS // 2),
+            learning_rate=replace(
+                rate,
+                base=rate.base * batch / training.batch_size,
+                warmup=never_gone(rate.warmup),
+                drops=drops,
+            ),
         ),
         prune=_little(config.prune),
         rewind=RewindConfig(
@@ -57,6 +69,7 @@ def _little(prune: PruneConfig) -> PruneConfig:
         prune,
         densities=prune.densities[:_LEVELS],
         examples=min(prune.examples, _EXAMPLES),
+        batch_size=min(prune.batch_size, _EXAMPLES),
         rounds=min(prune.rounds, 2),
     )
 
