@@ -7,7 +7,7 @@ from typing import Any
 
 from lottery.experiments.config import ExperimentConfig
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
-from lottery.training import Length
+from lottery.training import Length, MaskUpdatesConfig
 
 _ITERATIONS = 40
 _EXAMPLES = 100
@@ -40,6 +40,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             training,
             length=Length(amount=_ITERATIONS),
             evaluate_every=Length(amount=_ITERATIONS // 4),
+            mask_updates=_often(training.mask_updates),
             learning_rate=replace(rate, warmup=scaled(rate.warmup), drops=drops),
         ),
         prune=_little(config.prune),
@@ -50,6 +51,10 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         ),
         controls=_one_each(config.controls),
     )
+
+
+def _often(updates: MaskUpdatesConfig) -> MaskUpdatesConfig:
+    return replace(updates, every=Length(amount=_ITERATIONS // 8)) if updates.active else updates
 
 
 def _little(prune: PruneConfig) -> PruneConfig:
