@@ -67,9 +67,9 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the rewind point lies after the end, a mask would never change, a pattern fits no layer, a density cannot
-            be reached, multiplications cannot be counted, a criterion cannot be imported, or there
-            are fewer examples than it is to look at.
+        UsageError: the rewind point lies after the end, a mask that is to change would not, a
+            pattern fits no layer, a density cannot be reached, multiplications cannot be counted,
+            a criterion cannot be imported, or there are fewer examples than it is to look at.
     """
     model = make_model(config, data)
     weights = prunable_weights(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +49,7 @@ def plain_updates(job: TrainingJob) -> PlainUpdates:
     found = PlainUpdates({}, {})
 
     def note(at: int) -> None:
+        _clear(kept, parameters, momentum)
         if config.mask_updates.method != "rigl":
             values = {n: parameters[n].detach().flatten().tolist() for n in kept}
             kept.update(_moved(job, at, total, kept, values, {}))
@@ -78,8 +80,8 @@ def plain_updates(job: TrainingJob) -> PlainUpdates:
 
 def _clear(
     kept: dict[str, list[int]],
-    parameters: dict[str, torch.nn.Parameter],
-    momentum: dict[str, Tensor],
+    parameters: Mapping[str, Tensor],
+    momentum: Mapping[str, Tensor],
 ) -> None:
     with torch.no_grad():
         for name, indices in kept.items():
