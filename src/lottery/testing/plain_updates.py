@@ -64,7 +64,8 @@ def plain_updates(job: TrainingJob) -> PlainUpdates:
         chosen = order[batch * config.batch_size :][: config.batch_size]
         inputs, _ = job.data.training_batch(chosen, job.streams, iteration, dtype)
         loss = batch_loss(config.loss, model(inputs), targets[chosen])
-        slopes = dict(zip(parameters, torch.autograd.grad(loss, parameters.values()), strict=True))
+        by_all = torch.autograd.grad(loss, list(parameters.values()))
+        slopes = dict(zip(parameters, by_all, strict=True))
         if config.mask_updates.method == "rigl" and _is_due(job, iteration, total):
             values = {n: parameters[n].detach().flatten().tolist() for n in kept}
             sizes = {n: slopes[n].flatten().tolist() for n in kept}
@@ -73,7 +74,7 @@ def plain_updates(job: TrainingJob) -> PlainUpdates:
             with torch.no_grad():
                 for name, value in parameters.items():
                     momentum[name] = config.optimizer.momentum * momentum[name] + slopes[name]
-                    value -= config.learning_rate.base * momentum[name]
+                    value.sub_(config.learning_rate.base * momentum[name])
         note(iteration + 1)
     return found
 
@@ -122,17 +123,21 @@ def _moved(
     found = {}
     for name in sorted(kept):
         number = round(share * len(kept[name]))
-        # Largest first, and of equals the earlier.
-        ranked = sorted(kept[name], key=lambda i, name=name: (-abs(values[name][i]), i))
+        ranked = _largest_first(kept[name], values[name])
         stays = set(ranked[: len(ranked) - number])
         free = [i for i in range(len(values[name])) if i not in stays]
         if updates.method == "set":
             places = torch.randperm(len(free), generator=generator).tolist()
             grown = [free[place] for place in places[:number]]
         else:
-            grown = sorted(free, key=lambda i, name=name: (-abs(slopes[name][i]), i))[:number]
+            grown = _largest_first(free, slopes[name])[:number]
         found[name] = sorted(stays | set(grown))
     return found
+
+
+def _largest_first(indices: list[int], numbers: list[float]) -> list[int]:
+    """By magnitude, and of equals the earlier."""
+    return sorted(indices, key=lambda i: (-abs(numbers[i]), i))
 
 
 def _pruned(
