@@ -73,7 +73,7 @@ def test_every_pruned_level_moves_and_has_its_exact_density(tmp_path: Path, meth
         else:
             assert final.layers == ticket.layers
         for moment in ("end", "early-stop"):
-            weights = store.weights(key, moment)  # type: ignore[arg-type]
+            weights = store.weights(key, moment)
             assert set(weights) == set(store.ticket(key).weights)
             kept = {name: int((weights[name] != 0).sum()) for name in final}
             assert all(kept[name] <= final.layers[name][0] for name in final)

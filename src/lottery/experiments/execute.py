@@ -159,7 +159,9 @@ def _pruned(
     dense = JobKey(key.replicate, MAIN, 0)
     initial = store.ticket(dense).weights
     iteration = rewind_iteration(config, data)
-    rewound = store.rewind_weights(dense) if iteration else initial
+    # With other methods the survivors stay as they were trained, and no snapshot was kept.
+    rewinds = config.rewind.method == "weights"
+    rewound = store.rewind_weights(dense) if rewinds and iteration else initial
     if starts_dense(key, config.training):
         return Ticket(mask=parent.mask, weights=rewound, iteration=iteration, provenance=provenance)
     deciding = needs_weights_of(key, config)[-1]
@@ -189,10 +191,7 @@ def _pruned(
         levels=config.levels,
         units=units,
     )
-    if config.rewind.method != "weights":
-        weights = last_trained(store.ticket(deciding), trained)
-    else:
-        weights = rewound
+    weights = rewound if rewinds else last_trained(store.ticket(deciding), trained)
     held = None
     if config.training.pruned != "zero":
         held = pruned_values(

@@ -229,6 +229,7 @@ SETTINGS: dict[str, tuple[TrainingConfig, str]] = {
     "clip_gradients": (TrainingConfig(clip_gradients=1.0), "does not clip gradients"),
     "averaging": (TrainingConfig(averaging=0.9), "no average of the weights"),
     "recalibrate_batch_norm": (TrainingConfig(recalibrate_batch_norm=1), "no batch normalization"),
+    "pruned": (TrainingConfig(pruned="frozen"), "its pruned weights are zero"),
     "mask_updates": (
         TrainingConfig(mask_updates=MaskUpdatesConfig(method="rigl")),
         "its kernels are made for one mask",
