@@ -6,6 +6,7 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -77,6 +78,34 @@ def test_a_job_comes_back_bit_equal(tmp_path: Path) -> None:
     for state in (store.weights(KEY), store.rewind_weights(KEY), store.ticket(KEY).weights):
         assert bits(state["fc.weight"]) == bits(STATE["fc.weight"])
     assert bits(store.weights(KEY, "early-stop")["fc.weight"]) == [0] * 4
+
+
+def test_a_mask_that_moved_is_kept_beside_the_weights(tmp_path: Path) -> None:
+    store, moved = Store(tmp_path), Mask({"fc.weight": torch.tensor([[False, True], [True, True]])})
+    store.write_job(TICKET, result(), replace(TRAINED, mask=moved))
+    assert store.ticket(KEY).mask == TICKET.mask
+    assert store.final_mask(KEY) == moved
+    assert bits(store.weights(KEY)["fc.weight"]) == bits(STATE["fc.weight"])
+
+
+def test_the_final_mask_of_one_that_stayed_is_the_tickets(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), JobKey(0, "main", 4)
+    store.write_job(TICKET, result(), TRAINED)
+    store.write_job(TICKET, replace(result(other), status="collapsed"), None)
+    assert store.final_mask(KEY) == store.final_mask(other) == TICKET.mask
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [torch.ones(2, 2), torch.ones(2, 3, dtype=torch.bool)],
+    ids=["numbers", "another shape"],
+)
+def test_a_final_mask_from_anyone_is_checked(tmp_path: Path, kept: torch.Tensor) -> None:
+    store = Store(tmp_path)
+    from_anyone: Any = {"fc.weight": kept}
+    store.write_job(TICKET, result(), replace(TRAINED, mask=from_anyone))
+    with pytest.raises(StoreError, match=r"final\.safetensors: .*fc\.weight"):
+        store.final_mask(KEY)
 
 
 @given(

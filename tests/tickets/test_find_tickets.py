@@ -214,6 +214,37 @@ def test_an_emptied_layer_ends_it_before_training() -> None:
     assert trained == 1
 
 
+@pytest.mark.parametrize("schedule", ["geometric", "one-shot"])
+def test_a_mask_that_moved_in_training_is_what_is_pruned(schedule: Schedule) -> None:
+    """With geometric pruning. One-shot goes by the dense training, and so by tickets' own masks."""
+    dense, seen = dense_ticket(), list[Mask]()
+
+    def moved(mask: Mask) -> Mask:
+        return Mask({name: kept.roll(1, dims=0) for name, kept in mask.items()})
+
+    def train(ticket: Ticket) -> TrainingResult:
+        return replace(pretended(ticket), mask=moved(ticket.mask))
+
+    def prune(level: int, mask: Mask, state: State) -> Mask:
+        seen.append(mask)
+        return Mask({name: kept.tril() for name, kept in mask.items()})
+
+    levels = list(
+        find_tickets(
+            dense=dense,
+            train=train,
+            prune=prune,
+            rewind=lambda mask, first: replace(dense, mask=mask),
+            levels=2,
+            schedule=schedule,
+        )
+    )
+
+    ticket = levels[1].ticket.mask
+    assert moved(ticket) != ticket
+    assert seen == [moved(dense.mask), moved(ticket) if schedule == "geometric" else ticket]
+
+
 @pytest.mark.parametrize("last", [0, 2])
 def test_a_diverged_training_is_the_last(last: int) -> None:
     dense, config = dense_ticket(), PruneConfig()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from lottery.core import n_of_m
 from lottery.data import DataConfig
+from lottery.experiments.mask_updates import mask_update_problems
 from lottery.models import check_model
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import TrainingConfig
@@ -95,6 +96,7 @@ class ExperimentConfig:
                 f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
                 f"is pruned after it; expected 0 or 1, got {self.levels}"
             )
+        found += mask_update_problems(self.training.mask_updates, self.prune, self.controls)
         return found + _rewinding_problems(self)
 
 

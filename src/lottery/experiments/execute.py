@@ -16,12 +16,14 @@ from lottery.errors import Preempted
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.controls import make_control
 from lottery.experiments.lengths import job_training, rewind_iteration, rewinds_to_snapshot
+from lottery.experiments.mask_updates import starts_dense
 from lottery.experiments.plan import needs_ticket_of, needs_weights_of
 from lottery.models import INITIALIZATIONS, build_model
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
 from lottery.tickets import (
     Ticket,
+    going_by_level,
     last_trained,
     make_probe,
     network_units,
@@ -102,6 +104,11 @@ def training_job(
         streams=streams,
         snapshots_at=(rewind_iteration(config, data),) if keeps else (),
         pruned=ticket.pruned,
+        going=(
+            going_by_level(config.prune, key.level, ticket.mask, levels=config.levels)
+            if starts_dense(key, config.training)
+            else ()
+        ),
     )
 
 
@@ -155,6 +162,8 @@ def _pruned(
     # With other methods the survivors stay as they were trained, and no snapshot was kept.
     rewinds = config.rewind.method == "weights"
     rewound = store.rewind_weights(dense) if rewinds and iteration else initial
+    if starts_dense(key, config.training):
+        return Ticket(mask=parent.mask, weights=rewound, iteration=iteration, provenance=provenance)
     deciding = needs_weights_of(key, config)[-1]
     trained = rewound if config.prune.by == "rewound" else store.weights(deciding)
     model = make_model(config, data)
@@ -264,6 +273,7 @@ def _result(
     stop = trained.early_stop_iteration if trained else None
     done = trained is not None and trained.status == "done"
     at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
+    mask = ticket.mask if trained is None or trained.mask is None else trained.mask
     early_test = at[stop, "test"] if stop is not None else None
     return JobResult(
         replicate=key.replicate,
@@ -271,10 +281,10 @@ def _result(
         level=key.level,
         status=trained.status if trained else "collapsed",
         reason=reason,
-        density=ticket.mask.density,
-        weights_kept=ticket.mask.kept,
-        weights_total=ticket.mask.total,
-        layers=ticket.mask.layers,
+        density=mask.density,
+        weights_kept=mask.kept,
+        weights_total=mask.total,
+        layers=mask.layers,
         iterations=training.length.iterations(
             steps_per_epoch(len(data.train), training.batch_size)
         ),

@@ -10,8 +10,15 @@ from torch import nn
 from lottery.core import Mask, multiplications, weight_uses
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.mask_updates import changes_mask
 from lottery.store import MAIN, JobKey
-from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate
+from lottery.training import (
+    LearningRateConfig,
+    Length,
+    MaskUpdatesConfig,
+    TrainingConfig,
+    learning_rate,
+)
 
 MOST_STRETCH = 2.0
 """How much longer ``scratch-flops`` trains at most, as in arXiv:1810.05270, section 3: where a
@@ -47,6 +54,7 @@ def job_training(
       one; see `lottery.core.multiplications` and `stretched`.
     - The other ``scratch`` kind has the dense network's training.
     - Everything else at a pruned level is fine-tuned, if the experiment says so; see `tuning`.
+    - The dense network's mask stays, whatever ``mask_updates`` says of the others.
 
     Args:
         key: the job.
@@ -63,6 +71,8 @@ def job_training(
         return stretched(config.training, factor, _steps(config, data))
     if _tuned(key, config):
         return tuning(config.training, config.rewind.length, _steps(config, data))
+    if not changes_mask(key, config.training):
+        return replace(config.training, mask_updates=MaskUpdatesConfig())
     return config.training
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
-from lottery.data import Dataset, load_dataset
+from lottery.data import Dataset, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import ExperimentConfig, run_name, to_plain
 from lottery.experiments.execute import make_model
 from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
+from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
@@ -66,9 +67,9 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the rewind point lies after the end, a pattern fits no layer, a density cannot
-            be reached, multiplications cannot be counted, a criterion cannot be imported, or there
-            are fewer examples than it is to look at.
+        UsageError: the rewind point lies after the end, a mask that is to change would not, a
+            pattern fits no layer, a density cannot be reached, multiplications cannot be counted,
+            a criterion cannot be imported, or there are fewer examples than it is to look at.
     """
     model = make_model(config, data)
     weights = prunable_weights(model)
@@ -80,6 +81,8 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
     rewind, total = rewind_iteration(config, data), iterations(config, data)
+    epoch = steps_per_epoch(len(data.train), config.training.batch_size)
+    check_updates_happen(config.training.mask_updates, start=rewind, total=total, epoch=epoch)
     if rewind >= total and config.rewind.method != "fine-tune":
         raise UsageError(
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "

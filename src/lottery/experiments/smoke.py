@@ -7,7 +7,7 @@ from typing import Any
 
 from lottery.experiments.config import ExperimentConfig
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
-from lottery.training import Length
+from lottery.training import Length, MaskUpdatesConfig
 
 _ITERATIONS = 8
 _BATCH = 4
@@ -47,6 +47,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             length=Length(amount=_ITERATIONS),
             batch_size=batch,
             evaluate_every=Length(amount=_ITERATIONS // 2),
+            mask_updates=_often(training.mask_updates),
             learning_rate=replace(
                 rate,
                 base=rate.base * batch / training.batch_size,
@@ -62,6 +63,10 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         ),
         controls=_one_each(config.controls),
     )
+
+
+def _often(updates: MaskUpdatesConfig) -> MaskUpdatesConfig:
+    return replace(updates, every=Length(amount=_ITERATIONS // 8)) if updates.active else updates
 
 
 def _little(prune: PruneConfig) -> PruneConfig:

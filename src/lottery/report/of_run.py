@@ -67,8 +67,9 @@ def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
     for key in run.results:
         if key.branch != MAIN:
             continue
-        ticket = run.store.ticket(key)
-        picture = input_pixels(ticket.mask[first], shape)
+        moved = run.config.training.mask_updates.active
+        mask = run.store.final_mask(key) if moved else run.store.ticket(key).mask
+        picture = input_pixels(mask[first], shape)
         if picture is not None:
             found.setdefault(key.level, []).append(picture)
     return {level: np.mean(pictures, axis=0) for level, pictures in sorted(found.items())}

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from torch import Tensor
 
-from lottery.errors import StoreError
+from lottery.core import Mask
+from lottery.errors import MaskError, StoreError
 from lottery.store import commit
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
@@ -29,6 +30,7 @@ _TICKET, _FINAL, _CURVES, _RESULT = (
 )
 _REWIND = "rewind.safetensors"
 _CHECKPOINT = "state.safetensors"
+_MASK = "mask/"
 _SPLITS: Final[dict[str, Literal["validation", "test"]]] = {
     "validation": "validation",
     "test": "test",
@@ -115,6 +117,7 @@ class Store:
                 files[_FINAL] = pack_tensors(
                     {f"end/{name}": value for name, value in trained.final.items()}
                     | {f"early-stop/{name}": value for name, value in trained.early_stop.items()}
+                    | {f"{_MASK}{name}": kept for name, kept in (trained.mask or {}).items()}
                 )
             for iteration, state in trained.snapshots.items():
                 files[_REWIND] = pack_tensors(state, {"iteration": iteration})
@@ -144,6 +147,30 @@ class Store:
             for name, value in tensors.items()
             if name.startswith(f"{moment}/")
         }
+
+    def final_mask(self, key: JobKey) -> Mask:
+        """What a finished job keeps at the end of its training.
+
+        The mask of its ticket, unless that changed in training.
+
+        Raises:
+            StoreError: the file is damaged, or its mask is not one of the ticket's weights.
+        """
+        ticket, directory = self.ticket(key).mask, self.directory(key)
+        if not (directory / _FINAL).exists():
+            return ticket
+        kept = {
+            name.removeprefix(_MASK): value
+            for name, value in self._tensors(key, _FINAL).items()
+            if name.startswith(_MASK)
+        }
+        try:
+            final = Mask(kept)
+            if kept:
+                final.check(dict(ticket))
+        except MaskError as error:
+            raise StoreError(f"{directory / _FINAL}: {error}") from error
+        return final if kept else ticket
 
     def rewind_weights(self, key: JobKey) -> State:
         """The state that a dense job kept for rewinding to a later point than initialization."""

@@ -5,8 +5,9 @@ in the order ``torch.randperm`` draws from the job's stream ``("order", e)``, so
 stand in for one another. And a checkpoint holds weights, and optimizer state that goes with them
 one to one, in the weights' own shapes, under any name.
 
-An engine need not hold pruned weights at values other than zero. One that does not refuses a config
-whose ``pruned`` says so, and fails when it gets such a job.
+An engine need not hold pruned weights at values other than zero, nor change masks in training. One
+that does not refuses a config whose ``pruned`` or ``mask_updates`` says so, and fails when it gets
+such a job.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from lottery.testing import (
     engine_settings,
     engine_shapes,
     engine_steps,
+    engine_updates,
 )
 from lottery.training import Engine
 
@@ -81,6 +83,12 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     engine_settings.check_settings_are_kept_to_or_refused,
     engine_settings.check_settings_keep_the_mask,
     engine_settings.check_settings_resume,
+    engine_updates.check_mask_updates_are_kept_to_or_refused,
+    engine_updates.check_mask_updates_keep_counts,
+    engine_updates.check_mask_updates_keep_the_mask,
+    engine_updates.check_mask_updates_follow_the_plain_loop,
+    engine_updates.check_mask_updates_resume,
+    engine_updates.check_gradual_early_stop,
     engine_networks.check_tanh,
     engine_networks.check_squared_error,
     engine_networks.check_tanh_and_squared_error,

@@ -11,6 +11,7 @@ from lottery.tickets.controls import (
     signs_constant,
     signs_random_magnitudes,
 )
+from lottery.tickets.gradual import going_by_level
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import level_densities, network_units, prune_mask
@@ -26,6 +27,7 @@ __all__ = [
     "check_examples",
     "continued",
     "find_tickets",
+    "going_by_level",
     "last_trained",
     "level_densities",
     "make_probe",

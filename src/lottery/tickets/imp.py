@@ -55,7 +55,9 @@ def find_tickets(
         if last.status == "diverged":
             return
         deciding = first if scored_level(schedule, number) == 0 else last
-        ticket = rewind(prune(number, ticket.mask, deciding.final), first)
+        # A mask that moved in training: what is pruned is what the training ended with.
+        mask = last.mask if deciding is last and last.mask is not None else ticket.mask
+        ticket = rewind(prune(number, mask, deciding.final), first)
         ticket.check()
         last = train(ticket)
         yield Level(number, ticket, last)

@@ -2,14 +2,12 @@
 
 from lottery.training.config import (
     LearningRateConfig,
-    Length,
     OptimizerConfig,
     TrainingConfig,
     learning_rate,
 )
 from lottery.training.engines import ENGINES, make_engine, resolve_device
 from lottery.training.evaluate import evaluate
-from lottery.training.gradual import GradualConfig
 from lottery.training.interface import (
     Checkpoint,
     CurvePoint,
@@ -21,6 +19,8 @@ from lottery.training.interface import (
     TrainingResult,
     early_stop_iteration,
 )
+from lottery.training.length import Length
+from lottery.training.mask_updates import MaskUpdatesConfig
 from lottery.training.normalization import recalibrate_batch_norm
 
 __all__ = [
@@ -28,9 +28,9 @@ __all__ = [
     "Checkpoint",
     "CurvePoint",
     "Engine",
-    "GradualConfig",
     "LearningRateConfig",
     "Length",
+    "MaskUpdatesConfig",
     "Monitor",
     "NullMonitor",
     "OptimizerConfig",

@@ -6,36 +6,14 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lottery.training.length import Length
+from lottery.training.mask_updates import MaskUpdatesConfig
+
 LossName = Literal["cross-entropy", "mse"]
 """What a training can minimize, by its name in a config; see `lottery.training.loss`."""
 
 PrunedValues = Literal["zero", "frozen", "mixed"]
 """What pruned weights are, by name in a config; see `lottery.tickets.pruned_values`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Length:
-    """A stretch of training."""
-
-    amount: int
-    """How many, 0 or more."""
-    unit: Literal["iterations", "epochs"] = "iterations"
-    """One optimizer step, or one pass over the training examples."""
-
-    def problems(self) -> list[str]:
-        """What is wrong, one sentence each."""
-        return [f"amount: must be 0 or more, got {self.amount}"] if self.amount < 0 else []
-
-    def iterations(self, steps_per_epoch: int) -> int:
-        """The length in iterations.
-
-        >>> Length(amount=2, unit="epochs").iterations(917)
-        1834
-        """
-        return self.amount * (steps_per_epoch if self.unit == "epochs" else 1)
-
-    def __str__(self) -> str:
-        return f"{self.amount:,} {self.unit if self.amount != 1 else self.unit[:-1]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +142,8 @@ class TrainingConfig:
     """What pruned weights are: ``zero``; or constant, part of the network but not trained
     (arXiv:1905.01067): ``frozen`` at the value that survivors are rewound to; or ``mixed``, zero
     where training had moved them towards zero, else frozen."""
+    mask_updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
+    """Whether, how and when the mask changes within a training."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -187,6 +167,11 @@ class TrainingConfig:
         if self.recalibrate_batch_norm < 0:
             found.append(
                 f"recalibrate_batch_norm: must be 0 or more, got {self.recalibrate_batch_norm}"
+            )
+        if self.mask_updates.active and self.pruned != "zero":
+            found.append(
+                f"pruned: '{self.pruned}' holds what is pruned where it was, and with mask_updates "
+                "that changes, new weights starting at zero; use 'zero'"
             )
         return found
 

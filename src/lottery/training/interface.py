@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
-from lottery.core import Mask
+from lottery.core import Group, Mask
 from lottery.data.dataset import Dataset
 from lottery.rng import Streams
 from lottery.training.config import TrainingConfig
@@ -28,7 +28,7 @@ class TrainingJob:
     Args:
         make_model: makes the network; its initial weights are not used.
         mask: what is kept. Pruned weights are zero, or what ``pruned`` says, from the start to the
-            end.
+            end. Where the config has ``mask_updates``, what is kept at the start.
         start: the state to start from, unmasked or masked.
         start_iteration: where in the schedule and the data order training starts (above 0 when
             rewinding to an iteration); in [0, length of the training].
@@ -40,6 +40,8 @@ class TrainingJob:
         pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
             pruned weights are held at. Entries where the mask keeps a weight mean nothing. None:
             zero. An engine that cannot hold them refuses the config's ``pruned``, and the job.
+        going: with ``mask_updates.method = "gradual"``, where weights compete and how many of those
+            that the mask keeps go in all, until the schedule ends.
     """
 
     make_model: Callable[[], nn.Module]
@@ -51,6 +53,7 @@ class TrainingJob:
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
     pruned: Mapping[str, Tensor] | None = None
+    going: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,14 @@ class TrainingResult:
         final: the state at the end; empty when diverged.
         early_stop: the state at `early_stop_iteration`; empty when diverged.
         early_stop_iteration: the iteration of minimum validation loss, the first if there are
-            several; None when diverged.
+            several; None when diverged. With gradual pruning, of those where the network has the
+            density that it ends with.
         snapshots: the states asked for, by iteration.
         seconds: time spent, over all interruptions.
         engine: the name of the engine.
+        mask: what is kept at the end, or where training diverged, if the config has
+            ``mask_updates``; None: the job's mask. The state at early stop is zero where the mask
+            pruned then.
     """
 
     status: Literal["done", "diverged"]
@@ -97,6 +104,7 @@ class TrainingResult:
     snapshots: Mapping[int, State]
     seconds: float
     engine: str
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,15 +201,19 @@ class Engine(Protocol):
         """Train every job to its end; results in the order of the jobs."""
 
 
-def early_stop_iteration(curve: Sequence[CurvePoint]) -> int:
+def early_stop_iteration(curve: Sequence[CurvePoint], *, since: int = 0) -> int:
     """The iteration of minimum validation loss; the first of equals.
 
     Retroactive, as in Frankle & Carbin (arXiv:1803.03635, section 2): training has run to its end.
 
+    Args:
+        curve: the evaluations of a training.
+        since: points before this iteration do not count.
+
     Raises:
-        ValueError: the curve has no validation point.
+        ValueError: the curve has no validation point that counts.
     """
-    validation = [point for point in curve if point.split == "validation"]
+    validation = [p for p in curve if p.split == "validation" and p.iteration >= since]
     if not validation:
         raise ValueError("expected at least one validation point, got none")
     return min(validation, key=lambda point: point.loss).iteration

@@ -45,6 +45,8 @@ class Progress:
                 f"cannot start at iteration {job.start_iteration}: the training has {self.total}"
             )
         self.iteration = job.start_iteration
+        # A network that is still losing weights is not yet the one that is judged.
+        self.settled = job.config.mask_updates.settled(self.total)
         self.curve: list[CurvePoint] = []
         self.reason = ""
         self._states: dict[str, State] = {}
@@ -103,7 +105,8 @@ class Progress:
             self.reason = f"the loss was not finite at iteration {self.iteration} or shortly before"
             return False
         self.curve += points
-        if early_stop_iteration(self.curve) == self.iteration:
+        settled = self.iteration >= self.settled
+        if settled and early_stop_iteration(self.curve, since=self.settled) == self.iteration:
             self._states["early-stop"] = state()
         return True
 
@@ -121,7 +124,9 @@ class Progress:
             curve=tuple(self.curve),
             final={} if diverged else state(),
             early_stop={} if diverged else self._states["early-stop"],
-            early_stop_iteration=None if diverged else early_stop_iteration(self.curve),
+            early_stop_iteration=(
+                None if diverged else early_stop_iteration(self.curve, since=self.settled)
+            ),
             snapshots={
                 at: self._states[f"snapshot-{at}"]
                 for at in self.job.snapshots_at

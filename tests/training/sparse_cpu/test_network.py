@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations
 from lottery.errors import UsageError
 from lottery.models import build_model
 from lottery.testing import tiny_job
-from lottery.training import OptimizerConfig, TrainingConfig
+from lottery.training import MaskUpdatesConfig, OptimizerConfig, TrainingConfig
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.sparse_cpu.network import (
     LINEAR,
@@ -230,6 +230,10 @@ SETTINGS: dict[str, tuple[TrainingConfig, str]] = {
     "averaging": (TrainingConfig(averaging=0.9), "no average of the weights"),
     "recalibrate_batch_norm": (TrainingConfig(recalibrate_batch_norm=1), "no batch normalization"),
     "pruned": (TrainingConfig(pruned="frozen"), "its pruned weights are zero"),
+    "mask_updates": (
+        TrainingConfig(mask_updates=MaskUpdatesConfig(method="rigl")),
+        "its kernels are made for one mask",
+    ),
     "adamw": (TrainingConfig(optimizer=OptimizerConfig(name="adamw")), "adam and sgd, not adamw"),
     "decay": (
         TrainingConfig(optimizer=OptimizerConfig(weight_decay=0.1, decay="weights")),

@@ -12,11 +12,12 @@ from torch import nn
 from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, Split
 from lottery.rng import Streams
-from lottery.training.config import Length, TrainingConfig
+from lottery.training.config import TrainingConfig
 from lottery.training.engines.sparse_cpu.compiled import cache_directory
 from lottery.training.engines.sparse_cpu.costs import machine_costs
 from lottery.training.engines.sparse_cpu.training import Training
 from lottery.training.interface import TrainingJob
+from lottery.training.length import Length
 
 _done = threading.Event()
 _MARK = "complete"

@@ -130,6 +130,9 @@ def refused_setting(config: TrainingConfig) -> str | None:
         f"its pruned weights are zero, and training.pruned is '{config.pruned}'": (
             config.pruned != "zero"
         ),
+        "its kernels are made for one mask, which stays (training.mask_updates)": (
+            config.mask_updates.active
+        ),
         f"it computes in the start weights' own precision, not in {config.precision}": (
             config.precision != "float32"
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ class Pruned:
 
     Args:
         model: the network; masked in place, once, from here on by `mask_weights`.
-        mask: what is kept.
+        mask: what is kept, until `change` says otherwise.
         values: what pruned weights are held at, by name; None for zero.
         overflows: whether gradients may be infinite in a training that goes on, so that a
             multiplication by zero does not make them zero.
@@ -34,24 +34,41 @@ class Pruned:
         # By name in the model, rather than in a state, where a tied weight has several.
         parameters = dict(model.named_parameters())
         self._weights: list[Tensor] = [parameters[name] for name in mask]
+        self._overflows = overflows
+        self._held: Held = held_values(mask, values, self._weights)
+        self.change(mask)
+        hold(self._weights, self._held)
+
+    def change(self, mask: Mask) -> None:
+        """Keep what this mask keeps from now on, and set the rest to zero.
+
+        Args:
+            mask: of the same names, in the same order.
+        """
         # In the type and the order in memory of the weights, for which one call does them all.
         self._kept = tuple(
             torch.empty_like(weight, requires_grad=False).copy_(mask[name])
             for name, weight in zip(mask, self._weights, strict=True)
         )
-        self._pruned = [kept == 0 for kept in self._kept] if overflows else []
+        self._pruned = [kept == 0 for kept in self._kept]
+        self.clear(self._weights)
+
+    def clear(self, tensors: Sequence[Tensor | None]) -> None:
+        """Set what is pruned to zero, in place.
+
+        Args:
+            tensors: for each layer of the mask one of the weight's shape and device, or None.
+        """
         with torch.no_grad():
-            for weight, kept in zip(self._weights, self._kept, strict=True):
-                weight.masked_fill_(kept == 0, 0.0)
-        self._held: Held = held_values(mask, values, self._weights)
-        hold(self._weights, self._held)
+            for tensor, pruned in zip(tensors, self._pruned, strict=True):
+                if tensor is not None:
+                    tensor.masked_fill_(pruned, 0.0)
 
     def mask_gradients(self) -> None:
         """Zero gradients keep the optimizer's state of pruned weights zero."""
-        gradients = [_gradient(weight) for weight in self._weights]
-        if self._pruned:
-            for gradient, pruned in zip(gradients, self._pruned, strict=True):
-                gradient.masked_fill_(pruned, 0.0)
+        gradients = [gradient_of(weight) for weight in self._weights]
+        if self._overflows:
+            self.clear(gradients)
         else:
             torch._foreach_mul_(gradients, self._kept)
 
@@ -66,7 +83,12 @@ class Pruned:
         hold(self._weights, self._held)
 
 
-def _gradient(weight: Tensor) -> Tensor:
+def gradient_of(weight: Tensor) -> Tensor:
+    """The gradient of a prunable weight.
+
+    Raises:
+        UsageError: it has none.
+    """
     if weight.grad is None:
         raise UsageError("a prunable weight takes no part in the loss; leave it out of the model")
     return weight.grad

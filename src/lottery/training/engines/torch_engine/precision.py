@@ -48,6 +48,11 @@ class Precision:
         self._scaler.step(optimizer)
         self._scaler.update()
 
+    def leave_out(self, optimizer: torch.optim.Optimizer) -> None:
+        """No step with these gradients, which serve something else; the scale follows them."""
+        self._scaler.unscale_(optimizer)
+        self._scaler.update()
+
     @property
     def exhausted(self) -> bool:
         """Whether gradients overflow however little the loss is scaled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -15,6 +16,7 @@ from lottery.rng import Streams
 from lottery.training.engines.torch_engine.averaging import Measured
 from lottery.training.engines.torch_engine.compiling import compiled_forward
 from lottery.training.engines.torch_engine.masking import Pruned
+from lottery.training.engines.torch_engine.moving import Moving
 from lottery.training.engines.torch_engine.optimizers import (
     clip_gradients,
     make_optimizer,
@@ -53,6 +55,14 @@ class Training:
         self.parameters = list(self.model.parameters())
         self.optimizer = make_optimizer(job.config.optimizer, self.model, device, skips=skips)
         self.measured = Measured(self.model, job.config)
+        self.moving = Moving(
+            job,
+            self.progress,
+            self.model,
+            pruned=self.pruned,
+            optimizer=self.optimizer,
+            measured=self.measured,
+        )
         self.forward: Callable[[Tensor], Tensor] = (
             compiled_forward(self.model) if job.config.compile else self.model
         )
@@ -64,13 +74,16 @@ class Training:
         self._after_step()
 
     def step(self) -> None:
-        """One optimizer step, and what is due after it."""
+        """One optimizer step, or an update of the mask in its place, and what is due after it."""
         loss = self._loss(*self._batch())
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.backward(loss)
         with torch.no_grad():
             self.loss_sum += loss
-            self._update()
+            if self.moving.replaces_step:
+                self._move_mask()
+            else:
+                self._update()
         self.progress.iteration += 1
         self._after_step()
 
@@ -109,7 +122,15 @@ class Training:
         self.pruned.mask_weights()
         self.measured.follow()
 
+    def _move_mask(self) -> None:
+        """The mask by these gradients, of pruned weights as well; nothing else moves."""
+        self.precision.leave_out(self.optimizer)
+        self.moving.move()
+        self.measured.follow()
+
     def _after_step(self) -> None:
+        if self.moving.follows_step:
+            self.moving.move()
         self.progress.keep_snapshot(lambda: _state(self.model))
         if self.progress.due:
             self._evaluate()
@@ -149,7 +170,8 @@ class Training:
 
     def result(self, engine: str) -> TrainingResult:
         """What the training gives back, at its end."""
-        return self.progress.result(engine, lambda: _state(self.measured.model))
+        found = self.progress.result(engine, lambda: _state(self.measured.model))
+        return replace(found, mask=self.moving.mask) if self.moving.active else found
 
     def checkpoint(self) -> Checkpoint:
         """All of this training's state, copied."""
@@ -157,6 +179,8 @@ class Training:
             "model": _state(self.model),
             "optimizer": optimizer_tensors(self.optimizer, self.model),
         }
+        if self.moving.active:
+            groups["mask"] = self.moving.tensors()
         if self.measured.is_copy:
             groups["measured"] = _state(self.measured.model)
         tensors = {
@@ -174,6 +198,7 @@ class Training:
         """Go on from a checkpoint as if nothing had happened."""
         tensors = kept.tensors
         self.progress.restore(kept)
+        self.moving.restore(below("mask/", tensors))
         self.model.load_state_dict(below("model/", tensors))
         if self.measured.is_copy:
             self.measured.model.load_state_dict(below("measured/", tensors))

@@ -1,0 +1,129 @@
+"""A mask that changes while its network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from lottery.core import Mask
+from lottery.errors import UsageError
+from lottery.training.engines.torch_engine.averaging import Measured
+from lottery.training.engines.torch_engine.masking import Pruned, gradient_of
+from lottery.training.interface import TrainingJob
+from lottery.training.moving import updated_mask
+from lottery.training.progress import Progress
+
+
+class Moving:
+    """The mask of one training, and what a change of it means for the rest.
+
+    What is pruned is zero from then on: weights, optimizer state, and the average that is measured.
+    So a weight that grows starts at zero, with no past in any of them, also where it had been part
+    of the network before. A weight that one update drops and grows again at once stays as it is.
+
+    Args:
+        job: says when and how.
+        progress: where the training is.
+        model: the network in training.
+        pruned: keeps its pruned weights pruned.
+        optimizer: whose state goes with weights that go.
+        measured: whose average does.
+
+    Raises:
+        UsageError: the job holds pruned weights at values while its mask changes.
+    """
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        progress: Progress,
+        model: nn.Module,
+        *,
+        pruned: Pruned,
+        optimizer: torch.optim.Optimizer,
+        measured: Measured,
+    ) -> None:
+        self.mask, self.active = job.mask, job.config.mask_updates.active
+        if self.active and job.pruned is not None:
+            raise UsageError(
+                "a job with mask_updates cannot hold pruned weights at values: which are pruned "
+                "changes, and new ones start at zero; leave out `pruned`"
+            )
+        self._job, self._progress, self._pruned = job, progress, pruned
+        self._optimizer = optimizer
+        self._weights = _of(job.mask, model)
+        self._averages = list(_of(job.mask, measured.model).values()) if measured.is_copy else []
+
+    @property
+    def replaces_step(self) -> bool:
+        """Whether the mask is to be updated now in place of the optimizer's step."""
+        return self._job.config.mask_updates.method == "rigl" and self._due()
+
+    @property
+    def follows_step(self) -> bool:
+        """Whether the mask is to be updated now that the step is done."""
+        return self.active and self._job.config.mask_updates.method != "rigl" and self._due()
+
+    def _due(self) -> bool:
+        return self._job.config.mask_updates.due(
+            self._progress.iteration,
+            start=self._job.start_iteration,
+            total=self._progress.total,
+            steps_per_epoch=self._progress.steps_per_epoch,
+        )
+
+    def move(self) -> None:
+        """Update the mask, by the gradients of this step where it replaces one.
+
+        Where a weight is NaN or a gradient not finite, the mask stays: such a training diverges, or
+        has scaled its losses too far and goes on with the next step.
+        """
+        weights = {name: weight.detach() for name, weight in self._weights.items()}
+        gradients = {}
+        if self._job.config.mask_updates.method == "rigl":
+            gradients = {name: gradient_of(weight) for name, weight in self._weights.items()}
+        nan = any(bool(weight.isnan().any()) for weight in weights.values())
+        if not nan and all(bool(slope.isfinite().all()) for slope in gradients.values()):
+            self.change(
+                updated_mask(
+                    self._job,
+                    self.mask,
+                    self._progress.iteration,
+                    total=self._progress.total,
+                    steps_per_epoch=self._progress.steps_per_epoch,
+                    weights=weights,
+                    gradients=gradients,
+                )
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def change(self, mask: Mask) -> None:
+        """Keep what this mask keeps from now on; what it prunes is zero everywhere."""
+        self.mask = mask
+        self._pruned.change(mask)
+        states = [self._optimizer.state.get(weight, {}) for weight in self._weights.values()]
+        for key in {key for state in states for key in state}:
+            # Step counters are numbers, and plain SGD's momentum is None.
+            found = [state.get(key) for state in states]
+            whole = [isinstance(value, Tensor) and value.dim() > 0 for value in found]
+            self._pruned.clear([v if w else None for v, w in zip(found, whole, strict=True)])
+        if self._averages:
+            self._pruned.clear(self._averages)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint holds, by name."""
+        return dict(self.mask) if self.active else {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `tensors` gave; the weights are restored by others."""
+        if self.active:
+            self.mask = Mask(tensors)
+            self._pruned.change(self.mask)
+
+
+def _of(mask: Mask, model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights of the mask, in its order."""
+    parameters = dict(model.named_parameters())
+    return {name: parameters[name] for name in mask}

@@ -1,0 +1,194 @@
+"""Experiments whose masks change while a network trains."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import contents, tiny
+from typer.testing import CliRunner
+
+from lottery.analysis import judge_run
+from lottery.cli.main import app
+from lottery.core import Mask, prunable_weights
+from lottery.data import load_dataset
+from lottery.errors import ConfigError, Preempted, UsageError
+from lottery.experiments import (
+    ExperimentConfig,
+    Listener,
+    RunOptions,
+    RunSummary,
+    open_run,
+    run_experiment,
+    smoke,
+)
+from lottery.experiments.execute import JobMonitor, make_model
+from lottery.report import write_report
+from lottery.store import MAIN, JobKey, Store
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities
+from lottery.training import Length, MaskUpdatesConfig
+
+RANDOM = PruneConfig(criterion="random", by="rewound", scope="erk", fraction=0.5)
+MAGNITUDE = PruneConfig(by="rewound", scope="global", fraction=0.5)
+
+
+def moving(method: str, **changes: Any) -> ExperimentConfig:
+    """One replicate, two levels, one control; updates after every four of thirty steps."""
+    updates = MaskUpdatesConfig(method=method, every=Length(amount=4))  # type: ignore[arg-type]
+    values = {
+        "replicates": 1,
+        "training": replace(tiny().training, mask_updates=updates),
+        "prune": MAGNITUDE if method == "gradual" else RANDOM,
+        "controls": ControlsConfig(reinit=1),
+    }
+    return tiny(**(values | changes))
+
+
+def go(config: ExperimentConfig, out: Path, **options: Any) -> RunSummary:
+    return run_experiment(config, RunOptions(out=out, jobs=1, device="cpu", **options))
+
+
+@pytest.mark.parametrize("method", ["set", "rigl", "gradual"])
+def test_every_pruned_level_moves_and_has_its_exact_density(tmp_path: Path, method: str) -> None:
+    config = moving(method)
+    summary = go(config, tmp_path)
+    store = Store(summary.run)
+    assert summary.failed == 0
+    dense = Mask.dense(prunable_weights(make_model(config, load_dataset(config.data))))
+    densities = level_densities(config.prune, dense, 2)
+    for key, result in summary.results.items():
+        ticket, final = store.ticket(key).mask, store.final_mask(key)
+        assert result.engine == "torch"
+        assert result.density == final.density == densities[key.level]
+        assert result.layers == final.layers
+        assert (final == ticket) == (key.level == 0)
+        if method == "gradual":
+            assert ticket == dense
+            # 22, the first measurement from the 22nd step on: 0.75 of 30, rounded to even.
+            assert key.level == 0 or (result.early_stop_iteration or 0) >= 22
+        else:
+            assert final.layers == ticket.layers
+        for moment in ("end", "early-stop"):
+            weights = store.weights(key, moment)
+            assert set(weights) == set(store.ticket(key).weights)
+            kept = {name: int((weights[name] != 0).sum()) for name in final}
+            assert all(kept[name] <= final.layers[name][0] for name in final)
+        end = store.weights(key)
+        assert all(not end[name][~final[name]].any() for name in final)
+
+
+def test_random_levels_are_nested_and_start_from_true_weights(tmp_path: Path) -> None:
+    """What a level starts from is not what the level before ended with."""
+    store = Store(go(moving("rigl"), tmp_path).run)
+    initial = store.ticket(JobKey(0, MAIN, 0)).weights
+    first, second = (store.ticket(JobKey(0, MAIN, level)) for level in (1, 2))
+    assert second.mask.is_subset(first.mask)
+    assert not second.mask.is_subset(store.final_mask(JobKey(0, MAIN, 1)))
+    assert all(torch.equal(second.weights[name], initial[name]) for name in initial)
+
+
+def test_gradual_pruning_from_a_late_point_goes_on_with_its_schedule(tmp_path: Path) -> None:
+    config = moving("gradual", rewind=RewindConfig(to=Length(amount=10)))
+    summary = go(config, tmp_path)
+    result = summary.results[JobKey(0, MAIN, 2)]
+    assert summary.failed == 0
+    assert (result.start_iteration, result.density) == (10, 0.25)
+
+
+class StopAt(Listener):
+    """Asks the run to stop once the first pruned level has come to an iteration."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration, self.stop = iteration, threading.Event()
+
+    def progressed(self, key: JobKey, iteration: int) -> None:
+        if key.level == 1 and iteration >= self.iteration:
+            self.stop.set()
+
+
+@pytest.mark.parametrize("method", ["set", "rigl", "gradual"])
+def test_a_stopped_run_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Cut off before, at and after updates of the mask."""
+    monkeypatch.setattr(JobMonitor, "_REPORT_SECONDS", 0.0)
+    config = moving(method, levels=1, controls=ControlsConfig(reinit=0))
+    whole = contents(go(config, tmp_path / "whole").run)
+    options = RunOptions(out=tmp_path / "parts", jobs=1, device="cpu")
+    for at in (3, 4, 5, 9, 22):
+        listener = StopAt(at)
+        with pytest.raises(Preempted):
+            run_experiment(config, options, listener=listener, stop=listener.stop)
+    assert contents(run_experiment(config, options).run) == whole
+
+
+def test_show_verdict_and_report_take_the_density_at_the_end(tmp_path: Path) -> None:
+    run = go(moving("gradual", controls=ControlsConfig(reinit=0)), tmp_path).run
+    shown = CliRunner().invoke(app, ["show", str(run)])
+    assert shown.exit_code == 0
+    assert "50.00%" in shown.output
+    assert "25.00%" in shown.output
+    assert [level.density for level in judge_run(open_run(run)).levels] == [1.0, 0.5, 0.25]
+    assert "25%" in write_report(run, tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "start"),
+    [
+        ({"prune": replace(RANDOM, by="trained")}, "prune.by: with training.mask_updates"),
+        (
+            {"prune": replace(RANDOM, scope="layer", granularity="neuron")},
+            "prune.granularity: with training.mask_updates",
+        ),
+    ],
+)
+def test_what_does_not_go_with_changing_masks(changes: dict[str, Any], start: str) -> None:
+    assert any(problem.startswith(start) for problem in moving("set", **changes).problems())
+
+
+@pytest.mark.parametrize(
+    ("changes", "start"),
+    [
+        ({"prune": replace(MAGNITUDE, criterion="random")}, "prune.criterion: with"),
+        ({"prune": replace(MAGNITUDE, rounds=2)}, "prune.criterion: with"),
+        ({"prune": replace(MAGNITUDE, scope="lamp")}, "prune.scope: with"),
+        ({"controls": ControlsConfig(random_mask=1)}, "controls.random_mask: with"),
+        ({"controls": ControlsConfig(shuffled_global=1)}, "controls.shuffled_global: with"),
+        ({"controls": ControlsConfig(scratch_flops=1)}, "controls.scratch_flops: with"),
+    ],
+)
+def test_what_does_not_go_with_gradual_pruning(changes: dict[str, Any], start: str) -> None:
+    assert moving("gradual").problems() == []
+    (problem,) = moving("gradual", **changes).problems()
+    assert problem.startswith(start)
+
+
+def test_problems_stop_a_run_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"prune\.by"):
+        go(moving("set", prune=replace(RANDOM, by="trained")), tmp_path)
+    rare = replace(moving("set").training.mask_updates, every=Length(amount=23))
+    with pytest.raises(UsageError, match="no update is due, of one every 23 iterations"):
+        go(moving("set", training=replace(tiny().training, mask_updates=rare)), tmp_path)
+    with pytest.raises(UsageError, match="its kernels are made for one mask"):
+        go(moving("set"), tmp_path, engine="sparse_cpu")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", ["set", "rigl", "gradual"])
+def test_smoke_still_moves_the_mask(method: str) -> None:
+    epochs = Length(amount=3, unit="epochs")
+    config = moving(method)
+    updates = replace(config.training.mask_updates, every=epochs)
+    shrunk = smoke(replace(config, training=replace(config.training, mask_updates=updates)))
+    due = [
+        i
+        for i in range(1, 41)
+        if shrunk.training.mask_updates.due(i, start=0, total=40, steps_per_epoch=75)
+    ]
+    assert due[:2] == [5, 10]
+    assert shrunk.problems() == []
+    assert smoke(tiny()).training.mask_updates == MaskUpdatesConfig()

@@ -1,0 +1,137 @@
+"""What the engine suite says of engines that change masks in another way than the config says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from rewired import Lossy, Rewired
+from torch import Tensor, nn
+
+from lottery.rng import Streams
+from lottery.testing import ENGINE_CHECKS, engine_updates
+from lottery.training import (
+    MaskUpdatesConfig,
+    Monitor,
+    TrainingConfig,
+    TrainingJob,
+    TrainingResult,
+    early_stop_iteration,
+)
+from lottery.training.engines.torch_engine import TorchEngine
+from lottery.training.engines.torch_engine.moving import Moving
+from lottery.training.engines.torch_engine.training import Training
+
+CHECKS = {
+    check.__name__: check for check in ENGINE_CHECKS if check.__module__ == engine_updates.__name__
+}
+KEPT_TO, COUNTS, KEEP, PLAIN, RESUME, STOP = CHECKS
+
+
+def updating(**changes: Any) -> Callable[[TrainingJob], TrainingJob]:
+    def job_of(job: TrainingJob) -> TrainingJob:
+        updates = replace(job.config.mask_updates, **changes)
+        return replace(job, config=replace(job.config, mask_updates=updates))
+
+    return job_of
+
+
+def still(job: TrainingJob) -> TrainingJob:
+    return updating(method="none")(job)
+
+
+def less_gone(job: TrainingJob) -> TrainingJob:
+    going = tuple(replace(group, remove=group.remove - 1) for group in job.going)
+    return replace(job, going=going)
+
+
+def other_growth(job: TrainingJob) -> TrainingJob:
+    return replace(job, streams=Streams(7, 7)) if job.config.mask_updates.method == "set" else job
+
+
+def unmasked(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    return replace(result, final={name: value + 1 for name, value in result.final.items()})
+
+
+def stops_anywhere(job: TrainingJob, result: TrainingResult) -> TrainingResult:
+    return replace(result, early_stop_iteration=early_stop_iteration(result.curve))
+
+
+class RefusesAndTrains(Rewired):
+    def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
+        return "no" if config.mask_updates != MaskUpdatesConfig() else None
+
+
+def first_mask(name: str, value: Tensor) -> Tensor:
+    return torch.ones_like(value) if name.startswith("mask/") else value
+
+
+def forgetful(monitor: Monitor) -> Monitor:
+    return Lossy(monitor, first_mask)
+
+
+CAUGHT_BY: list[tuple[str, Rewired]] = [
+    (KEPT_TO, Rewired(job=still)),
+    (KEPT_TO, RefusesAndTrains()),
+    (COUNTS, Rewired(job=less_gone)),
+    (COUNTS, Rewired(job=updating(begin=0.3))),
+    (KEEP, Rewired(result=unmasked)),
+    (PLAIN, Rewired(job=other_growth)),
+    (PLAIN, Rewired(job=updating(until=0.5))),
+    (RESUME, Rewired(monitor=forgetful)),
+    (STOP, Rewired(result=stops_anywhere)),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "broken"), CAUGHT_BY, ids=[f"{check}-{n}" for n, (check, _) in enumerate(CAUGHT_BY)]
+)
+def test_a_broken_engine_is_caught(check: str, broken: Rewired) -> None:
+    with pytest.raises(AssertionError) as caught:
+        CHECKS[check](broken)
+
+    assert len(str(caught.value)) > 20, "a failure should say what is wrong"
+
+
+def test_a_past_that_outlives_its_weight_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optimizer state of what was dropped, and its share of an average."""
+    change = Moving.change
+
+    def keeping(what: str) -> Callable[[Moving, Any], None]:
+        def changed(self: Moving, mask: Any) -> None:
+            optimizer, averages = self._optimizer, self._averages
+            if what == "state":
+                self._optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
+            else:
+                self._averages = []
+            change(self, mask)
+            self._optimizer, self._averages = optimizer, averages
+
+        return changed
+
+    for what in ("state", "averages"):
+        monkeypatch.setattr(Moving, "change", keeping(what))
+        with pytest.raises(AssertionError, match="not zero"):
+            CHECKS[KEEP](TorchEngine())
+
+
+def test_a_step_in_the_place_of_an_update_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    move = Training._move_mask
+
+    def both(self: Training) -> None:
+        gradients = [None if p.grad is None else p.grad.clone() for p in self.parameters]
+        move(self)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self._update()
+
+    monkeypatch.setattr(Training, "_move_mask", both)
+    with pytest.raises(AssertionError, match="rigl, from iteration 0"):
+        CHECKS[PLAIN](TorchEngine())
+
+
+def test_every_check_of_this_kind_can_fail() -> None:
+    assert {check for check, _ in CAUGHT_BY} == set(CHECKS)

@@ -1,0 +1,126 @@
+"""The config of masks that change in training, when they do, and what the next mask is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lottery.core import Group, Mask
+from lottery.errors import MaskError
+from lottery.testing.samples import tiny_config, tiny_job
+from lottery.training import (
+    CurvePoint,
+    Length,
+    MaskUpdatesConfig,
+    TrainingConfig,
+    TrainingJob,
+    early_stop_iteration,
+)
+from lottery.training.moving import updated_mask
+
+SET = MaskUpdatesConfig(method="set", every=Length(amount=3))
+GRADUAL = MaskUpdatesConfig(method="gradual", every=Length(amount=3))
+
+
+@pytest.mark.parametrize("method", ["none", "set", "rigl", "gradual"])
+def test_defaults_are_right(method: str) -> None:
+    assert MaskUpdatesConfig(method=method).problems() == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("config", "start"),
+    [
+        (MaskUpdatesConfig(fraction=0.2), "method: with 'none' there is nothing to set"),
+        (replace(SET, every=Length(amount=0)), "every.amount: must be 1 or more, got 0"),
+        (replace(SET, until=1.1), "until: expected 0 <= begin < until <= 1"),
+        (replace(SET, begin=0.8), "until: expected 0 <= begin < until <= 1"),
+        (replace(SET, begin=-0.1), "until: expected 0 <= begin < until <= 1"),
+        (replace(SET, fraction=0.0), "fraction: must be above 0 and at most 1"),
+        (replace(SET, shape="linear"), "shape: with 'set' density stays"),
+        (replace(GRADUAL, fraction=0.2), "fraction: gradual pruning moves nothing"),
+    ],
+)
+def test_problems_are_named(config: MaskUpdatesConfig, start: str) -> None:
+    (problem,) = config.problems()
+    assert problem.startswith(start)
+
+
+def test_what_is_pruned_cannot_be_held_and_change() -> None:
+    (problem,) = TrainingConfig(mask_updates=SET, pruned="frozen").problems()
+    assert problem.startswith("pruned: 'frozen' holds what is pruned where it was")
+
+
+def due(config: MaskUpdatesConfig, *, start: int = 0, total: int = 20) -> list[int]:
+    return [
+        i
+        for i in range(start, total + 1)
+        if config.due(i, start=start, total=total, steps_per_epoch=4)
+    ]
+
+
+def test_when_updates_are_due() -> None:
+    assert due(SET) == [3, 6, 9, 12]
+    assert due(replace(SET, method="rigl")) == [3, 6, 9, 12]
+    assert due(replace(SET, every=Length(amount=1, unit="epochs"))) == [4, 8, 12]
+    assert due(replace(SET, begin=0.1, until=1.0)) == [5, 8, 11, 14, 17]
+    assert due(SET, start=6) == [9, 12]
+    assert due(GRADUAL) == [0, 3, 6, 9, 12, 15]
+    assert due(replace(GRADUAL, until=0.8)) == [0, 3, 6, 9, 12, 15, 16]
+    assert due(GRADUAL, start=17) == [17]
+    assert due(MaskUpdatesConfig()) == []
+
+
+def gradual_job(shape: str = "cubic") -> TrainingJob:
+    updates = replace(GRADUAL, shape=shape, until=0.9)  # type: ignore[arg-type]
+    job = tiny_job(replace(tiny_config(length=20), mask_updates=updates), density=1.0)
+    return replace(job, going=(Group(("fc1.weight", "fc2.weight"), 140),))
+
+
+def after(job: TrainingJob, mask: Mask, iteration: int) -> Mask:
+    return updated_mask(
+        job, mask, iteration, total=20, steps_per_epoch=4, weights={n: job.start[n] for n in mask}
+    )
+
+
+@pytest.mark.parametrize("shape", ["cubic", "linear"])
+def test_gradual_counts_are_those_of_the_formula(shape: str) -> None:
+    """190 weights in two layers that compete fall to 50, over 18 iterations in steps of 3."""
+    job = gradual_job(shape)
+    mask = job.mask
+    for at in range(21):
+        mask = after(job, mask, at)
+        left = 1 - min(18, at // 3 * 3) / 18
+        left = left**3 if shape == "cubic" else left
+        assert mask["fc1.weight"].sum() + mask["fc2.weight"].sum() == round(50 + 140 * left)
+        assert mask["output.weight"].all()
+    sizes = torch.cat([job.start[n].abs().flatten() for n in ("fc1.weight", "fc2.weight")])
+    kept = torch.cat([mask[n].flatten() for n in ("fc1.weight", "fc2.weight")])
+    assert sizes[kept].min() > sizes[~kept].max()
+
+
+def test_gradual_catches_up_where_training_starts_late() -> None:
+    job = gradual_job()
+    assert after(job, job.mask, 20).kept == 50 + 21
+
+
+def test_random_growth_has_a_stream_of_its_own_for_each_iteration() -> None:
+    job = tiny_job(replace(tiny_config(), mask_updates=SET))
+    assert after(job, job.mask, 3) == after(job, job.mask, 3)
+    assert after(job, job.mask, 3) != after(job, job.mask, 6)
+    assert after(job, job.mask, 3).layers == job.mask.layers
+
+
+def test_gradual_pruning_of_unknown_layers_is_refused() -> None:
+    job = replace(gradual_job(), going=(Group(("fc9.weight",), 1),))
+    with pytest.raises((MaskError, KeyError)):
+        after(job, job.mask, 20)
+
+
+def test_early_stop_among_late_points() -> None:
+    curve = [CurvePoint(at, "validation", loss, 0.5) for at, loss in ((0, 0.1), (5, 3), (9, 2))]
+    assert early_stop_iteration(curve) == 0
+    assert early_stop_iteration(curve, since=5) == 9
+    with pytest.raises(ValueError, match="expected at least one validation point"):
+        early_stop_iteration(curve, since=10)
