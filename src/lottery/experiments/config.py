@@ -12,7 +12,7 @@ from lottery.core import n_of_m
 from lottery.data import DataConfig
 from lottery.models import check_model
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
-from lottery.training import TrainingConfig
+from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 
 SCHEMA = 1
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
@@ -67,6 +67,8 @@ class ExperimentConfig:
     """What the survivors go back to."""
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     """What the tickets are compared with, besides the dense network."""
+    masks: LearnedMasksConfig = field(default_factory=LearnedMasksConfig)
+    """How the controls that train nothing but a mask train it."""
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     """How the result is judged."""
 
@@ -95,7 +97,14 @@ class ExperimentConfig:
                 f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
                 f"is pruned after it; expected 0 or 1, got {self.levels}"
             )
+        if learns_masks(self):
+            found += unlearnable(self.training)
         return found + _rewinding_problems(self)
+
+
+def learns_masks(config: ExperimentConfig) -> bool:
+    """Whether some of its controls train a mask instead of weights."""
+    return bool(config.controls.edge_popup or config.controls.supermask)
 
 
 def _rewinding_problems(config: ExperimentConfig) -> list[str]:

@@ -14,7 +14,7 @@ from lottery.core import Mask, find_criterion, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import Preempted
 from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.controls import make_control
+from lottery.experiments.controls import make_control, mask_learning
 from lottery.experiments.lengths import job_training, rewind_iteration, rewinds_to_snapshot
 from lottery.experiments.plan import needs_ticket_of, needs_weights_of
 from lottery.models import INITIALIZATIONS, build_model
@@ -102,6 +102,7 @@ def training_job(
         streams=streams,
         snapshots_at=(rewind_iteration(config, data),) if keeps else (),
         pruned=ticket.pruned,
+        learns=mask_learning(key),
     )
 
 
@@ -132,6 +133,7 @@ def make_ticket(
     control = make_control(
         key,
         ticket,
+        config,
         generator=streams.generator(*stream),
         initialize=lambda: initialized(config, data, streams, *stream),
         initial=lambda: store.ticket(JobKey(key.replicate, MAIN, 0)).weights,
@@ -265,6 +267,7 @@ def _result(
     stop = trained.early_stop_iteration if trained else None
     done = trained is not None and trained.status == "done"
     at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
+    mask = ticket.mask if trained is None or trained.mask is None else trained.mask
     early_test = at[stop, "test"] if stop is not None else None
     return JobResult(
         replicate=key.replicate,
@@ -272,10 +275,10 @@ def _result(
         level=key.level,
         status=trained.status if trained else "collapsed",
         reason=reason,
-        density=ticket.mask.density,
-        weights_kept=ticket.mask.kept,
-        weights_total=ticket.mask.total,
-        layers=ticket.mask.layers,
+        density=mask.density,
+        weights_kept=mask.kept,
+        weights_total=mask.total,
+        layers=mask.layers,
         iterations=training.length.iterations(
             steps_per_epoch(len(data.train), training.batch_size)
         ),

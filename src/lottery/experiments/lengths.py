@@ -10,8 +10,15 @@ from torch import nn
 from lottery.core import Mask, multiplications, weight_uses
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.controls import mask_learning
 from lottery.store import MAIN, JobKey
-from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate
+from lottery.training import (
+    LearningRateConfig,
+    Length,
+    TrainingConfig,
+    learning_rate,
+    scores_training,
+)
 
 MOST_STRETCH = 2.0
 """How much longer ``scratch-flops`` trains at most, as in arXiv:1810.05270, section 3: where a
@@ -46,6 +53,8 @@ def job_training(
     - ``scratch-flops`` stretches the training until it makes as many multiplications as the dense
       one; see `lottery.core.multiplications` and `stretched`.
     - The other ``scratch`` kind has the dense network's training.
+    - Kinds that learn a mask have the dense network's training, with an optimizer and a learning
+      rate for scores.
     - Everything else at a pruned level is fine-tuned, if the experiment says so; see `tuning`.
 
     Args:
@@ -61,6 +70,9 @@ def job_training(
         sparse = multiplications({name: kept for name, (kept, _) in mask.layers.items()}, uses)
         factor = min(MOST_STRETCH, dense / sparse)
         return stretched(config.training, factor, _steps(config, data))
+    learning = mask_learning(key)
+    if learning is not None:
+        return scores_training(config.training, config.masks.of(learning.method))
     if _tuned(key, config):
         return tuning(config.training, config.rewind.length, _steps(config, data))
     return config.training
@@ -117,7 +129,7 @@ def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> 
     total = iterations(config, data)
     if key.kind == "scratch-flops":
         return round(total * MOST_STRETCH)
-    if key.level == 0 or key.kind == "scratch-epochs":
+    if key.level == 0 or key.kind == "scratch-epochs" or mask_learning(key):
         return total
     if _tuned(key, config):
         return config.rewind.length.iterations(_steps(config, data))
@@ -125,8 +137,8 @@ def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> 
 
 
 def _tuned(key: JobKey, config: ExperimentConfig) -> bool:
-    scratch = key.kind in ("scratch-epochs", "scratch-flops")
-    return config.rewind.method == "fine-tune" and key.level > 0 and not scratch
+    whole = key.kind in ("scratch-epochs", "scratch-flops") or mask_learning(key) is not None
+    return config.rewind.method == "fine-tune" and key.level > 0 and not whole
 
 
 def rewinds_to_snapshot(key: JobKey, config: ExperimentConfig, data: Dataset) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
 from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted, UsageError
-from lottery.experiments.config import ExperimentConfig, run_name, to_plain
+from lottery.experiments.config import ExperimentConfig, learns_masks, run_name, to_plain
 from lottery.experiments.execute import make_model
 from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
@@ -121,6 +121,7 @@ def run_experiment(
         model=model,
         config=config.training,
         augmented=data.augmentation.active,
+        learns_masks=learns_masks(config),
     )
     store = Store(Path(options.out) / run_name(config))
     with own(store.path):

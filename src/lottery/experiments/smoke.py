@@ -7,7 +7,7 @@ from typing import Any
 
 from lottery.experiments.config import ExperimentConfig
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
-from lottery.training import Length
+from lottery.training import LearnedMasksConfig, LearningRateConfig, Length, MaskTrainingConfig
 
 _ITERATIONS = 40
 _EXAMPLES = 100
@@ -19,7 +19,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
 
     Positions in the schedule (warm-up, drops, rewinding) keep their place in proportion.
     """
-    training, rate = config.training, config.training.learning_rate
+    training, masks = config.training, config.masks
 
     def scaled(length: Length) -> Length:
         if length.unit != training.length.unit:
@@ -30,7 +30,13 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         # A late rewind stays a late rewind, and fine-tuning takes a step.
         return Length(amount=max(scaled(length).amount, 1)) if length.amount else length
 
-    drops = tuple(scaled(drop) for drop in rate.drops)
+    def shrunk(rate: LearningRateConfig) -> LearningRateConfig:
+        drops = tuple(scaled(drop) for drop in rate.drops)
+        return replace(rate, warmup=scaled(rate.warmup), drops=drops)
+
+    def scores(config: MaskTrainingConfig) -> MaskTrainingConfig:
+        return replace(config, learning_rate=shrunk(config.learning_rate))
+
     return replace(
         config,
         name=f"{config.name}-smoke",
@@ -40,7 +46,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             training,
             length=Length(amount=_ITERATIONS),
             evaluate_every=Length(amount=_ITERATIONS // 4),
-            learning_rate=replace(rate, warmup=scaled(rate.warmup), drops=drops),
+            learning_rate=shrunk(training.learning_rate),
         ),
         prune=_little(config.prune),
         rewind=RewindConfig(
@@ -49,6 +55,9 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             length=never_gone(config.rewind.length),
         ),
         controls=_one_each(config.controls),
+        masks=LearnedMasksConfig(
+            edge_popup=scores(masks.edge_popup), supermask=scores(masks.supermask)
+        ),
     )
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from torch import Tensor
 
-from lottery.errors import StoreError
+from lottery.core import Mask
+from lottery.errors import MaskError, StoreError
 from lottery.store import commit
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
@@ -27,6 +28,7 @@ _TICKET, _FINAL, _CURVES, _RESULT = (
     "curves.csv",
     "result.json",
 )
+_END_MASK = "mask/"
 _REWIND = "rewind.safetensors"
 _CHECKPOINT = "state.safetensors"
 _SPLITS: Final[dict[str, Literal["validation", "test"]]] = {
@@ -115,6 +117,7 @@ class Store:
                 files[_FINAL] = pack_tensors(
                     {f"end/{name}": value for name, value in trained.final.items()}
                     | {f"early-stop/{name}": value for name, value in trained.early_stop.items()}
+                    | {f"{_END_MASK}{name}": kept for name, kept in (trained.mask or {}).items()}
                 )
             for iteration, state in trained.snapshots.items():
                 files[_REWIND] = pack_tensors(state, {"iteration": iteration})
@@ -144,6 +147,29 @@ class Store:
             for name, value in tensors.items()
             if name.startswith(f"{moment}/")
         }
+
+    def mask(self, key: JobKey) -> Mask:
+        """What a finished job kept at its end: its ticket's mask, or the one that it learned.
+
+        Raises:
+            StoreError: the learned mask is not for the weights of the ticket's.
+        """
+        ticket = self.ticket(key).mask
+        if not (self.directory(key) / _FINAL).exists():
+            return ticket
+        learned = {
+            name.removeprefix(_END_MASK): kept
+            for name, kept in self._tensors(key, _FINAL).items()
+            if name.startswith(_END_MASK)
+        }
+        if not learned:
+            return ticket
+        try:
+            mask = Mask(learned)
+            mask.check({name: ticket[name] for name in ticket})
+        except MaskError as error:
+            raise StoreError(f"{self.directory(key) / _FINAL}: {error}") from error
+        return mask
 
     def rewind_weights(self, key: JobKey) -> State:
         """The state that a dense job kept for rewinding to a later point than initialization."""

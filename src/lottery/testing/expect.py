@@ -67,6 +67,7 @@ def expect_same_result(got: TrainingResult, expected: TrainingResult, what: str)
         expect(values[0] == values[1], f"{what}: {field} is {values[0]!r}, expected {values[1]!r}")
     for number, (point, other) in enumerate(zip_longest(got.curve, expected.curve)):
         expect(point == other, f"{what}: point {number} of the curve is {point}, expected {other}")
+    expect(got.mask == expected.mask, f"{what}: another mask at the end")
     expect_same_state(got.final, expected.final, f"{what}: final weights")
     expect_same_state(got.early_stop, expected.early_stop, f"{what}: weights at early stop")
     expect(

@@ -10,6 +10,8 @@ from lottery.tickets.controls import (
     shuffled_global,
     signs_constant,
     signs_random_magnitudes,
+    signs_scaled_constant,
+    untrained,
 )
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
@@ -39,4 +41,6 @@ __all__ = [
     "shuffled_global",
     "signs_constant",
     "signs_random_magnitudes",
+    "signs_scaled_constant",
+    "untrained",
 ]

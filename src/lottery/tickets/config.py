@@ -214,6 +214,12 @@ class ControlsConfig:
     """Same mask, new random initialization, the whole training from its beginning."""
     scratch_flops: int = 0
     """The same, stretched to the dense training's multiplications, at most to twice its length."""
+    edge_popup: int = 0
+    """Nothing trained but the mask: from scores, as many of the initial weights in each layer as
+    the ticket keeps (arXiv:1911.13299). How is in ``masks``."""
+    supermask: int = 0
+    """Nothing trained but the mask: from probabilities, which begin at the ticket's density in each
+    layer and leave the density to training (arXiv:1905.01067). How is in ``masks``."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""

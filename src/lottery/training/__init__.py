@@ -14,12 +14,20 @@ from lottery.training.interface import (
     Checkpoint,
     CurvePoint,
     Engine,
+    MaskLearning,
+    MaskMethod,
     Monitor,
     NullMonitor,
     State,
     TrainingJob,
     TrainingResult,
     early_stop_iteration,
+)
+from lottery.training.learned_masks import (
+    LearnedMasksConfig,
+    MaskTrainingConfig,
+    scores_training,
+    unlearnable,
 )
 from lottery.training.normalization import recalibrate_batch_norm
 
@@ -29,8 +37,12 @@ __all__ = [
     "CurvePoint",
     "Engine",
     "GradualConfig",
+    "LearnedMasksConfig",
     "LearningRateConfig",
     "Length",
+    "MaskLearning",
+    "MaskMethod",
+    "MaskTrainingConfig",
     "Monitor",
     "NullMonitor",
     "OptimizerConfig",
@@ -44,4 +56,6 @@ __all__ = [
     "make_engine",
     "recalibrate_batch_norm",
     "resolve_device",
+    "scores_training",
+    "unlearnable",
 ]

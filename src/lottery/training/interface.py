@@ -20,6 +20,22 @@ from lottery.training.config import TrainingConfig
 State = Mapping[str, Tensor]
 """A model's ``state_dict``: parameters and buffers, name -> CPU tensor."""
 
+MaskMethod = Literal["edge-popup", "supermask"]
+"""How a mask is learned; see `lottery.training.learned_masks`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskLearning:
+    """A training of the mask, with every weight frozen.
+
+    Args:
+        method: how the mask follows from scores; see `lottery.training.learned_masks`.
+        stream: name of the stream that first scores and random masks are drawn from.
+    """
+
+    method: MaskMethod
+    stream: tuple[str | int, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
@@ -40,6 +56,10 @@ class TrainingJob:
         pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
             pruned weights are held at. Entries where the mask keeps a weight mean nothing. None:
             zero. An engine that cannot hold them refuses the config's ``pruned``, and the job.
+        learns: trains a mask instead of weights; ``mask`` then says how many weights of each layer
+            it keeps, or is expected to keep at the start, and nothing else. ``pruned`` is of no
+            effect. None: the weights are trained. An engine that `Engine.learns_masks` says cannot
+            do it refuses the job.
     """
 
     make_model: Callable[[], nn.Module]
@@ -51,6 +71,7 @@ class TrainingJob:
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
     pruned: Mapping[str, Tensor] | None = None
+    learns: MaskLearning | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,7 @@ class TrainingResult:
         snapshots: the states asked for, by iteration.
         seconds: time spent, over all interruptions.
         engine: the name of the engine.
+        mask: what is kept at the end, where training changes it; None where it is the job's.
     """
 
     status: Literal["done", "diverged"]
@@ -97,6 +119,7 @@ class TrainingResult:
     snapshots: Mapping[int, State]
     seconds: float
     engine: str
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +185,9 @@ class Engine(Protocol):
     augments: bool
     """Whether it trains on what `Dataset.training_batch` gives; otherwise it takes the examples as
     they are, and is not chosen where the data are to be augmented."""
+
+    learns_masks: bool
+    """Whether it takes a job that ``learns`` a mask; otherwise it is not chosen where one does."""
 
     @property
     def compiled(self) -> bool:
