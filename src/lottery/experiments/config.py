@@ -120,6 +120,8 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
             "prune.by: with 'rewound' no trained weights decide, so that "
             f"rewind.method = '{method}' has none to go on from; use 'weights'"
         )
+    if config.prune.by == "early-bird":
+        found += _early_bird_problems(config)
     if config.prune.by == "rewound" and config.controls.continued:
         found.append(
             "controls.continued: with prune.by = 'rewound' no trained weights decide; leave it out"
@@ -134,6 +136,21 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
             "controls.scratch_epochs: with tickets rewound to the initialization this is what "
             "controls.reinit is; use that"
         )
+    return found
+
+
+def _early_bird_problems(config: ExperimentConfig) -> list[str]:
+    """What does not go with masks that are drawn before the end of the dense training."""
+    why = (
+        "with prune.by = 'early-bird' masks are drawn on the way, and the weights of then not kept"
+    )
+    found = []
+    if config.rewind.method != "weights":
+        found.append(f"rewind.method: {why}; use 'weights', got '{config.rewind.method}'")
+    if config.controls.continued:
+        found.append(f"controls.continued: {why}; leave it out")
+    if config.training.pruned == "mixed":
+        found.append(f"training.pruned: {why}; use 'zero' or 'frozen', got 'mixed'")
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
-from lottery.data import Dataset, load_dataset
+from lottery.data import Dataset, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import ExperimentConfig, learns_masks, run_name, to_plain
 from lottery.experiments.execute import make_model
@@ -79,11 +79,30 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
         check_examples(config.prune, data)
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
+    check_looks(config, data)
     rewind, total = rewind_iteration(config, data), iterations(config, data)
     if rewind >= total and config.rewind.method != "fine-tune":
         raise UsageError(
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
             f"training, {total}"
+        )
+
+
+def check_looks(config: ExperimentConfig, data: Dataset) -> None:
+    """Check that masks are made often enough to see them settle.
+
+    Raises:
+        UsageError: fewer are made than are compared.
+    """
+    early = config.prune.early_bird
+    steps = steps_per_epoch(len(data.train), config.training.batch_size)
+    total = iterations(config, data)
+    looks = total // early.every.iterations(steps)
+    if config.prune.by == "early-bird" and looks < early.window:
+        raise UsageError(
+            f"prune.early_bird: expected {early.window} masks or more in a training of {total:,} "
+            f"iterations, and one every {early.every} gives {looks}; make them more often, or "
+            "compare fewer"
         )
 
 

@@ -67,6 +67,11 @@ def _little(prune: PruneConfig) -> PruneConfig:
         densities=prune.densities[:_LEVELS],
         examples=min(prune.examples, _EXAMPLES),
         rounds=min(prune.rounds, 2),
+        early_bird=replace(
+            prune.early_bird,
+            every=Length(amount=_ITERATIONS // 10),
+            window=min(prune.early_bird.window, 5),
+        ),
     )
 
 

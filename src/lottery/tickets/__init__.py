@@ -1,6 +1,6 @@
 """Tickets: making them, rewinding them, and the controls that show why they work."""
 
-from lottery.tickets.config import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets.config import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.tickets.controls import (
     continued,
     random_mask,
@@ -13,6 +13,7 @@ from lottery.tickets.controls import (
     signs_scaled_constant,
     untrained,
 )
+from lottery.tickets.early_bird import Drawn, drawn, watch_masks
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import level_densities, network_units, prune_mask
@@ -21,12 +22,15 @@ from lottery.tickets.ticket import Ticket
 
 __all__ = [
     "ControlsConfig",
+    "Drawn",
+    "EarlyBirdConfig",
     "Level",
     "PruneConfig",
     "RewindConfig",
     "Ticket",
     "check_examples",
     "continued",
+    "drawn",
     "find_tickets",
     "last_trained",
     "level_densities",
@@ -43,4 +47,5 @@ __all__ = [
     "signs_random_magnitudes",
     "signs_scaled_constant",
     "untrained",
+    "watch_masks",
 ]

@@ -37,6 +37,24 @@ class MaskLearning:
     stream: tuple[str | int, ...]
 
 
+Notes = Mapping[str, Tensor]
+"""What a watch has noted: name -> CPU tensor; names have no meaning to an engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What is noted of the network while it trains, of which it learns nothing.
+
+    Args:
+        at: iterations to look at.
+        note: (iteration, state, notes so far) -> all notes; it changes none of them. Checkpoints
+            hold the notes, so that nothing else may be remembered.
+    """
+
+    at: tuple[int, ...]
+    note: Callable[[int, State, Notes], Notes]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """One training, complete: the same job gives the same bytes, alone or in a group.
@@ -60,6 +78,7 @@ class TrainingJob:
             it keeps, or is expected to keep at the start, and nothing else. ``pruned`` is of no
             effect. None: the weights are trained. An engine that `Engine.learns_masks` says cannot
             do it refuses the job.
+        watch: what to note on the way; None for nothing.
     """
 
     make_model: Callable[[], nn.Module]
@@ -72,6 +91,7 @@ class TrainingJob:
     snapshots_at: tuple[int, ...] = ()
     pruned: Mapping[str, Tensor] | None = None
     learns: MaskLearning | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +128,7 @@ class TrainingResult:
         seconds: time spent, over all interruptions.
         engine: the name of the engine.
         mask: what is kept at the end, where training changes it; None where it is the job's.
+        notes: of the job's watch, as they were at the end.
     """
 
     status: Literal["done", "diverged"]
@@ -120,6 +141,7 @@ class TrainingResult:
     seconds: float
     engine: str
     mask: Mask | None = None
+    notes: Notes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
