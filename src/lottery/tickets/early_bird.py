@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from lottery.core import Mask
-from lottery.core.early_bird import spread
+from lottery.core.early_bird import settled, spread
 from lottery.errors import StoreError
 from lottery.tickets.config import EarlyBirdConfig
 from lottery.training import Notes, State, Watch
@@ -92,14 +92,14 @@ def _taken_in(
 ) -> dict[str, torch.Tensor]:
     """One level's notes with a new mask: the last few, or the one that is drawn and the spread."""
     window = [*_masks(prefix, noted).items(), (iteration, mask)][-config.window :]
-    apart = spread([mask for _, mask in window])
-    over = last or (len(window) == config.window and apart <= config.distance)
+    masks = [mask for _, mask in window]
+    over = last or settled(masks, window=config.window, distance=config.distance)
     kept = window[-1:] if over else window
     found = {
         f"{prefix}{at:012d}/{name}": layer for at, mask in kept for name, layer in mask.items()
     }
     if over:
-        found[f"{prefix}{_SPREAD}"] = torch.tensor(apart, dtype=torch.float64)
+        found[f"{prefix}{_SPREAD}"] = torch.tensor(spread(masks), dtype=torch.float64)
     return found
 
 
