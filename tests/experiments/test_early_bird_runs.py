@@ -150,7 +150,7 @@ def test_stopped_on_the_way_it_ends_with_the_same_bytes(
 
 
 def test_too_few_looks_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="expected 5 masks or more .* every 1 epoch gives 0"):
+    with pytest.raises(UsageError, match=r"expected 5 masks or more .* every 1 epoch gives 0"):
         go(early(prune=PruneConfig(by="early-bird")), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -144,7 +144,7 @@ def signs_scaled_constant(ticket: Ticket) -> Ticket:
     """The same mask and signs, with one magnitude for each layer by its fan-in and density.
 
     The magnitude is sqrt(2 / (fan-in * density of the layer)): He et al.'s deviation with the
-    fan-in that is left (arXiv:1911.13299, sections 3.2 and 4.6). A layer that keeps nothing has
+    fan-in that is left (arXiv:1911.13299, section 4). A layer that keeps nothing has
     sqrt(2 / fan-in).
 
     Args:

@@ -1,6 +1,6 @@
 """Early-Bird tickets: masks made while the dense network trains, until they have settled.
 
-You et al., "Drawing Early-Bird Tickets" (arXiv:1909.11957, sections 3.2 and 3.3). The paper prunes
+You et al., "Drawing Early-Bird Tickets" (arXiv:1909.11957, section 3). The paper prunes
 channels by the scales of batch normalization; here any criterion, granularity and scope will do.
 Each level has a mask of its own, made from the dense network at that moment: at a high density it
 may settle later than at a low one, and then it need not contain the sparser one.
