@@ -64,8 +64,8 @@ class LearnedMasksConfig:
     """By default as its authors train on MNIST and CIFAR-10 (arXiv:1911.13299). A signed constant
     is sqrt(2 / (fan-in * density of the layer)) (section 4)."""
     supermask: MaskTrainingConfig = field(default_factory=_supermask)
-    """By default as its authors train fully connected networks on MNIST (arXiv:1905.01067). A signed
-    constant is the deviation of the layer's initial weights."""
+    """By default as its authors train fully connected networks on MNIST (arXiv:1905.01067). A
+    signed constant is the deviation of the layer's initial weights."""
 
     def of(self, method: MaskMethod) -> MaskTrainingConfig:
         """The settings of a method."""
