@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny import contents, tiny
 from typer.testing import CliRunner
 
@@ -118,6 +119,34 @@ def test_a_mask_that_never_settles_is_the_last_one_and_says_so(tmp_path: Path) -
         assert str(result.provenance["drawn"]).startswith("never settled, drawn at the end")
     shown = CliRunner().invoke(app, ["show", str(summary.run)])
     assert "level 1: mask drawn at iteration 30; never settled" in shown.output.replace("\n", " ")
+
+
+def test_filters_by_the_scales_of_batch_normalization(tmp_path: Path) -> None:
+    """The paper's own form: whole filters, by the size of the scale that follows them."""
+    bird = EarlyBirdConfig(every=Length(amount=3), window=3, distance=0.1)
+    prune = PruneConfig(
+        by="early-bird",
+        early_bird=bird,
+        criterion="bn-scale",
+        granularity="filter",
+        scope="global",
+        fraction=0.5,
+        fractions={"output.weight": 0.0},
+        examples=20,
+    )
+    config = early(model="tiny:NormalizedConvolutions", prune=prune, levels=1)
+    summary = go(config, tmp_path)
+    assert summary.failed == 0
+    ticket = Store(summary.run).ticket(JobKey(0, MAIN, 1))
+    whole = 0
+    for name in ("conv1.weight", "conv2.weight"):
+        kept = ticket.mask[name].flatten(1)
+        assert torch.equal(kept.any(dim=1), kept.all(dim=1))
+        whole += int(kept.all(dim=1).sum())
+    assert whole == 7
+    assert bool(ticket.mask["output.weight"].all())
+    assert int(ticket.provenance["drawn_at"]) < 30
+    assert str(ticket.provenance["drawn"]).startswith("settled")
 
 
 def test_report_and_verdict(run: RunSummary, tmp_path: Path) -> None:
