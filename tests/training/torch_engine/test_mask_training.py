@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from lottery.core import Mask, prunable_weights
@@ -21,7 +22,7 @@ from lottery.testing.engine_models import convolutional
 from lottery.testing.engine_repeats import resumes
 from lottery.testing.expect import same_bytes
 from lottery.testing.running import in_precision, measure, train_done
-from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dropout_mlp, tiny_job
+from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dropout_mlp, tiny_job, tiny_mlp
 from lottery.training import (
     LearnedMasksConfig,
     Length,
@@ -160,14 +161,13 @@ def _first(job: TrainingJob, method: MaskMethod) -> dict[str, Tensor]:
     return first_scores(method, job.mask, job.streams.generator(*job.learns.stream, "scores"))
 
 
-@pytest.mark.parametrize("make_model", [None, convolutional], ids=["mlp", "convolutional"])
+@pytest.mark.parametrize("make_model", [tiny_mlp, convolutional])
 @pytest.mark.parametrize("method", METHODS)
 def test_weights_are_the_first_ones_where_kept_and_zero_elsewhere(
-    method: MaskMethod, make_model: None
+    method: MaskMethod, make_model: Callable[[], nn.Module]
 ) -> None:
     config = tiny_config(MOMENTUM, base=1.0)
-    made = tiny_job(config, make_model=make_model) if make_model else tiny_job(config)
-    job = learning(made, method)
+    job = learning(tiny_job(config, make_model=make_model), method)
 
     result = train_done(TorchEngine(), job)
 
