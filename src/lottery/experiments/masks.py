@@ -88,25 +88,24 @@ def early_watch(
     """
     units = network_units(config.prune, make_model(), data.input_shape)
 
+    def below(level: int, parent: Mask, state: State) -> Mask:
+        return level_mask(
+            level,
+            parent,
+            trained=state,
+            initial=initial,
+            units=units,
+            config=config,
+            data=data,
+            streams=streams,
+            make_model=make_model,
+        )
+
     def masks(state: State) -> list[Mask]:
         found = [dense]
         for level in range(1, config.levels + 1):
             parent = found[-1]
-            found.append(
-                parent
-                if parent.empty_layers
-                else level_mask(
-                    level,
-                    parent,
-                    trained=state,
-                    initial=initial,
-                    units=units,
-                    config=config,
-                    data=data,
-                    streams=streams,
-                    make_model=make_model,
-                )
-            )
+            found.append(parent if parent.empty_layers else below(level, parent, state))
         return found[1:]
 
     steps = steps_per_epoch(len(data.train), config.training.batch_size)
