@@ -32,7 +32,7 @@ demo: $(VENV)/.package  ## Find a winning ticket on bundled digits; writes repor
 	$(BIN)/lottery demo --report report.html
 
 test: setup  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: setup  ## Check form, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -134,7 +134,7 @@ def test_every_changed_byte_is_an_error_or_changes_what_is_read(tmp_path: Path) 
     [
         (b"", "damaged .*empty file"),
         (b"no tar file at all" * 100, "expected a tar file"),
-        (gzip.compress(b"neither" * 200), "expected a tar file"),
+        (gzip.compress(b"neither" * 200, mtime=0), "expected a tar file"),
         (b"\x1f\x8bnonsense", "expected a tar file"),
         (b"\xfd7nonsense", "expected a tar file"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from lottery.report.palette import DASHES, SYMBOLS, TONES
 from lottery.report.words import KIND_NOTES, KINDS
 from lottery.store import CONTROL_KINDS, MAIN, JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
-from lottery.training import Length
+from lottery.training import LearnedMasksConfig, Length, MaskTrainingConfig
 
 EVERY = ControlsConfig(
     reinit=1,
@@ -42,7 +42,10 @@ EVERY = ControlsConfig(
     random_signs=1,
     scratch_epochs=1,
     scratch_flops=1,
+    edge_popup=1,
+    supermask=1,
 )
+LEARNED = ("edge-popup", "supermask")
 
 
 def every_control(**changes: Any) -> ExperimentConfig:
@@ -75,6 +78,11 @@ def test_each_breaks_what_it_claims_and_nothing_else(run: RunSummary, level: int
     ticket = store.ticket(JobKey(0, MAIN, level))
     found = {kind: store.ticket(JobKey(0, f"{kind}-1", level)) for kind in CONTROL_KINDS}
     prunable = list(ticket.mask)
+
+    for kind in LEARNED:
+        learned = found.pop(kind)
+        assert (learned.iteration, learned.mask, learned.pruned) == (0, ticket.mask, None)
+        assert all(torch.equal(learned.weights[n], initial[n]) for n in initial)
 
     for kind, control in found.items():
         assert control.iteration == (0 if kind.startswith("scratch") else 6)
@@ -118,8 +126,50 @@ def test_scratch_trains_from_the_beginning_and_to_its_own_end(run: RunSummary) -
             key = JobKey(0, f"{kind}-1", level)
             result, curve = run.results[key], store.curve(key)
             assert result.iterations == lengths.get(kind, 30) == curve[-1].iteration
-            start = 0 if kind in lengths else 6
+            start = 0 if kind in lengths or kind in LEARNED else 6
             assert result.start_iteration == start == curve[0].iteration
+
+
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("kind", LEARNED)
+def test_a_learned_mask_is_kept_over_weights_that_never_moved(
+    run: RunSummary, kind: str, level: int
+) -> None:
+    store, key = Store(run.run), JobKey(0, f"{kind}-1", level)
+    initial, ticket = store.ticket(JobKey(0, MAIN, 0)).weights, store.ticket(key).mask
+    mask, result = store.final_mask(key), run.results[key]
+
+    end = store.weights(key)
+    assert set(end) == set(initial), "the mask is not a part of the state"
+    for name, value in mask.apply(initial).items():
+        assert torch.equal(end[name], value)
+    assert (result.density, result.layers) == (mask.density, mask.layers)
+    assert mask != ticket
+    if kind == "edge-popup":
+        assert mask.layers == ticket.layers
+    assert store.final_mask(JobKey(0, MAIN, level)) == ticket
+
+
+def test_signed_constants_are_what_the_papers_take(tmp_path: Path) -> None:
+    constant = MaskTrainingConfig(weights="signed-constant")
+    config = tiny(
+        replicates=1,
+        levels=1,
+        controls=ControlsConfig(reinit=0, edge_popup=1, supermask=1),
+        masks=LearnedMasksConfig(edge_popup=constant, supermask=constant),
+    )
+    store = Store(go(config, tmp_path).run)
+    initial = store.ticket(JobKey(0, MAIN, 0)).weights
+    popup = store.ticket(JobKey(0, "edge-popup-1", 1))
+    free = store.ticket(JobKey(0, "supermask-1", 1))
+    for name, (kept, total) in popup.mask.layers.items():
+        fan_in = initial[name].shape[1]
+        scaled = initial[name].sign() * (2 / (fan_in * kept / total)) ** 0.5
+        torch.testing.assert_close(popup.weights[name], scaled)
+        deviation = initial[name].double().std(correction=0)
+        torch.testing.assert_close(free.weights[name], (initial[name].sign() * deviation).float())
+        end = store.weights(JobKey(0, "edge-popup-1", 1))[name]
+        assert end.abs().unique().numel() == 2
 
 
 def test_verdict_and_report_name_every_kind(run: RunSummary, tmp_path: Path) -> None:
@@ -129,7 +179,7 @@ def test_verdict_and_report_name_every_kind(run: RunSummary, tmp_path: Path) -> 
         compared = [level.groups[kind].accuracy_below_ticket for kind in CONTROL_KINDS]
         assert all(comparison is not None for comparison in compared)
     text = verdict_text(verdict)
-    for title in ("Shuffled", "constant", "Random", "epochs", "FLOPs"):
+    for title in ("Shuffled", "constant", "Random", "epochs", "FLOPs", "popup", "mask"):
         assert title in text
     assert all(len(line) <= 80 for line in text.splitlines())
     html = write_report(run.run, tmp_path / "report.html").read_text()
@@ -171,6 +221,8 @@ def test_needs_hold_every_file_that_is_read() -> None:
         job = JobKey(0, f"{kind}-1", 2)
         assert needs(job, config)[0] == JobKey(0, MAIN, 2)
     assert JobKey(0, MAIN, 0) in needs(JobKey(0, "signs-constant-1", 2), config)
+    for kind in LEARNED:
+        assert JobKey(0, MAIN, 0) in needs(JobKey(0, f"{kind}-1", 2), config)
     assert JobKey(0, MAIN, 1) in needs(JobKey(0, "continued-1", 2), config)
 
 
@@ -189,6 +241,10 @@ def test_a_smoke_run_has_one_of_each() -> None:
         (
             {"rewind": RewindConfig(method="learning-rate")},
             "controls.continued: with rewind.method = 'learning-rate' the tickets themselves",
+        ),
+        (
+            {"training": replace(tiny().training, averaging=0.9)},
+            "training.averaging: masks are learned without it",
         ),
     ],
 )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
 
 from lottery.data import DataConfig
 from lottery.experiments import ExperimentConfig
@@ -31,6 +36,26 @@ def tiny(**changes: Any) -> ExperimentConfig:
         controls=ControlsConfig(reinit=1, random_mask=1, continued=True),
     )
     return replace(config, **changes)
+
+
+class NormalizedConvolutions(nn.Sequential):
+    """Two convolutions with batch normalization and an output layer, named after what they are."""
+
+    def __init__(self, input_shape: Sequence[int], classes: int) -> None:
+        channels, height, width = input_shape
+        conv1, conv2 = nn.Conv2d(channels, 6, 5, stride=4), nn.Conv2d(6, 8, 3, stride=2)
+        size = conv2(conv1(torch.zeros(1, channels, height, width))).numel()
+        layers: list[tuple[str, nn.Module]] = [
+            ("conv1", conv1),
+            ("norm1", nn.BatchNorm2d(6)),
+            ("relu1", nn.ReLU()),
+            ("conv2", conv2),
+            ("norm2", nn.BatchNorm2d(8)),
+            ("relu2", nn.ReLU()),
+            ("flat", nn.Flatten()),
+            ("output", nn.Linear(size, classes)),
+        ]
+        super().__init__(OrderedDict(layers))
 
 
 def contents(run: Path) -> dict[str, bytes]:

@@ -32,6 +32,8 @@ _MORE_CONTROLS = (
     ("random-signs", "Random\nsigns"),
     ("scratch-epochs", "Scratch,\nepochs"),
     ("scratch-flops", "Scratch,\nFLOPs"),
+    ("edge-popup", "Edge-\npopup"),
+    ("supermask", "Super-\nmask"),
 )
 
 

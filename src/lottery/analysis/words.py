@@ -121,6 +121,8 @@ _OTHERS: Final = {
     "random-signs": "With the magnitudes of its weights alone, and random signs",
     "scratch-epochs": "With new random weights and the whole training from its beginning",
     "scratch-flops": "With new random weights and as much computation as the dense network",
+    "edge-popup": "With its initial weights untrained, as many in each layer chosen by learning",
+    "supermask": "With its initial weights untrained, and a mask of any density learned",
 }
 """Kind of control -> how a sentence about it begins."""
 

@@ -103,7 +103,8 @@ class _Bars(_Lines):
     def progressed(self, key: JobKey, iteration: int) -> None:
         if key not in self._tasks:
             config, length = self._config, self._config.training.length
-            tuned = key.level > 0 and config.rewind.method == "fine-tune"
+            masked = key.kind in ("edge-popup", "supermask")
+            tuned = key.level > 0 and config.rewind.method == "fine-tune" and not masked
             as_dense = not tuned and key.kind != "scratch-flops"
             total = length.amount if as_dense and length.unit == "iterations" else None
             self._tasks[key] = self._progress.add_task(escape(str(key)), total=total)

@@ -53,6 +53,9 @@ def show(
         for result in results:
             if result.status != "done":
                 typer.echo(f"{result.key}: {result.status}, since {result.reason}")
+            if "drawn" in result.provenance:
+                at, how = result.provenance["drawn_at"], result.provenance["drawn"]
+                typer.echo(f"{result.key}: mask drawn at iteration {at:,}; {how}")
         typer.echo(
             "repl.: replicate; stop: iteration of lowest validation loss; "
             "acc.: test accuracy there; final: at the end; s: seconds"

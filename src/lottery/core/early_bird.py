@@ -31,6 +31,16 @@ def settled(masks: Sequence[Mask], *, window: int = 5, distance: float = 0.1) ->
     >>> settled([one] * 4), settled([one] * 5)
     (False, True)
     """
-    if len(masks) < window:
-        return False
-    return all(one.hamming(other) <= distance for one, other in combinations(masks[-window:], 2))
+    return len(masks) >= window and spread(masks[-window:]) <= distance
+
+
+def spread(masks: Sequence[Mask]) -> float:
+    """The largest Hamming distance between any two masks, a share of the prunable weights.
+
+    Returns:
+        In [0, 1]; 0 for fewer than two masks.
+
+    Raises:
+        MaskError: the masks are not for the same weights.
+    """
+    return max((one.hamming(other) for one, other in combinations(masks, 2)), default=0.0)

@@ -13,7 +13,7 @@ from lottery.data import DataConfig
 from lottery.experiments.mask_updates import mask_update_problems
 from lottery.models import check_model
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
-from lottery.training import TrainingConfig
+from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 
 SCHEMA = 1
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
@@ -68,6 +68,8 @@ class ExperimentConfig:
     """What the survivors go back to."""
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     """What the tickets are compared with, besides the dense network."""
+    masks: LearnedMasksConfig = field(default_factory=LearnedMasksConfig)
+    """How the controls that train nothing but a mask train it."""
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     """How the result is judged."""
 
@@ -97,7 +99,14 @@ class ExperimentConfig:
                 f"is pruned after it; expected 0 or 1, got {self.levels}"
             )
         found += mask_update_problems(self.training.mask_updates, self.prune, self.controls)
+        if learns_masks(self):
+            found += unlearnable(self.training)
         return found + _rewinding_problems(self)
+
+
+def learns_masks(config: ExperimentConfig) -> bool:
+    """Whether some of its controls train a mask instead of weights."""
+    return bool(config.controls.edge_popup or config.controls.supermask)
 
 
 def _rewinding_problems(config: ExperimentConfig) -> list[str]:
@@ -118,6 +127,8 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
             "training.pruned: 'mixed' asks where training had moved a weight, and with "
             "prune.by = 'rewound' no trained weights decide; use 'frozen'"
         )
+    if config.prune.by == "early-bird":
+        found += _early_bird_problems(config)
     if config.prune.by == "rewound" and config.controls.continued:
         found.append(
             "controls.continued: with prune.by = 'rewound' no trained weights decide; leave it out"
@@ -132,6 +143,21 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
             "controls.scratch_epochs: with tickets rewound to the initialization this is what "
             "controls.reinit is; use that"
         )
+    return found
+
+
+def _early_bird_problems(config: ExperimentConfig) -> list[str]:
+    """What does not go with masks that are drawn before the end of the dense training."""
+    why = (
+        "with prune.by = 'early-bird' masks are drawn on the way, and the weights of then not kept"
+    )
+    found = []
+    if config.rewind.method != "weights":
+        found.append(f"rewind.method: {why}; use 'weights', got '{config.rewind.method}'")
+    if config.controls.continued:
+        found.append(f"controls.continued: {why}; leave it out")
+    if config.training.pruned == "mixed":
+        found.append(f"training.pruned: {why}; use 'zero' or 'frozen', got 'mixed'")
     return found
 
 

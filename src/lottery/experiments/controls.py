@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import torch
 from torch import nn
 
+from lottery.experiments.config import ExperimentConfig
 from lottery.store import JobKey
 from lottery.tickets import (
     Ticket,
@@ -18,13 +20,27 @@ from lottery.tickets import (
     shuffled_global,
     signs_constant,
     signs_random_magnitudes,
+    signs_scaled_constant,
+    untrained,
 )
-from lottery.training import State
+from lottery.training import MaskLearning, MaskMethod, State
+
+_LEARNED: Final[dict[str, MaskMethod]] = {"edge-popup": "edge-popup", "supermask": "supermask"}
+"""Kind of control -> how it learns its mask."""
+
+
+def mask_learning(key: JobKey) -> MaskLearning | None:
+    """What a job trains if it trains a mask; None if it trains weights."""
+    method = _LEARNED.get(key.kind)
+    if method is None:
+        return None
+    return MaskLearning(method=method, stream=(key.branch, key.level))
 
 
 def make_control(
     key: JobKey,
     ticket: Ticket,
+    config: ExperimentConfig,
     *,
     generator: torch.Generator,
     initialize: Callable[[], nn.Module],
@@ -36,6 +52,7 @@ def make_control(
     Args:
         key: the control's job.
         ticket: that of its level.
+        config: the experiment.
         generator: the control's own stream.
         initialize: makes a network with weights drawn from the same stream.
         initial: reads the state at initialization.
@@ -58,4 +75,12 @@ def make_control(
             return random_signs(ticket, generator)
         case "scratch-epochs" | "scratch-flops":
             return scratch(ticket, initialize)
+        case "edge-popup":
+            whole = untrained(ticket, initial())
+            constant = config.masks.edge_popup.weights == "signed-constant"
+            return signs_scaled_constant(whole) if constant else whole
+        case "supermask":
+            whole = untrained(ticket, initial())
+            constant = config.masks.supermask.weights == "signed-constant"
+            return signs_constant(whole, whole.weights) if constant else whole
     raise ValueError(f"expected a kind of control, got {key.kind}")

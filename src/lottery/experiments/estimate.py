@@ -10,7 +10,7 @@ import numpy as np
 
 from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
-from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.config import ExperimentConfig, learns_masks
 from lottery.experiments.execute import make_model
 from lottery.experiments.lengths import iterations, planned_iterations, rewinds_to_snapshot
 from lottery.experiments.listener import Listener, prepare
@@ -76,6 +76,7 @@ def estimate(
         model=model,
         config=config.training,
         augmented=data.augmentation.active,
+        learns_masks=learns_masks(config),
     )
     prepare(trainer, listener or Listener())
     measured = measure(config, data, trainer)

@@ -10,24 +10,24 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lottery.core import Mask, find_criterion, prunable_weights
+from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import Preempted
 from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.controls import make_control
+from lottery.experiments.controls import make_control, mask_learning
 from lottery.experiments.lengths import job_training, rewind_iteration, rewinds_to_snapshot
 from lottery.experiments.mask_updates import starts_dense
+from lottery.experiments.masks import early_watch, level_mask
 from lottery.experiments.plan import needs_ticket_of, needs_weights_of
 from lottery.models import INITIALIZATIONS, build_model
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
 from lottery.tickets import (
     Ticket,
+    drawn,
     going_by_level,
     last_trained,
-    make_probe,
     network_units,
-    prune_mask,
     pruned_values,
 )
 from lottery.training import Checkpoint, Engine, TrainingConfig, TrainingJob, TrainingResult
@@ -94,6 +94,16 @@ def training_job(
         key, ticket.mask, lambda: make_model(config, data), config=config, data=data
     )
     keeps = rewinds_to_snapshot(key, config, data)
+    watch = None
+    if config.prune.by == "early-bird" and key == JobKey(key.replicate, MAIN, 0) and config.levels:
+        watch = early_watch(
+            ticket.mask,
+            ticket.weights,
+            config=config,
+            data=data,
+            streams=streams,
+            make_model=lambda: make_model(config, data),
+        )
     return TrainingJob(
         make_model=lambda: make_model(config, data),
         mask=ticket.mask,
@@ -109,6 +119,8 @@ def training_job(
             if starts_dense(key, config.training)
             else ()
         ),
+        learns=mask_learning(key),
+        watch=watch,
     )
 
 
@@ -139,6 +151,7 @@ def make_ticket(
     control = make_control(
         key,
         ticket,
+        config,
         generator=streams.generator(*stream),
         initialize=lambda: initialized(config, data, streams, *stream),
         initial=lambda: store.ticket(JobKey(key.replicate, MAIN, 0)).weights,
@@ -166,31 +179,25 @@ def _pruned(
         return Ticket(mask=parent.mask, weights=rewound, iteration=iteration, provenance=provenance)
     deciding = needs_weights_of(key, config)[-1]
     trained = rewound if config.prune.by == "rewound" else store.weights(deciding)
-    model = make_model(config, data)
-    units = network_units(config.prune, model, data.input_shape)
-    probe = None
-    if find_criterion(config.prune.criterion).needs_probe:
-        probe = make_probe(
-            config.prune,
+    if config.prune.by == "early-bird":
+        early = drawn(config.prune.early_bird, key.level, store.notes(dense))
+        mask = early.mask
+        mask.check({name: initial[name] for name in parent.mask})
+        how = early.words(config.prune.early_bird)
+        provenance |= {"drawn_at": early.iteration, "drawn": how}
+        parent = store.ticket(dense)
+    else:
+        mask = level_mask(
             key.level,
             parent.mask,
-            model=model,
             trained=trained,
+            initial=initial,
+            units=network_units(config.prune, make_model(config, data), data.input_shape),
+            config=config,
             data=data,
-            loss=config.training.loss,
             streams=streams,
+            make_model=lambda: make_model(config, data),
         )
-    mask = prune_mask(
-        config.prune,
-        key.level,
-        parent.mask,
-        trained=trained,
-        initial=initial,
-        streams=streams,
-        probe=probe,
-        levels=config.levels,
-        units=units,
-    )
     weights = rewound if rewinds else last_trained(store.ticket(deciding), trained)
     held = None
     if config.training.pruned != "zero":

@@ -10,6 +10,7 @@ from torch import nn
 from lottery.core import Mask, multiplications, weight_uses
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.controls import mask_learning
 from lottery.experiments.mask_updates import changes_mask
 from lottery.store import MAIN, JobKey
 from lottery.training import (
@@ -18,6 +19,7 @@ from lottery.training import (
     MaskUpdatesConfig,
     TrainingConfig,
     learning_rate,
+    scores_training,
 )
 
 MOST_STRETCH = 2.0
@@ -53,6 +55,8 @@ def job_training(
     - ``scratch-flops`` stretches the training until it makes as many multiplications as the dense
       one; see `lottery.core.multiplications` and `stretched`.
     - The other ``scratch`` kind has the dense network's training.
+    - Kinds that learn a mask have the dense network's training, with an optimizer and a learning
+      rate for scores.
     - Everything else at a pruned level is fine-tuned, if the experiment says so; see `tuning`.
     - The dense network's mask stays, whatever ``mask_updates`` says of the others.
 
@@ -69,6 +73,9 @@ def job_training(
         sparse = multiplications({name: kept for name, (kept, _) in mask.layers.items()}, uses)
         factor = min(MOST_STRETCH, dense / sparse)
         return stretched(config.training, factor, _steps(config, data))
+    learning = mask_learning(key)
+    if learning is not None:
+        return scores_training(config.training, config.masks.of(learning.method))
     if _tuned(key, config):
         return tuning(config.training, config.rewind.length, _steps(config, data))
     if not changes_mask(key, config.training):
@@ -127,7 +134,7 @@ def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> 
     total = iterations(config, data)
     if key.kind == "scratch-flops":
         return round(total * MOST_STRETCH)
-    if key.level == 0 or key.kind == "scratch-epochs":
+    if key.level == 0 or key.kind == "scratch-epochs" or mask_learning(key):
         return total
     if _tuned(key, config):
         return config.rewind.length.iterations(_steps(config, data))
@@ -135,8 +142,8 @@ def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> 
 
 
 def _tuned(key: JobKey, config: ExperimentConfig) -> bool:
-    scratch = key.kind in ("scratch-epochs", "scratch-flops")
-    return config.rewind.method == "fine-tune" and key.level > 0 and not scratch
+    whole = key.kind in ("scratch-epochs", "scratch-flops") or mask_learning(key) is not None
+    return config.rewind.method == "fine-tune" and key.level > 0 and not whole
 
 
 def rewinds_to_snapshot(key: JobKey, config: ExperimentConfig, data: Dataset) -> bool:

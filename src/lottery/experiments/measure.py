@@ -97,7 +97,7 @@ def _seconds(
     job = training_job(
         JobKey(0, MAIN, 0),
         ticket,
-        config=replace(config, training=short),
+        config=replace(config, training=short, prune=replace(config.prune, by="trained")),
         data=data,
         streams=Streams(config.seed, 0),
     )

@@ -54,7 +54,7 @@ def needs_weights_of(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...
 def needs(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
     """Every job that must have ended before this one can start."""
     tickets = [ticket] if (ticket := needs_ticket_of(job)) else []
-    if job.kind == "signs-constant":
-        # It takes the spread of the initial weights, which the dense network's ticket holds.
+    if job.kind in ("signs-constant", "edge-popup", "supermask"):
+        # They take initial weights, or their spread, which the dense network's ticket holds.
         tickets.append(JobKey(job.replicate, MAIN, 0))
     return tuple(dict.fromkeys((*tickets, *needs_weights_of(job, config))))

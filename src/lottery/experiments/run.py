@@ -11,7 +11,7 @@ from pathlib import Path
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
 from lottery.data import Dataset, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
-from lottery.experiments.config import ExperimentConfig, run_name, to_plain
+from lottery.experiments.config import ExperimentConfig, learns_masks, run_name, to_plain
 from lottery.experiments.execute import make_model
 from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
@@ -80,6 +80,7 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
         check_examples(config.prune, data)
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
+    check_looks(config, data)
     rewind, total = rewind_iteration(config, data), iterations(config, data)
     epoch = steps_per_epoch(len(data.train), config.training.batch_size)
     check_updates_happen(config.training.mask_updates, start=rewind, total=total, epoch=epoch)
@@ -87,6 +88,24 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
         raise UsageError(
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
             f"training, {total}"
+        )
+
+
+def check_looks(config: ExperimentConfig, data: Dataset) -> None:
+    """Check that masks are made often enough to see them settle.
+
+    Raises:
+        UsageError: fewer are made than are compared.
+    """
+    early = config.prune.early_bird
+    steps = steps_per_epoch(len(data.train), config.training.batch_size)
+    total = iterations(config, data)
+    looks = total // early.every.iterations(steps)
+    if config.prune.by == "early-bird" and looks < early.window:
+        raise UsageError(
+            f"prune.early_bird: expected {early.window} masks or more in a training of {total:,} "
+            f"iterations, and one every {early.every} gives {looks}; make them more often, or "
+            "compare fewer"
         )
 
 
@@ -124,6 +143,7 @@ def run_experiment(
         model=model,
         config=config.training,
         augmented=data.augmentation.active,
+        learns_masks=learns_masks(config),
     )
     store = Store(Path(options.out) / run_name(config))
     with own(store.path):

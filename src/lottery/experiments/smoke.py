@@ -7,7 +7,13 @@ from typing import Any
 
 from lottery.experiments.config import ExperimentConfig
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
-from lottery.training import Length, MaskUpdatesConfig
+from lottery.training import (
+    LearnedMasksConfig,
+    LearningRateConfig,
+    Length,
+    MaskTrainingConfig,
+    MaskUpdatesConfig,
+)
 
 _ITERATIONS = 8
 _BATCH = 4
@@ -23,7 +29,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
     what is held out for validation are small too, and the learning rate falls with the size of
     batches (arXiv:1706.02677, section 2.1). Network, images and test set are what they are.
     """
-    training, rate = config.training, config.training.learning_rate
+    training, masks = config.training, config.masks
 
     def scaled(length: Length) -> Length:
         if length.unit != training.length.unit:
@@ -34,8 +40,19 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         # A late rewind stays a late rewind, warm-up a warm-up, and fine-tuning takes a step.
         return Length(amount=max(scaled(length).amount, 1)) if length.amount else length
 
-    drops = tuple(scaled(drop) for drop in rate.drops)
     batch = min(training.batch_size, _BATCH)
+
+    def shrunk(rate: LearningRateConfig) -> LearningRateConfig:
+        return replace(
+            rate,
+            base=rate.base * batch / training.batch_size,
+            warmup=never_gone(rate.warmup),
+            drops=tuple(scaled(drop) for drop in rate.drops),
+        )
+
+    def scores(config: MaskTrainingConfig) -> MaskTrainingConfig:
+        return replace(config, learning_rate=shrunk(config.learning_rate))
+
     return replace(
         config,
         name=f"{config.name}-smoke",
@@ -48,12 +65,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             batch_size=batch,
             evaluate_every=Length(amount=_ITERATIONS // 2),
             mask_updates=_often(training.mask_updates),
-            learning_rate=replace(
-                rate,
-                base=rate.base * batch / training.batch_size,
-                warmup=never_gone(rate.warmup),
-                drops=drops,
-            ),
+            learning_rate=shrunk(training.learning_rate),
         ),
         prune=_little(config.prune),
         rewind=RewindConfig(
@@ -62,6 +74,9 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             length=never_gone(config.rewind.length),
         ),
         controls=_one_each(config.controls),
+        masks=LearnedMasksConfig(
+            edge_popup=scores(masks.edge_popup), supermask=scores(masks.supermask)
+        ),
     )
 
 
@@ -76,6 +91,11 @@ def _little(prune: PruneConfig) -> PruneConfig:
         examples=min(prune.examples, _EXAMPLES),
         batch_size=min(prune.batch_size, _EXAMPLES),
         rounds=min(prune.rounds, 2),
+        early_bird=replace(
+            prune.early_bird,
+            every=Length(amount=_ITERATIONS // 8),
+            window=min(prune.early_bird.window, 5),
+        ),
     )
 
 

@@ -31,6 +31,8 @@ TONES = {
     "random-signs": Tone("#b3263a", "#ff8f9c"),
     "scratch-epochs": Tone("#5b6e00", "#b9d24a"),
     "scratch-flops": Tone("#7d4a2b", "#dba888"),
+    "edge-popup": Tone("#3f5aa8", "#9fb4ff"),
+    "supermask": Tone("#8a2f6b", "#f0a0d0"),
 }
 SYMBOLS = {
     "main": "circle",
@@ -43,6 +45,8 @@ SYMBOLS = {
     "random-signs": "triangle-down",
     "scratch-epochs": "pentagon",
     "scratch-flops": "star",
+    "edge-popup": "hexagon",
+    "supermask": "hexagon-open",
 }
 DASHES = {
     "main": "solid",
@@ -55,6 +59,8 @@ DASHES = {
     "random-signs": "dash",
     "scratch-epochs": "dashdot",
     "scratch-flops": "dashdot",
+    "edge-popup": "dot",
+    "supermask": "dot",
 }
 
 METHODS = (

@@ -22,6 +22,8 @@ KINDS = {
     "random-signs": "Random signs",
     "scratch-epochs": "From scratch, same epochs",
     "scratch-flops": "From scratch, same FLOPs",
+    "edge-popup": "Mask learned, same counts",
+    "supermask": "Mask learned, free density",
 }
 """Kind of branch -> its name for readers."""
 
@@ -37,6 +39,8 @@ KIND_NOTES = {
     "scratch-epochs": "the ticket's mask, trained from fresh weights and the very beginning",
     "scratch-flops": "the ticket's mask, trained from fresh weights for as many multiplications as "
     "the dense network, at most twice as long",
+    "edge-popup": "initial weights, never trained; the mask is learned, as many in each layer",
+    "supermask": "initial weights, never trained; the mask is learned, with a density of its own",
 }
 
 ANSWERS: Mapping[Answer, str] = {

@@ -25,6 +25,8 @@ CONTROL_KINDS = (
     "random-signs",
     "scratch-epochs",
     "scratch-flops",
+    "edge-popup",
+    "supermask",
 )
 """The kinds of control; a control's branch is its kind and a number from 1."""
 

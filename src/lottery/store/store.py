@@ -19,7 +19,7 @@ from lottery.store import commit
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
 from lottery.tickets import Ticket
-from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
+from lottery.training import Checkpoint, CurvePoint, Notes, State, TrainingResult
 
 EXPERIMENT = "experiment.json"
 _TICKET, _FINAL, _CURVES, _RESULT = (
@@ -29,6 +29,7 @@ _TICKET, _FINAL, _CURVES, _RESULT = (
     "result.json",
 )
 _REWIND = "rewind.safetensors"
+_NOTES = "notes.safetensors"
 _CHECKPOINT = "state.safetensors"
 _MASK = "mask/"
 _SPLITS: Final[dict[str, Literal["validation", "test"]]] = {
@@ -119,6 +120,8 @@ class Store:
                     | {f"early-stop/{name}": value for name, value in trained.early_stop.items()}
                     | {f"{_MASK}{name}": kept for name, kept in (trained.mask or {}).items()}
                 )
+            if trained.notes:
+                files[_NOTES] = pack_tensors(trained.notes)
             for iteration, state in trained.snapshots.items():
                 files[_REWIND] = pack_tensors(state, {"iteration": iteration})
         commit.commit_directory(self.directory(result.key), files)
@@ -175,6 +178,10 @@ class Store:
     def rewind_weights(self, key: JobKey) -> State:
         """The state that a dense job kept for rewinding to a later point than initialization."""
         return self._tensors(key, _REWIND)
+
+    def notes(self, key: JobKey) -> Notes:
+        """What was noted while a job trained; see `lottery.training.Watch`."""
+        return self._tensors(key, _NOTES)
 
     def curve(self, key: JobKey) -> list[CurvePoint]:
         """A finished job's evaluations; empty for a ticket that collapsed."""

@@ -76,6 +76,7 @@ def expect_same_result(got: TrainingResult, expected: TrainingResult, what: str)
         list(got.snapshots) == list(expected.snapshots),
         f"{what}: snapshots at {list(got.snapshots)}, expected {list(expected.snapshots)}",
     )
+    expect_same_state(got.notes, expected.notes, f"{what}: notes")
     for at, state in expected.snapshots.items():
         expect_same_state(got.snapshots[at], state, f"{what}: snapshot at iteration {at}")
 

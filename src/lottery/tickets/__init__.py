@@ -1,6 +1,6 @@
 """Tickets: making them, rewinding them, and the controls that show why they work."""
 
-from lottery.tickets.config import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets.config import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.tickets.controls import (
     continued,
     random_mask,
@@ -10,7 +10,10 @@ from lottery.tickets.controls import (
     shuffled_global,
     signs_constant,
     signs_random_magnitudes,
+    signs_scaled_constant,
+    untrained,
 )
+from lottery.tickets.early_bird import Drawn, drawn, watch_masks
 from lottery.tickets.gradual import going_by_level
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
@@ -20,12 +23,15 @@ from lottery.tickets.ticket import Ticket
 
 __all__ = [
     "ControlsConfig",
+    "Drawn",
+    "EarlyBirdConfig",
     "Level",
     "PruneConfig",
     "RewindConfig",
     "Ticket",
     "check_examples",
     "continued",
+    "drawn",
     "find_tickets",
     "going_by_level",
     "last_trained",
@@ -41,4 +47,7 @@ __all__ = [
     "shuffled_global",
     "signs_constant",
     "signs_random_magnitudes",
+    "signs_scaled_constant",
+    "untrained",
+    "watch_masks",
 ]

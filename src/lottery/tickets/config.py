@@ -20,15 +20,42 @@ from lottery.training import Length
 
 
 @dataclass(frozen=True, kw_only=True)
+class EarlyBirdConfig:
+    """When a mask has settled, so that a ticket is drawn while the dense network still trains."""
+
+    every: Length = field(default_factory=lambda: Length(amount=1, unit="epochs"))
+    """How often a mask is made, 1 or more."""
+    window: int = 5
+    """How many of the last masks are compared, 2 or more."""
+    distance: float = 0.1
+    """Share of the prunable weights on which any two of them may disagree, in [0, 1]."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = []
+        if self.every.amount < 1:
+            found.append("every.amount: must be 1 or more")
+        if not 2 <= self.window <= 1000:
+            found.append(f"window: must be between 2 and 1000, got {self.window}")
+        if not 0 <= self.distance <= 1:
+            found.append(f"distance: must be between 0 and 1, got {self.distance}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class PruneConfig:
     """The four axes of pruning."""
 
     criterion: str = "magnitude"
     """What makes a weight superfluous: a name that ``lottery list criteria`` shows, or
     ``package.module:name`` of your own, whose code then runs."""
-    by: Literal["trained", "rewound"] = "trained"
-    """Whose weights decide: ``trained`` ones, at the end of a training; or ``rewound`` ones, those
-    of the dense network at the rewind point: pruning at initialization, or early in training."""
+    by: Literal["trained", "rewound", "early-bird"] = "trained"
+    """Whose weights decide: ``trained`` ones, at the end of a training; ``rewound`` ones, those of
+    the dense network at the rewind point: pruning at initialization, or early in training; or, with
+    ``early-bird``, those of the dense network as soon as the mask has settled
+    (arXiv:1909.11957)."""
+    early_bird: EarlyBirdConfig = field(default_factory=EarlyBirdConfig)
+    """With early-bird, when a mask has settled."""
     granularity: str = "weight"
     """What is removed as one unit: ``weight``, ``kernel``, ``filter``, ``channel`` (with all that
     is coupled to it), ``neuron``, ``block-RxC``, ``N:M`` such as ``2:4``, ``layer`` or
@@ -214,6 +241,12 @@ class ControlsConfig:
     """Same mask, new random initialization, the whole training from its beginning."""
     scratch_flops: int = 0
     """The same, stretched to the dense training's multiplications, at most to twice its length."""
+    edge_popup: int = 0
+    """Nothing trained but the mask: from scores, as many of the initial weights in each layer as
+    the ticket keeps (arXiv:1911.13299). How is in ``masks``."""
+    supermask: int = 0
+    """Nothing trained but the mask: from probabilities, which begin at the ticket's density in each
+    layer and leave the density to training (arXiv:1905.01067). How is in ``masks``."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""

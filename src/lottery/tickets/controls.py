@@ -12,6 +12,7 @@ every mask with the same counts per layer with equal chance: it is `random_mask`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -123,6 +124,38 @@ def signs_constant(ticket: Ticket, initial: State) -> Ticket:
         name: torch.full_like(ticket.weights[name], float(deviation))
         for name, deviation in deviations.items()
     }
+    return _with_prunable(ticket, magnitudes, ticket.weights)
+
+
+def untrained(ticket: Ticket, initial: State) -> Ticket:
+    """The same mask over the initial weights, from the beginning of the schedule.
+
+    For the controls that train nothing but a mask: the ticket's then says how many weights of each
+    layer it keeps, or is expected to keep at first. Pruned weights are zero.
+
+    Args:
+        ticket: whose mask is kept.
+        initial: the state at initialization.
+    """
+    return replace(ticket, weights=initial, iteration=0, pruned=None)
+
+
+def signs_scaled_constant(ticket: Ticket) -> Ticket:
+    """The same mask and signs, with one magnitude for each layer by its fan-in and density.
+
+    The magnitude is sqrt(2 / (fan-in * density of the layer)): He et al.'s deviation with the
+    fan-in that is left (arXiv:1911.13299, section 4). A layer that keeps nothing has
+    sqrt(2 / fan-in).
+
+    Args:
+        ticket: whose mask and signs of rewind weights are kept; a zero counts by its sign bit.
+    """
+    magnitudes = {}
+    for name, (kept, total) in ticket.mask.layers.items():
+        weight = ticket.weights[name]
+        fan_in = total / weight.shape[0]
+        density = kept / total if kept else 1.0
+        magnitudes[name] = torch.full_like(weight, math.sqrt(2 / (fan_in * density)))
     return _with_prunable(ticket, magnitudes, ticket.weights)
 
 

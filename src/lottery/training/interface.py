@@ -20,6 +20,40 @@ from lottery.training.config import TrainingConfig
 State = Mapping[str, Tensor]
 """A model's ``state_dict``: parameters and buffers, name -> CPU tensor."""
 
+MaskMethod = Literal["edge-popup", "supermask"]
+"""How a mask is learned; see `lottery.training.learned_masks`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskLearning:
+    """A training of the mask, with every weight frozen.
+
+    Args:
+        method: how the mask follows from scores; see `lottery.training.learned_masks`.
+        stream: name of the stream that first scores and random masks are drawn from.
+    """
+
+    method: MaskMethod
+    stream: tuple[str | int, ...]
+
+
+Notes = Mapping[str, Tensor]
+"""What a watch has noted: name -> CPU tensor; names have no meaning to an engine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What is noted of the network while it trains, of which it learns nothing.
+
+    Args:
+        at: iterations to look at.
+        note: (iteration, state, notes so far) -> all notes; it changes none of them. Checkpoints
+            hold the notes, so that nothing else may be remembered.
+    """
+
+    at: tuple[int, ...]
+    note: Callable[[int, State, Notes], Notes]
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
@@ -42,6 +76,11 @@ class TrainingJob:
             zero. An engine that cannot hold them refuses the config's ``pruned``, and the job.
         going: with ``mask_updates.method = "gradual"``, where weights compete and how many of those
             that the mask keeps go in all, until the schedule ends.
+        learns: trains a mask instead of weights; ``mask`` then says how many weights of each layer
+            it keeps, or is expected to keep at the start, and nothing else. ``pruned`` is of no
+            effect. None: the weights are trained. An engine that `Engine.learns_masks` says cannot
+            do it refuses the job.
+        watch: what to note on the way; None for nothing.
     """
 
     make_model: Callable[[], nn.Module]
@@ -54,6 +93,8 @@ class TrainingJob:
     snapshots_at: tuple[int, ...] = ()
     pruned: Mapping[str, Tensor] | None = None
     going: tuple[Group, ...] = ()
+    learns: MaskLearning | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)
@@ -90,9 +131,10 @@ class TrainingResult:
         snapshots: the states asked for, by iteration.
         seconds: time spent, over all interruptions.
         engine: the name of the engine.
-        mask: what is kept at the end, or where training diverged, if the config has
-            ``mask_updates``; None: the job's mask. The state at early stop is zero where the mask
-            pruned then.
+        mask: what is kept at the end, where training changes it; None: the job's mask. With
+            ``mask_updates`` also where training diverged, and the state at early stop is zero where
+            the mask pruned then. A mask that is learned is given once it is done.
+        notes: of the job's watch, as they were at the end.
     """
 
     status: Literal["done", "diverged"]
@@ -105,6 +147,7 @@ class TrainingResult:
     seconds: float
     engine: str
     mask: Mask | None = None
+    notes: Notes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +213,9 @@ class Engine(Protocol):
     augments: bool
     """Whether it trains on what `Dataset.training_batch` gives; otherwise it takes the examples as
     they are, and is not chosen where the data are to be augmented."""
+
+    learns_masks: bool
+    """Whether it takes a job that ``learns`` a mask; otherwise it is not chosen where one does."""
 
     @property
     def compiled(self) -> bool:

@@ -18,6 +18,7 @@ from lottery.training.config import learning_rate
 from lottery.training.interface import (
     Checkpoint,
     CurvePoint,
+    Notes,
     State,
     TrainingJob,
     TrainingResult,
@@ -50,6 +51,7 @@ class Progress:
         self.curve: list[CurvePoint] = []
         self.reason = ""
         self._states: dict[str, State] = {}
+        self._notes: Notes = {}
         self._seconds = 0.0
         self._clock = time.perf_counter()
 
@@ -83,9 +85,17 @@ class Progress:
         )
 
     def keep_snapshot(self, state: Callable[[], State]) -> None:
-        """Keep the state of this iteration if the job asks for it."""
+        """Keep the state of this iteration if the job asks for it, and note what it watches."""
         if self.iteration in self.job.snapshots_at:
             self._states[f"snapshot-{self.iteration}"] = state()
+        watch = self.job.watch
+        if watch is not None and self.iteration in watch.at:
+            self._notes = watch.note(self.iteration, state(), self._notes)
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The iterations at which `keep_snapshot` needs the state, in no order."""
+        return self.job.snapshots_at + (() if self.job.watch is None else self.job.watch.at)
 
     def note(
         self, training_loss: float, points: Sequence[CurvePoint], state: Callable[[], State]
@@ -134,13 +144,14 @@ class Progress:
             },
             seconds=self._tick(),
             engine=engine,
+            notes=self._notes,
         )
 
     def checkpoint(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Checkpoint:
         """A checkpoint of this iteration: all of this, and what the engine adds.
 
         Args:
-            tensors: the engine's; none is called ``kept/...``.
+            tensors: the engine's; none is called ``kept/...`` or ``notes/...``.
             values: the engine's, as plain JSON values; none is called ``curve``, ``reason`` or
                 ``seconds``.
         """
@@ -149,6 +160,7 @@ class Progress:
             for label, state in self._states.items()
             for name, value in state.items()
         }
+        kept |= {f"notes/{name}": value for name, value in self._notes.items()}
         ours = {
             "curve": [[p.iteration, p.split, p.loss, p.accuracy] for p in self.curve],
             "reason": self.reason,
@@ -168,6 +180,7 @@ class Progress:
             label, _, name = key.partition("/")
             states.setdefault(label, {})[name] = value
         self._states = {**states}
+        self._notes = below("notes/", kept.tensors)
         self._seconds = kept.values["seconds"]
         self._clock = time.perf_counter()
 

@@ -153,7 +153,7 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "base", "changed"), VARIANTS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "base", "changed"), VARIANTS, ids=[name for name, *_ in VARIANTS])
 def test_a_variant_changes_what_it_says_and_nothing_else(
     name: str, base: str, changed: set[str]
 ) -> None:

@@ -40,7 +40,7 @@ def test_rigl_takes_no_step_and_grows_where_the_dense_gradient_is_largest() -> N
     """Its update at iteration 3 moves a half, times (1 + cos(3 pi / 12)) / 2, of each layer."""
     training = at("rigl", 3)
     mask, before = training.moving.mask, weights(training)
-    inputs, targets = training._batch()
+    inputs, targets = training.batches.of(training.progress)
     loss = torch.nn.functional.cross_entropy(training.model(inputs), targets)
     parameters = dict(training.model.named_parameters())
     slopes = dict(zip(mask, torch.autograd.grad(loss, [parameters[n] for n in mask]), strict=True))

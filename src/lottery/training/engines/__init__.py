@@ -64,6 +64,7 @@ def make_engine(
     model: nn.Module | None = None,
     config: TrainingConfig | None = None,
     augmented: bool = False,
+    learns_masks: bool = False,
 ) -> Engine:
     """An engine by name; ``auto`` is the fastest that can train the model.
 
@@ -74,6 +75,7 @@ def make_engine(
             and no engine is asked whether it can.
         config: how to train it; as by default if left out.
         augmented: whether training batches are augmented.
+        learns_masks: whether some jobs train a mask instead of weights.
 
     Raises:
         UsageError: no such engine, or it cannot train the model.
@@ -85,16 +87,20 @@ def make_engine(
         return ENGINES[_PREFERENCE[-1] if name == "auto" else name](device)
     config = config or TrainingConfig()
     if name == "auto":
-        return _fastest(device, model, config, augmented)
+        return _fastest(device, model, config, augmented, learns_masks)
     engine = ENGINES[name](device)
-    reason = _refusal(engine, model, config, augmented)
+    reason = _refusal(engine, model, config, augmented, learns_masks)
     if reason is not None:
         raise UsageError(f"engine '{name}' cannot train this: {reason}. Use --engine auto")
     return engine
 
 
 def _fastest(
-    device: torch.device, model: nn.Module, config: TrainingConfig, augmented: bool
+    device: torch.device,
+    model: nn.Module,
+    config: TrainingConfig,
+    augmented: bool,
+    learns_masks: bool,
 ) -> Engine:
     """The first engine by preference that is installed and can train the model."""
     *fast, general = _PREFERENCE
@@ -103,19 +109,21 @@ def _fastest(
             engine = ENGINES[name](device)
         except MissingPackageError:
             continue
-        if _refusal(engine, model, config, augmented) is None:
+        if _refusal(engine, model, config, augmented, learns_masks) is None:
             return engine
     engine = ENGINES[general](device)
-    reason = _refusal(engine, model, config, augmented)
+    reason = _refusal(engine, model, config, augmented, learns_masks)
     if reason is not None:
         raise UsageError(f"no engine can train this: {reason}")
     return engine
 
 
 def _refusal(
-    engine: Engine, model: nn.Module, config: TrainingConfig, augmented: bool
+    engine: Engine, model: nn.Module, config: TrainingConfig, augmented: bool, learns_masks: bool
 ) -> str | None:
     """Why an engine cannot train this, or None."""
     if augmented and not engine.augments:
         return "it takes the examples as they are, and data.augmentation is set"
+    if learns_masks and not engine.learns_masks:
+        return "it trains weights, not masks, and controls.edge_popup or supermask is set"
     return engine.refusal(model, config)

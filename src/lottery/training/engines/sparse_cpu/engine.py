@@ -34,6 +34,7 @@ class SparseCpuEngine:
     name = "sparse_cpu"
     parallel: Literal["threads", "processes"] = "threads"
     augments = False
+    learns_masks = False
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -75,6 +76,8 @@ class SparseCpuEngine:
                 "engine 'sparse_cpu' cannot hold pruned weights at values other than zero; "
                 "use engine 'torch'"
             )
+        if job.learns is not None:
+            raise UsageError("engine 'sparse_cpu' trains weights, not masks; use engine 'torch'")
         kept = monitor.restore()
         training = Training(job, forms=None if kept is None else kept.values["forms"])
         if kept is None:

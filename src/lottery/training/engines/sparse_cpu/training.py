@@ -145,7 +145,7 @@ class Training:
         due = [
             self.progress.total,
             (now // self.progress.every + 1) * self.progress.every,
-            *(at for at in self.job.snapshots_at if at > now),
+            *(at for at in self.progress.stops if at > now),
         ]
         steps = min(most, left, min(due) - now)
         rates = [self.progress.rate(iteration) for iteration in range(now, now + steps)]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lottery.training.config import TrainingConfig
+from lottery.training.engines.torch_engine.mask_training import MaskTraining
 from lottery.training.engines.torch_engine.support import unsupported
 from lottery.training.engines.torch_engine.training import Training
 from lottery.training.interface import Monitor, TrainingJob, TrainingResult
@@ -26,6 +27,7 @@ class TorchEngine:
     parallel: Literal["threads", "processes"] = "processes"
     compiled = True
     augments = True
+    learns_masks = True
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -51,7 +53,11 @@ class TorchEngine:
         # Dropout draws from torch's global generator; the caller's is left as it was.
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            training = Training(job, self.device)
+            training: Training | MaskTraining = (
+                Training(job, self.device)
+                if job.learns is None
+                else MaskTraining(job, job.learns, self.device)
+            )
             kept = monitor.restore()
             if kept is None:
                 training.begin()

@@ -1,0 +1,117 @@
+"""Masks of an experiment: one level's, and those of all levels while the dense network trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from lottery.core import Mask, Units, find_criterion
+from lottery.data import Dataset, steps_per_epoch
+from lottery.experiments.config import ExperimentConfig
+from lottery.rng import Streams
+from lottery.tickets import make_probe, network_units, prune_mask, watch_masks
+from lottery.training import State, Watch
+
+
+def level_mask(
+    level: int,
+    parent: Mask,
+    *,
+    trained: State,
+    initial: State,
+    units: Units | None,
+    config: ExperimentConfig,
+    data: Dataset,
+    streams: Streams,
+    make_model: Callable[[], nn.Module],
+) -> Mask:
+    """A level's mask by the experiment's criterion, granularity, scope and schedule.
+
+    Args:
+        level: 1 or more.
+        parent: the mask of the level before.
+        trained: the state that decides.
+        initial: the state at initialization.
+        units: from `network_units`.
+        config: the experiment.
+        data: its data.
+        streams: the replicate's.
+        make_model: makes the network, for a criterion that looks at it.
+    """
+    probe = None
+    if find_criterion(config.prune.criterion).needs_probe:
+        probe = make_probe(
+            config.prune,
+            level,
+            parent,
+            model=make_model(),
+            trained=trained,
+            data=data,
+            loss=config.training.loss,
+            streams=streams,
+        )
+    return prune_mask(
+        config.prune,
+        level,
+        parent,
+        trained=trained,
+        initial=initial,
+        streams=streams,
+        probe=probe,
+        levels=config.levels,
+        units=units,
+    )
+
+
+def early_watch(
+    dense: Mask,
+    initial: State,
+    *,
+    config: ExperimentConfig,
+    data: Dataset,
+    streams: Streams,
+    make_model: Callable[[], nn.Module],
+) -> Watch:
+    """Notes every level's mask while the dense network trains, once it has settled.
+
+    At each look the dense network is pruned to level 1, that to level 2 and so on, all by the
+    weights of the moment. Where a level empties a layer, the levels below it have its mask.
+
+    Args:
+        dense: the mask of level 0.
+        initial: the state at initialization.
+        config: the experiment.
+        data: its data.
+        streams: the replicate's.
+        make_model: makes the network.
+    """
+    units = network_units(config.prune, make_model(), data.input_shape)
+
+    def below(level: int, parent: Mask, state: State) -> Mask:
+        return level_mask(
+            level,
+            parent,
+            trained=state,
+            initial=initial,
+            units=units,
+            config=config,
+            data=data,
+            streams=streams,
+            make_model=make_model,
+        )
+
+    def masks(state: State) -> list[Mask]:
+        found = [dense]
+        for level in range(1, config.levels + 1):
+            parent = found[-1]
+            found.append(parent if parent.empty_layers else below(level, parent, state))
+        return found[1:]
+
+    steps = steps_per_epoch(len(data.train), config.training.batch_size)
+    return watch_masks(
+        config.prune.early_bird,
+        masks,
+        total=config.training.length.iterations(steps),
+        steps_per_epoch=steps,
+    )

@@ -1,0 +1,130 @@
+"""Early-Bird tickets: masks made while the dense network trains, until they have settled.
+
+You et al., "Drawing Early-Bird Tickets" (arXiv:1909.11957, section 3). The paper prunes
+channels by the scales of batch normalization; here any criterion, granularity and scope will do.
+Each level has a mask of its own, made from the dense network at that moment: at a high density it
+may settle later than at a low one, and then it need not contain the sparser one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lottery.core import Mask
+from lottery.core.early_bird import settled, spread
+from lottery.errors import StoreError
+from lottery.tickets.config import EarlyBirdConfig
+from lottery.training import Notes, State, Watch
+
+_SPREAD = "spread"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """The mask of one level.
+
+    Args:
+        mask: the one made at ``iteration``.
+        iteration: of the dense training, where the mask had settled; where it never did, the last
+            one looked at.
+        settled: whether it had.
+        spread: the largest distance between two of the last masks then.
+    """
+
+    mask: Mask
+    iteration: int
+    settled: bool
+    spread: float
+
+    def words(self, config: EarlyBirdConfig) -> str:
+        """How it was drawn, for a ticket's provenance."""
+        masks = f"the last {config.window} masks differ in at most {self.spread:.3g} of the weights"
+        if self.settled:
+            return f"settled: {masks}"
+        return f"never settled, drawn at the end: {masks}, more than {config.distance:g}"
+
+
+def watch_masks(
+    config: EarlyBirdConfig,
+    masks: Callable[[State], Sequence[Mask]],
+    *,
+    total: int,
+    steps_per_epoch: int,
+) -> Watch:
+    """Notes each level's mask when it has settled, or else the last one.
+
+    Args:
+        config: how often to look, and what is settled.
+        masks: the masks of the levels from 1, made from a state of the dense network.
+        total: iterations of the dense training.
+        steps_per_epoch: batches in one pass over the data.
+    """
+    every = config.every.iterations(steps_per_epoch)
+    at = tuple(range(every, total + 1, every))
+
+    def note(iteration: int, state: State, notes: Notes) -> Notes:
+        # Weights that are no numbers belong to a training that is about to be called diverged.
+        if not all(bool(value.isfinite().all()) for value in state.values()):
+            return notes
+        found: dict[str, torch.Tensor] = {}
+        for level, mask in enumerate(masks(state), start=1):
+            prefix = f"level-{level:02d}/"
+            noted = {name: t for name, t in notes.items() if name.startswith(prefix)}
+            if f"{prefix}{_SPREAD}" not in noted:
+                noted = _taken_in(config, prefix, noted, iteration, mask, last=iteration == at[-1])
+            found |= noted
+        return found
+
+    return Watch(at=at, note=note)
+
+
+def _taken_in(
+    config: EarlyBirdConfig,
+    prefix: str,
+    noted: Notes,
+    iteration: int,
+    mask: Mask,
+    *,
+    last: bool,
+) -> dict[str, torch.Tensor]:
+    """One level's notes with a new mask: the last few, or the one that is drawn and the spread."""
+    window = [*_masks(prefix, noted).items(), (iteration, mask)][-config.window :]
+    masks = [mask for _, mask in window]
+    over = last or settled(masks, window=config.window, distance=config.distance)
+    kept = window[-1:] if over else window
+    found = {
+        f"{prefix}{at:012d}/{name}": layer for at, mask in kept for name, layer in mask.items()
+    }
+    if over:
+        found[f"{prefix}{_SPREAD}"] = torch.tensor(spread(masks), dtype=torch.float64)
+    return found
+
+
+def drawn(config: EarlyBirdConfig, level: int, notes: Notes) -> Drawn:
+    """The mask of a level, from the notes of the dense training.
+
+    Raises:
+        StoreError: the notes are not those of a training that came to its end.
+    """
+    prefix = f"level-{level:02d}/"
+    try:
+        ((iteration, mask),) = _masks(prefix, notes).items()
+        apart = float(notes[f"{prefix}{_SPREAD}"])
+    except (ValueError, KeyError) as error:
+        raise StoreError(
+            f"the dense training's notes hold no mask for level {level}: {error}"
+        ) from error
+    return Drawn(mask=mask, iteration=iteration, settled=apart <= config.distance, spread=apart)
+
+
+def _masks(prefix: str, notes: Notes) -> dict[int, Mask]:
+    """Iteration -> mask, in order."""
+    layers: dict[int, dict[str, torch.Tensor]] = {}
+    for name, kept in notes.items():
+        if name.startswith(prefix) and not name.endswith(f"/{_SPREAD}"):
+            at, _, layer = name.removeprefix(prefix).partition("/")
+            layers.setdefault(int(at), {})[layer] = kept
+    return {at: Mask(found) for at, found in sorted(layers.items())}

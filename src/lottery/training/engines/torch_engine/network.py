@@ -1,0 +1,69 @@
+"""The network of a training: set up, measured, and its state; with torch's random states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lottery.core import prunable_weights
+from lottery.data.dataset import Dataset
+from lottery.errors import UsageError
+from lottery.training.config import LossName
+from lottery.training.engines.torch_engine.support import unsupported
+from lottery.training.evaluate import evaluate
+from lottery.training.interface import CurvePoint, TrainingJob
+
+_MEASURED: Final[tuple[Literal["validation", "test"], ...]] = ("validation", "test")
+
+
+def set_up(job: TrainingJob, device: torch.device) -> tuple[nn.Module, Dataset]:
+    """The model at its start, not yet masked, and the data, in one precision on the device."""
+    model, config = job.make_model(), job.config
+    reason = unsupported(model, device, config)
+    if reason is not None:
+        raise UsageError(reason)
+    weights = prunable_weights(model)
+    job.mask.check(weights)
+    # The start weights say in which precision to train.
+    dtype = next((job.start[name].dtype for name in weights), torch.float32)
+    if config.precision != "float32" and dtype != torch.float32:
+        raise UsageError(
+            f"training.precision = '{config.precision}' needs start weights of float32, got {dtype}"
+        )
+    model.to(device=device, dtype=dtype).train()
+    if config.channels_last:
+        # An argument that torch's annotations leave out.
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.load_state_dict(dict(job.start))
+    return model, job.data.to(device)
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the model's state on the CPU, in the ordinary order in memory."""
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in model.state_dict().items()
+    }
+
+
+def measured(model: nn.Module, data: Dataset, iteration: int, loss: LossName) -> list[CurvePoint]:
+    """Validation and test of the network as it is, labelled with the iteration."""
+    return [CurvePoint(iteration, name, *evaluate(model, data, name, loss)) for name in _MEASURED]
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """What a checkpoint holds of torch's generators."""
+    found = {"random": torch.get_rng_state()}
+    if device.type == "cuda":
+        found["random-cuda"] = torch.cuda.get_rng_state(device)
+    return found
+
+
+def restore_random(device: torch.device, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `random_states` gave."""
+    torch.set_rng_state(tensors["random"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["random-cuda"], device)

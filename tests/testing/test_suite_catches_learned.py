@@ -1,0 +1,138 @@
+"""Engines that learn masks badly, or note something else, fail the check that is for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from lottery.core import Mask
+from lottery.testing import EngineCheck
+from lottery.testing.engine_learned import (
+    check_learned_masks,
+    check_learned_masks_have_their_stream,
+    check_learned_masks_resume,
+    check_notes,
+)
+from lottery.training import Checkpoint, MaskLearning, Monitor, TrainingJob, TrainingResult, Watch
+from lottery.training.engines.torch_engine import TorchEngine
+
+
+class Broken(TorchEngine):
+    """The torch engine with one thing broken on the way in or out."""
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        return [self.one(job, monitor) for job, monitor in zip(jobs, monitors, strict=True)]
+
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        return TorchEngine().train([job], [monitor])[0]
+
+
+class TrainsWeights(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        return super().one(replace(job, learns=None), monitor)
+
+
+class TrainsWeightsAndClaimsTheMask(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        return replace(super().one(replace(job, learns=None), monitor), mask=job.mask)
+
+
+class KeepsOneTooMany(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        more = dict(job.mask.items())
+        first = more["fc1.weight"].flatten()
+        first[int((~first).nonzero()[0])] = True
+        more["fc1.weight"] = first.view(more["fc1.weight"].shape)
+        return super().one(replace(job, mask=Mask(more)), monitor)
+
+
+class HasOneStream(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        if job.learns is not None:
+            learns = MaskLearning(method=job.learns.method, stream=("all",))
+            job = replace(job, learns=learns)
+        return super().one(job, monitor)
+
+
+class ForgetsScores(Broken):
+    """Goes on from the first scores."""
+
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        kept = monitor.restore()
+        if kept is not None and job.learns is not None:
+            scores = {n: t * 0 + 1 for n, t in kept.tensors.items() if n.startswith("scores/")}
+            forgotten = replace(kept, tensors={**kept.tensors, **scores})
+            monitor = From(monitor, forgotten)
+        return super().one(job, monitor)
+
+
+class SaysThatItDoesNot(TorchEngine):
+    learns_masks = False
+
+
+class NotesNothing(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        return super().one(replace(job, watch=None), monitor)
+
+
+class LooksTooRarely(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        if job.watch is not None:
+            job = replace(job, watch=Watch(at=job.watch.at[1:], note=job.watch.note))
+        return super().one(job, monitor)
+
+
+class ForgetsNotes(Broken):
+    def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        kept = monitor.restore()
+        if kept is not None:
+            rest = {n: t for n, t in kept.tensors.items() if not n.startswith("notes/")}
+            monitor = From(monitor, replace(kept, tensors=rest))
+        return super().one(job, monitor)
+
+
+class From:
+    """Another monitor, gone on from another checkpoint."""
+
+    def __init__(self, monitor: Monitor, kept: Checkpoint) -> None:
+        self._kept, self.step, self.steps_at_once = kept, monitor.step, monitor.steps_at_once
+
+    def restore(self) -> Checkpoint | None:
+        return self._kept
+
+
+@pytest.mark.parametrize(
+    ("engine", "check"),
+    [
+        (TrainsWeights(), check_learned_masks),
+        (TrainsWeightsAndClaimsTheMask(), check_learned_masks),
+        (KeepsOneTooMany(), check_learned_masks),
+        (SaysThatItDoesNot(), check_learned_masks),
+        (HasOneStream(), check_learned_masks_have_their_stream),
+        (ForgetsScores(), check_learned_masks_resume),
+        (NotesNothing(), check_notes),
+        (LooksTooRarely(), check_notes),
+        (ForgetsNotes(), check_notes),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_a_broken_engine_is_caught(engine: TorchEngine, check: EngineCheck) -> None:
+    with pytest.raises(AssertionError):
+        check(engine)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_learned_masks,
+        check_learned_masks_have_their_stream,
+        check_learned_masks_resume,
+        check_notes,
+    ],
+)
+def test_a_sound_engine_passes(check: EngineCheck) -> None:
+    check(TorchEngine())

@@ -1,0 +1,93 @@
+"""When masks are drawn, against a plain list of all of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lottery.core import Mask
+from lottery.errors import StoreError
+from lottery.testing.monitors import round_trip
+from lottery.tickets import EarlyBirdConfig, drawn, watch_masks
+from lottery.training import Checkpoint, Length, Notes, State
+
+EVERY_TWO = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.1)
+
+
+def state(number: int) -> State:
+    return {"fc.weight": torch.full((10,), float(number))}
+
+
+def mask(pruned: int) -> Mask:
+    kept = torch.ones(10, dtype=torch.bool)
+    kept[:pruned] = False
+    return Mask({"fc.weight": kept})
+
+
+def watched(levels: list[list[int]], *, through_files: bool = False) -> Notes:
+    """Look at the k-th state, whose level l has as many weights pruned as levels[l][k] says."""
+    looks = len(levels[0])
+    watch = watch_masks(
+        EVERY_TWO,
+        lambda found: [mask(level[int(found["fc.weight"][0])]) for level in levels],
+        total=2 * looks + 1,
+        steps_per_epoch=5,
+    )
+    assert watch.at == tuple(range(2, 2 * looks + 1, 2))
+    notes: Notes = {}
+    for number, iteration in enumerate(watch.at):
+        before = dict(notes)
+        after = watch.note(iteration, state(number), notes)
+        assert notes.keys() == before.keys(), "notes were changed in place"
+        notes = after
+        if through_files:
+            kept = Checkpoint(iteration=iteration, tensors=notes)
+            notes = round_trip(kept).tensors
+    return notes
+
+
+@pytest.mark.parametrize("through_files", [False, True])
+def test_a_mask_is_drawn_when_the_last_ones_are_alike(through_files: bool) -> None:
+    # The last three lie within 0.1 of each other for the first time at the fifth look.
+    notes = watched(
+        [[2, 4, 6, 6, 5, 9, 9, 9], [1, 1, 1, 9, 1, 9, 1, 9]], through_files=through_files
+    )
+
+    first, second = (drawn(EVERY_TWO, level, notes) for level in (1, 2))
+
+    assert (first.mask, first.iteration, first.settled) == (mask(5), 10, True)
+    assert first.spread == pytest.approx(0.1)
+    assert (second.mask, second.iteration, second.settled) == (mask(1), 6, True)
+    assert second.spread == 0.0
+    assert "settled: the last 3 masks differ in at most 0.1" in first.words(EVERY_TWO)
+
+
+def test_a_mask_that_never_settles_is_drawn_at_the_end_and_says_so() -> None:
+    never = drawn(EVERY_TWO, 1, watched([[0, 2, 4, 6]]))
+
+    assert (never.mask, never.iteration, never.settled) == (mask(6), 8, False)
+    assert never.words(EVERY_TWO) == (
+        "never settled, drawn at the end: the last 3 masks differ in at most 0.4 of the weights, "
+        "more than 0.1"
+    )
+
+
+def test_no_more_masks_are_kept_than_are_compared() -> None:
+    notes = watched([[0, 2, 4, 6], [0, 0, 0, 0]])
+    assert len(notes) == 2 * 2
+    watch = watch_masks(EVERY_TWO, lambda _: [mask(0)], total=100, steps_per_epoch=5)
+    one = watch.note(2, state(0), {})
+    assert len(watch.note(4, state(0), one)) == 2
+
+
+def test_weights_that_are_no_numbers_are_not_looked_at() -> None:
+    watch = watch_masks(EVERY_TWO, lambda _: [mask(0)], total=100, steps_per_epoch=5)
+    one = watch.note(2, state(0), {})
+    assert watch.note(4, {"fc.weight": torch.full((10,), torch.nan)}, one) is one
+
+
+def test_notes_without_the_level_are_refused() -> None:
+    notes = watched([[0, 0, 0, 0]])
+    for wrong in ({}, {k: v for k, v in notes.items() if "spread" not in k}):
+        with pytest.raises(StoreError, match="no mask for level 1"):
+            drawn(EVERY_TWO, 1, wrong)
