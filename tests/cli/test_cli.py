@@ -127,6 +127,17 @@ def test_a_file_can_build_on_a_recipe_and_options_go_over_both(cli: Cli, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_option_can_empty_a_table_of_the_recipe(cli: Cli) -> None:
+    """The demo prunes its output layer less; with one fraction for all, fewer weights stay."""
+    options = ("--dry-run", "--json", "--levels", "1")
+    jobs = [
+        json.loads(cli("run", "demo", *options, *more)[1])["jobs"]
+        for more in ((), ("--set", "prune.fractions={}"))
+    ]
+    lenient, same = ([job for job in found if job["level"] == 1][0]["density"] for found in jobs)
+    assert same < lenient
+
+
 def test_a_dry_run_says_what_it_takes_and_what_it_can_show(cli: Cli) -> None:
     code, out, _ = cli("run", "demo", "--replicates", "1", "--device", "cpu", "--dry-run")
     assert code == 0

@@ -107,7 +107,7 @@ def _config(
     short = {"levels": levels, "replicates": replicates, "seed": seed}
     values = merge(values, {key: value for key, value in short.items() if value is not None})
     for override in overrides:
-        values = merge(values, parse_override(override))
+        values = merge(values, parse_override(override), emptying=True)
     return load_config(values, source=f"the config ({recipe})")
 
 

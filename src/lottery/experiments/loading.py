@@ -74,13 +74,27 @@ def parse_override(text: str) -> dict[str, Any]:
     )
 
 
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``below`` with the values of ``above`` over them, table by table."""
+def merge(
+    below: Mapping[str, Any], above: Mapping[str, Any], *, emptying: bool = False
+) -> dict[str, Any]:
+    """``below`` with the values of ``above`` over them, table by table.
+
+    Args:
+        below: plain values.
+        above: plain values that win.
+        emptying: whether an empty table of ``above`` empties that of ``below``, as somebody means
+            who writes ``prune.fractions={}``; else it changes nothing, as a heading in a file does.
+
+    >>> merge({"a": {"b": 1}}, {"a": {}}), merge({"a": {"b": 1}}, {"a": {}}, emptying=True)
+    ({'a': {'b': 1}}, {'a': {}})
+    """
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and (value or not emptying):
+            merged[key] = merge(old, value, emptying=emptying)
+        else:
+            merged[key] = value
     return merged
 
 

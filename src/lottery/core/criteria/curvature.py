@@ -8,6 +8,7 @@ masked weights, with dropout off. It is never written out: a product ``H v`` is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -29,21 +30,31 @@ from lottery.core.criteria.network import (
 HUTCHINSON_PROBES: Final = 16
 """How many random sign vectors the criterion ``hessian`` averages over."""
 
+GRASP_TEMPERATURE: Final = 200.0
+"""What the criterion ``grasp`` divides the network's outputs by."""
+
 
 def grasp(context: ScoreContext) -> Scores:
     """``w (H g)``: how much of the gradient flow goes with it (Wang et al., arXiv:2002.07376).
 
     Section 4 and algorithm 1: setting ``w`` to zero changes the squared norm of the
     gradient by about ``2 * (-w H g)``, and those with the largest ``-w H g`` are pruned. ``g`` is
-    the gradient with respect to the surviving prunable weights. The temperature in the authors'
-    code is not used. Made for networks at initialization, so batch norm uses the statistics of
-    each batch; without batch norm the cut into batches does not matter.
+    the gradient with respect to the surviving prunable weights. As in the authors' code, the loss
+    is that of the outputs divided by a temperature of 200: at 1, GraSP keeps what makes gradients
+    grow a thousandfold, and networks then train badly. Made for networks at initialization, so
+    batch norm uses the statistics of each batch; without batch norm the cut into batches does not
+    matter.
     """
+    context = replace(context, probe=_at_temperature(needed_probe(context), GRASP_TEMPERATURE))
     gradient = mean_gradient(context, batch_statistics=True)
     surviving = context.mask.apply(gradient)
     model = scored_network(context, batch_statistics=True)
     product = hessian_product(context, model, surviving)
     return {name: as_double(context.weights[name]) * p for name, p in product.items()}
+
+
+def _at_temperature(probe: Probe, temperature: float) -> Probe:
+    return replace(probe, loss=lambda outputs, targets: probe.loss(outputs / temperature, targets))
 
 
 def hessian(context: ScoreContext) -> Scores:

@@ -1,0 +1,371 @@
+"""Train ResNet-20 briefly by every method there is, and count what each kept.
+
+One run for each method, a few hundred iterations each: too few to compare accuracies, enough to see
+every method do what it says on a deep network with residual connections. Counts are taken from the
+files of the runs, weight by weight, and held against what the method's settings ask for. Goes on
+where it stopped; with everything there already it only counts.
+
+    python scripts/every_method.py --data-dir data --out runs/every-method
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from torch import Tensor
+
+from lottery.core import Mask
+from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
+from lottery.experiments.loading import load_config, merge, parse_override
+from lottery.store import MAIN, JobKey, Store
+
+DENSITY: Final = 0.1
+
+BASE: Final = (
+    "model=resnet-20",
+    "levels=1",
+    "replicates=1",
+    "initialization=kaiming-normal",
+    "data.name=cifar-10",
+    "data.validation=1000",
+    "data.augmentation.flip=true",
+    "data.augmentation.crop_padding=4",
+    "training.length.amount=300",
+    "training.batch_size=32",
+    "training.evaluate_every.amount=300",
+    "training.optimizer.name=sgd",
+    "training.optimizer.momentum=0.9",
+    "training.optimizer.weight_decay=1e-4",
+    "training.learning_rate.base=0.05",
+    "training.precision=bfloat16",
+    "training.channels_last=true",
+    "prune.scope=global",
+    "prune.schedule=one-shot",
+    f"prune.densities=[{DENSITY}]",
+    "controls.reinit=0",
+)
+AT_START: Final = "prune.by=rewound"
+BY_FRACTION: Final = "prune.densities=[]", "prune.schedule=geometric", "prune.fraction=0.9"
+FEW: Final = "prune.examples=256", "prune.batch_size=64"
+FILTERS: Final = "prune.granularity=filter", "prune.fractions={'output.weight'=0}"
+CHANNELS: Final = ("prune.granularity=channel", "prune.densities=[0.5]")
+HALF: Final = ("prune.densities=[0.5]",)
+MOVES: Final = (AT_START, "prune.criterion=random", "prune.scope=erk")
+
+Counts = Callable[[Mask], list[str]]
+"""What is wrong with how much a mask keeps, one sentence each."""
+
+
+def weights(density: float) -> Counts:
+    """Of all prunable weights, the density to the weight."""
+
+    def problems(mask: Mask) -> list[str]:
+        total = sum(kept.numel() for kept in mask.values())
+        return _differs("weights", _kept(mask), round(density * total))
+
+    return problems
+
+
+def each_layer(density: float) -> Counts:
+    """Of every layer, the density to the weight."""
+
+    def problems(mask: Mask) -> list[str]:
+        return [
+            problem
+            for name, kept in mask.items()
+            for problem in _differs(
+                name, int(kept.sum()), kept.numel() - round((1 - density) * kept.numel())
+            )
+        ]
+
+    return problems
+
+
+def units(density: float, of: Callable[[Tensor], Tensor]) -> Counts:
+    """Of all convolutions' units the density, each whole or gone."""
+
+    def problems(mask: Mask) -> list[str]:
+        found, kept, total = [], 0, 0
+        for name, layer in mask.items():
+            if layer.dim() != 4:
+                found += (
+                    [] if bool(layer.all()) else [f"{name}: pruned, though it has no such unit"]
+                )
+                continue
+            rows = of(layer)
+            kept, total = kept + int(rows.any(1).sum()), total + len(rows)
+            if bool((rows.any(1) != rows.all(1)).any()):
+                found.append(f"{name}: a unit is neither whole nor gone")
+        return found + _differs("units", kept, round(density * total))
+
+    return problems
+
+
+def two_of_four(mask: Mask) -> list[str]:
+    """Of every four consecutive inputs of an output two, where inputs are a multiple of four."""
+    found = []
+    for name, kept in mask.items():
+        inputs = kept.movedim(1, -1)
+        if inputs.shape[-1] % 4 == 0:
+            left = inputs.reshape(-1, 4).sum(1)
+            found += [] if bool((left == 2).all()) else [f"{name}: not two of every four"]
+    return found
+
+
+def some(mask: Mask) -> list[str]:
+    """Something is kept in every layer, and not everything."""
+    empty = [f"{name}: empty" for name, kept in mask.items() if not bool(kept.any())]
+    return empty + (["nothing is pruned"] if all(bool(k.all()) for k in mask.values()) else [])
+
+
+def _differs(what: str, got: int, expected: int) -> list[str]:
+    return [] if got == expected else [f"{what}: {got:,} kept, expected {expected:,}"]
+
+
+def _kept(mask: Mask) -> int:
+    return sum(int(kept.sum()) for kept in mask.values())
+
+
+def _criterion(name: str, *more: str) -> tuple[str, ...]:
+    return (f"prune.criterion={name}", *more)
+
+
+def _blocks(layer: Tensor) -> Tensor:
+    """Tiles of 4 outputs by 4 columns as rows; every convolution but the first divides."""
+    rows = layer.reshape(layer.shape[0], -1)
+    if rows.shape[1] % 4:
+        return rows.new_ones(0, 1)
+    return rows.reshape(len(rows) // 4, 4, -1, 4).transpose(1, 2).reshape(-1, 16)
+
+
+METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
+    **{
+        f"criterion {name}": (_criterion(name, *FEW), weights(DENSITY))
+        for name in (
+            "magnitude",
+            "random",
+            "small-final",
+            "large-init",
+            "small-init",
+            "large-init-large-final",
+            "small-init-small-final",
+            "magnitude-increase",
+            "movement",
+            "taylor",
+            "movement-pruning",
+            "fisher",
+            "hessian",
+            "wanda",
+        )
+    },
+    **{
+        f"at initialization: {name}": (_criterion(name, AT_START, *FEW, *more), weights(DENSITY))
+        for name, more in {
+            "magnitude": (),
+            "random": (),
+            "snip": (),
+            "grasp": (),
+            "synflow": ("prune.rounds=100",),
+        }.items()
+    },
+    "at initialization: snip in 10 rounds": (
+        _criterion("snip", AT_START, *FEW, "prune.rounds=10"),
+        weights(DENSITY),
+    ),
+    "at initialization: FORCE": (
+        _criterion("snip", AT_START, *FEW, "prune.rounds=10", "prune.regrow=true"),
+        weights(DENSITY),
+    ),
+    "at iteration 100: magnitude": (
+        _criterion("magnitude", AT_START, "rewind.to.amount=100"),
+        weights(DENSITY),
+    ),
+    **{
+        f"filters by {name}": (
+            _criterion(name, *HALF, *FILTERS, *FEW),
+            units(0.5, lambda layer: layer.flatten(1)),
+        )
+        for name in ("l1", "l2", "mean-activation", "apoz")
+    },
+    **{
+        f"channels by {name}": (_criterion(name, *CHANNELS, *FEW), some)
+        for name in ("l1", "bn-scale", "taylor")
+    },
+    "kernels": (
+        ("prune.granularity=kernel", *HALF, "prune.fractions={'output.weight'=0}"),
+        units(0.5, lambda layer: layer.flatten(0, 1).flatten(1)),
+    ),
+    "2:4": (
+        ("prune.granularity=2:4", "prune.scope=layer", "prune.densities=[]"),
+        two_of_four,
+    ),
+    "residual blocks": (("prune.granularity=residual-block", "prune.densities=[0.8]"), some),
+    "scope layer": (("prune.scope=layer", *BY_FRACTION), each_layer(DENSITY)),
+    "scope uniform": (("prune.scope=uniform",), weights(DENSITY)),
+    "scope erk": (("prune.scope=erk",), weights(DENSITY)),
+    "scope lamp": (("prune.scope=lamp",), weights(DENSITY)),
+    "schedule geometric": (
+        ("prune.schedule=geometric", "prune.densities=[]", "levels=2", "prune.fraction=0.7"),
+        some,
+    ),
+    "schedule linear": (
+        ("prune.schedule=linear", "prune.densities=[]", "levels=2", "prune.final_density=0.1"),
+        weights(DENSITY),
+    ),
+    "schedule listed": (
+        ("prune.schedule=listed", "prune.densities=[0.4, 0.1]", "levels=2"),
+        weights(DENSITY),
+    ),
+    "gradual, cubic": (
+        (AT_START, "training.mask_updates.method=gradual", "training.mask_updates.every.amount=10"),
+        weights(DENSITY),
+    ),
+    "gradual, linear": (
+        (
+            AT_START,
+            "training.mask_updates.method=gradual",
+            "training.mask_updates.every.amount=10",
+            "training.mask_updates.shape=linear",
+        ),
+        weights(DENSITY),
+    ),
+    "SET": (
+        (*MOVES, "training.mask_updates.method=set", "training.mask_updates.every.amount=20"),
+        weights(DENSITY),
+    ),
+    "RigL": (
+        (*MOVES, "training.mask_updates.method=rigl", "training.mask_updates.every.amount=20"),
+        weights(DENSITY),
+    ),
+    "Early-Bird": (
+        (
+            "prune.by=early-bird",
+            "prune.early_bird.every.amount=30",
+            "prune.early_bird.every.unit=iterations",
+        ),
+        weights(DENSITY),
+    ),
+    "rewound to iteration 100": (("rewind.to.amount=100",), weights(DENSITY)),
+    "learning-rate rewinding": (("rewind.method=learning-rate",), weights(DENSITY)),
+    "fine-tuning": (
+        ("rewind.method=fine-tune", "rewind.length.amount=100"),
+        weights(DENSITY),
+    ),
+    "pruned weights frozen": (("training.pruned=frozen",), weights(DENSITY)),
+    "pruned weights frozen or zero": (("training.pruned=mixed",), weights(DENSITY)),
+    "every control once": (
+        (
+            # With tickets that start at the initialization, a new start would be `reinit` again.
+            "rewind.to.amount=20",
+            "controls.reinit=1",
+            "controls.random_mask=1",
+            "controls.continued=true",
+            "controls.shuffled_global=1",
+            "controls.signs_random_magnitudes=1",
+            "controls.signs_constant=true",
+            "controls.random_signs=1",
+            "controls.scratch_epochs=1",
+            "controls.scratch_flops=1",
+            "controls.edge_popup=1",
+            "controls.supermask=1",
+        ),
+        weights(DENSITY),
+    ),
+}
+"""Name -> its settings over `BASE`, and how much its last level keeps."""
+
+
+def config_of(name: str) -> ExperimentConfig:
+    """The experiment of a method."""
+    values: dict[str, object] = {"name": _slug(name)}
+    for setting in (*BASE, *METHODS[name][0]):
+        values = merge(values, parse_override(setting))
+    return load_config(values)
+
+
+def problems_of(run: Path, config: ExperimentConfig, counts: Counts) -> list[str]:
+    """What is not exact in a finished run, one sentence each."""
+    store, found = Store(run), []
+    for key in [JobKey(0, MAIN, level) for level in range(1, config.levels + 1)]:
+        if store.result(key).status != "done":
+            found.append(f"level {key.level}: {store.result(key).reason}")
+            continue
+        ticket, mask = store.ticket(key), store.final_mask(key)
+        if key.level == config.levels:
+            found += counts(mask)
+        if config.training.pruned == "zero":
+            found += _not_zero(store.weights(key), mask)
+        if config.rewind.method == "weights" and ticket.pruned is None:
+            late = config.rewind.to.amount > 0
+            dense = JobKey(0, MAIN, 0)
+            found += _not_rewound(
+                ticket.weights,
+                store.rewind_weights(dense) if late else store.ticket(dense).weights,
+                ticket.mask,
+            )
+    return found
+
+
+def _not_zero(state: Mapping[str, Tensor], mask: Mask) -> list[str]:
+    return [
+        f"{name}: a pruned weight is not zero after training"
+        for name, kept in mask.items()
+        if bool(state[name][~kept].any())
+    ]
+
+
+def _not_rewound(
+    state: Mapping[str, Tensor], origin: Mapping[str, Tensor], mask: Mask
+) -> list[str]:
+    return [
+        f"{name}: a survivor does not start at the value it is rewound to"
+        for name, kept in mask.items()
+        if not bool((state[name][kept] == origin[name][kept]).all())
+    ]
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+
+
+def main() -> int:
+    """Run what is asked for; 1 where something is not exact."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, default=None)
+    parser.add_argument("--out", type=Path, default=Path("runs/every-method"))
+    parser.add_argument("--jobs", type=int, default=None, help="trainings at once")
+    parser.add_argument("--only", nargs="+", choices=METHODS, metavar="NAME", default=[*METHODS])
+    asked = parser.parse_args()
+    options = RunOptions(out=asked.out, data_dir=asked.data_dir, jobs=asked.jobs)
+    wrong = 0
+    print("| Method | Kept | Density | Test accuracy | Exact |\n|---|---|---|---|---|")
+    for name in asked.only:
+        config = config_of(name)
+        summary = run_experiment(config, options)
+        problems = problems_of(summary.run, config, METHODS[name][1])
+        problems += [
+            f"{key}: {result.reason}"
+            for key, result in summary.results.items()
+            if result.status != "done"
+        ]
+        wrong += bool(problems)
+        last = JobKey(0, MAIN, config.levels)
+        mask = Store(summary.run).final_mask(last)
+        result = summary.results[last]
+        kept, total = _kept(mask), sum(k.numel() for k in mask.values())
+        final = result.test_accuracy_final
+        accuracy = "-" if final is None else f"{final:.1%}"
+        said = "yes" if not problems else "; ".join(problems)
+        print(
+            f"| {name} | {kept:,} of {total:,} | {kept / total:.2%} | {accuracy} | {said} |",
+            flush=True,
+        )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
