@@ -134,7 +134,7 @@ def test_an_option_can_empty_a_table_of_the_recipe(cli: Cli) -> None:
         json.loads(cli("run", "demo", *options, *more)[1])["jobs"]
         for more in ((), ("--set", "prune.fractions={}"))
     ]
-    lenient, same = ([job for job in found if job["level"] == 1][0]["density"] for found in jobs)
+    lenient, same = (next(job for job in found if job["level"] == 1)["density"] for found in jobs)
     assert same < lenient
 
 
