@@ -159,9 +159,13 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
             "movement-pruning",
             "fisher",
             "hessian",
-            "wanda",
         )
     },
+    # Made for layers of their own, not for a comparison of one layer's inputs with another's.
+    "criterion wanda, scope uniform": (
+        _criterion("wanda", *FEW, "prune.scope=uniform"),
+        weights(DENSITY),
+    ),
     **{
         f"at initialization: {name}": (_criterion(name, AT_START, *FEW, *more), weights(DENSITY))
         for name, more in {
