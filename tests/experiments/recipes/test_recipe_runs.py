@@ -88,12 +88,12 @@ def tiny(name: str, folder: Path) -> ExperimentConfig:
         prune=replace(config.prune, densities=config.prune.densities[:1]),
         controls=ControlsConfig(reinit=0) if config.model in LARGE else config.controls,
     )
-    if not config.data.name.startswith("folder:"):
+    if "folder:" not in config.data.name:
         return config
     stored, seen = SIDES[config.model]
     data = replace(
         config.data,
-        name=f"folder:{folder_of_noise(folder)}",
+        name=f"few:folder:{folder_of_noise(folder)}",
         validation=8,
         image_size=stored,
         augmentation=replace(config.data.augmentation, resized_crop=seen),
@@ -106,7 +106,7 @@ def test_a_recipe_runs_to_its_end_and_prunes_what_it_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny(name, tmp_path / "images")
-    if config.data.name.startswith("folder:"):
+    if "folder:" in config.data.name:
         # Decoded images go there; compiled kernels stay where they are found again.
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 

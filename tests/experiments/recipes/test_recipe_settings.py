@@ -262,6 +262,8 @@ def test_a_smoke_run_is_tiny_and_keeps_what_the_recipe_is_about(name: str) -> No
     assert len(plan(small)) <= 20
     assert training.length.iterations(10) * training.batch_size <= 100
     assert small.data.validation <= 20
+    assert small.data.name == f"few:{config.data.name}"
+    assert smoke(small).data.name == small.data.name
     assert bool(rate.warmup.amount) == bool(config.training.learning_rate.warmup.amount)
     assert len(rate.drops) == len(config.training.learning_rate.drops)
     assert bool(small.rewind.to.amount) == bool(config.rewind.to.amount)
