@@ -13,7 +13,7 @@ from lottery.errors import UsageError
 from lottery.experiments import RunOptions, RunSummary, run_experiment, smoke
 from lottery.experiments.execute import initialized, make_model
 from lottery.store import JobKey, Store
-from lottery.tickets import ControlsConfig, PruneConfig, make_probe, prune_mask
+from lottery.tickets import ControlsConfig, PruneConfig, level_densities, make_probe, prune_mask
 
 
 def go(prune: PruneConfig, out: Path) -> RunSummary:
@@ -126,14 +126,17 @@ def test_smoke_keeps_rounds_rounds() -> None:
     assert shrunk.problems() == []
 
 
-def test_speed_is_measured_without_examples() -> None:
+@pytest.mark.parametrize("schedule", ["geometric", "one-shot"])
+def test_speed_is_measured_without_examples_at_the_densities_of_levels(schedule: Schedule) -> None:
     from lottery.data import load_dataset
     from lottery.experiments.measure import _tickets
 
-    config = tiny(prune=PruneConfig(criterion="snip", rounds=3, regrow=True))
+    prune = PruneConfig(criterion="snip", rounds=3, regrow=True, schedule=schedule)
+    config = tiny(prune=prune)
     assert find_criterion("snip") is CRITERIA["snip"]
 
-    densities = [ticket.mask.density for ticket in _tickets(config, load_dataset(config.data))]
+    tickets = list(_tickets(config, load_dataset(config.data)))
 
-    assert len(densities) == 3
-    assert densities[0] == 1.0
+    dense = tickets[0].mask
+    densities = [ticket.mask.density for ticket in tickets]
+    assert densities == pytest.approx(level_densities(prune, dense, 2))
