@@ -17,7 +17,16 @@ from lottery.errors import ConfigError, UsageError
 
 @pytest.mark.parametrize(
     "name",
-    [*DATASETS, "idx:digits", "idx:~/digits", "idx:/no/such/place", "tar:a.tar", "hf:user/pets"],
+    [
+        *DATASETS,
+        "idx:digits",
+        "idx:~/digits",
+        "idx:/no/such/place",
+        "tar:a.tar",
+        "hf:user/pets",
+        "few:mnist",
+        "few:idx:digits",
+    ],
 )
 def test_names_that_are_fine(name: str) -> None:
     assert DataConfig(name=name).problems() == []
@@ -28,8 +37,8 @@ def test_unknown_name_lists_the_choices_and_the_nearest() -> None:
 
     assert problem == (
         "name: unknown dataset 'fashion-mnits'; did you mean 'fashion-mnist'? "
-        "Choices: cifar-10, cifar-100, fashion-mnist, folder:FOLDER, hf:NAME, idx:FOLDER, mnist, "
-        "mnist-5k, tar:FILE"
+        "Choices: cifar-10, cifar-100, fashion-mnist, few:DATASET, folder:FOLDER, hf:NAME, "
+        "idx:FOLDER, mnist, mnist-5k, tar:FILE"
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import contents, tiny
 
-from lottery.core import CRITERIA, find_criterion
+from lottery.core import CRITERIA, Mask, Schedule, find_criterion
 from lottery.errors import UsageError
 from lottery.experiments import RunOptions, RunSummary, run_experiment, smoke
 from lottery.experiments.execute import initialized, make_model
 from lottery.store import JobKey, Store
-from lottery.tickets import ControlsConfig, PruneConfig, make_probe, prune_mask
+from lottery.tickets import ControlsConfig, PruneConfig, level_densities, make_probe, prune_mask
 
 
 def go(prune: PruneConfig, out: Path) -> RunSummary:
@@ -43,9 +44,9 @@ def test_the_same_bytes_again_and_the_masks_it_should_have(
     data, streams, store = load_dataset(config.data), Streams(config.seed, 0), Store(summary.run)
     initial = initialized(config, data, streams, "init").state_dict()
     for level in (1, 2):
-        before = store.ticket(JobKey(0, "main", level - 1)).mask
-        deciding = JobKey(0, "main", 0 if prune.schedule == "one-shot" else level - 1)
-        trained = store.weights(deciding)
+        one_shot = prune.schedule == "one-shot"
+        deciding = JobKey(0, "main", 0 if one_shot else level - 1)
+        before, trained = store.ticket(deciding).mask, store.weights(deciding)
         probe = make_probe(
             prune,
             level,
@@ -61,7 +62,38 @@ def test_the_same_bytes_again_and_the_masks_it_should_have(
         )
         mask = store.ticket(JobKey(0, "main", level)).mask
         assert mask == expected
-        assert mask.kept == sum(kept - round(0.5 * kept) for kept, _ in before.layers.values())
+        above = store.ticket(JobKey(0, "main", level - 1)).mask
+        assert mask.kept == sum(kept - round(0.5 * kept) for kept, _ in above.layers.values())
+
+
+ONE_SHOT = [
+    {"criterion": "random"},
+    {"criterion": "snip", "examples": 50, "rounds": 3},
+    {"criterion": "grasp", "examples": 50, "batch_size": 20},
+    {"criterion": "synflow", "examples": 1, "rounds": 4},
+    {"criterion": "l1", "granularity": "neuron"},
+]
+
+
+@pytest.mark.parametrize("looks", ONE_SHOT, ids=lambda looks: looks["criterion"])
+def test_a_one_shot_mask_depends_on_its_density_alone(
+    looks: dict[str, Any], tmp_path: Path
+) -> None:
+    def last_mask(densities: tuple[float, ...], schedule: Schedule, out: str) -> Mask:
+        prune = PruneConfig(
+            by="rewound", scope="global", schedule=schedule, densities=densities, **looks
+        )
+        config = tiny(
+            prune=prune, levels=len(densities), replicates=1, controls=ControlsConfig(reinit=0)
+        )
+        store = Store(run_experiment(config, RunOptions(out=tmp_path / out, jobs=1)).run)
+        return store.ticket(JobKey(0, "main", len(densities))).mask
+
+    mask = last_mask((0.2,), "one-shot", "one")
+
+    assert mask == last_mask((0.6, 0.4, 0.2), "one-shot", "three")
+    if looks["criterion"] != "l1":  # its scores are always the same
+        assert mask != last_mask((0.6, 0.4, 0.2), "listed", "listed")
 
 
 def test_too_few_examples_are_found_before_anything_is_trained(tmp_path: Path) -> None:
@@ -94,14 +126,17 @@ def test_smoke_keeps_rounds_rounds() -> None:
     assert shrunk.problems() == []
 
 
-def test_speed_is_measured_without_examples() -> None:
+@pytest.mark.parametrize("schedule", ["geometric", "one-shot"])
+def test_speed_is_measured_without_examples_at_the_densities_of_levels(schedule: Schedule) -> None:
     from lottery.data import load_dataset
     from lottery.experiments.measure import _tickets
 
-    config = tiny(prune=PruneConfig(criterion="snip", rounds=3, regrow=True))
+    prune = PruneConfig(criterion="snip", rounds=3, regrow=True, schedule=schedule)
+    config = tiny(prune=prune)
     assert find_criterion("snip") is CRITERIA["snip"]
 
-    densities = [ticket.mask.density for ticket in _tickets(config, load_dataset(config.data))]
+    tickets = list(_tickets(config, load_dataset(config.data)))
 
-    assert len(densities) == 3
-    assert densities[0] == 1.0
+    dense = tickets[0].mask
+    densities = [ticket.mask.density for ticket in tickets]
+    assert densities == pytest.approx(level_densities(prune, dense, 2))

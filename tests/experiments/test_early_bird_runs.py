@@ -68,8 +68,9 @@ def masks_by_look(config: ExperimentConfig, level: int) -> dict[int, Mask]:
     (trained,) = engine.train([plain], [NullMonitor()])
     found = {}
     for at, state in trained.snapshots.items():
+        one_shot = config.prune.schedule == "one-shot"
         mask = ticket.mask
-        for number in range(1, level + 1):
+        for number in [level] if one_shot else range(1, level + 1):
             mask = prune_mask(
                 config.prune, number, mask, trained=state, initial=ticket.weights, streams=streams
             )
@@ -97,6 +98,16 @@ def test_the_first_settled_mask_is_the_ticket(run: RunSummary, level: int) -> No
     initial = store.ticket(DENSE).weights
     assert all(bool((ticket.weights[n] == initial[n]).all()) for n in initial)
     assert run.results[JobKey(0, MAIN, level)].provenance["drawn_at"] == at
+
+
+def test_one_shot_masks_come_from_the_dense_network(tmp_path: Path) -> None:
+    """Seen at a criterion that draws: it scores the dense network, once for all levels."""
+    prune = replace(early().prune, criterion="random", schedule="one-shot")
+    config = early(prune=prune, controls=ControlsConfig(reinit=0))
+    store = Store(go(config, tmp_path).run)
+    for level in (1, 2):
+        mask = store.ticket(JobKey(0, MAIN, level)).mask
+        assert all(look == mask for look in masks_by_look(config, level).values())
 
 
 def test_watching_changes_nothing_of_the_dense_training(run: RunSummary, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from importlib import import_module
 import pytest
 from tiny import tiny
 
+from lottery.core import Schedule
 from lottery.data import load_dataset
 from lottery.experiments import Listener, RunOptions, estimate, plan, run_experiment
 from lottery.tickets import PruneConfig
@@ -38,10 +39,11 @@ class Half(TorchEngine):
     compiled = False
 
 
+@pytest.mark.parametrize("schedule", ["geometric", "one-shot"])
 def test_levels_between_the_measured_ones_are_interpolated(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, schedule: Schedule
 ) -> None:
-    config = tiny(levels=3, prune=PruneConfig(fraction=0.5))
+    config = tiny(levels=3, prune=PruneConfig(fraction=0.5, schedule=schedule))
     data = load_dataset(config.data)
     # 30 steps and 4 evaluations: 100 s when dense, 40 s at the last level.
     module = import_module("lottery.experiments.estimate")  # the function has its name
@@ -51,10 +53,12 @@ def test_levels_between_the_measured_ones_are_interpolated(
     expected = [40 + 60 * (density - 0.125) / 0.875 for density in found.densities]
     assert found.seconds_per_level == pytest.approx(expected, rel=1e-3)
     dense, *sparse = found.seconds_per_level
+    # One-shot levels wait for the dense network alone, and controls for their level.
+    longest = dense + (sum(sparse) + sparse[-1] if schedule == "geometric" else 2 * sparse[0])
     # Each pruned level has one training of the main line and three controls.
     total = config.replicates * (dense + 4 * sum(sparse))
     assert found.seconds_per_job == pytest.approx(total / len(plan(config)))
-    assert found.seconds == pytest.approx(max(total / 4, dense + sum(sparse) + sparse[-1]))
+    assert found.seconds == pytest.approx(max(total / 4, longest))
 
 
 def test_the_listener_hears_that_the_engine_is_compiled_first(

@@ -8,7 +8,7 @@ from tiny import tiny
 from lottery.experiments import RECIPES, plan, smoke, worker_count
 from lottery.experiments.plan import needs
 from lottery.store import JobKey
-from lottery.tickets import ControlsConfig
+from lottery.tickets import ControlsConfig, PruneConfig
 
 
 def test_every_job_comes_after_those_it_needs_and_once() -> None:
@@ -29,6 +29,16 @@ def test_replicates_are_independent_and_controls_hang_on_their_level() -> None:
             assert JobKey(job.replicate, "main", job.level) in needs(job, config)
     assert needs(JobKey(0, "main", 0), config) == ()
     assert needs(JobKey(0, "main", 3), config)[0] == JobKey(0, "main", 2)
+
+
+def test_one_shot_levels_need_the_dense_network_alone() -> None:
+    config = tiny(levels=3, prune=PruneConfig(schedule="one-shot"))
+    for job in plan(config):
+        level = 0 if job.branch == "main" else job.level
+        needed = [JobKey(job.replicate, "main", level)] if job.level else []
+        if job.kind == "continued":
+            needed.append(JobKey(job.replicate, "main", 0))
+        assert list(needs(job, config)) == needed
 
 
 @pytest.mark.parametrize("levels", [0, 1, 5])

@@ -216,7 +216,7 @@ def test_an_emptied_layer_ends_it_before_training() -> None:
 
 @pytest.mark.parametrize("schedule", ["geometric", "one-shot"])
 def test_a_mask_that_moved_in_training_is_what_is_pruned(schedule: Schedule) -> None:
-    """With geometric pruning. One-shot goes by the dense training, and so by tickets' own masks."""
+    """One-shot prunes the dense network every time."""
     dense, seen = dense_ticket(), list[Mask]()
 
     def moved(mask: Mask) -> Mask:
@@ -242,18 +242,24 @@ def test_a_mask_that_moved_in_training_is_what_is_pruned(schedule: Schedule) -> 
 
     ticket = levels[1].ticket.mask
     assert moved(ticket) != ticket
-    assert seen == [moved(dense.mask), moved(ticket) if schedule == "geometric" else ticket]
+    assert seen == [moved(dense.mask), moved(ticket if schedule == "geometric" else dense.mask)]
 
 
-@pytest.mark.parametrize("last", [0, 2])
-def test_a_diverged_training_is_the_last(last: int) -> None:
-    dense, config = dense_ticket(), PruneConfig()
+@pytest.mark.parametrize(
+    ("schedule", "diverged", "last"),
+    [("geometric", 0, 0), ("geometric", 2, 2), ("one-shot", 0, 0), ("one-shot", 2, 5)],
+)
+def test_a_diverged_training_is_the_last_that_is_pruned(
+    schedule: Schedule, diverged: int, last: int
+) -> None:
+    """One-shot prunes the dense network alone."""
+    dense, config = dense_ticket(), PruneConfig(schedule=schedule)
     number = -1
 
     def train(ticket: Ticket) -> TrainingResult:
         nonlocal number
         number += 1
-        return result({}, "diverged") if number == last else pretended(ticket)
+        return result({}, "diverged") if number == diverged else pretended(ticket)
 
     levels = list(
         find_tickets(
@@ -264,11 +270,12 @@ def test_a_diverged_training_is_the_last(last: int) -> None:
             ),
             rewind=lambda mask, first: replace(dense, mask=mask),
             levels=5,
+            schedule=schedule,
         )
     )
 
     assert [level.number for level in levels] == list(range(last + 1))
-    assert levels[-1].trained.status == "diverged"
+    assert [n for n, level in enumerate(levels) if level.trained.status == "diverged"] == [diverged]
 
 
 def test_levels_come_as_soon_as_they_are_trained() -> None:

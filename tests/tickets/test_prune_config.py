@@ -8,7 +8,7 @@ import torch
 from lottery.core import Mask
 from lottery.errors import UsageError
 from lottery.tickets import PruneConfig, RewindConfig, level_densities
-from lottery.tickets.pruning import kept_at_level
+from lottery.tickets.counts import kept_at_level
 from lottery.training import Length
 
 LISTED = {"schedule": "listed", "densities": (0.5, 0.2, 0.05)}

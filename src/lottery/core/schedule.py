@@ -1,11 +1,13 @@
-"""Schedules: from which trained network a level's mask is made, and what density it should have.
+"""Schedules: from which network a level's mask is made, and what density it should have.
 
 - ``geometric`` (iterative): level n+1 prunes level n by level n's trained weights, and loses the
   same fraction of its survivors at every level.
-- ``one-shot``: level n+1 prunes level n by the dense network's trained weights. With any criterion
-  that scores weights one by one this is the same as pruning the dense network in one go to that
-  density, which is how Frankle & Carbin (arXiv:1803.03635, section 2) compare the two. The
-  densities are those of ``geometric``, or written by hand.
+- ``one-shot``: every level prunes the dense network, by its weights, in one go. This is how Frankle
+  & Carbin (arXiv:1803.03635, section 2) compare the two, and how networks are pruned at
+  initialization. The densities are those of ``geometric``, or written by hand; the counts are those
+  that pruning level by level would come to. A criterion that scores weights one by one gives the
+  same masks as if level n+1 pruned level n by the dense network's weights; one whose scores depend
+  on the rest of the network sees all of it.
 - ``linear``: iterative; the same number of weights at every level, down to a final density.
 - ``listed``: iterative; densities written by hand.
 
@@ -18,15 +20,15 @@ from fractions import Fraction
 from typing import Literal
 
 Schedule = Literal["geometric", "one-shot", "linear", "listed"]
-"""Whose trained weights decide (those of the level before; for ``one-shot`` the dense network's),
-and what density each level has."""
+"""Which network is pruned (that of the level before; for ``one-shot`` the dense one), and what
+density each level has."""
 
 GradualShape = Literal["cubic", "linear"]
 """How density falls within one training."""
 
 
 def scored_level(schedule: Schedule, level: int) -> int:
-    """The level whose trained weights decide the mask of ``level`` (1 or more).
+    """The level that ``level`` (1 or more) is made from: its mask is pruned, by its weights.
 
     >>> scored_level("geometric", 3), scored_level("one-shot", 3)
     (2, 0)

@@ -9,6 +9,7 @@ from lottery.data.augment import AugmentationConfig
 from lottery.data.catalog import (
     DATASET_KINDS,
     DATASETS,
+    FEW,
     CatalogEntry,
     DatasetKind,
     check_dataset,
@@ -24,6 +25,7 @@ from lottery.errors import ConfigError, UsageError
 __all__ = [
     "DATASETS",
     "DATASET_KINDS",
+    "FEW",
     "AugmentationConfig",
     "CatalogEntry",
     "DataConfig",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lottery.data.cifar import CIFAR_10, CIFAR_100, load_cifar
 from lottery.data.dataset import Dataset
+from lottery.data.few import FEW_TESTS, with_few_tests
 from lottery.data.folder import describe_folder, load_folder
 from lottery.data.image_sets import (
     describe_image_folder,
@@ -139,6 +140,19 @@ def path_of(place: str) -> Path:
     return Path(os.path.expanduser(place))
 
 
+FEW: Final = "few:"
+"""How the name of a dataset with few test examples begins; the name of the whole follows."""
+
+
+def _describe_few(name: str, size: int) -> DatasetInfo:
+    info = describe_dataset(name, image_size=size)
+    return replace(
+        info,
+        description=f"{info.description}; few of its test examples",
+        test_examples=min(info.test_examples, FEW_TESTS),
+    )
+
+
 DATASET_KINDS: Final[dict[str, DatasetKind]] = {
     "idx:": DatasetKind(
         form="idx:FOLDER",
@@ -177,6 +191,14 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         describe=None,
         takes=frozenset({"image_size", "image_column", "label_column"}),
     ),
+    FEW: DatasetKind(
+        form="few:DATASET",
+        what=f"Any of these with {FEW_TESTS} of its test examples, to try things out",
+        place="a dataset",
+        example="few:cifar-10",
+        load=lambda name, whole, request: with_few_tests(load_named(whole, request), name),
+        describe=_describe_few,
+    ),
 }
 """How a name begins -> what follows."""
 
@@ -195,6 +217,8 @@ def _kind_of(name: str) -> tuple[DatasetKind, str] | None:
 
 def check_dataset(name: str) -> str | None:
     """What is wrong with a dataset's name, or None; whether it is there is not looked at."""
+    if name.startswith(FEW):
+        return check_dataset(name.removeprefix(FEW))
     found = _kind_of(name)
     if found is None:
         choices = [*DATASETS, *(kind.form for kind in DATASET_KINDS.values())]
@@ -212,7 +236,7 @@ def takes(name: str, key: str) -> bool:
     >>> takes("folder:flowers", "image_size"), takes("mnist", "image_size")
     (True, False)
     """
-    found = _kind_of(name)
+    found = _kind_of(name.removeprefix(FEW))
     return found is not None and key in found[0].takes
 
 

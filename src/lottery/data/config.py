@@ -16,7 +16,7 @@ class DataConfig:
     name: str = "mnist"
     """A dataset's name; or ``idx:FOLDER`` for a folder of four IDX files, ``folder:FOLDER`` for one
     of class folders with images, ``tar:FILE`` for a tar file of such, ``hf:NAME`` for a dataset
-    of Hugging Face."""
+    of Hugging Face, ``few:DATASET`` for any of them with 100 of its test examples."""
     validation: int = 5_000
     """Training examples held out for early stopping, 1 or more; the same ones in every run."""
     image_size: int = 0

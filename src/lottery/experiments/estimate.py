@@ -15,7 +15,7 @@ from lottery.experiments.execute import make_model
 from lottery.experiments.lengths import iterations, planned_iterations, rewinds_to_snapshot
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.measure import measure
-from lottery.experiments.plan import plan
+from lottery.experiments.plan import needs, plan
 from lottery.store import MAIN, JobKey
 from lottery.tickets import level_densities, network_units
 from lottery.training import make_engine, resolve_device
@@ -95,11 +95,10 @@ def estimate(
         for job in plan(config)
     }
     per_level = tuple(spent[JobKey(0, MAIN, level)] for level in range(config.levels + 1))
-    # The levels of one replicate follow one another, however many jobs run at once.
-    last = [
-        time for job, time in spent.items() if job.level == config.levels and job.branch != MAIN
-    ]
-    longest = sum(per_level) + max(last, default=0.0)
+    # However many jobs run at once, each waits for those it needs.
+    ends: dict[JobKey, float] = {}
+    for job, time in spent.items():
+        ends[job] = time + max((ends[need] for need in needs(job, config)), default=0.0)
     state = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     states = 3 if config.training.pruned == "zero" else 4
     job_bytes = states * state + sum(weights.values()) + evaluations * _CURVE_BYTES_PER_EVALUATION
@@ -111,7 +110,7 @@ def estimate(
         seconds_per_evaluation=measured[1.0][1],
         seconds_per_level=per_level,
         seconds_per_job=sum(spent.values()) / len(spent),
-        seconds=max(sum(spent.values()) / workers, longest),
+        seconds=max(sum(spent.values()) / workers, *ends.values()),
         bytes_on_disk=len(spent) * job_bytes + config.replicates * state * rewinds,
         workers=workers,
     )

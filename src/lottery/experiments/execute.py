@@ -136,7 +136,7 @@ def make_ticket(
         "branch": key.branch,
         "level": key.level,
     }
-    below = needs_ticket_of(key)
+    below = needs_ticket_of(key, config)
     if below is None:
         model = initialized(config, data, streams, "init")
         weights = {name: value.clone() for name, value in model.state_dict().items()}
@@ -185,7 +185,6 @@ def _pruned(
         mask.check({name: initial[name] for name in parent.mask})
         how = early.words(config.prune.early_bird)
         provenance |= {"drawn_at": early.iteration, "drawn": how}
-        parent = store.ticket(dense)
     else:
         mask = level_mask(
             key.level,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from lottery.core import Mask, Units, find_criterion
+from lottery.core import Mask, Units, find_criterion, scored_level
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
 from lottery.rng import Streams
@@ -30,7 +30,8 @@ def level_mask(
 
     Args:
         level: 1 or more.
-        parent: the mask of the level before.
+        parent: the mask that is pruned: that of the level before, or of level 0 with the one-shot
+            schedule.
         trained: the state that decides.
         initial: the state at initialization.
         units: from `network_units`.
@@ -75,8 +76,9 @@ def early_watch(
 ) -> Watch:
     """Notes every level's mask while the dense network trains, once it has settled.
 
-    At each look the dense network is pruned to level 1, that to level 2 and so on, all by the
-    weights of the moment. Where a level empties a layer, the levels below it have its mask.
+    At each look the dense network is pruned to level 1, that to level 2 and so on (with the
+    one-shot schedule the dense network to every level), all by the weights of the moment. A mask
+    that leaves a layer empty is not pruned on: levels below it have it too.
 
     Args:
         dense: the mask of level 0.
@@ -104,7 +106,7 @@ def early_watch(
     def masks(state: State) -> list[Mask]:
         found = [dense]
         for level in range(1, config.levels + 1):
-            parent = found[-1]
+            parent = found[scored_level(config.prune.schedule, level)]
             found.append(parent if parent.empty_layers else below(level, parent, state))
         return found[1:]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
-from lottery.core import Mask, prunable_weights
+from lottery.core import Mask, prunable_weights, scored_level
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.execute import initialized, training_job
@@ -52,14 +52,14 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
     model = initialized(config, data, streams, "init")
     initial = model.state_dict()
     units = network_units(prune, model, data.input_shape)
-    mask = Mask.dense(prunable_weights(model))
-    yield Ticket(mask=mask, weights=initial)
+    masks = [Mask.dense(prunable_weights(model))]
+    yield Ticket(mask=masks[0], weights=initial)
     wanted = {round(config.levels * part / (_LEVELS - 1)) for part in range(1, _LEVELS)}
     for level in range(1, config.levels + 1):
         mask = prune_mask(
             prune,
             level,
-            mask,
+            masks[scored_level(prune.schedule, level)],
             trained=initial,
             initial=initial,
             streams=streams,
@@ -68,6 +68,7 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
         )
         if mask.empty_layers:  # nothing is trained from here on
             return
+        masks.append(mask)
         if level in wanted:
             yield Ticket(mask=mask, weights=initial)
 

@@ -30,14 +30,19 @@ def plan(config: ExperimentConfig) -> list[JobKey]:
     ]
 
 
-def needs_ticket_of(job: JobKey) -> JobKey | None:
+def needs_ticket_of(job: JobKey, config: ExperimentConfig) -> JobKey | None:
     """The job whose ticket this job's ticket is made from; None for the dense network.
+
+    A control is made from the ticket of its level; a ticket from that of the level before or, with
+    the one-shot schedule, from the dense network's.
 
     It is enough that the job has its files: a ticket exists even if its training diverged.
     """
     if job.branch != MAIN:
         return JobKey(job.replicate, MAIN, job.level)
-    return JobKey(job.replicate, MAIN, job.level - 1) if job.level else None
+    if not job.level:
+        return None
+    return JobKey(job.replicate, MAIN, scored_level(config.prune.schedule, job.level))
 
 
 def needs_weights_of(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
@@ -53,7 +58,7 @@ def needs_weights_of(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...
 
 def needs(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
     """Every job that must have ended before this one can start."""
-    tickets = [ticket] if (ticket := needs_ticket_of(job)) else []
+    tickets = [ticket] if (ticket := needs_ticket_of(job, config)) else []
     if job.kind in ("signs-constant", "edge-popup", "supermask"):
         # They take initial weights, or their spread, which the dense network's ticket holds.
         tickets.append(JobKey(job.replicate, MAIN, 0))

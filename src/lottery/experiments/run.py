@@ -239,7 +239,7 @@ def _hopeless(
     skipped: Mapping[JobKey, str],
 ) -> str | None:
     """Why a job can never run, or None."""
-    ticket = needs_ticket_of(key)
+    ticket = needs_ticket_of(key, config)
     if ticket is not None and ticket in skipped:
         return skipped[ticket]
     if ticket is not None and ticket in results and results[ticket].status == "collapsed":

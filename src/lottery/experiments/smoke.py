@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+from lottery.data import FEW
 from lottery.experiments.config import ExperimentConfig
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import (
@@ -27,7 +28,9 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
     Positions in the schedule (warm-up, drops, rewinding) keep their place in proportion; where
     they are in another unit than the training's length, they come to one iteration. Batches and
     what is held out for validation are small too, and the learning rate falls with the size of
-    batches (arXiv:1706.02677, section 2.1). Network, images and test set are what they are.
+    batches (arXiv:1706.02677, section 2.1). Few test examples are measured, which the dataset's
+    name says: ``few:``. Network and images are what they are, and so is the training set, so that
+    a folder of many images is still decoded whole.
     """
     training, masks = config.training, config.masks
 
@@ -58,7 +61,11 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         name=f"{config.name}-smoke",
         replicates=min(config.replicates, 2),
         levels=min(config.levels, _LEVELS),
-        data=replace(config.data, validation=min(config.data.validation, _EXAMPLES)),
+        data=replace(
+            config.data,
+            name=f"{FEW}{config.data.name.removeprefix(FEW)}",
+            validation=min(config.data.validation, _EXAMPLES),
+        ),
         training=replace(
             training,
             length=Length(amount=_ITERATIONS),

@@ -13,11 +13,11 @@ from lottery.tickets.controls import (
     signs_scaled_constant,
     untrained,
 )
+from lottery.tickets.counts import going_by_level, level_densities
 from lottery.tickets.early_bird import Drawn, drawn, watch_masks
-from lottery.tickets.gradual import going_by_level
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
-from lottery.tickets.pruning import level_densities, network_units, prune_mask
+from lottery.tickets.pruning import network_units, prune_mask
 from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
 

@@ -68,9 +68,10 @@ class PruneConfig:
     network (``global``; ``lamp`` after rescaling scores within each layer). ``uniform`` and ``erk``
     set each layer's density: the same for all, or higher for small layers."""
     schedule: Schedule = "geometric"
-    """``geometric``: by the weights of the level before, the same fraction at every level;
-    ``one-shot``: by the dense network's weights; ``linear``: the same number of weights at every
-    level; ``listed``: to the densities listed."""
+    """``geometric``: from the level before, the same fraction at every level; ``one-shot``: from
+    the dense network, in one go to the same densities or to those listed; ``linear``: from the
+    level before, the same number of weights at every level; ``listed``: from the level before, to
+    the densities listed."""
     fraction: float = 0.2
     """Share of the surviving weights removed per level, above 0 and below 1; of no effect where
     the schedule says densities."""
@@ -83,13 +84,14 @@ class PruneConfig:
     """With the listed schedule, and if wanted with one-shot: the density of every level from 1,
     each below the one before. There are as many levels."""
     examples: int = 1_000
-    """How many training examples, drawn anew at every level, a criterion that looks at examples is
-    given, 1 or more."""
+    """How many training examples a criterion that looks at examples is given, 1 or more; drawn anew
+    at every level, but with one-shot the same for all."""
     batch_size: int = 100
     """At most how many of them at a time, 1 or more; with ``snip`` and ``grasp``, batch norm uses
     the statistics of such a batch."""
     rounds: int = 1
-    """In how many rounds a level is pruned, each by the scores of what is left, 1 or more."""
+    """In how many rounds a level is pruned, with one-shot from the dense network each time; each by
+    the scores of what is left, 1 or more."""
     round_schedule: RoundSchedule = "exponential"
     """How what is kept falls over the rounds: by the same factor, or by the same number."""
     regrow: bool = False
@@ -153,7 +155,7 @@ def _density_problems(prune: PruneConfig) -> list[str]:
     if prune.schedule in ("geometric", "linear") and prune.densities:
         found.append(
             f"densities: the {prune.schedule} schedule makes its own; use schedule = 'listed', or "
-            "'one-shot' to prune by the dense network's weights"
+            "'one-shot' to prune the dense network to each"
         )
     falling = all(after < before for before, after in pairwise((1.0, *prune.densities)))
     if prune.densities and not (falling and prune.densities[-1] > 0):

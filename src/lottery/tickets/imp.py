@@ -31,16 +31,18 @@ def find_tickets(
     """Train, prune what is superfluous, rewind the rest, and again.
 
     The procedure of Frankle & Carbin (arXiv:1803.03635, section 2), with rewinding as in
-    arXiv:1903.01611. Level 0 is the dense network; level n + 1 is level n pruned once more. A
-    diverged training is the last: there are no weights to prune by.
+    arXiv:1903.01611. Level 0 is the dense network; level n + 1 is level n pruned once more,
+    or with the one-shot schedule the dense network pruned further. What is to be pruned by the
+    weights of a training that diverged is not made, and nothing after it.
 
     Args:
         dense: the ticket of level 0: everything kept, at initialization.
         train: trains a ticket to its end.
-        prune: (number of the level to make, mask so far, trained weights that decide) -> mask.
+        prune: (number of the level to make, mask that is pruned, trained weights that decide) ->
+            mask.
         rewind: (mask, the dense training) -> the ticket with its weights put back.
         levels: how many times to prune, 0 or more; there are levels + 1 trainings.
-        schedule: whose trained weights decide, see `lottery.core.schedule`.
+        schedule: which level is pruned, see `lottery.core.scored_level`.
 
     Yields:
         Every level, as soon as it is trained.
@@ -48,16 +50,15 @@ def find_tickets(
     Raises:
         MaskError: a mask empties a layer; that level is not trained.
     """
-    first = last = train(dense)
-    yield Level(0, dense, first)
-    ticket = dense
+    first = last = Level(0, dense, train(dense))
+    yield first
     for number in range(1, levels + 1):
-        if last.status == "diverged":
+        before = first if scored_level(schedule, number) == 0 else last
+        if before.trained.status == "diverged":
             return
-        deciding = first if scored_level(schedule, number) == 0 else last
         # A mask that moved in training: what is pruned is what the training ended with.
-        mask = last.mask if deciding is last and last.mask is not None else ticket.mask
-        ticket = rewind(prune(number, mask, deciding.final), first)
+        mask = before.ticket.mask if before.trained.mask is None else before.trained.mask
+        ticket = rewind(prune(number, mask, before.trained.final), first.trained)
         ticket.check()
-        last = train(ticket)
-        yield Level(number, ticket, last)
+        last = Level(number, ticket, train(ticket))
+        yield last

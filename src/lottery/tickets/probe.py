@@ -30,6 +30,19 @@ def check_examples(config: PruneConfig, data: Dataset) -> None:
         )
 
 
+def stream_level(config: PruneConfig, level: int) -> int:
+    """The level that the criterion's random streams are named by when ``level`` is made.
+
+    With the one-shot schedule it is 0 for all: the dense network is scored, by the same examples
+    and random numbers for every density, so that a level's mask depends on its density alone and
+    not on which other levels there are.
+
+    >>> stream_level(PruneConfig(), 2), stream_level(PruneConfig(schedule="one-shot"), 2)
+    (2, 0)
+    """
+    return 0 if config.schedule == "one-shot" else level
+
+
 def make_probe(
     config: PruneConfig,
     level: int,
@@ -43,14 +56,16 @@ def make_probe(
 ) -> Probe:
     """The network with the weights that decide, and examples drawn from the training set.
 
-    ``config.examples`` of them are drawn without replacement, every choice equally likely, by a
-    stream of the level's own, and cut into as few batches of at most ``config.batch_size`` as there
-    can be, whose sizes differ by one at most. They are as in the dataset, not augmented.
+    ``config.examples`` of them are drawn without replacement, every choice equally likely, by the
+    level's stream (see `stream_level`), and cut into as few batches of at most
+    ``config.batch_size`` as there can be, whose sizes differ by one at most. They are as in the
+    dataset, not augmented.
 
     Args:
         config: how many examples, and how many in a batch.
         level: the level to make, 1 or more.
-        mask: that of the level before; what it prunes is zero in the probe's model.
+        mask: what is to be pruned, see `prune_mask`; what it has pruned is zero in the probe's
+            model.
         model: the experiment's network; its state is overwritten, and it moves to the data's
             device.
         trained: the state that decides.
@@ -68,9 +83,8 @@ def make_probe(
         for name, weight in mask.apply({name: trained[name] for name in mask}).items():
             model.get_parameter(name).copy_(weight)
     model.to(data.train.targets.device)
-    order = torch.randperm(
-        len(data.train), generator=streams.generator("criterion", level, "examples")
-    )
+    generator = streams.generator("criterion", stream_level(config, level), "examples")
+    order = torch.randperm(len(data.train), generator=generator)
     chosen = order[: config.examples].to(data.train.targets.device)
     parts = steps_per_epoch(config.examples, config.batch_size)
     return Probe(

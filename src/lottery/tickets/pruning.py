@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,16 +16,10 @@ from lottery.core import (
     ScoreContext,
     Scores,
     Units,
-    allocate,
     find_channels,
     find_criterion,
-    fixed_groups,
-    kept_at_density,
-    kept_linearly,
     lamp_scores,
-    layer_fraction,
     make_units,
-    planned_densities,
     prunable_weights,
     prune_in_rounds,
     select,
@@ -35,6 +28,8 @@ from lottery.core import (
 from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.tickets.config import PruneConfig
+from lottery.tickets.counts import going_by_level, level_groups
+from lottery.tickets.probe import stream_level
 from lottery.training import State
 
 
@@ -50,12 +45,14 @@ def prune_mask(
     levels: int | None = None,
     units: Units | None = None,
 ) -> Mask:
-    """The mask of ``level``: ``mask`` pruned once more.
+    """The mask of ``level``: ``mask`` pruned once more, or with one-shot in one go.
 
     Args:
         config: criterion, scope, schedule, fractions and rounds.
-        level: the level to make, 1 or more; names the criterion's random stream.
-        mask: that of the level before.
+        level: the level to make, 1 or more; names the criterion's random stream, see
+            `stream_level`.
+        mask: that of the level before; with the one-shot schedule that of level 0. See
+            `lottery.core.scored_level`.
         trained: the trained weights that decide.
         initial: the weights at initialization.
         streams: the replicate's.
@@ -78,10 +75,11 @@ def prune_mask(
         weights={name: trained[name] for name in mask},
         initial={name: initial[name] for name in mask},
         mask=mask,
-        generator=streams.generator("criterion", level),
+        generator=streams.generator("criterion", stream_level(config, level)),
         probe=probe,
     )
-    groups = _groups(config, level, mask, levels, units)
+    counted = going_by_level if config.schedule == "one-shot" else level_groups
+    groups = counted(config, level, mask, levels=levels, units=units)
 
     def score(current: Mask) -> Scores:
         scores = criterion.score(replace(context, mask=current))
@@ -104,33 +102,6 @@ def prune_mask(
     )
 
 
-def _groups(
-    config: PruneConfig, level: int, mask: Mask, levels: int | None, units: Units | None
-) -> tuple[Group, ...]:
-    """Where units compete at this level, and how many go."""
-    if units is not None and units.keep is not None:
-        return tuple(g for g in fixed_groups(mask, units) if not _exempt(g.layers[0], config))
-    # What a layer can be compared by: its weights, or how many units it has.
-    shapes: dict[str, tuple[int, ...]] = (
-        {name: tuple(mask[name].shape) for name in mask}
-        if units is None
-        else {name: (len(numbers),) for name, numbers in units.homes.items()}
-    )
-    total = sum(math.prod(shape) for shape in shapes.values())
-    return allocate(
-        unit_counts(mask, units),
-        scope=config.scope,
-        fraction=config.fraction,
-        fractions=config.fractions,
-        keep=kept_at_level(config, level, total, levels),
-        shapes=shapes,
-    )
-
-
-def _exempt(name: str, config: PruneConfig) -> bool:
-    return layer_fraction(name, config.fraction, config.fractions) == 0
-
-
 def network_units(
     config: PruneConfig, model: nn.Module, input_shape: Sequence[int]
 ) -> Units | None:
@@ -150,68 +121,6 @@ def network_units(
         channels = find_channels(model, torch.zeros(2, *input_shape)).channels
     shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
     return make_units(config.granularity, shapes, channels=channels)
-
-
-def kept_at_level(
-    config: PruneConfig, level: int, total: int, levels: int | None = None
-) -> int | None:
-    """How many weights the schedule keeps at ``level``, 1 or more; None where it says a fraction.
-
-    Args:
-        config: the schedule.
-        level: 1 or more.
-        total: prunable weights of the dense network.
-        levels: how many levels there are; for the linear schedule alone.
-
-    Raises:
-        UsageError: the schedule says nothing of this level.
-    """
-    if config.schedule == "linear":
-        if levels is None or not level <= levels:
-            raise UsageError(
-                f"the linear schedule needs the number of levels, {level} or more, got {levels}"
-            )
-        return kept_linearly(total, level, levels=levels, final_density=config.final_density)
-    if not config.densities:
-        return None
-    if level > len(config.densities):
-        raise UsageError(
-            f"prune.densities lists {len(config.densities)} levels: nothing for level {level}"
-        )
-    return kept_at_density(total, config.densities[level - 1])
-
-
-def level_densities(
-    config: PruneConfig, dense: Mask, levels: int, units: Units | None = None
-) -> list[float]:
-    """The exact density of every level 0..levels, known before any training.
-
-    Where larger units than weights go, it is the share of units that are left: how many weights
-    these are depends on which.
-
-    Args:
-        config: scope, schedule and fractions.
-        dense: the mask of level 0.
-        levels: how many times the network is pruned.
-        units: from `network_units`.
-
-    Raises:
-        UsageError: a density cannot be reached, because exempt layers alone keep more.
-    """
-    if units is not None and units.keep is not None:
-        removed = sum(group.remove for group in _groups(config, 1, dense, levels, units))
-        return [1.0, *[1 - removed / dense.total] * levels]
-    totals = unit_counts(dense, units)
-    total = sum(totals.values())
-    keep = [kept_at_level(config, level, total, levels) for level in range(1, levels + 1)]
-    return planned_densities(
-        totals,
-        levels,
-        scope=config.scope,
-        fraction=config.fraction,
-        fractions=config.fractions,
-        keep=[k for k in keep if k is not None] if config.says_densities else None,
-    )
 
 
 def _check_what_must_stay(criterion: str, scores: Scores, before: Mask, after: Mask) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from lottery.core import Mask
 from lottery.data import DATASETS, Dataset, Request
 from lottery.data.splits import Examples, Scale, assemble
 from lottery.experiments import (
@@ -27,6 +29,10 @@ from lottery.tickets import ControlsConfig
 
 # Side of the stored images and of crops; the least that the network takes, and a few pixels more.
 SIDES = {"resnet-50": (40, 32), "inception-v3": (80, 75)}
+
+# Pruned at initialization, and from masks that change in training: half of all weights stay.
+AT_INITIALIZATION = ("snip", "grasp", "synflow", "magnitude", "random")
+CHANGING = ("rigl", "set")
 
 # Their files alone take seconds to write.
 LARGE = ("vgg-19", "resnet-50", "inception-v3")
@@ -82,12 +88,12 @@ def tiny(name: str, folder: Path) -> ExperimentConfig:
         prune=replace(config.prune, densities=config.prune.densities[:1]),
         controls=ControlsConfig(reinit=0) if config.model in LARGE else config.controls,
     )
-    if not config.data.name.startswith("folder:"):
+    if "folder:" not in config.data.name:
         return config
     stored, seen = SIDES[config.model]
     data = replace(
         config.data,
-        name=f"folder:{folder_of_noise(folder)}",
+        name=f"few:folder:{folder_of_noise(folder)}",
         validation=8,
         image_size=stored,
         augmentation=replace(config.data.augmentation, resized_crop=seen),
@@ -100,7 +106,7 @@ def test_a_recipe_runs_to_its_end_and_prunes_what_it_says(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny(name, tmp_path / "images")
-    if config.data.name.startswith("folder:"):
+    if "folder:" in config.data.name:
         # Decoded images go there; compiled kernels stay where they are found again.
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
@@ -113,8 +119,21 @@ def test_a_recipe_runs_to_its_end_and_prunes_what_it_says(
     assert {key: kept for key, (kept, _) in pruned.layers.items()} == pytest.approx(
         kept_by_layer(name, pruned.layers)
     )
-    assert pruned.weights_kept == kept_in_all(name, pruned.layers)
+    if config.prune.granularity == "filter":
+        assert_whole_filters(Store(summary.run).ticket(JobKey(0, MAIN, 1)).mask, density=0.7)
+    else:
+        assert pruned.weights_kept == kept_in_all(name, pruned.layers)
     assert began_where_it_should(config, summary)
+
+
+def assert_whole_filters(mask: Mask, density: float) -> None:
+    """That a share of all convolutions' filters stays, whole, and all of the output layer."""
+    filters = torch.cat([kept.flatten(1).any(dim=1) for kept in mask.values() if kept.dim() == 4])
+    assert int(filters.sum()) == round(density * len(filters))
+    assert all(
+        kept.flatten(1).any(dim=1).equal(kept.flatten(1).all(dim=1)) for kept in mask.values()
+    )
+    assert bool(mask["output.weight"].all())
 
 
 def kept_by_layer(name: str, layers: Mapping[str, tuple[int, int]]) -> dict[str, object]:
@@ -133,7 +152,7 @@ def kept_in_all(name: str, layers: Mapping[str, tuple[int, int]]) -> int:
     everything = sum(totals.values())
     if name.endswith("/imagenet"):
         return round(0.4 * everything)
-    if name.rpartition("/")[2] in ("snip", "grasp", "synflow", "magnitude", "random"):
+    if name.rpartition("/")[2] in AT_INITIALIZATION + CHANGING:
         return round(0.5 * everything)
     if name.startswith(("resnet-20/", "vgg-19/")):
         competing = sum(
@@ -155,8 +174,11 @@ def published(name: str) -> tuple[dict[str, float], float | None]:
             return {"output.weight": 0.1}, 0.2
         case "conv":
             return {"conv*": convolutions, "output.weight": 0.1}, 0.2
-    if name.rpartition("/")[2] in ("snip", "grasp", "synflow", "magnitude", "random"):
-        return {}, None
+    match name.rpartition("/")[2]:
+        case variant if variant in (*AT_INITIALIZATION, "early-bird"):
+            return {}, None
+        case variant if variant in CHANGING:
+            return {"conv1.weight": 0.0}, None
     return {"output.weight": 0.0, "*shortcut*": 0.0}, None
 
 

@@ -99,6 +99,53 @@ def test_inception_v3_is_trained_as_the_paper_says() -> None:
     assert config.rewind.to.iterations(steps) == 6 * steps
 
 
+def test_rigl_is_trained_as_the_paper_says() -> None:
+    training, prune = (config := RECIPES["resnet-20/cifar-10/rigl"]()).training, config.prune
+    rates = [
+        learning_rate(training.learning_rate, at, total=97_656, steps_per_epoch=352)
+        for drop in (30_000, 60_000, 90_000)
+        for at in (drop - 1, drop)
+    ]
+
+    assert rates == pytest.approx([0.1, 0.02, 0.02, 0.004, 0.004, 0.0008])
+    assert (training.length.iterations(352), training.batch_size) == (97_656, 128)
+    optimizer = training.optimizer
+    assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 5e-4)
+    updates = training.mask_updates
+    assert (updates.method, updates.every.iterations(352), updates.fraction) == ("rigl", 100, 0.3)
+    assert updates.ends(97_656) == 75_000
+    assert (prune.criterion, prune.by, prune.scope) == ("random", "rewound", "erk")
+
+
+def test_set_moves_a_share_after_each_epoch_to_the_end() -> None:
+    updates = RECIPES["resnet-20/cifar-10/set"]().training.mask_updates
+    due = [i for i in range(97_656) if updates.due(i, start=0, total=97_656, steps_per_epoch=352)]
+    assert due == list(range(352, 97_656, 352))
+    assert updates.fraction == 0.3
+
+
+def test_early_bird_is_trained_and_drawn_as_the_paper_says() -> None:
+    training, prune = (config := RECIPES["resnet-20/cifar-10/early-bird"]()).training, config.prune
+    rates = [
+        learning_rate(
+            training.learning_rate, epoch * 176 - 1 + past, total=28_160, steps_per_epoch=176
+        )
+        for epoch in (80, 120)
+        for past in (0, 1)
+    ]
+
+    assert rates == pytest.approx([0.1, 0.01, 0.01, 0.001])
+    assert (training.length.iterations(176), training.batch_size) == (160 * 176, 256)
+    assert (training.optimizer.momentum, training.optimizer.weight_decay) == (0.9, 1e-4)
+    bird = prune.early_bird
+    assert (bird.every.iterations(176), bird.window, bird.distance) == (176, 5, 0.1)
+    assert (prune.criterion, prune.scope, prune.densities) == (
+        "bn-scale",
+        "global",
+        (0.7, 0.5, 0.3),
+    )
+
+
 # A variant, what it is a variant of, and all that it changes.
 VARIANTS = [
     ("resnet-20/cifar-10/low-rate", "resnet-20/cifar-10", {"training.learning_rate.base"}),
@@ -149,6 +196,14 @@ VARIANTS = [
         "resnet-20/cifar-10/random",
         "resnet-20/cifar-10/magnitude",
         {"prune.criterion", "controls.reinit", "controls.random_mask"},
+    ),
+    (
+        "resnet-20/cifar-10/set",
+        "resnet-20/cifar-10/rigl",
+        {
+            *(f"training.mask_updates.{key}" for key in ("method", "until")),
+            *(f"training.mask_updates.every.{key}" for key in ("amount", "unit")),
+        },
     ),
 ]
 
@@ -207,6 +262,8 @@ def test_a_smoke_run_is_tiny_and_keeps_what_the_recipe_is_about(name: str) -> No
     assert len(plan(small)) <= 20
     assert training.length.iterations(10) * training.batch_size <= 100
     assert small.data.validation <= 20
+    assert small.data.name == f"few:{config.data.name}"
+    assert smoke(small).data.name == small.data.name
     assert bool(rate.warmup.amount) == bool(config.training.learning_rate.warmup.amount)
     assert len(rate.drops) == len(config.training.learning_rate.drops)
     assert bool(small.rewind.to.amount) == bool(config.rewind.to.amount)

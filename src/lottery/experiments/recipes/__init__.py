@@ -12,6 +12,8 @@ from lottery.experiments.recipes import (
     at_initialization,
     convolutional,
     deep,
+    dynamic,
+    early_bird,
     imagenet,
     mnist,
     rewinding,
@@ -25,6 +27,8 @@ RECIPE_ENTRIES: Final[dict[str, RecipeEntry]] = {
     **rewinding.ENTRIES,
     **imagenet.ENTRIES,
     **at_initialization.ENTRIES,
+    **early_bird.ENTRIES,
+    **dynamic.ENTRIES,
 }
 """Name on the command line -> recipe with a note on it."""
 

@@ -21,15 +21,14 @@ def snip() -> ExperimentConfig:
     """ResNet-20 on CIFAR-10 pruned at initialization by SNIP.
 
     Lee, Ajanthan & Torr (arXiv:1810.02340): the connections that the loss feels most, by the
-    gradient on one batch of 128 training examples. The network is trained as in
-    ``resnet-20/cifar-10``, from Kaiming initialization.
+    gradient on one batch of 128 training examples; each density is made from the dense network, by
+    the same batch. The network is trained as in ``resnet-20/cifar-10``, from Kaiming
+    initialization.
 
-    Departures: the same mask is pruned on from density to density, with new scores and examples at
-    each, where the paper prunes the dense network once; for that, ask for one density alone, as in
-    ``--set levels=1 --set prune.densities=[0.05]``. All layers compete, shortcuts and the output
-    layer too, so that the recipes of pruning at initialization differ in their criterion alone.
-    The examples are not augmented. 3 replicates, with one reinitialization and one shuffled mask,
-    which are the controls of Frankle et al. (arXiv:2009.08576).
+    Departures: all layers compete, shortcuts and the output layer too, so that the recipes of
+    pruning at initialization differ in their criterion alone. The examples are not augmented. 3
+    replicates, with one reinitialization and one shuffled mask, which are the controls of Frankle
+    et al. (arXiv:2009.08576).
     """
     return _at_initialization("snip", examples=128, batch_size=128)
 
@@ -38,9 +37,10 @@ def grasp() -> ExperimentConfig:
     """ResNet-20 on CIFAR-10 pruned at initialization by GraSP.
 
     Wang, Zhang & Grosse (arXiv:2002.07376): the weights that go are those without which the
-    gradient flow is largest, by one batch of 100 training examples. Departures are those of
-    ``resnet-20/cifar-10/snip``; also, the examples are drawn at random, where the authors take
-    equally many of each class, and outputs are not divided by a temperature.
+    gradient flow is largest, by one batch of 100 training examples, ten for each class. Departures
+    are those of ``resnet-20/cifar-10/snip``; also, the examples are drawn at random, where the
+    authors' code takes equally many of each class and looks at one half after the other, and
+    outputs are not divided by its temperature of 200.
     """
     return _at_initialization("grasp", examples=100, batch_size=100)
 
@@ -48,10 +48,9 @@ def grasp() -> ExperimentConfig:
 def synflow() -> ExperimentConfig:
     """ResNet-20 on CIFAR-10 pruned at initialization by SynFlow.
 
-    Tanaka, Kunin, Yamins & Ganguli (arXiv:2006.05467): 100 rounds on an exponential schedule, by
-    the flow of an input of ones through absolute weights, in double precision; no data. Departures
-    are those of ``resnet-20/cifar-10/snip``: here each density has 100 rounds of its own, from the
-    density before.
+    Tanaka, Kunin, Yamins & Ganguli (arXiv:2006.05467): 100 rounds from the dense network to each
+    density, on an exponential schedule, by the flow of an input of ones through absolute weights,
+    in double precision; no data. Departures are those of ``resnet-20/cifar-10/snip``.
     """
     return _at_initialization("synflow", rounds=100, examples=1, batch_size=1)
 
@@ -60,7 +59,7 @@ def magnitude() -> ExperimentConfig:
     """ResNet-20 on CIFAR-10 pruned at initialization by magnitude.
 
     A baseline of Frankle et al. (arXiv:2009.08576): the largest initial weights stay. All else is
-    ``resnet-20/cifar-10/snip``; from density to density makes no difference here.
+    ``resnet-20/cifar-10/snip``.
     """
     return _at_initialization("magnitude")
 

@@ -138,8 +138,8 @@ _HIGH: Final = (
     "no better than reinitialized ones."
 )
 _LOW: Final = (
-    "Tickets rewound to the initialization match the dense network and beat reinitialized ones, "
-    "but the dense network is worse than at the high rate."
+    "Tickets rewound to the initialization stay close to the dense network and beat reinitialized "
+    "ones, but the dense network is worse than at the high rate."
 )
 _WARMUP: Final = (
     "Warm-up lets tickets rewound to the initialization win at a higher learning rate than "

@@ -98,7 +98,7 @@ ENTRIES: Final[dict[str, RecipeEntry]] = {
     "resnet-20/cifar-10/fine-tune": RecipeEntry(
         make=resnet_20_fine_tune,
         source="arXiv:2003.02389",
-        shows="It is less accurate than either form of rewinding, the more so the sparser.",
+        shows="It is less accurate than either form of rewinding.",
     ),
 }
 """The recipes of this file."""
