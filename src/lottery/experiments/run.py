@@ -19,6 +19,7 @@ from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
+from lottery.experiments.trial import check_forward
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
 from lottery.tickets import check_examples, level_densities, network_units
@@ -67,10 +68,12 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the rewind point lies after the end, a mask that is to change would not, a
-            pattern fits no layer, a density cannot be reached, multiplications cannot be counted,
-            a criterion cannot be imported, or there are fewer examples than it is to look at.
+        UsageError: the network cannot take the examples, the rewind point lies after the end, a
+            mask that is to change would not, a pattern fits no layer, a density cannot be reached,
+            multiplications cannot be counted, a criterion cannot be imported, or there are fewer
+            examples than it is to look at.
     """
+    check_forward(config.model, lambda: make_model(config, data), data)
     model = make_model(config, data)
     weights = prunable_weights(model)
     check_patterns(weights, config.prune.fractions)
