@@ -10,7 +10,7 @@ from tiny import contents, tiny
 from lottery.core import CRITERIA, find_criterion
 from lottery.errors import UsageError
 from lottery.experiments import RunOptions, RunSummary, run_experiment, smoke
-from lottery.experiments.execute import initialized, make_model
+from lottery.experiments.network import initialized, make_model
 from lottery.store import JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, make_probe, prune_mask
 

@@ -26,7 +26,8 @@ from lottery.experiments import (
     run_experiment,
     smoke,
 )
-from lottery.experiments.execute import JobMonitor, make_model
+from lottery.experiments.execute import JobMonitor
+from lottery.experiments.network import make_model
 from lottery.report import write_report
 from lottery.store import MAIN, JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities

@@ -11,13 +11,13 @@ import numpy as np
 from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig, learns_masks
-from lottery.experiments.execute import make_model
 from lottery.experiments.lengths import iterations, planned_iterations, rewinds_to_snapshot
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.measure import measure
+from lottery.experiments.network import experiment_units, make_model
 from lottery.experiments.plan import plan
 from lottery.store import MAIN, JobKey
-from lottery.tickets import level_densities, network_units
+from lottery.tickets import level_densities
 from lottery.training import make_engine, resolve_device
 
 # Two splits, each with a loss and an accuracy written out to the last digit.
@@ -81,7 +81,7 @@ def estimate(
     prepare(trainer, listener or Listener())
     measured = measure(config, data, trainer)
     weights = {name: weight.numel() for name, weight in prunable_weights(model).items()}
-    units = network_units(config.prune, model, data.input_shape)
+    units = experiment_units(config, data)
     dense = Mask.dense(prunable_weights(model))
     densities = level_densities(config.prune, dense, config.levels, units)
     steps, evaluations = iterations(config, data), _evaluations(config, data)
