@@ -22,7 +22,7 @@ from lottery.experiments.record import record
 from lottery.experiments.trial import check_forward
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
-from lottery.tickets import check_examples, level_densities
+from lottery.tickets import check_examples, level_densities, rescaling_problems
 from lottery.training import make_engine, resolve_device
 
 
@@ -70,8 +70,8 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     Raises:
         UsageError: the network cannot take the examples, the rewind point lies after the end, a
             mask that is to change would not, a pattern fits no layer, a density cannot be reached,
-            multiplications cannot be counted, a criterion cannot be imported, or there are fewer
-            examples than it is to look at.
+            multiplications cannot be counted, a criterion cannot be imported or not be rescaled, or
+            there are fewer examples than it is to look at.
     """
     check_forward(config.model, lambda: make_model(config, data), data)
     model = make_model(config, data)
@@ -79,7 +79,10 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     check_patterns(weights, config.prune.fractions)
     units = experiment_units(config, data)
     level_densities(config.prune, Mask.dense(weights), config.levels, units)
-    if find_criterion(config.prune.criterion).needs_probe:
+    criterion = find_criterion(config.prune.criterion)
+    for problem in rescaling_problems(config.prune, criterion):
+        raise UsageError(f"prune.{problem}")
+    if criterion.needs_probe:
         check_examples(config.prune, data)
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)

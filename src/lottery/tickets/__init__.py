@@ -1,6 +1,12 @@
 """Tickets: making them, rewinding them, and the controls that show why they work."""
 
-from lottery.tickets.config import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.tickets.config import (
+    ControlsConfig,
+    EarlyBirdConfig,
+    PruneConfig,
+    RewindConfig,
+    rescaling_problems,
+)
 from lottery.tickets.controls import (
     continued,
     random_mask,
@@ -43,6 +49,7 @@ __all__ = [
     "random_mask",
     "random_signs",
     "reinit",
+    "rescaling_problems",
     "scratch",
     "shuffled_global",
     "signs_constant",
