@@ -19,7 +19,7 @@ from lottery.tickets.controls import (
     signs_scaled_constant,
     untrained,
 )
-from lottery.tickets.early_bird import Drawn, drawn, watch_masks
+from lottery.tickets.early_bird import Drawn, drawn, never_settled, watch_masks
 from lottery.tickets.gradual import going_by_level
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
@@ -44,6 +44,7 @@ __all__ = [
     "level_densities",
     "make_probe",
     "network_units",
+    "never_settled",
     "prune_mask",
     "pruned_values",
     "random_mask",
