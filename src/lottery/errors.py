@@ -82,3 +82,14 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return f"unknown {kind} '{name}'{hint} Choices: {', '.join(known)}"
+
+
+def said(error: Exception) -> str:
+    """An error's type and the beginning of what it says, in one line.
+
+    >>> said(ValueError("expected\\n   images"))
+    'ValueError: expected images'
+    """
+    text = " ".join(str(error).split())
+    short = text if len(text) <= 300 else f"{text[:297]}..."
+    return f"{type(error).__name__}: {short}" if short else type(error).__name__

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lottery.analysis import Verdict
 from lottery.store.jobs import CONTROL_KINDS, JobKey, JobResult
+from lottery.training import MaskUpdateMethod
 
 Job = Callable[..., JobResult]
 Simulated = Callable[..., list[JobResult]]
@@ -155,6 +156,39 @@ def test_gaps_and_unfinished_learning_are_named(job: Job, judged: Judged) -> Non
     assert "validation loss of the dense network was lowest at the very end" in text
     assert "validation loss of the smallest ticket was lowest at the very end" in text
     assert "none of its reinitialized copies came to its end" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("set", "Masks change while tickets train (training.mask_updates.method = 'set')"),
+        ("rigl", "what does well is not the mask that a ticket begins with."),
+        ("gradual", "every training begins dense, densities are those at its end"),
+    ],
+)
+def test_masks_that_change_in_training_are_named(
+    simulated: Simulated, judged: Judged, method: MaskUpdateMethod, said: str
+) -> None:
+    results = simulated(1, replicates=5, levels=3, ticket=WINS, reinit=FAILS)
+    verdict = judged(results, mask_updates=method)
+    (caveat,) = verdict.caveats
+    assert said in caveat
+    assert verdict.mask_updates == method
+    assert judged(results).caveats == ()
+
+
+def test_masks_that_never_settled_are_counted(simulated: Simulated, judged: Judged) -> None:
+    """Of tickets alone, though their controls have the same masks; settled ones do not count."""
+    ends = {(0, 1): "never settled, drawn at the end", (2, 1): "never settled", (1, 3): "settled"}
+    results = [
+        replace(r, provenance={"drawn": f"{ends.get((r.replicate, r.level), 'settled')}: the last"})
+        for r in simulated(1, replicates=5, levels=3, ticket=WINS, reinit=FAILS)
+    ]
+    verdict = judged(results)
+    assert [level.tickets_unsettled for level in verdict.levels] == [0, 2, 0, 0]
+    (caveat,) = verdict.caveats
+    assert caveat.startswith("Early-Bird masks that never settled")
+    assert caveat.endswith("no early ones: 2 at level 1.")
 
 
 status = st.sampled_from(["done", "done", "done", "diverged", "collapsed"])

@@ -143,7 +143,7 @@ def test_a_dry_run_says_what_it_takes_and_what_it_can_show(cli: Cli) -> None:
     assert code == 0
     assert "50.09%" in out
     assert "MB" in out
-    assert "each about" in out
+    assert "a ticket about" in out
     assert "with engine sparse_cpu on cpu" in out
     assert "ms a step" in out
     assert "whatever happens" in out

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from tiny import contents, tiny
 
-from lottery.core import CRITERIA, Mask, Schedule, find_criterion
+from lottery.core import (
+    CRITERIA,
+    CriterionEntry,
+    Mask,
+    Schedule,
+    ScoreContext,
+    Scores,
+    find_criterion,
+)
 from lottery.errors import UsageError
 from lottery.experiments import RunOptions, RunSummary, run_experiment, smoke
-from lottery.experiments.execute import initialized, make_model
+from lottery.experiments.network import initialized, make_model
 from lottery.store import JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, level_densities, make_probe, prune_mask
 
@@ -110,6 +121,26 @@ def test_a_criterion_that_cannot_be_imported_is_found_before_anything_is_trained
     with pytest.raises(UsageError, match="importing no_such_package failed"):
         go(PruneConfig(criterion="no_such_package:mine"), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def negative(context: ScoreContext) -> Scores:
+    return {name: -weight.abs() for name, weight in context.weights.items()}
+
+
+def test_a_criterion_of_ones_own_may_say_that_it_cannot_be_rescaled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ModuleType("made_up_entry")
+    own.mine = CriterionEntry(  # type: ignore[attr-defined]
+        score=negative, looks_at="weights", about="-|w|", source="me", rescalable=False
+    )
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    prune = PruneConfig(criterion="made_up_entry:mine", scope="lamp")
+    assert prune.problems() == []
+    with pytest.raises(UsageError, match=r"prune\.scope: 'lamp' squares scores"):
+        go(prune, tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert go(replace(prune, scope="global"), tmp_path).failed == 0
 
 
 def test_examples_do_not_matter_to_weights(tmp_path: Path) -> None:

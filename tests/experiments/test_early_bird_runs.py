@@ -128,6 +128,8 @@ def test_a_mask_that_never_settles_is_the_last_one_and_says_so(tmp_path: Path) -
         result = summary.results[JobKey(0, MAIN, level)]
         assert result.provenance["drawn_at"] == 30
         assert str(result.provenance["drawn"]).startswith("never settled, drawn at the end")
+    told = judge_run(open_run(summary.run)).caveats
+    assert any("no early ones: 1 at level 1 and 1 at level 2." in caveat for caveat in told)
     shown = CliRunner().invoke(app, ["show", str(summary.run)])
     assert "level 1: mask drawn at iteration 30; never settled" in shown.output.replace("\n", " ")
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from tiny import tiny
 
 from lottery.core import Schedule
 from lottery.data import load_dataset
-from lottery.experiments import Listener, RunOptions, estimate, plan, run_experiment
-from lottery.tickets import PruneConfig
-from lottery.training import ENGINES
+from lottery.experiments import (
+    ExperimentConfig,
+    Listener,
+    RunOptions,
+    estimate,
+    plan,
+    run_experiment,
+)
+from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig
+from lottery.training import ENGINES, Length, MaskUpdatesConfig
 from lottery.training.engines.torch_engine import TorchEngine
 
 
@@ -31,6 +40,44 @@ def test_densities_and_disk_are_what_a_run_then_takes(
     assert found.seconds_per_step > 0
     assert found.seconds >= found.seconds_per_job > 0
     assert found.seconds >= found.seconds_per_job * len(plan(config)) / found.workers * 0.99
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training takes no time, so that what it takes on disk is known at once."""
+    module = import_module("lottery.experiments.estimate")  # the function has its name
+    monkeypatch.setattr(module, "measure", lambda *_: {1.0: (0.0, 0.0)})
+
+
+def bytes_of(config: ExperimentConfig) -> int:
+    data = load_dataset(config.data)
+    return estimate(config, data, device="cpu", engine="torch", workers=1).bytes_on_disk
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_notes_of_early_bird_masks_are_counted(tmp_path: Path) -> None:
+    """A byte for each weight of each level's mask, in every replicate."""
+    bird = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.05)
+    prune = PruneConfig(by="early-bird", early_bird=bird, fraction=0.5)
+    config = tiny(prune=prune, controls=ControlsConfig(reinit=0), model="mlp-300")
+    weights, replicates, levels = 784 * 300 + 300 * 10, 2, 2
+    plain = replace(config, prune=replace(prune, by="trained"))
+    assert bytes_of(config) - bytes_of(plain) == weights * replicates * levels
+    summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch"))
+    notes = [path.stat().st_size for path in summary.run.rglob("notes.safetensors")]
+    assert sum(notes) == pytest.approx(weights * replicates * levels, rel=0.01)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_masks_that_training_changes_are_counted_at_its_end_too() -> None:
+    weights = 784 * 20 + 20 * 10
+    updates = MaskUpdatesConfig(method="set", every=Length(amount=5))
+    plain = tiny(prune=PruneConfig(by="rewound"), controls=ControlsConfig(reinit=1))
+    moving = replace(plain, training=replace(plain.training, mask_updates=updates))
+    pruned = 2 * 2 * 2  # replicates, levels, the ticket and its control
+    assert bytes_of(moving) - bytes_of(plain) == weights * pruned
+    learned = replace(plain, controls=ControlsConfig(reinit=0, edge_popup=1))
+    assert bytes_of(learned) - bytes_of(plain) == weights * 2 * 2
 
 
 class Half(TorchEngine):

@@ -26,7 +26,8 @@ from lottery.experiments import (
     run_experiment,
     smoke,
 )
-from lottery.experiments.execute import JobMonitor, make_model
+from lottery.experiments.execute import JobMonitor
+from lottery.experiments.network import make_model
 from lottery.report import write_report
 from lottery.store import MAIN, JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities
@@ -132,6 +133,9 @@ def test_show_verdict_and_report_take_the_density_at_the_end(tmp_path: Path) -> 
     assert shown.exit_code == 0
     assert "50.00%" in shown.output
     assert "25.00%" in shown.output
+    said = "densities are those at its end"
+    assert said in shown.output.replace("\n", " ")
+    assert any(said in caveat for caveat in judge_run(open_run(run)).caveats)
     assert [level.density for level in judge_run(open_run(run)).levels] == [1.0, 0.5, 0.25]
     assert "25%" in write_report(run, tmp_path / "page.html").read_text()
 

@@ -22,7 +22,8 @@ from lottery.experiments import (
     plan,
     run_experiment,
 )
-from lottery.experiments.execute import JobMonitor, initialized, training_job
+from lottery.experiments.execute import JobMonitor, training_job
+from lottery.experiments.network import initialized
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes

@@ -29,7 +29,8 @@ from lottery.experiments import (
     run_name,
     verify_run,
 )
-from lottery.experiments.execute import initialized, training_job
+from lottery.experiments.execute import training_job
+from lottery.experiments.network import initialized
 from lottery.models import INITIALIZATIONS, glorot_normal_
 from lottery.rng import Streams
 from lottery.store import JobKey, JobResult, Store

@@ -17,7 +17,8 @@ from tiny import contents, tiny
 from lottery.data import load_dataset
 from lottery.errors import Preempted, StoreError
 from lottery.experiments import Listener, RunOptions, RunSummary, plan, run_experiment
-from lottery.experiments.execute import JobMonitor, make_model
+from lottery.experiments.execute import JobMonitor
+from lottery.experiments.network import make_model
 from lottery.store import JobKey, JobResult
 from lottery.training import (
     ENGINES,

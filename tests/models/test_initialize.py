@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lottery.core import prunable_weights
 from lottery.experiments import ExperimentConfig
-from lottery.experiments.execute import initialized, make_model
+from lottery.experiments.network import initialized, make_model
 from lottery.models import (
     INITIALIZATIONS,
     MODEL_FAMILIES,

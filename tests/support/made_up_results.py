@@ -9,6 +9,7 @@ import pytest
 
 from lottery.analysis import Verdict, judge
 from lottery.store.jobs import JobKey, JobResult
+from lottery.training import MaskUpdateMethod
 
 WEIGHTS = 266_200
 
@@ -82,6 +83,7 @@ def judged(
     planned: Sequence[JobKey] | None = None,
     margin: float = 0.002,
     test_examples: int | None = 10_000,
+    mask_updates: MaskUpdateMethod = "none",
 ) -> Verdict:
     return judge(
         results,
@@ -92,6 +94,7 @@ def judged(
         confidence=0.95,
         evaluation_interval=100,
         test_examples=test_examples,
+        mask_updates=mask_updates,
     )
 
 

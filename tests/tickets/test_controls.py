@@ -12,7 +12,7 @@ from scipy import stats
 from lottery.core import Mask
 from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
-from lottery.experiments.execute import initialized
+from lottery.experiments.network import initialized
 from lottery.rng import Streams
 from lottery.store import CONTROL_KINDS
 from lottery.testing import tiny_dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lottery.core import Mask
+from lottery.core import CRITERIA, Mask
 from lottery.errors import UsageError
 from lottery.tickets import PruneConfig, RewindConfig, level_densities
 from lottery.tickets.counts import kept_at_level
@@ -25,6 +25,19 @@ def test_scopes_and_schedules_combine(scope: str, schedule: dict[str, object]) -
     exempt = {"output.*": 0.0}
     config = PruneConfig(scope=scope, fractions=exempt, **schedule)  # type: ignore[arg-type]
     assert config.problems() == []
+
+
+@pytest.mark.parametrize("name", [*CRITERIA, "my_package.criteria:mine"])
+def test_scores_that_may_be_negative_or_infinite_are_not_rescaled(name: str) -> None:
+    """What is not one of ours is not imported to know; it is taken to be right."""
+    found = PruneConfig(criterion=name, scope="lamp").problems()
+    if name not in CRITERIA or CRITERIA[name].rescalable:
+        assert found == []
+        return
+    (problem,) = found
+    assert problem.startswith("scope: 'lamp' squares scores, so they must be finite and 0 or more")
+    assert f"those of the criterion '{name}' need not be" in problem
+    assert PruneConfig(criterion=name, scope="global").problems() == []
 
 
 @pytest.mark.parametrize(

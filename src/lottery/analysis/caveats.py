@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lottery.analysis import phrases
 from lottery.analysis.lookup import find_level, pruned, smallest_winning
+from lottery.analysis.mask_caveats import mask_caveats
 from lottery.analysis.types import Verdict
 from lottery.store.jobs import MAIN
 
@@ -19,6 +20,7 @@ def caveats(verdict: Verdict) -> tuple[str, ...]:
         _chosen(verdict),
         _gaps(verdict),
         *_still_improving(verdict),
+        *mask_caveats(verdict),
     ]
     return tuple(sentence for sentence in found if sentence)
 

@@ -12,6 +12,7 @@ from lottery.analysis.gather import Jobs, Measure, replicate_values, tickets_los
 from lottery.analysis.statistics import estimate
 from lottery.analysis.types import Comparison, Estimate, Group, LevelVerdict
 from lottery.store.jobs import CONTROL_KINDS, MAIN, JobResult
+from lottery.tickets import never_settled
 
 
 def judge_levels(jobs: Jobs, settings: Settings) -> tuple[LevelVerdict, ...]:
@@ -79,6 +80,9 @@ def _level(
         p_winning_holm=p_winning,
         p_not_winning_holm=p_not_winning,
         tickets_lost=lost,
+        tickets_unsettled=sum(
+            job.branch == MAIN and never_settled(job.provenance) for job in of_level
+        ),
     )
 
 

@@ -44,10 +44,7 @@ def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
         verdict: what to print.
         width: columns of the terminal, 60 or more.
     """
-    out = io.StringIO()
-    console = Console(file=out, width=width, color_system=None, force_terminal=False)
-    console.print(verdict_view(verdict))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n") + "\n"
+    return printed(verdict_view(verdict), width=width)
 
 
 def verdict_view(verdict: Verdict) -> RenderableType:
@@ -71,7 +68,7 @@ def verdict_table(verdict: Verdict) -> Table:
     """One row a level; columns for the controls that there are."""
     controls = _controls(verdict, _CONTROLS)
     gap = 1 if len(controls) < len(_CONTROLS) else 0
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
+    table = bare_table(gap)
     titles = ["Level", "Kept\n%", "n", "Test acc.\n%", "vs\ndense", "Early stop\niteration"]
     for title in titles + [title for _, title in controls]:
         table.add_column(title, justify="right")
@@ -88,7 +85,7 @@ def verdict_table(verdict: Verdict) -> Table:
 def _more_controls(verdict: Verdict) -> Table:
     """One row a pruned level; columns for the controls that the first table has no room for."""
     controls = _controls(verdict, _MORE_CONTROLS)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = bare_table(1)
     for title in ["Level", *(title for _, title in controls)]:
         table.add_column(title, justify="right")
     for level in pruned(verdict):
@@ -160,6 +157,18 @@ def _notes(verdict: Verdict) -> list[str]:
     if any("*" in _control(level, kind) for level in verdict.levels for kind in CONTROL_KINDS):
         notes.append("* lower than the ticket's accuracy, confirmed.")
     return notes
+
+
+def printed(view: RenderableType, *, width: int) -> str:
+    """What would be printed, as plain text without colours or spaces at the ends of lines."""
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=None, force_terminal=False).print(view)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n") + "\n"
+
+
+def bare_table(gap: int) -> Table:
+    """A table without lines but the one under its head, ``gap`` columns between its own."""
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
 
 
 def listed(items: Sequence[str], mark: str) -> RenderableType:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from lottery.training import MaskUpdateMethod
+
 Answer = Literal["yes", "no", "unsure", "untested"]
 """``yes``/``no``: what was observed holds/fails and a test confirms it; ``unsure``: the test
 confirms neither; ``untested``: there are too few replicates or no control to test with, or it is
@@ -108,6 +110,8 @@ class LevelVerdict:
     """That the ticket wins and a new initialization does worse, Holm-corrected."""
     tickets_lost: int = 0
     """Replicates without a ticket here because theirs diverged or collapsed, here or before."""
+    tickets_unsettled: int = 0
+    """Replicates whose Early-Bird mask never settled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,3 +147,5 @@ class Verdict:
     paragraph: str
     """The verdict in plain words."""
     caveats: tuple[str, ...]
+    mask_updates: MaskUpdateMethod = "none"
+    """How masks changed while tickets trained."""

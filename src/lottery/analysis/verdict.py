@@ -30,6 +30,7 @@ from lottery.analysis.types import Verdict
 from lottery.analysis.words import paragraph
 from lottery.errors import UsageError
 from lottery.store.jobs import JobKey, JobResult
+from lottery.training import MaskUpdateMethod
 
 
 def judge(
@@ -42,6 +43,7 @@ def judge(
     confidence: float,
     evaluation_interval: int,
     test_examples: int | None = None,
+    mask_updates: MaskUpdateMethod = "none",
 ) -> Verdict:
     """Test the hypothesis on what a run has found so far.
 
@@ -58,6 +60,7 @@ def judge(
         evaluation_interval: iterations between two evaluations, 1 or more.
         test_examples: size of the test set, which accuracies are multiples of; None when unknown:
             then accuracy differences that do not vary at all cannot be tested.
+        mask_updates: how masks changed while tickets trained; a caveat says what that means.
 
     Raises:
         UsageError: an argument is out of range.
@@ -96,6 +99,7 @@ def judge(
         hypothesis=conclusion.hypothesis,
         paragraph="",
         caveats=(),
+        mask_updates=mask_updates,
     )
     return replace(verdict, paragraph=paragraph(verdict), caveats=caveats(verdict))
 

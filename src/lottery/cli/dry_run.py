@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 
 import typer
 
 from lottery.analysis import reachable
+from lottery.analysis.phrases import joined
 from lottery.cli.tables import print_table
-from lottery.data import load_dataset
+from lottery.data import Dataset, load_dataset
 from lottery.experiments import (
     Estimate,
     ExperimentConfig,
@@ -19,6 +21,7 @@ from lottery.experiments import (
     check_against_data,
     estimate,
     plan,
+    planned_iterations,
     run_name,
     worker_count,
 )
@@ -51,7 +54,11 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                 {
                     "run": run_name(config),
                     "jobs": [
-                        {**asdict(job), "density": found.densities[job.level]}
+                        {
+                            **asdict(job),
+                            "density": found.densities[job.level],
+                            "iterations": planned_iterations(job, config, data),
+                        }
                         for job in plan(config)
                     ],
                     "estimate": asdict(found),
@@ -61,11 +68,27 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
             )
         )
         return
-    _print(config, options, found, device.type)
+    _print(config, options, found, _trainings(config, data), device.type)
     typer.echo(power.sentence)
 
 
-def _print(config: ExperimentConfig, options: RunOptions, found: Estimate, device: str) -> None:
+def _trainings(config: ExperimentConfig, data: Dataset) -> str:
+    """How many trainings there are of each length, in words."""
+    counts = Counter(
+        (planned_iterations(job, config, data), job.kind == "scratch-flops") for job in plan(config)
+    )
+    told = [
+        f"{count:,} of {'at most ' if most else ''}{iterations:,} iterations"
+        for (iterations, most), count in counts.items()
+    ]
+    if len(told) == 1:
+        return f"{told[0].replace(' of ', ' trainings of ')} each"
+    return f"{counts.total():,} trainings, {joined(told)}"
+
+
+def _print(
+    config: ExperimentConfig, options: RunOptions, found: Estimate, trainings: str, device: str
+) -> None:
     replicates = "0" if config.replicates == 1 else f"0 to {config.replicates - 1}"
     print_table(
         [
@@ -75,7 +98,7 @@ def _print(config: ExperimentConfig, options: RunOptions, found: Estimate, devic
                 "branches, each a training": ", ".join(["main", *controls]),
                 "replicates": replicates,
                 "trainings": config.replicates * (1 + len(controls)),
-                "each about": duration(seconds),
+                "a ticket about": duration(seconds),
             }
             for level, (density, seconds) in enumerate(
                 zip(found.densities, found.seconds_per_level, strict=True)
@@ -84,9 +107,8 @@ def _print(config: ExperimentConfig, options: RunOptions, found: Estimate, devic
         ],
         title=f"{options.out / run_name(config)}",
     )
-    total = len(plan(config))
     typer.echo(
-        f"{total:,} trainings of {config.training.length} each; "
+        f"{trainings}; "
         f"about {duration(found.seconds)} in all, {found.workers} at once, "
         f"with engine {found.engine} on {device}: measured "
         f"{found.seconds_per_step * 1e3:.2f} ms a step and "

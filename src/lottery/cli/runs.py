@@ -11,7 +11,10 @@ import typer
 from lottery.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lottery.experiments import Run
+    from lottery.store import JobResult
 
 
 def show(
@@ -32,7 +35,7 @@ def show(
         listed = [asdict(result) for result in results]
         typer.echo(json.dumps({"experiment": opened.experiment, "results": listed}, indent=2))
         return
-    from lottery.cli.tables import print_table
+    from lottery.analysis.mask_caveats import updates_caveat
 
     environment = opened.experiment["environment"]
     typer.echo(f"{opened.store.path}")
@@ -46,20 +49,13 @@ def show(
     )
     if opened.experiment["command"]:
         typer.echo(f"command: {opened.experiment['command']}")
+    changing = updates_caveat(opened.config.training.mask_updates.method)
+    if changing:
+        typer.echo(changing)
     for path in opened.store.corrupt():
         typer.echo(f"set aside as damaged: {path}")
     if results:
-        print_table([_row(result) for result in results])
-        for result in results:
-            if result.status != "done":
-                typer.echo(f"{result.key}: {result.status}, since {result.reason}")
-            if "drawn" in result.provenance:
-                at, how = result.provenance["drawn_at"], result.provenance["drawn"]
-                typer.echo(f"{result.key}: mask drawn at iteration {at:,}; {how}")
-        typer.echo(
-            "repl.: replicate; stop: iteration of lowest validation loss; "
-            "acc.: test accuracy there; final: at the end; s: seconds"
-        )
+        _print_results(results)
 
 
 def verdict(
@@ -138,7 +134,23 @@ def _open(run: str, out: Path) -> Run:
     return open_run(find_run(run, out))
 
 
-def _row(result: Any) -> dict[str, Any]:
+def _print_results(results: Sequence[JobResult]) -> None:
+    from lottery.cli.tables import print_table
+
+    print_table([_row(result) for result in results])
+    for result in results:
+        if result.status != "done":
+            typer.echo(f"{result.key}: {result.status}, since {result.reason}")
+        if "drawn" in result.provenance:
+            at, how = result.provenance["drawn_at"], result.provenance["drawn"]
+            typer.echo(f"{result.key}: mask drawn at iteration {at:,}; {how}")
+    typer.echo(
+        "repl.: replicate; stop: iteration of lowest validation loss; "
+        "acc.: test accuracy there; final: at the end; s: seconds"
+    )
+
+
+def _row(result: JobResult) -> dict[str, Any]:
     def percent(value: float | None) -> str | None:
         return None if value is None else f"{value:.2%}"
 

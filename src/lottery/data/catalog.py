@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from lottery.data.cifar import CIFAR_10, CIFAR_100, load_cifar
+from lottery.data.cifar import CIFAR_10, CIFAR_100, BinaryArchive, load_cifar
 from lottery.data.dataset import Dataset
 from lottery.data.few import FEW_TESTS, with_few_tests
 from lottery.data.folder import describe_folder, load_folder
@@ -66,26 +66,40 @@ class DatasetKind:
     takes: frozenset[str] = frozenset()
 
 
-def _known(dataset: KnownDataset) -> Loader:
-    return lambda request: load_known(
-        dataset,
-        validation=request.validation,
-        data_dir=request.data_dir,
-        progress=request.progress,
+def _mnist_like(dataset: KnownDataset, what: str) -> CatalogEntry:
+    """A dataset of the size of MNIST."""
+    return CatalogEntry(
+        info=DatasetInfo(
+            description=f"{what}; found locally or downloaded",
+            input_shape=(1, 28, 28),
+            classes=dataset.classes,
+            training_examples=60_000,
+            test_examples=10_000,
+        ),
+        load=lambda request: load_known(
+            dataset,
+            validation=request.validation,
+            data_dir=request.data_dir,
+            progress=request.progress,
+        ),
+    )
+
+
+def _cifar(archive: BinaryArchive, what: str) -> CatalogEntry:
+    return CatalogEntry(
+        info=DatasetInfo(
+            description=f"{what}; found locally or downloaded",
+            input_shape=(3, 32, 32),
+            classes=archive.classes,
+            training_examples=sum(archive.train.values()),
+            test_examples=sum(archive.test.values()),
+        ),
+        load=lambda request: load_cifar(archive, request),
     )
 
 
 DATASETS: Final[dict[str, CatalogEntry]] = {
-    "mnist": CatalogEntry(
-        info=DatasetInfo(
-            description="MNIST, 70,000 handwritten digits; found locally or downloaded",
-            input_shape=(1, 28, 28),
-            classes=10,
-            training_examples=60_000,
-            test_examples=10_000,
-        ),
-        load=_known(MNIST),
-    ),
+    "mnist": _mnist_like(MNIST, "MNIST, 70,000 handwritten digits"),
     "mnist-5k": CatalogEntry(
         info=DatasetInfo(
             description="5,000 MNIST digits that come with lottery; hold out 500 or so",
@@ -96,36 +110,9 @@ DATASETS: Final[dict[str, CatalogEntry]] = {
         ),
         load=lambda request: load_mnist_5k(validation=request.validation),
     ),
-    "fashion-mnist": CatalogEntry(
-        info=DatasetInfo(
-            description="Fashion-MNIST, 70,000 pieces of clothing; found locally or downloaded",
-            input_shape=(1, 28, 28),
-            classes=10,
-            training_examples=60_000,
-            test_examples=10_000,
-        ),
-        load=_known(FASHION_MNIST),
-    ),
-    "cifar-10": CatalogEntry(
-        info=DatasetInfo(
-            description="CIFAR-10, 60,000 small photographs; found locally or downloaded",
-            input_shape=(3, 32, 32),
-            classes=10,
-            training_examples=50_000,
-            test_examples=10_000,
-        ),
-        load=lambda request: load_cifar(CIFAR_10, request),
-    ),
-    "cifar-100": CatalogEntry(
-        info=DatasetInfo(
-            description="CIFAR-100, the same size, 100 classes; found locally or downloaded",
-            input_shape=(3, 32, 32),
-            classes=100,
-            training_examples=50_000,
-            test_examples=10_000,
-        ),
-        load=lambda request: load_cifar(CIFAR_100, request),
-    ),
+    "fashion-mnist": _mnist_like(FASHION_MNIST, "Fashion-MNIST, 70,000 pieces of clothing"),
+    "cifar-10": _cifar(CIFAR_10, "CIFAR-10, 60,000 small photographs"),
+    "cifar-100": _cifar(CIFAR_100, "CIFAR-100, the same size, 100 classes"),
 }
 """Name in a config -> dataset; besides these there are `DATASET_KINDS`."""
 

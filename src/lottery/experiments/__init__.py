@@ -10,6 +10,7 @@ from lottery.experiments.config import (
     to_plain,
 )
 from lottery.experiments.estimate import Estimate, estimate
+from lottery.experiments.lengths import planned_iterations
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge, parse_override, read_toml
 from lottery.experiments.plan import branches, plan
@@ -50,6 +51,7 @@ __all__ = [
     "open_run",
     "parse_override",
     "plan",
+    "planned_iterations",
     "read_toml",
     "run_experiment",
     "run_name",

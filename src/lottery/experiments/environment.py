@@ -11,9 +11,24 @@ import torch
 
 from lottery.blas import blas_kernels
 
+# Packages that training runs without, but that may decode images, build a network or trace it.
+_OPTIONAL = (
+    "numba",
+    "pillow",
+    "torch-pruning",
+    "timm",
+    "torchvision",
+    "transformers",
+    "datasets",
+)
+
 
 def environment() -> dict[str, str | int | None]:
-    """Versions and hardware: what can make the same job give other bytes elsewhere."""
+    """Versions and hardware: what can make the same job give other bytes elsewhere.
+
+    Packages that are not always there have their version wherever they are installed, used or
+    not: what a network or a criterion of one's own imports is not known. Else they have None.
+    """
     return {
         "lottery": version("lottery"),
         "commit": _commit(),
@@ -21,7 +36,7 @@ def environment() -> dict[str, str | int | None]:
         "torch": torch.__version__,
         "numpy": version("numpy"),
         "scipy": version("scipy"),
-        "numba": _numba(),
+        **{name: _installed(name) for name in _OPTIONAL},
         "blas": blas_kernels(),
         "platform": platform.platform(terse=True),
         "processor": _processor(),
@@ -40,10 +55,10 @@ def _processor() -> str:
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _numba() -> str | None:
-    """The version of what compiles loops; None where it is missing, for training runs without."""
+def _installed(package: str) -> str | None:
+    """A package's version, or None where it is missing."""
     try:
-        return version("numba")
+        return version(package)
     except PackageNotFoundError:
         return None
 

@@ -7,17 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor, nn
 
 from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig, learns_masks
-from lottery.experiments.execute import make_model
+from lottery.experiments.controls import mask_learning
 from lottery.experiments.lengths import iterations, planned_iterations, rewinds_to_snapshot
 from lottery.experiments.listener import Listener, prepare
+from lottery.experiments.mask_updates import changes_mask
 from lottery.experiments.measure import measure
+from lottery.experiments.network import experiment_units, make_model
 from lottery.experiments.plan import needs, plan
 from lottery.store import MAIN, JobKey
-from lottery.tickets import level_densities, network_units
+from lottery.tickets import level_densities
 from lottery.training import make_engine, resolve_device
 
 # Two splits, each with a loss and an accuracy written out to the last digit.
@@ -80,8 +83,7 @@ def estimate(
     )
     prepare(trainer, listener or Listener())
     measured = measure(config, data, trainer)
-    weights = {name: weight.numel() for name, weight in prunable_weights(model).items()}
-    units = network_units(config.prune, model, data.input_shape)
+    units = experiment_units(config, data)
     dense = Mask.dense(prunable_weights(model))
     densities = level_densities(config.prune, dense, config.levels, units)
     steps, evaluations = iterations(config, data), _evaluations(config, data)
@@ -99,10 +101,6 @@ def estimate(
     ends: dict[JobKey, float] = {}
     for job, time in spent.items():
         ends[job] = time + max((ends[need] for need in needs(job, config)), default=0.0)
-    state = sum(t.numel() * t.element_size() for t in model.state_dict().values())
-    states = 3 if config.training.pruned == "zero" else 4
-    job_bytes = states * state + sum(weights.values()) + evaluations * _CURVE_BYTES_PER_EVALUATION
-    rewinds = rewinds_to_snapshot(JobKey(0, MAIN, 0), config, data)
     return Estimate(
         engine=trainer.name,
         densities=tuple(densities),
@@ -111,9 +109,26 @@ def estimate(
         seconds_per_level=per_level,
         seconds_per_job=sum(spent.values()) / len(spent),
         seconds=max(sum(spent.values()) / workers, *ends.values()),
-        bytes_on_disk=len(spent) * job_bytes + config.replicates * state * rewinds,
+        bytes_on_disk=_bytes_on_disk(config, data, model),
         workers=workers,
     )
+
+
+def _bytes_on_disk(config: ExperimentConfig, data: Dataset, model: nn.Module) -> int:
+    """All files of a run: in every job, the weights it starts from, ends with and stops at."""
+    tensors: list[Tensor] = [*model.state_dict().values()]
+    state = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    mask = sum(weight.numel() for weight in prunable_weights(model).values())
+    states = 3 if config.training.pruned == "zero" else 4
+    job_bytes = states * state + mask + _evaluations(config, data) * _CURVE_BYTES_PER_EVALUATION
+    jobs = plan(config)
+    ends_with_another = sum(
+        changes_mask(job, config.training) or mask_learning(job) is not None for job in jobs
+    )
+    rewinds = rewinds_to_snapshot(JobKey(0, MAIN, 0), config, data)
+    noted = config.levels if config.prune.by == "early-bird" else 0
+    dense_bytes = state * rewinds + mask * noted
+    return len(jobs) * job_bytes + ends_with_another * mask + config.replicates * dense_bytes
 
 
 def _evaluations(config: ExperimentConfig, data: Dataset) -> int:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-
-import torch
-from torch import nn
 
 from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
@@ -18,8 +14,8 @@ from lottery.experiments.controls import make_control, mask_learning
 from lottery.experiments.lengths import job_training, rewind_iteration, rewinds_to_snapshot
 from lottery.experiments.mask_updates import starts_dense
 from lottery.experiments.masks import early_watch, level_mask
+from lottery.experiments.network import experiment_units, initialized, make_model
 from lottery.experiments.plan import needs_ticket_of, needs_weights_of
-from lottery.models import INITIALIZATIONS, build_model
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
 from lottery.tickets import (
@@ -27,13 +23,9 @@ from lottery.tickets import (
     drawn,
     going_by_level,
     last_trained,
-    network_units,
     pruned_values,
 )
 from lottery.training import Checkpoint, Engine, TrainingConfig, TrainingJob, TrainingResult
-
-# Held while torch's global generator is not as its owner left it.
-_global_generator = threading.Lock()
 
 
 def run_job(
@@ -67,23 +59,6 @@ def run_job(
     result = _result(key, ticket, trained, job.config, data, engine.name, trained.reason)
     store.write_job(ticket, result, trained)
     return result
-
-
-def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:
-    """The experiment's network; its weights are not yet those of any replicate."""
-    # torch draws default weights from its global generator, which is not ours to move. Two threads
-    # that do this at once could each put back what the other has drawn from.
-    with _global_generator, torch.random.fork_rng(devices=[]):
-        return build_model(config.model, data.input_shape, data.classes)
-
-
-def initialized(
-    config: ExperimentConfig, data: Dataset, streams: Streams, *purpose: str | int
-) -> nn.Module:
-    """The experiment's network with weights drawn from the stream with this name."""
-    model = make_model(config, data)
-    INITIALIZATIONS[config.initialization](model, streams.generator(*purpose))
-    return model
 
 
 def training_job(
@@ -191,7 +166,7 @@ def _pruned(
             parent.mask,
             trained=trained,
             initial=initial,
-            units=network_units(config.prune, make_model(config, data), data.input_shape),
+            units=experiment_units(config, data),
             config=config,
             data=data,
             streams=streams,

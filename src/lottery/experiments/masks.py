@@ -9,8 +9,9 @@ from torch import nn
 from lottery.core import Mask, Units, find_criterion, scored_level
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.network import experiment_units
 from lottery.rng import Streams
-from lottery.tickets import make_probe, network_units, prune_mask, watch_masks
+from lottery.tickets import make_probe, prune_mask, watch_masks
 from lottery.training import State, Watch
 
 
@@ -34,7 +35,7 @@ def level_mask(
             schedule.
         trained: the state that decides.
         initial: the state at initialization.
-        units: from `network_units`.
+        units: from `experiment_units`.
         config: the experiment.
         data: its data.
         streams: the replicate's.
@@ -88,7 +89,7 @@ def early_watch(
         streams: the replicate's.
         make_model: makes the network.
     """
-    units = network_units(config.prune, make_model(), data.input_shape)
+    units = experiment_units(config, data)
 
     def below(level: int, parent: Mask, state: State) -> Mask:
         return level_mask(

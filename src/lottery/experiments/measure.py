@@ -11,11 +11,12 @@ from statistics import median
 from lottery.core import Mask, prunable_weights, scored_level
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.execute import initialized, training_job
+from lottery.experiments.execute import training_job
+from lottery.experiments.network import experiment_units, initialized
 from lottery.experiments.workers import one_thread
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey
-from lottery.tickets import Ticket, network_units, prune_mask
+from lottery.tickets import Ticket, prune_mask
 from lottery.training import Checkpoint, Engine, Length
 
 _STEPS, _EVERY = 300, 100
@@ -51,7 +52,7 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
     streams = Streams(config.seed, 0)
     model = initialized(config, data, streams, "init")
     initial = model.state_dict()
-    units = network_units(prune, model, data.input_shape)
+    units = experiment_units(config, data)
     masks = [Mask.dense(prunable_weights(model))]
     yield Ticket(mask=masks[0], weights=initial)
     wanted = {round(config.levels * part / (_LEVELS - 1)) for part in range(1, _LEVELS)}

@@ -12,16 +12,17 @@ from lottery.core import Mask, check_patterns, find_criterion, prunable_weights,
 from lottery.data import Dataset, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import ExperimentConfig, learns_masks, run_name, to_plain
-from lottery.experiments.execute import make_model
 from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
+from lottery.experiments.network import experiment_units, make_model
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
+from lottery.experiments.trial import check_forward
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
-from lottery.tickets import check_examples, level_densities, network_units
+from lottery.tickets import check_examples, level_densities, rescaling_problems
 from lottery.training import make_engine, resolve_device
 
 
@@ -67,16 +68,21 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the rewind point lies after the end, a mask that is to change would not, a
-            pattern fits no layer, a density cannot be reached, multiplications cannot be counted,
-            a criterion cannot be imported, or there are fewer examples than it is to look at.
+        UsageError: the network cannot take the examples, the rewind point lies after the end, a
+            mask that is to change would not, a pattern fits no layer, a density cannot be reached,
+            multiplications cannot be counted, a criterion cannot be imported or not be rescaled, or
+            there are fewer examples than it is to look at.
     """
+    check_forward(config.model, lambda: make_model(config, data), data)
     model = make_model(config, data)
     weights = prunable_weights(model)
     check_patterns(weights, config.prune.fractions)
-    units = network_units(config.prune, model, data.input_shape)
+    units = experiment_units(config, data)
     level_densities(config.prune, Mask.dense(weights), config.levels, units)
-    if find_criterion(config.prune.criterion).needs_probe:
+    criterion = find_criterion(config.prune.criterion)
+    for problem in rescaling_problems(config.prune, criterion):
+        raise UsageError(f"prune.{problem}")
+    if criterion.needs_probe:
         check_examples(config.prune, data)
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)

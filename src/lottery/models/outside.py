@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from lottery.errors import LotteryError, UsageError
+from lottery.errors import LotteryError, UsageError, said
 from lottery.integrations.hf_models import hf_model
 from lottery.integrations.timm_models import timm_model
 from lottery.integrations.torchvision_models import torchvision_model
@@ -91,7 +91,7 @@ def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Mod
         except Exception as error:
             raise UsageError(
                 f"{name}: building it for examples of shape {shape} and {classes} classes failed "
-                f"with {_said(error)}"
+                f"with {said(error)}"
             ) from error
     if not isinstance(model, nn.Module):
         raise UsageError(f"{name}: expected it to return a torch.nn.Module, got {_kind(model)}")
@@ -110,7 +110,7 @@ def _factory(module: str, path: str) -> Callable[[Sequence[int], int], object]:
             "PYTHONPATH, as in PYTHONPATH=. lottery run ..."
         ) from error
     except Exception as error:
-        raise UsageError(f"{module} cannot be imported: it fails with {_said(error)}") from error
+        raise UsageError(f"{module} cannot be imported: it fails with {said(error)}") from error
     for part in path.split("."):
         if not hasattr(found, part):
             raise UsageError(f"module {module} has no '{path}'")
@@ -125,10 +125,3 @@ def _factory(module: str, path: str) -> Callable[[Sequence[int], int], object]:
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"an object of type {type(value).__name__}"
-
-
-def _said(error: Exception) -> str:
-    """An error's type and the beginning of what it says, in one line."""
-    text = " ".join(str(error).split())
-    short = text if len(text) <= 300 else f"{text[:297]}..."
-    return f"{type(error).__name__}: {short}" if short else type(error).__name__

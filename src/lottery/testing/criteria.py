@@ -46,7 +46,8 @@ def tiny_context(
     mask = random_sparse_mask(make_model, density, seed)
     state = initial_state(make_model, seed)
     initial = {name: state[name].to(dtype) for name in mask}
-    generator = torch.Generator().manual_seed(seed)
+    # Not the seed itself, from which the initial weights are drawn: noise would be like them.
+    generator = torch.Generator().manual_seed(1_000 + seed)
     noise = {n: torch.randn(w.shape, generator=generator).to(dtype) for n, w in initial.items()}
     weights = mask.apply({name: w + 0.1 * noise[name] for name, w in initial.items()})
     model = _in_use(make_model, state, generator).to(dtype)

@@ -1,6 +1,12 @@
 """Tickets: making them, rewinding them, and the controls that show why they work."""
 
-from lottery.tickets.config import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.tickets.config import (
+    ControlsConfig,
+    EarlyBirdConfig,
+    PruneConfig,
+    RewindConfig,
+    rescaling_problems,
+)
 from lottery.tickets.controls import (
     continued,
     random_mask,
@@ -14,7 +20,7 @@ from lottery.tickets.controls import (
     untrained,
 )
 from lottery.tickets.counts import going_by_level, level_densities
-from lottery.tickets.early_bird import Drawn, drawn, watch_masks
+from lottery.tickets.early_bird import Drawn, drawn, never_settled, watch_masks
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import network_units, prune_mask
@@ -38,11 +44,13 @@ __all__ = [
     "level_densities",
     "make_probe",
     "network_units",
+    "never_settled",
     "prune_mask",
     "pruned_values",
     "random_mask",
     "random_signs",
     "reinit",
+    "rescaling_problems",
     "scratch",
     "shuffled_global",
     "signs_constant",

@@ -8,6 +8,8 @@ from itertools import pairwise
 from typing import Literal
 
 from lottery.core import (
+    CRITERIA,
+    CriterionEntry,
     Reduce,
     RoundSchedule,
     Schedule,
@@ -166,9 +168,22 @@ def _density_problems(prune: PruneConfig) -> list[str]:
     return found
 
 
+def rescaling_problems(prune: PruneConfig, criterion: CriterionEntry) -> list[str]:
+    """What is wrong with the scope for what is known about the criterion, one sentence each."""
+    if prune.scope != "lamp" or criterion.rescalable:
+        return []
+    return [
+        "scope: 'lamp' squares scores, so they must be finite and 0 or more, and those of the "
+        f"criterion '{prune.criterion}' need not be; use 'global', or another criterion such as "
+        "'magnitude'"
+    ]
+
+
 def _combination_problems(prune: PruneConfig) -> list[str]:
-    """Scope, schedule and exceptions that contradict one another."""
-    found = []
+    """Criterion, scope, schedule and exceptions that contradict one another."""
+    # To know anything about a criterion from elsewhere, its code would have to be imported.
+    known = CRITERIA.get(prune.criterion)
+    found = rescaling_problems(prune, known) if known else []
     if prune.scope == "layer" and prune.says_densities:
         found.append(
             f"scope: within a 'layer' each layer loses a fraction of its own, but the "

@@ -8,7 +8,7 @@ may settle later than at a low one, and then it need not contain the sparser one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,7 @@ from lottery.tickets.config import EarlyBirdConfig
 from lottery.training import Notes, State, Watch
 
 _SPREAD = "spread"
+_NEVER_SETTLED = "never settled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,12 @@ class Drawn:
         masks = f"the last {config.window} masks differ in at most {self.spread:.3g} of the weights"
         if self.settled:
             return f"settled: {masks}"
-        return f"never settled, drawn at the end: {masks}, more than {config.distance:g}"
+        return f"{_NEVER_SETTLED}, drawn at the end: {masks}, more than {config.distance:g}"
+
+
+def never_settled(provenance: Mapping[str, str | int]) -> bool:
+    """Whether a ticket has an Early-Bird mask that never settled, by its provenance."""
+    return str(provenance.get("drawn", "")).startswith(_NEVER_SETTLED)
 
 
 def watch_masks(

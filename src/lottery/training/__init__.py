@@ -30,7 +30,7 @@ from lottery.training.learned_masks import (
     unlearnable,
 )
 from lottery.training.length import Length
-from lottery.training.mask_updates import MaskUpdatesConfig
+from lottery.training.mask_updates import MaskUpdateMethod, MaskUpdatesConfig
 from lottery.training.normalization import recalibrate_batch_norm
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "MaskLearning",
     "MaskMethod",
     "MaskTrainingConfig",
+    "MaskUpdateMethod",
     "MaskUpdatesConfig",
     "Monitor",
     "Notes",

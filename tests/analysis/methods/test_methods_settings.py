@@ -198,6 +198,13 @@ def test_early_stops_at_the_very_end_are_pointed_out() -> None:
     assert "demo (criterion=magnitude): in" not in told
 
 
+def test_masks_that_never_settled_are_told_by_run() -> None:
+    late = [replace(r, provenance={"drawn": "never settled"}) for r in ONE.results if r.level < 2]
+    told = caveats(run(BASE), method_run(late, config=criterion("random")))
+    assert "demo (criterion=random): Early-Bird masks that never settled" in told
+    assert "demo (criterion=magnitude): Early" not in told
+
+
 def test_runs_that_do_not_differ_are_pointed_out() -> None:
     assert "No setting differs" in caveats(run(BASE), run(BASE))
     assert "No setting differs" not in caveats(run(BASE), run(criterion("random")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from lottery.testing import (
     tiny_context,
 )
 from lottery.testing.engine_models import convolutional
+from lottery.testing.samples import CLASSES, INPUT_SHAPE, tiny_mlp
 
 BATCH_STATISTICS = {"snip", "grasp"}
 
@@ -72,6 +74,33 @@ def test_whether_a_score_belongs_to_a_unit(name: str) -> None:
     )
 
     assert constant == CRITERIA[name].per_unit
+
+
+def normalized() -> nn.Module:
+    """Layer normalization lets a larger signal make the others smaller."""
+    hidden = 8
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(math.prod(INPUT_SHAPE), hidden),
+        nn.LayerNorm(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, CLASSES),
+    )
+
+
+@names
+def test_whether_its_scores_can_be_rescaled(name: str) -> None:
+    """Finite and 0 or more in any network, or else not in some."""
+    networks = (tiny_mlp, convolutional, normalized)
+    contexts = [tiny_context(network, seed=seed) for network in networks for seed in range(3)]
+
+    fit = all(
+        bool((scores.isfinite() & (scores >= 0))[context.mask[layer]].all())
+        for context in contexts
+        for layer, scores in CRITERIA[name].score(context).items()
+    )
+
+    assert fit == CRITERIA[name].rescalable
 
 
 @names

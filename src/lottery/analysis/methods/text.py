@@ -5,17 +5,14 @@ Nothing is said by colour alone, and everything fits 80 columns.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 
-from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lottery.analysis.methods import facts
 from lottery.analysis.methods.types import MEASURES, RunComparison
-from lottery.analysis.text import WIDTH, listed
+from lottery.analysis.text import WIDTH, bare_table, listed, printed
 
 _MOST_COLUMNS = 3
 _FIRST_COLUMN = 26
@@ -28,10 +25,7 @@ def comparison_text(comparison: RunComparison, *, width: int = WIDTH) -> str:
         comparison: what to print.
         width: columns of the terminal, 60 or more.
     """
-    out = io.StringIO()
-    console = Console(file=out, width=width, color_system=None, force_terminal=False)
-    console.print(_view(comparison))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n") + "\n"
+    return printed(_view(comparison), width=width)
 
 
 def _view(comparison: RunComparison) -> RenderableType:
@@ -61,7 +55,7 @@ def _tables(
     """The lines in as many tables as it takes; each begins with the first run."""
     parts: list[RenderableType] = [Text(), Text(title)]
     for number, places in enumerate(_portions(len(comparison.methods))):
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table = bare_table(2)
         table.add_column(corner, max_width=_FIRST_COLUMN, overflow="fold")
         for place in places:
             label = Text(comparison.methods[place].label)

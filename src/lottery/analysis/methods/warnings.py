@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lottery.analysis import phrases
+from lottery.analysis.mask_caveats import mask_caveats
 from lottery.analysis.methods.settings import shown
 from lottery.analysis.methods.types import MethodRun, RunComparison, SettingDifference
 from lottery.store.jobs import MAIN
@@ -32,6 +33,7 @@ def caveats(comparison: RunComparison) -> tuple[str, ...]:
         *_incomplete(comparison),
         *_failed(comparison),
         *_still_improving(comparison),
+        *_masks(comparison),
         _nothing_differs(comparison),
         _several_differ(comparison),
         _cost(comparison),
@@ -166,6 +168,14 @@ def _still_improving(comparison: RunComparison) -> list[str]:
                 "higher."
             )
     return found
+
+
+def _masks(comparison: RunComparison) -> list[str]:
+    return [
+        f"{method.label}: {sentence}"
+        for method in comparison.methods
+        for sentence in mask_caveats(method.verdict)
+    ]
 
 
 def _nothing_differs(comparison: RunComparison) -> str:

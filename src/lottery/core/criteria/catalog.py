@@ -27,6 +27,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="weights",
         about="-|wf|: the smallest trained weights stay",
         source=_DECONSTRUCTING,
+        rescalable=False,
     ),
     "large-init": CriterionEntry(
         score=weights.large_init,
@@ -39,6 +40,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="weights",
         about="-|wi|: the smallest initial weights stay",
         source=_DECONSTRUCTING,
+        rescalable=False,
     ),
     "large-init-large-final": CriterionEntry(
         score=weights.large_init_large_final,
@@ -51,12 +53,14 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="weights",
         about="-max(|wf|, |wi|): small at both ends",
         source=_DECONSTRUCTING,
+        rescalable=False,
     ),
     "magnitude-increase": CriterionEntry(
         score=weights.magnitude_increase,
         looks_at="weights",
         about="|wf| - |wi|: how much the magnitude grew",
         source=_DECONSTRUCTING,
+        rescalable=False,
     ),
     "movement": CriterionEntry(
         score=weights.movement,
@@ -75,6 +79,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="examples",
         about="w (H g): how much of the gradient flow goes with it",
         source="Wang et al. 2020, arXiv:2002.07376",
+        rescalable=False,
     ),
     "taylor": CriterionEntry(
         score=gradients.taylor,
@@ -87,6 +92,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="examples",
         about="-w g: whether a step would lead away from zero",
         source="Sanh et al. 2020, arXiv:2005.07683",
+        rescalable=False,
     ),
     "fisher": CriterionEntry(
         score=gradients.fisher,
@@ -99,6 +105,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="examples",
         about="h_ii w^2 / 2, the Hessian's diagonal estimated from 16 random vectors",
         source="LeCun et al. 1990, Optimal Brain Damage",
+        rescalable=False,
     ),
     "mean-activation": CriterionEntry(
         score=activations.mean_activation,
@@ -125,6 +132,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="network",
         about="|w| dR/d|w|, R the flow of an input of ones through absolute weights",
         source="Tanaka et al. 2020, arXiv:2006.05467",
+        rescalable=False,
     ),
     "l1": CriterionEntry(
         score=weights.magnitude,
@@ -144,6 +152,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         about="|gamma| of the batch norm after the layer; a layer without one is never pruned",
         source="Liu et al. 2017, arXiv:1708.06519",
         per_unit=True,
+        rescalable=False,
     ),
 }
 """Name in a config -> criterion."""

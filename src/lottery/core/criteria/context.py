@@ -75,6 +75,8 @@ class CriterionEntry:
         source: where it comes from.
         per_unit: whether a score belongs to an output unit of a layer (a filter, a neuron) and is
             repeated over its weights; then the mean over a unit is its score.
+        rescalable: whether scores are finite and 0 or more in every network, so that the scope
+            ``lamp`` can rescale them.
     """
 
     score: Criterion
@@ -82,6 +84,7 @@ class CriterionEntry:
     about: str
     source: str
     per_unit: bool = False
+    rescalable: bool = True
 
     @property
     def needs_probe(self) -> bool:

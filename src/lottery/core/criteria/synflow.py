@@ -21,7 +21,8 @@ def synflow(context: ScoreContext) -> Scores:
     replaced by its magnitude first, biases and batch norm's running statistics too; batch norm is
     in evaluation mode. Where these are as at initialization, the scores into a hidden unit and
     those out of it have the same sum. In double precision on the CPU, and not normalized. Meant for
-    many rounds: see `prune_in_rounds`.
+    many rounds: see `prune_in_rounds`. Scores are 0 or more where no signal makes another smaller;
+    layer normalization and attention do that.
 
     Raises:
         UsageError: R is not finite.

@@ -39,8 +39,7 @@ def grasp() -> ExperimentConfig:
     Wang, Zhang & Grosse (arXiv:2002.07376): the weights that go are those without which the
     gradient flow is largest, by one batch of 100 training examples, ten for each class. Departures
     are those of ``resnet-20/cifar-10/snip``; also, the examples are drawn at random, where the
-    authors' code takes equally many of each class and looks at one half after the other, and
-    outputs are not divided by its temperature of 200.
+    authors' code takes equally many of each class and looks at one half after the other.
     """
     return _at_initialization("grasp", examples=100, batch_size=100)
 

@@ -1,0 +1,51 @@
+"""What to keep in mind of masks that change in training, and of masks that never settled."""
+
+from __future__ import annotations
+
+from lottery.analysis import phrases
+from lottery.analysis.lookup import pruned
+from lottery.analysis.types import Verdict
+from lottery.training import MaskUpdateMethod
+
+
+def mask_caveats(verdict: Verdict) -> list[str]:
+    """What weakens a verdict because of how its masks came to be, one sentence each."""
+    found = [updates_caveat(verdict.mask_updates), _unsettled(verdict)]
+    return [sentence for sentence in found if sentence]
+
+
+def updates_caveat(method: MaskUpdateMethod) -> str:
+    """What masks that change in training mean for a run's numbers; empty where they stay.
+
+    >>> updates_caveat("none")
+    ''
+    """
+    how = f"(training.mask_updates.method = '{method}')"
+    match method:
+        case "none":
+            return ""
+        case "gradual":
+            return (
+                f"Tickets are pruned while they train {how}: every training begins dense, "
+                "densities are those at its end, and early stops, of which none can come before "
+                "that density is reached, say little of how fast a sparse network learns."
+            )
+        case "set" | "rigl":
+            return (
+                f"Masks change while tickets train {how}: densities and layers are those at the "
+                "end of a training, and what does well is not the mask that a ticket begins with."
+            )
+
+
+def _unsettled(verdict: Verdict) -> str:
+    found = [
+        f"{level.tickets_unsettled} at level {level.level}"
+        for level in pruned(verdict)
+        if level.tickets_unsettled
+    ]
+    if not found:
+        return ""
+    return (
+        "Early-Bird masks that never settled, so that they are those of the end of the dense "
+        f"training and no early ones: {phrases.joined(found)}."
+    )

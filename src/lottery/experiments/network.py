@@ -1,0 +1,63 @@
+"""The network of an experiment, and what of it goes as one."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from lottery.core import Units
+from lottery.data import Dataset
+from lottery.experiments.config import ExperimentConfig
+from lottery.models import INITIALIZATIONS, build_model
+from lottery.rng import Streams
+from lottery.tickets import PruneConfig, network_units
+
+# Held while torch's global generator is not as its owner left it.
+_global_generator = threading.Lock()
+# Held while channels are traced, so that of jobs that need them at once only one does it.
+_tracing = threading.Lock()
+
+
+def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:
+    """The experiment's network; its weights are not yet those of any replicate."""
+    return _built(config.model, data.input_shape, data.classes)
+
+
+def initialized(
+    config: ExperimentConfig, data: Dataset, streams: Streams, *purpose: str | int
+) -> nn.Module:
+    """The experiment's network with weights drawn from the stream with this name."""
+    model = make_model(config, data)
+    INITIALIZATIONS[config.initialization](model, streams.generator(*purpose))
+    return model
+
+
+def experiment_units(config: ExperimentConfig, data: Dataset) -> Units | None:
+    """What the experiment removes as one; None for single weights.
+
+    Coupled channels take a while to trace: that is done once in a process for each network.
+
+    Raises:
+        UsageError: the network has no such units, or what is coupled in it cannot be traced.
+        MissingPackageError: coupled channels need the package torch-pruning.
+    """
+    if config.prune.granularity == "channel":
+        with _tracing:
+            return _channels(config.model, data.input_shape, data.classes)
+    return network_units(config.prune, make_model(config, data), data.input_shape)
+
+
+@lru_cache(maxsize=4)
+def _channels(model: str, input_shape: tuple[int, ...], classes: int) -> Units | None:
+    channels = PruneConfig(granularity="channel")
+    return network_units(channels, _built(model, input_shape, classes), input_shape)
+
+
+def _built(model: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    # torch draws default weights from its global generator, which is not ours to move. Two threads
+    # that do this at once could each put back what the other has drawn from.
+    with _global_generator, torch.random.fork_rng(devices=[]):
+        return build_model(model, input_shape, classes)

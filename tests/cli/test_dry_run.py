@@ -1,0 +1,64 @@
+"""What a dry run says of how long each training is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import pytest
+from tiny import tiny
+
+from lottery.cli.dry_run import print_dry_run
+from lottery.experiments import ExperimentConfig, RunOptions
+from lottery.tickets import ControlsConfig, RewindConfig
+from lottery.training import Length
+
+NONE = ControlsConfig(reinit=0)
+FINE_TUNING = RewindConfig(method="fine-tune", length=Length(amount=12))
+LATE = RewindConfig(to=Length(amount=6))
+
+
+def one(**changes: Any) -> ExperimentConfig:
+    """One replicate and two levels of 30 iterations."""
+    return tiny(**({"replicates": 1, "controls": NONE} | changes))
+
+
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("lottery.experiments.estimate")  # the function has its name
+    monkeypatch.setattr(module, "measure", lambda *_: {1.0: (0.0, 0.0)})
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (one(), "3 trainings of 30 iterations each;"),
+        (one(rewind=FINE_TUNING), "3 trainings, 1 of 30 iterations and 2 of 12 iterations;"),
+        (one(rewind=LATE), "3 trainings, 1 of 30 iterations and 2 of 24 iterations;"),
+        (
+            one(rewind=FINE_TUNING, controls=replace(NONE, scratch_epochs=1, scratch_flops=2)),
+            "9 trainings, 3 of 30 iterations, 2 of 12 iterations and 4 of at most 60 iterations;",
+        ),
+    ],
+    ids=["rewound", "fine-tuned", "rewound-late", "from-scratch"],
+)
+def test_trainings_are_counted_by_their_length(
+    config: ExperimentConfig, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=False)
+    assert said in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_json_has_the_iterations_of_every_job(capsys: pytest.CaptureFixture[str]) -> None:
+    config = one(rewind=FINE_TUNING, controls=replace(NONE, scratch_flops=1))
+    print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=True)
+    jobs = json.loads(capsys.readouterr().out)["jobs"]
+    assert {(job["branch"], job["level"]): job["iterations"] for job in jobs} == {
+        ("main", 0): 30,
+        ("main", 1): 12,
+        ("main", 2): 12,
+        ("scratch-flops-1", 1): 60,
+        ("scratch-flops-1", 2): 60,
+    }
