@@ -51,7 +51,14 @@ BASE: Final = (
 AT_START: Final = "prune.by=rewound"
 BY_FRACTION: Final = "prune.densities=[]", "prune.schedule=geometric", "prune.fraction=0.9"
 FEW: Final = "prune.examples=256", "prune.batch_size=64"
-FILTERS: Final = "prune.granularity=filter", "prune.fractions={'output.weight'=0}"
+FILTERS: Final = (
+    "prune.granularity=filter",
+    "prune.fractions={'output.weight'=0}",
+    # Within layers, as Li et al. (arXiv:1608.08710) do: norms of large filters are large.
+    "prune.scope=layer",
+    "prune.densities=[]",
+    "prune.fraction=0.5",
+)
 CHANNELS: Final = ("prune.granularity=channel", "prune.densities=[0.5]")
 HALF: Final = ("prune.densities=[0.5]",)
 MOVES: Final = (AT_START, "prune.criterion=random", "prune.scope=erk")
@@ -122,6 +129,26 @@ def some(mask: Mask) -> list[str]:
     return empty + (["nothing is pruned"] if all(bool(k.all()) for k in mask.values()) else [])
 
 
+def weights_of_blocks(mask: Mask) -> list[str]:
+    """Of nine residual branches round(0.8 * 9) = 7, each whole or gone; all else whole."""
+    branches = {name.rsplit(".conv", 1)[0] for name in mask if ".conv" in name}
+    branches = {name for name in branches if not name.endswith("shortcut")}
+    whole = {
+        branch: [bool(kept.all()) for name, kept in mask.items() if f"{branch}.conv" in name]
+        for branch in branches
+    }
+    gone = [branch for branch, layers in whole.items() if not any(layers)]
+    found = [
+        f"{branch}: neither whole nor gone"
+        for branch in whole
+        if any(whole[branch]) != all(whole[branch])
+    ]
+    rest = _kept(mask) - sum(
+        kept.numel() for name, kept in mask.items() if name.rsplit(".conv", 1)[0] not in gone
+    )
+    return found + _differs("branches", len(whole) - len(gone), 7) + _differs("rest", rest, 0)
+
+
 def _differs(what: str, got: int, expected: int) -> list[str]:
     return [] if got == expected else [f"{what}: {got:,} kept, expected {expected:,}"]
 
@@ -190,7 +217,7 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
     ),
     **{
         f"filters by {name}": (
-            _criterion(name, *HALF, *FILTERS, *FEW),
+            _criterion(name, *FILTERS, *FEW),
             units(0.5, lambda layer: layer.flatten(1)),
         )
         for name in ("l1", "l2", "mean-activation", "apoz")
@@ -207,7 +234,10 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
         ("prune.granularity=2:4", "prune.scope=layer", "prune.densities=[]"),
         two_of_four,
     ),
-    "residual blocks": (("prune.granularity=residual-block", "prune.densities=[0.8]"), some),
+    "residual blocks": (
+        ("prune.granularity=residual-block", "prune.densities=[0.8]"),
+        weights_of_blocks,
+    ),
     "scope layer": (("prune.scope=layer", *BY_FRACTION), each_layer(DENSITY)),
     "scope uniform": (("prune.scope=uniform",), weights(DENSITY)),
     "scope erk": (("prune.scope=erk",), weights(DENSITY)),

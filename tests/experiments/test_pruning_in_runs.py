@@ -85,6 +85,18 @@ def test_two_of_four(tmp_path: Path) -> None:
     assert mask["output.weight"].all()
 
 
+def test_whole_residual_blocks_go_and_the_rest_trains(tmp_path: Path) -> None:
+    """Two of three branches are empty; the signal goes around them, so that is no collapse."""
+    prune = PruneConfig(granularity="residual-block", scope="global", fraction=0.67)
+    store = go(tmp_path, model="resnet-8", prune=prune, levels=1)
+    mask, result = store.ticket(FIRST).mask, store.result(FIRST)
+    branches = [{name for name in mask if name.startswith(f"stage{s}.0.conv")} for s in (1, 2, 3)]
+    assert sum(branch <= {*mask.empty_layers} for branch in branches) == 2
+    assert {*mask.empty_layers} <= set.union(*branches)
+    assert result.status == "done"
+    assert {*result.empty_layers} == {*mask.empty_layers}
+
+
 def test_a_structure_has_the_mean_of_scores_that_are_its_own(tmp_path: Path) -> None:
     """Rows of 784 and of 20 weights compete: a sum would let none of the short ones live."""
     prune = PruneConfig(

@@ -142,4 +142,13 @@ def summary(result: JobResult) -> str:
     return (
         f"{head}, test accuracy {result.test_accuracy_at_early_stop:.2%} "
         f"at iteration {result.early_stop_iteration:,} ({result.seconds:.1f} s)"
+        + (f"; {passed_by(result)}" if result.empty_layers else "")
+    )
+
+
+def passed_by(result: JobResult) -> str:
+    """Of a finished training with empty layers: which these are."""
+    return (
+        f"the mask keeps no weight of {', '.join(result.empty_layers)}; the signal goes around by "
+        "residual connections"
     )

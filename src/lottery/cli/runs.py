@@ -135,12 +135,15 @@ def _open(run: str, out: Path) -> Run:
 
 
 def _print_results(results: Sequence[JobResult]) -> None:
+    from lottery.cli.progress import passed_by
     from lottery.cli.tables import print_table
 
     print_table([_row(result) for result in results])
     for result in results:
         if result.status != "done":
             typer.echo(f"{result.key}: {result.status}, since {result.reason}")
+        elif result.empty_layers:
+            typer.echo(f"{result.key}: {passed_by(result)}")
         if "drawn" in result.provenance:
             at, how = result.provenance["drawn_at"], result.provenance["drawn"]
             typer.echo(f"{result.key}: mask drawn at iteration {at:,}; {how}")

@@ -53,6 +53,7 @@ from lottery.core.schedule import (
     scored_level,
 )
 from lottery.core.select import select
+from lottery.core.signal import signal_passes
 from lottery.core.units import Reduce, Units, fixed_groups, surviving_units, unit_counts
 
 __all__ = [
@@ -101,6 +102,7 @@ __all__ = [
     "scored_level",
     "scored_network",
     "select",
+    "signal_passes",
     "sound_channels",
     "surviving_units",
     "unit_counts",

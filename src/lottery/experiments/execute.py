@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from lottery.core import Mask, prunable_weights
+from lottery.core import Mask, prunable_weights, signal_passes
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import Preempted
 from lottery.experiments.config import ExperimentConfig
@@ -49,7 +49,7 @@ def run_job(
     streams = Streams(config.seed, key.replicate)
     ticket = make_ticket(key, config=config, store=store, data=data, streams=streams)
     empty = ticket.mask.empty_layers
-    if empty:
+    if empty and not signal_passes(make_model(config, data), ticket.mask, data.input_shape):
         reason = f"the mask keeps no weight of {', '.join(empty)}, so no signal could pass"
         result = _result(key, ticket, None, config.training, data, engine.name, reason)
         store.write_job(ticket, result, None)

@@ -78,8 +78,7 @@ def early_watch(
     """Notes every level's mask while the dense network trains, once it has settled.
 
     At each look the dense network is pruned to level 1, that to level 2 and so on (with the
-    one-shot schedule the dense network to every level), all by the weights of the moment. A mask
-    that leaves a layer empty is not pruned on: levels below it have it too.
+    one-shot schedule the dense network to every level), all by the weights of the moment.
 
     Args:
         dense: the mask of level 0.
@@ -108,7 +107,7 @@ def early_watch(
         found = [dense]
         for level in range(1, config.levels + 1):
             parent = found[scored_level(config.prune.schedule, level)]
-            found.append(parent if parent.empty_layers else below(level, parent, state))
+            found.append(below(level, parent, state))
         return found[1:]
 
     steps = steps_per_epoch(len(data.train), config.training.batch_size)

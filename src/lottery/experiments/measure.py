@@ -8,11 +8,11 @@ from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
-from lottery.core import Mask, prunable_weights, scored_level
+from lottery.core import Mask, prunable_weights, scored_level, signal_passes
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.execute import training_job
-from lottery.experiments.network import experiment_units, initialized
+from lottery.experiments.network import experiment_units, initialized, make_model
 from lottery.experiments.workers import one_thread
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey
@@ -67,8 +67,10 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
             levels=config.levels,
             units=units,
         )
-        if mask.empty_layers:  # nothing is trained from here on
-            return
+        if mask.empty_layers and not signal_passes(
+            make_model(config, data), mask, data.input_shape
+        ):
+            return  # nothing is trained from here on
         masks.append(mask)
         if level in wanted:
             yield Ticket(mask=mask, weights=initial)

@@ -100,6 +100,11 @@ class JobResult:
         """Which job this is the result of."""
         return JobKey(self.replicate, self.branch, self.level)
 
+    @property
+    def empty_layers(self) -> tuple[str, ...]:
+        """The layers of which nothing is kept."""
+        return tuple(name for name, (kept, _) in self.layers.items() if not kept)
+
     def to_json(self) -> str:
         """The text of ``result.json``."""
         return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
