@@ -145,8 +145,8 @@ def _print_results(results: Sequence[JobResult]) -> None:
         elif result.empty_layers:
             typer.echo(f"{result.key}: {passed_by(result)}")
         if "drawn" in result.provenance:
-            at, how = result.provenance["drawn_at"], result.provenance["drawn"]
-            typer.echo(f"{result.key}: mask drawn at iteration {at:,}; {how}")
+            at, how = result.provenance.get("drawn_at"), result.provenance["drawn"]
+            typer.echo(f"{result.key}: mask drawn at iteration {at}; {how}")
     typer.echo(
         "repl.: replicate; stop: iteration of lowest validation loss; "
         "acc.: test accuracy there; final: at the end; s: seconds"
