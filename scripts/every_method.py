@@ -123,6 +123,18 @@ def two_of_four(mask: Mask) -> list[str]:
     return found
 
 
+def tiles_of_four(mask: Mask) -> list[str]:
+    """Tiles of 4 outputs by 4 columns are whole or gone, where layers divide into such."""
+    found = some(mask)
+    for name, kept in mask.items():
+        rows = kept.flatten(1)
+        if len(rows) % 4 == 0 and rows.shape[1] % 4 == 0:
+            tiles = rows.reshape(len(rows) // 4, 4, -1, 4).transpose(1, 2).flatten(2)
+            if not tiles.any(2).equal(tiles.all(2)):
+                found.append(f"{name}: a tile is neither whole nor gone")
+    return found
+
+
 def some(mask: Mask) -> list[str]:
     """Something is kept in every layer, and not everything."""
     empty = [f"{name}: empty" for name, kept in mask.items() if not bool(kept.any())]
@@ -159,14 +171,6 @@ def _kept(mask: Mask) -> int:
 
 def _criterion(name: str, *more: str) -> tuple[str, ...]:
     return (f"prune.criterion={name}", *more)
-
-
-def _blocks(layer: Tensor) -> Tensor:
-    """Tiles of 4 outputs by 4 columns as rows; every convolution but the first divides."""
-    rows = layer.reshape(layer.shape[0], -1)
-    if rows.shape[1] % 4:
-        return rows.new_ones(0, 1)
-    return rows.reshape(len(rows) // 4, 4, -1, 4).transpose(1, 2).reshape(-1, 16)
 
 
 METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
@@ -230,6 +234,7 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
         ("prune.granularity=kernel", *HALF, "prune.fractions={'output.weight'=0}"),
         units(0.5, lambda layer: layer.flatten(0, 1).flatten(1)),
     ),
+    "blocks of 4 x 4": (("prune.granularity=block-4x4", "prune.densities=[0.2]"), tiles_of_four),
     "2:4": (
         ("prune.granularity=2:4", "prune.scope=layer", "prune.densities=[]"),
         two_of_four,
