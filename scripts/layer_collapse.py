@@ -1,8 +1,9 @@
-"""At which density does a criterion empty a whole layer of an untrained network?
+"""At which density does a criterion empty whole layers of an untrained network?
 
-A network with an empty layer computes a constant. The lower the density at which that first
-happens, the further a criterion can prune (Tanaka et al., arXiv:2006.05467, section 3). Nothing is
-trained; each density is pruned from the dense network, all layers competing.
+The lower the density at which that first happens, the further a criterion can prune (Tanaka et al.,
+arXiv:2006.05467, section 3). Where residual connections lead around an empty layer, the network can
+still be trained; a cross says that no signal passes any more. Nothing is trained here; each density
+is pruned from the dense network, all layers competing.
 
     python scripts/layer_collapse.py --data-dir data --model vgg-16
 """
@@ -15,7 +16,7 @@ from typing import Final
 
 import torch
 
-from lottery.core import Mask, find_criterion, prunable_weights
+from lottery.core import Mask, find_criterion, prunable_weights, signal_passes
 from lottery.data import DataConfig, load_dataset
 from lottery.models import INITIALIZATIONS, build_model
 from lottery.rng import Streams
@@ -35,7 +36,7 @@ EXAMPLES: Final = 128
 
 
 def main() -> None:
-    """Print one table: methods down, densities across, how many layers are empty."""
+    """Print one table: methods down, densities across, how many layers are empty (× for no signal)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--model", default="vgg-16")
@@ -87,7 +88,9 @@ def main() -> None:
                 probe=probe,
                 levels=1,
             )
-            cells.append(str(len(mask.empty_layers)))
+            fresh = build_model(asked.model, data.input_shape, data.classes)
+            passes = signal_passes(fresh, mask, data.input_shape)
+            cells.append(f"{len(mask.empty_layers)}{'' if passes else ' ×'}")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
