@@ -2,7 +2,7 @@
 
 The lower the density at which that first happens, the further a criterion can prune (Tanaka et al.,
 arXiv:2006.05467, section 3). Where residual connections lead around an empty layer, the network can
-still be trained; a cross says that no signal passes any more. Nothing is trained here; each density
+still be trained; "cut" says that no signal passes any more. Nothing is trained here; each density
 is pruned from the dense network, all layers competing.
 
     python scripts/layer_collapse.py --data-dir data --model vgg-16
@@ -36,7 +36,7 @@ EXAMPLES: Final = 128
 
 
 def main() -> None:
-    """Print one table: methods down, densities across, how many layers are empty (× for no signal)."""
+    """Print one table: methods down, densities across, how many layers are empty."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--model", default="vgg-16")
@@ -90,7 +90,7 @@ def main() -> None:
             )
             fresh = build_model(asked.model, data.input_shape, data.classes)
             passes = signal_passes(fresh, mask, data.input_shape)
-            cells.append(f"{len(mask.empty_layers)}{'' if passes else ' ×'}")
+            cells.append(f"{len(mask.empty_layers)}{'' if passes else ' cut'}")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
