@@ -88,7 +88,8 @@ def test_commands_can_be_parsed(
     for block in blocks(page):
         if block.language == "toml":
             Path("experiment.toml").write_text(block.text, encoding="utf-8")
-    for line in (line for b in blocks(page) if b.language == "sh" for line in b.text.splitlines()):
+    text = "\n".join(block.text for block in blocks(page) if block.language == "sh")
+    for line in text.replace("\\\n", " ").splitlines():
         if line.startswith("lottery "):
             check_command(shlex.split(line)[1:])
 
@@ -103,7 +104,7 @@ def check_command(words: list[str]) -> None:
     if "recipe" in parameters:
         values = base_values(parameters["recipe"])
         for override in parameters["overrides"] or ():
-            values = merge(values, parse_override(override))
+            values = merge(values, parse_override(override), emptying=True)
         load_config(values)
 
 

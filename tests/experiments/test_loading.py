@@ -75,6 +75,11 @@ def test_all_problems_are_reported_at_once_each_with_its_place() -> None:
         ({"prune": {"fraction": 0}}, "prune.fraction"),
         ({"prune": {"fraction": float("nan")}}, "prune.fraction"),
         ({"prune": {"fractions": {"a": 1.0}}}, "prune.fractions.'a'"),
+        (
+            {"prune": {"fractions": {"fc1": {"weight": 0.5}}}},
+            "prune.fractions.fc1: expected a value, got a table; a name with dots",
+        ),
+        ({"rewind": {"to": 500}}, "rewind.to: expected a table with amount, unit, got 500"),
         ({"prune": {"criterion": "magnitud"}}, "prune.criterion"),
         ({"prune": {"rounds": 0}}, "prune.rounds"),
         ({"prune": {"round_schedule": "cubic"}}, "prune.round_schedule"),

@@ -113,7 +113,8 @@ class _Reader:
 
     def dataclass(self, cls: type[T], values: object, path: str) -> T | _Wrong:
         if not isinstance(values, Mapping):
-            return self._wrong(path, "a table", values)
+            keys = ", ".join(f.name for f in fields(cls))  # type: ignore[arg-type]
+            return self._wrong(path, f"a table with {keys}", values)
         hints = get_type_hints(cls)
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         for key in values:
@@ -174,8 +175,19 @@ class _Reader:
         if not isinstance(value, Mapping):
             return self._wrong(path, "a table", value)
         item = get_args(hint)[1]
+        for key, inner in value.items():
+            if isinstance(inner, Mapping):
+                return self._dotted(path, key, inner)
         read = {key: self.value(item, v, f"{path}.'{key}'") for key, v in value.items()}
         return _WRONG if _WRONG in read.values() else read
+
+    def _dotted(self, path: str, key: str, inner: Mapping[str, Any]) -> _Wrong:
+        whole = f"{key}.{next(iter(inner), '...')}"
+        self.problems.append(
+            f"{path}.{key}: expected a value, got a table; a name with dots stands in quotes: "
+            f'{path}."{whole}"'
+        )
+        return _WRONG
 
     def _wrong(self, path: str, expected: str, got: object, near: str | None = None) -> _Wrong:
         hint = f"; did you mean '{near}'?" if near else ""
