@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from every_method import (
-    METHODS,
-    config_of,
+from every_method import METHODS, config_of
+from exact_counts import (
     each_layer,
     some,
     tiles_of_four,
