@@ -19,7 +19,7 @@ from lottery.experiments.network import _channels, experiment_units, make_model
 from lottery.testing import tiny_dataset
 from lottery.tickets import ControlsConfig, PruneConfig, network_units, pruning
 
-pytest.importorskip("torch_pruning")
+pytest.importorskip("torch_pruning", reason="the package torch-pruning is not installed")
 
 
 def channels(**changes: Any) -> ExperimentConfig:

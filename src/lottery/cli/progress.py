@@ -148,7 +148,8 @@ def summary(result: JobResult) -> str:
 
 def passed_by(result: JobResult) -> str:
     """Of a finished training with empty layers: which these are."""
+    # Masks that change in training may cut the network off after its start, so no more is promised.
     return (
-        f"the mask keeps no weight of {', '.join(result.empty_layers)}; the signal goes around by "
-        "residual connections"
+        f"the mask keeps no weight of {', '.join(result.empty_layers)}: only what leads around, "
+        "such as residual connections, can pass a signal"
     )
