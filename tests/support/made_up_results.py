@@ -83,6 +83,7 @@ def judged(
     planned: Sequence[JobKey] | None = None,
     margin: float = 0.002,
     test_examples: int | None = 10_000,
+    classes: int | None = None,
     mask_updates: MaskUpdateMethod = "none",
 ) -> Verdict:
     return judge(
@@ -94,6 +95,7 @@ def judged(
         confidence=0.95,
         evaluation_interval=100,
         test_examples=test_examples,
+        classes=classes,
         mask_updates=mask_updates,
     )
 

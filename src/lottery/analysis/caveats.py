@@ -15,6 +15,7 @@ def caveats(verdict: Verdict) -> tuple[str, ...]:
         _incomplete(verdict),
         _failed(verdict),
         _lost(verdict),
+        _guessing(verdict),
         _unpaired(verdict),
         _controls(verdict),
         _chosen(verdict),
@@ -62,10 +63,23 @@ def _lost(verdict: Verdict) -> str:
     )
 
 
+def _guessing(verdict: Verdict) -> str:
+    if not verdict.dense_guessing:
+        return ""
+    dense = find_level(verdict, 0)
+    n = dense.groups[MAIN].n if dense else 0
+    return (
+        f"In {verdict.dense_guessing} of {phrases.counted(n, 'replicate')} the dense network's "
+        f"test accuracy is below {phrases.percent(verdict.guessing_limit)}, hardly better than "
+        "guessing, and nothing is compared with it there: train longer, or look at the learning "
+        "rate and the data."
+    )
+
+
 def _unpaired(verdict: Verdict) -> str:
     """Replicates without a comparison, for other reasons than a lost ticket."""
     pairs = [
-        len(level.matching.difference.values) + level.tickets_lost
+        len(level.matching.difference.values) + level.tickets_lost + verdict.dense_guessing
         for level in pruned(verdict)
         if level.matching
     ]

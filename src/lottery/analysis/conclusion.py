@@ -25,8 +25,16 @@ class Conclusion:
     hypothesis: Hypothesis
 
 
-def conclude(levels: Sequence[LevelVerdict], *, complete: bool, alpha: float) -> Conclusion:
+def conclude(
+    levels: Sequence[LevelVerdict], *, complete: bool, alpha: float, dense_guessing: int = 0
+) -> Conclusion:
     """Draw the conclusion.
+
+    Args:
+        levels: what was found at each.
+        complete: whether every planned job has ended.
+        alpha: the chance of a false confirmation that the tests allow.
+        dense_guessing: replicates whose dense network learned nothing.
 
     The hypothesis is
 
@@ -36,7 +44,8 @@ def conclude(levels: Sequence[LevelVerdict], *, complete: bool, alpha: float) ->
     - ``observed`` when that holds on the means and the tests cannot confirm it;
     - ``not supported`` when the run is complete and no level wins, or wherever one does its
       reinitialized tickets win as well;
-    - ``undecided`` when what could tell is missing: the dense network, levels, a winning ticket's
+    - ``undecided`` when what could tell is missing: a dense network that learned
+      something, levels, a winning ticket's
       reinitialized copy.
     """
     winning = [level for level in levels if level.wins]
@@ -51,7 +60,9 @@ def conclude(levels: Sequence[LevelVerdict], *, complete: bool, alpha: float) ->
         speedup=_speedup(levels, smallest) if smallest else None,
         reinit_costs=lower.difference.mean if lower else None,
         initialization_matters=_initialization_matters(winning, smallest, alpha),
-        hypothesis=_hypothesis(levels, winning, complete=complete, alpha=alpha),
+        hypothesis=_hypothesis(
+            levels, winning, complete=complete, alpha=alpha, dense_guessing=dense_guessing
+        ),
     )
 
 
@@ -77,13 +88,18 @@ def supports(level: LevelVerdict, alpha: float) -> bool:
     )
 
 
-def has_ended(level: LevelVerdict) -> bool:
-    """Whether at least one of the level's own trainings came to its end."""
-    return MAIN in level.groups and level.groups[MAIN].n > 0
+def ended(level: LevelVerdict) -> int:
+    """How many of the level's own trainings came to their end."""
+    return level.groups[MAIN].n if MAIN in level.groups else 0
 
 
 def _hypothesis(
-    levels: Sequence[LevelVerdict], winning: Sequence[LevelVerdict], *, complete: bool, alpha: float
+    levels: Sequence[LevelVerdict],
+    winning: Sequence[LevelVerdict],
+    *,
+    complete: bool,
+    alpha: float,
+    dense_guessing: int,
 ) -> Hypothesis:
     if any(supports(level, alpha) for level in winning):
         return "supported"
@@ -94,7 +110,7 @@ def _hypothesis(
     judged = [
         level for level in levels if level.level > 0 and (level.matching or level.tickets_lost)
     ]
-    has_dense = any(level.level == 0 and has_ended(level) for level in levels)
+    has_dense = any(level.level == 0 and ended(level) > dense_guessing for level in levels)
     if not complete or not judged or not has_dense or None in reinit_wins:
         return "undecided"
     return "not supported"

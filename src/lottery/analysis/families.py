@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lottery.analysis.compare import Claim, all_true, any_true, compare, over_levels
-from lottery.analysis.gather import Jobs, Measure, differences, replicate_values
+from lottery.analysis.gather import Jobs, Measure, differences, is_guessing, replicate_values
 from lottery.analysis.types import Comparison
 from lottery.store.jobs import MAIN
 
@@ -24,12 +24,14 @@ class Settings:
         confidence: of intervals and tests.
         interval: iterations between two evaluations.
         grid: the step between two possible accuracies; 0 when unknown.
+        guessing: test accuracy below which a dense network has learned nothing to compare with.
     """
 
     margin: float
     confidence: float
     interval: int
     grid: float
+    guessing: float
 
     @property
     def alpha(self) -> float:
@@ -104,7 +106,10 @@ def families_of(jobs: Jobs, kind: str, settings: Settings) -> KindTests:
     levels = sorted(level for found, level in jobs if found == kind and level > 0)
 
     def values(of: str, level: int, measure: Measure) -> dict[int, float]:
-        return replicate_values(jobs.get((of, level), ()), measure)
+        found = jobs.get((of, level), ())
+        if level == 0:
+            found = [job for job in found if not is_guessing(job, settings.guessing)]
+        return replicate_values(found, measure)
 
     def apart(
         left: tuple[str, int | None], right: tuple[str, int | None], measure: Measure

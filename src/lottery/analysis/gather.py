@@ -52,6 +52,12 @@ def differences(left: Mapping[int, float], right: Mapping[int, float]) -> dict[i
     return {r: left[r] - right[r] for r in sorted(left.keys() & right.keys())}
 
 
+def is_guessing(job: JobResult, limit: float) -> bool:
+    """Whether a training came to its end, and its test accuracy is below the limit."""
+    accuracy = job.test_accuracy_at_early_stop
+    return job.status == "done" and accuracy is not None and accuracy < limit
+
+
 def tickets_lost(jobs: Jobs, level: int) -> int:
     """Replicates whose ticket of this level diverged or collapsed, or never came to be by that.
 

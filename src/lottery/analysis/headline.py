@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lottery.analysis.conclusion import has_ended
+from lottery.analysis.conclusion import ended
 from lottery.analysis.lookup import compared_replicates, find_level, pruned
 from lottery.analysis.types import Verdict
 
@@ -37,8 +37,10 @@ def _missing(verdict: Verdict) -> str:
     if not verdict.levels:
         return "there are no results yet"
     dense = find_level(verdict, 0)
-    if dense is None or not has_ended(dense):
+    if dense is None or not ended(dense):
         return "no dense network has come to its end, so there is nothing to compare with"
+    if verdict.dense_guessing >= ended(dense):
+        return "the dense network learned no more than guessing, so there is nothing to match"
     if not pruned(verdict):
         return "there is only the dense network" + ("" if verdict.complete else " so far")
     if not any(level.matching or level.tickets_lost for level in pruned(verdict)):

@@ -30,5 +30,6 @@ def judge_run(run: Run, *, margin: float | None = None, confidence: float | None
         confidence=config.verdict.confidence if confidence is None else confidence,
         evaluation_interval=config.training.evaluate_every.iterations(steps),
         test_examples=data["test_examples"],
+        classes=data["classes"],
         mask_updates=config.training.mask_updates.method,
     )

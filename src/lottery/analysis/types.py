@@ -147,5 +147,9 @@ class Verdict:
     paragraph: str
     """The verdict in plain words."""
     caveats: tuple[str, ...]
+    dense_guessing: int = 0
+    """Replicates whose dense network is no better than guessing: nothing is compared with them."""
+    guessing_limit: float = 0.0
+    """The test accuracy below which that is said; 0 when the number of classes is unknown."""
     mask_updates: MaskUpdateMethod = "none"
     """How masks changed while tickets trained."""

@@ -22,14 +22,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lottery.analysis.caveats import caveats
+from lottery.analysis.chance import guessing_limit
 from lottery.analysis.conclusion import conclude
 from lottery.analysis.families import Settings
-from lottery.analysis.gather import by_place, is_complete
+from lottery.analysis.gather import by_place, is_complete, is_guessing
 from lottery.analysis.levels import judge_levels
 from lottery.analysis.types import Verdict
 from lottery.analysis.words import paragraph
 from lottery.errors import UsageError
-from lottery.store.jobs import JobKey, JobResult
+from lottery.store.jobs import MAIN, JobKey, JobResult
 from lottery.training import MaskUpdateMethod
 
 
@@ -43,6 +44,7 @@ def judge(
     confidence: float,
     evaluation_interval: int,
     test_examples: int | None = None,
+    classes: int | None = None,
     mask_updates: MaskUpdateMethod = "none",
 ) -> Verdict:
     """Test the hypothesis on what a run has found so far.
@@ -60,6 +62,8 @@ def judge(
         evaluation_interval: iterations between two evaluations, 1 or more.
         test_examples: size of the test set, which accuracies are multiples of; None when unknown:
             then accuracy differences that do not vary at all cannot be tested.
+        classes: how many the data has: a dense network that is right no more often than by
+            guessing is not compared with; None when unknown, then every one is.
         mask_updates: how masks changed while tickets trained; a caveat says what that means.
 
     Raises:
@@ -73,10 +77,12 @@ def judge(
         confidence=confidence,
         interval=evaluation_interval,
         grid=1 / test_examples if test_examples else 0.0,
+        guessing=guessing_limit(classes, test_examples),
     )
     levels = judge_levels(jobs, settings)
     complete = bool(planned) and is_complete(jobs, planned)
-    conclusion = conclude(levels, complete=complete, alpha=settings.alpha)
+    guessing = sum(is_guessing(job, settings.guessing) for job in jobs.get((MAIN, 0), ()))
+    conclusion = conclude(levels, complete=complete, alpha=settings.alpha, dense_guessing=guessing)
     keys = {*planned, *(result.key for result in results)}
     verdict = Verdict(
         run=run,
@@ -99,6 +105,8 @@ def judge(
         hypothesis=conclusion.hypothesis,
         paragraph="",
         caveats=(),
+        dense_guessing=guessing,
+        guessing_limit=settings.guessing,
         mask_updates=mask_updates,
     )
     return replace(verdict, paragraph=paragraph(verdict), caveats=caveats(verdict))
