@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from tiny import tiny
 
 from lottery.cli.main import main
 from lottery.experiments import RunOptions, run_experiment, to_plain
+from lottery.experiments.config import plain_hash
 from lottery.experiments.toml import to_toml
 from lottery.training.engines.torch_engine import TorchEngine
 
@@ -191,7 +193,7 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
         (("verify", "nothing"), 2, "no run 'nothing'"),
         (("config", "show", "nothing"), 2, "unknown recipe 'nothing'"),
         (("config", "diff", "demo", "nothing"), 2, "unknown recipe 'nothing'"),
-        (("list", "recipe"), 2, "recipes"),
+        (("list", "recipe"), 2, "unknown list 'recipe'; did you mean 'recipes'?"),
         (("runn",), 2, "No such command"),
     ],
 )
@@ -290,7 +292,25 @@ def test_runs_are_listed(cli: Cli, run: Path) -> None:
     assert "no runs yet" in cli("list", "runs")[1]
     assert run.name in cli("list", "runs", "--out", run.parent)[1]
     (row,) = json.loads(cli("list", "runs", "--out", run.parent, "--json")[1])
-    assert (row["done"], row["planned"]) == (18, 18)
+    assert (row["done"], row["planned"], row["settings"]) == (18, 18, "")
+
+
+def test_runs_of_one_name_are_told_apart(cli: Cli, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "runs" / run.name)
+    text = (run / "experiment.json").read_text()
+    begun = json.loads(text)
+    begun["config"]["prune"]["criterion"] = "random"
+    begun["config_sha256"] = plain_hash(begun["config"], begun["schema"])
+    other = tmp_path / "runs" / f"{run.name[:-8]}00000000"
+    other.mkdir()
+    (other / "experiment.json").write_text(json.dumps(begun))
+    out = cli("list", "runs")[1]
+    assert "criterion=magnitude" in out
+    assert "criterion=random" in out
+    code, _, err = cli("show", run.name[:-8])
+    assert (code, "lottery list runs" in err) == (2, True)
+    assert run.name in err
+    assert other.name in err
 
 
 # Reading a run

@@ -183,7 +183,7 @@ def test_asked_to_stop_it_keeps_a_checkpoint_and_exits_75(
     assert not command.processes_left()
     # A signal can also come in the instant between two jobs.
     kept = list((tmp_path / "runs").rglob(".checkpoint-*"))
-    assert kept or "between jobs" in said
+    assert kept or "between trainings" in said
     done = finished_levels(the_run(tmp_path / "runs"))
     code, said = Command(tmp_path, tmp_path / "runs", engine, *options).end()
     assert code == 0, said

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lottery.cli import options
 
+if TYPE_CHECKING:
+    from lottery.experiments import Run
 
-class Thing(StrEnum):
-    """What can be listed."""
 
-    recipes = "recipes"
-    models = "models"
-    datasets = "datasets"
-    criteria = "criteria"
-    engines = "engines"
-    runs = "runs"
+THINGS = ("recipes", "models", "datasets", "criteria", "engines", "runs")
+"""What can be listed."""
 
 
 def list_things(
-    what: Annotated[Thing, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(Thing)}.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(THINGS)}.")],
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
@@ -39,19 +34,22 @@ def list_things(
       lottery list models --json
     """
     del debug
+    if what not in _ROWS:
+        from lottery.errors import UsageError, unknown_name
+
+        raise UsageError(unknown_name("list", what, THINGS))
     rows = _ROWS[what](out)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        typer.echo(f"no {what.value} yet in {out}" if what == Thing.runs else f"no {what.value}")
-        return
-    if what == Thing.recipes:
-        _print_recipes(rows)
-        return
-    from lottery.cli.tables import print_table
+        typer.echo(f"no {what} yet in {out}" if what == "runs" else f"no {what}")
+    elif what in _ENTRIES:
+        _print_entries(rows, _ENTRIES[what])
+    else:
+        from lottery.cli.tables import print_table
 
-    print_table(rows)
+        print_table(_narrow(rows) if what == "runs" else rows)
 
 
 def _recipes(_out: Path) -> list[dict[str, Any]]:
@@ -72,13 +70,9 @@ def _recipes(_out: Path) -> list[dict[str, Any]]:
     return [row(name, entry) for name, entry in RECIPE_ENTRIES.items()]
 
 
-def _print_recipes(rows: list[dict[str, Any]]) -> None:
-    """Each recipe's name, and below it what is known of it; no table has room for that."""
-    for row in rows:
-        typer.echo(row["name"])
-        cost = f"{row['trainings']:,} trainings of {row['length']}, batches of {row['batch_size']}"
-        for text in (row["what"], f"Source: {row['source']}", f"Cost: {cost}", row["shows"]):
-            typer.echo(f"    {text}")
+def _about_recipe(row: dict[str, Any]) -> list[str]:
+    cost = f"{row['trainings']:,} trainings of {row['length']}, batches of {row['batch_size']}"
+    return [row["what"], f"Source: {row['source']}", f"Cost: {cost}", row["shows"]]
 
 
 def model_rows() -> list[dict[str, Any]]:
@@ -108,6 +102,13 @@ def model_rows() -> list[dict[str, Any]]:
         rows.append(row(family.example, family.form, what, family.task))
     unknown = dict.fromkeys(list(rows[0])[2:])
     return rows + [{"name": form, "what": what} | unknown for form, what in OUTSIDE_FORMS.items()]
+
+
+def _about_model(row: dict[str, Any]) -> list[str]:
+    if row["parameters"] is None:
+        return [row["what"]]
+    sizes = f"{row['parameters']:,} parameters, {row['prunable']:,} of them can be pruned"
+    return [row["what"], f"For {row['input']} and {row['classes']:,} classes: {sizes}"]
 
 
 def _datasets(_out: Path) -> list[dict[str, Any]]:
@@ -143,6 +144,11 @@ def _criteria(_out: Path) -> list[dict[str, Any]]:
     ]
 
 
+def _about_criterion(row: dict[str, Any]) -> list[str]:
+    source = f"; source: {row['source']}" if row["source"] else ""
+    return [row["what"], f"Looks at {row['looks at']}{source}"]
+
+
 def _engines(_out: Path) -> list[dict[str, Any]]:
     from lottery.training import ENGINES
 
@@ -153,37 +159,67 @@ def _runs(out: Path) -> list[dict[str, Any]]:
     from lottery.errors import LotteryError
     from lottery.experiments import list_runs, open_run, plan
 
-    def row(path: Path) -> dict[str, Any]:
+    def opened(path: Path) -> Run | str:
         try:
-            run = open_run(path)
+            return open_run(path)
         except LotteryError as error:
-            return {
-                "run": path.name,
-                "experiment": "?",
-                "done": 0,
-                "planned": 0,
-                "note": str(error),
+            return str(error)
+
+    def row(path: Path, run: Run | str) -> dict[str, Any]:
+        if isinstance(run, str):
+            found = {"experiment": "?", "settings": "", "done": 0, "planned": 0, "note": run}
+        else:
+            bad = sum(result.status != "done" for result in run.results.values())
+            found = {
+                "experiment": run.config.name,
+                "settings": telling[path],
+                "done": len(run.results),
+                "planned": len(plan(run.config)),
+                "note": f"{bad} diverged or collapsed" if bad else "",
             }
-        bad = sum(result.status != "done" for result in run.results.values())
-        return {
-            "run": path.name,
-            "experiment": run.config.name,
-            "done": len(run.results),
-            "planned": len(plan(run.config)),
-            "note": f"{bad} diverged or collapsed" if bad else "",
-        }
+        return {"run": path.name} | found
 
-    return [row(path) for path in list_runs(out)]
+    runs = {path: opened(path) for path in list_runs(out)}
+    telling = _telling({path: run for path, run in runs.items() if not isinstance(run, str)})
+    return [row(path, run) for path, run in runs.items()]
 
 
-_ROWS: dict[Thing, Callable[[Path], list[dict[str, Any]]]] = {
-    Thing.recipes: _recipes,
-    Thing.models: lambda _out: model_rows(),
-    Thing.datasets: _datasets,
-    Thing.criteria: _criteria,
-    Thing.engines: _engines,
-    Thing.runs: _runs,
+def _telling(runs: Mapping[Path, Run]) -> dict[Path, str]:
+    """Run -> the settings that tell it from others of its name; empty where there are no others."""
+    from lottery.analysis.methods.settings import setting_differences, told_apart
+    from lottery.experiments import to_plain
+
+    configs = [to_plain(run.config) for run in runs.values()]
+    names = [run.config.name for run in runs.values()]
+    return dict(zip(runs, told_apart(names, setting_differences(configs)), strict=True))
+
+
+def _print_entries(
+    rows: list[dict[str, Any]], about: Callable[[dict[str, Any]], list[str]]
+) -> None:
+    """Each row's name, and below it what is known of it: more than a table has room for."""
+    for row in rows:
+        typer.echo(row["name"])
+        for text in about(row):
+            typer.echo(f"    {text}")
+
+
+def _narrow(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows without what a run's own name says, and without what is empty in all of them."""
+    said = {key for row in runs for key, value in row.items() if value != ""} - {"experiment"}
+    return [{key: value for key, value in row.items() if key in said} for row in runs]
+
+
+_ROWS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+    "recipes": _recipes,
+    "models": lambda _out: model_rows(),
+    "datasets": _datasets,
+    "criteria": _criteria,
+    "engines": _engines,
+    "runs": _runs,
 }
+_ENTRIES = {"recipes": _about_recipe, "models": _about_model, "criteria": _about_criterion}
+"""What is listed entry by entry -> the lines below a name."""
 
 
 def _first_sentence(documented: object) -> str:

@@ -36,6 +36,7 @@ CheckpointSeconds = Annotated[
     typer.Option("--checkpoint-seconds", help="Seconds between checkpoints inside a job.", min=0.0),
 ]
 RunName = Annotated[
-    str, typer.Argument(help="A run: its directory, its name, or how its name begins.")
+    str,
+    typer.Argument(metavar="RUN", help="A run: its directory, its name, or how its name begins."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]

@@ -24,7 +24,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
         if stop.is_set() and number == signal.SIGINT:
             _end_at_once()
         if not stop.is_set():
-            os.write(2, b"\nstopping; running trainings keep a checkpoint first\n")
+            os.write(2, b"\nstopping; trainings under way keep a checkpoint first\n")
         stop.set()
 
     numbers = (signal.SIGTERM, signal.SIGINT)

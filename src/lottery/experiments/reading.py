@@ -50,11 +50,16 @@ def find_run(name: str | Path, out: Path) -> Path:
     near = [path for path in runs if path.name.startswith(str(name))]
     if len(near) == 1:
         return near[0]
-    which = "several runs" if near else "no run"
+    if near:
+        listed = ", ".join(path.name for path in near)
+        raise UsageError(
+            f"'{name}' begins the names of {len(near)} runs in {out}: {listed}. Type more of the "
+            f"name; lottery list runs --out {out} says what tells them apart"
+        )
     meant = get_close_matches(str(name), [path.name for path in runs], n=1, cutoff=0.5)
-    hint = f"; did you mean '{meant[0]}'?" if meant and not near else ""
-    there = ", ".join(path.name for path in near or runs) or "none"
-    raise UsageError(f"{which} '{name}' in {out}{hint}; the runs there are: {there}")
+    hint = f"; did you mean '{meant[0]}'?" if meant else ""
+    there = ", ".join(path.name for path in runs) or "none"
+    raise UsageError(f"no run '{name}' in {out}{hint}; the runs there are: {there}")
 
 
 def list_runs(out: Path) -> list[Path]:

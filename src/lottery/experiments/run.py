@@ -214,7 +214,7 @@ def _run_all(
     skipped: dict[JobKey, str] = {}
     while waiting or running:
         if stop.is_set() and not running:
-            raise Preempted("stopped between jobs")
+            raise Preempted("between trainings, and all that had ended is kept")
         for key in list(waiting):
             reason = _hopeless(key, config, results, skipped)
             if reason:

@@ -135,6 +135,19 @@ def test_dense_networks_alone_are_no_comparison() -> None:
     assert "only the same dense trainings in common" in found.paragraph
 
 
+def test_a_run_without_a_ticket_so_far_is_said_to_have_none() -> None:
+    begun = method_run(
+        results_of(levels=0),
+        config=criterion("random", name="b"),
+        planned=[result.key for result in results_of(levels=2)],
+    )
+    whole = method_run(results_of(levels=2), config=criterion("magnitude", name="a"))
+    for found in (compared(whole, begun), compared(begun, whole)):
+        assert "b has no trained ticket yet" in found.paragraph
+        assert "b none so far" in found.paragraph
+        assert "a none so far" not in found.paragraph
+
+
 # On a terminal
 
 

@@ -49,16 +49,30 @@ def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> 
     apart, and where none does, with the name of the run's directory or a number.
     """
     names = [run.verdict.name for run in runs]
-    told = []
-    for i, (name, count) in enumerate(_counted(names)):
-        telling = _settings(i, names, settings) if count > 1 else ""
-        told.append(f"{name} ({telling})" if telling else name)
+    telling = told_apart(names, settings)
+    told = [f"{name} ({how})" if how else name for name, how in zip(names, telling, strict=True)]
     for extras in ([run.verdict.run for run in runs], [f"no. {i + 1}" for i in range(len(runs))]):
         told = [
             text if count == 1 else f"{text} [{extra}]"
             for (text, count), extra in zip(_counted(told), extras, strict=True)
         ]
     return tuple(told)
+
+
+def told_apart(names: Sequence[str], settings: Sequence[SettingDifference]) -> tuple[str, ...]:
+    """The settings that tell each run from others of its name; empty where the name is enough.
+
+    Args:
+        names: the experiment's name of each run.
+        settings: in which settings the runs differ, as `setting_differences` finds them.
+
+    >>> told_apart(["a", "a"], setting_differences([{"seed": 0}, {"seed": 1}]))
+    ('seed=0', 'seed=1')
+    """
+    return tuple(
+        _settings(i, names, settings) if count > 1 else ""
+        for i, (_, count) in enumerate(_counted(names))
+    )
 
 
 def shown(value: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from scipy.special import stdtrit
 
 from lottery.analysis import phrases
+from lottery.analysis.lookup import pruned
 from lottery.analysis.methods.types import Contrast, Measure, Method, Row, RunComparison
 
 _MEASURE: Measure = "accuracy_at_early_stop"
@@ -48,6 +49,10 @@ def against_first(comparison: RunComparison, place: int) -> list[tuple[Row, Cont
 def _method(comparison: RunComparison, place: int) -> Iterator[str]:
     first, method = comparison.methods[0].label, comparison.methods[place].label
     found = against_first(comparison, place)
+    for begun in (comparison.methods[0], comparison.methods[place]):
+        if not begun.verdict.complete and not pruned(begun.verdict):
+            yield f"{begun.label} has no trained ticket yet to compare."
+            return
     if not found:
         within = phrases.percent(comparison.tolerance)
         yield f"{method} and {first} have no density (within {within}) at which both have results."
@@ -102,7 +107,7 @@ def _smallest(comparison: RunComparison) -> str:
     """The smallest matching density of each, on the means."""
     told = [
         f"{method.label} "
-        + (phrases.percent(place.density) if (place := method.smallest_matching) else "none")
+        + (phrases.percent(place.density) if (place := method.smallest_matching) else _none(method))
         for method in comparison.methods
     ]
     margin = f"{100 * comparison.margin:g} percentage points"
@@ -110,6 +115,10 @@ def _smallest(comparison: RunComparison) -> str:
         f"The smallest density that matches the run's own dense networks on the means (within "
         f"{margin}): {', '.join(told)}."
     )
+
+
+def _none(method: Method) -> str:
+    return "none" if method.verdict.complete else "none so far"
 
 
 def _how_sure(comparison: RunComparison) -> Iterator[str]:
