@@ -103,6 +103,8 @@ def check_command(words: list[str]) -> None:
     parameters = command.make_context("lottery", words).params
     if "recipe" in parameters:
         values = base_values(parameters["recipe"])
+        short = {key: parameters.get(key) for key in ("levels", "replicates", "seed")}
+        values = merge(values, {key: value for key, value in short.items() if value is not None})
         for override in parameters["overrides"] or ():
             values = merge(values, parse_override(override), emptying=True)
         load_config(values)

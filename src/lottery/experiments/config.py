@@ -131,12 +131,12 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
         found += _early_bird_problems(config)
     if config.prune.by == "rewound" and config.controls.continued:
         found.append(
-            "controls.continued: with prune.by = 'rewound' no trained weights decide; leave it out"
+            "controls.continued: with prune.by = 'rewound' no trained weights decide; use false"
         )
     if config.controls.continued and method != "weights":
         found.append(
             f"controls.continued: with rewind.method = '{method}' the tickets themselves go on "
-            "from their trained weights; leave it out"
+            "from their trained weights; use false"
         )
     if config.controls.scratch_epochs and method == "weights" and not config.rewind.to.amount:
         found.append(
@@ -155,7 +155,7 @@ def _early_bird_problems(config: ExperimentConfig) -> list[str]:
     if config.rewind.method != "weights":
         found.append(f"rewind.method: {why}; use 'weights', got '{config.rewind.method}'")
     if config.controls.continued:
-        found.append(f"controls.continued: {why}; leave it out")
+        found.append(f"controls.continued: {why}; use false")
     if config.training.pruned == "mixed":
         found.append(f"training.pruned: {why}; use 'zero' or 'frozen', got 'mixed'")
     return found

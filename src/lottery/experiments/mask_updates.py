@@ -39,7 +39,7 @@ def _gradual_problems(how: str, prune: PruneConfig, controls: ControlsConfig) ->
     if prune.scope == "lamp":
         found.append(f"prune.scope: with {how} magnitudes are not rescaled; use 'global' or 'erk'")
     return found + [
-        f"controls.{name}: with {how} every training starts dense, and {why}; leave it out"
+        f"controls.{name}: with {how} every training starts dense, and {why}; use 0"
         for name, number, why in (
             ("random_mask", controls.random_mask, "there is no mask to draw"),
             ("shuffled_global", controls.shuffled_global, "there is no mask to shuffle"),

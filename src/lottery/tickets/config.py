@@ -222,13 +222,13 @@ class RewindConfig:
         found = []
         tuning = self.method == "fine-tune"
         if tuning and self.length.amount < 1:
-            found.append("length.amount: fine-tuning needs 1 or more")
+            found.append(f"length.amount: fine-tuning needs 1 or more, got {self.length.amount}")
         if tuning and self.to.amount:
-            found.append(f"to: fine-tuning goes back to nothing, got {self.to}; leave it out")
+            found.append(f"to: fine-tuning goes back to nothing, got {self.to}; use 0")
         if not tuning and self.length.amount:
             found.append(
-                f"length: training runs from rewind.to to its end, got {self.length}; leave it "
-                "out, or use method = 'fine-tune'"
+                f"length: training runs from rewind.to to its end, got {self.length}; use "
+                "0, or method = 'fine-tune'"
             )
         return found
 
