@@ -192,6 +192,17 @@ class Progress:
         return self._seconds
 
 
+def prefixed(groups: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The entries of all groups, each below its group's name; `below` gives one group back.
+
+    >>> sorted(prefixed({"model": {"a": Tensor()}, "optimizer": {"a": Tensor()}}))
+    ['model/a', 'optimizer/a']
+    """
+    return {
+        f"{group}/{name}": value for group, found in groups.items() for name, value in found.items()
+    }
+
+
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The entries under a prefix, without it.
 

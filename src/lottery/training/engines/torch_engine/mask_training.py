@@ -30,7 +30,7 @@ from lottery.training.evaluate import input_dtype
 from lottery.training.interface import Checkpoint, MaskLearning, TrainingJob, TrainingResult
 from lottery.training.learned_masks import unlearnable
 from lottery.training.loss import batch_loss
-from lottery.training.progress import Progress, below
+from lottery.training.progress import Progress, below, prefixed
 
 
 class MaskTraining:
@@ -150,11 +150,7 @@ class MaskTraining:
         if not self.progress.note(float(self.loss_sum) + 0 * scores, points, self._state):
             return
         self.loss_sum.zero_()
-        if self.precision.exhausted:
-            self.progress.reason = (
-                f"gradients overflowed {self.job.config.precision} up to iteration "
-                f"{self.progress.iteration}, however little the loss was scaled"
-            )
+        self.progress.reason = self.precision.exhausted(self.progress.iteration)
 
     def result(self, engine: str) -> TrainingResult:
         """What the training gives back, at its end."""
@@ -169,12 +165,7 @@ class MaskTraining:
             "scores": scores,
             "optimizer": optimizer_tensors(self.optimizer, self.scores),
         }
-        tensors = {
-            f"{group}/{name}": value
-            for group, found in groups.items()
-            for name, value in found.items()
-        }
-        tensors |= random_states(self.device)
+        tensors = prefixed(groups) | random_states(self.device)
         tensors["loss-sum"] = self.loss_sum.cpu().clone()
         return self.progress.checkpoint(tensors, {"scaler": self.precision.state()})
 

@@ -53,10 +53,14 @@ class Precision:
         self._scaler.unscale_(optimizer)
         self._scaler.update()
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether gradients overflow however little the loss is scaled."""
-        return self.scaled and self._scaler.get_scale() < _LEAST_SCALE
+    def exhausted(self, iteration: int) -> str:
+        """Why training cannot go on, if gradients overflow however little the loss is scaled."""
+        if not self.scaled or self._scaler.get_scale() >= _LEAST_SCALE:
+            return ""
+        return (
+            f"gradients overflowed float16 up to iteration {iteration}, however little the loss "
+            "was scaled"
+        )
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds, as plain JSON values."""

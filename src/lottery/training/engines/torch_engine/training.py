@@ -31,7 +31,7 @@ from lottery.training.evaluate import input_dtype
 from lottery.training.interface import Checkpoint, TrainingJob, TrainingResult
 from lottery.training.loss import batch_loss
 from lottery.training.normalization import recalibrate_batch_norm
-from lottery.training.progress import Progress, below
+from lottery.training.progress import Progress, below, prefixed
 
 
 class Training:
@@ -131,11 +131,7 @@ class Training:
         if not self.progress.note(float(self.loss_sum), points, lambda: state_of(model)):
             return
         self.loss_sum.zero_()
-        if self.precision.exhausted:
-            self.progress.reason = (
-                f"gradients overflowed {config.precision} up to iteration "
-                f"{self.progress.iteration}, however little the loss was scaled"
-            )
+        self.progress.reason = self.precision.exhausted(self.progress.iteration)
 
     def _examples(self, number: int) -> Iterator[Tensor]:
         """Batches of about ``number`` training inputs, whole ones; always the same."""
@@ -161,12 +157,7 @@ class Training:
             groups["mask"] = self.moving.tensors()
         if self.measured.is_copy:
             groups["measured"] = state_of(self.measured.model)
-        tensors = {
-            f"{group}/{name}": value
-            for group, found in groups.items()
-            for name, value in found.items()
-        }
-        tensors |= random_states(self.device)
+        tensors = prefixed(groups) | random_states(self.device)
         tensors["loss-sum"] = self.loss_sum.cpu().clone()
         return self.progress.checkpoint(tensors, {"scaler": self.precision.state()})
 
