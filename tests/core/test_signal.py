@@ -71,3 +71,38 @@ def test_a_chain_passes_where_its_masks_multiply_to_something(data: st.DataObjec
         paths = matrix.float() @ paths
 
     assert signal_passes(model, Mask(kept), (sizes[0],)) == bool(paths.any())
+
+
+class Signs(nn.Module):
+    """Sees the signs of its inputs alone, which are all positive in a trial."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.output = nn.Linear(4, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.output(inputs.sign())
+        return outputs
+
+
+class OwnType(nn.Module):
+    """Turns whatever comes into float32 and so fails with weights of another type."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.output = nn.Linear(4, 3), nn.Linear(3, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.output(self.hidden(inputs.float()).relu())
+        return outputs
+
+
+def test_where_nothing_can_be_told_a_mask_is_not_called_a_cut() -> None:
+    model = Signs()
+    some = Mask({"output.weight": torch.eye(2, 4) > 0})
+    assert signal_passes(model, some, (4,))
+
+
+def test_a_network_that_keeps_to_its_own_type_is_tried_in_it() -> None:
+    assert signal_passes(OwnType(), emptied(OwnType()), (4,))
+    assert not signal_passes(OwnType(), emptied(OwnType(), "hidden.weight"), (4,))

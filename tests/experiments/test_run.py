@@ -31,7 +31,7 @@ from lottery.experiments import (
 )
 from lottery.experiments.execute import training_job
 from lottery.experiments.network import initialized
-from lottery.models import INITIALIZATIONS, glorot_normal_
+from lottery.models import INITIALIZATIONS, build_model, glorot_normal_
 from lottery.rng import Streams
 from lottery.store import JobKey, JobResult, Store
 from lottery.tickets import (
@@ -313,6 +313,24 @@ def test_a_mask_that_empties_a_layer_ends_its_branch(tmp_path: Path) -> None:
     assert collapsed.layers["output.weight"] == (0, 200)
     assert {key.level for key in summary.skipped} == {2, 3, 4}
     assert "collapsed" in summary.skipped[JobKey(0, "reinit-1", 3)]
+
+
+def test_a_mask_without_a_way_through_ends_its_branch_though_no_layer_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def severed(*_: object, **__: object) -> Mask:
+        """One hidden unit is fed, and another one is read."""
+        kept = {name: torch.zeros_like(mask) for name, mask in dense.items()}
+        for name, mask in kept.items():
+            mask[0, 1 if name == "output.weight" else 0] = True
+        return Mask(kept)
+
+    dense = Mask.dense(prunable_weights(build_model(tiny().model, (1, 28, 28), 10)))
+    monkeypatch.setattr("lottery.experiments.execute.level_mask", severed)
+    summary = go(tiny(replicates=1, levels=1), tmp_path)
+    cut = summary.results[JobKey(0, "main", 1)]
+    assert (cut.status, cut.empty_layers) == ("collapsed", ())
+    assert "no way from the input to an output" in cut.reason
 
 
 # What must not be mixed up

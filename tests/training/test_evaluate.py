@@ -51,6 +51,30 @@ def test_agrees_with_numpy_at_any_size(size: int, scale: float) -> None:
     assert accuracy == expected[1]
 
 
+class Widest(nn.Module):
+    """Notes the largest batch it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.most = max(self.most, len(inputs))
+        return inputs.flatten(1)[:, :9]
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"), [((1, 28, 28), 2_500), ((3, 32, 32), 2_500), ((3, 64, 64), 625)]
+)
+def test_larger_images_come_in_smaller_batches(shape: tuple[int, ...], most: int) -> None:
+    model = Widest()
+    targets = torch.zeros(2_600, dtype=torch.int64)
+    inputs = torch.randn(2_600, 1, 1, 1).expand(2_600, *shape)
+    _, accuracy = measured(model, inputs, targets)
+    assert model.most == most
+    assert accuracy == 1  # all outputs are equal, and the first of equals is class 0
+
+
 @pytest.mark.parametrize("size", [1, 2_499, 2_501])
 def test_the_squared_error_agrees_with_numpy(size: int) -> None:
     generator = torch.Generator().manual_seed(size)

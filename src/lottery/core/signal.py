@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lottery.core.mask import Mask
+from lottery.core.mask import Mask, prunable_weights
 
 
 def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> bool:
@@ -17,8 +17,11 @@ def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> b
     residual connection. This is tried out: every surviving weight is made positive, so that nothing
     cancels and no rectifier is shut, and two inputs must give different outputs.
 
+    Where that fails for the dense network as well, such as with binary activations, nothing can be
+    told, and the answer is True.
+
     Args:
-        model: the network, fresh from its maker; its parameters are overwritten.
+        model: the network, fresh from its maker; its parameters and their type are overwritten.
         mask: of all its prunable weights.
         input_shape: of one example.
 
@@ -26,19 +29,41 @@ def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> b
         False where the mask leaves no path from the input to an output (layer collapse; Tanaka et
         al., arXiv:2006.05467, section 3). True says nothing of how well the network can be trained.
     """
+    dense = Mask({name: torch.ones_like(kept) for name, kept in mask.items()})
+
+    def tells_apart(network: nn.Module, under: Mask) -> bool:
+        first, second = _two_outputs(network, under, input_shape)
+        return not torch.equal(first, second)
+
+    def answer(network: nn.Module) -> bool:
+        return tells_apart(network, mask) or not tells_apart(network, dense)
+
+    own = next(iter(prunable_weights(model).values())).dtype
+    model = model.cpu().eval()
+    try:
+        # In double precision what is small after many layers does not vanish.
+        return answer(model.double())
+    except RuntimeError:
+        # A network that keeps to a type of its own.
+        return answer(model.to(own))
+
+
+def _two_outputs(
+    model: nn.Module, mask: Mask, input_shape: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the network makes of two inputs, its surviving weights overwritten."""
     generator = torch.Generator().manual_seed(0)
-    model = model.cpu().double().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in mask:
                 parameter.copy_(_averaging(mask[name], generator))
             elif name.endswith("bias"):
                 parameter.zero_()
-        first, second = (
-            model(0.5 + torch.rand(1, *input_shape, generator=generator, dtype=torch.float64))
-            for _ in range(2)
+        dtype = next(
+            parameter.dtype for name, parameter in model.named_parameters() if name in mask
         )
-    return not torch.equal(first, second)
+        inputs = 0.5 + torch.rand(2, 1, *input_shape, generator=generator, dtype=torch.float64)
+        return model(inputs[0].to(dtype)), model(inputs[1].to(dtype))
 
 
 def _averaging(kept: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -48,10 +48,9 @@ def run_job(
     """
     streams = Streams(config.seed, key.replicate)
     ticket = make_ticket(key, config=config, store=store, data=data, streams=streams)
-    empty = ticket.mask.empty_layers
-    if empty and not signal_passes(make_model(config, data), ticket.mask, data.input_shape):
-        reason = f"the mask keeps no weight of {', '.join(empty)}, so no signal could pass"
-        result = _result(key, ticket, None, config.training, data, engine.name, reason)
+    blocked = _why_blocked(key, ticket, config, data)
+    if blocked:
+        result = _result(key, ticket, None, config.training, data, engine.name, blocked)
         store.write_job(ticket, result, None)
         return result
     job = training_job(key, ticket, config=config, data=data, streams=streams)
@@ -59,6 +58,24 @@ def run_job(
     result = _result(key, ticket, trained, job.config, data, engine.name, trained.reason)
     store.write_job(ticket, result, trained)
     return result
+
+
+def _why_blocked(key: JobKey, ticket: Ticket, config: ExperimentConfig, data: Dataset) -> str:
+    """Why no signal can pass a ticket, and so nothing be learned; empty where one can."""
+    empty = ticket.mask.empty_layers
+    moves = config.training.mask_updates.method != "none" or mask_learning(key)
+    # Counts of layers stay while masks move, but a way through may open.
+    if ticket.mask.kept == ticket.mask.total or (moves and not empty):
+        return ""
+    held = ticket.pruned or {}
+    carrying = {
+        name: kept | (held[name] != 0) if held else kept for name, kept in ticket.mask.items()
+    }
+    if signal_passes(make_model(config, data), Mask(carrying), data.input_shape):
+        return ""
+    if empty:
+        return f"the mask keeps no weight of {', '.join(empty)}, so no signal could pass"
+    return "the mask leaves no way from the input to an output, so no signal could pass"
 
 
 def training_job(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -9,8 +11,10 @@ from lottery.data.dataset import Dataset, SplitName
 from lottery.training.config import LossName
 from lottery.training.loss import batch_loss
 
-# Large batches cost the least per example; this bounds what their activations take.
-_EVALUATION_BATCH = 2_500
+# Large batches cost the least per example; this bounds what their activations take, which grow
+# with the size of an image: 2,500 of CIFAR's or smaller, 51 of 224 x 224.
+_MOST_EXAMPLES = 2_500
+_MOST_NUMBERS = _MOST_EXAMPLES * 3 * 32 * 32
 
 
 def evaluate(
@@ -30,9 +34,10 @@ def evaluate(
     model.eval()
     total, correct, examples = 0.0, 0, len(data.split(name))
     dtype = input_dtype(model)
+    most = max(1, min(_MOST_EXAMPLES, _MOST_NUMBERS // math.prod(data.input_shape)))
     with torch.inference_mode():
-        for first in range(0, examples, _EVALUATION_BATCH):
-            inputs, targets = data.batch(name, slice(first, first + _EVALUATION_BATCH), dtype)
+        for first in range(0, examples, most):
+            inputs, targets = data.batch(name, slice(first, first + most), dtype)
             outputs = model(inputs)
             total += float(batch_loss(loss, outputs, targets, reduction="sum"))
             correct += int((outputs.argmax(dim=1) == targets).sum())
