@@ -214,6 +214,36 @@ def test_an_emptied_layer_ends_it_before_training() -> None:
     assert trained == 1
 
 
+def test_who_knows_the_network_says_whether_a_signal_passes() -> None:
+    """An empty layer is no end where something leads around it, and a cut one without is."""
+    dense = dense_ticket()
+
+    def prune(level: int, mask: Mask, state: State) -> Mask:
+        return Mask({n: k & (n != "fc2.weight") for n, k in mask.items()})
+
+    levels = find_tickets(
+        dense=dense,
+        train=pretended,
+        prune=prune,
+        rewind=lambda mask, first: replace(dense, mask=mask),
+        levels=2,
+        passes=lambda mask: bool(mask.empty_layers),
+    )
+    assert [level.number for level in levels] == [0, 1, 2]
+
+    cut = find_tickets(
+        dense=dense,
+        train=pretended,
+        prune=lambda level, mask, state: mask,
+        rewind=lambda mask, first: dense,
+        levels=1,
+        passes=lambda mask: False,
+    )
+    assert next(cut).number == 0
+    with pytest.raises(MaskError, match="no signal can pass the mask of level 1"):
+        next(cut)
+
+
 @pytest.mark.parametrize("schedule", ["geometric", "one-shot"])
 def test_a_mask_that_moved_in_training_is_what_is_pruned(schedule: Schedule) -> None:
     """One-shot prunes the dense network every time."""

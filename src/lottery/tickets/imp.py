@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lottery.core import Mask, Schedule, scored_level
+from lottery.errors import MaskError
 from lottery.tickets.ticket import Ticket
 from lottery.training import State, TrainingResult
 
@@ -27,6 +28,7 @@ def find_tickets(
     rewind: Callable[[Mask, TrainingResult], Ticket],
     levels: int,
     schedule: Schedule = "geometric",
+    passes: Callable[[Mask], bool] | None = None,
 ) -> Iterator[Level]:
     """Train, prune what is superfluous, rewind the rest, and again.
 
@@ -43,12 +45,14 @@ def find_tickets(
         rewind: (mask, the dense training) -> the ticket with its weights put back.
         levels: how many times to prune, 0 or more; there are levels + 1 trainings.
         schedule: which level is pruned, see `lottery.core.scored_level`.
+        passes: whether a signal can pass a mask, such as by `lottery.core.signal_passes`; None:
+            where no layer is empty, which is strict for networks with residual connections.
 
     Yields:
         Every level, as soon as it is trained.
 
     Raises:
-        MaskError: a mask empties a layer; that level is not trained.
+        MaskError: no signal can pass a mask; that level is not trained.
     """
     first = last = Level(0, dense, train(dense))
     yield first
@@ -59,6 +63,9 @@ def find_tickets(
         # A mask that moved in training: what is pruned is what the training ended with.
         mask = before.ticket.mask if before.trained.mask is None else before.trained.mask
         ticket = rewind(prune(number, mask, before.trained.final), first.trained)
-        ticket.check()
+        if passes is None:
+            ticket.check()
+        elif not passes(ticket.mask):
+            raise MaskError(f"no signal can pass the mask of level {number}; prune less")
         last = Level(number, ticket, train(ticket))
         yield last
