@@ -20,14 +20,16 @@ from torch import Tensor
 
 from exact_counts import (
     Counts,
+    channels_of_resnet,
     each_layer,
+    level_by_level,
     number_kept,
-    some,
     tiles_of_four,
     two_of_four,
     units,
     weights,
     weights_of_blocks,
+    whole_layers,
 )
 from lottery.core import Mask
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
@@ -133,7 +135,7 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
         for name in ("l1", "l2", "mean-activation", "apoz")
     },
     **{
-        f"channels by {name}": (_criterion(name, *CHANNELS, *FEW), some)
+        f"channels by {name}": (_criterion(name, *CHANNELS, *FEW), channels_of_resnet(0.5))
         for name in ("l1", "bn-scale", "taylor")
     },
     "kernels": (
@@ -149,13 +151,22 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
         ("prune.granularity=residual-block", "prune.densities=[0.8]"),
         weights_of_blocks,
     ),
+    "layers": (
+        (
+            "prune.granularity=layer",
+            "prune.densities=[0.8]",
+            "prune.fractions={'conv1.weight'=0, '*.shortcut.*'=0, 'output.weight'=0}",
+        ),
+        # Of the 18 convolutions in blocks round(0.8 * 18) = 14, and four layers that are spared.
+        whole_layers(18),
+    ),
     "scope layer": (("prune.scope=layer", *BY_FRACTION), each_layer(DENSITY)),
     "scope uniform": (("prune.scope=uniform",), weights(DENSITY)),
     "scope erk": (("prune.scope=erk",), weights(DENSITY)),
     "scope lamp": (("prune.scope=lamp",), weights(DENSITY)),
     "schedule geometric": (
         ("prune.schedule=geometric", "prune.densities=[]", "levels=2", "prune.fraction=0.7"),
-        some,
+        level_by_level(0.7, 2),
     ),
     "schedule linear": (
         ("prune.schedule=linear", "prune.densities=[]", "levels=2", "prune.final_density=0.1"),

@@ -7,13 +7,15 @@ import torch
 
 from every_method import METHODS, config_of
 from exact_counts import (
+    channels_of_resnet,
     each_layer,
-    some,
+    level_by_level,
     tiles_of_four,
     two_of_four,
     units,
     weights,
     weights_of_blocks,
+    whole_layers,
 )
 from lottery.core import CRITERIA, GRANULARITIES, Mask, prunable_weights
 from lottery.models import build_model
@@ -27,8 +29,8 @@ def test_every_method_is_an_experiment_without_problems(name: str) -> None:
 
 def test_nothing_there_is_left_out() -> None:
     configs = [config_of(name) for name in METHODS]
-    # In a network with one linear layer neurons are its classes; a whole layer is a block at most.
-    spared = {"neuron", "layer"}
+    # In a network with one linear layer neurons are its classes.
+    spared = {"neuron"}
     names = {"2:4": "N:M", "block-4x4": "block-RxC"}
     used = {names.get(c.prune.granularity, c.prune.granularity) for c in configs}
     assert used == {*GRANULARITIES} - spared
@@ -81,18 +83,54 @@ def test_three_of_four_are_seen() -> None:
 
 
 def test_a_broken_tile_is_seen() -> None:
-    kept = masks((8, 8))
-    kept["0.weight"][:4, 4:] = False
+    kept = masks((8, 17))
+    for rows, columns in ((0, 0), (0, 4), (0, 8), (0, 12), (4, 0), (4, 4), (4, 8), (4, 12)):
+        kept["0.weight"][rows : rows + 4, columns : columns + 4] = False
     assert tiles_of_four(Mask(kept)) == []
-    kept["0.weight"][0, 0] = False
+    kept["0.weight"][0, 16] = False
     assert tiles_of_four(Mask(kept)) == ["0.weight: a tile is neither whole nor gone"]
+    kept["0.weight"][:4, 16] = False
+    assert tiles_of_four(Mask(kept)) == ["tiles: 1 kept, expected 2"]
 
 
-def test_empty_layers_and_full_networks_are_seen() -> None:
+def test_a_channel_that_something_still_reads_is_seen() -> None:
+    dense = prunable_weights(build_model("resnet-8", (3, 32, 32), 10))
+
+    def check(*changes: tuple[str, object]) -> list[str]:
+        """Of 16 + 32 + 64 channels twice, and all of them gone but half of the last stream."""
+        kept = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in dense.items()}
+        for stage in (1, 2, 3):
+            kept[f"stage{stage}.0.conv1.weight"][::2] = False
+            kept[f"stage{stage}.0.conv2.weight"][:, ::2] = False
+        for writer in ("conv2", "shortcut.conv"):
+            kept[f"stage3.0.{writer}.weight"][:32] = False
+        kept["output.weight"][:, :32] = False
+        for name, place in changes:
+            kept[name][place] = True  # type: ignore[index]
+        return channels_of_resnet((8 + 16 + 32 + 16 + 32 + 32) / 224)(Mask(kept))
+
+    assert check() == []
+    for name in ("stage1.0.conv2.weight", "output.weight", "stage3.0.shortcut.conv.weight"):
+        assert check((name, (0, 0))) == [f"{name}: a channel is neither whole nor gone"]
+    everywhere = (("stage2.0.conv1.weight", 0), ("stage2.0.conv2.weight", (slice(None), 0)))
+    assert check(*everywhere) == ["channels: 137 kept, expected 136"]
+
+
+def test_a_broken_layer_is_seen() -> None:
     kept = masks((2, 2), (2, 2))
-    assert some(Mask(kept)) == ["nothing is pruned"]
     kept["0.weight"][:] = False
-    assert some(Mask(kept)) == ["0.weight: empty"]
+    assert whole_layers(1)(Mask(kept)) == []
+    assert whole_layers(2)(Mask(kept)) == ["layers: 1 kept, expected 2"]
+    kept["0.weight"][0, 0] = True
+    assert whole_layers(2)(Mask(kept)) == ["0.weight: neither whole nor gone"]
+
+
+def test_each_level_takes_its_fraction_of_the_last() -> None:
+    kept = masks((2, 25))
+    kept["0.weight"].view(-1)[12:] = False  # 50, 25 (half of 25 is rounded to even), 13
+    assert level_by_level(0.5, 2)(Mask(kept)) == ["weights: 12 kept, expected 13"]
+    kept["0.weight"][0, 12] = True
+    assert level_by_level(0.5, 2)(Mask(kept)) == []
 
 
 def test_half_a_residual_block_is_seen() -> None:

@@ -90,7 +90,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "movement-pruning": CriterionEntry(
         score=gradients.movement_pruning,
         looks_at="examples",
-        about="-w g: whether a step would lead away from zero",
+        about="-w g: whether one more step would lead away from zero",
         source="Sanh et al. 2020, arXiv:2005.07683",
         rescalable=False,
     ),
