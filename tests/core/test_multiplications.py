@@ -52,6 +52,11 @@ def test_a_model_is_left_as_it_was() -> None:
     assert torch.equal(random, torch.get_rng_state())
 
 
+def test_a_network_of_doubles_is_counted() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)).double()
+    assert weight_uses(model, (1, 4, 4)) == {"0.weight": 4, "2.weight": 1}
+
+
 class Twice(nn.Module):
     """One layer called twice, and one that shares its weight."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from lottery.training import Checkpoint
 KEY = JobKey(0, "main", 1)
 
 
-def monitor(store: Store, engine: str, *, stopping: bool = True) -> JobMonitor:
+def monitor(store: Store, engine: str, *, device: str = "cpu", stopping: bool = True) -> JobMonitor:
     return JobMonitor(
         store,
         KEY,
         engine=engine,
+        device=device,
         every=1000.0,
         stop=lambda: stopping,
         report=lambda iteration: None,
@@ -51,6 +53,28 @@ def test_a_checkpoint_that_names_no_engine_is_from_when_there_was_one(tmp_path: 
     store.write_checkpoint(KEY, checkpoint())
     assert monitor(store, "torch").restore() is not None
     assert monitor(store, "fast").restore() is None
+
+
+def test_a_checkpoint_is_not_carried_to_another_device(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(Preempted, match="iteration 7"):
+        monitor(store, "torch", device="cuda").step(7, checkpoint)
+    assert monitor(store, "torch", device="cuda").restore() is not None
+    assert monitor(store, "torch").restore() is None
+    assert list(tmp_path.rglob(".checkpoint-*")) == []
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_checkpoint_that_names_no_device_says_it_by_its_random_states(
+    tmp_path: Path, device: str
+) -> None:
+    state = {"random-cuda": torch.zeros(1, dtype=torch.uint8)} if device == "cuda" else {}
+    for asked in ("cpu", "cuda"):
+        store = Store(tmp_path / asked)
+        kept = checkpoint()
+        store.write_checkpoint(KEY, replace(kept, tensors={**kept.tensors, **state}))
+        restored = monitor(store, "torch", device=asked).restore()
+        assert (restored is not None) == (asked == device)
 
 
 def test_nothing_is_kept_before_it_is_due(tmp_path: Path) -> None:

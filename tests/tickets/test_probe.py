@@ -120,6 +120,18 @@ def pruned(config: PruneConfig, probe: Probe | None, mask: Mask) -> Mask:
     return prune_mask(config, 1, mask, trained=state, initial=state, streams=STREAMS, probe=probe)
 
 
+def test_a_network_of_doubles_is_shown_doubles() -> None:
+    def make_model() -> nn.Module:
+        return tiny_mlp().double()
+
+    config = PruneConfig(criterion="snip", examples=20)
+    mask = random_sparse_mask(make_model, 0.5)
+    probe = probe_of(config, make_model=make_model, mask=mask)
+    assert {inputs.dtype for inputs, _ in probe.batches} == {torch.float64}
+    state = initial_state(make_model)
+    prune_mask(config, 1, mask, trained=state, initial=state, streams=STREAMS, probe=probe)
+
+
 def test_a_pruning_by_examples_is_score_and_select() -> None:
     config = PruneConfig(criterion="taylor", examples=20, batch_size=8, fraction=0.3)
     probe, mask = probe_of(config), random_sparse_mask(tiny_mlp, 0.5)

@@ -45,7 +45,8 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     was_training = model.training
     try:
         with torch.no_grad():
-            model.eval()(torch.zeros(1, *input_shape))
+            dtype = next(iter(parameters.values())).dtype
+            model.eval()(torch.zeros(1, *input_shape, dtype=dtype))
     finally:
         model.train(was_training)
         for handle in handles:

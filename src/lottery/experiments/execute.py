@@ -207,6 +207,8 @@ class JobMonitor:
         store: where checkpoints go.
         key: the job.
         engine: name of the engine that trains it; another's checkpoint means nothing to it.
+        device: name of the device it is trained on; no checkpoint is carried to another, which
+            rounds differently and has random states of its own.
         every: seconds between checkpoints.
         stop: whether the process has been asked to stop.
         report: called with the iteration, a few times a second.
@@ -222,19 +224,24 @@ class JobMonitor:
         key: JobKey,
         *,
         engine: str,
+        device: str,
         every: float,
         stop: Callable[[], bool],
         report: Callable[[int], None],
     ) -> None:
-        self._store, self._key, self._engine = store, key, engine
+        self._store, self._key, self._engine, self._device = store, key, engine, device
         self._every, self._stop, self._report = every, stop, report
         self._saved = self._reported = time.monotonic()
 
     def restore(self) -> Checkpoint | None:
-        """The job's newest whole checkpoint; one of another engine is dropped."""
+        """The job's newest whole checkpoint; one of another engine or device is dropped."""
         kept = self._store.read_checkpoint(self._key)
-        # Before there was a second engine, checkpoints did not say.
-        if kept is None or kept.values.get("engine", "torch") == self._engine:
+        if kept is None:
+            return None
+        # Once, checkpoints said neither.
+        engine = kept.values.get("engine", "torch")
+        device = kept.values.get("device", "cuda" if "random-cuda" in kept.tensors else "cpu")
+        if (engine, device) == (self._engine, self._device):
             return kept
         self._store.drop_checkpoints(self._key)
         return None
@@ -252,7 +259,7 @@ class JobMonitor:
         stopping = self._stop()
         if stopping or now - self._saved >= self._every:
             kept = checkpoint()
-            values = {**kept.values, "engine": self._engine}
+            values = {**kept.values, "engine": self._engine, "device": self._device}
             self._store.write_checkpoint(self._key, replace(kept, values=values))
             self._saved = time.monotonic()
         if stopping:

@@ -14,6 +14,7 @@ from lottery.rng import Streams
 from lottery.tickets.config import PruneConfig
 from lottery.training import State
 from lottery.training.config import LossName
+from lottery.training.evaluate import input_dtype
 from lottery.training.loss import batch_loss
 
 
@@ -86,9 +87,10 @@ def make_probe(
     generator = streams.generator("criterion", stream_level(config, level), "examples")
     order = torch.randperm(len(data.train), generator=generator)
     chosen = order[: config.examples].to(data.train.targets.device)
+    dtype = input_dtype(model)
     parts = steps_per_epoch(config.examples, config.batch_size)
     return Probe(
         model=model,
-        batches=tuple(data.batch("train", part) for part in chosen.tensor_split(parts)),
+        batches=tuple(data.batch("train", part, dtype) for part in chosen.tensor_split(parts)),
         loss=partial(batch_loss, loss),
     )

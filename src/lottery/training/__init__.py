@@ -6,7 +6,8 @@ from lottery.training.config import (
     TrainingConfig,
     learning_rate,
 )
-from lottery.training.engines import ENGINES, make_engine, resolve_device
+from lottery.training.devices import resolve_device, same_every_time
+from lottery.training.engines import ENGINES, make_engine
 from lottery.training.evaluate import evaluate
 from lottery.training.interface import (
     Checkpoint,
@@ -61,6 +62,7 @@ __all__ = [
     "make_engine",
     "recalibrate_batch_norm",
     "resolve_device",
+    "same_every_time",
     "scores_training",
     "unlearnable",
 ]

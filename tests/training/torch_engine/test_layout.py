@@ -61,3 +61,11 @@ def test_layouts_differ_by_rounding_alone(optimizer: str) -> None:
 def test_a_network_without_convolutions_is_refused() -> None:
     with pytest.raises(UsageError, match="channels_last is for convolutions over images"):
         train(TorchEngine(), tiny_job(config(channels_last=True)))
+
+
+def test_it_is_refused_for_volumes() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv3d(1, 2, 3))
+    reason = TorchEngine().refusal(model, config(channels_last=True))
+    assert reason is not None
+    assert "volumes" in reason
+    assert TorchEngine().refusal(model, config(channels_last=False)) is None

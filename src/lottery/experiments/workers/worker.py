@@ -11,11 +11,12 @@ import torch
 
 from lottery.blas import one_blas_thread
 from lottery.data import Dataset
+from lottery.errors import UsageError, said
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.execute import JobMonitor, run_job
 from lottery.experiments.workers.pool import Report
 from lottery.store import JobKey, JobResult, Store
-from lottery.training import Engine, resolve_device
+from lottery.training import Engine, resolve_device, same_every_time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,23 +64,36 @@ class Worker:
         self._store = Store(settings.run)
 
     def run(self, key: JobKey) -> JobResult:
-        """Run a job to its end and commit it."""
+        """Run a job to its end and commit it.
+
+        Raises:
+            UsageError: the device's memory is too small.
+        """
         monitor = JobMonitor(
             self._store,
             key,
             engine=self._engine.name,
+            device=self._settings.device,
             every=self._settings.checkpoint_seconds,
             stop=self._stop,
             report=lambda iteration: self._report(key, iteration),
         )
-        return run_job(
-            key,
-            config=self._settings.config,
-            store=self._store,
-            data=self._data,
-            engine=self._engine,
-            monitor=monitor,
-        )
+        try:
+            with same_every_time(torch.device(self._settings.device)):
+                return run_job(
+                    key,
+                    config=self._settings.config,
+                    store=self._store,
+                    data=self._data,
+                    engine=self._engine,
+                    monitor=monitor,
+                )
+        except torch.OutOfMemoryError as error:
+            raise UsageError(
+                f"{key}: the memory of {self._settings.device} is too small ({said(error)}); use a "
+                "smaller training.batch_size or prune.batch_size, training.precision = 'bfloat16', "
+                "or another device"
+            ) from error
 
 
 @contextmanager

@@ -36,27 +36,6 @@ ENGINES: Final[dict[str, Callable[[torch.device], Engine]]] = {
 _PREFERENCE: Final = ("sparse_cpu", "torch")
 
 
-def resolve_device(name: str) -> torch.device:
-    """The device to train on; ``auto`` is CUDA, else MPS, else the CPU.
-
-    Raises:
-        UsageError: no such device, or this machine or this build of torch does not have it.
-    """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        return torch.device(next(device for device, there in available.items() if there))
-    if name not in available:
-        raise UsageError(unknown_name("device", name, ["auto", *available]))
-    if not available[name]:
-        there = ", ".join(device for device, present in available.items() if present)
-        raise UsageError(f"device '{name}' is not available here; available: {there}")
-    return torch.device(name)
-
-
 def make_engine(
     name: str,
     device: torch.device,

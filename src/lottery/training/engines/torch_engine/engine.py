@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lottery.training.config import TrainingConfig
+from lottery.training.devices import same_every_time
 from lottery.training.engines.torch_engine.mask_training import MaskTraining
 from lottery.training.engines.torch_engine.support import unsupported
 from lottery.training.engines.torch_engine.training import Training
@@ -52,7 +53,7 @@ class TorchEngine:
     def _train(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
         # Dropout draws from torch's global generator; the caller's is left as it was.
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
+        with same_every_time(self.device), torch.random.fork_rng(devices):
             training: Training | MaskTraining = (
                 Training(job, self.device)
                 if job.learns is None

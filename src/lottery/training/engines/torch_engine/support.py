@@ -23,6 +23,8 @@ def unsupported(model: nn.Module, device: torch.device, config: TrainingConfig) 
             return reason
     if config.channels_last and not any(weight.dim() == 4 for weight in model.parameters()):
         return "training.channels_last is for convolutions over images, and the network has none"
+    if config.channels_last and any(weight.dim() == 5 for weight in model.parameters()):
+        return "training.channels_last is for images, and the network has weights over volumes"
     if config.recalibrate_batch_norm and not running_norms(model):
         return (
             "training.recalibrate_batch_norm is for running statistics of batch normalization, "
