@@ -115,6 +115,7 @@ def channel_units(channels: Iterable[Channel], shapes: Mapping[str, Sequence[int
         },
         homes=homes,
         never_all=True,
+        outputs={name: torch.tensor(along[0]) for name, along in labels.items() if 0 in along},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -37,12 +37,16 @@ class Units:
             (n:m).
         never_all: whether the best unit on each axis of each layer is kept whatever its score, so
             that no layer loses all its outputs or all its inputs.
+        outputs: for coupled channels alone: parameter name -> the number of the unit that each
+            output of the layer is, int64 of shape [outputs], -1 for none. What merely reads a
+            channel is not in it.
     """
 
     labels: Mapping[str, tuple[Tensor, ...]]
     homes: Mapping[str, range]
     keep: int | None = None
     never_all: bool = False
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

@@ -63,8 +63,9 @@ class PruneConfig:
     is coupled to it), ``neuron``, ``block-RxC``, ``N:M`` such as ``2:4``, ``layer`` or
     ``residual-block``. Fractions and densities are then shares of units."""
     reduce: Reduce = "sum"
-    """How the scores of a unit's weights become its own: their ``sum`` or ``mean``. Where a
-    criterion has one score per unit, that is it."""
+    """How the scores of a unit's weights become its own: their ``sum`` or ``mean``. Of no effect
+    where a criterion scores outputs of layers: then it is the mean, for a channel that over the
+    outputs it is made of."""
     scope: Scope = "layer"
     """Where weights compete: within their ``layer``, which loses its own fraction, or in the whole
     network (``global``; ``lamp`` after rescaling scores within each layer). ``uniform`` and ``erk``
