@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 import pytest
 import torch
 import torch.nn.functional as F
+from channels import IMAGES, drawn, gone_from, pruned, rows, traced, writes
 from torch import Tensor, nn
 
-from lottery.core import Channel, Mask, Probe, Units, channel_units, find_channels, prunable_weights
+from lottery.core import (
+    Channel,
+    Units,
+    make_units,
+    prunable_weights,
+)
 from lottery.errors import UsageError
 from lottery.models import build_model
-from lottery.rng import Streams
-from lottery.tickets import PruneConfig, prune_mask
-
-IMAGES = (3, 8, 8)
+from lottery.tickets import PruneConfig
 
 
 class Chain(nn.Module):
@@ -50,34 +53,16 @@ def units_of(
     model: nn.Module, channels: Sequence[Channel], config: PruneConfig | None = None
 ) -> Units:
     shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
-    return channel_units(channels, shapes)
-
-
-def pruned(model: nn.Module, config: PruneConfig, units: Units, before: Mask | None = None) -> Mask:
-    images, labels = torch.ones(2, *IMAGES), torch.zeros(2, dtype=torch.int64)
-    probe = Probe(model=model.eval(), batches=((images, labels),), loss=F.cross_entropy)
-    state = model.state_dict()
-    return prune_mask(
-        config,
-        1,
-        before or Mask.dense(prunable_weights(model)),
-        trained=state,
-        initial=state,
-        streams=Streams(0, 0),
-        probe=probe,
-        units=units,
-    )
+    fractions = config.fractions if config else {}
+    units = make_units("channel", shapes, channels=channels, fractions=fractions)
+    assert units is not None
+    return units
 
 
 def by_scale(removed: float) -> PruneConfig:
     return PruneConfig(
         criterion="bn-scale", granularity="channel", scope="global", fraction=removed
     )
-
-
-def rows(mask: Mask, name: str) -> list[int]:
-    """The outputs of a layer of which anything is left."""
-    return [i for i, kept in enumerate(mask[name].flatten(1).any(1).tolist()) if kept]
 
 
 @pytest.mark.parametrize("removed", range(6))
@@ -156,26 +141,6 @@ def test_a_writer_without_a_norm_does_not_hide_the_scale_of_another() -> None:
 # Networks by name
 
 
-def traced(model: nn.Module) -> tuple[Channel, ...]:
-    pytest.importorskip("torch_pruning", reason="the package torch-pruning is not installed")
-    return find_channels(model, torch.zeros(2, *IMAGES)).channels
-
-
-def writes(channel: Channel, model: nn.Module) -> list[tuple[str, int]]:
-    weights = prunable_weights(model)
-    return [(name, i) for name, dim, along in channel if not dim and name in weights for i in along]
-
-
-def drawn(model: nn.Module) -> nn.Module:
-    """With scales of batch norm from a fixed seed."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.normal_(generator=generator)
-    return model
-
-
 def scale_of(model: nn.Module, norms: Mapping[str, str], channel: Channel) -> float:
     """Mean of what the writers' norms have for the channel; infinity where no writer has one."""
     found = [
@@ -197,10 +162,6 @@ def expected_to_go(
             axes.setdefault((name, dim), []).append(channel)
     best = {max(axis, key=value.__getitem__) for axis in axes.values()}
     return set(sorted((c for c in channels if c not in best), key=value.__getitem__)[:count])
-
-
-def gone_from(mask: Mask, channels: Sequence[Channel], model: nn.Module) -> set[Channel]:
-    return {c for c in channels if not any(mask[n][i].any() for n, i in writes(c, model))}
 
 
 @pytest.mark.parametrize("removed", [0.1, 0.4, 0.6])

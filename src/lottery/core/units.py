@@ -31,7 +31,8 @@ class Units:
     Args:
         labels: parameter name -> its labellings; a layer that is not here has no units.
         homes: parameter name -> the numbers of the units it stands for where units compete: the
-            layer that they lie in, for coupled channels one whose outputs they are. Together these
+            layer that they lie in; of several (of a block, or for coupled channels those whose
+            outputs they are) the one of `lottery.core.allocate.deciding_layer`. Together these
             ranges are 0 to the number of units, in the order of the names.
         keep: None: a unit stays or goes whole. A number: of every unit that many weights stay
             (n:m).

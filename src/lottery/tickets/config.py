@@ -79,8 +79,10 @@ class PruneConfig:
     """Share of the surviving weights removed per level, above 0 and below 1; of no effect where
     the schedule says densities."""
     fractions: Mapping[str, float] = field(default_factory=dict)
-    """Exceptions: parameter name pattern -> fraction in [0, 1). 0 exempts a layer. Where scope or
-    schedule say the densities, 0 is the only exception."""
+    """Exceptions: parameter name pattern -> fraction in [0, 1). 0 exempts a layer; of coupled
+    channels it spares those that the layer writes, not those that it reads. A channel that several
+    layers write, and a residual block, has the fraction of the first of them that is exempt, or
+    else named. Where scope or schedule say the densities, 0 is the only exception."""
     final_density: float = 0.0
     """With the linear schedule, the density of the last level, above 0 and below 1; else 0."""
     densities: tuple[float, ...] = ()

@@ -116,19 +116,20 @@ def network_units(
     """What the config removes as one of this network; None for single weights.
 
     Args:
-        config: the granularity.
+        config: the granularity, and the fractions.
         model: the network; its weights do not matter.
         input_shape: of one example.
 
     Raises:
-        UsageError: the network has no such units, or what is coupled in it cannot be traced.
+        UsageError: the network has no such units, a fraction is that of none, or what is coupled in
+            the network cannot be traced.
         MissingPackageError: coupled channels need the package torch-pruning.
     """
     channels = None
     if config.granularity == "channel":
         channels = find_channels(model, torch.zeros(2, *input_shape)).channels
     shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
-    return make_units(config.granularity, shapes, channels=channels)
+    return make_units(config.granularity, shapes, channels=channels, fractions=config.fractions)
 
 
 def _lost_with_infinity(
