@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -134,6 +135,22 @@ def test_a_fraction_of_nothing_is_refused(granularity: str, pattern: str) -> Non
         network_units(config, resnet(), IMAGES)
     exempt = by_magnitude(granularity=granularity, fractions={pattern: 0.0})
     assert network_units(exempt, resnet(), IMAGES)
+
+
+def test_a_network_that_a_criterion_says_little_of_can_be_pruned_where_it_does() -> None:
+    """Batch norm follows no layer that writes a stream of this network, but for the first."""
+    model = drawn(build_model("wrn-10-2", IMAGES, 10))
+    config = by_magnitude(criterion="bn-scale", fraction=0.8)
+    with pytest.raises(UsageError, match=r"give such layers a fraction of 0 in prune\.fractions"):
+        pruned(model, config, units_of(config, model))
+
+    exempting = replace(config, fractions={"stage*.conv2.weight": 0.0})
+    units = units_of(exempting, model)
+    mask = pruned(model, exempting, units)
+    streams = 32 + 64 + 128
+    assert units.count == 2 * streams + 16
+    assert sum(unit_counts(mask, units).values()) == units.count - round(0.8 * (streams + 16))
+    assert len(rows(mask, "stage2.0.shortcut.conv.weight")) == 64
 
 
 def test_an_exempt_layer_keeps_its_residual_block() -> None:
