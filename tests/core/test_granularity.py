@@ -221,6 +221,33 @@ def test_networks_without_such_units(granularity: str) -> None:
         make_units(granularity, {"fc.weight": (5, 4)})
 
 
+@pytest.mark.parametrize(
+    ("fractions", "homes"),
+    [
+        ({}, ["1.conv1.weight", "2.conv1.weight"]),
+        ({"*.conv2.weight": 0.0}, ["1.conv2.weight", "2.conv2.weight"]),
+        ({"*.conv2.*": 0.3, "1.conv3.*": 0.0}, ["1.conv3.weight", "2.conv2.weight"]),
+        ({"*.conv[13].*": 0.3}, ["1.conv1.weight", "2.conv1.weight"]),
+    ],
+)
+def test_a_block_has_the_fraction_of_a_layer_that_has_one(
+    fractions: dict[str, float], homes: list[str]
+) -> None:
+    shapes = {f"{block}.conv{i}.weight": (2, 2, 1, 1) for block in "21" for i in (3, 1, 2)}
+    units = make_units("residual-block", shapes, fractions=fractions)
+    assert units is not None
+    assert units.homes == {home: range(i, i + 1) for i, home in enumerate(homes)}
+    assert {n: int(units.labels[n][0].max()) + 1 for n in shapes} == {n: int(n[0]) for n in shapes}
+
+
+@pytest.mark.parametrize("granularity", ["filter", "neuron", "kernel", "block-2x2", "layer"])
+def test_exceptions_change_no_units_within_layers(granularity: str) -> None:
+    exempt = make_units(granularity, NETWORK, fractions=dict.fromkeys(NETWORK, 0.0))
+    assert exempt is not None
+    assert exempt.homes == made(granularity).homes
+    assert numbers(exempt, NETWORK) == numbers(made(granularity), NETWORK)
+
+
 def test_channels_have_to_be_given() -> None:
     with pytest.raises(UsageError, match="find_channels"):
         make_units("channel", NETWORK)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lottery.core import Coupling, Units, find_channels
 from lottery.data import load_dataset
+from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.experiments.network import _channels, experiment_units, make_model
 from lottery.testing import tiny_dataset
@@ -103,6 +104,28 @@ def test_another_network_is_traced_for_itself(traced: list[nn.Module]) -> None:
         direct = network_units(config.prune, network, examples.input_shape)
         assert same(experiment_units(config, examples), direct)
     assert len(traced) == 2 * len(cases)
+
+
+def test_other_exceptions_are_other_units(traced: list[nn.Module]) -> None:
+    data = tiny_dataset(input_shape=(1, 4, 4))
+    homes = []
+    for fractions in ({}, {"*.shortcut.*": 0.0}, {}):
+        prune = PruneConfig(granularity="channel", criterion="l1", fractions=fractions)
+        units = experiment_units(channels(model="resnet-8", prune=prune), data)
+        assert units is not None
+        homes.append({*units.homes})
+    assert homes[0] == homes[2]
+    assert homes[1] - homes[0] == {f"stage{n}.0.shortcut.conv.weight" for n in (2, 3)}
+    assert len(traced) == 2
+
+
+def test_a_fraction_that_nothing_has_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    prune = PruneConfig(granularity="channel", criterion="l1", fractions={"output.weight": 0.1})
+    with pytest.raises(
+        UsageError, match=r"'output\.weight': granularity 'channel' removes nothing"
+    ):
+        run_experiment(channels(prune=prune), RunOptions(out=tmp_path, device="cpu"))
+    assert not [*tmp_path.iterdir()]
 
 
 def test_other_units_are_not_kept() -> None:

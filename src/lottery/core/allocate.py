@@ -55,6 +55,26 @@ def layer_fraction(name: str, fraction: float, fractions: Mapping[str, float]) -
     return next(matching, fraction)
 
 
+def deciding_layer(layers: Iterable[str], fractions: Mapping[str, float]) -> str:
+    """The layer whose fraction a unit has that lies in several.
+
+    The first, by name, that is exempt; else the first that a pattern names; else the first.
+
+    Args:
+        layers: one or more names.
+        fractions: exceptions by name pattern, see `layer_fraction`.
+
+    >>> deciding_layer(["conv2", "shortcut"], {"short*": 0.0}), deciding_layer(["b", "a"], {})
+    ('shortcut', 'a')
+    """
+
+    def rank(name: str) -> int:
+        named = [f for pattern, f in fractions.items() if fnmatchcase(name, pattern)]
+        return 2 if not named else 1 if any(named) else 0
+
+    return min(layers, key=lambda name: (rank(name), name))
+
+
 def check_patterns(layers: Iterable[str], fractions: Mapping[str, float]) -> None:
     """Check that every pattern matches a layer, and every layer at most one pattern.
 

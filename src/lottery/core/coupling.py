@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lottery.core.allocate import deciding_layer
 from lottery.core.mask import prunable_weights
 from lottery.core.units import Units
 from lottery.errors import MaskError, UsageError
@@ -82,21 +83,27 @@ def find_channels(
     return Coupling(channels=sound, left_out={**left_out, **unsound})
 
 
-def channel_units(channels: Iterable[Channel], shapes: Mapping[str, Sequence[int]]) -> Units:
+def channel_units(
+    channels: Iterable[Channel],
+    shapes: Mapping[str, Sequence[int]],
+    fractions: Mapping[str, float] | None = None,
+) -> Units:
     """The units of coupled channels; of their slices only those of the mask's weights count.
 
-    A channel's home is the first layer, by name, whose outputs it has; channels of one home are in
-    the order of those outputs.
+    A channel's home is the first layer, by name, whose outputs it has, unless ``fractions`` names
+    another: see `lottery.core.allocate.deciding_layer`. Layers that only read it do not matter.
+    Channels of one home are in the order of those outputs.
 
     Args:
         channels: no two share a slice.
         shapes: parameter name -> shape of each prunable weight.
+        fractions: exceptions by name pattern, see `lottery.core.allocate`.
 
     Raises:
         MaskError: a slice does not fit its weight, or two channels share it, or a channel has no
             output of a prunable layer.
     """
-    ordered = sorted(_at_home(channel, shapes) for channel in channels)
+    ordered = sorted(_at_home(channel, shapes, fractions or {}) for channel in channels)
     labels: dict[str, dict[int, list[int]]] = {}
     homes: dict[str, range] = {}
     for number, (home, _, channel) in enumerate(ordered):
@@ -115,17 +122,21 @@ def channel_units(channels: Iterable[Channel], shapes: Mapping[str, Sequence[int
         },
         homes=homes,
         never_all=True,
+        outputs={name: torch.tensor(along[0]) for name, along in labels.items() if 0 in along},
     )
 
 
-def _at_home(channel: Channel, shapes: Mapping[str, Sequence[int]]) -> tuple[str, int, Channel]:
-    written = [(name, min(along)) for name, dim, along in channel if dim == 0 and name in shapes]
+def _at_home(
+    channel: Channel, shapes: Mapping[str, Sequence[int]], fractions: Mapping[str, float]
+) -> tuple[str, int, Channel]:
+    written = {name: min(along) for name, dim, along in channel if dim == 0 and name in shapes}
     if not written:
         raise MaskError(
             "expected each channel to have outputs of a prunable layer; got one with slices of "
             f"{', '.join(sorted({name for name, _, _ in channel})) or 'nothing'}"
         )
-    return (*min(written), channel)
+    home = deciding_layer(written, fractions)
+    return home, written[home], channel
 
 
 def _label(along: dict[int, list[int]], number: int, where: Slice, shape: Sequence[int]) -> None:
@@ -172,7 +183,7 @@ def sound_channels(
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
     probe = _Probe(model, inputs, frozenset(weights))
     homes: dict[str, list[Channel]] = {}
-    for home, _, channel in sorted(_at_home(channel, shapes) for channel in channels):
+    for home, _, channel in sorted(_at_home(channel, shapes, {}) for channel in channels):
         homes.setdefault(home, []).append(channel)
     # One trial each finds the homes that fail as a whole. The rest is tried side by side: mostly
     # all pass, and only if not, each has to be tried alone.

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from lottery.core.allocate import deciding_layer
 from lottery.core.coupling import Channel, channel_units
 from lottery.core.units import Units
 from lottery.errors import UsageError, unknown_name
@@ -136,6 +138,7 @@ def make_units(
     shapes: Mapping[str, Sequence[int]],
     *,
     channels: Iterable[Channel] | None = None,
+    fractions: Mapping[str, float] | None = None,
 ) -> Units | None:
     """The units of a network.
 
@@ -146,13 +149,16 @@ def make_units(
         granularity: see `GRANULARITIES`.
         shapes: parameter name -> shape of each prunable weight.
         channels: for ``channel`` alone: from `lottery.core.find_channels`.
+        fractions: exceptions by name pattern, see `lottery.core.allocate`: they say which layer is
+            the home of a unit of several, see `lottery.core.allocate.deciding_layer`.
 
     Returns:
         The units; None for ``weight``, where every weight is a unit of its own and
         `lottery.core.select` needs no list of them.
 
     Raises:
-        UsageError: no such granularity, or the network has nothing that it could remove.
+        UsageError: no such granularity, the network has nothing that it could remove, or a fraction
+            above 0 is that of no unit.
         MaskError: the channels do not fit the shapes, or share a slice.
     """
     problem = check_granularity(granularity)
@@ -166,9 +172,9 @@ def make_units(
                 "granularity 'channel' needs to know which channels are coupled; "
                 "pass channels=find_channels(model, inputs).channels"
             )
-        units = channel_units(channels, shapes)
+        units = channel_units(channels, shapes, fractions)
     elif granularity == "residual-block":
-        units = _block_units(shapes)
+        units = _block_units(shapes, fractions or {})
     else:
         units = _layer_units(granularity, shapes)
     if not units.count:
@@ -177,7 +183,19 @@ def make_units(
             f"{GRANULARITIES.get(granularity, 'tiles')}, and "
             f"the network's layers are {', '.join(f'{n} {tuple(shapes[n])}' for n in shapes)}"
         )
+    _check_fractions(granularity, units, fractions or {})
     return units
+
+
+def _check_fractions(granularity: str, units: Units, fractions: Mapping[str, float]) -> None:
+    """Check that every fraction is that of some unit; 0, which only spares, need not be."""
+    for pattern, fraction in fractions.items():
+        if fraction and not any(fnmatchcase(home, pattern) for home in units.homes):
+            raise UsageError(
+                f"prune.fractions.'{pattern}': granularity '{granularity}' removes nothing that "
+                f"would have this fraction, {fraction}; leave the pattern out, set it to 0, or "
+                f"match layers that decide: {', '.join(units.homes)}"
+            )
 
 
 def residual_blocks(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -201,15 +219,16 @@ def residual_blocks(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {block: tuple(members) for block, members in blocks.items() if len(members) > 1}
 
 
-def _block_units(shapes: Mapping[str, Sequence[int]]) -> Units:
-    members = sorted(residual_blocks(shapes).values())
+def _block_units(shapes: Mapping[str, Sequence[int]], fractions: Mapping[str, float]) -> Units:
+    blocks = residual_blocks(shapes).values()
+    members = sorted((deciding_layer(names, fractions), names) for names in blocks)
     return Units(
         labels={
             name: (torch.full([1] * len(shapes[name]), number),)
-            for number, names in enumerate(members)
+            for number, (_, names) in enumerate(members)
             for name in names
         },
-        homes={names[0]: range(number, number + 1) for number, names in enumerate(members)},
+        homes={home: range(number, number + 1) for number, (home, _) in enumerate(members)},
     )
 
 

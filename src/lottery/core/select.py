@@ -10,7 +10,8 @@ from torch import Tensor
 from lottery.core.allocate import Group
 from lottery.core.criteria import Scores
 from lottery.core.mask import Mask
-from lottery.core.units import Reduce, Units, check_units, flat_survivors, memberships
+from lottery.core.units import Reduce, Units, check_units, flat_survivors
+from lottery.core.weigh import survivor_scores, weigh_units
 from lottery.errors import MaskError
 
 
@@ -21,6 +22,7 @@ def select(
     units: Units | None = None,
     *,
     reduce: Reduce = "sum",
+    per_unit: bool = False,
 ) -> Mask:
     """Remove the lowest-scoring survivors of each group; what is pruned never comes back.
 
@@ -42,6 +44,9 @@ def select(
             the names are homes of units, and counts are those of `lottery.core.unit_counts`.
         units: from `lottery.core.make_units`; None: every weight is a unit of its own.
         reduce: ``"sum"`` or ``"mean"`` of the scores of a unit's surviving weights.
+        per_unit: whether scores belong to outputs of layers, see `CriterionEntry`. Then ``reduce``
+            is not looked at: a unit has the mean, and a coupled channel that of the outputs it is
+            made of, see `lottery.core.weigh.weigh_units`.
 
     Returns:
         A mask that is a subset of ``mask``.
@@ -54,7 +59,7 @@ def select(
     if units is None:
         return _select_weights(scores, mask, groups)
     if units.keep is None:
-        return _select_units(scores, mask, tuple(groups), units, reduce)
+        return _select_units(scores, mask, tuple(groups), units, reduce, per_unit)
     return _select_within_units(scores, mask, groups, units, units.keep)
 
 
@@ -63,7 +68,7 @@ def _select_weights(scores: Scores, mask: Mask, groups: Iterable[Group]) -> Mask
     for group in groups:
         layers = _names(group, kept, "the mask's layers")
         survivors = {name: flat_survivors(kept[name]) for name in layers}
-        values = torch.cat([_survivor_scores(n, scores, kept[n], survivors[n]) for n in layers])
+        values = torch.cat([survivor_scores(n, scores, kept[n], survivors[n]) for n in layers])
         if not 0 <= group.remove <= values.numel():
             raise MaskError(
                 f"cannot remove {group.remove} weights from {', '.join(layers)}: "
@@ -79,14 +84,19 @@ def _select_weights(scores: Scores, mask: Mask, groups: Iterable[Group]) -> Mask
 
 
 def _select_units(
-    scores: Scores, mask: Mask, groups: tuple[Group, ...], units: Units, reduce: Reduce
+    scores: Scores,
+    mask: Mask,
+    groups: tuple[Group, ...],
+    units: Units,
+    reduce: Reduce,
+    per_unit: bool,
 ) -> Mask:
     check_units(units, mask)
     homes = [_names(group, units.homes, "the homes of its units") for group in groups]
     competing = torch.zeros(units.count, dtype=torch.bool)
     for name in (name for names in homes for name in names):
         competing[units.homes[name].start : units.homes[name].stop] = True
-    alive, values = _weigh(scores, mask, units, competing, reduce)
+    alive, values = weigh_units(scores, mask, units, competing, reduce=reduce, per_unit=per_unit)
     removable = alive & ~_best_of_each_axis(values, alive, units) if units.never_all else alive
     # One place more than there are units: a weight in no unit has the number -1 and stays.
     gone = torch.zeros(units.count + 1, dtype=torch.bool)
@@ -117,7 +127,7 @@ def _select_within_units(
         removed = 0
         for name in _names(group, units.homes, "the layers with units"):
             survivors = flat_survivors(kept[name])
-            values = _survivor_scores(name, scores, kept[name], survivors)
+            values = survivor_scores(name, scores, kept[name], survivors)
             runs = units.labels[name][0].broadcast_to(kept[name].shape).flatten()[survivors]
             gone = survivors[_beyond_best(values, runs, keep)]
             kept[name].view(-1)[gone] = False
@@ -147,35 +157,6 @@ def _beyond_best(values: Tensor, runs: Tensor, keep: int) -> Tensor:
     return order[torch.arange(values.numel()) - starts >= keep]
 
 
-def _weigh(
-    scores: Scores, mask: Mask, units: Units, competing: Tensor, reduce: Reduce
-) -> tuple[Tensor, Tensor]:
-    """Which of the competing units survive, and their scores in float64; both of shape [units]."""
-    total = torch.zeros(units.count, dtype=torch.float64)
-    count = torch.zeros(units.count, dtype=torch.float64)
-    for name in sorted(units.labels):
-        kept = mask[name]
-        survivors = flat_survivors(kept)
-        values: Tensor | None = None
-        for positions, numbers in memberships(units.labels[name], kept.shape, survivors):
-            counted = competing[numbers]
-            positions, numbers = positions[counted], numbers[counted]
-            if not numbers.numel():
-                continue
-            if values is None:
-                values = _survivor_scores(name, scores, kept, survivors)
-            total.index_add_(0, numbers, values[positions])
-            count.index_add_(0, numbers, torch.ones(1, dtype=torch.float64).expand(len(numbers)))
-    if reduce == "mean":
-        total /= count.clamp(min=1)
-    if bool(total.isnan().any()):
-        raise MaskError(
-            f"{int(total.isnan().sum())} units hold scores of both infinities, which have no "
-            "sum; a criterion must give finite scores where units are larger than a weight"
-        )
-    return count > 0, total
-
-
 def _best_of_each_axis(values: Tensor, alive: Tensor, units: Units) -> Tensor:
     """The best surviving unit of each labelling in which every place lies in a unit."""
     best = torch.zeros_like(alive)
@@ -195,23 +176,3 @@ def _names(group: Group, known: Collection[str], what: str) -> list[str]:
             f"a group names {', '.join(unknown) or 'no layer'}; {what} are {', '.join(known)}"
         )
     return sorted(group.layers)
-
-
-def _survivor_scores(name: str, scores: Scores, kept: Tensor, survivors: Tensor) -> Tensor:
-    if name not in scores:
-        raise MaskError(f"the criterion gave no scores for '{name}'; it must score every layer")
-    score = scores[name].detach()
-    if score.shape != kept.shape:
-        raise MaskError(
-            f"scores of '{name}' have shape {tuple(score.shape)}, its weight {tuple(kept.shape)}"
-        )
-    if not score.is_floating_point():
-        raise MaskError(f"scores of '{name}' are {score.dtype}; expected a floating-point tensor")
-    # float64 holds every value of the smaller float types exactly, so mixed layers compare right.
-    values = score.cpu().flatten()[survivors].double()
-    if bool(values.isnan().any()):
-        raise MaskError(
-            f"{int(values.isnan().sum())} surviving scores of '{name}' are NaN; "
-            "a criterion must give every surviving weight a number"
-        )
-    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -31,18 +31,23 @@ class Units:
     Args:
         labels: parameter name -> its labellings; a layer that is not here has no units.
         homes: parameter name -> the numbers of the units it stands for where units compete: the
-            layer that they lie in, for coupled channels one whose outputs they are. Together these
+            layer that they lie in; of several (of a block, or for coupled channels those whose
+            outputs they are) the one of `lottery.core.allocate.deciding_layer`. Together these
             ranges are 0 to the number of units, in the order of the names.
         keep: None: a unit stays or goes whole. A number: of every unit that many weights stay
             (n:m).
         never_all: whether the best unit on each axis of each layer is kept whatever its score, so
             that no layer loses all its outputs or all its inputs.
+        outputs: for coupled channels alone: parameter name -> the number of the unit that each
+            output of the layer is, int64 of shape [outputs], -1 for none. What merely reads a
+            channel is not in it.
     """
 
     labels: Mapping[str, tuple[Tensor, ...]]
     homes: Mapping[str, range]
     keep: int | None = None
     never_all: bool = False
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

@@ -38,21 +38,29 @@ def initialized(
 def experiment_units(config: ExperimentConfig, data: Dataset) -> Units | None:
     """What the experiment removes as one; None for single weights.
 
-    Coupled channels take a while to trace: that is done once in a process for each network.
+    Coupled channels take a while to trace: that is done once in a process for each network
+    with its exceptions.
 
     Raises:
-        UsageError: the network has no such units, or what is coupled in it cannot be traced.
+        UsageError: the network has no such units, a fraction is that of none, or what is coupled in
+            the network cannot be traced.
         MissingPackageError: coupled channels need the package torch-pruning.
     """
     if config.prune.granularity == "channel":
+        fractions = tuple(sorted(config.prune.fractions.items()))
         with _tracing:
-            return _channels(config.model, data.input_shape, data.classes)
+            return _channels(config.model, data.input_shape, data.classes, fractions)
     return network_units(config.prune, make_model(config, data), data.input_shape)
 
 
 @lru_cache(maxsize=4)
-def _channels(model: str, input_shape: tuple[int, ...], classes: int) -> Units | None:
-    channels = PruneConfig(granularity="channel")
+def _channels(
+    model: str,
+    input_shape: tuple[int, ...],
+    classes: int,
+    fractions: tuple[tuple[str, float], ...],
+) -> Units | None:
+    channels = PruneConfig(granularity="channel", fractions=dict(fractions))
     return network_units(channels, _built(model, input_shape, classes), input_shape)
 
 

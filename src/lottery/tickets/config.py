@@ -63,8 +63,9 @@ class PruneConfig:
     is coupled to it), ``neuron``, ``block-RxC``, ``N:M`` such as ``2:4``, ``layer`` or
     ``residual-block``. Fractions and densities are then shares of units."""
     reduce: Reduce = "sum"
-    """How the scores of a unit's weights become its own: their ``sum`` or ``mean``. Where a
-    criterion has one score per unit, that is it."""
+    """How the scores of a unit's weights become its own: their ``sum`` or ``mean``. Of no effect
+    where a criterion scores outputs of layers: then it is the mean, for a channel that over the
+    outputs it is made of."""
     scope: Scope = "layer"
     """Where weights compete: within their ``layer``, which loses its own fraction, or in the whole
     network (``global``; ``lamp`` after rescaling scores within each layer). ``uniform`` and ``erk``
@@ -78,8 +79,10 @@ class PruneConfig:
     """Share of the surviving weights removed per level, above 0 and below 1; of no effect where
     the schedule says densities."""
     fractions: Mapping[str, float] = field(default_factory=dict)
-    """Exceptions: parameter name pattern -> fraction in [0, 1). 0 exempts a layer. Where scope or
-    schedule say the densities, 0 is the only exception."""
+    """Exceptions: parameter name pattern -> fraction in [0, 1). 0 exempts a layer; of coupled
+    channels it spares those that the layer writes, not those that it reads. A channel that several
+    layers write, and a residual block, has the fraction of the first of them that is exempt, or
+    else named. Where scope or schedule say the densities, 0 is the only exception."""
     final_density: float = 0.0
     """With the linear schedule, the density of the last level, above 0 and below 1; else 0."""
     densities: tuple[float, ...] = ()

@@ -12,7 +12,6 @@ from lottery.core import (
     Group,
     Mask,
     Probe,
-    Reduce,
     ScoreContext,
     Scores,
     Units,
@@ -25,6 +24,8 @@ from lottery.core import (
     select,
     unit_counts,
 )
+from lottery.core.units import surviving_units
+from lottery.core.weigh import weigh_units
 from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.tickets.config import PruneConfig
@@ -70,7 +71,6 @@ def prune_mask(
         MaskError: scores are not what selection, or the scope, can use.
     """
     criterion = find_criterion(config.criterion)
-    reduce: Reduce = "mean" if criterion.per_unit else config.reduce
     context = ScoreContext(
         weights={name: trained[name] for name in mask},
         initial={name: initial[name] for name in mask},
@@ -86,8 +86,16 @@ def prune_mask(
         return lamp_scores(scores, current) if config.scope == "lamp" else scores
 
     def choose(scores: Scores, before: Mask, going: Sequence[Group], /) -> Mask:
-        after = select(scores, before, going, units, reduce=reduce)
-        _check_what_must_stay(config.criterion, scores, before, after)
+        after = select(
+            scores, before, going, units, reduce=config.reduce, per_unit=criterion.per_unit
+        )
+        wrong = _lost_with_infinity(scores, before, after, units, per_unit=criterion.per_unit)
+        if wrong:
+            raise UsageError(
+                f"prune: criterion '{config.criterion}' cannot say what of {', '.join(wrong)} is "
+                "superfluous (its scores there are infinite), but some must go; give such layers a "
+                "fraction of 0 in prune.fractions, or choose another criterion"
+            )
         return after
 
     return prune_in_rounds(
@@ -108,31 +116,34 @@ def network_units(
     """What the config removes as one of this network; None for single weights.
 
     Args:
-        config: the granularity.
+        config: the granularity, and the fractions.
         model: the network; its weights do not matter.
         input_shape: of one example.
 
     Raises:
-        UsageError: the network has no such units, or what is coupled in it cannot be traced.
+        UsageError: the network has no such units, a fraction is that of none, or what is coupled in
+            the network cannot be traced.
         MissingPackageError: coupled channels need the package torch-pruning.
     """
     channels = None
     if config.granularity == "channel":
         channels = find_channels(model, torch.zeros(2, *input_shape)).channels
     shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
-    return make_units(config.granularity, shapes, channels=channels)
+    return make_units(config.granularity, shapes, channels=channels, fractions=config.fractions)
 
 
-def _check_what_must_stay(criterion: str, scores: Scores, before: Mask, after: Mask) -> None:
-    """Check that nothing with a score of infinity was pruned: which of it, would mean nothing."""
+def _lost_with_infinity(
+    scores: Scores, before: Mask, after: Mask, units: Units | None, *, per_unit: bool
+) -> list[str]:
+    """Layers of which something with a score of infinity was pruned: which, would mean nothing."""
     wrong = [
         name
         for name in before
         if bool(torch.isposinf(scores[name].cpu()[before[name] & ~after[name]]).any())
     ]
-    if wrong:
-        raise UsageError(
-            f"prune: criterion '{criterion}' cannot say what of {', '.join(wrong)} is superfluous "
-            "(its scores there are infinite), but some must go; give such layers a fraction of 0 "
-            "in prune.fractions, or choose another criterion"
-        )
+    if not wrong or units is None or not units.outputs:
+        return wrong
+    # What reads a channel goes with it, whatever it scores itself; the channel's score decides.
+    _, values = weigh_units(scores, before, units, per_unit=per_unit)
+    lost = values.isposinf() & surviving_units(before, units) & ~surviving_units(after, units)
+    return [name for name, own in units.homes.items() if bool(lost[own.start : own.stop].any())]

@@ -74,7 +74,8 @@ class CriterionEntry:
         about: what it is, in one line.
         source: where it comes from.
         per_unit: whether a score belongs to an output unit of a layer (a filter, a neuron) and is
-            repeated over its weights; then the mean over a unit is its score.
+            repeated over its weights; then a unit's score is the mean, see
+            `lottery.core.weigh.weigh_units`.
         rescalable: whether scores are finite and 0 or more in every network, so that the scope
             ``lamp`` can rescale them.
     """

@@ -23,7 +23,8 @@ def bn_scale(context: ScoreContext) -> Scores:
     Section 3: the scale of a channel stands for its importance. One number per output unit,
     repeated over the unit's weights. A layer whose output no batch norm takes has scores of
     infinity: the paper never prunes such a layer, so a config must give it a prune fraction of 0,
-    or let layers compete globally.
+    or let layers compete globally. For what that comes to where channels go, see
+    `lottery.core.weigh.weigh_units`.
     """
     model = scored_network(context)
     norms = following_norms(context, model)

@@ -29,9 +29,10 @@ def early_bird() -> ExperimentConfig:
     penalty of 1e-4, which is left out here. It removes channels with all that reads them and
     compares masks of channels; here the filters go, so that no further package is needed, and
     distances are shares of the weights: ``--set prune.granularity=channel`` is nearer to it, with
-    the extra ``structures``. Its tickets go on from the weights that the mask was drawn by; these
-    go back to the initialization. Kaiming initialization; 5,000 examples held out; measured once
-    per epoch; 3 replicates, with one reinitialization of each ticket.
+    the extra ``structures`` (a channel that several layers write has the mean of their scales). Its
+    tickets go on from the weights that the mask was drawn by; these go back to the initialization.
+    Kaiming initialization; 5,000 examples held out; measured once per epoch; 3 replicates, with one
+    reinitialization of each ticket.
     """
     base = resnet_20()
     return replace(
