@@ -10,6 +10,7 @@ import torch
 from tiny import tiny
 from torch import Tensor
 
+from lottery.core import CRITERIA
 from lottery.data import load_dataset
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.experiments.plan import needs
@@ -140,6 +141,24 @@ def test_weights_are_drawn_as_the_config_says(tmp_path: Path) -> None:
 def test_what_contradicts_is_refused(changes: dict[str, Any], said: str) -> None:
     config: ExperimentConfig = tiny(**({"controls": ControlsConfig()} | changes))
     assert any(said in problem for problem in config.problems())
+
+
+@pytest.mark.parametrize("criterion", [*CRITERIA, "made_up:mine"])
+def test_what_only_training_tells_is_not_asked_of_the_initialization(criterion: str) -> None:
+    def found(by: str, to: int) -> list[str]:
+        prune = PruneConfig(criterion=criterion, granularity="neuron", by=by)  # type: ignore[arg-type]
+        rewind = RewindConfig(to=Length(amount=to))
+        return tiny(prune=prune, rewind=rewind, controls=ControlsConfig()).problems()
+
+    refused = criterion in ("movement", "magnitude-increase", "bn-scale")
+    assert found("rewound", 0) == refused * [
+        "prune.criterion: with prune.by = 'rewound' and rewind.to = 0 it is the initialization "
+        f"that is scored, where '{criterion}' scores all alike; set rewind.to above 0, or use "
+        "another criterion such as 'magnitude'"
+    ]
+    assert not found("rewound", 1)
+    assert not found("trained", 0)
+    assert not found("early-bird", 0)
 
 
 def test_rounds_and_units_that_contradict_are_refused() -> None:

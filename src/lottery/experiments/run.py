@@ -11,7 +11,13 @@ from pathlib import Path
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
 from lottery.data import Dataset, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
-from lottery.experiments.config import ExperimentConfig, learns_masks, run_name, to_plain
+from lottery.experiments.config import (
+    ExperimentConfig,
+    learns_masks,
+    run_name,
+    starting_problems,
+    to_plain,
+)
 from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
@@ -22,7 +28,7 @@ from lottery.experiments.record import record
 from lottery.experiments.trial import check_forward
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
-from lottery.tickets import check_examples, level_densities, rescaling_problems
+from lottery.tickets import check_examples, criterion_problems, level_densities
 from lottery.training import make_engine, resolve_device
 
 
@@ -80,8 +86,9 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     units = experiment_units(config, data)
     level_densities(config.prune, Mask.dense(weights), config.levels, units)
     criterion = find_criterion(config.prune.criterion)
-    for problem in rescaling_problems(config.prune, criterion):
-        raise UsageError(f"prune.{problem}")
+    found = [f"prune.{problem}" for problem in criterion_problems(config.prune, criterion)]
+    for problem in found + starting_problems(config, criterion):
+        raise UsageError(problem)
     if criterion.needs_probe:
         check_examples(config.prune, data)
     if config.controls.scratch_flops:

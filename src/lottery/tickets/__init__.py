@@ -5,7 +5,7 @@ from lottery.tickets.config import (
     EarlyBirdConfig,
     PruneConfig,
     RewindConfig,
-    rescaling_problems,
+    criterion_problems,
 )
 from lottery.tickets.controls import (
     continued,
@@ -37,6 +37,7 @@ __all__ = [
     "Ticket",
     "check_examples",
     "continued",
+    "criterion_problems",
     "drawn",
     "find_tickets",
     "going_by_level",
@@ -50,7 +51,6 @@ __all__ = [
     "random_mask",
     "random_signs",
     "reinit",
-    "rescaling_problems",
     "scratch",
     "shuffled_global",
     "signs_constant",

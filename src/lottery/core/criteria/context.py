@@ -77,6 +77,10 @@ class CriterionEntry:
             repeated over its weights; then the mean over a unit is its score.
         rescalable: whether scores are finite and 0 or more in every network, so that the scope
             ``lamp`` can rescale them.
+        at_initialization: whether scores differ before any training, so that networks can be pruned
+            there.
+        scores_pruned: whether what the mask prunes has scores like any other weight, so that it may
+            come back in a later round.
     """
 
     score: Criterion
@@ -85,6 +89,8 @@ class CriterionEntry:
     source: str
     per_unit: bool = False
     rescalable: bool = True
+    at_initialization: bool = True
+    scores_pruned: bool = True
 
     @property
     def needs_probe(self) -> bool:
