@@ -25,7 +25,7 @@ from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.network import experiment_units, make_model
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
-from lottery.experiments.trial import check_forward
+from lottery.experiments.trial import check_forward, check_scoring
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
 from lottery.tickets import check_examples, criterion_problems, level_densities
@@ -76,8 +76,9 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     Raises:
         UsageError: the network cannot take the examples, the rewind point lies after the end, a
             mask that is to change would not, a pattern fits no layer, a density cannot be reached,
-            multiplications cannot be counted, a criterion cannot be imported or not be rescaled, or
-            there are fewer examples than it is to look at.
+            multiplications cannot be counted, a criterion cannot be imported, does not go with the
+            config or cannot score the network, or there are fewer examples than it is to look at.
+        MaskError: the scores of a criterion of your own are not what selection can use.
     """
     check_forward(config.model, lambda: make_model(config, data), data)
     model = make_model(config, data)
@@ -91,6 +92,7 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
         raise UsageError(problem)
     if criterion.needs_probe:
         check_examples(config.prune, data)
+        check_scoring(config, data, units)
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
     check_looks(config, data)
