@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny import contents, tiny
 from torch import Tensor, nn
 
 from lottery.core import Coupling, Units, find_channels
 from lottery.data import load_dataset
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
-from lottery.experiments.network import _channels, experiment_units, make_model
+from lottery.experiments.network import _channels, experiment_units, left_out, make_model
+from lottery.models import build_model
 from lottery.testing import tiny_dataset
 from lottery.tickets import ControlsConfig, PruneConfig, network_units, pruning
 
@@ -103,6 +105,19 @@ def test_another_network_is_traced_for_itself(traced: list[nn.Module]) -> None:
         direct = network_units(config.prune, network, examples.input_shape)
         assert same(experiment_units(config, examples), direct)
     assert len(traced) == 2 * len(cases)
+
+
+def test_what_is_left_out_is_told_with_the_reason(traced: list[nn.Module]) -> None:
+    data = tiny_dataset(input_shape=(1, 4, 4))
+    assert left_out(channels(), data) == {"output.weight": "its outputs are the network's"}
+    assert left_out(channels(prune=PruneConfig()), data) == {}
+    assert len(traced) == 1
+
+    seen = find_channels(build_model("vit-mini-4", (3, 32, 32), 10), torch.zeros(2, 3, 32, 32))
+    attention = channels(model="vit-mini-4")
+    told = left_out(attention, tiny_dataset(input_shape=(3, 32, 32), classes=10))
+    assert told == seen.left_out
+    assert any("attention" in name for name in told)
 
 
 def test_other_units_are_not_kept() -> None:

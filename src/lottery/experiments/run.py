@@ -22,7 +22,7 @@ from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
-from lottery.experiments.network import experiment_units, make_model
+from lottery.experiments.network import experiment_units, left_out, make_model
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
 from lottery.experiments.trial import check_forward, check_scoring
@@ -181,6 +181,7 @@ def run_experiment(
         listener.started(store.path, len(jobs), len(results), workers)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
+        _tell_left_out(config, data, listener)
         settings = WorkerSettings(
             config=config,
             run=store.path,
@@ -192,6 +193,12 @@ def run_experiment(
         with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
             skipped = _run_all(jobs, config, results, pool, listener, stop)
     return RunSummary(run=store.path, results=results, skipped=skipped)
+
+
+def _tell_left_out(config: ExperimentConfig, data: Dataset, listener: Listener) -> None:
+    units, reasons = experiment_units(config, data), left_out(config, data)
+    if units is not None and reasons and config.levels:
+        listener.left_out(units.count, reasons)
 
 
 def worker_count(jobs: int | None, device: str) -> int:
