@@ -89,44 +89,47 @@ def check_scoring(config: ExperimentConfig, data: Dataset, units: Units | None) 
     """
     if not config.levels:
         return
+    try:
+        with torch.random.fork_rng(devices=[]):
+            _prune_once(config, data, units)
+    except LotteryError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"prune.criterion: '{config.prune.criterion}' fails on this network, before any "
+            f"training, with {said(error)}; choose another, or mend it"
+        ) from error
+
+
+def _prune_once(config: ExperimentConfig, data: Dataset, units: Units | None) -> None:
     prune, level = _at_once(config.prune, config.levels)
     if prune.criterion in CRITERIA:
         smallest = prune.examples // steps_per_epoch(prune.examples, prune.batch_size)
         few = min(smallest, _EXAMPLES)
         prune = replace(prune, examples=few, batch_size=few)
-    streams = Streams(config.seed, 0)
-    with torch.random.fork_rng(devices=[]):
-        try:
-            initial, deciding = _states(config, data)
-            model = make_model(config, data)
-            dense = Mask.dense(prunable_weights(model))
-            probe = make_probe(
-                prune,
-                level,
-                dense,
-                model=model,
-                trained=deciding,
-                data=data,
-                loss=config.training.loss,
-                streams=streams,
-            )
-            prune_mask(
-                prune,
-                level,
-                dense,
-                trained=deciding,
-                initial=initial,
-                streams=streams,
-                probe=probe,
-                units=units,
-            )
-        except LotteryError:
-            raise
-        except Exception as error:
-            raise UsageError(
-                f"prune.criterion: '{prune.criterion}' fails on this network, before any training, "
-                f"with {said(error)}; choose another, or mend it"
-            ) from error
+    initial, deciding = _states(config, data)
+    streams, model = Streams(config.seed, 0), make_model(config, data)
+    dense = Mask.dense(prunable_weights(model))
+    probe = make_probe(
+        prune,
+        level,
+        dense,
+        model=model,
+        trained=deciding,
+        data=data,
+        loss=config.training.loss,
+        streams=streams,
+    )
+    prune_mask(
+        prune,
+        level,
+        dense,
+        trained=deciding,
+        initial=initial,
+        streams=streams,
+        probe=probe,
+        units=units,
+    )
 
 
 def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
