@@ -92,7 +92,6 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
         raise UsageError(problem)
     if criterion.needs_probe:
         check_examples(config.prune, data)
-        check_scoring(config, data, units)
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
     check_looks(config, data)
@@ -104,6 +103,8 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
             f"training, {total}"
         )
+    if criterion.needs_probe:  # last, for it takes longest
+        check_scoring(config, data, units)
 
 
 def check_looks(config: ExperimentConfig, data: Dataset) -> None:
