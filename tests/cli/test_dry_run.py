@@ -12,7 +12,7 @@ from tiny import tiny
 
 from lottery.cli.dry_run import print_dry_run
 from lottery.experiments import ExperimentConfig, RunOptions
-from lottery.tickets import ControlsConfig, RewindConfig
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import Length
 
 NONE = ControlsConfig(reinit=0)
@@ -62,3 +62,36 @@ def test_json_has_the_iterations_of_every_job(capsys: pytest.CaptureFixture[str]
         ("scratch-flops-1", 1): 60,
         ("scratch-flops-1", 2): 60,
     }
+
+
+FILTERS = one(
+    model="tiny:NormalizedConvolutions", prune=PruneConfig(granularity="filter", scope="global")
+)
+
+
+def test_what_no_unit_has_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    print_dry_run(FILTERS, RunOptions(device="cpu", engine="torch"), as_json=False)
+    assert (
+        "Granularity 'filter': densities are shares of 14 units; left out: output.weight (a filter "
+        "is all weights of one output of a convolution; linear layers stay whole)."
+    ) in capsys.readouterr().out.splitlines()
+
+    print_dry_run(one(), RunOptions(device="cpu", engine="torch"), as_json=False)
+    assert "left out" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("config", "units", "layers"),
+    [(FILTERS, 14, ["output.weight"]), (one(), None, [])],
+    ids=["filters", "weights"],
+)
+def test_json_has_what_no_unit_has(
+    config: ExperimentConfig,
+    units: int | None,
+    layers: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found["units"] == units
+    assert list(found["left_out"]) == layers

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny import contents, tiny
 from torch import Tensor, nn
 
@@ -16,7 +17,8 @@ from lottery.core import Coupling, Units, find_channels
 from lottery.data import load_dataset
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
-from lottery.experiments.network import _channels, experiment_units, make_model
+from lottery.experiments.network import _channels, experiment_units, left_out, make_model
+from lottery.models import build_model
 from lottery.testing import tiny_dataset
 from lottery.tickets import ControlsConfig, PruneConfig, network_units, pruning
 
@@ -126,6 +128,19 @@ def test_a_fraction_that_nothing_has_is_refused_before_anything_runs(tmp_path: P
     ):
         run_experiment(channels(prune=prune), RunOptions(out=tmp_path, device="cpu"))
     assert not [*tmp_path.iterdir()]
+
+
+def test_what_is_left_out_is_told_with_the_reason(traced: list[nn.Module]) -> None:
+    data = tiny_dataset(input_shape=(1, 4, 4))
+    assert left_out(channels(), data) == {"output.weight": "its outputs are the network's"}
+    assert left_out(channels(prune=PruneConfig()), data) == {}
+    assert len(traced) == 1
+
+    seen = find_channels(build_model("vit-mini-4", (3, 32, 32), 10), torch.zeros(2, 3, 32, 32))
+    attention = channels(model="vit-mini-4")
+    told = left_out(attention, tiny_dataset(input_shape=(3, 32, 32), classes=10))
+    assert told == seen.left_out
+    assert any("attention" in name for name in told)
 
 
 def test_other_units_are_not_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from tiny import tiny
 from torch import Tensor
 
+from lottery.core import CRITERIA
 from lottery.data import load_dataset
-from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
+from lottery.experiments import ExperimentConfig, Listener, RunOptions, run_experiment
 from lottery.experiments.plan import needs
 from lottery.models import build_model, kaiming_normal_
 from lottery.rng import Streams
@@ -120,6 +122,48 @@ def test_weights_are_drawn_as_the_config_says(tmp_path: Path) -> None:
         assert same_bytes(store.ticket(DENSE).weights[name], value)
 
 
+CONVOLUTIONS = {"conv1.weight", "conv2.weight"}
+
+
+@pytest.mark.parametrize(
+    ("granularity", "units", "without", "said"),
+    [
+        ("filter", 14, {"output.weight"}, "a filter is all weights of one output of a convolution"),
+        ("kernel", 6 + 48, {"output.weight"}, "a kernel is one input-output pair of a convolut"),
+        ("neuron", 10, CONVOLUTIONS, "a neuron is all weights of one output of a linear layer"),
+        ("layer", 3, set(), ""),
+        ("block-4x4", None, set(), ""),
+        ("weight", None, set(), ""),
+    ],
+)
+def test_what_is_no_unit_is_told_as_a_run_starts(
+    granularity: str, units: int, without: set[str], said: str, tmp_path: Path
+) -> None:
+    told = list[tuple[int, Mapping[str, str]]]()
+
+    class Hear(Listener):
+        def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
+            told.append((units, reasons))
+
+    config = tiny(
+        model="tiny:NormalizedConvolutions",
+        prune=PruneConfig(granularity=granularity, scope="global"),
+        replicates=1,
+        levels=1,
+        controls=ControlsConfig(reinit=0),
+    )
+    options = RunOptions(out=tmp_path, jobs=1, device="cpu")
+    for _ in ("at its start", "not when nothing is left to do"):
+        run_experiment(config, options, listener=Hear())
+    if not without:
+        assert not told
+        return
+    ((number, reasons),) = told
+    assert number == units
+    assert reasons.keys() == without
+    assert all(reason.startswith(said) for reason in reasons.values())
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -140,6 +184,24 @@ def test_weights_are_drawn_as_the_config_says(tmp_path: Path) -> None:
 def test_what_contradicts_is_refused(changes: dict[str, Any], said: str) -> None:
     config: ExperimentConfig = tiny(**({"controls": ControlsConfig()} | changes))
     assert any(said in problem for problem in config.problems())
+
+
+@pytest.mark.parametrize("criterion", [*CRITERIA, "made_up:mine"])
+def test_what_only_training_tells_is_not_asked_of_the_initialization(criterion: str) -> None:
+    def found(by: str, to: int) -> list[str]:
+        prune = PruneConfig(criterion=criterion, granularity="neuron", by=by)  # type: ignore[arg-type]
+        rewind = RewindConfig(to=Length(amount=to))
+        return tiny(prune=prune, rewind=rewind, controls=ControlsConfig()).problems()
+
+    refused = criterion in ("movement", "magnitude-increase", "bn-scale")
+    assert found("rewound", 0) == refused * [
+        "prune.criterion: with prune.by = 'rewound' and rewind.to = 0 it is the initialization "
+        f"that is scored, where '{criterion}' scores all alike; set rewind.to above 0, or use "
+        "another criterion such as 'magnitude'"
+    ]
+    assert not found("rewound", 1)
+    assert not found("trained", 0)
+    assert not found("early-bird", 0)
 
 
 def test_rounds_and_units_that_contradict_are_refused() -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from tiny import tiny
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from lottery.data import Dataset
-from lottery.errors import LotteryError, UsageError
-from lottery.experiments import RunOptions, run_experiment
+from lottery.core import CRITERIA, CriterionEntry, ScoreContext, Scores
+from lottery.data import Dataset, load_dataset
+from lottery.errors import LotteryError, MaskError, UsageError
+from lottery.experiments import ExperimentConfig, RunOptions, check_against_data, run_experiment
 from lottery.experiments.trial import check_forward
 from lottery.models import MODELS, build_model
 from lottery.testing import tiny_dataset
+from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.training import Length
 
 
 class Wanting(nn.Module):
@@ -104,3 +113,236 @@ def test_a_run_says_so_before_it_begins(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"it gives outputs of shape \(2, 1, 28, 28\)"):
         run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu"))
     assert not list(tmp_path.iterdir())
+
+
+def half_normalized(input_shape: Sequence[int], classes: int) -> nn.Module:
+    """Ten units with batch normalization, and as many outputs without."""
+    layers: list[tuple[str, nn.Module]] = [
+        ("flat", nn.Flatten()),
+        ("fc1", nn.Linear(input_shape[0] * input_shape[1] * input_shape[2], 10)),
+        ("norm", nn.BatchNorm1d(10)),
+        ("relu", nn.ReLU()),
+        ("output", nn.Linear(10, classes)),
+    ]
+    return nn.Sequential(OrderedDict(layers))
+
+
+class Uncalled(nn.Module):
+    """A layer whose weight is used without it."""
+
+    def __init__(self, input_shape: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(input_shape[1] * input_shape[2], 10)
+        self.output = nn.Linear(10, classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.output(F.linear(inputs.flatten(1), self.fc1.weight).relu())
+        return outputs
+
+
+class Deep(nn.Module):
+    """So many residual blocks that the signal overflows unless normalization fits the data."""
+
+    def __init__(self, input_shape: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(input_shape[1] * input_shape[2], 4)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 4)) for _ in range(500)
+        )
+        self.output = nn.Linear(4, classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        signal = self.fc1(inputs.flatten(1))
+        for block in self.blocks:
+            signal = signal + block(signal)
+        outputs: Tensor = self.output(signal)
+        return outputs
+
+
+def failing(_: ScoreContext) -> Scores:
+    raise ZeroDivisionError("this criterion of mine is wrong")
+
+
+def of_half(context: ScoreContext) -> Scores:
+    return {name: weight[:1].abs() for name, weight in context.weights.items()}
+
+
+def drawing(context: ScoreContext) -> Scores:
+    return {name: torch.rand(weight.shape) for name, weight in context.weights.items()}
+
+
+def relative(context: ScoreContext) -> Scores:
+    """NaN wherever a weight has not moved."""
+    moved = {name: context.weights[name] - context.initial[name] for name in context.mask}
+    return {name: change.abs() / change.norm() for name, change in moved.items()}
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module of a user's own with these networks and criteria."""
+    own = ModuleType("made_up_trials")
+    for one in (half_normalized, Uncalled, Deep, failing, of_half, drawing, relative):
+        setattr(own, one.__name__, one)
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    return own
+
+
+def experiment(prune: PruneConfig, model: str = "mlp-20", **changes: Any) -> ExperimentConfig:
+    values = {"replicates": 1, "controls": ControlsConfig(reinit=0)} | changes
+    return tiny(model=model, prune=prune, **values)
+
+
+def checked(config: ExperimentConfig) -> None:
+    assert config.problems() == config.prune.problems() == []
+    check_against_data(config, load_dataset(config.data))
+
+
+SCALES = PruneConfig(criterion="bn-scale", granularity="neuron", scope="global", examples=20)
+PAIRS = PruneConfig(criterion="snip", examples=20, batch_size=2)
+
+
+@pytest.mark.parametrize(
+    ("prune", "model", "said"),
+    [
+        (SCALES, "mlp-20", "'bn-scale' cannot say what of fc1.weight, output.weight is superfl"),
+        # 20 units, of which 6 are left after the second level, and 10 have no score.
+        (replace(SCALES, fraction=0.45), "made_up_trials:half_normalized", "what of output.weight"),
+        (
+            replace(SCALES, schedule="linear", final_density=0.4),
+            "made_up_trials:half_normalized",
+            "what of output.weight",
+        ),
+        (
+            replace(SCALES, schedule="listed", densities=(0.8, 0.4)),
+            "made_up_trials:half_normalized",
+            "what of output.weight",
+        ),
+        (
+            replace(PAIRS, batch_size=1),
+            "tiny:NormalizedConvolutions",
+            "expected batches of 2 examples or more, got one of 1",
+        ),
+        (
+            replace(PAIRS, criterion="grasp", examples=3),
+            "tiny:NormalizedConvolutions",
+            "expected batches of 2 examples or more, got one of 1",
+        ),
+        (
+            PruneConfig(criterion="wanda", examples=20),
+            "made_up_trials:Uncalled",
+            "looks at the layers of fc1.weight, but the network never calls them",
+        ),
+        (
+            PruneConfig(criterion="apoz", granularity="neuron", examples=20),
+            "made_up_trials:Uncalled",
+            "looks at the layers of fc1.weight, but the network never calls them",
+        ),
+        (
+            PruneConfig(criterion="made_up_trials:failing", examples=20),
+            "mlp-20",
+            "prune.criterion: 'made_up_trials:failing' fails on this network, before any training, "
+            "with ZeroDivisionError: this criterion of mine is wrong; choose another, or mend it",
+        ),
+        (
+            PruneConfig(criterion="made_up_trials:relative", by="rewound", examples=20),
+            "mlp-20",
+            "surviving scores of 'fc1.weight' are NaN",
+        ),
+        (
+            PruneConfig(criterion="made_up_trials:of_half", examples=20),
+            "mlp-20",
+            "scores of 'fc1.weight' have shape (1, 784), its weight (20, 784)",
+        ),
+    ],
+)
+def test_a_criterion_that_cannot_score_the_network_is_found_before_anything_is_trained(
+    prune: PruneConfig, model: str, said: str, made_up: ModuleType, tmp_path: Path
+) -> None:
+    config = experiment(prune, model)
+    with pytest.raises((UsageError, MaskError)) as caught:
+        run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu"))
+    assert said in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("prune", "model"),
+    [
+        (SCALES, "made_up_trials:half_normalized"),  # 13 of 20 are left
+        (replace(SCALES, fractions={"output.weight": 0.0}), "made_up_trials:half_normalized"),
+        (PAIRS, "tiny:NormalizedConvolutions"),
+        (replace(PAIRS, batch_size=1), "mlp-20"),
+        (PruneConfig(criterion="taylor", examples=20), "made_up_trials:Uncalled"),
+        (PruneConfig(criterion="taylor", examples=20), "made_up_trials:Deep"),
+        (PruneConfig(criterion="made_up_trials:relative", examples=20), "mlp-20"),
+    ],
+)
+def test_a_criterion_that_can_score_it_is_not_refused(
+    prune: PruneConfig, model: str, made_up: ModuleType
+) -> None:
+    checked(experiment(prune, model))
+
+
+def test_only_what_was_never_trained_is_scored_as_if_it_were_not(made_up: ModuleType) -> None:
+    late = RewindConfig(to=Length(amount=3))
+    prune = PruneConfig(criterion="made_up_trials:relative", by="rewound", examples=20)
+    checked(experiment(prune, rewind=late))
+    bird = EarlyBirdConfig(every=Length(amount=3))
+    checked(experiment(replace(prune, by="early-bird", early_bird=bird)))
+    with pytest.raises(MaskError):
+        checked(experiment(prune))
+
+
+def test_a_criterion_of_ones_own_is_tried_with_all_its_examples_and_ours_with_few(
+    made_up: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[list[int]] = []
+
+    def mine(context: ScoreContext) -> Scores:
+        assert context.probe is not None
+        sizes.append([len(targets) for _, targets in context.probe.batches])
+        return context.weights
+
+    made_up.mine = mine  # type: ignore[attr-defined]
+    monkeypatch.setitem(CRITERIA, "snip", replace(CRITERIA["snip"], score=mine))
+    for name in ("made_up_trials:mine", "snip"):
+        checked(experiment(PruneConfig(criterion=name, examples=50, batch_size=20, rounds=3)))
+    assert sizes == [[17, 17, 16], [2]]
+
+
+def test_what_looks_at_weights_alone_and_what_prunes_nothing_is_not_tried(
+    made_up: ModuleType,
+) -> None:
+    made_up.entry = CriterionEntry(  # type: ignore[attr-defined]
+        score=failing, looks_at="weights", about="wrong", source="me"
+    )
+    checked(experiment(PruneConfig(criterion="made_up_trials:entry")))
+    checked(experiment(PruneConfig(criterion="made_up_trials:failing", examples=20), levels=0))
+
+
+def test_a_trial_of_a_criterion_draws_nothing_that_others_draw(made_up: ModuleType) -> None:
+    before = torch.random.get_rng_state()
+    checked(experiment(PruneConfig(criterion="made_up_trials:drawing", examples=20)))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("known", "prune", "said"),
+    [
+        ({"at_initialization": False}, {"by": "rewound"}, "prune.criterion: with prune.by"),
+        ({"per_unit": True}, {}, "prune.granularity: the criterion"),
+        ({"scores_pruned": False}, {"rounds": 2, "regrow": True}, "prune.regrow: the criterion"),
+    ],
+)
+def test_what_a_criterion_of_ones_own_says_of_itself_is_heeded(
+    known: dict[str, Any], prune: dict[str, Any], said: str, made_up: ModuleType
+) -> None:
+    def entry(**known: Any) -> CriterionEntry:
+        return CriterionEntry(score=drawing, looks_at="weights", about="", source="", **known)
+
+    made_up.entry = entry()  # type: ignore[attr-defined]
+    config = experiment(PruneConfig(criterion="made_up_trials:entry", **prune))
+    checked(config)
+    made_up.entry = entry(**known)  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match=said):
+        checked(config)

@@ -150,8 +150,13 @@ def test_without_the_probe_it_needs() -> None:
         pruned(PruneConfig(criterion="snip"), None, random_sparse_mask(tiny_mlp, 1.0))
 
 
-@pytest.mark.parametrize("criterion", ["snip", "synflow", "hessian", "random"])
-@pytest.mark.parametrize("regrow", [False, True])
+@pytest.mark.parametrize(
+    ("criterion", "regrow"),
+    [
+        ("hessian", False),  # it scores survivors alone, so that nothing can come back
+        *((name, regrow) for name in ("snip", "synflow", "random") for regrow in (False, True)),
+    ],
+)
 def test_rounds_end_at_the_same_count_and_see_what_is_left(criterion: str, regrow: bool) -> None:
     mask = random_sparse_mask(tiny_mlp, 0.9)
     config = PruneConfig(criterion=criterion, examples=20, fraction=0.7, scope="global")

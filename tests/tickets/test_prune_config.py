@@ -30,14 +30,54 @@ def test_scopes_and_schedules_combine(scope: str, schedule: dict[str, object]) -
 @pytest.mark.parametrize("name", [*CRITERIA, "my_package.criteria:mine"])
 def test_scores_that_may_be_negative_or_infinite_are_not_rescaled(name: str) -> None:
     """What is not one of ours is not imported to know; it is taken to be right."""
-    found = PruneConfig(criterion=name, scope="lamp").problems()
+    found = [
+        problem
+        for problem in PruneConfig(criterion=name, scope="lamp").problems()
+        if not problem.startswith("granularity: ")  # of those with one score per unit
+    ]
     if name not in CRITERIA or CRITERIA[name].rescalable:
         assert found == []
         return
     (problem,) = found
     assert problem.startswith("scope: 'lamp' squares scores, so they must be finite and 0 or more")
     assert f"those of the criterion '{name}' need not be" in problem
-    assert PruneConfig(criterion=name, scope="global").problems() == []
+    assert PruneConfig(criterion=name, scope="global", granularity="filter").problems() == []
+
+
+PER_UNIT = {name for name, entry in CRITERIA.items() if entry.per_unit}
+WHOLE_UNITS = ("filter", "channel", "neuron", "layer", "residual-block")
+
+
+@pytest.mark.parametrize("name", [*CRITERIA, "my_package.criteria:mine"])
+@pytest.mark.parametrize("granularity", ["weight", "kernel", "block-2x2", "2:4", *WHOLE_UNITS])
+def test_what_has_one_score_per_output_is_not_cut_up(name: str, granularity: str) -> None:
+    of_runs = {"schedule": "one-shot"} if granularity == "2:4" else {"scope": "global"}
+    found = PruneConfig(
+        criterion=name,
+        granularity=granularity,
+        **of_runs,  # type: ignore[arg-type]
+    ).problems()
+    if name not in PER_UNIT or granularity in WHOLE_UNITS:
+        assert found == []
+        return
+    assert found == [
+        f"granularity: the criterion '{name}' gives all weights of an output the same score, so "
+        "which of them go would be their order alone; use 'filter', 'neuron' or 'channel', got "
+        f"'{granularity}'"
+    ]
+
+
+@pytest.mark.parametrize("name", [*CRITERIA, "my_package.criteria:mine"])
+def test_only_what_has_a_score_can_come_back(name: str) -> None:
+    found = PruneConfig(criterion=name, granularity="filter", rounds=3, regrow=True).problems()
+    assert found == (
+        [
+            "regrow: the criterion 'hessian' scores survivors alone, so nothing says which pruned "
+            "weights are to come back; use false, or another criterion such as 'snip'"
+        ]
+        if name == "hessian"
+        else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import typer
 
 from lottery.analysis import reachable
 from lottery.analysis.phrases import joined
+from lottery.cli.progress import left_out_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, load_dataset
 from lottery.experiments import (
@@ -20,6 +21,8 @@ from lottery.experiments import (
     branches,
     check_against_data,
     estimate,
+    experiment_units,
+    left_out,
     plan,
     planned_iterations,
     run_name,
@@ -47,6 +50,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         workers=workers,
         listener=Listener() if as_json else _Tells(),
     )
+    units, reasons = experiment_units(config, data), left_out(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
         typer.echo(
@@ -61,6 +65,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                         }
                         for job in plan(config)
                     ],
+                    "units": None if units is None else units.count,
+                    "left_out": reasons,
                     "estimate": asdict(found),
                     "significance": asdict(power) | {"sentence": power.sentence},
                 },
@@ -69,6 +75,9 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         )
         return
     _print(config, options, found, _trainings(config, data), device.type)
+    if units is not None and reasons:
+        words = left_out_words(config.prune.granularity, units.count, reasons)
+        typer.echo(f"{words[0].upper()}{words[1:]}.")
     typer.echo(power.sentence)
 
 

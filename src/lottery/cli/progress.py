@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from rich.text import Text
 
 from lottery.experiments import ExperimentConfig, Listener
 from lottery.store import JobKey, JobResult
+
+_NAMED = 3  # layers of one reason
 
 
 @contextmanager
@@ -70,6 +72,9 @@ class _Lines(Listener):
             f"note: this run was begun in another environment ({what}). "
             "Its results stay valid, but need not be equal to the last bit"
         )
+
+    def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
+        self._say(left_out_words(self._config.prune.granularity, units, reasons))
 
     def preparing(self, message: str) -> None:
         self._say(message)
@@ -132,6 +137,27 @@ class _Rate(ProgressColumn):
         if task.speed is None or task.description == "all trainings":
             return Text("")
         return Text(f"{task.speed:,.0f} steps/s")
+
+
+def left_out_words(granularity: str, units: int, reasons: Mapping[str, str]) -> str:
+    """What densities are shares of, and which layers have no part in it, or not all of theirs.
+
+    >>> left_out_words("filter", 9, {"fc.weight": "it is linear"})
+    "granularity 'filter': densities are shares of 9 units; left out: fc.weight (it is linear)"
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    layers = "; ".join(f"{_some(names)} ({reason})" for reason, names in by_reason.items())
+    return (
+        f"granularity '{granularity}': densities are shares of {units:,} units; left out: {layers}"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names, and how many more there are."""
+    few = ", ".join(names[:_NAMED])
+    return f"{few} and {len(names) - _NAMED} more" if len(names) > _NAMED else few
 
 
 def summary(result: JobResult) -> str:

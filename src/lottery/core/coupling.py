@@ -70,7 +70,8 @@ def find_channels(
             as small as the network takes: nothing but the time needed depends on their size.
         heads: pattern of parameter names (``*``, ``?``, ``[...]``) -> number of attention heads,
             for the linear layers that read them (the projection after attention). The inputs of
-            such a layer go head by head. Without it the layers of attention are left out.
+            such a layer go head by head. Without it the layers of attention are left out: so they
+            are in experiments, whose configs say nothing of heads.
 
     Raises:
         MissingPackageError: torch-pruning is not installed.

@@ -13,6 +13,7 @@ from lottery.experiments.estimate import Estimate, estimate
 from lottery.experiments.lengths import planned_iterations
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge, parse_override, read_toml
+from lottery.experiments.network import experiment_units, left_out
 from lottery.experiments.plan import branches, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES
@@ -44,7 +45,9 @@ __all__ = [
     "config_hash",
     "differences",
     "estimate",
+    "experiment_units",
     "find_run",
+    "left_out",
     "list_runs",
     "load_config",
     "merge",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
-from lottery.core import n_of_m
+from lottery.core import CRITERIA, CriterionEntry, n_of_m
 from lottery.data import DataConfig
 from lottery.experiments.mask_updates import mask_update_problems
 from lottery.models import check_model
@@ -101,12 +101,26 @@ class ExperimentConfig:
         found += mask_update_problems(self.training.mask_updates, self.prune, self.controls)
         if learns_masks(self):
             found += unlearnable(self.training)
-        return found + _rewinding_problems(self)
+        # To know anything about a criterion from elsewhere, its code would have to be imported.
+        known = CRITERIA.get(self.prune.criterion)
+        return found + _rewinding_problems(self) + (starting_problems(self, known) if known else [])
 
 
 def learns_masks(config: ExperimentConfig) -> bool:
     """Whether some of its controls train a mask instead of weights."""
     return bool(config.controls.edge_popup or config.controls.supermask)
+
+
+def starting_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
+    """Why the criterion cannot choose at the initialization, where it is asked to."""
+    at_start = config.prune.by == "rewound" and not config.rewind.to.amount
+    if criterion.at_initialization or not at_start:
+        return []
+    return [
+        "prune.criterion: with prune.by = 'rewound' and rewind.to = 0 it is the initialization "
+        f"that is scored, where '{config.prune.criterion}' scores all alike; set rewind.to above "
+        "0, or use another criterion such as 'magnitude'"
+    ]
 
 
 def _rewinding_problems(config: ExperimentConfig) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ class Listener:
 
     def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
         """The run was begun elsewhere: (what, now, then)."""
+
+    def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
+        """Of the network's layers some have none of the ``units``: parameter name -> why not."""
 
     def preparing(self, message: str) -> None:
         """Something takes a while before the first training, and this says what."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from functools import lru_cache
 
 import torch
 from torch import nn
 
-from lottery.core import Units
+from lottery.core import GRANULARITIES, Units, prunable_weights
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig
 from lottery.models import INITIALIZATIONS, build_model
 from lottery.rng import Streams
-from lottery.tickets import PruneConfig, network_units
+from lottery.tickets import PruneConfig, network_coupling, network_units
 
 # Held while torch's global generator is not as its owner left it.
 _global_generator = threading.Lock()
@@ -47,10 +48,39 @@ def experiment_units(config: ExperimentConfig, data: Dataset) -> Units | None:
         MissingPackageError: coupled channels need the package torch-pruning.
     """
     if config.prune.granularity == "channel":
-        fractions = tuple(sorted(config.prune.fractions.items()))
-        with _tracing:
-            return _channels(config.model, data.input_shape, data.classes, fractions)
+        return _traced(config, data)[0]
     return network_units(config.prune, make_model(config, data), data.input_shape)
+
+
+def left_out(config: ExperimentConfig, data: Dataset) -> dict[str, str]:
+    """Prunable weights that no unit of the experiment has as its own: parameter name -> why not.
+
+    Densities are shares of the units there are, so these layers stay as wide as they are. With
+    granularity ``channel`` it is a layer's outputs that are meant, all or some: its inputs can
+    still go with the channels that they read.
+
+    Raises:
+        UsageError, MissingPackageError: as `experiment_units`.
+    """
+    granularity, units = config.prune.granularity, experiment_units(config, data)
+    if units is None:
+        return {}
+    names = prunable_weights(make_model(config, data))
+    if granularity == "channel":
+        reasons = _traced(config, data)[1]
+        return {name: reasons[name] for name in names if name in reasons}
+    return {
+        name: f"a {granularity} is {GRANULARITIES[granularity]}"
+        for name in names
+        if name not in units.labels
+    }
+
+
+def _traced(config: ExperimentConfig, data: Dataset) -> tuple[Units | None, Mapping[str, str]]:
+    """Coupled channels, and what is left out of them."""
+    fractions = tuple(sorted(config.prune.fractions.items()))
+    with _tracing:
+        return _channels(config.model, data.input_shape, data.classes, fractions)
 
 
 @lru_cache(maxsize=4)
@@ -59,9 +89,11 @@ def _channels(
     input_shape: tuple[int, ...],
     classes: int,
     fractions: tuple[tuple[str, float], ...],
-) -> Units | None:
+) -> tuple[Units | None, Mapping[str, str]]:
+    network = _built(model, input_shape, classes)
+    coupling = network_coupling(network, input_shape)
     channels = PruneConfig(granularity="channel", fractions=dict(fractions))
-    return network_units(channels, _built(model, input_shape, classes), input_shape)
+    return network_units(channels, network, input_shape, coupling), coupling.left_out
 
 
 def _built(model: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:

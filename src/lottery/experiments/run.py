@@ -11,18 +11,24 @@ from pathlib import Path
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
 from lottery.data import Dataset, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
-from lottery.experiments.config import ExperimentConfig, learns_masks, run_name, to_plain
+from lottery.experiments.config import (
+    ExperimentConfig,
+    learns_masks,
+    run_name,
+    starting_problems,
+    to_plain,
+)
 from lottery.experiments.lengths import iterations, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
-from lottery.experiments.network import experiment_units, make_model
+from lottery.experiments.network import experiment_units, left_out, make_model
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
-from lottery.experiments.trial import check_forward
+from lottery.experiments.trial import check_forward, check_scoring
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
-from lottery.tickets import check_examples, level_densities, rescaling_problems
+from lottery.tickets import check_examples, criterion_problems, level_densities
 from lottery.training import make_engine, resolve_device
 
 
@@ -70,8 +76,9 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     Raises:
         UsageError: the network cannot take the examples, the rewind point lies after the end, a
             mask that is to change would not, a pattern fits no layer, a density cannot be reached,
-            multiplications cannot be counted, a criterion cannot be imported or not be rescaled, or
-            there are fewer examples than it is to look at.
+            multiplications cannot be counted, a criterion cannot be imported, does not go with the
+            config or cannot score the network, or there are fewer examples than it is to look at.
+        MaskError: the scores of a criterion of your own are not what selection can use.
     """
     check_forward(config.model, lambda: make_model(config, data), data)
     model = make_model(config, data)
@@ -80,8 +87,9 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     units = experiment_units(config, data)
     level_densities(config.prune, Mask.dense(weights), config.levels, units)
     criterion = find_criterion(config.prune.criterion)
-    for problem in rescaling_problems(config.prune, criterion):
-        raise UsageError(f"prune.{problem}")
+    found = [f"prune.{problem}" for problem in criterion_problems(config.prune, criterion)]
+    for problem in found + starting_problems(config, criterion):
+        raise UsageError(problem)
     if criterion.needs_probe:
         check_examples(config.prune, data)
     if config.controls.scratch_flops:
@@ -95,6 +103,8 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
             f"training, {total}"
         )
+    if criterion.needs_probe:  # last, for it takes longest
+        check_scoring(config, data, units)
 
 
 def check_looks(config: ExperimentConfig, data: Dataset) -> None:
@@ -172,6 +182,7 @@ def run_experiment(
         listener.started(store.path, len(jobs), len(results), workers)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
+        _tell_left_out(config, data, listener)
         settings = WorkerSettings(
             config=config,
             run=store.path,
@@ -183,6 +194,12 @@ def run_experiment(
         with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
             skipped = _run_all(jobs, config, results, pool, listener, stop)
     return RunSummary(run=store.path, results=results, skipped=skipped)
+
+
+def _tell_left_out(config: ExperimentConfig, data: Dataset, listener: Listener) -> None:
+    units, reasons = experiment_units(config, data), left_out(config, data)
+    if units is not None and reasons and config.levels:
+        listener.left_out(units.count, reasons)
 
 
 def worker_count(jobs: int | None, device: str) -> int:

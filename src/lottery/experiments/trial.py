@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from lottery.data import Dataset
+from lottery.core import CRITERIA, Mask, Units, prunable_weights
+from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, said
+from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.network import initialized, make_model
+from lottery.rng import Streams
+from lottery.tickets import PruneConfig, make_probe, prune_mask
+from lottery.training import State, recalibrate_batch_norm
 from lottery.training.evaluate import input_dtype
 
 _EXAMPLES = 2  # batch norm in training needs more than one
@@ -61,3 +68,87 @@ def _check_outputs(name: str, model: nn.Module, inputs: Tensor, classes: int) ->
         raise wrong(f"gives numbers of type {outputs.dtype}")
     if outputs.shape != expected:
         raise wrong(f"gives outputs of shape {tuple(outputs.shape)}")
+
+
+def check_scoring(config: ExperimentConfig, data: Dataset, units: Units | None) -> None:
+    """Check that the criterion can score the network, and choose among all that is to go.
+
+    The network is pruned once, to the last level in one round. Two examples do, or one where the
+    config's smallest batch has one; a criterion of your own is given as many as ever. Where
+    training comes first, another initialization stands for what it leads to. No generator moves
+    that anything else draws from.
+
+    Args:
+        config: the experiment; its criterion looks at the network.
+        data: on the CPU.
+        units: from `experiment_units`.
+
+    Raises:
+        UsageError: the criterion fails, or has no finite scores where some must go.
+        MaskError: its scores are not what selection, or the scope, can use.
+    """
+    if not config.levels:
+        return
+    try:
+        with torch.random.fork_rng(devices=[]):
+            _prune_once(config, data, units)
+    except LotteryError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"prune.criterion: '{config.prune.criterion}' fails on this network, before any "
+            f"training, with {said(error)}; choose another, or mend it"
+        ) from error
+
+
+def _prune_once(config: ExperimentConfig, data: Dataset, units: Units | None) -> None:
+    prune, level = _at_once(config.prune, config.levels)
+    if prune.criterion in CRITERIA:
+        smallest = prune.examples // steps_per_epoch(prune.examples, prune.batch_size)
+        few = min(smallest, _EXAMPLES)
+        prune = replace(prune, examples=few, batch_size=few)
+    initial, deciding = _states(config, data)
+    streams, model = Streams(config.seed, 0), make_model(config, data)
+    dense = Mask.dense(prunable_weights(model))
+    probe = make_probe(
+        prune,
+        level,
+        dense,
+        model=model,
+        trained=deciding,
+        data=data,
+        loss=config.training.loss,
+        streams=streams,
+    )
+    prune_mask(
+        prune,
+        level,
+        dense,
+        trained=deciding,
+        initial=initial,
+        streams=streams,
+        probe=probe,
+        units=units,
+    )
+
+
+def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
+    """A pruning of the dense network to the last level's counts in one round; and its level."""
+    last = prune.densities[-1:] or ((prune.final_density,) if prune.final_density else ())
+    at_once = replace(
+        prune, schedule="one-shot", densities=last, final_density=0.0, rounds=1, regrow=False
+    )
+    return at_once, 1 if last else levels
+
+
+def _states(config: ExperimentConfig, data: Dataset) -> tuple[State, State]:
+    """The first replicate's initial state, and one like that which decides."""
+    initial = initialized(config, data, Streams(config.seed, 0), "init")
+    if config.prune.by == "rewound" and not config.rewind.to.amount:
+        return initial.state_dict(), initial.state_dict()
+    # Weights have moved by then, and statistics fit the data: without them the signal of a deep
+    # network can grow beyond what a float holds.
+    moved = initialized(config, data, Streams(config.seed, 1), "init")
+    inputs, _ = data.batch("train", slice(0, _EXAMPLES), input_dtype(moved))
+    recalibrate_batch_norm(moved, [inputs])
+    return initial.state_dict(), moved.state_dict()

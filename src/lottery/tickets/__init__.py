@@ -5,7 +5,7 @@ from lottery.tickets.config import (
     EarlyBirdConfig,
     PruneConfig,
     RewindConfig,
-    rescaling_problems,
+    criterion_problems,
 )
 from lottery.tickets.controls import (
     continued,
@@ -23,7 +23,7 @@ from lottery.tickets.counts import going_by_level, level_densities
 from lottery.tickets.early_bird import Drawn, drawn, never_settled, watch_masks
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
-from lottery.tickets.pruning import network_units, prune_mask
+from lottery.tickets.pruning import network_coupling, network_units, prune_mask
 from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
 
@@ -37,12 +37,14 @@ __all__ = [
     "Ticket",
     "check_examples",
     "continued",
+    "criterion_problems",
     "drawn",
     "find_tickets",
     "going_by_level",
     "last_trained",
     "level_densities",
     "make_probe",
+    "network_coupling",
     "network_units",
     "never_settled",
     "prune_mask",
@@ -50,7 +52,6 @@ __all__ = [
     "random_mask",
     "random_signs",
     "reinit",
-    "rescaling_problems",
     "scratch",
     "shuffled_global",
     "signs_constant",

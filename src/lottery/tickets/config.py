@@ -171,22 +171,40 @@ def _density_problems(prune: PruneConfig) -> list[str]:
     return found
 
 
-def rescaling_problems(prune: PruneConfig, criterion: CriterionEntry) -> list[str]:
-    """What is wrong with the scope for what is known about the criterion, one sentence each."""
-    if prune.scope != "lamp" or criterion.rescalable:
-        return []
-    return [
-        "scope: 'lamp' squares scores, so they must be finite and 0 or more, and those of the "
-        f"criterion '{prune.criterion}' need not be; use 'global', or another criterion such as "
-        "'magnitude'"
-    ]
+def criterion_problems(prune: PruneConfig, criterion: CriterionEntry) -> list[str]:
+    """What does not go with what is known about the criterion, one sentence each."""
+    found = []
+    if prune.scope == "lamp" and not criterion.rescalable:
+        found.append(
+            "scope: 'lamp' squares scores, so they must be finite and 0 or more, and those of the "
+            f"criterion '{prune.criterion}' need not be; use 'global', or another criterion such "
+            "as 'magnitude'"
+        )
+    if criterion.per_unit and _cuts_outputs(prune.granularity):
+        found.append(
+            f"granularity: the criterion '{prune.criterion}' gives all weights of an output the "
+            "same score, so which of them go would be their order alone; use 'filter', 'neuron' "
+            f"or 'channel', got '{prune.granularity}'"
+        )
+    if prune.regrow and not criterion.scores_pruned:
+        found.append(
+            f"regrow: the criterion '{prune.criterion}' scores survivors alone, so nothing says "
+            "which pruned weights are to come back; use false, or another criterion such as 'snip'"
+        )
+    return found
+
+
+def _cuts_outputs(granularity: str) -> bool:
+    """Whether units are parts of a layer's outputs."""
+    parts = granularity in ("weight", "kernel") or granularity.startswith("block-")
+    return parts or n_of_m(granularity) is not None
 
 
 def _combination_problems(prune: PruneConfig) -> list[str]:
     """Criterion, scope, schedule and exceptions that contradict one another."""
     # To know anything about a criterion from elsewhere, its code would have to be imported.
     known = CRITERIA.get(prune.criterion)
-    found = rescaling_problems(prune, known) if known else []
+    found = criterion_problems(prune, known) if known else []
     if prune.scope == "layer" and prune.says_densities:
         found.append(
             f"scope: within a 'layer' each layer loses a fraction of its own, but the "

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lottery.core import (
+    Coupling,
     Group,
     Mask,
     Probe,
@@ -32,6 +33,7 @@ from lottery.tickets.config import PruneConfig
 from lottery.tickets.counts import going_by_level, level_groups
 from lottery.tickets.probe import stream_level
 from lottery.training import State
+from lottery.training.evaluate import input_dtype
 
 
 def prune_mask(
@@ -110,8 +112,21 @@ def prune_mask(
     )
 
 
+def network_coupling(model: nn.Module, input_shape: Sequence[int]) -> Coupling:
+    """The coupled channels of a network for examples of this shape, and what is left out of them.
+
+    Raises:
+        UsageError: the network cannot be traced.
+        MissingPackageError: the package torch-pruning is not installed.
+    """
+    return find_channels(model, torch.zeros(2, *input_shape, dtype=input_dtype(model)))
+
+
 def network_units(
-    config: PruneConfig, model: nn.Module, input_shape: Sequence[int]
+    config: PruneConfig,
+    model: nn.Module,
+    input_shape: Sequence[int],
+    coupling: Coupling | None = None,
 ) -> Units | None:
     """What the config removes as one of this network; None for single weights.
 
@@ -119,6 +134,7 @@ def network_units(
         config: the granularity, and the fractions.
         model: the network; its weights do not matter.
         input_shape: of one example.
+        coupling: for granularity ``channel``, from `network_coupling`, if it is known.
 
     Raises:
         UsageError: the network has no such units, a fraction is that of none, or what is coupled in
@@ -127,7 +143,7 @@ def network_units(
     """
     channels = None
     if config.granularity == "channel":
-        channels = find_channels(model, torch.zeros(2, *input_shape)).channels
+        channels = (coupling or network_coupling(model, input_shape)).channels
     shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
     return make_units(config.granularity, shapes, channels=channels, fractions=config.fractions)
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
 from torch import nn
 
 from lottery.core import CRITERIA
@@ -101,6 +102,34 @@ def test_whether_its_scores_can_be_rescaled(name: str) -> None:
     )
 
     assert fit == CRITERIA[name].rescalable
+
+
+@names
+def test_whether_scores_differ_before_any_training(name: str) -> None:
+    """Weights are the initial ones, and normalization has its scales of one."""
+    context = tiny_context(convolutional, density=1.0)
+    assert context.probe is not None
+    with torch.no_grad():
+        for module in context.probe.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.fill_(1.0)
+    scores = CRITERIA[name].score(replace(context, weights=context.initial))
+
+    equal = all(bool((s == s.flatten()[0]).all()) for s in scores.values())
+
+    assert equal != CRITERIA[name].at_initialization
+
+
+@names
+def test_whether_it_scores_what_is_pruned(name: str) -> None:
+    """In a later round a weight of an earlier one has its value, and no mask."""
+    context = tiny_context(density=0.5)
+    whole = tiny_context(density=1.0).weights
+
+    scores = CRITERIA[name].score(replace(context, weights=whole))
+
+    pruned = torch.cat([s[~context.mask[layer]] for layer, s in scores.items()])
+    assert bool((pruned == 0).all()) != CRITERIA[name].scores_pruned
 
 
 @names

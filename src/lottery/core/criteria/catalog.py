@@ -61,12 +61,14 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         about="|wf| - |wi|: how much the magnitude grew",
         source=_DECONSTRUCTING,
         rescalable=False,
+        at_initialization=False,
     ),
     "movement": CriterionEntry(
         score=weights.movement,
         looks_at="weights",
         about="|wf - wi|: how far the weight went in training",
         source=_DECONSTRUCTING,
+        at_initialization=False,
     ),
     "snip": CriterionEntry(
         score=gradients.snip,
@@ -106,6 +108,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         about="h_ii w^2 / 2, the Hessian's diagonal estimated from 16 random vectors",
         source="LeCun et al. 1990, Optimal Brain Damage",
         rescalable=False,
+        scores_pruned=False,
     ),
     "mean-activation": CriterionEntry(
         score=activations.mean_activation,
@@ -153,6 +156,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         source="Liu et al. 2017, arXiv:1708.06519",
         per_unit=True,
         rescalable=False,
+        at_initialization=False,
     ),
 }
 """Name in a config -> criterion."""

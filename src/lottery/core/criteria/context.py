@@ -78,6 +78,10 @@ class CriterionEntry:
             `lottery.core.weigh.weigh_units`.
         rescalable: whether scores are finite and 0 or more in every network, so that the scope
             ``lamp`` can rescale them.
+        at_initialization: whether scores differ before any training, so that networks can be pruned
+            there.
+        scores_pruned: whether what the mask prunes has scores like any other weight, so that it may
+            come back in a later round.
     """
 
     score: Criterion
@@ -86,6 +90,8 @@ class CriterionEntry:
     source: str
     per_unit: bool = False
     rescalable: bool = True
+    at_initialization: bool = True
+    scores_pruned: bool = True
 
     @property
     def needs_probe(self) -> bool:
