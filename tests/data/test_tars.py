@@ -201,3 +201,35 @@ def test_more_members_than_there_may_be(tmp_path: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(DataError, match="more than 2 files"):
         tar_sizes(path)
+
+
+def sparse(size: int, *, real_size: int, extended: bool) -> bytes:
+    """The header of an old GNU sparse file with an empty map."""
+    block = bytearray(header("sparse", size, tarfile.GNUTYPE_SPARSE))
+    block[482] = extended
+    block[483:495] = b"%011o\0" % real_size
+    block[148:156] = b"%06o\0 " % (sum(block[:148]) + 8 * 32 + sum(block[156:]))
+    return bytes(block)
+
+
+def chain(kind: bytes, length: int) -> bytes:
+    """Headers that each belong to the next, as no tool writes them."""
+    text = {tarfile.GNUTYPE_LONGNAME: b"name\0", tarfile.XHDTYPE: b"12 path=any\n"}[kind]
+    return (header("next", len(text), kind) + text.ljust(512, b"\0")) * length
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        sparse(0, real_size=0, extended=True),
+        chain(tarfile.GNUTYPE_LONGNAME, 1_500) + packed(CONTENTS),
+        chain(tarfile.XHDTYPE, 1_500) + packed(CONTENTS),
+    ],
+    ids=["a sparse map that is missing", "long names", "pax headers"],
+)
+def test_headers_that_confuse_are_damage(tmp_path: Path, contents: bytes) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(contents)
+
+    with pytest.raises(DataError, match="expected a tar file, but it is damaged"):
+        tar_sizes(path)

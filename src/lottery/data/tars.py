@@ -29,6 +29,17 @@ _REST: Final = 2**26
 """Bytes that may follow an archive's end; tools fill up a block of some thousands."""
 _END: Final = bytes(512)
 
+_DAMAGE: Final = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    # What tarfile raises where a header is cut off, or very many belong to one another.
+    IndexError,
+    RecursionError,
+    OverflowError,
+)
 _COMPRESSIONS: Final[dict[bytes, Callable[[Any], Any]]] = {
     b"\x1f\x8b": gzip.open,
     b"BZ": bz2.open,
@@ -150,7 +161,7 @@ def _contents(path: Path) -> Iterator[BinaryIO]:
             file.seek(0)
             packed = stack.enter_context(unpack(file)) if unpack else file
             yield packed
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+    except _DAMAGE as error:
         raise FileError(path, f"expected a tar file, but it is damaged ({error})") from error
     except ValueError as error:  # a number in a header that is none
         raise FileError(path, f"expected a tar file, but a header is wrong ({error})") from error
