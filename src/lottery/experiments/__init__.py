@@ -25,6 +25,7 @@ from lottery.experiments.run import (
     worker_count,
 )
 from lottery.experiments.smoke import smoke
+from lottery.experiments.stopping import StopRequest
 
 __all__ = [
     "RECIPES",
@@ -38,6 +39,7 @@ __all__ = [
     "Run",
     "RunOptions",
     "RunSummary",
+    "StopRequest",
     "VerdictConfig",
     "branches",
     "check_against_data",
