@@ -26,6 +26,7 @@ from lottery.data import (
 )
 from lottery.data.image_cache import MAGIC, cache_path, read_cache
 from lottery.data.known import cache_folder
+from lottery.data.parts import remove_leftovers
 from lottery.data.sources import folder_source
 from lottery.errors import DataError, UsageError
 from lottery.testing import DATASET_CHECKS
@@ -306,6 +307,31 @@ class TestCacheFile:
 
         assert list((cache_folder() / "images").iterdir()) == []
         assert len(load(place).test) == 8
+
+    def test_what_killed_processes_left_goes(self, tmp_path: Path) -> None:
+        place = fill(tmp_path / "pets", pictures())
+        folder = cache_folder() / "images"
+        folder.mkdir(parents=True)
+        for size in (0, 32):
+            path = cache_path(folder_source(place), size)
+            path.with_name(f".{path.name}.01234567.part").write_bytes(b"half of it")
+
+        load(place)
+
+        assert [path.suffix for path in folder.iterdir()] == [".images"]
+
+    def test_another_process_leaves_alone_what_is_about_to_get_its_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        renamed = os.replace
+
+        def meanwhile(part: Path, path: Path) -> None:
+            remove_leftovers(part.parent)
+            renamed(part, path)
+
+        monkeypatch.setattr(os, "replace", meanwhile)
+
+        assert len(load(fill(tmp_path / "pets", pictures())).test) == 8
 
     def test_a_cache_that_cannot_be_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -201,3 +201,136 @@ def test_more_members_than_there_may_be(tmp_path: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(DataError, match="more than 2 files"):
         tar_sizes(path)
+
+
+def sparse(size: int, *, real_size: int, extended: bool) -> bytes:
+    """The header of an old GNU sparse file with an empty map."""
+    block = bytearray(header("sparse", size, tarfile.GNUTYPE_SPARSE))
+    block[482] = extended
+    block[483:495] = b"%011o\0" % real_size
+    block[148:156] = b"%06o\0 " % (sum(block[:148]) + 8 * 32 + sum(block[156:]))
+    return bytes(block)
+
+
+def chain(kind: bytes, length: int) -> bytes:
+    """Headers that each belong to the next, as no tool writes them."""
+    text = {tarfile.GNUTYPE_LONGNAME: b"name\0", tarfile.XHDTYPE: b"12 path=any\n"}[kind]
+    return (header("next", len(text), kind) + text.ljust(512, b"\0")) * length
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        sparse(0, real_size=0, extended=True),
+        chain(tarfile.GNUTYPE_LONGNAME, 1_500) + packed(CONTENTS),
+        chain(tarfile.XHDTYPE, 1_500) + packed(CONTENTS),
+    ],
+    ids=["a sparse map that is missing", "long names", "pax headers"],
+)
+def test_headers_that_confuse_are_damage(tmp_path: Path, contents: bytes) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(contents)
+
+    with pytest.raises(DataError, match="expected a tar file, but it is damaged"):
+        tar_sizes(path)
+
+
+def mapped(entries: int) -> bytes:
+    """A GNU sparse file, version 1.0, whose map has this many entries."""
+    record = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+    first = header("pax", len(record), tarfile.XHDTYPE) + record.ljust(512, b"\0")
+    text = b"%d\n" % entries + b"0\n" * (2 * entries)
+    text += bytes(-len(text) % 512)
+    return first + header("sparse", len(text)) + text
+
+
+def test_a_sparse_map_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "any.tar.gz"
+    path.write_bytes(gzip.compress(mapped(10) + packed(CONTENTS)))
+    assert set(tar_sizes(path)) == set(CONTENTS)
+
+    path.write_bytes(gzip.compress(mapped(2**20) + packed(CONTENTS)))
+    assert os.path.getsize(path) < 2**14
+    read = 0
+    sound = tars._Bounded.read
+
+    def counted(stream: tars._Bounded, size: int = -1) -> bytes:
+        nonlocal read
+        read += size
+        return sound(stream, size)
+
+    monkeypatch.setattr(tars._Bounded, "read", counted)
+    with pytest.raises(DataError, match="headers of one file"):
+        tar_sizes(path)
+    assert read < 2**18
+
+
+def test_headers_of_many_members_may_be_many(tmp_path: Path) -> None:
+    contents = {f"{'deep/' * 800}{number}": b"" for number in range(40)}
+    path = tmp_path / "any.tar"
+    path.write_bytes(packed(contents))
+
+    assert set(tar_sizes(path)) == set(contents)
+
+
+def record(key: bytes, value: bytes) -> bytes:
+    """A pax record with its own length before it, in six digits."""
+    return b"%06d %s=%s\n" % (len(key) + len(value) + 9, key, value)
+
+
+def test_headers_for_all_that_follows_do_not_pile_up(tmp_path: Path) -> None:
+    def globals_of(count: int) -> bytes:
+        found = b""
+        for number in range(count):
+            text = record(b"comment.%d" % number, b"x" * 400)
+            found += header("pax", len(text), tarfile.XGLTYPE) + text.ljust(512, b"\0")
+            found += header(f"between-{number}", 0)
+        return found
+
+    path = tmp_path / "any.tar"
+    path.write_bytes(globals_of(3) + packed(CONTENTS))
+    assert len(tar_sizes(path)) == 3 + len(CONTENTS)
+
+    path.write_bytes(globals_of(1_000) + packed(CONTENTS))
+    with pytest.raises(DataError, match="headers for all files"):
+        tar_sizes(path)
+
+
+def test_a_number_without_end_in_a_header(tmp_path: Path) -> None:
+    """Some versions of tarfile take time in the square of its length: here half a minute."""
+    text = b"1" * 2**16
+    path = tmp_path / "any.tar"
+    path.write_bytes(header("pax", len(text), tarfile.XHDTYPE) + text + packed(CONTENTS))
+
+    with pytest.raises(DataError, match="a number of very many digits"):
+        tar_sizes(path)
+
+
+def test_a_name_of_many_digits_is_a_name(tmp_path: Path) -> None:
+    name = f"{'1' * 255}/{'2' * 255}"
+    path = tmp_path / "any.tar"
+    path.write_bytes(packed({name: b"here"}))
+
+    assert dict(read_tar(path, {name: 4})) == {name: b"here"}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        sparse(-512, real_size=7, extended=False),
+        header("pax", 25, tarfile.XHDTYPE)
+        + record(b"GNU.sparse.size", b"7").ljust(512, b"\0")
+        + header("second", -1536),
+    ],
+    ids=["of its own", "of another record"],
+)
+def test_a_size_below_zero_beside_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    """The size that leads back to the same header is not the one that is told."""
+    monkeypatch.setattr(tars, "MAX_MEMBERS", 100)
+    path = tmp_path / "any.tar"
+    path.write_bytes(header("before", 0) + first + packed(CONTENTS))
+
+    with pytest.raises(DataError, match="leads back"):
+        tar_sizes(path)

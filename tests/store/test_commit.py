@@ -64,6 +64,9 @@ def test_any_damage_is_found_and_never_read(tmp_path: Path, name: str, damage: s
         b'{"files": {"a": {"bytes": "2", "sha256": "x"}}}',
         b'{"files": {"../../etc/passwd": {"bytes": 1, "sha256": "x"}}}',
         b'{"files": {"..": {"bytes": 1, "sha256": "x"}}}',
+        b'{"files": {"a\\u0000b": {"bytes": 1, "sha256": "x"}}}',
+        b'{"files": {"\\ud800": {"bytes": 1, "sha256": "x"}}}',
+        b'{"files": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b"\xff\xfe",
     ],
 )

@@ -17,6 +17,7 @@ from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.store import JobKey, JobResult, Store
 from lottery.store.commit import commit_directory
+from lottery.store.tensors import pack_tensors
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, TrainingResult
 
@@ -127,18 +128,54 @@ def test_curves_keep_every_bit(
     assert store.curve(KEY) == curve
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "", "0x1"])
-def test_a_curve_from_anyone_is_checked(tmp_path: Path, value: str) -> None:
-    store = Store(tmp_path)
-    store.write_job(TICKET, result(), TRAINED)
-    curves = f"iteration,split,loss,accuracy\n0,test,{value},0.5\n".encode()
+def replaced(store: Store, name: str, content: bytes) -> None:
+    """Commit a job anew with one file of other contents, so that its manifest fits."""
     directory = store.directory(KEY)
     files = {path.name: path.read_bytes() for path in directory.iterdir()}
     shutil.rmtree(directory)
     del files["manifest.json"]
-    commit_directory(directory, {**files, "curves.csv": curves})
+    commit_directory(directory, {**files, name: content})
+    assert store.problems(KEY) == []
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "", "0x1", "1" * 200_000])
+def test_a_curve_from_anyone_is_checked(tmp_path: Path, value: str) -> None:
+    store = Store(tmp_path)
+    store.write_job(TICKET, result(), TRAINED)
+    replaced(store, "curves.csv", f"iteration,split,loss,accuracy\n0,test,{value},0.5\n".encode())
     with pytest.raises(StoreError, match="not a learning curve"):
         store.curve(KEY)
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("told", "instead"),
+    [
+        ('"fc.weight": [\n      3', '"fc.weight": [\n      Infinity'),
+        ('"provenance": {}', f'"provenance": {DEEP}'),
+        ('"provenance": {}', '"provenance": ["drawn"]'),
+        ('"provenance": {}', '"provenance": null'),
+        ('"provenance": {}', '"provenance": {"drawn": ["never"]}'),
+        ('"density": 0.75', f'"density": {10**400}'),
+    ],
+    ids=["infinity", "deep", "list", "null", "list in it", "beyond floats"],
+)
+def test_a_result_from_anyone_is_checked(tmp_path: Path, told: str, instead: str) -> None:
+    store = Store(tmp_path)
+    store.write_job(TICKET, result(), TRAINED)
+    text = result().to_json()
+    assert told in text
+    replaced(store, "result.json", text.replace(told, instead).encode())
+    with pytest.raises(StoreError, match=r"result\.json is not a job's result"):
+        store.result(KEY)
+
+
+def test_an_experiment_nested_too_deep_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "experiment.json").write_text(f'{{"config": {DEEP}}}')
+    with pytest.raises(StoreError, match=r"cannot read .*experiment\.json"):
+        Store(tmp_path).read_experiment()
 
 
 def test_a_diverged_job_has_a_curve_and_no_weights(tmp_path: Path) -> None:
@@ -257,6 +294,26 @@ def test_a_broken_checkpoint_gives_way_to_an_older_one(tmp_path: Path) -> None:
     assert back is not None
     assert back.iteration == 5
     assert len(store.corrupt()) == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"iteration": "5", "values": {}},
+        {"iteration": True, "values": {}},
+        {"iteration": -5, "values": {}},
+        {"iteration": 5, "values": []},
+    ],
+)
+def test_a_checkpoint_from_anyone_is_checked(tmp_path: Path, values: dict[str, Any]) -> None:
+    store = Store(tmp_path)
+    store.write_checkpoint(KEY, checkpoint(5))
+    (directory,) = store.directory(KEY).parent.iterdir()
+    shutil.rmtree(directory)
+    commit_directory(directory, {"state.safetensors": pack_tensors({}, values)})
+    with pytest.raises(StoreError, match=r"state\.safetensors does not say"):
+        store.read_checkpoint(KEY)
 
 
 def test_checkpoints_of_one_job_are_not_those_of_another(tmp_path: Path) -> None:

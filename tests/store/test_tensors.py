@@ -121,6 +121,12 @@ def tampered(change: Any, values: dict[str, Any] | None = None) -> bytes:
         (safetensors.torch.save({"a": torch.zeros(1)}), "not a file"),
         (safetensors.torch.save({"a": torch.zeros(1)}, metadata={"lottery": "[1]"}), "not a file"),
         (safetensors.torch.save({"a": torch.zeros(1)}, metadata={"lottery": "{"}), "not a file"),
+        (
+            safetensors.torch.save({}, metadata={"lottery": "[" * 100_000 + "]" * 100_000}),
+            "not a file",
+        ),
+        (tampered(lambda t: None, {"iteration": True}), "iteration"),
+        (tampered(lambda t: None, {"provenance": {"drawn": ["never"]}}), "provenance"),
     ],
 )
 def test_a_ticket_from_anyone_is_checked(content: bytes, message: str) -> None:

@@ -1,37 +1,49 @@
-"""Stopping on request: SIGTERM and Ctrl-C keep a checkpoint first."""
+"""Stopping on request: SIGTERM and Ctrl-C keep a checkpoint first, once there is a training."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from lottery.errors import Preempted
+from lottery.experiments import StopRequest
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM or SIGINT sets; a second SIGINT ends the process at once."""
-    stop = threading.Event()
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Yield a request that SIGTERM or SIGINT sets; a second SIGINT ends the process at once.
+
+    Until the request is under way, nobody looks at it: the signal is then an exception as well,
+    and one that no handling of damaged data takes for its own.
+
+    Raises:
+        Preempted: the block was stopped.
+    """
+    stop = StopRequest()
 
     def ask(number: int, frame: FrameType | None) -> None:
         del frame
-        if stop.is_set() and number == signal.SIGINT:
-            _end_at_once()
-        if not stop.is_set():
-            os.write(2, b"\nstopping; trainings under way keep a checkpoint first\n")
+        if stop.is_set():
+            if number == signal.SIGINT:
+                _end_at_once()
+            return
         stop.set()
+        if not stop.under_way:
+            raise KeyboardInterrupt("before the first training")
+        os.write(2, b"\nstopping; trainings under way keep a checkpoint first\n")
 
     numbers = (signal.SIGTERM, signal.SIGINT)
-    before: dict[int, Any] = {number: signal.signal(number, ask) for number in numbers}
+    before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in numbers}
     try:
+        for number in numbers:
+            signal.signal(number, ask)
         yield stop
-    except Preempted as error:
+    except (KeyboardInterrupt, Preempted) as error:
         # All is kept and the process is ending: one more Ctrl-C, which would kill it while Python
         # shuts down, must not change its exit code.
         before = dict.fromkeys(before, signal.SIG_IGN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final
@@ -18,7 +18,9 @@ _AT_ONCE: Final = 64
 _MOST_NAMED: Final = 20
 
 
-def decode_all(source: ImageSource, size: int, *, progress: bool) -> Iterator[tuple[int, Bytes]]:
+def decode_all(
+    source: ImageSource, size: int, *, progress: bool
+) -> Generator[tuple[int, Bytes], None, None]:
     """Every image with its number, as uint8 ``[3, H, W]``.
 
     All images are looked at before an error is raised, so that it names every one that is damaged.

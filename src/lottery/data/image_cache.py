@@ -16,6 +16,7 @@ import mmap
 import os
 import secrets
 import sys
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from lottery.data.decoding import decode_all
 from lottery.data.known import cache_folder
+from lottery.data.parts import new_part, remove_leftovers
 from lottery.data.request import MAX_SIDE
 from lottery.data.sources import ImageSource
 from lottery.data.splits import Rows, shuffled
@@ -188,11 +190,14 @@ def _make(path: Path, source: ImageSource, size: int, progress: bool) -> None:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "xb") as file:
-            _write(file, source, size, progress)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        # Killed processes can have left as much as all images take.
+        remove_leftovers(path.parent)
+        with new_part(part):
+            with open(part, "r+b") as file:
+                _write(file, source, size, progress)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror or error}). Make room or give permission, "
@@ -208,13 +213,15 @@ def _write(file: BinaryIO, source: ImageSource, size: int, progress: bool) -> No
     place_of[order] = np.arange(len(order))
     counts = np.zeros((3, 256), np.int64)
     shape = (0, 0, 0)
-    for number, image in decode_all(source, size, progress=progress):
-        shape = image.shape
-        training = number < len(order)
-        file.seek(math.prod(shape) * (int(place_of[number]) if training else number))
-        file.write(image.tobytes())
-        if training:
-            counts += np.stack([np.bincount(c.ravel(), minlength=256) for c in image])
+    # Closed, it stops decoding and its bar at once, however this ends.
+    with closing(decode_all(source, size, progress=progress)) as images:
+        for number, image in images:
+            shape = image.shape
+            training = number < len(order)
+            file.seek(math.prod(shape) * (int(place_of[number]) if training else number))
+            file.write(image.tobytes())
+            if training:
+                counts += np.stack([np.bincount(c.ravel(), minlength=256) for c in image])
     description = Description(
         train=len(source.train),
         test=len(source.test),

@@ -1,8 +1,8 @@
 """Tar files, read member by member, in order, and never unpacked to disk.
 
 A tar file is untrusted input. Only members that were asked for by name are read, each no larger
-than it may be; links, devices and sparse files are passed over; and no header can make this read
-more than `MAX_MEMBER` bytes at once.
+than it may be; links, devices and sparse files are passed over; and the headers of one member are
+`MAX_HEADERS` bytes at most.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import stat
 import tarfile
 import zlib
@@ -21,14 +22,28 @@ from typing import Any, BinaryIO, Final, cast
 
 from lottery.data.idx import FileError
 
-MAX_MEMBER: Final = 2**28
-"""Bytes of one member, at most."""
+MAX_HEADERS: Final = 2**17
+"""Bytes of one member's headers, at most: its name, and attributes of 64 KiB as Linux allows."""
 MAX_MEMBERS: Final = 2**26
 """Members of one file, at most."""
+_MAX_GLOBAL: Final = 64
+"""Values that hold for all members, at most."""
+_MANY_DIGITS: Final = re.compile(rb"\d{300}")
 _REST: Final = 2**26
 """Bytes that may follow an archive's end; tools fill up a block of some thousands."""
 _END: Final = bytes(512)
 
+_DAMAGE: Final = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    # What tarfile raises where a header is cut off, or very many belong to one another.
+    IndexError,
+    RecursionError,
+    OverflowError,
+)
 _COMPRESSIONS: Final[dict[bytes, Callable[[Any], Any]]] = {
     b"\x1f\x8b": gzip.open,
     b"BZ": bz2.open,
@@ -56,7 +71,7 @@ def read_tar(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]
 
     Args:
         path: the tar file.
-        sizes: name -> size of each file that is wanted, at most `MAX_MEMBER`.
+        sizes: name -> size of each file that is wanted; each is read into memory as a whole.
 
     Raises:
         FileError: as for `tar_sizes`; or a file is missing, or of another size.
@@ -80,18 +95,29 @@ def read_tar(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]
 
 
 class _Bounded:
-    """A stream that refuses to read very much at once, and remembers what it read last.
+    """A stream for tarfile that ends headers without end, and remembers what it read last.
 
-    tarfile reads as much as a header says for long names, however much that is.
+    tarfile reads as much as a header says for long names and the maps of sparse files, however
+    much that is, and takes as many headers for one member as come.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream, self.last = stream, b""
+        self.begin()
+
+    def begin(self) -> None:
+        """Another member begins."""
+        self._left = MAX_HEADERS
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= MAX_MEMBER:
-            raise tarfile.ReadError(f"a header asks for {size:,} bytes")
+        self._left -= size
+        if size < 0 or self._left < 0:
+            raise tarfile.ReadError(f"the headers of one file take more than {MAX_HEADERS:,} bytes")
         self.last = self._stream.read(size)
+        # Early releases of Python 3.11 and 3.12 search them in the square of their number; no part
+        # of a path has more than 255.
+        if size > len(_END) and _MANY_DIGITS.search(self.last):
+            raise tarfile.ReadError("a header holds a number of very many digits")
         return self.last
 
     def seek(self, place: int) -> int:
@@ -101,7 +127,7 @@ class _Bounded:
         return self._stream.tell()
 
 
-def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, _Bounded]]:
+def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
     """Every plain file in a tar file, with the stream that its contents are in."""
     with _contents(path) as contents:
         stream = _Bounded(contents)
@@ -109,21 +135,32 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, _Bounded]]:
         with tarfile.TarFile(
             fileobj=cast(BinaryIO, stream), mode="r", encoding="utf-8", errors="replace"
         ) as tar:
-            count = 0
-            while (member := tar.next()) is not None:
+            count, place = 0, -1
+            while (member := _next(tar, stream)) is not None:
                 count += 1
-                # A negative size would lead back to where we have been.
+                # A negative size would lead back to where we have been; sparse files have two.
                 if member.size < 0:
                     raise FileError(path, f"{member.name} has a size of {member.size}")
+                if member.offset <= place:
+                    raise FileError(path, f"what comes before {member.name} leads back to it")
                 if count > MAX_MEMBERS:
                     raise FileError(path, f"it holds more than {MAX_MEMBERS:,} files")
+                if len(tar.pax_headers) > _MAX_GLOBAL:
+                    raise FileError(path, f"more than {_MAX_GLOBAL} headers for all files")
+                place = member.offset
                 if member.isreg() and not member.issparse():
-                    yield member, stream
-                # tarfile keeps every member's header, which for a million is a gigabyte.
-                tar.members = []  # type: ignore[attr-defined]
+                    yield member, contents
             if stream.last != _END:
                 raise FileError(path, "it is damaged or cut off: its end is missing")
         _read_to_the_end(path, contents)
+
+
+def _next(tar: tarfile.TarFile, stream: _Bounded) -> tarfile.TarInfo | None:
+    """The next member; tarfile forgets it, since headers of a million are a gigabyte."""
+    stream.begin()
+    member = tar.next()
+    tar.members = []  # type: ignore[attr-defined]
+    return member
 
 
 def _read_to_the_end(path: Path, contents: BinaryIO) -> None:
@@ -150,7 +187,7 @@ def _contents(path: Path) -> Iterator[BinaryIO]:
             file.seek(0)
             packed = stack.enter_context(unpack(file)) if unpack else file
             yield packed
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+    except _DAMAGE as error:
         raise FileError(path, f"expected a tar file, but it is damaged ({error})") from error
     except ValueError as error:  # a number in a header that is none
         raise FileError(path, f"expected a tar file, but a header is wrong ({error})") from error

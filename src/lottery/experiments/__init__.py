@@ -26,6 +26,7 @@ from lottery.experiments.run import (
     worker_count,
 )
 from lottery.experiments.smoke import smoke
+from lottery.experiments.stopping import StopRequest
 
 __all__ = [
     "RECIPES",
@@ -39,6 +40,7 @@ __all__ = [
     "Run",
     "RunOptions",
     "RunSummary",
+    "StopRequest",
     "VerdictConfig",
     "branches",
     "check_against_data",

@@ -25,6 +25,7 @@ from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.network import experiment_units, left_out, make_model
 from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
 from lottery.experiments.record import record
+from lottery.experiments.stopping import StopRequest
 from lottery.experiments.trial import check_forward, check_scoring
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
@@ -138,7 +139,8 @@ def run_experiment(
         config: what to run.
         options: where and how.
         listener: hears how it goes on.
-        stop: set it to stop: running jobs keep a checkpoint first.
+        stop: set it to stop: running jobs keep a checkpoint first. A `StopRequest` is also told
+            when the first of them begins, before which nothing looks at it.
 
     Raises:
         ConfigError: the config has problems.
@@ -191,6 +193,8 @@ def run_experiment(
             engine=engine.name,
             checkpoint_seconds=options.checkpoint_seconds,
         )
+        if isinstance(stop, StopRequest):
+            stop.under_way = True
         with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
             skipped = _run_all(jobs, config, results, pool, listener, stop)
     return RunSummary(run=store.path, results=results, skipped=skipped)

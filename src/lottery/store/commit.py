@@ -161,13 +161,13 @@ def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
         manifest = json.loads((directory / MANIFEST).read_bytes())
         files: dict[str, dict[str, Any]] = manifest["files"]
         for name, entry in files.items():
-            if Path(name).name != name or name in ("", ".", ".."):
-                raise StoreError(f"{directory / MANIFEST} names '{name}', not a plain file name")
+            if Path(name).name != name or name in ("", ".", "..") or not name.isprintable():
+                raise StoreError(f"{directory / MANIFEST} names {name!r}, not a plain file name")
             if not (isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str)):
                 raise TypeError("bytes must be a number and sha256 a string")
     except OSError as error:
         raise StoreError(f"cannot read {directory / MANIFEST}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError(f"{directory / MANIFEST} is not a manifest: {error}") from error
     return files
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeGuard, get_args, get_origin, get_type_hints
 
 from lottery.errors import StoreError
 
@@ -32,6 +32,8 @@ CONTROL_KINDS = (
 
 Status = Literal["done", "diverged", "collapsed"]
 
+# What JSON of another form, nested too deep or with an infinity for a count, raises when read.
+_NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 _BRANCH = re.compile(rf"{MAIN}|({'|'.join(CONTROL_KINDS)})-[1-9]\d*")
 
 
@@ -120,9 +122,10 @@ class JobResult:
             values: dict[str, Any] = json.loads(text)
             values["layers"] = {n: (int(k), int(t)) for n, (k, t) in values["layers"].items()}
             result = cls(**values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _NOT_OURS as error:
             raise StoreError(f"{source} is not a job's result: {error}") from error
         wrong = [name for name, hint in _hints().items() if not _fits(values.get(name), hint)]
+        wrong += [] if is_provenance(result.provenance) else ["provenance"]
         # A run may come from anyone, so what it says of itself is checked before it is used.
         if wrong or not _BRANCH.fullmatch(result.branch) or min(result.replicate, result.level) < 0:
             raise StoreError(
@@ -130,6 +133,11 @@ class JobResult:
                 "is not what it should be"
             )
         return result
+
+
+def is_provenance(value: object) -> TypeGuard[dict[str, str | int]]:
+    """Whether a JSON value can say how a ticket was made: a table of texts and whole numbers."""
+    return isinstance(value, dict) and all(isinstance(v, str | int) for v in value.values())
 
 
 @cache
@@ -144,7 +152,8 @@ def _fits(value: object, hint: Any) -> bool:
         return value in get_args(hint)
     allowed = get_args(hint) or (hint,)
     if float in allowed and isinstance(value, int | float) and not isinstance(value, bool):
-        return math.isfinite(value)
+        # A whole number may be larger than any float.
+        return abs(value) <= sys.float_info.max
     return isinstance(value, allowed) and not isinstance(value, bool)
 
 

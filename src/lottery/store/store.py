@@ -17,7 +17,13 @@ from lottery.core import Mask
 from lottery.errors import MaskError, StoreError
 from lottery.store import commit
 from lottery.store.jobs import JobKey, JobResult
-from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
+from lottery.store.tensors import (
+    is_iteration,
+    pack_tensors,
+    pack_ticket,
+    unpack_tensors,
+    unpack_ticket,
+)
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, Notes, State, TrainingResult
 
@@ -70,7 +76,7 @@ class Store:
             experiment = json.loads(source.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"cannot read {source}: {error}") from error
         if not isinstance(experiment, dict):
             raise StoreError(f"{source} is not an experiment: expected a table")
@@ -215,9 +221,10 @@ class Store:
             tensors, values = unpack_tensors(
                 commit.read_file(path, _CHECKPOINT), source=path / _CHECKPOINT
             )
-            return Checkpoint(
-                iteration=values["iteration"], tensors=tensors, values=values["values"]
-            )
+            iteration, kept = values.get("iteration"), values.get("values")
+            if not is_iteration(iteration) or not isinstance(kept, dict):
+                raise StoreError(f"{path / _CHECKPOINT} does not say its iteration and values")
+            return Checkpoint(iteration=iteration, tensors=tensors, values=kept)
         return None
 
     def drop_checkpoints(self, key: JobKey) -> None:
@@ -268,5 +275,5 @@ def _unpack_curve(content: bytes, source: Path) -> list[CurvePoint]:
         if not all(math.isfinite(p.loss) and math.isfinite(p.accuracy) for p in curve):
             raise ValueError("a value is not finite")
         return curve
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise StoreError(f"{source} is not a learning curve: {error}") from error

@@ -6,7 +6,7 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import safetensors.torch as safetensors_format
 from safetensors import SafetensorError
@@ -14,8 +14,10 @@ from torch import Tensor
 
 from lottery.core import Mask
 from lottery.errors import MaskError, StoreError
+from lottery.store.jobs import is_provenance
 from lottery.tickets import Ticket
 
+_NOT_OURS = (SafetensorError, struct.error, ValueError, KeyError, TypeError, RecursionError)
 _METADATA_KEY = "lottery"
 _MASK, _WEIGHTS, _PRUNED = "mask/", "weights/", "pruned/"
 
@@ -45,7 +47,7 @@ def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], 
         values = json.loads(header["__metadata__"][_METADATA_KEY])
         if not isinstance(values, dict):
             raise TypeError("its values are not a table")
-    except (SafetensorError, struct.error, ValueError, KeyError, TypeError) as error:
+    except _NOT_OURS as error:
         raise StoreError(f"{source} is not a file of this project's tensors: {error}") from error
     # The library returns them in another order every time.
     return dict(sorted(tensors.items())), values
@@ -76,7 +78,7 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
     if len(mask) + len(weights) + len(pruned) != len(tensors):
         raise StoreError(f"{source} holds tensors that are neither masks nor weights")
     iteration, provenance = values.get("iteration"), values.get("provenance")
-    if not isinstance(iteration, int) or iteration < 0 or not isinstance(provenance, dict):
+    if not is_iteration(iteration) or not is_provenance(provenance):
         raise StoreError(f"{source} does not say its rewind iteration and provenance")
     try:
         ticket = Ticket(
@@ -91,6 +93,11 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
     except MaskError as error:
         raise StoreError(f"{source}: {error}") from error
     return ticket
+
+
+def is_iteration(value: object) -> TypeGuard[int]:
+    """Whether a JSON value can count iterations."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
