@@ -1,4 +1,4 @@
-"""Signals: before there is a training they end the command, later they keep a checkpoint."""
+"""Signals: until the data are loaded they end the command, later they keep a checkpoint."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def interrupted(*numbers: signal.Signals) -> list[str]:
 
 
 @pytest.mark.parametrize("number", BOTH)
-def test_before_the_first_training_a_signal_is_an_exception(number: signal.Signals) -> None:
+def test_until_data_are_loaded_a_signal_is_an_exception(number: signal.Signals) -> None:
     tidied, told = interrupted(number)
     assert tidied == "tidied up"
     assert told.startswith("before the first training. Run the same command again to go on: ")

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import tiny
 
+from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted
-from lottery.experiments import Listener, RunOptions, StopRequest, run_experiment
-from lottery.store import JobResult
+from lottery.experiments import Listener, RunOptions, StopRequest, run, run_experiment
+from lottery.training import Engine
 
 
-def test_a_run_says_from_when_on_it_looks_at_a_request(tmp_path: Path) -> None:
+def test_a_run_looks_at_a_request_as_soon_as_the_data_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stop = StopRequest()
     heard: list[tuple[str, bool]] = []
 
-    class Hear(Listener):
-        def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
-            heard.append(("started", stop.under_way))
+    def loading(*arguments: Any, **options: Any) -> Dataset:
+        data = load_dataset(*arguments, **options)
+        heard.append(("loaded", stop.under_way))
+        return data
 
-        def finished(self, result: JobResult) -> None:
-            heard.append(("finished", stop.under_way))
+    # Compiling takes no exception: it happens in functions that LLVM calls, which lose it.
+    def preparing(engine: Engine, listener: Listener) -> None:
+        heard.append(("preparing", stop.under_way))
 
-    config = tiny(replicates=1, levels=0)
+    monkeypatch.setattr(run, "load_dataset", loading)
+    monkeypatch.setattr(run, "prepare", preparing)
     options = RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch")
-    run_experiment(config, options, listener=Hear(), stop=stop)
-    assert heard == [("started", False), ("finished", True)]
-
-    again = StopRequest()
-    run_experiment(config, options, stop=again)
-    assert not again.under_way, "there was no training to stop"
+    run_experiment(tiny(replicates=1, levels=0), options, stop=stop)
+    assert heard == [("loaded", False), ("preparing", True)]
 
 
 def test_a_request_from_before_is_looked_at_before_the_first_training(tmp_path: Path) -> None:

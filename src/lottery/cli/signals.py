@@ -1,4 +1,4 @@
-"""Stopping on request: SIGTERM and Ctrl-C keep a checkpoint first, once there is a training."""
+"""Stopping on request: SIGTERM and Ctrl-C keep a checkpoint first, once data are loaded."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lottery.experiments import StopRequest
 def stop_on_signals() -> Iterator[StopRequest]:
     """Yield a request that SIGTERM or SIGINT sets; a second SIGINT ends the process at once.
 
-    Until the request is under way, nobody looks at it: the signal is then an exception as well,
-    and one that no handling of damaged data takes for its own.
+    Until the data are loaded, nobody looks at it: the signal is then an exception as well, and one
+    that no handling of damaged data takes for its own.
 
     Raises:
         Preempted: the block was stopped.

@@ -140,7 +140,7 @@ def run_experiment(
         options: where and how.
         listener: hears how it goes on.
         stop: set it to stop: running jobs keep a checkpoint first. A `StopRequest` is also told
-            when the first of them begins, before which nothing looks at it.
+            when the data are loaded; nothing looks at it before.
 
     Raises:
         ConfigError: the config has problems.
@@ -164,6 +164,9 @@ def run_experiment(
         learns_masks=learns_masks(config),
     )
     store = Store(Path(options.out) / run_name(config))
+    # An exception in the middle of compiling would be lost, or leave half of it.
+    if isinstance(stop, StopRequest):
+        stop.under_way = True
     with own(store.path):
         jobs = plan(config)
         if not all(store.is_finished(key) for key in jobs):
@@ -193,8 +196,6 @@ def run_experiment(
             engine=engine.name,
             checkpoint_seconds=options.checkpoint_seconds,
         )
-        if isinstance(stop, StopRequest):
-            stop.under_way = True
         with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
             skipped = _run_all(jobs, config, results, pool, listener, stop)
     return RunSummary(run=store.path, results=results, skipped=skipped)
