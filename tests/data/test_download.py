@@ -132,6 +132,14 @@ class TestSuccess:
 
         np.testing.assert_array_equal(fetch([mirror.gives("/", redirect(url))], target), VALUES)
 
+    def test_what_a_killed_download_left_is_removed(self, mirror: Mirror, target: Path) -> None:
+        target.parent.mkdir()
+        target.with_name(f".{target.name}.0123abcd.part").write_bytes(b"half")
+
+        fetch([mirror.gives("/file", body(PACKED))], target)
+
+        assert left_behind(target) == [target.name]
+
     def test_bar_is_on_standard_error(
         self, mirror: Mirror, target: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

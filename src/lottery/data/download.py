@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lottery.data.idx import FileError
+from lottery.data.parts import new_part, remove_leftovers
 from lottery.errors import DataError
 
 TIMEOUT_SECONDS = 30.0
@@ -90,13 +91,15 @@ def _fetched(
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(part, "xb") as file:
-            for chunk in _transfer(url, limit, advance):
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        value = read(part)
-        os.replace(part, target)
+        remove_leftovers(target.parent)
+        with new_part(part):
+            with open(part, "r+b") as file:
+                for chunk in _transfer(url, limit, advance):
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            value = read(part)
+            os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
     return value

@@ -55,5 +55,5 @@ def _owner(run: Path) -> str:
         return (
             f"process {owner['pid']} on {owner['host']} since {owner['since']} ({owner['command']})"
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
