@@ -289,10 +289,28 @@ def test_the_list_of_models_counts_parameters(cli: Cli) -> None:
 
 
 def test_runs_are_listed(cli: Cli, run: Path) -> None:
-    assert "no runs yet" in cli("list", "runs")[1]
+    assert "no runs: no directory runs" in cli("list", "runs")[1]
     assert run.name in cli("list", "runs", "--out", run.parent)[1]
     (row,) = json.loads(cli("list", "runs", "--out", run.parent, "--json")[1])
     assert (row["done"], row["planned"], row["settings"]) == (18, 18, "")
+
+
+def test_a_whole_name_comes_before_the_beginning_of_another(
+    cli: Cli, run: Path, tmp_path: Path
+) -> None:
+    name = run.name[:-9]
+    for other in (run.name, f"{name}-smoke-00000000", f"{name}-smoke-11111111"):
+        shutil.copytree(run, tmp_path / "runs" / other)
+    assert run.name in cli("show", name)[1]
+    code, _, err = cli("show", f"{name}-s")
+    assert (code, "begins the names of 2 runs" in err) == (2, True)
+
+
+def test_what_is_there_but_no_run_is_told_from_what_is_not(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    code, _, err = cli("show", "notes")
+    assert (code, "is there, but it is no run" in err) == (2, True)
+    assert "no directory nowhere" in cli("list", "runs", "--out", "nowhere")[1]
 
 
 def test_runs_of_one_name_are_told_apart(cli: Cli, run: Path, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_speed_is_measured_without_examples_at_the_densities_of_levels(schedule:
     config = tiny(prune=prune)
     assert find_criterion("snip") is CRITERIA["snip"]
 
-    tickets = list(_tickets(config, load_dataset(config.data)))
+    tickets = [ticket for _, ticket in _tickets(config, load_dataset(config.data))]
 
     dense = tickets[0].mask
     densities = [ticket.mask.density for ticket in tickets]

@@ -122,5 +122,6 @@ def test_the_listener_hears_that_the_engine_is_compiled_first(
     data = load_dataset(config.data)
     found = estimate(config, data, device="cpu", engine="torch", workers=1, listener=Hear())
     assert found.engine == "torch"
-    (message,) = heard
+    message, *measuring = heard
+    assert measuring == ["measuring steps with 100.0% of the weights"]
     assert "compiling" in message

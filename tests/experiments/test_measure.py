@@ -9,6 +9,7 @@ import torch
 from tiny import tiny
 
 from lottery.data import load_dataset
+from lottery.experiments import Listener
 from lottery.experiments.measure import measure, seconds_apart
 from lottery.tickets import PruneConfig
 from lottery.training import Monitor, TrainingJob, TrainingResult
@@ -31,13 +32,13 @@ def calls_after(iterations: Sequence[int]) -> list[tuple[int, float]]:
     ],
 )
 def test_steps_and_evaluations_are_told_apart(iterations: Sequence[int]) -> None:
-    assert seconds_apart(calls_after(iterations)) == pytest.approx((STEP, EVALUATION))
+    assert seconds_apart(calls_after(iterations), 100) == pytest.approx((STEP, EVALUATION))
 
 
 def test_a_moment_of_other_work_does_not_count() -> None:
     calls = calls_after(range(25, 301, 25))
     late = [(i, t + 60.0 * (i >= 50) + 60.0 * (i >= 200)) for i, t in calls]
-    assert seconds_apart(late) == pytest.approx((STEP, EVALUATION))
+    assert seconds_apart(late, 100) == pytest.approx((STEP, EVALUATION))
 
 
 class Noting(TorchEngine):
@@ -62,6 +63,41 @@ def test_dense_and_some_sparser_networks_are_measured() -> None:
     assert list(found) == pytest.approx([0.5**level for level in (0, 2, 5, 7)], rel=0.05)
     assert engine.densities == [1.0, *found]
     assert all(step > 0 and evaluation >= 0 for step, evaluation in found.values())
+
+
+def test_what_is_measured_is_told_and_slow_networks_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Hear(Listener):
+        def preparing(self, message: str) -> None:
+            heard.append(message)
+
+    heard: list[str] = []
+    config = tiny(levels=7, prune=PruneConfig(fraction=0.5))
+    data = load_dataset(config.data)
+    measure(config, data, Noting(), Hear())
+    assert [text.split()[3] for text in heard] == ["100.0%", "25.0%", "3.1%", "0.8%"]
+    heard.clear()
+    monkeypatch.setattr("lottery.experiments.measure._SLOW", 0.0)
+    measure(config, data, Noting(), Hear())
+    assert [text.split()[3] for text in heard] == ["100.0%", "0.8%"]
+
+
+def test_a_slow_step_is_measured_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lottery.experiments.measure._SECONDS", 1e-9)
+    config, lengths = tiny(levels=0), list[int]()
+
+    class Lengths(Noting):
+        def train(
+            self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+        ) -> list[TrainingResult]:
+            lengths.extend(job.config.length.amount for job in jobs)
+            lengths.extend(len(job.data.test) for job in jobs)
+            return super().train(jobs, monitors)
+
+    found = measure(config, load_dataset(config.data), Lengths())
+    assert list(found) == [1.0]
+    assert lengths == [8, len(load_dataset(config.data).test)] * 2
 
 
 def test_levels_that_would_empty_a_layer_are_not_measured() -> None:

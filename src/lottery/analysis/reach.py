@@ -75,7 +75,8 @@ def _sentence(
             f"With {given} no test can reach significance, whatever happens; "
             f"use at least {recommended} replicates."
         )
-    need = f"With {given} a difference must be {multiple:.2g} times its own standard deviation"
+    times = f"{multiple:.1f}" if multiple < 10 else f"{multiple:.0f}"
+    need = f"With {given} a difference must be {times} times its own standard deviation"
     if multiple > _OUT_OF_REACH:
         better = _multiple(recommended, levels, confidence)
         return (

@@ -115,7 +115,7 @@ def judge(
 def _check(margin: float, confidence: float, interval: int, test_examples: int | None) -> None:
     problems = []
     if not 0 <= margin < 1:
-        problems.append(f"a margin in [0, 1), got {margin}")
+        problems.append(f"a margin in [0, 1), got {margin} (0.01 is one percentage point)")
     if not 0.5 <= confidence < 1:
         problems.append(f"a confidence in [0.5, 1), got {confidence}")
     if interval < 1:

@@ -43,7 +43,7 @@ def list_things(
         typer.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        typer.echo(f"no {what} yet in {out}" if what == "runs" else f"no {what}")
+        typer.echo(f"no {what} yet in {out}" if out.is_dir() else f"no {what}: no directory {out}")
     elif what in _ENTRIES:
         _print_entries(rows, _ENTRIES[what])
     else:

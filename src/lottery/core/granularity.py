@@ -193,8 +193,9 @@ def _check_fractions(granularity: str, units: Units, fractions: Mapping[str, flo
         if fraction and not any(fnmatchcase(home, pattern) for home in units.homes):
             raise UsageError(
                 f"prune.fractions.'{pattern}': granularity '{granularity}' removes nothing that "
-                f"would have this fraction, {fraction}; leave the pattern out, set it to 0, or "
-                f"match layers that decide: {', '.join(units.homes)}"
+                f"would have this fraction, {fraction}; set it to 0, leave all patterns out "
+                f"(--set prune.fractions={{}}), or match layers that decide: "
+                f"{', '.join(units.homes)}"
             )
 
 

@@ -63,14 +63,14 @@ def estimate(
     workers: int,
     listener: Listener | None = None,
 ) -> Estimate:
-    """Measure a few hundred steps at some of the levels and reckon up the plan.
+    """Measure some steps at some of the levels and reckon up the plan.
 
     Args:
         config: the experiment.
         data: its data.
         device, engine: names, as for a run.
         workers: jobs at once.
-        listener: hears if the engine has to be prepared first.
+        listener: hears if the engine has to be prepared first, and what is measured.
     """
     model = make_model(config, data)
     trainer = make_engine(
@@ -81,8 +81,9 @@ def estimate(
         augmented=data.augmentation.active,
         learns_masks=learns_masks(config),
     )
-    prepare(trainer, listener or Listener())
-    measured = measure(config, data, trainer)
+    listener = listener or Listener()
+    prepare(trainer, listener)
+    measured = measure(config, data, trainer, listener)
     units = experiment_units(config, data)
     dense = Mask.dense(prunable_weights(model))
     densities = level_densities(config.prune, dense, config.levels, units)

@@ -9,9 +9,10 @@ from itertools import pairwise
 from statistics import median
 
 from lottery.core import Mask, prunable_weights, scored_level, signal_passes
-from lottery.data import Dataset
+from lottery.data import Dataset, Split
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.execute import training_job
+from lottery.experiments.listener import Listener
 from lottery.experiments.network import experiment_units, initialized, make_model
 from lottery.experiments.workers import one_thread
 from lottery.rng import Streams
@@ -19,30 +20,54 @@ from lottery.store import MAIN, JobKey
 from lottery.tickets import Ticket, prune_mask
 from lottery.training import Checkpoint, Engine, Length
 
-_STEPS, _EVERY = 300, 100
+# Steps of one measurement: as many as take some seconds, within these bounds.
+_FEWEST, _MOST, _SECONDS = 8, 300, 3.0
 # An engine may train a sparse network faster than a dense one, so several levels are measured.
 _LEVELS = 4
+# Where steps take longer than this, only the first and the last.
+_SLOW = 0.1
+# Validation and test examples that are evaluated; the time of all is in proportion.
+_EXAMPLES = 1000
 
 
 def measure(
-    config: ExperimentConfig, data: Dataset, engine: Engine
+    config: ExperimentConfig, data: Dataset, engine: Engine, listener: Listener | None = None
 ) -> dict[float, tuple[float, float]]:
-    """Train a few hundred steps at some of the levels, on one thread.
+    """Train some seconds at some of the levels, on one thread.
+
+    Args:
+        config: the experiment.
+        data: its data.
+        engine: trains.
+        listener: hears what is measured.
 
     Returns:
         Density -> seconds of one step, and of one evaluation (validation and test together). The
         dense network is always among them.
     """
+    listener = listener or Listener()
+    few = replace(data, validation=_first(data.validation), test=_first(data.test))
+    share = (len(data.validation) + len(data.test)) / (len(few.validation) + len(few.test))
     found: dict[float, tuple[float, float]] = {}
+    steps, slow = _FEWEST, False
     with one_thread():
-        for ticket in _tickets(config, data):
+        for level, ticket in _tickets(config, data):
+            if slow and level < config.levels:
+                continue
+            listener.preparing(f"measuring steps with {ticket.mask.density:.1%} of the weights")
             if not found:  # first calls also load and warm things up
-                _seconds(config, data, engine, ticket)
-            found[ticket.mask.density] = _seconds(config, data, engine, ticket)
+                step, _ = _seconds(config, few, engine, ticket, steps)
+                steps, slow = min(max(round(_SECONDS / step), _FEWEST), _MOST), step > _SLOW
+            step, evaluation = _seconds(config, few, engine, ticket, steps)
+            found[ticket.mask.density] = step, evaluation * share
     return found
 
 
-def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
+def _first(split: Split) -> Split:
+    return replace(split, inputs=split.inputs[:_EXAMPLES], targets=split.targets[:_EXAMPLES])
+
+
+def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[tuple[int, Ticket]]:
     """The dense network, and networks as sparse as those of some levels up to the last.
 
     They are pruned by the magnitude of their initial weights, whatever the config's criterion:
@@ -54,7 +79,7 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
     initial = model.state_dict()
     units = experiment_units(config, data)
     masks = [Mask.dense(prunable_weights(model))]
-    yield Ticket(mask=masks[0], weights=initial)
+    yield 0, Ticket(mask=masks[0], weights=initial)
     wanted = {round(config.levels * part / (_LEVELS - 1)) for part in range(1, _LEVELS)}
     for level in range(1, config.levels + 1):
         mask = prune_mask(
@@ -73,15 +98,14 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[Ticket]:
             return  # nothing is trained from here on
         masks.append(mask)
         if level in wanted:
-            yield Ticket(mask=mask, weights=initial)
+            yield level, Ticket(mask=mask, weights=initial)
 
 
 class _Stopwatch:
     """A monitor that notes when it was called."""
 
-    steps_at_once = _EVERY // 4
-
-    def __init__(self) -> None:
+    def __init__(self, every: int) -> None:
+        self.steps_at_once = max(every // 4, 1)
         self.calls: list[tuple[int, float]] = []
 
     def restore(self) -> Checkpoint | None:
@@ -93,10 +117,11 @@ class _Stopwatch:
 
 
 def _seconds(
-    config: ExperimentConfig, data: Dataset, engine: Engine, ticket: Ticket
+    config: ExperimentConfig, data: Dataset, engine: Engine, ticket: Ticket, steps: int
 ) -> tuple[float, float]:
+    every = max(steps // 3, 2)
     short = replace(
-        config.training, length=Length(amount=_STEPS), evaluate_every=Length(amount=_EVERY)
+        config.training, length=Length(amount=steps), evaluate_every=Length(amount=every)
     )
     job = training_job(
         JobKey(0, MAIN, 0),
@@ -105,20 +130,24 @@ def _seconds(
         data=data,
         streams=Streams(config.seed, 0),
     )
-    watch = _Stopwatch()
+    watch = _Stopwatch(every)
     engine.train([job], [watch])
-    return seconds_apart(watch.calls)
+    return seconds_apart(watch.calls, every)
 
 
-def seconds_apart(calls: Sequence[tuple[int, float]]) -> tuple[float, float]:
+def seconds_apart(calls: Sequence[tuple[int, float]], every: int) -> tuple[float, float]:
     """Seconds of a step and of an evaluation, from when some steps were done.
+
+    Args:
+        calls: (steps done, when).
+        every: steps between two evaluations, 2 or more.
 
     Medians of what lies between two calls, so that a moment's other work on the machine does not
     count.
     """
     with_evaluation, without = list[tuple[int, float]](), list[tuple[int, float]]()
     for (last, before), (this, now) in pairwise(calls):
-        evaluated = this // _EVERY > last // _EVERY
+        evaluated = this // every > last // every
         (with_evaluation if evaluated else without).append((this - last, now - before))
     step = median(seconds / steps for steps, seconds in without)
     evaluation = median(seconds - steps * step for steps, seconds in with_evaluation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -48,8 +49,14 @@ def find_run(name: str | Path, out: Path) -> Path:
             return path
     runs = list_runs(out)
     near = [path for path in runs if path.name.startswith(str(name))]
-    if len(near) == 1:
-        return near[0]
+    # A name without its hash; 'demo-smoke-...' begins like 'demo', but is another.
+    whole = [path for path in near if re.fullmatch("-[0-9a-f]{8}", path.name[len(str(name)) :])]
+    for found in (whole, near):
+        if len(found) == 1:
+            return found[0]
+    if Path(name).exists():
+        raise UsageError(f"'{name}' is there, but it is no run: it has no experiment.json")
+    near = whole or near
     if near:
         listed = ", ".join(path.name for path in near)
         raise UsageError(
