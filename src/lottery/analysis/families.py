@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lottery.analysis import phrases
 from lottery.analysis.compare import Claim, all_true, any_true, compare, over_levels
 from lottery.analysis.gather import Jobs, Measure, differences, is_guessing, replicate_values
 from lottery.analysis.types import Comparison
@@ -40,7 +41,7 @@ class Settings:
 
     def matching(self) -> Claim:
         """Not worse than dense by more than the margin."""
-        points = f"{100 * self.margin:g} percentage points"
+        points = phrases.margin(self.margin)
         return Claim(
             words=f"test accuracy at early stop is at most {points} below the dense network's",
             sign=1,

@@ -34,6 +34,16 @@ def points(difference: float) -> str:
     return f"{abs(100 * difference):.2f} percentage points"
 
 
+def margin(difference: float) -> str:
+    """A margin of accuracy, as it was given.
+
+    >>> margin(0.01), margin(0.002)
+    ('1 percentage point', '0.2 percentage points')
+    """
+    number = f"{100 * difference:g}"
+    return f"{number} percentage point{'s'[: number != '1']}"
+
+
 def iterations(count: float) -> str:
     """A number of iterations.
 

@@ -150,7 +150,7 @@ def _nearest_miss(verdict: Verdict) -> str:
     if not matching:
         return (
             "At no level is accuracy within "
-            f"{100 * verdict.margin:g} percentage points of the dense network's."
+            f"{phrases.margin(verdict.margin)} of the dense network's."
         )
     level = min(matching, key=lambda level: level.density)
     text = (

@@ -108,7 +108,7 @@ def _margins(runs: Sequence[MethodRun]) -> str:
     if all(verdict[key] == value for verdict in own for key, value in given.items()):
         return ""
     return (
-        f"All runs are judged with a margin of {100 * given['margin']:g} percentage points and a "
+        f"All runs are judged with a margin of {phrases.margin(given['margin'])} and a "
         f"confidence of {phrases.percent(given['confidence'])}, which is not what each was made "
         "with."
     )

@@ -110,7 +110,7 @@ def _smallest(comparison: RunComparison) -> str:
         + (phrases.percent(place.density) if (place := method.smallest_matching) else _none(method))
         for method in comparison.methods
     ]
-    margin = f"{100 * comparison.margin:g} percentage points"
+    margin = phrases.margin(comparison.margin)
     return (
         f"The smallest density that matches the run's own dense networks on the means (within "
         f"{margin}): {', '.join(told)}."
