@@ -115,7 +115,10 @@ def test_the_kernels_have_a_name() -> None:
     assert {pool.get("architecture", "") for pool in threadpool_info()} & {"", blas_kernels()}
 
 
-@pytest.mark.skipif(not lottery.blas._processor_flags() >= set(AVX512.split()), reason="no AVX-512")
+@pytest.mark.skipif(
+    not lottery.blas._processor_flags() >= set(AVX512.split()),
+    reason="this processor has no AVX-512",
+)
 def test_the_command_asks_before_anything_is_loaded() -> None:
     code = (
         "import os, sys; sys.argv = ['lottery', '--version']\n"

@@ -361,7 +361,9 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="memory is read from Linux's /proc"
+)
 def test_data_larger_than_memory_take_little_of_it(tmp_path: Path) -> None:
     """A cache file of holes, a few times as large as this machine's memory; batches are read."""
     side, most = 1_024, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

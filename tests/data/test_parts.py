@@ -63,7 +63,7 @@ def test_a_part_that_is_there_is_not_taken(tmp_path: Path) -> None:
     assert part.read_bytes() == b"mine"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="has other locks")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
 def test_without_locks_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise OSError("no locks available")

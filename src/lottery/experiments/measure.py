@@ -138,12 +138,12 @@ def _seconds(
 def seconds_apart(calls: Sequence[tuple[int, float]], every: int) -> tuple[float, float]:
     """Seconds of a step and of an evaluation, from when some steps were done.
 
-    Args:
-        calls: (steps done, when).
-        every: steps between two evaluations, 2 or more.
-
     Medians of what lies between two calls, so that a moment's other work on the machine does not
     count.
+
+    Args:
+        calls: (steps done, when in seconds).
+        every: steps between two evaluations, 2 or more.
     """
     with_evaluation, without = list[tuple[int, float]](), list[tuple[int, float]]()
     for (last, before), (this, now) in pairwise(calls):

@@ -54,8 +54,6 @@ def find_run(name: str | Path, out: Path) -> Path:
     for found in (whole, near):
         if len(found) == 1:
             return found[0]
-    if Path(name).exists():
-        raise UsageError(f"'{name}' is there, but it is no run: it has no experiment.json")
     near = whole or near
     if near:
         listed = ", ".join(path.name for path in near)
@@ -63,6 +61,8 @@ def find_run(name: str | Path, out: Path) -> Path:
             f"'{name}' begins the names of {len(near)} runs in {out}: {listed}. Type more of the "
             f"name; lottery list runs --out {out} says what tells them apart"
         )
+    if Path(name).exists():
+        raise UsageError(f"'{name}' is there, but it is no run: it has no experiment.json")
     meant = get_close_matches(str(name), [path.name for path in runs], n=1, cutoff=0.5)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
     there = ", ".join(path.name for path in runs) or "none"

@@ -12,8 +12,7 @@ from lottery.data.dataset import Dataset, SplitName
 from lottery.training.config import LossName
 from lottery.training.loss import batch_loss
 
-# A GPU has the most to do with large batches. A CPU is fastest where activations fit its caches:
-# ResNet-20 takes three times as long with 2,500 as with 100.
+# A GPU has the most to do with large batches. A CPU is fastest where activations fit its caches.
 _ON_A_CPU, _ON_A_GPU = 100, 2_500
 # Bounds what activations take: 2,500 images of CIFAR's size or smaller, 51 of 224 x 224.
 _MOST_NUMBERS = 2_500 * 3 * 32 * 32

@@ -62,7 +62,9 @@ def test_what_the_user_has_set_is_where_it_lies(
     assert found.parent == tmp_path / "caches" / "lottery"
 
 
-@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="these have places of their own")
+@pytest.mark.skipif(
+    sys.platform in ("darwin", "win32"), reason="macOS and Windows keep caches in other places"
+)
 def test_without_that_it_lies_with_the_users_caches(
     tmp_path: Path, directory: Callable[[], Path | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
