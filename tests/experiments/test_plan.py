@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up_results import job as made_up
 from tiny import tiny
 
-from lottery.experiments import RECIPES, plan, smoke, worker_count
-from lottery.experiments.plan import needs
+from lottery.experiments import RECIPES, ExperimentConfig, never_run, plan, smoke, worker_count
+from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of
 from lottery.store import JobKey
-from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig
+from lottery.training import Length
 
 
 def test_every_job_comes_after_those_it_needs_and_once() -> None:
@@ -60,3 +64,63 @@ def test_worker_counts() -> None:
     assert worker_count(3, "cpu") == 3
     assert worker_count(None, "cuda") == 1
     assert worker_count(None, "cpu") >= 1
+
+
+EARLY = PruneConfig(by="early-bird", early_bird=EarlyBirdConfig(every=Length(amount=1), window=2))
+CONTROLS = ControlsConfig(reinit=1, continued=True, signs_constant=True, supermask=1)
+
+
+def left_over(config: ExperimentConfig, fates: dict[JobKey, str]) -> set[JobKey]:
+    """Jobs run one after the other, whichever can, and end as they must: what is left then."""
+    left, ended = set(plan(config)), set[JobKey]()
+
+    def can_start(key: JobKey) -> bool:
+        ticket, weights = needs_ticket_of(key, config), needs_weights_of(key, config)
+        return (
+            ended.issuperset(needs(key, config))
+            and (ticket is None or fates[ticket] != "collapsed")
+            and all(fates[need] == "done" for need in weights)
+        )
+
+    while ready := [key for key in sorted(left) if can_start(key)]:
+        left.remove(ready[-1])
+        ended.add(ready[-1])
+    return left
+
+
+@pytest.mark.parametrize(
+    "prune",
+    [PruneConfig(), PruneConfig(schedule="one-shot"), PruneConfig(by="rewound"), EARLY],
+    ids=["geometric", "one-shot", "rewound", "early-bird"],
+)
+@given(data=st.data())
+def test_what_never_runs_is_what_is_left_in_the_end(
+    prune: PruneConfig, data: st.DataObject
+) -> None:
+    """And of what still runs on the way there, nothing is said never to run."""
+    controls = CONTROLS if prune.by == "trained" else ControlsConfig(reinit=1)
+    config = tiny(replicates=1, levels=3, prune=prune, controls=controls)
+    jobs = plan(config)
+    fates = {key: data.draw(st.sampled_from(["done", "diverged", "collapsed"])) for key in jobs}
+    left = left_over(config, fates)
+    results = {
+        key: made_up(key.replicate, key.branch, key.level, status=fates[key])
+        for key in jobs
+        if key not in left
+    }
+
+    assert set(never_run(config, results)) == left
+    for count in range(len(results)):
+        some = dict(list(results.items())[:count])
+        assert left.issuperset(never_run(config, some))
+
+
+def test_one_shot_levels_go_on_where_a_ticket_diverged() -> None:
+    """As do the controls of that ticket, which need its mask alone."""
+    config = tiny(replicates=1, levels=2, prune=PruneConfig(schedule="one-shot"))
+    dense, ticket = (JobKey(0, "main", level) for level in (0, 1))
+    results = {
+        dense: made_up(0, "main", 0),
+        ticket: made_up(0, "main", 1, status="diverged"),
+    }
+    assert never_run(config, results) == {}

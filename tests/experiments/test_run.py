@@ -23,6 +23,7 @@ from lottery.experiments import (
     RunSummary,
     find_run,
     list_runs,
+    never_run,
     open_run,
     plan,
     run_experiment,
@@ -293,6 +294,7 @@ def test_a_diverged_job_ends_alone_and_is_recorded(
     assert bad[0].test_accuracy_final is None
     assert {key.replicate for key in summary.skipped} == {1}
     assert len(summary.results) + len(summary.skipped) == len(plan(tiny()))
+    assert never_run(tiny(), summary.results) == summary.skipped
     assert sum(key.replicate == 0 for key in summary.results) == len(plan(tiny())) // 2
     # Once more: nothing is run again, and the same jobs cannot be run.
     again = go(tiny(), tmp_path)
@@ -313,6 +315,7 @@ def test_a_mask_that_empties_a_layer_ends_its_branch(tmp_path: Path) -> None:
     assert collapsed.layers["output.weight"] == (0, 200)
     assert {key.level for key in summary.skipped} == {2, 3, 4}
     assert "collapsed" in summary.skipped[JobKey(0, "reinit-1", 3)]
+    assert never_run(config, summary.results) == summary.skipped
 
 
 def test_a_mask_without_a_way_through_ends_its_branch_though_no_layer_is_empty(

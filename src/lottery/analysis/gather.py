@@ -74,23 +74,3 @@ def tickets_lost(jobs: Jobs, level: int) -> int:
     }
     ended = {job.replicate for job in jobs.get((MAIN, level), ()) if job.status == "done"}
     return len(failed - ended)
-
-
-def is_complete(jobs: Jobs, planned: Iterable[JobKey]) -> bool:
-    """Whether every planned job has ended, or can never start.
-
-    A job cannot start when its replicate's main line failed at an earlier level, nor a control
-    when its own ticket failed.
-    """
-    ended = {job.key for found in jobs.values() for job in found}
-    failed: dict[int, int] = {}
-    for (kind, level), found in jobs.items():
-        for job in found:
-            if kind == MAIN and job.status != "done":
-                failed[job.replicate] = min(level, failed.get(job.replicate, level))
-
-    def settled(key: JobKey) -> bool:
-        stuck = failed.get(key.replicate, math.inf)
-        return key in ended or stuck < key.level + (key.kind != MAIN)
-
-    return all(settled(key) for key in planned)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lottery.analysis.types import Verdict
 from lottery.analysis.verdict import judge
 from lottery.data import steps_per_epoch
-from lottery.experiments import Run, plan
+from lottery.experiments import Run, never_run, plan
 
 
 def judge_run(run: Run, *, margin: float | None = None, confidence: float | None = None) -> Verdict:
@@ -26,6 +26,7 @@ def judge_run(run: Run, *, margin: float | None = None, confidence: float | None
         run=run.name,
         name=config.name,
         planned=plan(config),
+        never_run=never_run(config, run.results),
         margin=config.verdict.margin if margin is None else margin,
         confidence=config.verdict.confidence if confidence is None else confidence,
         evaluation_interval=config.training.evaluate_every.iterations(steps),

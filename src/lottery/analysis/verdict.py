@@ -18,14 +18,14 @@ paired within a replicate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from lottery.analysis.caveats import caveats
 from lottery.analysis.chance import guessing_limit
 from lottery.analysis.conclusion import conclude
 from lottery.analysis.families import Settings
-from lottery.analysis.gather import by_place, is_complete, is_guessing
+from lottery.analysis.gather import by_place, is_guessing
 from lottery.analysis.levels import judge_levels
 from lottery.analysis.types import Verdict
 from lottery.analysis.words import paragraph
@@ -40,6 +40,7 @@ def judge(
     run: str,
     name: str,
     planned: Sequence[JobKey],
+    never_run: Collection[JobKey] = (),
     margin: float,
     confidence: float,
     evaluation_interval: int,
@@ -57,6 +58,7 @@ def judge(
         run: the run's name on disk.
         name: the experiment's name.
         planned: every job of the run.
+        never_run: those of them that are not waited for, since a job that they need failed.
         margin: how much lower an accuracy may be and still match, a fraction in [0, 1).
         confidence: of the intervals and tests, in [0.5, 1).
         evaluation_interval: iterations between two evaluations, 1 or more.
@@ -80,7 +82,8 @@ def judge(
         guessing=guessing_limit(classes, test_examples),
     )
     levels = judge_levels(jobs, settings)
-    complete = bool(planned) and is_complete(jobs, planned)
+    ended = {result.key for result in results}
+    complete = bool(planned) and all(key in ended or key in never_run for key in planned)
     guessing = sum(is_guessing(job, settings.guessing) for job in jobs.get((MAIN, 0), ()))
     conclusion = conclude(levels, complete=complete, alpha=settings.alpha, dense_guessing=guessing)
     keys = {*planned, *(result.key for result in results)}

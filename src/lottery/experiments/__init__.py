@@ -14,7 +14,7 @@ from lottery.experiments.lengths import planned_iterations
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge, parse_override, read_toml
 from lottery.experiments.network import experiment_units, left_out
-from lottery.experiments.plan import branches, plan
+from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES
 from lottery.experiments.recipes.entry import Recipe, RecipeEntry
@@ -53,6 +53,7 @@ __all__ = [
     "list_runs",
     "load_config",
     "merge",
+    "never_run",
     "open_run",
     "parse_override",
     "plan",

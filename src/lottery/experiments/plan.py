@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lottery.core import scored_level
 from lottery.experiments.config import ExperimentConfig
-from lottery.store import CONTROL_KINDS, MAIN, JobKey
+from lottery.store import CONTROL_KINDS, MAIN, JobKey, JobResult
 
 
 def branches(config: ExperimentConfig) -> tuple[str, ...]:
@@ -63,3 +65,37 @@ def needs(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
         # They take initial weights, or their spread, which the dense network's ticket holds.
         tickets.append(JobKey(job.replicate, MAIN, 0))
     return tuple(dict.fromkeys((*tickets, *needs_weights_of(job, config))))
+
+
+def hopeless(
+    job: JobKey,
+    config: ExperimentConfig,
+    results: Mapping[JobKey, JobResult],
+    skipped: Mapping[JobKey, str],
+) -> str | None:
+    """Why a job can never run, or None where it still may.
+
+    Args:
+        job: one that has not run.
+        config: the experiment.
+        results: the jobs that have ended.
+        skipped: the jobs before it that can never run -> why.
+    """
+    ticket = needs_ticket_of(job, config)
+    if ticket is not None and ticket in skipped:
+        return skipped[ticket]
+    if ticket is not None and ticket in results and results[ticket].status == "collapsed":
+        return f"{ticket} collapsed: {results[ticket].reason}"
+    for need in needs_weights_of(job, config):
+        if need in results and results[need].status != "done":
+            return f"{need} {results[need].status}: {results[need].reason}"
+    return None
+
+
+def never_run(config: ExperimentConfig, results: Mapping[JobKey, JobResult]) -> dict[JobKey, str]:
+    """The jobs of a plan that can never run, whatever becomes of the others -> why."""
+    found: dict[JobKey, str] = {}
+    for job in plan(config):
+        if job not in results and (reason := hopeless(job, config, results, found)):
+            found[job] = reason
+    return found

@@ -23,7 +23,7 @@ from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.network import experiment_units, left_out, make_model
-from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of, plan
+from lottery.experiments.plan import hopeless, needs, plan
 from lottery.experiments.record import record
 from lottery.experiments.stopping import StopRequest
 from lottery.experiments.trial import check_forward, check_scoring
@@ -238,7 +238,7 @@ def _run_all(
         if stop.is_set() and not running:
             raise Preempted("between trainings, and all that had ended is kept")
         for key in list(waiting):
-            reason = _hopeless(key, config, results, skipped)
+            reason = hopeless(key, config, results, skipped)
             if reason:
                 waiting.remove(key)
                 skipped[key] = reason
@@ -258,24 +258,6 @@ def _run_all(
             results[key] = result
             listener.finished(result)
     return skipped
-
-
-def _hopeless(
-    key: JobKey,
-    config: ExperimentConfig,
-    results: Mapping[JobKey, JobResult],
-    skipped: Mapping[JobKey, str],
-) -> str | None:
-    """Why a job can never run, or None."""
-    ticket = needs_ticket_of(key, config)
-    if ticket is not None and ticket in skipped:
-        return skipped[ticket]
-    if ticket is not None and ticket in results and results[ticket].status == "collapsed":
-        return f"{ticket} collapsed: {results[ticket].reason}"
-    for need in needs_weights_of(key, config):
-        if need in results and results[need].status != "done":
-            return f"{need} {results[need].status}: {results[need].reason}"
-    return None
 
 
 def _finished_before(
