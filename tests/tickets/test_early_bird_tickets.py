@@ -67,8 +67,8 @@ def test_a_mask_that_never_settles_is_drawn_at_the_end_and_says_so() -> None:
 
     assert (never.mask, never.iteration, never.settled) == (mask(6), 8, False)
     assert never.words(EVERY_TWO) == (
-        "never settled, drawn at the end: the last 3 masks differ in at most 0.4 of the weights, "
-        "more than 0.1"
+        "never settled, drawn at the last look: the last 3 masks differ in at most 0.4 of the "
+        "weights, more than 0.1"
     )
 
 

@@ -108,7 +108,11 @@ def _hypothesis(
     if False in reinit_wins:
         return "observed"
     judged = [
-        level for level in levels if level.level > 0 and (level.matching or level.tickets_lost)
+        level
+        for level in levels
+        if level.level > 0
+        and (level.matching or level.tickets_lost)
+        and (level.tickets_lost or level.tickets_late < ended(level))
     ]
     has_dense = any(level.level == 0 and ended(level) > dense_guessing for level in levels)
     if not complete or not judged or not has_dense or None in reinit_wins:
