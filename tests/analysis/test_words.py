@@ -179,7 +179,11 @@ def test_masks_that_change_in_training_are_named(
 
 def test_masks_that_never_settled_are_counted(simulated: Simulated, judged: Judged) -> None:
     """Of tickets alone, though their controls have the same masks; settled ones do not count."""
-    ends = {(0, 1): "never settled, drawn at the end", (2, 1): "never settled", (1, 3): "settled"}
+    ends = {
+        (0, 1): "never settled, drawn at the last look",
+        (2, 1): "never settled",
+        (1, 3): "settled",
+    }
     results = [
         replace(r, provenance={"drawn": f"{ends.get((r.replicate, r.level), 'settled')}: the last"})
         for r in simulated(1, replicates=5, levels=3, ticket=WINS, reinit=FAILS)
