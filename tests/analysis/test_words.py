@@ -218,7 +218,7 @@ def test_tickets_that_train_on_from_masks_that_never_settled_do_not_win(
     assert drawn.levels[1].is_matching == "yes"
     assert (rewound.levels[1].is_winning, drawn.levels[1].is_winning) == ("yes", "unsure")
     assert drawn.hypothesis == "supported"
-    assert any("until iteration 100 to 200, by level" in said for said in drawn.caveats)
+    assert any("until iteration 100 to 200, means by level" in said for said in drawn.caveats)
     assert any("1 at level 1. A level with one is not called" in said for said in drawn.caveats)
     alone = judged([r for r in results if r.level < 2], rewind="drawn")
     assert alone.hypothesis == "not supported", "four of five were drawn early, and none wins"

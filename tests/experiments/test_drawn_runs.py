@@ -316,7 +316,7 @@ def test_verdict_and_report_say_where_tickets_start(controls: RunSummary, tmp_pa
     assert [level.tickets_late for level in verdict.levels] == [0, 0, 0]
     assert (verdict.complete, verdict.rewind) == (True, "drawn")
     (caveat,) = [said for said in verdict.caveats if "drawn by" in said]
-    assert f"until iteration {min(starts)} to {max(starts)}, by level" in caveat
+    assert f"until iteration {min(starts)} to {max(starts)}, means by level" in caveat
     page = write_report(controls.run, tmp_path / "report.html").read_text()
     assert "trained on from the weights of then" in page
     assert "rewound to their own weights" not in page

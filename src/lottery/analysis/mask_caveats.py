@@ -42,11 +42,12 @@ def _trained_on(verdict: Verdict) -> str:
     if verdict.rewind != "drawn" or not starts:
         return ""
     first, last = f"{min(starts):,.0f}", f"{max(starts):,.0f}"
+    until = f"{first} on the mean" if first == last else f"{first} to {last}, means by level"
     return (
         "Tickets go on from the weights that their masks were drawn by (rewind.method = 'drawn'): "
-        f"until iteration {first if first == last else f'{first} to {last}'}, by level and on the "
-        "mean, their training is the dense network's, which early stops count. No subnetwork was "
-        "trained from its own initialization."
+        f"their training is the dense network's until iteration {until}, and early stops count it. "
+        "No ticket was trained from its own initialization; controls that start where tickets do, "
+        "with new weights, have that much less training than scratch-epochs."
     )
 
 
