@@ -179,7 +179,11 @@ def test_masks_that_change_in_training_are_named(
 
 def test_masks_that_never_settled_are_counted(simulated: Simulated, judged: Judged) -> None:
     """Of tickets alone, though their controls have the same masks; settled ones do not count."""
-    ends = {(0, 1): "never settled, drawn at the end", (2, 1): "never settled", (1, 3): "settled"}
+    ends = {
+        (0, 1): "never settled, drawn at the last look",
+        (2, 1): "never settled",
+        (1, 3): "settled",
+    }
     results = [
         replace(r, provenance={"drawn": f"{ends.get((r.replicate, r.level), 'settled')}: the last"})
         for r in simulated(1, replicates=5, levels=3, ticket=WINS, reinit=FAILS)
@@ -189,6 +193,48 @@ def test_masks_that_never_settled_are_counted(simulated: Simulated, judged: Judg
     (caveat,) = verdict.caveats
     assert caveat.startswith("Early-Bird masks that never settled")
     assert caveat.endswith("no early ones: 2 at level 1.")
+
+
+def test_tickets_that_train_on_from_masks_that_never_settled_do_not_win(
+    simulated: Simulated, judged: Judged
+) -> None:
+    """Of level 1 one is late, of level 2 none; the numbers alone would have both win."""
+    results = simulated(1, replicates=5, levels=2, ticket=WINS, reinit=FAILS)
+    late = {(3, 1)}
+    results = [
+        replace(
+            r,
+            start_iteration=100 * r.level if r.branch != "main" or r.level else 0,
+            provenance={"drawn": f"{'never ' * ((r.replicate, r.level) in late)}settled: the last"},
+        )
+        for r in results
+    ]
+    rewound, drawn = judged(results), judged(results, rewind="drawn")
+    assert [level.wins for level in rewound.levels] == [False, True, True]
+    assert [level.wins for level in drawn.levels] == [False, False, True]
+    assert [level.tickets_late for level in rewound.levels] == [0, 0, 0]
+    assert [level.tickets_late for level in drawn.levels] == [0, 1, 0]
+    assert [level.start_iteration for level in drawn.levels] == [0, 100, 200]
+    assert drawn.levels[1].is_matching == "yes"
+    assert (rewound.levels[1].is_winning, drawn.levels[1].is_winning) == ("yes", "unsure")
+    assert drawn.hypothesis == "supported"
+    assert any("until iteration 100 to 200, means by level" in said for said in drawn.caveats)
+    assert any("1 at level 1. A level with one is not called" in said for said in drawn.caveats)
+    alone = judged([r for r in results if r.level < 2], rewind="drawn")
+    assert alone.hypothesis == "not supported", "four of five were drawn early, and none wins"
+    assert "but there in 1 replicate the mask never settled" in alone.paragraph
+
+
+def test_where_no_mask_settled_nothing_is_decided(simulated: Simulated, judged: Judged) -> None:
+    never = {"drawn": "never settled, drawn at the last look"}
+    results = [
+        replace(result, provenance=never)
+        for result in simulated(1, replicates=5, levels=2, ticket=WINS, reinit=FAILS)
+    ]
+    verdict = judged(results, rewind="drawn")
+    assert verdict.hypothesis == "undecided"
+    assert "hypothesis: no mask settled, so that every ticket was the dense" in verdict.paragraph
+    assert judged(results).hypothesis == "supported"
 
 
 status = st.sampled_from(["done", "done", "done", "diverged", "collapsed"])

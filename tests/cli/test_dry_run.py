@@ -12,11 +12,15 @@ from tiny import tiny
 
 from lottery.cli.dry_run import print_dry_run
 from lottery.experiments import ExperimentConfig, RunOptions
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import Length
 
 NONE = ControlsConfig(reinit=0)
 FINE_TUNING = RewindConfig(method="fine-tune", length=Length(amount=12))
+SCRATCH = ControlsConfig(reinit=0, scratch_epochs=1)
+EARLY = PruneConfig(
+    by="early-bird", early_bird=EarlyBirdConfig(every=Length(amount=2), window=3), fraction=0.5
+)
 LATE = RewindConfig(to=Length(amount=6))
 
 
@@ -41,8 +45,12 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
             one(rewind=FINE_TUNING, controls=replace(NONE, scratch_epochs=1, scratch_flops=2)),
             "9 trainings, 3 of 30 iterations, 2 of 12 iterations and 4 of at most 60 iterations;",
         ),
+        (
+            one(rewind=RewindConfig(method="drawn"), prune=EARLY, controls=SCRATCH),
+            "5 trainings, 3 of 30 iterations and 2 of at most 24 iterations;",
+        ),
     ],
-    ids=["rewound", "fine-tuned", "rewound-late", "from-scratch"],
+    ids=["rewound", "fine-tuned", "rewound-late", "from-scratch", "drawn"],
 )
 def test_trainings_are_counted_by_their_length(
     config: ExperimentConfig, said: str, capsys: pytest.CaptureFixture[str]

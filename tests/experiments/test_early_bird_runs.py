@@ -127,7 +127,7 @@ def test_a_mask_that_never_settles_is_the_last_one_and_says_so(tmp_path: Path) -
     for level in (1, 2):
         result = summary.results[JobKey(0, MAIN, level)]
         assert result.provenance["drawn_at"] == 30
-        assert str(result.provenance["drawn"]).startswith("never settled, drawn at the end")
+        assert str(result.provenance["drawn"]).startswith("never settled, drawn at the last look")
     told = judge_run(open_run(summary.run)).caveats
     assert any("no early ones: 1 at level 1 and 1 at level 2." in caveat for caveat in told)
     shown = CliRunner().invoke(app, ["show", str(summary.run)])

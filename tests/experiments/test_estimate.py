@@ -19,7 +19,7 @@ from lottery.experiments import (
     plan,
     run_experiment,
 )
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig
+from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import ENGINES, Length, MaskUpdatesConfig
 from lottery.training.engines.torch_engine import TorchEngine
 
@@ -66,6 +66,30 @@ def test_notes_of_early_bird_masks_are_counted(tmp_path: Path) -> None:
     summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch"))
     notes = [path.stat().st_size for path in summary.run.rglob("notes.safetensors")]
     assert sum(notes) == pytest.approx(weights * replicates * levels, rel=0.01)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_states_that_tickets_go_on_from_are_counted_at_most(tmp_path: Path) -> None:
+    """One for each level, or for each look at which a mask can be drawn, if there are fewer."""
+    weights, biases, replicates = 784 * 300 + 300 * 10, 310, 2
+
+    def early(levels: int, every: int) -> ExperimentConfig:
+        bird = EarlyBirdConfig(every=Length(amount=every), window=3, distance=0.05)
+        prune = PruneConfig(by="early-bird", early_bird=bird, fraction=0.5)
+        controls = ControlsConfig(reinit=0)
+        return tiny(prune=prune, controls=controls, model="mlp-300", levels=levels)
+
+    drawn = RewindConfig(method="drawn")
+    for levels, every, states in ((2, 2, 2), (5, 7, 2), (2, 9, 1)):
+        config = early(levels, every)
+        more = bytes_of(replace(config, rewind=drawn)) - bytes_of(config)
+        assert more == 4 * (weights + biases) * states * replicates
+    # At the last of three looks all masks are drawn, and share a state.
+    config = replace(early(2, 9), rewind=drawn)
+    summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch"))
+    notes = [path.stat().st_size for path in summary.run.rglob("notes.safetensors")]
+    noted = (2 * weights + 4 * (weights + biases)) * replicates
+    assert sum(notes) == pytest.approx(noted, rel=0.01)
 
 
 @pytest.mark.usefixtures("unmeasured")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -12,6 +14,8 @@ from lottery.experiments import ExperimentConfig
 from lottery.experiments.lengths import (
     iterations,
     job_training,
+    mask_looks,
+    planned_at_most,
     planned_iterations,
     rewind_iteration,
     rewinds_to_snapshot,
@@ -20,7 +24,7 @@ from lottery.experiments.lengths import (
 )
 from lottery.store import JobKey
 from lottery.testing import tiny_dataset
-from lottery.tickets import RewindConfig
+from lottery.tickets import EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate
 
 STEPS = 4  # batches of 8 from 27 examples
@@ -145,3 +149,33 @@ def test_where_tickets_start_and_how_many_steps_are_planned(data: Dataset) -> No
         assert planned_iterations(JobKey(0, "scratch-flops-1", 1), case, data) == 80
         assert rewinds_to_snapshot(dense, case, data) == snapshot
         assert not rewinds_to_snapshot(ticket, case, data)
+
+
+def test_tickets_that_train_on_start_at_the_earliest_where_a_mask_can_settle(data: Dataset) -> None:
+    bird = EarlyBirdConfig(every=Length(amount=3), window=4)
+    config = ExperimentConfig(
+        training=TRAINING,
+        prune=PruneConfig(by="early-bird", early_bird=bird),
+        rewind=RewindConfig(method="drawn"),
+    )
+    assert mask_looks(config, data) == tuple(range(3, 40, 3))
+    assert rewind_iteration(config, data) == 12
+    dense, ticket = JobKey(0, "main", 0), JobKey(0, "main", 1)
+    for key, steps, most in (
+        (dense, 40, False),
+        (ticket, 28, True),
+        (JobKey(0, "reinit-1", 1), 28, True),
+        (JobKey(0, "scratch-epochs-1", 1), 40, False),
+        (JobKey(0, "scratch-flops-1", 1), 80, True),
+        (JobKey(0, "supermask-1", 1), 40, False),
+    ):
+        assert planned_iterations(key, config, data) == steps
+        assert planned_at_most(key, config) == most
+    assert not rewinds_to_snapshot(dense, config, data)
+    rewound = replace(config, rewind=RewindConfig())
+    assert mask_looks(rewound, data) == tuple(range(3, 40, 3))
+    assert not planned_at_most(ticket, rewound)
+    assert mask_looks(replace(rewound, training=replace(TRAINING, length=EPOCH)), data) == (3,)
+    whole = replace(TRAINING, length=Length(amount=12))
+    assert mask_looks(replace(rewound, training=whole), data) == (3, 6, 9, 12)
+    assert mask_looks(replace(config, training=whole), data) == (3, 6, 9)

@@ -129,6 +129,31 @@ def test_the_mean_curve_is_the_mean_of_what_ended(make_data: Make) -> None:
     assert single["y"][:6].count(None) < 6, "what diverged is still drawn"
 
 
+def test_trainings_that_start_at_iterations_of_their_own_are_not_torn(make_data: Make) -> None:
+    """Of two tickets one starts at 40, the other at 70; all are measured at hundreds as well."""
+    data = make_data(levels=2, replicates=2, branches=())
+    starts = {JobKey(0, "main", 1): 40, JobKey(1, "main", 1): 70}
+    curves = {
+        key: tuple(
+            CurvePoint(at, split, 0.5, 0.9)
+            for at in (start, 100, 200)
+            for split in ("validation", "test")
+        )
+        for key, start in starts.items()
+    }
+    figure = learning_curves(replace(data, curves=curves))
+    assert figure is not None
+    parts = {trace["meta"]["part"]: trace for trace in traces(figure)}
+    assert parts["replicates"]["x"] == [40, 100, 200, None, 70, 100, 200]
+    assert parts["replicates"]["y"] == [90.0, 90.0, 90.0, None, 90.0, 90.0, 90.0]
+    assert parts["mean"]["x"] == [40, 70, 100, 200]
+    assert parts["mean"]["y"] == [None, None, 90.0, 90.0]
+    assert all(
+        len(trace["x"]) == len(loss)
+        for trace, loss in zip(figure["data"], figure["loss"], strict=True)
+    )
+
+
 def test_a_loss_that_is_not_finite_is_a_gap(make_data: Make) -> None:
     data = make_data(levels=1, replicates=1, branches=())
     points = (

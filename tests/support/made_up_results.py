@@ -9,6 +9,7 @@ import pytest
 
 from lottery.analysis import Verdict, judge
 from lottery.store.jobs import JobKey, JobResult
+from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod
 
 WEIGHTS = 266_200
@@ -86,6 +87,7 @@ def judged(
     test_examples: int | None = 10_000,
     classes: int | None = None,
     mask_updates: MaskUpdateMethod = "none",
+    rewind: RewindMethod = "weights",
 ) -> Verdict:
     return judge(
         results,
@@ -99,6 +101,7 @@ def judged(
         test_examples=test_examples,
         classes=classes,
         mask_updates=mask_updates,
+        rewind=rewind,
     )
 
 

@@ -8,14 +8,14 @@ import torch
 from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.testing.monitors import round_trip
-from lottery.tickets import EarlyBirdConfig, drawn, watch_masks
+from lottery.tickets import EarlyBirdConfig, drawn, drawn_state, looks, watch_masks
 from lottery.training import Checkpoint, Length, Notes, State
 
 EVERY_TWO = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.1)
 
 
 def state(number: int) -> State:
-    return {"fc.weight": torch.full((10,), float(number))}
+    return {"fc.weight": torch.full((10,), float(number)), "norm.batches": torch.tensor(number)}
 
 
 def mask(pruned: int) -> Mask:
@@ -24,16 +24,19 @@ def mask(pruned: int) -> Mask:
     return Mask({"fc.weight": kept})
 
 
-def watched(levels: list[list[int]], *, through_files: bool = False) -> Notes:
+def watched(
+    levels: list[list[int]], *, through_files: bool = False, trains_on: bool = False
+) -> Notes:
     """Look at the k-th state, whose level l has as many weights pruned as levels[l][k] says."""
-    looks = len(levels[0])
+    number = len(levels[0])
     watch = watch_masks(
         EVERY_TWO,
         lambda found: [mask(level[int(found["fc.weight"][0])]) for level in levels],
-        total=2 * looks + 1,
+        total=2 * number + 1,
         steps_per_epoch=5,
+        trains_on=trains_on,
     )
-    assert watch.at == tuple(range(2, 2 * looks + 1, 2))
+    assert watch.at == tuple(range(2, 2 * number + 1, 2))
     notes: Notes = {}
     for number, iteration in enumerate(watch.at):
         before = dict(notes)
@@ -67,9 +70,57 @@ def test_a_mask_that_never_settles_is_drawn_at_the_end_and_says_so() -> None:
 
     assert (never.mask, never.iteration, never.settled) == (mask(6), 8, False)
     assert never.words(EVERY_TWO) == (
-        "never settled, drawn at the end: the last 3 masks differ in at most 0.4 of the weights, "
-        "more than 0.1"
+        "never settled, drawn at the last look: the last 3 masks differ in at most 0.4 of the "
+        "weights, more than 0.1"
     )
+
+
+@pytest.mark.parametrize("through_files", [False, True])
+def test_the_state_of_each_draw_is_noted_once(through_files: bool) -> None:
+    # Levels 1 and 3 are drawn at the fifth look, level 2 at the third, level 4 at the last.
+    levels = [
+        [2, 4, 6, 6, 5, 9, 9, 9],
+        [1, 1, 1, 9, 1, 9, 1, 9],
+        [0, 9, 3, 3, 3, 3, 3, 3],
+        [0, 9, 0, 9, 0, 9, 0, 9],
+    ]
+    plain = watched(levels, through_files=through_files)
+    notes = watched(levels, through_files=through_files, trains_on=True)
+
+    masks = {name: value for name, value in notes.items() if "state/" not in name}
+    torch.testing.assert_close(masks, dict(plain), rtol=0, atol=0)
+    places = {name.split("/")[1] for name in notes if name.startswith("state/")}
+    assert places == {f"{at:012d}" for at in (6, 10, 16)}
+    for level, look in ((1, 4), (2, 2), (3, 4), (4, 7)):
+        early = drawn(EVERY_TWO, level, notes)
+        assert early.iteration == 2 * look + 2
+        found = drawn_state(early, notes)
+        assert found.keys() == state(look).keys()
+        for name, value in state(look).items():
+            torch.testing.assert_close(found[name], value, rtol=0, atol=0)
+        with pytest.raises(StoreError, match=f"hold no state of iteration {early.iteration},"):
+            drawn_state(early, plain)
+
+
+def test_no_state_is_noted_before_a_mask_has_settled() -> None:
+    watch = watch_masks(
+        EVERY_TWO,
+        lambda found: [mask(int(found["fc.weight"][0]))],
+        total=100,
+        steps_per_epoch=5,
+        trains_on=True,
+    )
+    notes: Notes = {}
+    for number in range(8):
+        notes = watch.note(2 * number + 2, state(number), notes)
+        assert not [name for name in notes if name.startswith("state/")]
+
+
+def test_the_last_look_of_tickets_that_train_on_comes_before_the_end() -> None:
+    for total, last in ((10, (10, 8)), (11, (10, 10)), (1, (None, None))):
+        for trains_on, at in zip((False, True), last, strict=True):
+            found = looks(EVERY_TWO, total=total, steps_per_epoch=5, trains_on=trains_on)
+            assert found == (tuple(range(2, at + 1, 2)) if at else ())
 
 
 def test_no_more_masks_are_kept_than_are_compared() -> None:

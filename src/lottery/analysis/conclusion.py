@@ -44,9 +44,8 @@ def conclude(
     - ``observed`` when that holds on the means and the tests cannot confirm it;
     - ``not supported`` when the run is complete and no level wins, or wherever one does its
       reinitialized tickets win as well;
-    - ``undecided`` when what could tell is missing: a dense network that learned
-      something, levels, a winning ticket's
-      reinitialized copy.
+    - ``undecided`` when what could tell is missing: a dense network that learned something, levels,
+      a mask that settled where tickets train on from theirs, a winning ticket's reinitialized copy.
     """
     winning = [level for level in levels if level.wins]
     confirmed = [level for level in winning if level.is_winning == "yes"]
@@ -108,7 +107,11 @@ def _hypothesis(
     if False in reinit_wins:
         return "observed"
     judged = [
-        level for level in levels if level.level > 0 and (level.matching or level.tickets_lost)
+        level
+        for level in levels
+        if level.level > 0
+        and (level.matching or level.tickets_lost)
+        and (level.tickets_lost or level.tickets_late < ended(level))
     ]
     has_dense = any(level.level == 0 and ended(level) > dense_guessing for level in levels)
     if not complete or not judged or not has_dense or None in reinit_wins:

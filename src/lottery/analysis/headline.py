@@ -45,6 +45,8 @@ def _missing(verdict: Verdict) -> str:
         return "there is only the dense network" + ("" if verdict.complete else " so far")
     if not any(level.matching or level.tickets_lost for level in pruned(verdict)):
         return "no replicate has both a dense network and a ticket"
+    if all(0 < ended(level) <= level.tickets_late for level in pruned(verdict)):
+        return "no mask settled, so that every ticket was the dense network almost to the end"
     if not verdict.complete:
         return "it is not complete, and what is there does not show it yet"
     if not any("reinit" in level.groups for level in pruned(verdict)):

@@ -12,11 +12,13 @@ from lottery.analysis.gather import Jobs, Measure, replicate_values, tickets_los
 from lottery.analysis.statistics import estimate
 from lottery.analysis.types import Comparison, Estimate, Group, LevelVerdict
 from lottery.store.jobs import CONTROL_KINDS, MAIN, JobResult
-from lottery.tickets import never_settled
+from lottery.tickets import RewindMethod, never_settled
 
 
-def judge_levels(jobs: Jobs, settings: Settings) -> tuple[LevelVerdict, ...]:
-    """Every level that has a result, from dense to sparse."""
+def judge_levels(
+    jobs: Jobs, settings: Settings, rewind: RewindMethod = "weights"
+) -> tuple[LevelVerdict, ...]:
+    """Every level that has a result, from dense to sparse; the tickets went back as said."""
     kinds = [kind for kind in (MAIN, *CONTROL_KINDS) if any(kind == found for found, _ in jobs)]
     tests = {kind: families_of(jobs, kind, settings) for kind in kinds}
     p_hypothesis = over_levels(_hypothesis(tests))
@@ -29,7 +31,7 @@ def judge_levels(jobs: Jobs, settings: Settings) -> tuple[LevelVerdict, ...]:
         }
         of_level = [job for kind in kinds for job in jobs.get((kind, level), ())]
         lost = tickets_lost(jobs, level)
-        verdict = _level(level, groups, of_level, tests.get(MAIN), lost, settings)
+        verdict = _level(level, groups, of_level, tests.get(MAIN), lost, settings, rewind)
         verdicts.append(replace(verdict, p_hypothesis_holm=p_hypothesis.get(level)))
     return tuple(verdicts)
 
@@ -52,12 +54,16 @@ def _level(
     tests: KindTests | None,
     lost: int,
     settings: Settings,
+    rewind: RewindMethod,
 ) -> LevelVerdict:
     matching = tests.matching.get(level) if tests else None
     no_later = tests.no_later.get(level) if tests else None
     p_winning = tests.winning_holm.get(level) if tests else None
     p_not_winning = tests.not_winning_holm.get(level) if tests else None
-    wins = _wins(matching, no_later) is True and lost == 0
+    unsettled = sum(job.branch == MAIN and never_settled(job.provenance) for job in of_level)
+    starts = [job.start_iteration for job in of_level if job.branch == MAIN]
+    late = unsettled if rewind == "drawn" else 0
+    wins = _wins(matching, no_later) is True and lost == 0 and late == 0
     own = [job for job in of_level if job.branch == MAIN and job.status == "done"] or of_level
     return LevelVerdict(
         level=level,
@@ -80,9 +86,9 @@ def _level(
         p_winning_holm=p_winning,
         p_not_winning_holm=p_not_winning,
         tickets_lost=lost,
-        tickets_unsettled=sum(
-            job.branch == MAIN and never_settled(job.provenance) for job in of_level
-        ),
+        tickets_unsettled=unsettled,
+        tickets_late=late,
+        start_iteration=math.fsum(starts) / len(starts) if starts else 0.0,
     )
 
 

@@ -1,4 +1,4 @@
-"""What to keep in mind of masks that change in training, and of masks that never settled."""
+"""What to keep in mind of masks that change in training, or are drawn while it goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lottery.training import MaskUpdateMethod
 
 def mask_caveats(verdict: Verdict) -> list[str]:
     """What weakens a verdict because of how its masks came to be, one sentence each."""
-    found = [updates_caveat(verdict.mask_updates), _unsettled(verdict)]
+    found = [updates_caveat(verdict.mask_updates), _trained_on(verdict), _unsettled(verdict)]
     return [sentence for sentence in found if sentence]
 
 
@@ -37,6 +37,20 @@ def updates_caveat(method: MaskUpdateMethod) -> str:
             )
 
 
+def _trained_on(verdict: Verdict) -> str:
+    starts = [level.start_iteration for level in pruned(verdict)]
+    if verdict.rewind != "drawn" or not starts:
+        return ""
+    first, last = f"{min(starts):,.0f}", f"{max(starts):,.0f}"
+    until = f"{first} on the mean" if first == last else f"{first} to {last}, means by level"
+    return (
+        "Tickets go on from the weights that their masks were drawn by (rewind.method = 'drawn'): "
+        f"their training is the dense network's until iteration {until}, and early stops count it. "
+        "No ticket was trained from its own initialization; controls that start where tickets do, "
+        "with new weights, have that much less training than scratch-epochs."
+    )
+
+
 def _unsettled(verdict: Verdict) -> str:
     found = [
         f"{level.tickets_unsettled} at level {level.level}"
@@ -45,7 +59,14 @@ def _unsettled(verdict: Verdict) -> str:
     ]
     if not found:
         return ""
+    at = phrases.joined(found)
+    if verdict.rewind == "drawn":
+        return (
+            "Early-Bird masks that never settled, so that their tickets were the dense network "
+            f"until the last look, shortly before the end: {at}. A level with one is not called "
+            "winning."
+        )
     return (
         "Early-Bird masks that never settled, so that they are those of the end of the dense "
-        f"training and no early ones: {phrases.joined(found)}."
+        f"training and no early ones: {at}."
     )

@@ -33,4 +33,5 @@ def judge_run(run: Run, *, margin: float | None = None, confidence: float | None
         test_examples=data["test_examples"],
         classes=data["classes"],
         mask_updates=config.training.mask_updates.method,
+        rewind=config.rewind.method,
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod
 
 Answer = Literal["yes", "no", "unsure", "untested"]
@@ -99,7 +100,7 @@ class LevelVerdict:
     no_later: Comparison | None
     """Early-stop iteration, ticket minus dense, less than one evaluation interval."""
     wins: bool = False
-    """Whether the tickets are winning on the means, and none was lost."""
+    """Whether the tickets are winning on the means, and none was lost or late."""
     is_matching: Answer
     is_winning: Answer
     p_winning_holm: float | None
@@ -112,6 +113,12 @@ class LevelVerdict:
     """Replicates without a ticket here because theirs diverged or collapsed, here or before."""
     tickets_unsettled: int = 0
     """Replicates whose Early-Bird mask never settled."""
+    tickets_late: int = 0
+    """Those of them whose tickets train on from where the mask was drawn, and so were the dense
+    network almost to the end."""
+    start_iteration: float = 0.0
+    """Where trainings of the tickets start, mean over replicates; above 0 where they are rewound to
+    a later point than initialization, or go on from trained weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,3 +160,5 @@ class Verdict:
     """The test accuracy below which that is said; 0 when the number of classes is unknown."""
     mask_updates: MaskUpdateMethod = "none"
     """How masks changed while tickets trained."""
+    rewind: RewindMethod = "weights"
+    """What tickets went back to."""

@@ -11,7 +11,8 @@ paired within a replicate.
   margin, because a smaller difference cannot be measured.
 - Winning: both (the larger p-value), corrected over the levels (Holm).
 - A ticket that diverged or collapsed has no accuracy to average, but it did not match: a level that
-  lost one is not winning.
+  lost one is not winning. Nor is one of Early-Bird tickets that train on from their masks where a
+  mask never settled: such a ticket was the dense network almost to the end.
 - What reinitializing does: two one-sided tests against the ticket, lower accuracy and later early
   stop. Either counts, so both are corrected together.
 """
@@ -31,6 +32,7 @@ from lottery.analysis.types import Verdict
 from lottery.analysis.words import paragraph
 from lottery.errors import UsageError
 from lottery.store.jobs import MAIN, JobKey, JobResult
+from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod
 
 
@@ -47,6 +49,7 @@ def judge(
     test_examples: int | None = None,
     classes: int | None = None,
     mask_updates: MaskUpdateMethod = "none",
+    rewind: RewindMethod = "weights",
 ) -> Verdict:
     """Test the hypothesis on what a run has found so far.
 
@@ -67,6 +70,7 @@ def judge(
         classes: how many the data has: a dense network that is right no more often than by
             guessing is not compared with; None when unknown, then every one is.
         mask_updates: how masks changed while tickets trained; a caveat says what that means.
+        rewind: what tickets went back to; for ``drawn`` a caveat says what that means.
 
     Raises:
         UsageError: an argument is out of range.
@@ -81,7 +85,7 @@ def judge(
         grid=1 / test_examples if test_examples else 0.0,
         guessing=guessing_limit(classes, test_examples),
     )
-    levels = judge_levels(jobs, settings)
+    levels = judge_levels(jobs, settings, rewind)
     ended = {result.key for result in results}
     complete = bool(planned) and all(key in ended or key in never_run for key in planned)
     guessing = sum(is_guessing(job, settings.guessing) for job in jobs.get((MAIN, 0), ()))
@@ -111,6 +115,7 @@ def judge(
         dense_guessing=guessing,
         guessing_limit=settings.guessing,
         mask_updates=mask_updates,
+        rewind=rewind,
     )
     return replace(verdict, paragraph=paragraph(verdict), caveats=caveats(verdict))
 

@@ -160,7 +160,11 @@ def _nearest_miss(verdict: Verdict) -> str:
     if level.no_later and not level.no_later.holds:
         later = phrases.sooner_or_later(level.no_later.difference.mean)
         return f"{text}, but its early stop comes {later}."
-    return f"{text}, but {phrases.counted(level.tickets_lost, 'replicate')} lost its ticket there."
+    if level.tickets_lost:
+        lost = phrases.counted(level.tickets_lost, "replicate")
+        return f"{text}, but {lost} lost its ticket there."
+    late = phrases.counted(level.tickets_late, "replicate")
+    return f"{text}, but there in {late} the mask never settled, and the ticket was drawn late."
 
 
 def _how_sure(verdict: Verdict) -> str:

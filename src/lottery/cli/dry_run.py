@@ -24,6 +24,7 @@ from lottery.experiments import (
     experiment_units,
     left_out,
     plan,
+    planned_at_most,
     planned_iterations,
     run_name,
     worker_count,
@@ -84,7 +85,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
 def _trainings(config: ExperimentConfig, data: Dataset) -> str:
     """How many trainings there are of each length, in words."""
     counts = Counter(
-        (planned_iterations(job, config, data), job.kind == "scratch-flops") for job in plan(config)
+        (planned_iterations(job, config, data), planned_at_most(job, config))
+        for job in plan(config)
     )
     told = [
         f"{count:,} of {'at most ' if most else ''}{iterations:,} iterations"

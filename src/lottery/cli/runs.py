@@ -55,7 +55,7 @@ def show(
     for path in opened.store.corrupt():
         typer.echo(f"set aside as damaged: {path}")
     if results:
-        _print_results(results)
+        _print_results(results, trains_on=opened.config.rewind.method == "drawn")
 
 
 def verdict(
@@ -134,7 +134,7 @@ def _open(run: str, out: Path) -> Run:
     return open_run(find_run(run, out))
 
 
-def _print_results(results: Sequence[JobResult]) -> None:
+def _print_results(results: Sequence[JobResult], *, trains_on: bool) -> None:
     from lottery.cli.progress import passed_by
     from lottery.cli.tables import print_table
 
@@ -146,7 +146,8 @@ def _print_results(results: Sequence[JobResult]) -> None:
             typer.echo(f"{result.key}: {passed_by(result)}")
         if "drawn" in result.provenance:
             at, how = result.provenance.get("drawn_at"), result.provenance["drawn"]
-            typer.echo(f"{result.key}: mask drawn at iteration {at}; {how}")
+            on = ", trained on from there" if trains_on else ""
+            typer.echo(f"{result.key}: mask drawn at iteration {at}{on}; {how}")
     typer.echo(
         "repl.: replicate; stop: iteration of lowest validation loss; "
         "acc.: test accuracy there; final: at the end; s: seconds"

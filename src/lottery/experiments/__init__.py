@@ -10,7 +10,7 @@ from lottery.experiments.config import (
     to_plain,
 )
 from lottery.experiments.estimate import Estimate, estimate
-from lottery.experiments.lengths import planned_iterations
+from lottery.experiments.lengths import planned_at_most, planned_iterations
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge, parse_override, read_toml
 from lottery.experiments.network import experiment_units, left_out
@@ -57,6 +57,7 @@ __all__ = [
     "open_run",
     "parse_override",
     "plan",
+    "planned_at_most",
     "planned_iterations",
     "read_toml",
     "run_experiment",

@@ -131,7 +131,13 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
             f"training.pruned: '{config.training.pruned}' holds pruned weights where survivors are "
             f"rewound to, and with rewind.method = '{method}' none are; use 'weights'"
         )
-    if config.prune.by == "rewound" and method != "weights":
+    if method == "drawn" and config.prune.by != "early-bird":
+        found.append(
+            "rewind.method: 'drawn' goes back to where a mask was drawn while the dense network "
+            f"trained, and with prune.by = '{config.prune.by}' none is; use prune.by = "
+            "'early-bird', or another method"
+        )
+    elif config.prune.by == "rewound" and method != "weights":
         found.append(
             "prune.by: with 'rewound' no trained weights decide, so that "
             f"rewind.method = '{method}' has none to go on from; use 'weights'"
@@ -162,16 +168,23 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
 
 def _early_bird_problems(config: ExperimentConfig) -> list[str]:
     """What does not go with masks that are drawn before the end of the dense training."""
-    why = (
-        "with prune.by = 'early-bird' masks are drawn on the way, and the weights of then not kept"
-    )
+    how, method = "with prune.by = 'early-bird' masks are drawn on the way", config.rewind.method
     found = []
-    if config.rewind.method != "weights":
-        found.append(f"rewind.method: {why}; use 'weights', got '{config.rewind.method}'")
-    if config.controls.continued:
-        found.append(f"controls.continued: {why}; use false")
-    if config.training.pruned == "mixed":
-        found.append(f"training.pruned: {why}; use 'zero' or 'frozen', got 'mixed'")
+    if method not in ("weights", "drawn"):
+        found.append(
+            f"rewind.method: {how}, and '{method}' goes on from the end of a training; use "
+            "'drawn', to go on from the weights of then, or 'weights'"
+        )
+    if config.controls.continued and method == "weights":
+        found.append(
+            f"controls.continued: {how}, and the weights of then not kept; use false, or "
+            "rewind.method = 'drawn', with which the tickets themselves go on from them"
+        )
+    if config.training.pruned == "mixed" and method == "weights":
+        found.append(
+            f"training.pruned: {how}, and the weights of then not kept, so that nothing tells "
+            "where they had moved; use 'zero' or 'frozen', got 'mixed'"
+        )
     return found
 
 

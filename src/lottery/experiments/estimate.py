@@ -13,7 +13,12 @@ from lottery.core import Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.experiments.config import ExperimentConfig, learns_masks
 from lottery.experiments.controls import mask_learning
-from lottery.experiments.lengths import iterations, planned_iterations, rewinds_to_snapshot
+from lottery.experiments.lengths import (
+    iterations,
+    mask_looks,
+    planned_iterations,
+    rewinds_to_snapshot,
+)
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.mask_updates import changes_mask
 from lottery.experiments.measure import measure
@@ -128,8 +133,16 @@ def _bytes_on_disk(config: ExperimentConfig, data: Dataset, model: nn.Module) ->
     )
     rewinds = rewinds_to_snapshot(JobKey(0, MAIN, 0), config, data)
     noted = config.levels if config.prune.by == "early-bird" else 0
-    dense_bytes = state * rewinds + mask * noted
+    dense_bytes = state * (rewinds + _noted_states(config, data)) + mask * noted
     return len(jobs) * job_bytes + ends_with_another * mask + config.replicates * dense_bytes
+
+
+def _noted_states(config: ExperimentConfig, data: Dataset) -> int:
+    """How many states of the dense network are noted, at most: levels may share one."""
+    if config.rewind.method != "drawn":
+        return 0
+    draws = len(mask_looks(config, data)) - config.prune.early_bird.window + 1
+    return min(config.levels, draws)
 
 
 def _evaluations(config: ExperimentConfig, data: Dataset) -> int:

@@ -19,13 +19,22 @@ from lottery.experiments.plan import needs_ticket_of, needs_weights_of
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, JobResult, Store
 from lottery.tickets import (
+    Drawn,
     Ticket,
     drawn,
+    drawn_state,
     going_by_level,
     last_trained,
     pruned_values,
 )
-from lottery.training import Checkpoint, Engine, TrainingConfig, TrainingJob, TrainingResult
+from lottery.training import (
+    Checkpoint,
+    Engine,
+    Notes,
+    TrainingConfig,
+    TrainingJob,
+    TrainingResult,
+)
 
 
 def run_job(
@@ -137,6 +146,8 @@ def make_ticket(
         )
     ticket = store.ticket(below)
     ticket.check_fits(make_model(config, data))
+    if key.branch == MAIN and config.rewind.method == "drawn":
+        return _trained_on(key, config, store, data, provenance)
     if key.branch == MAIN:
         return _pruned(key, ticket, config, store, data, streams, provenance)
     stream = (key.branch, key.level)
@@ -172,11 +183,8 @@ def _pruned(
     deciding = needs_weights_of(key, config)[-1]
     trained = rewound if config.prune.by == "rewound" else store.weights(deciding)
     if config.prune.by == "early-bird":
-        early = drawn(config.prune.early_bird, key.level, store.notes(dense))
-        mask = early.mask
+        mask = _early_bird(key, config, store.notes(dense), provenance).mask
         mask.check({name: initial[name] for name in parent.mask})
-        how = early.words(config.prune.early_bird)
-        provenance |= {"drawn_at": early.iteration, "drawn": how}
     else:
         mask = level_mask(
             key.level,
@@ -198,6 +206,36 @@ def _pruned(
     return Ticket(
         mask=mask, weights=weights, iteration=iteration, provenance=provenance, pruned=held
     )
+
+
+def _trained_on(
+    key: JobKey,
+    config: ExperimentConfig,
+    store: Store,
+    data: Dataset,
+    provenance: dict[str, str | int],
+) -> Ticket:
+    """An Early-Bird ticket that goes on from the weights it was drawn by."""
+    notes = store.notes(JobKey(key.replicate, MAIN, 0))
+    early = _early_bird(key, config, notes, provenance)
+    ticket = Ticket(
+        mask=early.mask,
+        weights=drawn_state(early, notes),
+        iteration=early.iteration,
+        provenance=provenance,
+    )
+    ticket.check_fits(make_model(config, data))
+    return ticket
+
+
+def _early_bird(
+    key: JobKey, config: ExperimentConfig, notes: Notes, provenance: dict[str, str | int]
+) -> Drawn:
+    """The level's mask, from the dense network's notes; the provenance says how it was drawn."""
+    early = drawn(config.prune.early_bird, key.level, notes)
+    how = early.words(config.prune.early_bird)
+    provenance |= {"drawn_at": early.iteration, "drawn": how}
+    return early
 
 
 class JobMonitor:

@@ -13,6 +13,7 @@ from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.controls import mask_learning
 from lottery.experiments.mask_updates import changes_mask
 from lottery.store import MAIN, JobKey
+from lottery.tickets import looks
 from lottery.training import (
     LearningRateConfig,
     Length,
@@ -35,11 +36,24 @@ def iterations(config: ExperimentConfig, data: Dataset) -> int:
 def rewind_iteration(config: ExperimentConfig, data: Dataset) -> int:
     """The iteration of the dense training that tickets go back to; 0 is initialization.
 
-    When fine-tuning they go on from its end.
+    When fine-tuning they go on from its end. With ``drawn`` each ticket has an iteration of its
+    own, which only the dense training tells: this is the first at which a mask can have settled.
     """
     if config.rewind.method == "fine-tune":
         return iterations(config, data)
+    if config.rewind.method == "drawn":
+        return mask_looks(config, data)[config.prune.early_bird.window - 1]
     return config.rewind.to.iterations(_steps(config, data))
+
+
+def mask_looks(config: ExperimentConfig, data: Dataset) -> tuple[int, ...]:
+    """The iterations of the dense training at which Early-Bird masks are made."""
+    return looks(
+        config.prune.early_bird,
+        total=iterations(config, data),
+        steps_per_epoch=_steps(config, data),
+        trains_on=config.rewind.method == "drawn",
+    )
 
 
 def job_training(
@@ -130,20 +144,30 @@ def tuning(training: TrainingConfig, length: Length, steps_per_epoch: int) -> Tr
 
 
 def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> int:
-    """How many steps a job will take, at most where that depends on what is pruned."""
+    """How many steps a job will take, at most where `planned_at_most` says so."""
     total = iterations(config, data)
     if key.kind == "scratch-flops":
         return round(total * MOST_STRETCH)
-    if key.level == 0 or key.kind == "scratch-epochs" or mask_learning(key):
+    if key.level == 0 or _starts_over(key):
         return total
     if _tuned(key, config):
         return config.rewind.length.iterations(_steps(config, data))
     return total - rewind_iteration(config, data)
 
 
+def planned_at_most(key: JobKey, config: ExperimentConfig) -> bool:
+    """Whether a job's steps depend on what is pruned, or on when its mask is drawn."""
+    drawn = config.rewind.method == "drawn" and key.level > 0 and not _starts_over(key)
+    return key.kind == "scratch-flops" or drawn
+
+
 def _tuned(key: JobKey, config: ExperimentConfig) -> bool:
-    whole = key.kind in ("scratch-epochs", "scratch-flops") or mask_learning(key) is not None
-    return config.rewind.method == "fine-tune" and key.level > 0 and not whole
+    return config.rewind.method == "fine-tune" and key.level > 0 and not _starts_over(key)
+
+
+def _starts_over(key: JobKey) -> bool:
+    """Whether a control is trained from the beginning, wherever its ticket starts."""
+    return key.kind in ("scratch-epochs", "scratch-flops") or mask_learning(key) is not None
 
 
 def rewinds_to_snapshot(key: JobKey, config: ExperimentConfig, data: Dataset) -> bool:

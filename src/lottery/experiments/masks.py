@@ -78,7 +78,8 @@ def early_watch(
     """Notes every level's mask while the dense network trains, once it has settled.
 
     At each look the dense network is pruned to level 1, that to level 2 and so on (with the
-    one-shot schedule the dense network to every level), all by the weights of the moment.
+    one-shot schedule the dense network to every level), all by the weights of the moment. These are
+    noted too where tickets go on from them.
 
     Args:
         dense: the mask of level 0.
@@ -116,4 +117,5 @@ def early_watch(
         masks,
         total=config.training.length.iterations(steps),
         steps_per_epoch=steps,
+        trains_on=config.rewind.method == "drawn",
     )

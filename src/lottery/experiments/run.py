@@ -18,7 +18,7 @@ from lottery.experiments.config import (
     starting_problems,
     to_plain,
 )
-from lottery.experiments.lengths import iterations, rewind_iteration
+from lottery.experiments.lengths import iterations, mask_looks, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
@@ -115,14 +115,13 @@ def check_looks(config: ExperimentConfig, data: Dataset) -> None:
         UsageError: fewer are made than are compared.
     """
     early = config.prune.early_bird
-    steps = steps_per_epoch(len(data.train), config.training.batch_size)
-    total = iterations(config, data)
-    looks = total // early.every.iterations(steps)
-    if config.prune.by == "early-bird" and looks < early.window:
+    found = len(mask_looks(config, data))
+    if config.prune.by == "early-bird" and found < early.window:
+        where = "before the end of" if config.rewind.method == "drawn" else "in"
         raise UsageError(
-            f"prune.early_bird: expected {early.window} masks or more in a training of {total:,} "
-            f"iterations, and one every {early.every} gives {looks}; make them more often, or "
-            "compare fewer"
+            f"prune.early_bird: expected {early.window} masks or more {where} a training of "
+            f"{iterations(config, data):,} iterations, and one every {early.every} gives {found}; "
+            "make them more often, or compare fewer"
         )
 
 

@@ -12,7 +12,9 @@ from lottery.store.jobs import MAIN
 def accuracy(verdict: Verdict, figure: Figure) -> str:
     """Caption of the first figure against density, which says what is drawn."""
     kinds = [k for k in words.KINDS if any(t.get("legendgroup") == k for t in figure["data"])]
-    notes = "; ".join(f"{words.KINDS[k].lower()}: {words.KIND_NOTES[k]}" for k in kinds)
+    notes = "; ".join(
+        f"{words.KINDS[k].lower()}: {words.kind_note(k, verdict.rewind)}" for k in kinds
+    )
     bands = [
         y for trace in figure["data"] if trace.get("fill") for y in trace["y"] if y is not None
     ]

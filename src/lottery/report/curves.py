@@ -117,12 +117,9 @@ def _group(
 
     drawn = []
     if len(keys) > 1 or not done:
-        ends: list[int | None] = []
-        for _ in keys:
-            ends += [*grid, None]
         trace = {
             "mode": "lines",
-            "x": ends[:-1],
+            "x": _places(data, keys, grid),
             "y": _joined(data, keys, grid, "accuracy"),
             "line": {"width": 1, "dash": DASHES[kind]},
             "opacity": 0.3,
@@ -180,8 +177,23 @@ def _joined(
     """The curves one after the other, with a gap between them."""
     joined: list[float | None] = []
     for key in keys:
-        joined += [*_drawn(_values(data.curves[key], measure), grid, measure, digits=4), None]
+        values = _values(data.curves[key], measure)
+        own = [at for at in grid if at in values]
+        joined += [*_drawn(values, own, measure, digits=4), None]
     return joined[:-1]
+
+
+def _places(data: ReportData, keys: Sequence[JobKey], grid: list[int]) -> list[int | None]:
+    """The iterations of what `_joined` gives.
+
+    Each curve has its own, as trainings may start at different ones: an empty place where only
+    another was measured would tear its line.
+    """
+    places: list[int | None] = []
+    for key in keys:
+        values = _values(data.curves[key], "loss")
+        places += [*(at for at in grid if at in values), None]
+    return places[:-1]
 
 
 def _mean(

@@ -51,7 +51,9 @@ def _smallest(
 ) -> Card:
     label = "Smallest winning ticket"
     if winning is None:
-        return Card(label, "None", "", "no sparse level so far is as accurate and as fast as dense")
+        late = any(level.tickets_late for level in verdict.levels)
+        which = "ticket that was drawn early" if late else "sparse level so far"
+        return Card(label, "None", "", f"no {which} is as accurate and as fast as dense")
     confirmed = by_level.get(
         -1 if verdict.smallest_confirmed_level is None else verdict.smallest_confirmed_level
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lottery.analysis.types import Answer, Comparison, Estimate
+from lottery.tickets import RewindMethod
 
 NONE = "\N{EN DASH}"
 
@@ -27,12 +28,21 @@ KINDS = {
 }
 """Kind of branch -> its name for readers."""
 
+_TICKETS: Mapping[RewindMethod, str] = {
+    "weights": "pruned, rewound to their own weights, trained again",
+    "learning-rate": "pruned, and with their trained weights trained again",
+    "fine-tune": "pruned, and trained on from their trained weights at the last learning rate",
+    "drawn": "pruned while the dense network trains, and trained on from the weights of then",
+}
+
 KIND_NOTES = {
-    "main": "pruned, rewound to their own weights, trained again",
+    "main": _TICKETS["weights"],
     "reinit": "the ticket's mask, but freshly drawn initial weights",
-    "random-mask": "as many weights in each layer, but others, drawn at random and rewound too",
+    "random-mask": "as many weights in each layer, but others, drawn at random, from their own "
+    "values at the ticket's start",
     "continued": "the ticket's mask, but training goes on from the trained weights",
-    "shuffled-global": "as many weights in all, but drawn at random over all layers, rewound too",
+    "shuffled-global": "as many weights in all, but drawn at random over all layers, from their "
+    "own values at the ticket's start",
     "signs-random-magnitudes": "the ticket's mask and signs, but magnitudes drawn afresh",
     "signs-constant": "the ticket's mask and signs, but one magnitude in each layer",
     "random-signs": "the ticket's mask and magnitudes, but signs drawn at random",
@@ -42,6 +52,7 @@ KIND_NOTES = {
     "edge-popup": "initial weights, never trained; the mask is learned, as many in each layer",
     "supermask": "initial weights, never trained; the mask is learned, with a density of its own",
 }
+"""Kind of branch -> what it is; of tickets, where they are rewound to weights: see `kind_note`."""
 
 ANSWERS: Mapping[Answer, str] = {
     "yes": "✓ yes",
@@ -59,6 +70,15 @@ def kind(name: str, level: int) -> str:
     ('Dense', 'Tickets')
     """
     return "Dense" if name == "main" and level == 0 else KINDS[name]
+
+
+def kind_note(name: str, rewind: RewindMethod) -> str:
+    """What a kind of branch is, in a run whose tickets go back to what ``rewind`` says.
+
+    >>> kind_note("main", "drawn")
+    'pruned while the dense network trains, and trained on from the weights of then'
+    """
+    return _TICKETS[rewind] if name == "main" else KIND_NOTES[name]
 
 
 def density(fraction: float) -> str:

@@ -5,6 +5,7 @@ from lottery.tickets.config import (
     EarlyBirdConfig,
     PruneConfig,
     RewindConfig,
+    RewindMethod,
     criterion_problems,
 )
 from lottery.tickets.controls import (
@@ -20,7 +21,14 @@ from lottery.tickets.controls import (
     untrained,
 )
 from lottery.tickets.counts import going_by_level, level_densities
-from lottery.tickets.early_bird import Drawn, drawn, never_settled, watch_masks
+from lottery.tickets.early_bird import (
+    Drawn,
+    drawn,
+    drawn_state,
+    looks,
+    never_settled,
+    watch_masks,
+)
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import network_coupling, network_units, prune_mask
@@ -34,15 +42,18 @@ __all__ = [
     "Level",
     "PruneConfig",
     "RewindConfig",
+    "RewindMethod",
     "Ticket",
     "check_examples",
     "continued",
     "criterion_problems",
     "drawn",
+    "drawn_state",
     "find_tickets",
     "going_by_level",
     "last_trained",
     "level_densities",
+    "looks",
     "make_probe",
     "network_coupling",
     "network_units",

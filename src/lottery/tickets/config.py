@@ -20,6 +20,9 @@ from lottery.core import (
 )
 from lottery.training import Length
 
+RewindMethod = Literal["weights", "learning-rate", "fine-tune", "drawn"]
+"""What survivors go back to, by its name in a config; see `RewindConfig`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyBirdConfig:
@@ -228,13 +231,15 @@ def _combination_problems(prune: PruneConfig) -> list[str]:
 class RewindConfig:
     """What surviving weights go back to before they are trained again."""
 
-    method: Literal["weights", "learning-rate", "fine-tune"] = "weights"
+    method: RewindMethod = "weights"
     """``weights``: weights and training go back (arXiv:1803.03635, arXiv:1903.01611);
     ``learning-rate``: weights stay trained, training goes back (arXiv:2003.02389);
-    ``fine-tune``: weights stay trained, and are trained on at the last learning rate."""
+    ``fine-tune``: weights stay trained, and are trained on at the last learning rate; ``drawn``,
+    for Early-Bird tickets: weights and training go back to where the ticket's mask was drawn, and
+    on from there (arXiv:1909.11957)."""
     to: Length = field(default_factory=lambda: Length(amount=0))
     """How far into the dense training; 0 iterations is the initialization. Training runs from there
-    to its end again. 0 when fine-tuning."""
+    to its end again. 0 with fine-tune and drawn."""
     length: Length = field(default_factory=lambda: Length(amount=0))
     """With fine-tune, how long to train on, 1 or more; else 0."""
 
@@ -246,9 +251,15 @@ class RewindConfig:
             found.append(f"length.amount: fine-tuning needs 1 or more, got {self.length.amount}")
         if tuning and self.to.amount:
             found.append(f"to: fine-tuning goes back to nothing, got {self.to}; use 0")
-        if not tuning and self.length.amount:
+        if self.method == "drawn" and self.to.amount:
             found.append(
-                f"length: training runs from rewind.to to its end, got {self.length}; use "
+                "to: with method = 'drawn' each ticket goes back to where its mask was drawn, got "
+                f"{self.to}; use 0, or method = 'weights'"
+            )
+        if not tuning and self.length.amount:
+            start = "where its mask was drawn" if self.method == "drawn" else "rewind.to"
+            found.append(
+                f"length: training runs from {start} to its end, got {self.length}; use "
                 "0, or method = 'fine-tune'"
             )
         return found

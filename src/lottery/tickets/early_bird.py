@@ -3,7 +3,8 @@
 You et al., "Drawing Early-Bird Tickets" (arXiv:1909.11957, section 3). The paper prunes
 channels by the scales of batch normalization; here any criterion, granularity and scope will do.
 Each level has a mask of its own, made from the dense network at that moment: at a high density it
-may settle later than at a low one, and then it need not contain the sparser one.
+may settle later than at a low one, and then it need not contain the sparser one. Tickets train on
+from the weights of that moment, as in the paper, if these are noted with the masks.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lottery.tickets.config import EarlyBirdConfig
 from lottery.training import Notes, State, Watch
 
 _SPREAD = "spread"
+_STATE = "state/"
 _NEVER_SETTLED = "never settled"
 
 
@@ -45,12 +47,33 @@ class Drawn:
         masks = f"the last {config.window} masks differ in at most {self.spread:.3g} of the weights"
         if self.settled:
             return f"settled: {masks}"
-        return f"{_NEVER_SETTLED}, drawn at the end: {masks}, more than {config.distance:g}"
+        return f"{_NEVER_SETTLED}, drawn at the last look: {masks}, more than {config.distance:g}"
 
 
 def never_settled(provenance: Mapping[str, str | int]) -> bool:
     """Whether a ticket has an Early-Bird mask that never settled, by its provenance."""
     return str(provenance.get("drawn", "")).startswith(_NEVER_SETTLED)
+
+
+def looks(
+    config: EarlyBirdConfig, *, total: int, steps_per_epoch: int, trains_on: bool = False
+) -> tuple[int, ...]:
+    """The iterations at which masks are made.
+
+    Args:
+        config: how often.
+        total: iterations of the dense training.
+        steps_per_epoch: batches in one pass over the data.
+        trains_on: whether tickets train on from where they are drawn. Then there is no look at the
+            very end, which would leave them nothing to train.
+
+    >>> looks(EarlyBirdConfig(), total=12, steps_per_epoch=4)
+    (4, 8, 12)
+    >>> looks(EarlyBirdConfig(), total=12, steps_per_epoch=4, trains_on=True)
+    (4, 8)
+    """
+    every = config.every.iterations(steps_per_epoch)
+    return tuple(range(every, total if trains_on else total + 1, every))
 
 
 def watch_masks(
@@ -59,6 +82,7 @@ def watch_masks(
     *,
     total: int,
     steps_per_epoch: int,
+    trains_on: bool = False,
 ) -> Watch:
     """Notes each level's mask when it has settled, or else the last one.
 
@@ -67,20 +91,24 @@ def watch_masks(
         masks: the masks of the levels from 1, made from a state of the dense network.
         total: iterations of the dense training.
         steps_per_epoch: batches in one pass over the data.
+        trains_on: whether tickets train on from where they are drawn. Then the states that drawn
+            masks were made from are noted as well: one for each iteration, however many levels
+            share it, and none of an iteration at which no mask was drawn.
     """
-    every = config.every.iterations(steps_per_epoch)
-    at = tuple(range(every, total + 1, every))
+    at = looks(config, total=total, steps_per_epoch=steps_per_epoch, trains_on=trains_on)
 
     def note(iteration: int, state: State, notes: Notes) -> Notes:
         # Weights that are no numbers belong to a training that is about to be called diverged.
         if not all(bool(value.isfinite().all()) for value in state.values()):
             return notes
-        found: dict[str, torch.Tensor] = {}
+        found = {name: t for name, t in notes.items() if name.startswith(_STATE)}
         for level, mask in enumerate(masks(state), start=1):
             prefix = f"level-{level:02d}/"
             noted = {name: t for name, t in notes.items() if name.startswith(prefix)}
             if f"{prefix}{_SPREAD}" not in noted:
                 noted = _taken_in(config, prefix, noted, iteration, mask, last=iteration == at[-1])
+                if trains_on and f"{prefix}{_SPREAD}" in noted:
+                    found |= {f"{_state_prefix(iteration)}{name}": t for name, t in state.items()}
             found |= noted
         return found
 
@@ -124,6 +152,26 @@ def drawn(config: EarlyBirdConfig, level: int, notes: Notes) -> Drawn:
             f"the dense training's notes hold no mask for level {level}: {error}"
         ) from error
     return Drawn(mask=mask, iteration=iteration, settled=apart <= config.distance, spread=apart)
+
+
+def drawn_state(early: Drawn, notes: Notes) -> State:
+    """The dense network's whole state that a mask was made from, for a ticket to train on from.
+
+    Raises:
+        StoreError: the notes do not hold it: they are not those of a training that was watched so.
+    """
+    prefix = _state_prefix(early.iteration)
+    state = {n.removeprefix(prefix): t for n, t in notes.items() if n.startswith(prefix)}
+    if not state:
+        raise StoreError(
+            f"the dense training's notes hold no state of iteration {early.iteration}, by which a "
+            "mask was drawn"
+        )
+    return state
+
+
+def _state_prefix(iteration: int) -> str:
+    return f"{_STATE}{iteration:012d}/"
 
 
 def _masks(prefix: str, notes: Notes) -> dict[int, Mask]:

@@ -188,6 +188,11 @@ def began_where_it_should(config: ExperimentConfig, summary: RunSummary) -> bool
     dense, ticket = (JobKey(0, MAIN, level) for level in (0, 1))
     begins = store.ticket(ticket)
     late = config.rewind.to.amount > 0
+    if config.rewind.method == "drawn":
+        at = begins.provenance["drawn_at"]
+        noted = store.notes(dense)
+        same = all(begins.weights[n].equal(noted[f"state/{at:012d}/{n}"]) for n in begins.weights)
+        return same and begins.iteration == at and 5 <= begins.iteration < 8
     if config.rewind.method != "weights":
         source = store.weights(dense)
     else:

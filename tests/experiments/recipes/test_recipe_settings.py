@@ -8,6 +8,7 @@ import pytest
 
 from lottery.experiments import RECIPE_ENTRIES, RECIPES, differences, plan, smoke, to_plain
 from lottery.experiments.lengths import tuning
+from lottery.tickets import RewindConfig
 from lottery.training import learning_rate
 
 # Iterations, batch, optimizer, momentum, weight decay, and the learning rate at some iterations.
@@ -144,6 +145,8 @@ def test_early_bird_is_trained_and_drawn_as_the_paper_says() -> None:
         "global",
         (0.7, 0.5, 0.3),
     )
+    assert config.rewind == RewindConfig(method="drawn")
+    assert (config.controls.reinit, config.controls.scratch_epochs) == (1, 1)
 
 
 # A variant, what it is a variant of, and all that it changes.
