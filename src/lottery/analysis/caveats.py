@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lottery.analysis import phrases
 from lottery.analysis.lookup import find_level, pruned, smallest_winning
-from lottery.analysis.mask_caveats import mask_caveats
+from lottery.analysis.ticket_caveats import ticket_caveats
 from lottery.analysis.types import Verdict
 from lottery.store.jobs import MAIN
 
@@ -21,7 +21,7 @@ def caveats(verdict: Verdict) -> tuple[str, ...]:
         _chosen(verdict),
         _gaps(verdict),
         *_still_improving(verdict),
-        *mask_caveats(verdict),
+        *ticket_caveats(verdict),
     ]
     return tuple(sentence for sentence in found if sentence)
 

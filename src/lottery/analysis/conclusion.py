@@ -9,6 +9,7 @@ from typing import Literal
 from lottery.analysis.compare import answer, below
 from lottery.analysis.types import Answer, Group, LevelVerdict
 from lottery.store.jobs import MAIN
+from lottery.tickets import KEEPS_TRAINED, RewindMethod
 
 Hypothesis = Literal["supported", "observed", "not supported", "undecided"]
 
@@ -26,7 +27,12 @@ class Conclusion:
 
 
 def conclude(
-    levels: Sequence[LevelVerdict], *, complete: bool, alpha: float, dense_guessing: int = 0
+    levels: Sequence[LevelVerdict],
+    *,
+    complete: bool,
+    alpha: float,
+    dense_guessing: int = 0,
+    rewind: RewindMethod = "weights",
 ) -> Conclusion:
     """Draw the conclusion.
 
@@ -35,6 +41,7 @@ def conclude(
         complete: whether every planned job has ended.
         alpha: the chance of a false confirmation that the tests allow.
         dense_guessing: replicates whose dense network learned nothing.
+        rewind: what tickets went back to.
 
     The hypothesis is
 
@@ -45,7 +52,8 @@ def conclude(
     - ``not supported`` when the run is complete and no level wins, or wherever one does its
       reinitialized tickets win as well;
     - ``undecided`` when what could tell is missing: a dense network that learned something, levels,
-      a mask that settled where tickets train on from theirs, a winning ticket's reinitialized copy.
+      a mask that settled where tickets train on from theirs, a winning ticket's reinitialized copy;
+      and always where tickets keep their trained weights.
     """
     winning = [level for level in levels if level.wins]
     confirmed = [level for level in winning if level.is_winning == "yes"]
@@ -59,7 +67,9 @@ def conclude(
         speedup=_speedup(levels, smallest) if smallest else None,
         reinit_costs=lower.difference.mean if lower else None,
         initialization_matters=_initialization_matters(winning, smallest, alpha),
-        hypothesis=_hypothesis(
+        hypothesis="undecided"
+        if rewind in KEEPS_TRAINED
+        else _hypothesis(
             levels, winning, complete=complete, alpha=alpha, dense_guessing=dense_guessing
         ),
     )

@@ -26,6 +26,7 @@ class Settings:
         interval: iterations between two evaluations.
         grid: the step between two possible accuracies; 0 when unknown.
         guessing: test accuracy below which a dense network has learned nothing to compare with.
+        stops: whether early stops say how fast a ticket learns; they are not compared else.
     """
 
     margin: float
@@ -33,6 +34,7 @@ class Settings:
     interval: int
     grid: float
     guessing: float
+    stops: bool = True
 
     @property
     def alpha(self) -> float:
@@ -102,7 +104,8 @@ def families_of(jobs: Jobs, kind: str, settings: Settings) -> KindTests:
     """Make every test of one kind of branch.
 
     Matching and no later are families of their own: being winning takes both. The two ways in which
-    a control can do worse are one family: either is enough.
+    a control can do worse are one family: either is enough. Where early stops are not compared,
+    nothing is tested for winning.
     """
     levels = sorted(level for found, level in jobs if found == kind and level > 0)
 
@@ -126,11 +129,13 @@ def families_of(jobs: Jobs, kind: str, settings: Settings) -> KindTests:
     own, dense, ticket = (kind, None), (MAIN, 0), (MAIN, None)
     confidence = settings.confidence
     [matching] = compare([(settings.matching(), apart(own, dense, ACCURACY))], confidence)
-    [no_later] = compare([(settings.no_later(), apart(own, dense, ITERATION))], confidence)
+    stops = apart(own, dense, ITERATION) if settings.stops else {}
+    [no_later] = compare([(settings.no_later(), stops)], confidence)
+    behind = kind != MAIN and settings.stops
     lower, later = compare(
         [
             (settings.lower(), apart(ticket, own, ACCURACY) if kind != MAIN else {}),
-            (settings.later(), apart(own, ticket, ITERATION) if kind != MAIN else {}),
+            (settings.later(), apart(own, ticket, ITERATION) if behind else {}),
         ],
         confidence,
     )

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from lottery.analysis.conclusion import ended
-from lottery.analysis.lookup import compared_replicates, find_level, pruned
+from lottery.analysis.lookup import (
+    compared_replicates,
+    find_level,
+    pruned,
+    tests_hypothesis,
+)
 from lottery.analysis.types import Verdict
 
 
 def headline(verdict: Verdict) -> str:
     """Whether the hypothesis is supported, and if not, why."""
+    if not tests_hypothesis(verdict):
+        return (
+            "This run does not test the lottery ticket hypothesis: its tickets keep trained "
+            f"weights (rewind.method = '{verdict.rewind}') and start from no initialization."
+        )
     match verdict.hypothesis:
         case "supported":
             return "This run supports the lottery ticket hypothesis."

@@ -34,4 +34,5 @@ def judge_run(run: Run, *, margin: float | None = None, confidence: float | None
         classes=data["classes"],
         mask_updates=config.training.mask_updates.method,
         rewind=config.rewind.method,
+        pruned_values=config.training.pruned,
     )

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lottery.analysis import phrases
-from lottery.analysis.lookup import pruned
+from lottery.analysis.lookup import matches, pruned, tests_hypothesis
 from lottery.analysis.types import Estimate, LevelVerdict, Verdict
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 
@@ -72,13 +72,14 @@ def verdict_table(verdict: Verdict) -> Table:
     titles = ["Level", "Kept\n%", "n", "Test acc.\n%", "vs\ndense", "Early stop\niteration"]
     for title in titles + [title for _, title in controls]:
         table.add_column(title, justify="right")
-    table.add_column("Wins")
+    table.add_column("Wins" if tests_hypothesis(verdict) else "Matches")
     table.add_column("Tested")
     for level in verdict.levels:
         smallest = level.level == verdict.smallest_winning_level
         cells = [f"> {level.level}" if smallest else f"{level.level}", *_measured(level)]
         cells += [_control(level, kind) for kind, _ in controls]
-        table.add_row(*cells, *_answers(level), style="bold" if smallest else "")
+        answers = _answers(level, winning=tests_hypothesis(verdict))
+        table.add_row(*cells, *answers, style="bold" if smallest else "")
     return table
 
 
@@ -131,12 +132,16 @@ def _control(level: LevelVerdict, kind: str) -> str:
     return f"{100 * group.accuracy_at_early_stop.mean:.2f}{mark}"
 
 
-def _answers(level: LevelVerdict) -> tuple[str, str]:
+def _answers(level: LevelVerdict, *, winning: bool) -> tuple[str, str]:
     if level.level == 0:
         return _NONE, _NONE
     known = level.matching is not None or level.tickets_lost > 0
-    wins = ("yes" if level.wins else "no") if known else _NONE
-    return wins, _NONE if level.is_winning == "untested" else level.is_winning
+    holds = level.wins if winning else matches(level)
+    tested = level.is_winning if winning else level.is_matching
+    return (
+        ("yes" if holds else "no") if known else _NONE,
+        _NONE if tested == "untested" else tested,
+    )
 
 
 def _notes(verdict: Verdict) -> list[str]:
@@ -148,9 +153,10 @@ def _notes(verdict: Verdict) -> list[str]:
         notes.append(
             f"±: half the {100 * verdict.confidence:g}% t-interval of the mean over n replicates."
         )
+    column = "Wins" if tests_hypothesis(verdict) else "Matches the dense accuracy"
     notes.append(
-        "Wins: on the means. Tested: yes or no where tests corrected for all levels confirm it, "
-        f"unsure where they confirm neither, {_NONE} where there is nothing to test."
+        f"{column}: on the means. Tested: yes or no where tests corrected for all levels confirm "
+        f"it, unsure where they confirm neither, {_NONE} where there is nothing to test."
     )
     if verdict.smallest_winning_level is not None:
         notes.append("> the smallest winning ticket, on the means.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lottery.tickets import RewindMethod
-from lottery.training import MaskUpdateMethod
+from lottery.training import MaskUpdateMethod, PrunedValues
 
 Answer = Literal["yes", "no", "unsure", "untested"]
 """``yes``/``no``: what was observed holds/fails and a test confirms it; ``unsure``: the test
@@ -162,3 +162,5 @@ class Verdict:
     """How masks changed while tickets trained."""
     rewind: RewindMethod = "weights"
     """What tickets went back to."""
+    pruned_values: PrunedValues = "zero"
+    """What pruned weights were held at."""

@@ -13,6 +13,9 @@ paired within a replicate.
 - A ticket that diverged or collapsed has no accuracy to average, but it did not match: a level that
   lost one is not winning. Nor is one of Early-Bird tickets that train on from their masks where a
   mask never settled: such a ticket was the dense network almost to the end.
+- Where tickets keep trained weights (learning-rate rewinding, fine-tuning) the hypothesis is not
+  tested: they start from no initialization, and their early stops say nothing of how fast they
+  learn. Matching, and what controls do to accuracy, are tested all the same.
 - What reinitializing does: two one-sided tests against the ticket, lower accuracy and later early
   stop. Either counts, so both are corrected together.
 """
@@ -32,8 +35,8 @@ from lottery.analysis.types import Verdict
 from lottery.analysis.words import paragraph
 from lottery.errors import UsageError
 from lottery.store.jobs import MAIN, JobKey, JobResult
-from lottery.tickets import RewindMethod
-from lottery.training import MaskUpdateMethod
+from lottery.tickets import KEEPS_TRAINED, RewindMethod
+from lottery.training import MaskUpdateMethod, PrunedValues
 
 
 def judge(
@@ -50,6 +53,7 @@ def judge(
     classes: int | None = None,
     mask_updates: MaskUpdateMethod = "none",
     rewind: RewindMethod = "weights",
+    pruned_values: PrunedValues = "zero",
 ) -> Verdict:
     """Test the hypothesis on what a run has found so far.
 
@@ -70,7 +74,8 @@ def judge(
         classes: how many the data has: a dense network that is right no more often than by
             guessing is not compared with; None when unknown, then every one is.
         mask_updates: how masks changed while tickets trained; a caveat says what that means.
-        rewind: what tickets went back to; for ``drawn`` a caveat says what that means.
+        rewind: what tickets went back to: it decides what can be tested.
+        pruned_values: what pruned weights were held at; a caveat says what that means.
 
     Raises:
         UsageError: an argument is out of range.
@@ -84,12 +89,15 @@ def judge(
         interval=evaluation_interval,
         grid=1 / test_examples if test_examples else 0.0,
         guessing=guessing_limit(classes, test_examples),
+        stops=rewind not in KEEPS_TRAINED,
     )
     levels = judge_levels(jobs, settings, rewind)
     ended = {result.key for result in results}
     complete = bool(planned) and all(key in ended or key in never_run for key in planned)
     guessing = sum(is_guessing(job, settings.guessing) for job in jobs.get((MAIN, 0), ()))
-    conclusion = conclude(levels, complete=complete, alpha=settings.alpha, dense_guessing=guessing)
+    conclusion = conclude(
+        levels, complete=complete, alpha=settings.alpha, dense_guessing=guessing, rewind=rewind
+    )
     keys = {*planned, *(result.key for result in results)}
     verdict = Verdict(
         run=run,
@@ -116,6 +124,7 @@ def judge(
         guessing_limit=settings.guessing,
         mask_updates=mask_updates,
         rewind=rewind,
+        pruned_values=pruned_values,
     )
     return replace(verdict, paragraph=paragraph(verdict), caveats=caveats(verdict))
 

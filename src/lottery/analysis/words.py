@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 from lottery.analysis import phrases
 from lottery.analysis.conclusion import fails_by, supports
 from lottery.analysis.headline import headline
-from lottery.analysis.lookup import compared_replicates, find_level, pruned, smallest_winning
+from lottery.analysis.lookup import (
+    compared_replicates,
+    find_level,
+    pruned,
+    smallest_matching,
+    smallest_winning,
+    tests_hypothesis,
+)
 from lottery.analysis.reach import reachable
 from lottery.analysis.types import Comparison, Group, LevelVerdict, Verdict
 from lottery.store.jobs import MAIN
@@ -18,7 +26,9 @@ def paragraph(verdict: Verdict) -> str:
     """The verdict in plain words; the verdict's own paragraph is not read."""
     ticket = smallest_winning(verdict)
     sentences = [headline(verdict)]
-    if ticket is not None:
+    if not tests_hypothesis(verdict):
+        sentences += _matching(verdict)
+    elif ticket is not None:
         sentences += [
             _which(verdict, ticket),
             _how_good(verdict, ticket),
@@ -46,6 +56,21 @@ def _which(verdict: Verdict, ticket: LevelVerdict) -> str:
         f"{text}; the smallest that the tests confirm keeps "
         f"{phrases.percent(other.density)} (level {other.level})."
     )
+
+
+def _matching(verdict: Verdict) -> list[str]:
+    """The smallest network that matches, where none can be winning."""
+    level = smallest_matching(verdict)
+    if level is None:
+        return [_nearest_miss(verdict)]
+    sure = {"yes": ", and the tests confirm that it does", "untested": ""}
+    return [
+        f"The smallest network that matches the dense accuracy on the means keeps "
+        f"{phrases.percent(level.density)} of the weights (level {level.level})"
+        f"{sure.get(level.is_matching, '; the tests do not confirm it')}.",
+        _how_good(verdict, level),
+        *_other_controls(level, {"reinit": "With new random weights", **_OTHERS}),
+    ]
 
 
 def _how_good(verdict: Verdict, ticket: LevelVerdict) -> str:
@@ -127,10 +152,10 @@ _OTHERS: Final = {
 """Kind of control -> how a sentence about it begins."""
 
 
-def _other_controls(ticket: LevelVerdict) -> list[str]:
-    """A sentence for each control but the reinitialized one."""
+def _other_controls(ticket: LevelVerdict, beginnings: Mapping[str, str] = _OTHERS) -> list[str]:
+    """A sentence for each control of these kinds."""
     found = []
-    for kind, beginning in _OTHERS.items():
+    for kind, beginning in beginnings.items():
         group = ticket.groups.get(kind)
         lower = group.accuracy_below_ticket if group else None
         if lower is not None:
@@ -143,7 +168,7 @@ def _other_controls(ticket: LevelVerdict) -> list[str]:
 
 def _nearest_miss(verdict: Verdict) -> str:
     """What stands between this run and a winning ticket."""
-    compared = [level for level in pruned(verdict) if level.matching and level.no_later]
+    compared = [level for level in pruned(verdict) if level.matching]
     matching = [level for level in compared if level.matching and level.matching.holds]
     if not compared:
         return ""

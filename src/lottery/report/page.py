@@ -32,7 +32,7 @@ def render(data: ReportData) -> str:
         generator="lottery report",
         verdict=data.verdict,
         margin=words.counted_points(data.verdict.margin),
-        status=summary.STATUS[data.verdict.hypothesis],
+        status=summary.status(data.verdict),
         cards=summary.cards(data.verdict),
         levels=tables.levels(data.verdict),
         controls=tables.controls(data.verdict),

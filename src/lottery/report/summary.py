@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lottery.analysis.lookup import smallest_winning
-from lottery.analysis.types import LevelVerdict, Verdict
+from lottery.analysis.lookup import smallest_matching, smallest_winning, tests_hypothesis
+from lottery.analysis.types import Comparison, LevelVerdict, Verdict
 from lottery.report import words
 from lottery.store.jobs import MAIN
 
@@ -21,6 +21,8 @@ STATUS = {
 }
 """Outcome -> mark, word, sentence."""
 
+_NOT_TESTED = ("\N{EN DASH}", "Not tested", "Tickets keep trained weights: no hypothesis to test.")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -32,8 +34,16 @@ class Card:
     note: str
 
 
+def status(verdict: Verdict) -> tuple[str, str, str]:
+    """What came of the hypothesis: mark, word, sentence."""
+    return STATUS[verdict.hypothesis] if tests_hypothesis(verdict) else _NOT_TESTED
+
+
 def cards(verdict: Verdict) -> list[Card]:
     """The key numbers."""
+    if not tests_hypothesis(verdict):
+        matching = smallest_matching(verdict)
+        return [_matching(matching), _accuracy(matching), _new(matching), _replicates(verdict)]
     by_level = {level.level: level for level in verdict.levels}
     winning = by_level.get(
         -1 if verdict.smallest_winning_level is None else verdict.smallest_winning_level
@@ -68,6 +78,32 @@ def _smallest(
     )
 
 
+def _matching(level: LevelVerdict | None) -> Card:
+    label = "Smallest matching network"
+    if level is None:
+        return Card(label, "None", "", "no sparse level so far is as accurate as dense")
+    sure = "confirmed by the tests" if level.is_matching == "yes" else "not confirmed by the tests"
+    return Card(label, words.density(level.density), "of weights", f"level {level.level}; {sure}")
+
+
+def _accuracy(level: LevelVerdict | None) -> Card:
+    label = "Its accuracy"
+    if level is None or level.matching is None:
+        return Card(label, words.NONE, "", "needs a matching network")
+    return Card(
+        label, words.points(level.matching.difference.mean), "points", "against the dense network"
+    )
+
+
+def _new(level: LevelVerdict | None) -> Card:
+    label = "New weights cost"
+    reinit = level.groups.get("reinit") if level else None
+    lower = reinit.accuracy_below_ticket if reinit else None
+    if lower is None:
+        return Card(label, words.NONE, "", "needs a matching network and its reinitialized copy")
+    return _cost(label, lower, "of its accuracy")
+
+
 def _speed(verdict: Verdict, winning: LevelVerdict | None, dense: LevelVerdict | None) -> Card:
     label = "Time to early stop"
     if verdict.speedup is None:
@@ -90,15 +126,15 @@ def _reinit(verdict: Verdict) -> Card:
     lower = reinit.accuracy_below_ticket if reinit else None
     if verdict.reinit_costs is None or lower is None:
         return Card(label, words.NONE, "", "needs a winning ticket and its reinitialized copy")
+    return _cost(label, lower, "of that ticket's accuracy")
+
+
+def _cost(label: str, lower: Comparison, whose: str) -> Card:
     sure = "confirmed by the tests" if lower.confirmed else "not confirmed by the tests"
     if lower.p is None:
         sure = "untested"
-    return Card(
-        label,
-        words.points(verdict.reinit_costs).removeprefix("+"),
-        "points",
-        f"of that ticket's accuracy; {sure}",
-    )
+    value = words.points(lower.difference.mean).removeprefix("+")
+    return Card(label, value, "points", f"{whose}; {sure}")
 
 
 def _replicates(verdict: Verdict) -> Card:

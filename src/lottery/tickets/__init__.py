@@ -1,6 +1,7 @@
 """Tickets: making them, rewinding them, and the controls that show why they work."""
 
 from lottery.tickets.config import (
+    KEEPS_TRAINED,
     ControlsConfig,
     EarlyBirdConfig,
     PruneConfig,
@@ -36,6 +37,7 @@ from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
 
 __all__ = [
+    "KEEPS_TRAINED",
     "ControlsConfig",
     "Drawn",
     "EarlyBirdConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 from lottery.core import (
     CRITERIA,
@@ -22,6 +22,10 @@ from lottery.training import Length
 
 RewindMethod = Literal["weights", "learning-rate", "fine-tune", "drawn"]
 """What survivors go back to, by its name in a config; see `RewindConfig`."""
+
+KEEPS_TRAINED: Final[frozenset[RewindMethod]] = frozenset({"learning-rate", "fine-tune"})
+"""Methods by which survivors keep the weights they were trained to: no subnetwork is trained from
+an initialization, or from what soon came of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

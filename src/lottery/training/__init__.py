@@ -3,6 +3,7 @@
 from lottery.training.config import (
     LearningRateConfig,
     OptimizerConfig,
+    PrunedValues,
     TrainingConfig,
     learning_rate,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "Notes",
     "NullMonitor",
     "OptimizerConfig",
+    "PrunedValues",
     "State",
     "TrainingConfig",
     "TrainingJob",

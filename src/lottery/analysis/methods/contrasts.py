@@ -132,6 +132,9 @@ def _compared(
     left, right = (cell.of(measure) if cell else None for cell in cells)
     if left is None or right is None:
         return None
+    pruned = any(cell and cell.level for cell in cells)
+    if measure == "early_stop_iteration" and pruned and not pairing.stops_alike:
+        return None
     grid, confidence = settings.grids[measure], settings.confidence
     if not pairing.paired:
         values = list(left.values.values()), list(right.values.values())

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
 from lottery.analysis.methods.types import MethodRun
+from lottery.store.jobs import MAIN
+from lottery.tickets import KEEPS_TRAINED
+
+OF_TICKETS_ALONE = ("mask_updates", "pruned")
+"""Keys of ``training`` of no effect on a dense network: they say how tickets are pruned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +20,11 @@ class Pairing:
 
     paired: bool
     same_dense: bool
-    """Whether their dense trainings are the same ones: paired, and trained with equal settings."""
+    """Whether their dense trainings are the same ones: paired, trained with equal settings, and
+    with the same results."""
+    stops_alike: bool
+    """Whether early stops of pruned networks can be compared: all begin from untrained weights, or
+    all from trained ones by the same method."""
     why: str
 
 
@@ -39,10 +50,44 @@ def pairing(one: MethodRun, other: MethodRun) -> Pairing:
         apart = ["numbers of all replicates"]
     if not apart and any(one.starts[r] != other.starts[r] for r in both):
         apart = ["initial weights"]
+    stops_alike = _trained_by(one.config) == _trained_by(other.config)
     if apart:
-        return Pairing(paired=False, same_dense=False, why=f"other {' and '.join(apart)}")
+        why = f"other {' and '.join(apart)}"
+        return Pairing(paired=False, same_dense=False, stops_alike=stops_alike, why=why)
     return Pairing(
         paired=True,
-        same_dense=one.config["training"] == other.config["training"],
+        same_dense=_dense_settings(one.config) == _dense_settings(other.config)
+        and _dense_results(one, both) == _dense_results(other, both),
+        stops_alike=stops_alike,
         why="same seed, model, data and initial weights",
+    )
+
+
+def _trained_by(config: Mapping[str, Any]) -> str:
+    """By what rewinding tickets keep their trained weights; empty where they do not."""
+    method: str = config["rewind"]["method"]
+    return method if method in KEEPS_TRAINED else ""
+
+
+def _dense_settings(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What says how the dense network is trained, beside its start and the examples."""
+    training = {
+        key: value for key, value in config["training"].items() if key not in OF_TICKETS_ALONE
+    }
+    return training, config["data"]["augmentation"]
+
+
+def _dense_results(run: MethodRun, replicates: Set[int]) -> list[tuple[Any, ...]]:
+    """What was measured of the dense trainings: another machine or engine may round otherwise."""
+    return sorted(
+        (
+            result.replicate,
+            result.status,
+            result.early_stop_iteration,
+            result.validation_loss_at_early_stop,
+            result.test_accuracy_at_early_stop,
+            result.test_accuracy_final,
+        )
+        for result in run.results
+        if result.branch == MAIN and result.level == 0 and result.replicate in replicates
     )

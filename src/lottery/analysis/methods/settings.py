@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lottery.analysis.methods.pairing import OF_TICKETS_ALONE
 from lottery.analysis.methods.types import MethodRun, Part, SettingDifference
 
 _PARTS: Mapping[str, Part] = {
     "prune": "method",
     "rewind": "method",
+    **{f"training.{key}": "method" for key in OF_TICKETS_ALONE},
     "model": "conditions",
     "data": "conditions",
     "training": "conditions",
@@ -37,9 +39,15 @@ def setting_differences(configs: Sequence[Mapping[str, Any]]) -> tuple[SettingDi
     for key in {key for config in whole for key in config} - {"name"}:
         values = tuple(config.get(key) for config in whole)
         if any(value != values[0] for value in values):
-            part = _PARTS.get(key.partition(".")[0], "evidence")
-            listed.append(SettingDifference(key=key, part=part, values=values))
+            listed.append(SettingDifference(key=key, part=_part(key), values=values))
     return tuple(sorted(listed, key=lambda setting: (_ORDER.index(setting.part), setting.key)))
+
+
+def _part(key: str) -> Part:
+    """What a setting decides, by the longest beginning of its key that is known."""
+    names = key.split(".")
+    beginnings = (".".join(names[:count]) for count in range(len(names), 0, -1))
+    return next((_PARTS[found] for found in beginnings if found in _PARTS), "evidence")
 
 
 def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> tuple[str, ...]:

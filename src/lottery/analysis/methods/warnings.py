@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lottery.analysis import phrases
-from lottery.analysis.mask_caveats import mask_caveats
 from lottery.analysis.methods.settings import shown
 from lottery.analysis.methods.types import MethodRun, RunComparison, SettingDifference
+from lottery.analysis.ticket_caveats import ticket_caveats
 from lottery.store.jobs import MAIN
 
 
@@ -84,7 +84,11 @@ def _model(runs: Sequence[MethodRun], names: Sequence[str]) -> str:
 
 
 def _training(settings: Sequence[SettingDifference]) -> str:
-    keys = [setting.key for setting in settings if setting.key.partition(".")[0] == "training"]
+    keys = [
+        setting.key
+        for setting in settings
+        if setting.part == "conditions" and setting.key.startswith(("training.", "data.augment"))
+    ]
     if not keys:
         return ""
     length = any(key.startswith("training.length") for key in keys)
@@ -174,7 +178,7 @@ def _masks(comparison: RunComparison) -> list[str]:
     return [
         f"{method.label}: {sentence}"
         for method in comparison.methods
-        for sentence in mask_caveats(method.verdict)
+        for sentence in ticket_caveats(method.verdict)
     ]
 
 

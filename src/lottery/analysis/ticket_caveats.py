@@ -1,16 +1,23 @@
-"""What to keep in mind of masks that change in training, or are drawn while it goes on."""
+"""What to keep in mind of how a run's tickets were made: their masks, and what they start from."""
 
 from __future__ import annotations
 
 from lottery.analysis import phrases
-from lottery.analysis.lookup import pruned
+from lottery.analysis.lookup import pruned, tests_hypothesis
 from lottery.analysis.types import Verdict
 from lottery.training import MaskUpdateMethod
 
 
-def mask_caveats(verdict: Verdict) -> list[str]:
-    """What weakens a verdict because of how its masks came to be, one sentence each."""
-    found = [updates_caveat(verdict.mask_updates), _trained_on(verdict), _unsettled(verdict)]
+def ticket_caveats(verdict: Verdict) -> list[str]:
+    """What weakens a verdict because of how its tickets came to be, one sentence each."""
+    found = [
+        updates_caveat(verdict.mask_updates),
+        _kept(verdict),
+        _late(verdict),
+        _trained_on(verdict),
+        _unsettled(verdict),
+        _held(verdict),
+    ]
     return [sentence for sentence in found if sentence]
 
 
@@ -35,6 +42,40 @@ def updates_caveat(method: MaskUpdateMethod) -> str:
                 f"Masks change while tickets train {how}: densities and layers are those at the "
                 "end of a training, and what does well is not the mask that a ticket begins with."
             )
+
+
+def _kept(verdict: Verdict) -> str:
+    if tests_hypothesis(verdict):
+        return ""
+    how = f"(rewind.method = '{verdict.rewind}')"
+    if verdict.rewind == "fine-tune":
+        since = "iterations are counted on from the end of the dense training"
+    else:
+        since = "only the learning rate goes back"
+    return (
+        f"Tickets go on from trained weights {how}, and {since}: early stops do not say how fast "
+        "they learn, and are not compared with other runs' or the dense network's."
+    )
+
+
+def _late(verdict: Verdict) -> str:
+    start = max((level.start_iteration for level in pruned(verdict)), default=0)
+    if verdict.rewind != "weights" or not start:
+        return ""
+    return (
+        f"Tickets are rewound to iteration {start:,.0f}, and not to the initialization: until then "
+        "their training is the dense network's, which early stops count, and what is tested is the "
+        "hypothesis for the weights of then."
+    )
+
+
+def _held(verdict: Verdict) -> str:
+    if verdict.pruned_values == "zero":
+        return ""
+    return (
+        f"Pruned weights are held, not zero (training.pruned = '{verdict.pruned_values}'): the "
+        "networks compute with them, and densities say how many weights are trained."
+    )
 
 
 def _trained_on(verdict: Verdict) -> str:
