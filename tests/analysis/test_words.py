@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lottery.analysis import Verdict
+from lottery.analysis import Verdict, verdict_text
 from lottery.store.jobs import CONTROL_KINDS, JobKey, JobResult
-from lottery.training import MaskUpdateMethod
+from lottery.tickets import RewindMethod
+from lottery.training import MaskUpdateMethod, PrunedValues
 
 Job = Callable[..., JobResult]
 Simulated = Callable[..., list[JobResult]]
@@ -175,6 +176,73 @@ def test_masks_that_change_in_training_are_named(
     assert said in caveat
     assert verdict.mask_updates == method
     assert judged(results).caveats == ()
+
+
+@pytest.mark.parametrize("method", ["learning-rate", "fine-tune"])
+def test_tickets_that_keep_trained_weights_test_no_hypothesis(
+    simulated: Simulated, judged: Judged, method: RewindMethod
+) -> None:
+    """With numbers that would confirm it, were they of tickets that start anew."""
+    results = simulated(1, replicates=8, levels=3, ticket=WINS, reinit=FAILS)
+    assert judged(results).hypothesis == "supported"
+    verdict = judged(results, rewind=method)
+    assert verdict.hypothesis == "undecided"
+    assert verdict.paragraph.startswith(
+        "This run does not test the lottery ticket hypothesis: its tickets keep trained weights "
+        f"(rewind.method = '{method}')"
+    )
+    assert (verdict.smallest_winning_level, verdict.speedup) == (None, None)
+    assert verdict.initialization_matters == "untested"
+    for level in verdict.levels[1:]:
+        assert (level.wins, level.is_winning, level.no_later) == (False, "untested", None)
+        assert level.p_hypothesis_holm is None
+        assert level.groups["reinit"].learns_later is None
+    assert "early stops do not say how fast" in " ".join(verdict.caveats)
+    for word in ("winning", "times as fast", "own initialization", "early stop comes"):
+        assert word not in verdict.paragraph
+
+
+def test_of_trained_weights_matching_is_tested_all_the_same(
+    simulated: Simulated, judged: Judged
+) -> None:
+    results = simulated(1, replicates=8, levels=3, ticket=WINS, reinit=FAILS)
+    rewound, tuned = judged(results), judged(results, rewind="fine-tune")
+    for one, other in zip(rewound.levels, tuned.levels, strict=True):
+        assert (one.matching, one.is_matching) == (other.matching, other.is_matching)
+    assert (
+        "The smallest network that matches the dense accuracy on the means keeps 51.2% of the "
+        "weights (level 3), and the tests confirm that it does."
+    ) in tuned.paragraph
+    assert "With new random weights, accuracy is " in tuned.paragraph
+    assert "(confirmed)" in tuned.paragraph
+    (row,) = [line for line in verdict_text(tuned).splitlines() if line.startswith("    3")]
+    assert row.split()[-2:] == ["yes", "yes"]
+    assert "Matches" in verdict_text(tuned)
+    assert "Wins" not in verdict_text(tuned)
+
+
+def test_of_trained_weights_no_match_is_said(simulated: Simulated, judged: Judged) -> None:
+    results = simulated(1, replicates=3, levels=2, ticket=FAILS, reinit=FAILS)
+    text = judged(results, rewind="learning-rate").paragraph
+    assert "At no level is accuracy within 0.2 percentage points of the dense network's." in text
+
+
+def test_where_tickets_are_rewound_to_is_said(simulated: Simulated, judged: Judged) -> None:
+    results = simulated(1, replicates=5, levels=2, ticket=WINS, reinit=FAILS)
+    later = [replace(r, start_iteration=500 if r.level else 0) for r in results]
+    (caveat,) = judged(later).caveats
+    assert caveat.startswith("Tickets are rewound to iteration 500, and not to the initialization")
+    assert judged(later).hypothesis == "supported"
+    assert judged(results).caveats == ()
+
+
+@pytest.mark.parametrize("held", ["frozen", "mixed"])
+def test_pruned_weights_that_are_not_zero_are_named(
+    simulated: Simulated, judged: Judged, held: PrunedValues
+) -> None:
+    results = simulated(1, replicates=5, levels=2, ticket=WINS, reinit=FAILS)
+    (caveat,) = judged(results, pruned_values=held).caveats
+    assert f"Pruned weights are held, not zero (training.pruned = '{held}')" in caveat
 
 
 def test_masks_that_never_settled_are_counted(simulated: Simulated, judged: Judged) -> None:

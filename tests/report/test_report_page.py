@@ -175,6 +175,29 @@ def test_before_any_job_has_ended_the_page_says_so(data: ReportData) -> None:
     assert len(html) < 60_000, "without figures there is no need for the library"
 
 
+def test_tickets_that_keep_trained_weights_are_shown_as_matching_and_not_as_winning(
+    data: ReportData,
+) -> None:
+    verdict = replace(
+        data.verdict,
+        rewind="learning-rate",
+        hypothesis="undecided",
+        smallest_winning_level=None,
+        smallest_confirmed_level=None,
+        speedup=None,
+        reinit_costs=None,
+    )
+    text = Page(render(replace(data, verdict=verdict))).text
+    assert "Not tested" in text
+    assert "Smallest matching network" in text
+    for absent in ("Undecided", "winning ticket", "Time to early stop", "Supported"):
+        assert absent not in text
+    nothing = replace(verdict, levels=verdict.levels[:1])
+    assert (
+        "no sparse level so far is as accurate" in Page(render(replace(data, verdict=nothing))).text
+    )
+
+
 def test_missing_curves_are_said_to_be_missing(data: ReportData) -> None:
     page = Page(render(replace(data, curves={}, pixels={})))
     assert "No learning curves were found." in page.text

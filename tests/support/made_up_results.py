@@ -10,7 +10,7 @@ import pytest
 from lottery.analysis import Verdict, judge
 from lottery.store.jobs import JobKey, JobResult
 from lottery.tickets import RewindMethod
-from lottery.training import MaskUpdateMethod
+from lottery.training import MaskUpdateMethod, PrunedValues
 
 WEIGHTS = 266_200
 
@@ -88,6 +88,7 @@ def judged(
     classes: int | None = None,
     mask_updates: MaskUpdateMethod = "none",
     rewind: RewindMethod = "weights",
+    pruned_values: PrunedValues = "zero",
 ) -> Verdict:
     return judge(
         results,
@@ -102,6 +103,7 @@ def judged(
         classes=classes,
         mask_updates=mask_updates,
         rewind=rewind,
+        pruned_values=pruned_values,
     )
 
 

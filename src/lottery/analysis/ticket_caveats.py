@@ -54,7 +54,8 @@ def _kept(verdict: Verdict) -> str:
         since = "only the learning rate goes back"
     return (
         f"Tickets go on from trained weights {how}, and {since}: early stops do not say how fast "
-        "they learn, and are not compared with other runs' or the dense network's."
+        "they learn, and are not compared with the dense network's or those of tickets that start "
+        "anew."
     )
 
 

@@ -13,9 +13,11 @@ from scipy import stats
 
 from lottery.analysis import RunComparison, holm, to_json
 from lottery.analysis.methods.types import MEASURES, Contrast, Measure
+from lottery.data import AugmentationConfig
 from lottery.errors import UsageError
 from lottery.store.jobs import JobKey, JobResult
-from lottery.tickets import ControlsConfig
+from lottery.tickets import ControlsConfig, RewindConfig, RewindMethod
+from lottery.training import MaskUpdatesConfig
 
 ACCURACY: Measure = "accuracy_at_early_stop"
 
@@ -120,6 +122,58 @@ def test_equal_dense_trainings_are_not_tested() -> None:
         method_run(results_of(), config=config), method_run(results_of(), config=longer)
     )
     assert contrast(other, 0).outcome == "unsure"
+
+
+def test_dense_trainings_are_the_same_whatever_tickets_do_with_what_is_pruned() -> None:
+    """Masks that change, and values that are held, are no part of a dense network."""
+    config = criterion("magnitude")
+    rigl = replace(config.training, mask_updates=MaskUpdatesConfig(method="rigl"))
+    for training in (rigl, replace(config.training, pruned="frozen")):
+        other = method_run(results_of(worse=0.002), config=replace(config, training=training))
+        found = compared(method_run(results_of(), config=config), other)
+        assert contrast(found, 0).outcome == "same"
+        assert found.comparisons[ACCURACY] == 4
+        assert found.warnings == ()
+        assert {setting.part for setting in found.settings} == {"method"}
+
+
+def test_dense_trainings_on_other_images_are_not_the_same() -> None:
+    config = criterion("magnitude")
+    flipped = replace(config, data=replace(config.data, augmentation=AugmentationConfig(flip=True)))
+    found = compared(
+        method_run(results_of(), config=config), method_run(results_of(), config=flipped)
+    )
+    assert contrast(found, 0).outcome == "unsure"
+    assert "trained in different ways (data.augmentation.flip)" in " ".join(found.warnings)
+
+
+def test_dense_trainings_with_other_results_are_not_the_same() -> None:
+    """One setting is no proof: another machine or engine may have rounded otherwise."""
+    other = [
+        replace(result, test_accuracy_at_early_stop=0.9)
+        if (result.replicate, result.level) == (3, 0)
+        else result
+        for result in results_of()
+    ]
+    assert contrast(pair(results_of(), other), 0).outcome == "unsure"
+    assert contrast(pair(results_of(), other[len(other) // 5 :]), 0).outcome == "unsure"
+
+
+@pytest.mark.parametrize("method", ["learning-rate", "fine-tune"])
+def test_early_stops_of_trained_weights_are_not_compared_with_others(method: RewindMethod) -> None:
+    config = criterion("magnitude")
+    kept = replace(config, rewind=RewindConfig(method=method))
+    runs = [
+        method_run(results_of(worse=worse), config=made)
+        for worse, made in ((0.0, config), (0.002, kept), (0.004, kept))
+    ]
+    stops: Measure = "early_stop_iteration"
+    for first, second, compares in ((0, 1, False), (1, 0, False), (1, 2, True)):
+        found = compared(runs[first], runs[second])
+        cells = [row.cells[1] for row in found.rows[1:]]
+        assert all(cell and (stops in cell.against_first) is compares for cell in cells)
+        assert all(cell and ACCURACY in cell.against_first for cell in cells)
+        assert compares or not any(row.best[stops].confirmed for row in found.rows[1:])
 
 
 @pytest.mark.parametrize(
