@@ -103,3 +103,23 @@ def test_json_has_what_no_unit_has(
     found = json.loads(capsys.readouterr().out)
     assert found["units"] == units
     assert list(found["left_out"]) == layers
+
+
+@pytest.mark.parametrize(
+    ("engine", "smoothing", "said"),
+    [
+        ("auto", 0.1, "Not with engine sparse_cpu, which would be faster: it has no label smooth"),
+        ("auto", 0.0, ""),
+        ("torch", 0.1, ""),
+    ],
+)
+def test_why_auto_is_not_the_fastest_engine_is_told(
+    capsys: pytest.CaptureFixture[str], engine: str, smoothing: float, said: str
+) -> None:
+    config = one()
+    training = replace(config.training, label_smoothing=smoothing)
+    options = RunOptions(device="cpu", engine=engine)
+    print_dry_run(replace(config, training=training), options, as_json=False)
+    printed = capsys.readouterr().out
+    assert said in printed
+    assert ("Not with engine" in printed) is bool(said)

@@ -12,7 +12,7 @@ from torch import nn
 
 from lottery.errors import MissingPackageError, UsageError
 from lottery.models import build_model
-from lottery.training import ENGINES, Engine, TrainingConfig, make_engine
+from lottery.training import ENGINES, Engine, TrainingConfig, make_engine, passed_over
 from lottery.training.engines.torch_engine import TorchEngine
 
 CPU = torch.device("cpu")
@@ -44,6 +44,14 @@ def test_auto_is_the_first_that_can(fast: Callable[[object], None]) -> None:
     fast(Picky)
     assert make_engine("auto", CPU, model=MODEL, config=CONFIG).name == "picky"
     assert make_engine("auto", CPU, model=MODEL).name == "torch"
+
+
+def test_what_auto_passes_over_is_told_with_the_reason(fast: Callable[[object], None]) -> None:
+    fast(Picky)
+    assert passed_over(CPU, MODEL, CONFIG) == {}
+    assert passed_over(CPU, MODEL, TrainingConfig()) == {"sparse_cpu": "seven at a time"}
+    fast(not_installed)
+    assert "numba" in passed_over(CPU, MODEL, CONFIG)["sparse_cpu"]
 
 
 def test_without_a_model_auto_is_the_engine_that_trains_any(fast: Callable[[object], None]) -> None:

@@ -125,6 +125,8 @@ def _print(
         f"{found.seconds_per_step * 1e3:.2f} ms a step and "
         f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation of the dense network."
     )
+    for engine, reason in found.passed_over.items():
+        typer.echo(f"Not with engine {engine}, which would be faster: {reason}.")
     typer.echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
 
 

@@ -26,7 +26,7 @@ from lottery.experiments.network import experiment_units, make_model
 from lottery.experiments.plan import needs, plan
 from lottery.store import MAIN, JobKey
 from lottery.tickets import level_densities
-from lottery.training import make_engine, resolve_device
+from lottery.training import make_engine, passed_over, resolve_device
 
 # Two splits, each with a loss and an accuracy written out to the last digit.
 _CURVE_BYTES_PER_EVALUATION = 120
@@ -38,6 +38,7 @@ class Estimate:
 
     Args:
         engine: the name of the engine that would train.
+        passed_over: faster engines that ``auto`` does not take here -> why not.
         densities: the exact density of every level; controls have their level's.
         seconds_per_step: of training the dense network, measured.
         seconds_per_evaluation: of the dense network's validation and test together, measured.
@@ -49,6 +50,7 @@ class Estimate:
     """
 
     engine: str
+    passed_over: Mapping[str, str]
     densities: tuple[float, ...]
     seconds_per_step: float
     seconds_per_evaluation: float
@@ -78,14 +80,10 @@ def estimate(
         listener: hears if the engine has to be prepared first, and what is measured.
     """
     model = make_model(config, data)
-    trainer = make_engine(
-        engine,
-        resolve_device(device),
-        model=model,
-        config=config.training,
-        augmented=data.augmentation.active,
-        learns_masks=learns_masks(config),
-    )
+    place, learns = resolve_device(device), learns_masks(config)
+    what = {"augmented": data.augmentation.active, "learns_masks": learns}
+    trainer = make_engine(engine, place, model=model, config=config.training, **what)
+    over = passed_over(place, model, config.training, **what) if engine == "auto" else {}
     listener = listener or Listener()
     prepare(trainer, listener)
     measured = measure(config, data, trainer, listener)
@@ -109,6 +107,7 @@ def estimate(
         ends[job] = time + max((ends[need] for need in needs(job, config)), default=0.0)
     return Estimate(
         engine=trainer.name,
+        passed_over=over,
         densities=tuple(densities),
         seconds_per_step=measured[1.0][0],
         seconds_per_evaluation=measured[1.0][1],

@@ -8,7 +8,7 @@ from lottery.training.config import (
     learning_rate,
 )
 from lottery.training.devices import resolve_device, same_every_time
-from lottery.training.engines import ENGINES, make_engine
+from lottery.training.engines import ENGINES, make_engine, passed_over
 from lottery.training.evaluate import evaluate
 from lottery.training.interface import (
     Checkpoint,
@@ -62,6 +62,7 @@ __all__ = [
     "evaluate",
     "learning_rate",
     "make_engine",
+    "passed_over",
     "recalibrate_batch_norm",
     "resolve_device",
     "same_every_time",

@@ -74,6 +74,34 @@ def make_engine(
     return engine
 
 
+def passed_over(
+    device: torch.device,
+    model: nn.Module,
+    config: TrainingConfig,
+    *,
+    augmented: bool = False,
+    learns_masks: bool = False,
+) -> dict[str, str]:
+    """The engines that are faster than the one that ``auto`` takes, and why it takes none of them.
+
+    Args:
+        device, model, config, augmented, learns_masks: as for `make_engine`.
+
+    Returns:
+        Name of an engine -> why it cannot train this, in words.
+    """
+    found: dict[str, str] = {}
+    for name in _PREFERENCE[:-1]:
+        try:
+            reason = _refusal(ENGINES[name](device), model, config, augmented, learns_masks)
+        except MissingPackageError as error:
+            reason = str(error)
+        if reason is None:
+            break
+        found[name] = reason
+    return found
+
+
 def _fastest(
     device: torch.device,
     model: nn.Module,
@@ -82,15 +110,8 @@ def _fastest(
     learns_masks: bool,
 ) -> Engine:
     """The first engine by preference that is installed and can train the model."""
-    *fast, general = _PREFERENCE
-    for name in fast:
-        try:
-            engine = ENGINES[name](device)
-        except MissingPackageError:
-            continue
-        if _refusal(engine, model, config, augmented, learns_masks) is None:
-            return engine
-    engine = ENGINES[general](device)
+    over = passed_over(device, model, config, augmented=augmented, learns_masks=learns_masks)
+    engine = ENGINES[next(name for name in _PREFERENCE if name not in over)](device)
     reason = _refusal(engine, model, config, augmented, learns_masks)
     if reason is not None:
         raise UsageError(f"no engine can train this: {reason}")
