@@ -205,6 +205,15 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
         ),
         weights(DENSITY),
     ),
+    "Early-Bird, trained on": (
+        (
+            "prune.by=early-bird",
+            "prune.early_bird.every.amount=30",
+            "prune.early_bird.every.unit=iterations",
+            "rewind.method=drawn",
+        ),
+        weights(DENSITY),
+    ),
     "rewound to iteration 100": (("rewind.to.amount=100",), weights(DENSITY)),
     "learning-rate rewinding": (("rewind.method=learning-rate",), weights(DENSITY)),
     "fine-tuning": (
@@ -255,15 +264,21 @@ def problems_of(run: Path, config: ExperimentConfig, counts: Counts) -> list[str
             found += counts(mask)
         if config.training.pruned == "zero":
             found += _not_zero(store.weights(key), mask)
-        if config.rewind.method == "weights" and ticket.pruned is None:
-            late = config.rewind.to.amount > 0
-            dense = JobKey(0, MAIN, 0)
+        if config.rewind.method in ("weights", "drawn") and ticket.pruned is None:
             found += _not_rewound(
-                ticket.weights,
-                store.rewind_weights(dense) if late else store.ticket(dense).weights,
-                ticket.mask,
+                ticket.weights, _origin(store, config, ticket.iteration), ticket.mask
             )
     return found
+
+
+def _origin(store: Store, config: ExperimentConfig, iteration: int) -> Mapping[str, Tensor]:
+    """The state of the dense network that a ticket with this first iteration is rewound to."""
+    dense = JobKey(0, MAIN, 0)
+    if config.rewind.method == "drawn":
+        prefix = f"state/{iteration:012d}/"
+        notes = store.notes(dense).items()
+        return {name.removeprefix(prefix): value for name, value in notes if prefix in name}
+    return store.rewind_weights(dense) if iteration else store.ticket(dense).weights
 
 
 def _not_zero(state: Mapping[str, Tensor], mask: Mask) -> list[str]:
