@@ -157,6 +157,12 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
             "controls.scratch_epochs: with tickets rewound to the initialization this is what "
             "controls.reinit is; use that"
         )
+    if method == "fine-tune" and config.training.learning_rate.schedule == "cosine":
+        found.append(
+            "rewind.method: 'fine-tune' trains on at the last learning rate, which with "
+            "training.learning_rate.schedule = 'cosine' is next to 0, so that nothing would move; "
+            "use schedule 'step' or 'constant', or another rewind.method"
+        )
     return found
 
 

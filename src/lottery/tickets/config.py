@@ -231,7 +231,8 @@ class RewindConfig:
     method: Literal["weights", "learning-rate", "fine-tune"] = "weights"
     """``weights``: weights and training go back (arXiv:1803.03635, arXiv:1903.01611);
     ``learning-rate``: weights stay trained, training goes back (arXiv:2003.02389);
-    ``fine-tune``: weights stay trained, and are trained on at the last learning rate."""
+    ``fine-tune``: weights stay trained, and are trained on at the last learning rate, which must
+    not be that of a cosine: it ends next to 0."""
     to: Length = field(default_factory=lambda: Length(amount=0))
     """How far into the dense training; 0 iterations is the initialization. Training runs from there
     to its end again. 0 when fine-tuning."""
