@@ -171,6 +171,12 @@ def _pruned(
         return Ticket(mask=parent.mask, weights=rewound, iteration=iteration, provenance=provenance)
     deciding = needs_weights_of(key, config)[-1]
     trained = rewound if config.prune.by == "rewound" else store.weights(deciding)
+    weights = rewound if rewinds else last_trained(store.ticket(deciding), trained)
+    held = None
+    if config.training.pruned != "zero":
+        held = pruned_values(
+            config.training.pruned, before=parent, trained=trained, rewound=weights
+        )
     if config.prune.by == "early-bird":
         early = drawn(config.prune.early_bird, key.level, store.notes(dense))
         mask = early.mask
@@ -188,12 +194,7 @@ def _pruned(
             data=data,
             streams=streams,
             make_model=lambda: make_model(config, data),
-        )
-    weights = rewound if rewinds else last_trained(store.ticket(deciding), trained)
-    held = None
-    if config.training.pruned != "zero":
-        held = pruned_values(
-            config.training.pruned, before=parent, trained=trained, rewound=weights
+            pruned=held,
         )
     return Ticket(
         mask=mask, weights=weights, iteration=iteration, provenance=provenance, pruned=held

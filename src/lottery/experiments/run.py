@@ -15,7 +15,7 @@ from lottery.experiments.config import (
     ExperimentConfig,
     learns_masks,
     run_name,
-    starting_problems,
+    scoring_problems,
     to_plain,
 )
 from lottery.experiments.lengths import iterations, rewind_iteration
@@ -91,7 +91,7 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     level_densities(config.prune, Mask.dense(weights), config.levels, units)
     criterion = find_criterion(config.prune.criterion)
     found = [f"prune.{problem}" for problem in criterion_problems(config.prune, criterion)]
-    for problem in found + starting_problems(config, criterion):
+    for problem in found + scoring_problems(config, criterion):
         raise UsageError(problem)
     if criterion.needs_probe:
         check_examples(config.prune, data)
