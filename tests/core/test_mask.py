@@ -165,6 +165,19 @@ def bits(tensor: Tensor) -> list[int]:
     return bytes_
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_apply_holds_what_is_pruned_at_values(dtype: torch.dtype) -> None:
+    weight = torch.tensor([-1.5, math.nan, 2.0, -0.0], dtype=dtype)
+    values = torch.tensor([math.nan, -0.0, 3.0, -math.inf])
+    mask = Mask({"w": torch.tensor([True, False, False, True])})
+
+    result = mask.apply({"w": weight, "b": torch.tensor(7)}, {"w": values})
+
+    expected = torch.tensor([-1.5, -0.0, 3.0, -0.0], dtype=dtype)
+    assert bits(result["w"]) == bits(expected)
+    assert result["b"].item() == 7
+
+
 def test_apply_refuses_weights_that_do_not_fit() -> None:
     mask = Mask.dense({"w": torch.ones(3)})
 
@@ -172,6 +185,9 @@ def test_apply_refuses_weights_that_do_not_fit() -> None:
         mask.apply({"w": torch.ones(2, 3)})
     with pytest.raises(MaskError, match="'w' is not among"):
         mask.apply({"other": torch.ones(3)})
+    for wrong in ({"w": torch.ones(2)}, {}):
+        with pytest.raises(MaskError, match="'w'"):
+            mask.apply({"w": torch.ones(3)}, wrong)
 
 
 class Assortment(nn.Module):

@@ -27,6 +27,7 @@ from lottery.experiments import (
     smoke,
 )
 from lottery.experiments.execute import JobMonitor
+from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.network import make_model
 from lottery.report import write_report
 from lottery.store import MAIN, JobKey, Store
@@ -180,6 +181,86 @@ def test_problems_stop_a_run_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="its kernels are made for one mask"):
         go(moving("set"), tmp_path, engine="sparse_cpu")
     assert not list(tmp_path.iterdir())
+
+
+GRADUAL = MaskUpdatesConfig(method="gradual", every=Length(amount=100))
+
+
+@pytest.mark.parametrize(
+    ("updates", "start", "goes"),
+    [
+        (GRADUAL, 0, True),
+        (replace(GRADUAL, every=Length(amount=3, unit="epochs")), 0, True),  # 30
+        (replace(GRADUAL, every=Length(amount=749)), 0, True),
+        (replace(GRADUAL, every=Length(amount=750)), 0, False),
+        (replace(GRADUAL, every=Length(amount=76, unit="epochs")), 0, False),
+        (replace(GRADUAL, begin=0.7), 0, False),
+        (replace(GRADUAL, begin=0.7, every=Length(amount=40)), 0, True),
+        (GRADUAL, 699, True),
+        (GRADUAL, 700, False),
+        (GRADUAL, 750, False),
+        (GRADUAL, 900, False),
+    ],
+)
+def test_gradual_pruning_has_to_be_gradual(
+    updates: MaskUpdatesConfig, start: int, goes: bool
+) -> None:
+    """Of 1,000 steps the first 750 prune: two cuts or more must come after steps were taken."""
+    epoch = 10
+    cuts = [
+        i
+        for i in range(start + 1, 1_001)
+        if updates.due(i, start=start, total=1_000, steps_per_epoch=epoch)
+    ]
+    assert (len(cuts) >= 2) == goes
+    if goes:
+        check_updates_happen(updates, start=start, total=1_000, epoch=epoch)
+        return
+    said = rf"mask_updates: expected .* between iteration {start}, .* and 750, the last"
+    with pytest.raises(UsageError, match=said):
+        check_updates_happen(updates, start=start, total=1_000, epoch=epoch)
+
+
+def test_gradual_pruning_at_once_stops_a_run_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="between iteration 25, where tickets start, and 22"):
+        go(moving("gradual", rewind=RewindConfig(to=Length(amount=25))), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", ["set", "rigl", "gradual"])
+@pytest.mark.parametrize(
+    ("share", "begin", "until"),
+    [(0.0, 0.0, 0.1), (0.0, 0.93, 1.0), (0.7, 0.0, 0.72), (0.87, 0.0, 1.0), (0.0, 0.5, 0.51)],
+)
+def test_what_changes_in_full_changes_in_a_smoke_run(
+    method: str, share: float, begin: float, until: float
+) -> None:
+    config = moving(method, rewind=RewindConfig(to=Length(amount=round(1_000 * share))))
+    updates = MaskUpdatesConfig(
+        method=config.training.mask_updates.method, every=Length(amount=1), begin=begin, until=until
+    )
+    training = replace(config.training, length=Length(amount=1_000), mask_updates=updates)
+    check_updates_happen(updates, start=config.rewind.to.amount, total=1_000, epoch=75)
+
+    shrunk = smoke(replace(config, training=training))
+
+    assert shrunk.problems() == shrunk.training.problems() == []
+    assert shrunk.training.mask_updates.problems() == []
+    start, total = shrunk.rewind.to.amount, shrunk.training.length.amount
+    check_updates_happen(shrunk.training.mask_updates, start=start, total=total, epoch=75)
+
+
+@pytest.mark.parametrize("start", [750, 900])
+def test_what_is_too_late_in_full_is_too_late_in_a_smoke_run(start: int) -> None:
+    config = moving("gradual", rewind=RewindConfig(to=Length(amount=start)))
+    shrunk = smoke(replace(config, training=replace(config.training, length=Length(amount=1_000))))
+    with pytest.raises(UsageError, match="expected"):
+        check_updates_happen(
+            shrunk.training.mask_updates,
+            start=shrunk.rewind.to.amount,
+            total=shrunk.training.length.amount,
+            epoch=75,
+        )
 
 
 @pytest.mark.parametrize("method", ["set", "rigl", "gradual"])

@@ -36,11 +36,12 @@ from lottery.tickets import (
     last_trained,
     prune_mask,
 )
-from lottery.training import Length, NullMonitor, State, TrainingResult
+from lottery.training import LearningRateConfig, Length, NullMonitor, State, TrainingResult
 from lottery.training.engines.torch_engine import TorchEngine
 
 LEARNING_RATE = RewindConfig(method="learning-rate", to=Length(amount=6))
 FINE_TUNE = RewindConfig(method="fine-tune", length=Length(amount=8))
+COSINE = LearningRateConfig(schedule="cosine", base=0.1)
 
 
 def one(**changes: Any) -> ExperimentConfig:
@@ -200,6 +201,10 @@ def test_stopped_after_every_level_and_gone_on_it_ends_with_the_same_bytes(
             r"levels: prune.densities lists 1 levels, got 2",
         ),
         ({"rewind": replace(FINE_TUNE, to=Length(amount=3))}, r"rewind\.to: fine-tuning goes back"),
+        (
+            {"rewind": FINE_TUNE, "training": replace(tiny().training, learning_rate=COSINE)},
+            r"rewind\.method: 'fine-tune' .* with training\.learning_rate\.schedule = 'cosine'",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(
@@ -208,6 +213,13 @@ def test_what_does_not_go_together_is_refused(
     with pytest.raises(ConfigError, match=match):
         go(one(**changes), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rewind", [RewindConfig(), LEARNING_RATE], ids=lambda r: r.method)
+def test_a_cosine_goes_with_rewinding(rewind: RewindConfig) -> None:
+    training = replace(tiny().training, learning_rate=COSINE)
+    controls = ControlsConfig(reinit=1)
+    assert one(training=training, rewind=rewind, controls=controls).problems() == []
 
 
 def test_a_density_that_exempt_layers_exceed_is_refused_before_training(tmp_path: Path) -> None:

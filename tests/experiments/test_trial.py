@@ -12,19 +12,30 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import tiny
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lottery.core import CRITERIA, CriterionEntry, ScoreContext, Scores
-from lottery.data import Dataset, load_dataset
+from lottery.data import DataConfig, Dataset, load_dataset
 from lottery.errors import LotteryError, MaskError, UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, check_against_data, run_experiment
-from lottery.experiments.trial import check_forward
+from lottery.experiments.lengths import last_iteration
+from lottery.experiments.trial import check_batches_of_one, check_forward, smallest_batch
 from lottery.models import MODELS, build_model
 from lottery.testing import tiny_dataset
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
-from lottery.training import Length
+from lottery.training import Length, TrainingConfig
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 60))
+def test_the_smallest_batch_is_that_of_an_order_cut_up(
+    examples: int, batch_size: int, iterations: int
+) -> None:
+    sizes = [len(batch) for batch in torch.arange(examples).split(batch_size)]
+    assert smallest_batch(examples, batch_size, iterations) == min(sizes[:iterations])
 
 
 class Wanting(nn.Module):
@@ -159,6 +170,18 @@ class Deep(nn.Module):
         return outputs
 
 
+class Squeezed(nn.Module):
+    """Drops every dimension of one, that of the batch too."""
+
+    def __init__(self, input_shape: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(input_shape[1] * input_shape[2], classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.fc1(inputs.flatten(1))
+        return outputs.squeeze()
+
+
 def failing(_: ScoreContext) -> Scores:
     raise ZeroDivisionError("this criterion of mine is wrong")
 
@@ -181,7 +204,7 @@ def relative(context: ScoreContext) -> Scores:
 def made_up(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A module of a user's own with these networks and criteria."""
     own = ModuleType("made_up_trials")
-    for one in (half_normalized, Uncalled, Deep, failing, of_half, drawing, relative):
+    for one in (half_normalized, Squeezed, Uncalled, Deep, failing, of_half, drawing, relative):
         setattr(own, one.__name__, one)
     monkeypatch.setitem(sys.modules, own.__name__, own)
     return own
@@ -195,6 +218,100 @@ def experiment(prune: PruneConfig, model: str = "mlp-20", **changes: Any) -> Exp
 def checked(config: ExperimentConfig) -> None:
     assert config.problems() == config.prune.problems() == []
     check_against_data(config, load_dataset(config.data))
+
+
+NORMALIZED = "made_up_trials:half_normalized"
+
+
+def with_batches(
+    model: str, batch_size: int, length: int, *, recalibrate: int = 0, **changes: Any
+) -> ExperimentConfig:
+    """Of 3,601 training examples: 60 batches of 60, and one more."""
+    training = TrainingConfig(
+        length=Length(amount=length), batch_size=batch_size, recalibrate_batch_norm=recalibrate
+    )
+    data = DataConfig(name="mnist-5k", validation=399)
+    return experiment(PruneConfig(), model, training=training, data=data, **changes)
+
+
+ONE_EPOCH_LATER = RewindConfig(method="fine-tune", length=Length(amount=61))
+FOR_LONGER = ControlsConfig(reinit=0, scratch_flops=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (with_batches(NORMALIZED, 60, 61), "3,601 training examples in batches of 60 give"),
+        (with_batches(NORMALIZED, 3_600, 2), "3,601 training examples in batches of 3,600 give"),
+        (with_batches(NORMALIZED, 1, 3), "3,601 training examples in batches of 1 give"),
+        (with_batches(NORMALIZED, 60, 9, rewind=ONE_EPOCH_LATER), "in batches of 60 give"),
+        (with_batches(NORMALIZED, 60, 31, controls=FOR_LONGER), "in batches of 60 give"),
+        (with_batches("made_up_trials:Squeezed", 60, 61), "it gives outputs of shape (10,) ("),
+    ],
+)
+def test_a_batch_of_one_that_a_network_cannot_learn_from_stops_a_run_before_it_begins(
+    config: ExperimentConfig, said: str, made_up: ModuleType, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu"))
+    assert str(caught.value).startswith(f"model '{config.model}': 3,601 training examples in ")
+    assert said in str(caught.value)
+    assert "batch norm needs 2 values or more of each channel" in str(caught.value)
+    assert "change training.batch_size, or by data.validation" in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_statistics_of_one_example_stop_a_run_before_it_begins(
+    made_up: ModuleType, tmp_path: Path
+) -> None:
+    config = with_batches(NORMALIZED, 60, 5, recalibrate=1)
+    with pytest.raises(UsageError, match=r"training\.recalibrate_batch_norm: expected 2 .*got 1"):
+        run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        with_batches(NORMALIZED, 60, 60),  # it ends before the batch of one
+        with_batches(NORMALIZED, 90, 40, recalibrate=2),
+        with_batches("tiny:NormalizedConvolutions", 60, 61, recalibrate=1),
+        with_batches("mlp-20", 60, 61),
+        with_batches("mlp-20", 1, 3),
+    ],
+)
+def test_a_batch_of_one_that_never_comes_or_does_no_harm_is_not_refused(
+    config: ExperimentConfig, made_up: ModuleType, tmp_path: Path
+) -> None:
+    summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu"))
+    assert summary.failed == 0
+
+
+@pytest.mark.parametrize(("side", "goes"), [(16, False), (32, True)])
+def test_a_batch_of_one_small_image_is_too_little_for_vgg(side: int, goes: bool) -> None:
+    """On 16 x 16 pixels the last maps of VGG-11 are one number each."""
+    data = tiny_dataset(7, input_shape=(3, side, side))
+    training = TrainingConfig(length=Length(amount=3), batch_size=3)
+    config = ExperimentConfig(model="vgg-11", training=training)
+
+    def make_model() -> nn.Module:
+        return build_model("vgg-11", (3, side, side), 3)
+
+    if goes:
+        check_batches_of_one(config, make_model, data)
+        return
+    with pytest.raises(UsageError, match="7 training examples in batches of 3 give a batch of 1"):
+        check_batches_of_one(config, make_model, data)
+
+
+def test_the_longest_training_is_what_counts() -> None:
+    data = tiny_dataset()  # 27 examples
+    config = with_batches("mlp-20", 9, 10)
+    assert last_iteration(config, data) == 10
+    assert last_iteration(replace(config, rewind=ONE_EPOCH_LATER), data) == 71
+    epochs = replace(ONE_EPOCH_LATER, length=Length(amount=2, unit="epochs"))
+    assert last_iteration(replace(config, rewind=epochs, controls=FOR_LONGER), data) == 20
+    assert last_iteration(replace(config, rewind=RewindConfig(to=Length(amount=4))), data) == 10
 
 
 SCALES = PruneConfig(criterion="bn-scale", granularity="neuron", scope="global", examples=20)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import CRITERIA, Mask, Probe, ScoreContext, allocate, select
-from lottery.errors import UsageError
+from lottery.errors import MaskError, UsageError
 from lottery.rng import Streams
 from lottery.testing.engine_models import TiedModel, convolutional
 from lottery.testing.samples import initial_state, random_sparse_mask, tiny_dataset, tiny_mlp
-from lottery.tickets import PruneConfig, make_probe, prune_mask
+from lottery.tickets import PruneConfig, Ticket, make_probe, prune_mask
 from lottery.training.loss import batch_loss
 
 DATA = tiny_dataset()
@@ -105,6 +105,44 @@ def test_the_model_has_the_deciding_state_under_the_mask(
         assert torch.equal(value, masked[name])
     for name, buffer in model.named_buffers():
         assert torch.equal(buffer, state[name])
+
+
+@pytest.mark.parametrize("make_model", [tiny_mlp, convolutional, TiedModel])
+def test_the_model_is_the_one_that_a_ticket_with_held_weights_trains(
+    make_model: Callable[[], nn.Module],
+) -> None:
+    mask, state = random_sparse_mask(make_model, 0.5), initial_state(make_model)
+    held = {name: torch.full_like(state[name], 0.25) for name in mask}
+    expected = Ticket(mask=mask, weights=state, pruned=held).start()
+
+    probe = make_probe(
+        PruneConfig(examples=5),
+        1,
+        mask,
+        model=make_model(),
+        trained=state,
+        data=DATA,
+        loss="mse",
+        streams=STREAMS,
+        pruned=held,
+    )
+
+    assert probe.pruned == held
+    for name in mask:
+        assert torch.equal(probe.model.get_parameter(name), expected[name])
+        assert bool((expected[name][~mask[name]] == 0.25).all())
+    with pytest.raises(MaskError, match="is not among the prunable weights"):
+        make_probe(
+            PruneConfig(examples=5),
+            1,
+            mask,
+            model=make_model(),
+            trained=state,
+            data=DATA,
+            loss="mse",
+            streams=STREAMS,
+            pruned={},
+        )
 
 
 def test_the_loss_is_the_training_s() -> None:

@@ -134,21 +134,34 @@ class Mask(Mapping[str, Tensor]):
         if problems:
             raise MaskError("the mask does not fit the model: " + "; ".join(problems))
 
-    def apply(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def apply(
+        self, weights: Mapping[str, Tensor], pruned: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """``weights`` with pruned entries exactly (positive) zero; names not in the mask pass.
 
         Every result is a copy; what is kept is bit-equal to what it was.
+
+        Args:
+            weights: name -> tensor, for every layer of the mask at least.
+            pruned: what pruned entries are instead of zero: name -> tensor of the weight's shape,
+                for every layer of the mask; what it says of kept entries is of no effect.
 
         Raises:
             MaskError: a weight of the mask is missing, or of another shape.
         """
         self.check({name: weights[name] for name in self if name in weights})
-        return {
-            name: w.masked_fill(~self._kept[name].to(w.device), 0.0)
-            if name in self._kept
-            else w.clone()
-            for name, w in weights.items()
-        }
+        if pruned is not None:
+            self.check({name: pruned[name] for name in self if name in pruned})
+
+        def applied(name: str, weight: Tensor) -> Tensor:
+            if name not in self._kept:
+                return weight.clone()
+            kept = self._kept[name].to(weight.device)
+            if pruned is None:
+                return weight.masked_fill(~kept, 0.0)
+            return torch.where(kept, weight, pruned[name].to(weight.device, weight.dtype))
+
+        return {name: applied(name, weight) for name, weight in weights.items()}
 
     def _combine(self, other: Mask, op: Callable[[Tensor, Tensor], Tensor]) -> Mask:
         other.check(self._kept)

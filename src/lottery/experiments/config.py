@@ -103,7 +103,7 @@ class ExperimentConfig:
             found += unlearnable(self.training)
         # To know anything about a criterion from elsewhere, its code would have to be imported.
         known = CRITERIA.get(self.prune.criterion)
-        return found + _rewinding_problems(self) + (starting_problems(self, known) if known else [])
+        return found + _rewinding_problems(self) + (scoring_problems(self, known) if known else [])
 
 
 def learns_masks(config: ExperimentConfig) -> bool:
@@ -111,8 +111,13 @@ def learns_masks(config: ExperimentConfig) -> bool:
     return bool(config.controls.edge_popup or config.controls.supermask)
 
 
-def starting_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
-    """Why the criterion cannot choose at the initialization, where it is asked to."""
+def scoring_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
+    """Why the criterion cannot score the networks that it is asked to."""
+    return _starting_problems(config, criterion) + _early_problems(config, criterion)
+
+
+def _starting_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
+    """Why it cannot choose at the initialization, where it is asked to."""
     at_start = config.prune.by == "rewound" and not config.rewind.to.amount
     if criterion.at_initialization or not at_start:
         return []
@@ -120,6 +125,21 @@ def starting_problems(config: ExperimentConfig, criterion: CriterionEntry) -> li
         "prune.criterion: with prune.by = 'rewound' and rewind.to = 0 it is the initialization "
         f"that is scored, where '{config.prune.criterion}' scores all alike; set rewind.to above "
         "0, or use another criterion such as 'magnitude'"
+    ]
+
+
+def _early_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
+    """Why it cannot look at a network of which a part is not known yet."""
+    prune = config.prune
+    in_steps = prune.rounds > 1 or (config.levels > 1 and prune.schedule != "one-shot")
+    held = config.training.pruned != "zero" and config.rewind.to.amount > 0
+    if not (prune.by == "early-bird" and held and in_steps and criterion.needs_probe):
+        return []
+    return [
+        f"training.pruned: with '{config.training.pruned}' the criterion '{prune.criterion}' looks "
+        "at a network of which what is pruned is held where survivors are rewound to, and with "
+        "prune.by = 'early-bird' that is not known when a mask is made; set rewind.to to 0, or use "
+        "schedule = 'one-shot' and rounds = 1, or training.pruned = 'zero'"
     ]
 
 
@@ -162,6 +182,12 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
         found.append(
             "controls.scratch_epochs: with tickets rewound to the initialization this is what "
             "controls.reinit is; use that"
+        )
+    if method == "fine-tune" and config.training.learning_rate.schedule == "cosine":
+        found.append(
+            "rewind.method: 'fine-tune' trains on at the last learning rate, which with "
+            "training.learning_rate.schedule = 'cosine' is next to 0, so that nothing would move; "
+            "use schedule 'step' or 'constant', or another rewind.method"
         )
     return found
 

@@ -182,6 +182,12 @@ def _pruned(
         return Ticket(mask=parent.mask, weights=rewound, iteration=iteration, provenance=provenance)
     deciding = needs_weights_of(key, config)[-1]
     trained = rewound if config.prune.by == "rewound" else store.weights(deciding)
+    weights = rewound if rewinds else last_trained(store.ticket(deciding), trained)
+    held = None
+    if config.training.pruned != "zero":
+        held = pruned_values(
+            config.training.pruned, before=parent, trained=trained, rewound=weights
+        )
     if config.prune.by == "early-bird":
         mask = _early_bird(key, config, store.notes(dense), provenance).mask
         mask.check({name: initial[name] for name in parent.mask})
@@ -196,12 +202,7 @@ def _pruned(
             data=data,
             streams=streams,
             make_model=lambda: make_model(config, data),
-        )
-    weights = rewound if rewinds else last_trained(store.ticket(deciding), trained)
-    held = None
-    if config.training.pruned != "zero":
-        held = pruned_values(
-            config.training.pruned, before=parent, trained=trained, rewound=weights
+            pruned=held,
         )
     return Ticket(
         mask=mask, weights=weights, iteration=iteration, provenance=provenance, pruned=held

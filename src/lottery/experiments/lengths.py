@@ -176,5 +176,12 @@ def rewinds_to_snapshot(key: JobKey, config: ExperimentConfig, data: Dataset) ->
     return dense and config.rewind.method == "weights" and rewind_iteration(config, data) > 0
 
 
+def last_iteration(config: ExperimentConfig, data: Dataset) -> int:
+    """The iteration that the longest of all trainings ends at, at most."""
+    total = iterations(config, data)
+    tuned = total + config.rewind.length.iterations(_steps(config, data))
+    return max(tuned, round(total * MOST_STRETCH)) if config.controls.scratch_flops else tuned
+
+
 def _steps(config: ExperimentConfig, data: Dataset) -> int:
     return steps_per_epoch(len(data.train), config.training.batch_size)

@@ -60,7 +60,10 @@ def starts_dense(key: JobKey, training: TrainingConfig) -> bool:
 
 
 def check_updates_happen(updates: MaskUpdatesConfig, *, start: int, total: int, epoch: int) -> None:
-    """Check that a mask that is to change does so at least once.
+    """Check that a mask that is to change does so, and that gradual pruning is gradual.
+
+    That takes two prunings after steps were taken: the last, and one on the way. One at the start
+    only catches up with the schedule, and what goes there goes at once.
 
     Args:
         updates: how.
@@ -69,13 +72,22 @@ def check_updates_happen(updates: MaskUpdatesConfig, *, start: int, total: int, 
         epoch: iterations of one epoch.
 
     Raises:
-        UsageError: no update is due after the start.
+        UsageError: no update is due between the start and the end of updates.
     """
     if not updates.active:
         return
-    due = (updates.due(i, start=start, total=total, steps_per_epoch=epoch) for i in range(total))
-    if not any(due):
+    end = updates.ends(total)
+    between = range(start + 1, end)
+    if any(updates.due(i, start=start, total=total, steps_per_epoch=epoch) for i in between):
+        return
+    if updates.method == "gradual":
         raise UsageError(
-            f"training.mask_updates: from iteration {start} to {updates.ends(total)} no update is "
-            f"due, of one every {updates.every}; make `every` shorter, or `until` later"
+            "training.mask_updates: expected gradual pruning to prune one time or more between "
+            f"iteration {start}, where tickets start, and {end}, the last time, and with one every "
+            f"{updates.every} it never does, so that nothing is gradual; make `every` shorter, "
+            "`begin` or rewind.to earlier, or `until` later"
         )
+    raise UsageError(
+        f"training.mask_updates: from iteration {start} to {end} no update is due, of one every "
+        f"{updates.every}; make `every` shorter, or `until` later"
+    )

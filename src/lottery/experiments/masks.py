@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from lottery.core import Mask, Units, find_criterion, scored_level
 from lottery.data import Dataset, steps_per_epoch
@@ -26,6 +26,7 @@ def level_mask(
     data: Dataset,
     streams: Streams,
     make_model: Callable[[], nn.Module],
+    pruned: Mapping[str, Tensor] | None = None,
 ) -> Mask:
     """A level's mask by the experiment's criterion, granularity, scope and schedule.
 
@@ -40,6 +41,7 @@ def level_mask(
         data: its data.
         streams: the replicate's.
         make_model: makes the network, for a criterion that looks at it.
+        pruned: what weights are in that network while they are pruned; None: zero.
     """
     probe = None
     if find_criterion(config.prune.criterion).needs_probe:
@@ -52,6 +54,7 @@ def level_mask(
             data=data,
             loss=config.training.loss,
             streams=streams,
+            pruned=pruned,
         )
     return prune_mask(
         config.prune,
@@ -90,6 +93,8 @@ def early_watch(
         make_model: makes the network.
     """
     units = experiment_units(config, data)
+    # `scoring_problems` refuses where what goes on the way would be held at later values.
+    frozen = {name: initial[name] for name in dense} if config.training.pruned != "zero" else None
 
     def below(level: int, parent: Mask, state: State) -> Mask:
         return level_mask(
@@ -102,6 +107,7 @@ def early_watch(
             data=data,
             streams=streams,
             make_model=make_model,
+            pruned=frozen,
         )
 
     def masks(state: State) -> list[Mask]:

@@ -15,7 +15,7 @@ from lottery.experiments.config import (
     ExperimentConfig,
     learns_masks,
     run_name,
-    starting_problems,
+    scoring_problems,
     to_plain,
 )
 from lottery.experiments.lengths import iterations, mask_looks, rewind_iteration
@@ -26,7 +26,7 @@ from lottery.experiments.network import experiment_units, left_out, make_model
 from lottery.experiments.plan import hopeless, needs, plan
 from lottery.experiments.record import record
 from lottery.experiments.stopping import StopRequest
-from lottery.experiments.trial import check_forward, check_scoring
+from lottery.experiments.trial import check_batches_of_one, check_forward, check_scoring
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
 from lottery.tickets import check_examples, criterion_problems, level_densities
@@ -75,13 +75,15 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the network cannot take the examples, the rewind point lies after the end, a
-            mask that is to change would not, a pattern fits no layer, a density cannot be reached,
-            multiplications cannot be counted, a criterion cannot be imported, does not go with the
-            config or cannot score the network, or there are fewer examples than it is to look at.
+        UsageError: the network cannot take the examples, or learn from a batch of one, the rewind
+            point lies after the end, a mask that is to change would not, a pattern fits no layer, a
+            density cannot be reached, multiplications cannot be counted, a criterion cannot be
+            imported, does not go with the config or cannot score the network, or there are fewer
+            examples than it is to look at.
         MaskError: the scores of a criterion of your own are not what selection can use.
     """
     check_forward(config.model, lambda: make_model(config, data), data)
+    check_batches_of_one(config, lambda: make_model(config, data), data)
     model = make_model(config, data)
     weights = prunable_weights(model)
     check_patterns(weights, config.prune.fractions)
@@ -89,7 +91,7 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     level_densities(config.prune, Mask.dense(weights), config.levels, units)
     criterion = find_criterion(config.prune.criterion)
     found = [f"prune.{problem}" for problem in criterion_problems(config.prune, criterion)]
-    for problem in found + starting_problems(config, criterion):
+    for problem in found + scoring_problems(config, criterion):
         raise UsageError(problem)
     if criterion.needs_probe:
         check_examples(config.prune, data)

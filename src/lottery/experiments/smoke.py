@@ -26,7 +26,8 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
     """The same experiment, tiny: every kind of job once or twice, a few steps each.
 
     Positions in the schedule (warm-up, drops, rewinding) keep their place in proportion; where
-    they are in another unit than the training's length, they come to one iteration. Batches and
+    they are in another unit than the training's length, they come to one iteration. Masks that
+    change do so at least once, and where they are pruned gradually more often. Batches and
     what is held out for validation are small too, and the learning rate falls with the size of
     batches (arXiv:1706.02677, section 2.1). Few test examples are measured, which the dataset's
     name says: ``few:``. Network and images are what they are, and so is the training set, so that
@@ -53,6 +54,11 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             drops=tuple(scaled(drop) for drop in rate.drops),
         )
 
+    start, updates = never_gone(config.rewind.to), training.mask_updates
+    if updates.active and not _too_late(config):
+        start = Length(amount=min(start.amount, _ITERATIONS - 2))
+        updates = _between(updates, start.amount)
+
     def scores(config: MaskTrainingConfig) -> MaskTrainingConfig:
         return replace(config, learning_rate=shrunk(config.learning_rate))
 
@@ -71,13 +77,13 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             length=Length(amount=_ITERATIONS),
             batch_size=batch,
             evaluate_every=Length(amount=_ITERATIONS // 2),
-            mask_updates=_often(training.mask_updates),
+            mask_updates=_often(updates),
             learning_rate=shrunk(training.learning_rate),
         ),
         prune=_little(config.prune),
         rewind=RewindConfig(
             method=config.rewind.method,
-            to=never_gone(config.rewind.to),
+            to=start,
             length=never_gone(config.rewind.length),
         ),
         controls=_one_each(config.controls),
@@ -85,6 +91,20 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             edge_popup=scores(masks.edge_popup), supermask=scores(masks.supermask)
         ),
     )
+
+
+def _too_late(config: ExperimentConfig) -> bool:
+    """Whether tickets start where masks no longer change, which is refused, so also when tiny."""
+    start, length = config.rewind.to, config.training.length
+    until = config.training.mask_updates.until
+    return start.unit == length.unit and start.amount >= until * length.amount
+
+
+def _between(updates: MaskUpdatesConfig, start: int) -> MaskUpdatesConfig:
+    """With an iteration between the first that counts and the last, so that an update is due."""
+    begin = min(updates.begin, (_ITERATIONS - 2) / _ITERATIONS)
+    first = max(round(begin * _ITERATIONS), start)
+    return replace(updates, begin=begin, until=max(updates.until, (first + 2) / _ITERATIONS))
 
 
 def _often(updates: MaskUpdatesConfig) -> MaskUpdatesConfig:

@@ -12,13 +12,15 @@ from lottery.core import CRITERIA, Mask, Units, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, said
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.lengths import last_iteration
 from lottery.experiments.network import initialized, make_model
 from lottery.rng import Streams
 from lottery.tickets import PruneConfig, make_probe, prune_mask
 from lottery.training import State, recalibrate_batch_norm
 from lottery.training.evaluate import input_dtype
 
-_EXAMPLES = 2  # batch norm in training needs more than one
+_EXAMPLES = 2  # batch norm in training may need more than one
+_WHY = "batch norm needs 2 values or more of each channel"
 
 
 def check_forward(name: str, make_model: Callable[[], nn.Module], data: Dataset) -> None:
@@ -36,26 +38,98 @@ def check_forward(name: str, make_model: Callable[[], nn.Module], data: Dataset)
     Raises:
         UsageError: the network fails, or gives something other than floats ``[batch, classes]``.
     """
-    with torch.random.fork_rng(devices=[]):
-        model = make_model()
-        inputs, _ = data.batch("train", slice(0, _EXAMPLES), input_dtype(model))
-        for training in (False, True):
-            model.train(training)
-            with torch.set_grad_enabled(training):
-                _check_outputs(name, model, inputs, data.classes)
-
-
-def _check_outputs(name: str, model: nn.Module, inputs: Tensor, classes: int) -> None:
-    expected = (len(inputs), classes)
 
     def wrong(found: str) -> UsageError:
         return UsageError(
-            f"model '{name}': expected outputs of shape {expected}, for {classes} classes, from a "
-            f"batch of shape {tuple(inputs.shape)}, and in "
+            f"model '{name}': expected outputs of shape {(len(inputs), data.classes)}, for "
+            f"{data.classes} classes, from a batch of shape {tuple(inputs.shape)}, and in "
             f"{'training' if model.training else 'evaluation'} mode it {found}; choose a network "
             f"for examples of shape {tuple(inputs.shape[1:])}, or other data"
         )
 
+    with torch.random.fork_rng(devices=[]):
+        model = make_model()
+        inputs = _inputs(model, data, _EXAMPLES)
+        for training in (False, True):
+            model.train(training)
+            with torch.set_grad_enabled(training):
+                _check_outputs(model, inputs, data.classes, wrong)
+
+
+def check_batches_of_one(
+    config: ExperimentConfig, make_model: Callable[[], nn.Module], data: Dataset
+) -> None:
+    """Check that a network can learn from a batch of one example, if there will be one.
+
+    In training, batch norm needs two values of each channel, and a channel that is a single number
+    has one in each example. Such a batch may be the last of each epoch, which is tried only if the
+    longest training gets that far; or each of those that `recalibrate_batch_norm` is given. torch's
+    global CPU generator is left as it was.
+
+    Args:
+        config: the experiment.
+        make_model: makes a network, which is used for this and nothing else.
+        data: on the CPU.
+
+    Raises:
+        UsageError: the network fails on a batch that there will be.
+    """
+    training, examples = config.training, len(data.train)
+
+    def wrong(found: str) -> UsageError:
+        return UsageError(
+            f"model '{config.model}': {examples:,} training examples in batches of "
+            f"{training.batch_size:,} give a batch of 1, of which the network cannot learn: it "
+            f"{found} ({_WHY}); change training.batch_size, or by data.validation the number of "
+            "training examples"
+        )
+
+    with torch.random.fork_rng(devices=[]):
+        if training.recalibrate_batch_norm == 1:
+            _check_recalibration(config.model, make_model(), data)
+        if smallest_batch(examples, training.batch_size, last_iteration(config, data)) > 1:
+            return
+        model = make_model().train()
+        _check_outputs(model, _inputs(model, data, 1), data.classes, wrong)
+
+
+def _check_recalibration(name: str, model: nn.Module, data: Dataset) -> None:
+    try:
+        recalibrate_batch_norm(model, [_inputs(model, data, 1)])
+    except LotteryError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            "training.recalibrate_batch_norm: expected 2 examples or more, or 0 for none, got 1; "
+            f"of a batch of 1 model '{name}' has no statistics: it fails with {said(error)} "
+            f"({_WHY})"
+        ) from error
+
+
+def smallest_batch(examples: int, batch_size: int, iterations: int) -> int:
+    """The size of the smallest of a training's batches, 1 or more.
+
+    Args:
+        examples: to learn from, 1 or more.
+        batch_size: of all batches but the last of an epoch.
+        iterations: of the training, from its beginning; 1 or more.
+
+    >>> smallest_batch(3_401, 100, 34), smallest_batch(3_401, 100, 35)
+    (100, 1)
+    """
+    steps = steps_per_epoch(examples, batch_size)
+    return examples - (steps - 1) * batch_size if iterations >= steps else batch_size
+
+
+def _inputs(model: nn.Module, data: Dataset, count: int) -> Tensor:
+    """The first training examples as a network takes them."""
+    return data.batch("train", slice(0, count), input_dtype(model))[0]
+
+
+def _check_outputs(
+    model: nn.Module, inputs: Tensor, classes: int, wrong: Callable[[str], UsageError]
+) -> None:
+    """Raise what ``wrong`` makes of what is wrong with the outputs, such as "fails with ..."."""
     try:
         outputs: object = model(inputs)
     except LotteryError:
@@ -66,7 +140,7 @@ def _check_outputs(name: str, model: nn.Module, inputs: Tensor, classes: int) ->
         raise wrong(f"gives an object of type {type(outputs).__name__}")
     if not outputs.is_floating_point():
         raise wrong(f"gives numbers of type {outputs.dtype}")
-    if outputs.shape != expected:
+    if outputs.shape != (len(inputs), classes):
         raise wrong(f"gives outputs of shape {tuple(outputs.shape)}")
 
 
@@ -149,6 +223,5 @@ def _states(config: ExperimentConfig, data: Dataset) -> tuple[State, State]:
     # Weights have moved by then, and statistics fit the data: without them the signal of a deep
     # network can grow beyond what a float holds.
     moved = initialized(config, data, Streams(config.seed, 1), "init")
-    inputs, _ = data.batch("train", slice(0, _EXAMPLES), input_dtype(moved))
-    recalibrate_batch_norm(moved, [inputs])
+    recalibrate_batch_norm(moved, [_inputs(moved, data, _EXAMPLES)])
     return initial.state_dict(), moved.state_dict()

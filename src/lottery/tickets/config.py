@@ -238,9 +238,9 @@ class RewindConfig:
     method: RewindMethod = "weights"
     """``weights``: weights and training go back (arXiv:1803.03635, arXiv:1903.01611);
     ``learning-rate``: weights stay trained, training goes back (arXiv:2003.02389);
-    ``fine-tune``: weights stay trained, and are trained on at the last learning rate; ``drawn``,
-    for Early-Bird tickets: weights and training go back to where the ticket's mask was drawn, and
-    on from there (arXiv:1909.11957)."""
+    ``fine-tune``: weights stay trained, and are trained on at the last learning rate, which must
+    not be that of a cosine: it ends next to 0; ``drawn``, for Early-Bird tickets: weights and
+    training go back to where the ticket's mask was drawn, and on from there (arXiv:1909.11957)."""
     to: Length = field(default_factory=lambda: Length(amount=0))
     """How far into the dense training; 0 iterations is the initialization. Training runs from there
     to its end again. 0 with fine-tune and drawn."""

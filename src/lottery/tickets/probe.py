@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lottery.core import Mask, Probe
 from lottery.data import Dataset, steps_per_epoch
@@ -54,6 +55,7 @@ def make_probe(
     data: Dataset,
     loss: LossName,
     streams: Streams,
+    pruned: Mapping[str, Tensor] | None = None,
 ) -> Probe:
     """The network with the weights that decide, and examples drawn from the training set.
 
@@ -66,22 +68,25 @@ def make_probe(
         config: how many examples, and how many in a batch.
         level: the level to make, 1 or more.
         mask: what is to be pruned, see `prune_mask`; what it has pruned is zero in the probe's
-            model.
+            model, or what ``pruned`` says.
         model: the experiment's network; its state is overwritten, and it moves to the data's
             device.
         trained: the state that decides.
         data: whose training split is looked at.
         loss: what the training minimizes.
         streams: the replicate's.
+        pruned: what pruned weights are held at, and would be if they were pruned now, see
+            `pruned_values`; None: zero.
 
     Raises:
         UsageError: there are fewer training examples.
+        MaskError: ``pruned`` does not have the mask's names and shapes.
     """
     check_examples(config, data)
     model.load_state_dict(dict(trained))
     # One by one: a weight that two layers share is in the state twice, but masked once.
     with torch.no_grad():
-        for name, weight in mask.apply({name: trained[name] for name in mask}).items():
+        for name, weight in mask.apply({name: trained[name] for name in mask}, pruned).items():
             model.get_parameter(name).copy_(weight)
     model.to(data.train.targets.device)
     generator = streams.generator("criterion", stream_level(config, level), "examples")
@@ -93,4 +98,5 @@ def make_probe(
         model=model,
         batches=tuple(data.batch("train", part, dtype) for part in chosen.tensor_split(parts)),
         loss=partial(batch_loss, loss),
+        pruned=pruned,
     )

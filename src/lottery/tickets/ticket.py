@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask, prunable_weights
@@ -37,10 +36,7 @@ class Ticket:
 
     def start(self) -> State:
         """The state that training starts from: what is kept bit-equal, the rest zero or held."""
-        start = self.mask.apply(self.weights)
-        for name, value in (self.pruned or {}).items():
-            start[name] = torch.where(self.mask[name], start[name], value)
-        return start
+        return self.mask.apply(self.weights, self.pruned)
 
     def check(self) -> None:
         """Check that some weight of every layer is kept.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from lottery.core import CRITERIA
+from lottery.core import CRITERIA, Mask, ScoreContext, Scores
 from lottery.errors import UsageError
 from lottery.testing import (
     CRITERION_CHECKS,
@@ -17,10 +18,13 @@ from lottery.testing import (
     CriterionCheck,
     tiny_context,
 )
-from lottery.testing.engine_models import convolutional
+from lottery.testing.engine_models import TiedModel, convolutional
 from lottery.testing.samples import CLASSES, INPUT_SHAPE, tiny_mlp
 
 BATCH_STATISTICS = {"snip", "grasp"}
+
+# They look along directions of the surviving weights; `test_curvature.py` has them.
+SURVIVORS_ALONE = {"grasp", "hessian"}
 
 names = pytest.mark.parametrize("name", CRITERIA)
 
@@ -75,6 +79,32 @@ def test_whether_a_score_belongs_to_a_unit(name: str) -> None:
     )
 
     assert constant == CRITERIA[name].per_unit
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA.keys() - SURVIVORS_ALONE))
+@pytest.mark.parametrize("make_model", [tiny_mlp, convolutional, TiedModel])
+def test_pruned_weights_that_are_held_are_a_part_of_the_network(
+    name: str, make_model: Callable[[], nn.Module]
+) -> None:
+    """Survivors score as they do in the same network when nothing of it counts as pruned."""
+    context = tiny_context(make_model)
+    probe, mask, weights = context.probe, context.mask, context.weights
+    assert probe is not None
+    held = {layer: 0.3 + weight for layer, weight in context.initial.items()}
+    whole = {layer: torch.where(mask[layer], weights[layer], held[layer]) for layer in mask}
+
+    def scored(case: ScoreContext) -> Scores:
+        return CRITERIA[name].score(replace(case, generator=torch.Generator()))
+
+    zeroed, scores = scored(context), scored(replace(context, probe=replace(probe, pruned=held)))
+    expected = scored(replace(context, weights=whole, mask=Mask.dense(whole)))
+
+    for layer, kept in mask.items():
+        assert torch.equal(scores[layer][kept], expected[layer][kept])
+    same = all(
+        torch.equal(scores[layer][kept], zeroed[layer][kept]) for layer, kept in mask.items()
+    )
+    assert same == (CRITERIA[name].looks_at == "weights" or name == "bn-scale")
 
 
 def normalized() -> nn.Module:

@@ -20,9 +20,13 @@ from lottery.core.criteria.curvature import hessian_diagonal
 NAMES = ["0.weight", "2.weight"]
 
 
-def small(*, masked: bool) -> ScoreContext:
+def small(*, masked: bool, held: bool = False) -> ScoreContext:
     """Eight weights, eleven examples in unequal batches."""
     dense = context_of(network(2, 2, 2), draw(11, 2), classes(11), sizes=[4, 1, 6])
+    if held:
+        assert dense.probe is not None
+        values = {name: draw(2, 2, seed=number) for number, name in enumerate(NAMES, 7)}
+        dense = replace(dense, probe=replace(dense.probe, pruned=values))
     return replace(dense, mask=some_mask(dense.weights)) if masked else dense
 
 
@@ -37,6 +41,8 @@ def gradient_and_hessian(context: ScoreContext, temperature: float = 1.0) -> tup
     inputs = torch.cat([batch[0] for batch in probe.batches])
     targets = torch.cat([batch[1] for batch in probe.batches])
     masked = context.mask.apply(context.weights)
+    for name, value in (probe.pruned or {}).items():
+        masked[name][~context.mask[name]] = value[~context.mask[name]]
 
     def loss(values: Tensor) -> Tensor:
         parts = values.split([masked[name].numel() for name in NAMES])
@@ -48,9 +54,9 @@ def gradient_and_hessian(context: ScoreContext, temperature: float = 1.0) -> tup
     return grad(loss)(at).detach(), jacrev(jacrev(loss))(at).detach()
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_grasp_against_the_whole_hessian(masked: bool) -> None:
-    context = small(masked=masked)
+@pytest.mark.parametrize(("masked", "held"), [(False, False), (True, False), (True, True)])
+def test_grasp_against_the_whole_hessian(masked: bool, held: bool) -> None:
+    context = small(masked=masked, held=held)
     g, h = gradient_and_hessian(context, temperature=200.0)
     surviving = flat(context.mask)
 
@@ -84,9 +90,9 @@ def all_signs() -> Iterator[dict[str, Tensor]]:
         yield dict(zip(NAMES, values, strict=True))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_the_diagonal_over_all_sign_vectors_is_exact(masked: bool) -> None:
-    context = small(masked=masked)
+@pytest.mark.parametrize(("masked", "held"), [(False, False), (True, False), (True, True)])
+def test_the_diagonal_over_all_sign_vectors_is_exact(masked: bool, held: bool) -> None:
+    context = small(masked=masked, held=held)
     _, h = gradient_and_hessian(context)
 
     torch.testing.assert_close(flat(hessian_diagonal(context, all_signs())), h.diagonal())

@@ -24,15 +24,18 @@ class Probe:
     Args:
         model: the network. What it computes, and every parameter and buffer that no mask covers,
             are taken from it; its prunable weights are those of the context, under the mask of the
-            context: see `scored_network`.
+            context and ``pruned``: see `scored_network`.
         batches: (inputs ``[N, ...]``, targets ``[N, ...]``) of N examples each, on the model's
             device; at least one batch, N 1 or more.
         loss: (outputs, targets) of a batch -> the mean loss of its examples, a scalar.
+        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
+            each weight is in the network while it is pruned. None: zero.
     """
 
     model: nn.Module
     batches: Sequence[tuple[Tensor, Tensor]]
     loss: Callable[[Tensor, Tensor], Tensor]
+    pruned: Mapping[str, Tensor] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,8 @@ def needed_probe(context: ScoreContext) -> Probe:
 def scored_network(context: ScoreContext, *, batch_statistics: bool = False) -> nn.Module:
     """A copy of the probe's model that holds the context's weights under the context's mask.
 
+    What the mask prunes is zero, or what the probe's ``pruned`` says.
+
     It is in evaluation mode (no dropout, batch norm with its running statistics), and gradients
     are asked for of the prunable weights alone. The copy is the caller's: hooks, gradients and
     buffers of the probe's model stay as they are, whatever happens to it.
@@ -56,7 +58,7 @@ def scored_network(context: ScoreContext, *, batch_statistics: bool = False) -> 
         _use_batch_statistics(model, probe)
     parameters = dict(model.named_parameters())
     context.mask.check({name: parameters[name] for name in context.mask if name in parameters})
-    masked = context.mask.apply({name: context.weights[name] for name in context.mask})
+    masked = context.mask.apply({n: context.weights[n] for n in context.mask}, probe.pruned)
     with torch.no_grad():
         for name, weight in masked.items():
             parameters[name].copy_(weight)
