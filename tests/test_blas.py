@@ -96,14 +96,14 @@ def test_it_holds_until_the_last_thread_leaves() -> None:
     def inside() -> None:
         with one_blas_thread():
             entered.set()
-            leave.wait(30)
+            assert leave.wait(600)
 
     other = threading.Thread(target=inside)
     with threadpool_limits(limits=2, user_api="blas"):
         before = threads()
         with one_blas_thread():
             other.start()
-            entered.wait(30)
+            assert entered.wait(600)
         assert threads() <= {1}
         leave.set()
         other.join()

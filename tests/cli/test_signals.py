@@ -128,7 +128,7 @@ def test_while_images_are_decoded_a_signal_ends_the_command(
         while command.poll() is None and not list((tmp_path / "cache").rglob(".*.part")):
             time.sleep(0.01)
         command.send_signal(number)
-        _, said = command.communicate(timeout=120)
+        _, said = command.communicate(timeout=1200)
 
     assert command.returncode == 75, said
     assert "stopped: before the first training. Run the same command again to go on" in said

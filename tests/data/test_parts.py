@@ -19,7 +19,7 @@ part = Path(sys.argv[1])
 with new_part(part):
     part.write_bytes(b"half")
     print("written", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -37,17 +37,33 @@ random_mask = 1
 """
 # Long enough that a signal falls inside a training more often than not.
 LENGTHS = {"torch": 500, "sparse_cpu": 2000}
+# For what must not end before it is killed, however busy the machine is.
+ENDLESS = 1_000_000
 
 # One job after another, several processes, several threads.
 MODES = [("torch", "1"), ("torch", "2"), ("sparse_cpu", "2")]
 
 
+def states(group: int) -> Iterator[str]:
+    """The state of each process of a group, as Linux's letter for it."""
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # What stands before, the name in parentheses, may hold anything.
+            state, _, its_group, *_ = file.read_bytes().rpartition(b")")[2].split()
+        except OSError:  # it has gone since
+            continue
+        if int(its_group) == group:
+            yield state.decode()
+
+
 class Command:
     """``lottery run`` in a process group of its own."""
 
-    def __init__(self, folder: Path, out: Path, engine: str, *extra: str) -> None:
+    def __init__(
+        self, folder: Path, out: Path, engine: str, *extra: str, length: int | None = None
+    ) -> None:
         config = folder / "killed.toml"
-        config.write_text(CONFIG.replace("LENGTH", str(LENGTHS[engine])))
+        config.write_text(CONFIG.replace("LENGTH", str(length or LENGTHS[engine])))
         command = [sys.executable, "-m", "lottery", "run", str(config), "--out", str(out)]
         options = ["--device", "cpu", "--engine", engine, "--checkpoint-seconds", "0.1", *extra]
         self.process = subprocess.Popen(
@@ -79,18 +95,29 @@ class Command:
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; the exit code and what was said."""
-        _, said = self.process.communicate(timeout=120)
+        try:
+            _, said = self.process.communicate(timeout=1200)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
         return self.process.returncode, said
 
     def processes_left(self) -> bool:
-        """Whether any process of the group is still there, a few seconds after its end."""
-        for _ in range(100):
-            try:
-                os.killpg(self.process.pid, 0)
-            except ProcessLookupError:
-                return False
+        """Whether any process of the group still runs two minutes after its end."""
+        last = time.monotonic() + 120
+        while self._runs():
+            if time.monotonic() > last:
+                return True
             time.sleep(0.1)
-        return True
+        return False
+
+    def _runs(self) -> bool:
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        # What has ended is listed as a zombie until its parent asks, which not every init does.
+        return sys.platform != "linux" or any(state != "Z" for state in states(self.process.pid))
 
 
 def the_run(out: Path) -> Path:
@@ -208,8 +235,9 @@ def test_interrupted_twice_it_ends_at_once(tmp_path: Path, engine: str, jobs: st
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_a_killed_worker_ends_the_run_with_a_clear_error(tmp_path: Path) -> None:
-    command = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "2")
-    command.wait_for("[1/")
+    command = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "2", length=ENDLESS)
+    command.wait_for("trainings,")
+    command.wait_for_progress(the_run(tmp_path / "runs"))
     me = command.process.pid
     children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
     workers = [
@@ -224,11 +252,13 @@ def test_a_killed_worker_ends_the_run_with_a_clear_error(tmp_path: Path) -> None
 
 
 def test_a_second_process_is_told_who_owns_the_run(tmp_path: Path) -> None:
-    first = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "1")
-    first.wait_for("trainings,")
-    second = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "1")
-    code, said = second.end()
-    first.process.kill()
-    first.end()
+    first = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "1", length=ENDLESS)
+    try:
+        first.wait_for("trainings,")
+        second = Command(tmp_path, tmp_path / "runs", "torch", "--jobs", "1", length=ENDLESS)
+        code, said = second.end()
+    finally:
+        first.process.kill()
+        first.end()
     assert code == 1
     assert f"process {first.process.pid}" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -56,7 +57,8 @@ class Noting(TorchEngine):
         return super().train(jobs, monitors)
 
 
-def test_dense_and_some_sparser_networks_are_measured() -> None:
+def test_dense_and_some_sparser_networks_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lottery.experiments.measure._SLOW", math.inf)
     config = tiny(levels=7, prune=PruneConfig(fraction=0.5))
     engine = Noting()
     found = measure(config, load_dataset(config.data), engine)
@@ -75,6 +77,7 @@ def test_what_is_measured_is_told_and_slow_networks_less_often(
     heard: list[str] = []
     config = tiny(levels=7, prune=PruneConfig(fraction=0.5))
     data = load_dataset(config.data)
+    monkeypatch.setattr("lottery.experiments.measure._SLOW", math.inf)
     measure(config, data, Noting(), Hear())
     assert [text.split()[3] for text in heard] == ["100.0%", "25.0%", "3.1%", "0.8%"]
     heard.clear()

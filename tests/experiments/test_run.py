@@ -361,7 +361,9 @@ def test_other_data_under_the_same_name_are_refused(reference: RunSummary, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("what", "now"), [("torch", torch.__version__), ("blas", blas_kernels()), ("threads", 1)]
+    ("what", "now"),
+    [("torch", torch.__version__), ("blas", blas_kernels()), ("threads", 1)],
+    ids=["torch", "blas", "threads"],
 )
 def test_another_environment_is_told(
     reference: RunSummary, tmp_path: Path, what: str, now: str | int

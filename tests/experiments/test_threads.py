@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ from lottery.errors import Preempted, StoreError
 from lottery.experiments import Listener, RunOptions, RunSummary, plan, run_experiment
 from lottery.experiments.execute import JobMonitor
 from lottery.experiments.network import make_model
+from lottery.experiments.workers.threads import _Threads
 from lottery.store import JobKey, JobResult
 from lottery.training import (
     ENGINES,
@@ -125,7 +125,7 @@ def test_jobs_share_the_data_and_compute_on_one_thread_each(
     def look(job: TrainingJob, iteration: int) -> None:
         if threading.get_ident() not in first:
             first.add(threading.get_ident())
-            together.wait(30)  # two jobs are under way at the same time
+            together.wait(600)  # two jobs are under way at the same time
         blas = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
         seen.add((job.data.train.inputs.data_ptr(), torch.get_num_threads(), frozenset(blas)))
 
@@ -150,7 +150,7 @@ def test_asked_to_stop_every_running_job_keeps_a_checkpoint(
     stop, together = threading.Event(), threading.Barrier(2, action=lambda: stop.set())
 
     def look(job: TrainingJob, iteration: int) -> None:
-        together.wait(30)
+        together.wait(600)
 
     engine.look = look
     with pytest.raises(Preempted, match="checkpoint kept"):
@@ -162,17 +162,24 @@ def test_asked_to_stop_every_running_job_keeps_a_checkpoint(
 
 
 def test_an_error_ends_the_run_after_the_others_have_kept_a_checkpoint(
-    engine: Threaded, reference: RunSummary, tmp_path: Path
+    engine: Threaded, reference: RunSummary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together, met = threading.Barrier(2), threading.Event()
+    together, met, heard = threading.Barrier(2), threading.Event(), threading.Event()
+    wait_for_all = _Threads.wait_for_all
+
+    def told_to_end(pool: _Threads) -> None:
+        heard.set()
+        wait_for_all(pool)
+
+    monkeypatch.setattr(_Threads, "wait_for_all", told_to_end)
 
     def look(job: TrainingJob, iteration: int) -> None:
         if not met.is_set():
-            together.wait(30)
+            together.wait(600)
         if job.streams.replicate == 1:
             raise StoreError("the disk is gone")
         met.set()
-        time.sleep(0.3)  # until the main thread has heard of it
+        assert heard.wait(600), "the main thread has not heard of it"
 
     engine.look = look
     with pytest.raises(StoreError, match="the disk is gone"):
@@ -209,10 +216,10 @@ def test_a_listener_that_fails_leaves_no_thread_behind(engine: Threaded, tmp_pat
         def finished(self, result: JobResult) -> None:
             raise RuntimeError("cannot draw")
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(RuntimeError, match="cannot draw"):
         go(engine, tmp_path, listener=Fails())
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+TIMEOUT = 180_000  # milliseconds; a busy machine is no defect
 PHONE, DESK = (390, 844), (1400, 900)
 
 
@@ -42,7 +43,7 @@ def browser() -> Iterator[Browser]:
     if found is None:
         pytest.skip(f"no Chromium on the path: looked for {', '.join(BROWSERS)}")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=found, args=ARGUMENTS, timeout=TIMEOUT)
         yield running
         running.close()
 
@@ -66,7 +67,7 @@ def open_page(browser: Browser, tmp_path: Path) -> Open:
             has_touch=size == PHONE,
             is_mobile=size == PHONE,
         )
-        context.set_default_timeout(180_000)  # a busy machine is no defect
+        context.set_default_timeout(TIMEOUT)
         page = context.new_page()
         noise: list[str] = []
         requests: list[str] = []
@@ -99,6 +100,19 @@ def visible(page: Page, figure: str, group: str) -> list[Any]:
     return found
 
 
+def wait_until_visible(page: Page, figure: str, group: str, expected: list[Any]) -> None:
+    """Wait until a group's traces are so; Plotly waits for a second click first."""
+    page.wait_for_function(
+        """([figure, group, expected]) => {
+            const found = document.getElementById(`plot-${figure}`).data
+                .filter((trace) => trace.legendgroup === group)
+                .map((trace) => trace.visible ?? true);
+            return JSON.stringify(found) === JSON.stringify(expected);
+        }""",
+        arg=[figure, group, expected],
+    )
+
+
 def test_the_page_opens_without_error_or_request(open_page: Open, html: str) -> None:
     with open_page(html) as page:
         assert page.title() == "LeNet-300-100 on MNIST – lottery report"  # noqa: RUF001
@@ -115,12 +129,10 @@ def test_a_click_in_the_legend_hides_line_band_and_points(
         names = page.locator(f"#plot-{figure} .legendtext").all_text_contents()
         entry = page.locator(f"#plot-{figure} .legendtoggle").nth(names.index("New initialization"))
         entry.click()
-        page.wait_for_timeout(700)  # Plotly waits for a second click first.
-        assert visible(page, figure, "reinit") == ["legendonly"] * 3
+        wait_until_visible(page, figure, "reinit", ["legendonly"] * 3)
         assert visible(page, figure, "main") == [True] * 3
         entry.click()
-        page.wait_for_timeout(700)
-        assert visible(page, figure, "reinit") == [True] * 3
+        wait_until_visible(page, figure, "reinit", [True] * 3)
 
 
 def test_levels_kinds_and_measure_of_the_curves_can_be_chosen(open_page: Open, html: str) -> None:
@@ -172,22 +184,27 @@ def test_light_and_dark_follow_the_reader(open_page: Open, html: str) -> None:
     with open_page(html) as page:
         light = page.evaluate(colours)
         page.emulate_media(color_scheme="dark")
-        page.wait_for_timeout(300)
+        page.wait_for_function(
+            f"(light) => ({colours})().every((colour, i) => colour !== light[i])", arg=light
+        )
         dark = page.evaluate(colours)
         assert not set(light) & set(dark)
         page.emulate_media(color_scheme="light")
-        page.wait_for_timeout(300)
-        assert page.evaluate(colours) == light
+        page.wait_for_function(
+            f"(light) => ({colours})().every((colour, i) => colour === light[i])", arg=light
+        )
     with open_page(html, dark=True) as page:
         assert page.evaluate(colours) == dark
 
 
 def test_a_change_of_theme_keeps_what_the_reader_hid(open_page: Open, html: str) -> None:
+    colour = "document.getElementById('plot-accuracy').layout.paper_bgcolor"
     with open_page(html) as page:
         page.locator("#plot-accuracy .legendtoggle").last.click()
-        page.wait_for_timeout(700)
+        wait_until_visible(page, "accuracy", "random-mask", ["legendonly"] * 3)
+        light = page.evaluate(colour)
         page.emulate_media(color_scheme="dark")
-        page.wait_for_timeout(300)
+        page.wait_for_function(f"(light) => {colour} !== light", arg=light)
         assert visible(page, "accuracy", "random-mask") == ["legendonly"] * 3
 
 
@@ -217,8 +234,11 @@ def test_figures_follow_the_window(open_page: Open, html: str) -> None:
     with open_page(html) as page:
         wide = page.locator("#plot-accuracy g.xtick").count()
         page.set_viewport_size({"width": 390, "height": 844})
-        page.wait_for_timeout(800)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.wait_for_function(
+            """(wide) => document.documentElement.scrollWidth <= 390
+                && document.querySelectorAll('#plot-accuracy g.xtick').length < wide""",
+            arg=wide,
+        )
         assert 3 <= page.locator("#plot-accuracy g.xtick").count() < wide == 12
 
 
@@ -281,8 +301,9 @@ def test_a_printout_fits_the_paper_and_the_screen_comes_back(open_page: Open, ht
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         assert page.evaluate(widths) == [660] * 4
         page.evaluate("dispatchEvent(new Event('afterprint'))")
-        page.wait_for_timeout(300)
-        assert page.evaluate(widths) == before
+        page.wait_for_function(
+            f"(before) => JSON.stringify(({widths})()) === JSON.stringify(before)", arg=before
+        )
 
 
 # The page of a comparison

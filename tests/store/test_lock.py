@@ -18,7 +18,7 @@ from pathlib import Path
 from lottery.store import own
 with own(Path(sys.argv[1])):
     print("owned", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 

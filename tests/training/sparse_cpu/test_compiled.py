@@ -156,4 +156,6 @@ def test_a_home_that_cannot_be_written_to_is_no_trouble(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
+    assert (done.returncode, done.stdout) == (0, "None\n"), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr

@@ -206,7 +206,7 @@ def test_threads_that_start_together_share_what_one_of_them_makes() -> None:
     together = threading.Barrier(4)
 
     def make(_: int) -> Mapping[SplitName, Inputs]:
-        together.wait(30)
+        together.wait(600)
         return make_inputs(data, torch.float32)
 
     with ThreadPoolExecutor(4) as pool:

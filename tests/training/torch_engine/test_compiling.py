@@ -6,6 +6,7 @@ import functools
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,8 +57,10 @@ def test_the_graph_is_that_of_the_network(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: g++")
 # torch's compiler warns of parts of torch itself.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_torchs_own_compiler() -> None:
+def test_torchs_own_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In batches of one size, since each takes seconds to compile."""
+    # By default all processes of a user share one.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     data = tiny_dataset(train=24)
     config = replace(COMPILED, length=Length(amount=3), averaging=0.5)
     plain, job = (

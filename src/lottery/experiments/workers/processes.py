@@ -28,7 +28,9 @@ def process_pool(
 ) -> Iterator[Pool]:
     """A pool of ``size`` processes, each with one thread."""
     context = multiprocessing.get_context("spawn")
-    asked, progress = context.Event(), context.Queue()
+    # A flag without a lock, which one byte does not need: a worker that is killed while it looks
+    # would keep the lock for ever, and asking the others to stop would wait for it.
+    asked, progress = context.Value("b", 0, lock=False), context.Queue()
     executor = ProcessPoolExecutor(
         size, mp_context=context, initializer=_start, initargs=(settings, asked, progress)
     )
@@ -36,7 +38,7 @@ def process_pool(
         yield _Processes(executor, size, stop, asked, progress, report)
     finally:
         # Whatever ended the block, running jobs keep a checkpoint and the processes end.
-        asked.set()
+        asked.value = 1
         executor.shutdown(wait=True, cancel_futures=True)
         progress.close()
 
@@ -59,28 +61,35 @@ class _Processes:
     def submit(self, key: JobKey) -> None:
         # Submitting may start a process. What is held back here stays held back in it, so a Ctrl-C,
         # which reaches every process of the terminal, cannot end a worker that is still starting.
-        with _signals_held_back():
+        with _signals_held_back(), _a_killed_worker_told():
             self._running[self._executor.submit(_run, key)] = key
 
     def finished(self) -> list[tuple[JobKey, JobResult]]:
         done, _ = wait(self._running, timeout=0.1, return_when=FIRST_COMPLETED)
         if self._stop.is_set():
-            self._asked.set()
+            self._asked.value = 1
         while True:
             try:
                 self._report(*self._progress.get_nowait())
             except Empty:
                 break
-        try:
+        with _a_killed_worker_told():
             return [(self._running.pop(future), future.result()) for future in done]
-        except BrokenProcessPool as error:
-            # The pool now waits for the other workers, which nobody tells to end any more.
-            for child in multiprocessing.active_children():
-                child.kill()
-            raise LotteryError(
-                "a worker process was killed, perhaps for want of memory. What was finished "
-                "is intact; run the same command again, with a smaller --jobs, to go on"
-            ) from error
+
+
+@contextmanager
+def _a_killed_worker_told() -> Iterator[None]:
+    """Make of a broken pool an error for the user, and end what is left of it."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        # The pool now waits for the other workers, which nobody tells to end any more.
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise LotteryError(
+            "a worker process was killed, perhaps for want of memory. What was finished "
+            "is intact; run the same command again, with a smaller --jobs, to go on"
+        ) from error
 
 
 @contextmanager
@@ -113,7 +122,13 @@ def _start(settings: WorkerSettings, asked: Any, progress: Any) -> None:
     engine.prepare()
     with one_thread():
         data = load_dataset(settings.config.data, data_dir=settings.data_dir, progress=False)
-    _worker = Worker(settings, engine, data, asked.is_set, lambda key, i: progress.put((key, i)))
+    _worker = Worker(
+        settings,
+        engine,
+        data,
+        stop=lambda: bool(asked.value),
+        report=lambda key, iteration: progress.put((key, iteration)),
+    )
 
 
 def _run(key: JobKey) -> JobResult:
