@@ -7,7 +7,8 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,20 @@ def test_a_killed_worker_is_one_error_and_the_others_end(
         finally:
             # The end of the block waits for them.
             kill(multiprocessing.active_children())
+
+
+def test_the_others_end_too_where_nobody_asks_for_results_any_more(
+    open_pool: Callable[[], Any],
+) -> None:
+    """As at a stop. From Python 3.12 on, a broken pool would wait for them for ever."""
+    killed: Future[Any] = Future()
+    killed.set_exception(BrokenProcessPool("a process was terminated abruptly"))
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(3600,))
+    with open_pool() as pool:
+        pool._running[killed] = KEY
+        other.start()
+    other.join(120)
+    assert not other.is_alive()
 
 
 def test_workers_killed_while_they_look_do_not_hold_up_the_stop(

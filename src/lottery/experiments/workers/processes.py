@@ -34,11 +34,13 @@ def process_pool(
     executor = ProcessPoolExecutor(
         size, mp_context=context, initializer=_start, initargs=(settings, asked, progress)
     )
+    pool = _Processes(executor, size, stop, asked, progress, report)
     try:
-        yield _Processes(executor, size, stop, asked, progress, report)
+        yield pool
     finally:
         # Whatever ended the block, running jobs keep a checkpoint and the processes end.
         asked.value = 1
+        pool.wait_for_the_last()
         executor.shutdown(wait=True, cancel_futures=True)
         progress.close()
 
@@ -76,6 +78,13 @@ class _Processes:
         with _a_killed_worker_told():
             return [(self._running.pop(future), future.result()) for future in done]
 
+    def wait_for_the_last(self) -> None:
+        """Wait for the jobs that still run, which were asked to stop."""
+        ended, _ = wait(self._running)
+        # One may have been killed since anybody looked.
+        if any(isinstance(future.exception(), BrokenProcessPool) for future in ended):
+            _end_the_others()
+
 
 @contextmanager
 def _a_killed_worker_told() -> Iterator[None]:
@@ -83,13 +92,17 @@ def _a_killed_worker_told() -> Iterator[None]:
     try:
         yield
     except BrokenProcessPool as error:
-        # The pool now waits for the other workers, which nobody tells to end any more.
-        for child in multiprocessing.active_children():
-            child.kill()
+        _end_the_others()
         raise LotteryError(
             "a worker process was killed, perhaps for want of memory. What was finished "
             "is intact; run the same command again, with a smaller --jobs, to go on"
         ) from error
+
+
+def _end_the_others() -> None:
+    # A broken pool waits for its other workers, which nobody tells to end any more.
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 @contextmanager
