@@ -8,6 +8,7 @@ import os
 import resource
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from lottery.data import (
     image_sets,
     load_dataset,
 )
-from lottery.data.image_cache import MAGIC, cache_path, read_cache
+from lottery.data.image_cache import MAGIC, cache_path, cached_images, read_cache
 from lottery.data.known import cache_folder
 from lottery.data.parts import remove_leftovers
 from lottery.data.sources import folder_source
@@ -282,6 +283,24 @@ class TestCacheFile:
         path.write_bytes(whole)
 
         assert read_cache(path) is None
+
+    @pytest.mark.parametrize("change", ["other classes", "other names", "other counts"])
+    def test_one_that_was_shared_out_otherwise_is_made_anew(
+        self, tmp_path: Path, change: str
+    ) -> None:
+        """As an earlier release might have, from the same files."""
+        place, path, before = self.made(tmp_path)
+        source = folder_source(place)
+        other = {
+            "other classes": replace(source, train=source.train[::-1]),
+            "other names": replace(source, classes=("test", "train")),
+            "other counts": replace(source, train=source.train[1:], test=(0, *source.test)),
+        }[change]
+        path.unlink()
+        assert len(cached_images(other, 0, progress=False).targets) == 26
+
+        assert load(place).fingerprint() == before
+        assert cached_images(source, 0, progress=False).description.classes == ["cat", "dog"]
 
     def test_changes_in_memory_do_not_reach_the_file(self, tmp_path: Path) -> None:
         place, path, before = self.made(tmp_path)

@@ -1,4 +1,4 @@
-"""Which images are learned from, which measure, and of which class they are."""
+"""Images come from folders and tar files whole, each with its class, or with what is wrong."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lottery.data import sources
-from lottery.data.sources import ImageSource, arrange, folder_source, held_out, tar_source
+from lottery.data.sources import ImageSource, folder_source, tar_source
 from lottery.errors import DataError
 
 
@@ -42,76 +40,6 @@ def contents(source: ImageSource) -> list[str]:
 
 
 PLAIN = ("train/cat/1.jpg", "train/dog/2.png", "train/dog/1.JPEG", "test/cat/9.jpg")
-
-
-class TestArrange:
-    def test_folders_of_both_parts(self) -> None:
-        found = arrange("here", PLAIN)
-
-        assert found.classes == ("cat", "dog")
-        assert found.train == ("train/cat/1.jpg", "train/dog/1.JPEG", "train/dog/2.png")
-        assert found.test == ("test/cat/9.jpg",)
-        assert [found.class_of[name] for name in found.train] == [0, 1, 1]
-
-    @pytest.mark.parametrize("folder", sources.TEST_FOLDERS)
-    def test_names_of_the_folder_that_measures(self, folder: str) -> None:
-        names = [name.replace("test/", f"{folder}/") for name in PLAIN]
-
-        assert arrange("here", names).test == (f"{folder}/cat/9.jpg",)
-
-    def test_of_two_folders_that_could_measure_it_is_test(self) -> None:
-        found = arrange("here", [*PLAIN, "val/cat/7.jpg", "other/cat/6.jpg"])
-
-        assert found.test == ("test/cat/9.jpg",)
-        assert len(found.train) == 3
-
-    def test_all_in_one_more_folder(self) -> None:
-        found = arrange("here", [f"flowers/{name}" for name in PLAIN])
-
-        assert found.classes == ("cat", "dog")
-        assert found.train[0] == "flowers/train/cat/1.jpg"
-
-    def test_dots_and_slashes_in_a_tar_file_mean_nothing(self) -> None:
-        found = arrange("here", [f"./{name}" for name in PLAIN])
-
-        assert found.classes == ("cat", "dog")
-
-    def test_deeper_folders_belong_to_their_class(self) -> None:
-        found = arrange("here", [*PLAIN, "train/cat/old/big/5.jpg"])
-
-        assert found.class_of["train/cat/old/big/5.jpg"] == 0
-
-    @pytest.mark.parametrize("prefix", ["", "train/"])
-    def test_a_fixed_tenth_is_held_out_where_no_folder_measures(self, prefix: str) -> None:
-        names = [f"{prefix}{label}/{n}.jpg" for label in ("cat", "dog") for n in range(1_000)]
-
-        found = arrange("here", names)
-
-        assert 140 < len(found.test) < 260
-        assert sorted((*found.train, *found.test)) == sorted(names)
-        # Where they lie means nothing, and neither do other images.
-        fewer = arrange("there", [name for name in names if not name.endswith("7.jpg")])
-        assert set(fewer.test) == {name for name in found.test if not name.endswith("7.jpg")}
-
-    @given(st.text(min_size=1))
-    @settings(deadline=None)
-    def test_any_name_may_be_held_out(self, name: str) -> None:
-        assert held_out(name) in (True, False)
-
-    @pytest.mark.parametrize(
-        ("names", "reason"),
-        [
-            ([], "expected images as train/CLASS/IMAGE .* but found none"),
-            (["test/cat/1.jpg", "test/dog/2.jpg"], "a folder 'train' beside 'test'"),
-            ([*PLAIN, "train/3.jpg"], "train/3.jpg is in none"),
-            ([*PLAIN, "test/bird/1.jpg"], "bird does not occur in training"),
-            (["train/cat/1.jpg", "test/cat/1.jpg"], "at least 2 classes"),
-            ([f"train/{n}.jpg" for n in range(9)], "and 4 more are in none"),
-        ],
-    )
-    def test_what_is_wrong(self, names: list[str], reason: str) -> None:
-        with pytest.raises(DataError, match=f"here: .*{reason}"):
-            arrange("here", names)
 
 
 class TestFolder:
