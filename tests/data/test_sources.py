@@ -19,7 +19,7 @@ def fill(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
+        path.write_bytes(os.fsencode(name))
     return folder
 
 
@@ -34,7 +34,7 @@ def tar_of(path: Path, *names: str) -> Path:
 
 def contents(source: ImageSource) -> list[str]:
     """What each image holds, in the order of their numbers."""
-    found = {image.number: (image.contents or b"").decode() for image in source.read()}
+    found = {image.number: os.fsdecode(image.contents or b"") for image in source.read()}
     assert sorted(found) == list(range(len(source.train) + len(source.test)))
     return [found[number] for number in sorted(found)]
 
@@ -74,6 +74,61 @@ class TestFolder:
 
         assert source.classes == ("bird", "cat", "dog")
         assert source.train == (0, 0, 1, 2, 2)
+
+    @pytest.mark.parametrize("where", ["train/cat", "flowers/train/dog", "dog", "flowers/dog"])
+    def test_a_link_to_a_folder_of_a_class_is_followed(self, tmp_path: Path, where: str) -> None:
+        fill(tmp_path / "elsewhere", "7.jpg", "8.jpg")
+        link = tmp_path / "data" / where
+        fill(link.parent / "bird", *(f"{n}.jpg" for n in range(50)))
+        link.symlink_to(tmp_path / "elsewhere")
+        fill(tmp_path / "elsewhere").joinpath("back").symlink_to(tmp_path / "data")
+
+        source = folder_source(tmp_path / "data")
+
+        assert len(source.train) + len(source.test) == 52
+        assert source.classes == ("bird", link.name)
+
+    @pytest.mark.parametrize("where", ["back", "cat/back", "w/train/back", "w/train/cat/back"])
+    def test_a_link_that_leads_back_is_not(self, tmp_path: Path, where: str) -> None:
+        folder = fill(tmp_path / "data", *(PLAIN if where[0] != "w" else ()))
+        fill(folder / ("w" if where[0] == "w" else "."), *PLAIN)
+        (folder / where).parent.mkdir(exist_ok=True)
+        (folder / where).symlink_to(folder)
+
+        assert len(folder_source(folder).train) == 3
+
+    @pytest.mark.parametrize("suffix", ["jfif", "JPE"])
+    def test_seldom_names_of_a_common_format(self, tmp_path: Path, suffix: str) -> None:
+        source = folder_source(fill(tmp_path, *PLAIN, f"train/cat/5.{suffix}"))
+
+        assert len(source.train) == 4
+
+    def test_links_that_lead_nowhere_are_told_and_not_passed_over(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path / "data", *PLAIN)
+        (folder / "train/cat/5.jpg").symlink_to("../.git/annex/5")
+        (folder / "train/cat/6.jpg").symlink_to("6.jpg")
+        (folder / "train/cat/notes.txt").symlink_to("nowhere")
+
+        troubles = {image.name: image.trouble for image in folder_source(folder).read()}
+
+        assert len(troubles) == 6
+        assert troubles[f"{folder}/train/cat/5.jpg"].endswith("a link to ../.git/annex/5")
+        assert "links" in troubles[f"{folder}/train/cat/6.jpg"]
+
+    def test_a_folder_that_may_not_be_read_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inner, scan = str(fill(tmp_path, *PLAIN) / "train/cat"), os.scandir
+
+        def refusing(folder: str) -> object:
+            if folder == inner:
+                raise PermissionError(13, "Permission denied", folder)
+            return scan(folder)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+
+        with pytest.raises(DataError, match=rf"{inner} cannot be read \(Permission denied\)"):
+            folder_source(tmp_path)
 
     def test_identity_follows_names_sizes_and_times(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, *PLAIN)
@@ -129,6 +184,49 @@ class TestTar:
         os.utime(path, ns=(1, 1))
 
         assert tar_source(path).identity != before
+
+    def test_hidden_folders_are_passed_over(self, tmp_path: Path) -> None:
+        more = (".ipynb_checkpoints/x/1.png", "train/.thumbnails/1.jpg", "./.cache/cat/1.jpg")
+
+        source = tar_source(tar_of(tmp_path / "any.tar", *PLAIN, *more))
+
+        assert source.classes == ("cat", "dog")
+        assert len(contents(source)) == 4
+
+    def test_classes_whose_names_are_not_utf_8_are_those_of_a_folder(self, tmp_path: Path) -> None:
+        names = [
+            os.fsdecode(b"caf" + sign + b"/%d.jpg" % n)
+            for sign in (b"\xe8", b"\xe9")
+            for n in range(50)
+        ]
+        fill(tmp_path / "folder", *names)
+        with tarfile.open(tmp_path / "any.tar", "w", errors="surrogateescape") as tar:
+            tar.add(tmp_path / "folder", "")
+
+        tar, folder = tar_source(tmp_path / "any.tar"), folder_source(tmp_path / "folder")
+
+        assert len(tar.classes) == 2
+        assert (tar.classes, tar.train, tar.test) == (folder.classes, folder.train, folder.test)
+        assert sum(map(len, contents(tar))) == sum(map(len, contents(folder)))
+
+    def test_a_hard_link_is_the_image_itself_and_another_link_is_told(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path / "folder", *PLAIN)
+        for name in ("6.jpg", "7.jpg"):
+            os.link(folder / PLAIN[0], folder / "train/dog" / name)
+        (folder / "train/dog/8.jpg").symlink_to("1.JPEG")
+        names = sorted(path for path in folder.rglob("*") if not path.is_dir())
+        with tarfile.open(tmp_path / "any.tar", "w") as tar:
+            for path in names:
+                tar.add(path, str(path.relative_to(folder)))
+
+        found = sorted(tar_source(tmp_path / "any.tar").read())
+
+        assert [image.contents for image in found[:5]] == [
+            folder.joinpath("train", name).read_bytes()
+            for name in ("cat/1.jpg", "dog/1.JPEG", "dog/2.png", "dog/6.jpg", "dog/7.jpg")
+        ]
+        assert found[5].name == f"{tmp_path}/any.tar: train/dog/8.jpg"
+        assert found[5].trouble.startswith("a link to 1.JPEG; pack")
 
     def test_an_image_that_is_too_large_is_told_and_not_read(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

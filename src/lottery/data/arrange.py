@@ -75,7 +75,7 @@ def _wrapped(images: Collection[tuple[str, ...]]) -> bool:
     if others or min(map(len, images)) < 3:
         return False
     inner = {below[1] for below in images}
-    if top.lower() not in (*TRAIN_FOLDERS, *TEST_FOLDERS):
+    if not is_part(top):
         return True
     learned = any(folder.lower() in TRAIN_FOLDERS for folder in inner)
     return learned and len(parts_by_name(inner)) == len(inner)
@@ -124,6 +124,11 @@ def _tenth(images: dict[str, tuple[str, ...]]) -> set[str]:
             learned.add(images[name][0])
             tenth.remove(name)
     return tenth
+
+
+def is_part(folder: str) -> bool:
+    """Whether a folder of this name is one of images that are learned from, or that measure."""
+    return folder.lower() in (*TRAIN_FOLDERS, *TEST_FOLDERS)
 
 
 def held_out(name: str) -> bool:

@@ -6,12 +6,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lottery.data.arrange import Arranged, arrange
+from lottery.data.arrange import Arranged, arrange, is_part
 from lottery.data.names import is_image, shown
-from lottery.data.tars import read_tar, tar_sizes
+from lottery.data.tars import Listing, list_tar, read_tar
 from lottery.errors import DataError
 
 MAX_FILE: Final = 2**25
@@ -61,13 +62,17 @@ def folder_source(folder: Path) -> ImageSource:
     Raises:
         DataError: it cannot be read, or its images are not arranged so.
     """
-    digest = hashlib.sha256(os.fsencode(os.path.realpath(folder)))
+    place = os.path.realpath(folder)
+    digest = hashlib.sha256(os.fsencode(place))
     try:
-        found = sorted(_walk(os.fspath(folder), "", 0))
+        found = sorted(_walk(os.fspath(folder), "", (place,)))
     except OSError as error:
+        inner = error.filename not in (None, os.fspath(folder))
         raise DataError(
-            f"{folder}: expected a folder of class folders, but it cannot be read "
-            f"({error.strerror or error}). Check the path after 'folder:'."
+            f"{folder}: expected a folder of class folders, but "
+            f"{shown(os.fsdecode(error.filename)) if inner else 'it'} cannot be read "
+            f"({error.strerror or error}). Check "
+            f"{'that you may read it' if inner else 'the path after ' + repr('folder:')}."
         ) from error
     for name, size, time in found:
         digest.update(os.fsencode(name) + f"\0{size} {time}\0".encode())
@@ -81,7 +86,10 @@ def folder_source(folder: Path) -> ImageSource:
                     contents = file.read(MAX_FILE + 1)
                 yield Encoded(number, shown(path), contents)
             except OSError as error:
-                yield Encoded(number, shown(path), None, str(error.strerror or error))
+                trouble = str(error.strerror or error)
+                if os.path.islink(path):
+                    trouble += f"; a link to {shown(os.readlink(path))}"
+                yield Encoded(number, shown(path), None, trouble)
 
     return _source(str(folder), digest.hexdigest(), arranged, read)
 
@@ -92,22 +100,33 @@ def tar_source(path: Path) -> ImageSource:
     Raises:
         DataError: it cannot be read or is damaged, or its images are not arranged so.
     """
-    sizes = {name: size for name, size in tar_sizes(path).items() if is_image(name)}
+    found = list_tar(path)
     state = os.stat(path)
     place = os.fsencode(os.path.realpath(path)) + f"\0{state.st_size} {state.st_mtime_ns}".encode()
-    arranged = arrange(str(path), sizes)
+    arranged = arrange(str(path), filter(is_image, chain(*found)))
     numbers = {name: n for n, name in enumerate((*arranged.train, *arranged.test))}
 
     def read() -> Iterator[Encoded]:
-        large = [name for name in numbers if sizes[name] > MAX_FILE]
-        for name in large:
-            reason = f"{sizes[name]:,} bytes; expected {MAX_FILE:,} at most"
-            yield Encoded(numbers[name], f"{path}: {shown(name)}", None, reason)
-        wanted = {name: sizes[name] for name in numbers if sizes[name] <= MAX_FILE}
-        for name, contents in read_tar(path, wanted):
-            yield Encoded(numbers[name], f"{path}: {shown(name)}", contents)
+        names_of: dict[str, list[str]] = {}
+        for name in numbers:
+            trouble = _trouble(found, name)
+            if trouble:
+                yield Encoded(numbers[name], f"{path}: {shown(name)}", None, trouble)
+            else:
+                names_of.setdefault(found.copies.get(name, name), []).append(name)
+        for stored, contents in read_tar(path, {name: found.sizes[name] for name in names_of}):
+            for name in names_of[stored]:
+                yield Encoded(numbers[name], f"{path}: {shown(name)}", contents)
 
     return _source(str(path), hashlib.sha256(place).hexdigest(), arranged, read)
+
+
+def _trouble(found: Listing, name: str) -> str:
+    """Why an image in a tar file is not read; empty if it is."""
+    if name in found.unread:
+        return found.unread[name]
+    size = found.sizes[found.copies.get(name, name)]
+    return f"{size:,} bytes; expected {MAX_FILE:,} at most" if size > MAX_FILE else ""
 
 
 def _source(
@@ -123,17 +142,40 @@ def _source(
     )
 
 
-def _walk(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of every image below a folder.
+def _walk(folder: str, prefix: str, entered: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of every image below a folder; 0 and 0 of a link that leads nowhere.
 
-    A split's folder or a class's may be a link; links further down could lead in a circle.
+    Args:
+        folder: its path.
+        prefix: what comes before names in it.
+        entered: where it and the links on the way to it really are.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
+            if entry.name.startswith("."):
+                continue
             name = f"{prefix}{entry.name}"
-            if entry.is_dir(follow_symlinks=depth < 2):
-                if not entry.name.startswith("."):
-                    yield from _walk(entry.path, f"{name}/", depth + 1)
-            elif is_image(entry.name) and entry.is_file():
+            linked = entry.is_symlink()
+            if linked and not os.path.exists(entry.path):
+                if is_image(name):
+                    yield name, 0, 0
+            elif entry.is_dir():
+                if not linked:
+                    yield from _walk(entry.path, f"{name}/", entered)
+                elif _may_be_class(name):
+                    there = os.path.realpath(entry.path)
+                    passed = (*entered, os.path.realpath(folder))
+                    if not any(Path(place).is_relative_to(there) for place in passed):
+                        yield from _walk(entry.path, f"{name}/", (*entered, there))
+            elif is_image(name) and entry.is_file():
                 state = entry.stat()
                 yield name, state.st_size, state.st_mtime_ns
+
+
+def _may_be_class(name: str) -> bool:
+    """Whether a folder is a class's or holds those of classes; links further down are passed over.
+
+    They could lead in a circle.
+    """
+    *above, _ = name.split("/")
+    return len(above) < 2 or (len(above) == 2 and is_part(above[1]) and not is_part(above[0]))
