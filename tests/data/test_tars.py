@@ -181,6 +181,26 @@ def test_what_is_no_tar_file(tmp_path: Path, contents: bytes, reason: str) -> No
         list_tar(path)
 
 
+@pytest.mark.parametrize(
+    ("contents", "kind"),
+    [(b"PK\x03\x04\x14\0\0", "a zip file"), (b"\x28\xb5\x2f\xfd\x24", "packed with zstd")],
+)
+def test_what_is_packed_otherwise(tmp_path: Path, contents: bytes, kind: str) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(contents * 300)
+
+    with pytest.raises(DataError, match=f"expected a tar file, but this is {kind}. Pack it anew"):
+        list_tar(path)
+
+
+@pytest.mark.parametrize("name", ["PKs/1", "BZh/1", "BZ"])
+def test_a_first_name_that_begins_as_packed_files_do(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(packed({name: b"here"}))
+
+    assert list_tar(path).sizes == {name: 4}
+
+
 def test_places_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, reason in (("pipe", "not a plain"), (".", "a directory"), ("no", "cannot be read")):

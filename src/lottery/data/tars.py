@@ -45,11 +45,14 @@ _DAMAGE: Final = (
     RecursionError,
     OverflowError,
 )
-_COMPRESSIONS: Final[dict[bytes, Callable[[Any], Any]]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZ": bz2.open,
-    b"\xfd7": lzma.open,
+_COMPRESSIONS: Final[dict[re.Pattern[bytes], Callable[[Any], Any]]] = {
+    re.compile(rb"\x1f\x8b"): gzip.open,
+    # Not less: a name in a tar file that is not packed may begin with BZ.
+    re.compile(rb"BZh[1-9]1AY&SY"): bz2.open,
+    re.compile(rb"\xfd7"): lzma.open,
 }
+_OTHERS: Final = {b"PK\x03\x04": "a zip file", b"\x28\xb5\x2f\xfd": "packed with zstd"}
+_REPACK: Final = "Pack it anew as .tar or .tar.gz, or unpack it into a folder and use 'folder:'."
 
 
 class Listing(NamedTuple):
@@ -217,8 +220,13 @@ def _contents(path: Path) -> Iterator[BinaryIO]:
             raise FileError(path, f"expected a tar file, but this is {kind}")
         with ExitStack() as stack:
             file = stack.enter_context(open(path, "rb"))
-            unpack = _COMPRESSIONS.get(file.read(2))
+            begin = file.read(10)
             file.seek(0)
+            for start, what in _OTHERS.items():
+                if begin.startswith(start):
+                    raise FileError(path, f"expected a tar file, but this is {what}", _REPACK)
+            found = (open_ for begins, open_ in _COMPRESSIONS.items() if begins.match(begin))
+            unpack = next(found, None)
             packed = stack.enter_context(unpack(file)) if unpack else file
             yield packed
     except _DAMAGE as error:
