@@ -7,8 +7,9 @@ import json
 import os
 import resource
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from lottery.data import (
 from lottery.data.image_cache import MAGIC, cache_path, cached_images, read_cache
 from lottery.data.known import cache_folder
 from lottery.data.parts import remove_leftovers
-from lottery.data.sources import folder_source
+from lottery.data.sources import Encoded, folder_source
 from lottery.errors import DataError, UsageError
 from lottery.testing import DATASET_CHECKS
 
@@ -170,7 +171,9 @@ def test_images_of_any_size_are_brought_to_one(tmp_path: Path) -> None:
     images = pictures() | {"train/cat/99.png": np.full((40, 12, 3), 7, np.uint8)}
     place = fill(tmp_path / "pets", images)
 
-    with pytest.raises(DataError, match=r"1 of 27 .*\n.*99.png: 12 x 40 pixels, others 7 x 6; set"):
+    with pytest.raises(
+        DataError, match=r"0.png is 7 x 6 pixels and .*99.png 12 x 40\. Set data\.im"
+    ):
         load(place)
     data = load(place, size=5)
 
@@ -179,6 +182,67 @@ def test_images_of_any_size_are_brought_to_one(tmp_path: Path) -> None:
         data, "train", "validation"
     )
     assert load(place, size=4).input_shape == (3, 4, 4)
+
+
+def test_that_images_differ_in_size_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lottery.data.decoding._AT_ONCE", 2)
+    images = pictures() | {"train/cat/1.png": np.zeros((9, 8, 3), np.uint8)}
+    source = folder_source(fill(tmp_path / "pets", images))
+    seen = []
+
+    def read() -> Iterator[Encoded]:
+        for image in source.read():
+            seen.append(image.number)
+            yield image
+
+    with pytest.raises(DataError, match=r"1.png 8 x 9\. Set data\.image_size") as caught:
+        cached_images(replace(source, read=read), 0, progress=False)
+
+    assert seen == [0, 1]
+    assert "delete" not in str(caught.value)
+
+
+def test_a_source_that_fails_is_told_as_such(tmp_path: Path) -> None:
+    source = folder_source(fill(tmp_path / "pets", pictures()))
+
+    def read() -> Iterator[Encoded]:
+        yield from islice(source.read(), 3)
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(DataError, match=r"pets: cannot be read \(Input/output error\)"):
+        cached_images(replace(source, read=read), 0, progress=False)
+
+
+def test_no_warning_of_a_large_image_comes_before_its_error(tmp_path: Path) -> None:
+    place = fill(tmp_path / "pets", pictures())
+    with Image.new("1", (9_600, 9_600)) as image:
+        image.save(place / "train/cat/0.png")
+    name = f"folder:{place}"
+
+    with pytest.raises(DataError, match=r"0.png: 9600 x 9600 pixels; expected"):
+        load(place, size=8)
+    with pytest.raises(DataError, match=r"0.png: 9600 x 9600 pixels; expected .* Replace"):
+        describe_dataset(name)
+
+
+def test_describing_says_what_is_wrong_with_the_first_image(tmp_path: Path) -> None:
+    place = fill(tmp_path / "pets", pictures())
+    first = place / "train/cat/0.png"
+
+    def refused(reason: str) -> None:
+        with pytest.raises(DataError, match=rf"0.png: .*{reason}") as caught:
+            describe_dataset(f"folder:{place}")
+        assert " at 0x" not in str(caught.value)
+
+    first.write_text("a page of text")
+    refused("no image of a known format")
+    os.truncate(first, 2**25 + 1)
+    refused("33,554,433 bytes; expected 33,554,432")
+    first.unlink()
+    first.symlink_to("gone")
+    refused("No such file .* a link to gone")
 
 
 def test_every_damaged_image_is_named_at_once_and_nothing_is_left(tmp_path: Path) -> None:
