@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from threading import Event, Thread
+from time import sleep
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from lottery.data import (
     image_sets,
     load_dataset,
 )
-from lottery.data.image_cache import MAGIC, cache_path, cached_images, read_cache
+from lottery.data.image_cache import MAGIC, CachedImages, cache_path, cached_images, read_cache
 from lottery.data.known import cache_folder
 from lottery.data.parts import remove_leftovers
 from lottery.data.sources import Encoded, folder_source
@@ -415,6 +417,43 @@ class TestCacheFile:
         monkeypatch.setattr(os, "replace", meanwhile)
 
         assert len(load(fill(tmp_path / "pets", pictures())).test) == 8
+
+    def test_two_at_once_decode_once(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        source = folder_source(fill(tmp_path / "pets", pictures()))
+        reading, found = Event(), list[CachedImages]()
+        begun = []
+
+        def read() -> Iterator[Encoded]:
+            begun.append(1)
+            reading.set()
+            for image in source.read():
+                while len(begun) == 1 and "waiting for it" not in seen():
+                    sleep(0.01)
+                yield image
+
+        text = ""
+
+        def seen() -> str:
+            nonlocal text
+            text += capsys.readouterr().err
+            return text
+
+        slow = replace(source, read=read)
+        threads = [
+            Thread(target=lambda shown=shown: found.append(cached_images(slow, 0, progress=shown)))
+            for shown in (False, True)
+        ]
+        threads[0].start()
+        assert reading.wait(60)
+        threads[1].start()
+        for thread in threads:
+            thread.join(60)
+
+        assert begun == [1]
+        assert f"{tmp_path}/pets: another process is decoding these images" in text
+        assert torch.equal(found[0].images, found[1].images)
 
     def test_a_cache_that_cannot_be_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -28,9 +28,11 @@ from torch import Tensor
 from lottery.data.decoding import decode_all
 from lottery.data.known import cache_folder
 from lottery.data.parts import new_part, remove_leftovers
+from lottery.data.progress import say
 from lottery.data.request import MAX_SIDE
 from lottery.data.sources import ImageSource
 from lottery.data.splits import Rows, shuffled
+from lottery.data.turns import turn
 from lottery.errors import DataError
 
 MAGIC: Final = b"lottery images 1"
@@ -78,10 +80,12 @@ class CachedImages:
 def cached_images(source: ImageSource, size: int, *, progress: bool) -> CachedImages:
     """A source's images from the cache, decoded first where it does not have them.
 
+    Where another process is decoding the same images, its work is waited for.
+
     Args:
         source: the images.
         size: side of the squares they are brought to; 0 to leave them as they are.
-        progress: show a bar while decoding.
+        progress: show a bar while decoding, and say that another process is waited for.
 
     Raises:
         DataError: images are damaged or differ in size, or the cache cannot be written.
@@ -89,8 +93,12 @@ def cached_images(source: ImageSource, size: int, *, progress: bool) -> CachedIm
     path = cache_path(source, size)
     found = _read(path, source)
     if found is None:
-        _make(path, source, size, progress)
-        found = _read(path, source)
+        waiting = f"{source.what}: another process is decoding these images; waiting for it"
+        with turn(path, lambda: say(waiting, progress)):
+            found = _read(path, source)
+            if found is None:
+                _make(path, source, size, progress)
+                found = _read(path, source)
     if found is None:
         raise DataError(f"{path}: was written just now, and is damaged. Check the disk.")
     return found
