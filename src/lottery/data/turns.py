@@ -15,7 +15,8 @@ from lottery.data.known import cache_folder
 def turn(path: Path, waits: Callable[[], None]) -> Iterator[None]:
     """Be the only process that makes a file, for the time of a ``with`` block.
 
-    The lock is the operating system's, so it is freed however a process ends. Where it cannot be
+    The lock is the operating system's, so it is freed however a process ends; its file, which is
+    empty, stays. Where it cannot be
     had, because there are no locks or their folder cannot be written, each process makes the file
     for itself.
 
