@@ -16,9 +16,8 @@ def turn(path: Path, waits: Callable[[], None]) -> Iterator[None]:
     """Be the only process that makes a file, for the time of a ``with`` block.
 
     The lock is the operating system's, so it is freed however a process ends; its file, which is
-    empty, stays. Where it cannot be
-    had, because there are no locks or their folder cannot be written, each process makes the file
-    for itself.
+    empty, stays. Where it cannot be had, because there are no locks or their folder cannot be
+    written, each process makes the file for itself.
 
     Args:
         path: of the file; its name is that of no other in the cache.
