@@ -133,5 +133,7 @@ def test_while_images_are_decoded_a_signal_ends_the_command(
     assert command.returncode == 75, said
     assert "stopped: before the first training. Run the same command again to go on" in said
     assert "Traceback" not in said
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    left = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    # An empty lock stays: one that is removed while another process waits for it is two.
+    assert [path for path in left if path.suffix != ".lock" or path.stat().st_size] == []
     assert not (tmp_path / "runs").exists()

@@ -6,13 +6,14 @@ import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lottery.data import images
-from lottery.data.images import BadImageError, decode
+from lottery.data.images import BadImageError, decode, quiet
 
 Pixels = np.typing.NDArray[np.uint8]
 COLOURS: Pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
@@ -83,6 +84,57 @@ def test_more_than_8_bits_a_channel_are_refused() -> None:
         decode(encoded(deep), 0)
 
 
+def png_of(header: bytes, pixels: bytes) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    data = chunk(b"IDAT", zlib.compress(pixels))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def deep_png(kind: int, channels: int) -> bytes:
+    rows = b"".join(b"\0" + bytes(range(2 * 4 * channels)) for _ in range(4))
+    return png_of(struct.pack(">IIBBBBB", 4, 4, 16, kind, 0, 0, 0), rows)
+
+
+def deep_tiff() -> bytes:
+    """4 x 4 pixels of red, green and blue with 16 bits each, not packed."""
+    bits_at = 8 + 2 + 12 * 8 + 4
+    tags = [
+        *((256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 3, bits_at), (259, 3, 1, 1), (262, 3, 1, 2)),
+        *((273, 4, 1, bits_at + 6), (277, 3, 1, 3), (279, 4, 1, 96)),
+    ]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    start = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + entries + bytes(4)
+    return start + struct.pack("<3H", 16, 16, 16) + bytes(range(96))
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        lambda: deep_png(2, 3),
+        lambda: deep_png(6, 4),
+        lambda: deep_png(4, 2),
+        deep_tiff,
+        lambda: b"P6 4 4 65535\n" + bytes(range(96)),
+        lambda: b"P3 1 1 1023\n1000 500 0\n",
+    ],
+    ids=["RGB", "RGBA", "LA", "TIFF", "PPM", "PPM of digits"],
+)
+def test_colours_of_more_than_8_bits_are_refused(contents: Callable[[], bytes]) -> None:
+    with pytest.raises(BadImageError, match="more than 8 bits a channel"):
+        decode(contents(), 0)
+
+
+def test_colours_of_fewer_bits_are_not() -> None:
+    assert decode(b"P6 4 4 15\n" + bytes([15] * 48), 0).min() == 255
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, 16, 0, 32, 0, 0, 0, 0)
+    bmp = b"BM" + struct.pack("<IHHI", 54 + 32, 0, 0, 54) + header + b"\xff\x7f" * 16
+    assert decode(bmp, 0).min() == 255
+
+
 SOUND = encoded(Image.fromarray(np.tile(COLOURS, (9, 9, 1))))
 
 
@@ -103,6 +155,11 @@ def test_damage_is_one_error(contents: bytes) -> None:
         decode(contents, 0)
 
 
+def test_what_is_no_image_is_told_without_the_decoder_s_own_words() -> None:
+    with pytest.raises(BadImageError, match=r"no image of a known format \(JPEG, PNG, .*WEBP\)$"):
+        decode(b"a page of text", 0)
+
+
 def test_any_changed_byte_gives_pixels_or_one_error() -> None:
     for place in range(8, len(SOUND), max(1, len(SOUND) // 150)):
         broken = bytearray(SOUND)
@@ -113,15 +170,7 @@ def test_any_changed_byte_gives_pixels_or_one_error() -> None:
 
 def bomb(width: int, height: int) -> bytes:
     """A PNG of few bytes that says it has this size."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = chunk(b"IDAT", zlib.compress(bytes(10_000)))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+    return png_of(struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), bytes(10_000))
 
 
 @pytest.mark.parametrize(
@@ -131,6 +180,11 @@ def bomb(width: int, height: int) -> bytes:
 def test_a_decompression_bomb_is_refused_by_its_header(width: int, height: int, size: int) -> None:
     with pytest.raises(BadImageError):
         decode(bomb(width, height), size)
+
+
+def test_a_large_image_is_an_error_and_no_warning_where_it_is_quiet() -> None:
+    with quiet(), pytest.raises(BadImageError, match=r"10000 x 10000 pixels; expected 67,108,864 "):
+        decode(bomb(10_000, 10_000), 8)
 
 
 def test_a_side_that_is_too_long_to_be_stored() -> None:

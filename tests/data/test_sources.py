@@ -1,4 +1,4 @@
-"""Which images are learned from, which measure, and of which class they are."""
+"""Images come from folders and tar files whole, each with its class, or with what is wrong."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lottery.data import sources
-from lottery.data.sources import ImageSource, arrange, folder_source, held_out, tar_source
+from lottery.data.sources import ImageSource, folder_source, tar_source
 from lottery.errors import DataError
 
 
@@ -21,7 +19,7 @@ def fill(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
+        path.write_bytes(os.fsencode(name))
     return folder
 
 
@@ -36,82 +34,12 @@ def tar_of(path: Path, *names: str) -> Path:
 
 def contents(source: ImageSource) -> list[str]:
     """What each image holds, in the order of their numbers."""
-    found = {image.number: (image.contents or b"").decode() for image in source.read()}
+    found = {image.number: os.fsdecode(image.contents or b"") for image in source.read()}
     assert sorted(found) == list(range(len(source.train) + len(source.test)))
     return [found[number] for number in sorted(found)]
 
 
 PLAIN = ("train/cat/1.jpg", "train/dog/2.png", "train/dog/1.JPEG", "test/cat/9.jpg")
-
-
-class TestArrange:
-    def test_folders_of_both_parts(self) -> None:
-        found = arrange("here", PLAIN)
-
-        assert found.classes == ("cat", "dog")
-        assert found.train == ("train/cat/1.jpg", "train/dog/1.JPEG", "train/dog/2.png")
-        assert found.test == ("test/cat/9.jpg",)
-        assert [found.class_of[name] for name in found.train] == [0, 1, 1]
-
-    @pytest.mark.parametrize("folder", sources.TEST_FOLDERS)
-    def test_names_of_the_folder_that_measures(self, folder: str) -> None:
-        names = [name.replace("test/", f"{folder}/") for name in PLAIN]
-
-        assert arrange("here", names).test == (f"{folder}/cat/9.jpg",)
-
-    def test_of_two_folders_that_could_measure_it_is_test(self) -> None:
-        found = arrange("here", [*PLAIN, "val/cat/7.jpg", "other/cat/6.jpg"])
-
-        assert found.test == ("test/cat/9.jpg",)
-        assert len(found.train) == 3
-
-    def test_all_in_one_more_folder(self) -> None:
-        found = arrange("here", [f"flowers/{name}" for name in PLAIN])
-
-        assert found.classes == ("cat", "dog")
-        assert found.train[0] == "flowers/train/cat/1.jpg"
-
-    def test_dots_and_slashes_in_a_tar_file_mean_nothing(self) -> None:
-        found = arrange("here", [f"./{name}" for name in PLAIN])
-
-        assert found.classes == ("cat", "dog")
-
-    def test_deeper_folders_belong_to_their_class(self) -> None:
-        found = arrange("here", [*PLAIN, "train/cat/old/big/5.jpg"])
-
-        assert found.class_of["train/cat/old/big/5.jpg"] == 0
-
-    @pytest.mark.parametrize("prefix", ["", "train/"])
-    def test_a_fixed_tenth_is_held_out_where_no_folder_measures(self, prefix: str) -> None:
-        names = [f"{prefix}{label}/{n}.jpg" for label in ("cat", "dog") for n in range(1_000)]
-
-        found = arrange("here", names)
-
-        assert 140 < len(found.test) < 260
-        assert sorted((*found.train, *found.test)) == sorted(names)
-        # Where they lie means nothing, and neither do other images.
-        fewer = arrange("there", [name for name in names if not name.endswith("7.jpg")])
-        assert set(fewer.test) == {name for name in found.test if not name.endswith("7.jpg")}
-
-    @given(st.text(min_size=1))
-    @settings(deadline=None)
-    def test_any_name_may_be_held_out(self, name: str) -> None:
-        assert held_out(name) in (True, False)
-
-    @pytest.mark.parametrize(
-        ("names", "reason"),
-        [
-            ([], "expected images as train/CLASS/IMAGE .* but found none"),
-            (["test/cat/1.jpg", "test/dog/2.jpg"], "a folder 'train' beside 'test'"),
-            ([*PLAIN, "train/3.jpg"], "train/3.jpg is in none"),
-            ([*PLAIN, "test/bird/1.jpg"], "bird does not occur in training"),
-            (["train/cat/1.jpg", "test/cat/1.jpg"], "at least 2 classes"),
-            ([f"train/{n}.jpg" for n in range(9)], "and 4 more are in none"),
-        ],
-    )
-    def test_what_is_wrong(self, names: list[str], reason: str) -> None:
-        with pytest.raises(DataError, match=f"here: .*{reason}"):
-            arrange("here", names)
 
 
 class TestFolder:
@@ -146,6 +74,61 @@ class TestFolder:
 
         assert source.classes == ("bird", "cat", "dog")
         assert source.train == (0, 0, 1, 2, 2)
+
+    @pytest.mark.parametrize("where", ["train/cat", "flowers/train/dog", "dog", "flowers/dog"])
+    def test_a_link_to_a_folder_of_a_class_is_followed(self, tmp_path: Path, where: str) -> None:
+        fill(tmp_path / "elsewhere", "7.jpg", "8.jpg")
+        link = tmp_path / "data" / where
+        fill(link.parent / "bird", *(f"{n}.jpg" for n in range(50)))
+        link.symlink_to(tmp_path / "elsewhere")
+        fill(tmp_path / "elsewhere").joinpath("back").symlink_to(tmp_path / "data")
+
+        source = folder_source(tmp_path / "data")
+
+        assert len(source.train) + len(source.test) == 52
+        assert source.classes == ("bird", link.name)
+
+    @pytest.mark.parametrize("where", ["back", "cat/back", "w/train/back", "w/train/cat/back"])
+    def test_a_link_that_leads_back_is_not(self, tmp_path: Path, where: str) -> None:
+        folder = fill(tmp_path / "data", *(PLAIN if where[0] != "w" else ()))
+        fill(folder / ("w" if where[0] == "w" else "."), *PLAIN)
+        (folder / where).parent.mkdir(exist_ok=True)
+        (folder / where).symlink_to(folder)
+
+        assert len(folder_source(folder).train) == 3
+
+    @pytest.mark.parametrize("suffix", ["jfif", "JPE"])
+    def test_seldom_names_of_a_common_format(self, tmp_path: Path, suffix: str) -> None:
+        source = folder_source(fill(tmp_path, *PLAIN, f"train/cat/5.{suffix}"))
+
+        assert len(source.train) == 4
+
+    def test_links_that_lead_nowhere_are_told_and_not_passed_over(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path / "data", *PLAIN)
+        (folder / "train/cat/5.jpg").symlink_to("../.git/annex/5")
+        (folder / "train/cat/6.jpg").symlink_to("6.jpg")
+        (folder / "train/cat/notes.txt").symlink_to("nowhere")
+
+        troubles = {image.name: image.trouble for image in folder_source(folder).read()}
+
+        assert len(troubles) == 6
+        assert troubles[f"{folder}/train/cat/5.jpg"].endswith("a link to ../.git/annex/5")
+        assert "links" in troubles[f"{folder}/train/cat/6.jpg"]
+
+    def test_a_folder_that_may_not_be_read_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        inner, scan = str(fill(tmp_path, *PLAIN) / "train/cat"), os.scandir
+
+        def refusing(folder: str) -> object:
+            if folder == inner:
+                raise PermissionError(13, "Permission denied", folder)
+            return scan(folder)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+
+        with pytest.raises(DataError, match=rf"{inner} cannot be read \(Permission denied\)"):
+            folder_source(tmp_path)
 
     def test_identity_follows_names_sizes_and_times(self, tmp_path: Path) -> None:
         folder = fill(tmp_path, *PLAIN)
@@ -201,6 +184,49 @@ class TestTar:
         os.utime(path, ns=(1, 1))
 
         assert tar_source(path).identity != before
+
+    def test_hidden_folders_are_passed_over(self, tmp_path: Path) -> None:
+        more = (".ipynb_checkpoints/x/1.png", "train/.thumbnails/1.jpg", "./.cache/cat/1.jpg")
+
+        source = tar_source(tar_of(tmp_path / "any.tar", *PLAIN, *more))
+
+        assert source.classes == ("cat", "dog")
+        assert len(contents(source)) == 4
+
+    def test_classes_whose_names_are_not_utf_8_are_those_of_a_folder(self, tmp_path: Path) -> None:
+        names = [
+            os.fsdecode(b"caf" + sign + b"/%d.jpg" % n)
+            for sign in (b"\xe8", b"\xe9")
+            for n in range(50)
+        ]
+        fill(tmp_path / "folder", *names)
+        with tarfile.open(tmp_path / "any.tar", "w", errors="surrogateescape") as file:
+            file.add(tmp_path / "folder", "")
+
+        tar, folder = tar_source(tmp_path / "any.tar"), folder_source(tmp_path / "folder")
+
+        assert len(tar.classes) == 2
+        assert (tar.classes, tar.train, tar.test) == (folder.classes, folder.train, folder.test)
+        assert contents(tar) == contents(folder)
+
+    def test_a_hard_link_is_the_image_itself_and_another_link_is_told(self, tmp_path: Path) -> None:
+        folder = fill(tmp_path / "folder", *PLAIN)
+        for name in ("6.jpg", "7.jpg"):
+            os.link(folder / PLAIN[0], folder / "train/dog" / name)
+        (folder / "train/dog/8.jpg").symlink_to("1.JPEG")
+        names = sorted(path for path in folder.rglob("*") if not path.is_dir())
+        with tarfile.open(tmp_path / "any.tar", "w") as tar:
+            for path in names:
+                tar.add(path, str(path.relative_to(folder)))
+
+        found = sorted(tar_source(tmp_path / "any.tar").read())
+
+        assert [image.contents for image in found[:5]] == [
+            folder.joinpath("train", name).read_bytes()
+            for name in ("cat/1.jpg", "dog/1.JPEG", "dog/2.png", "dog/6.jpg", "dog/7.jpg")
+        ]
+        assert found[5].name == f"{tmp_path}/any.tar: train/dog/8.jpg"
+        assert found[5].trouble.startswith("a link to 1.JPEG; pack")
 
     def test_an_image_that_is_too_large_is_told_and_not_read(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lottery.data import tars
-from lottery.data.tars import read_tar, tar_sizes
+from lottery.data.tars import list_tar, read_tar
 from lottery.errors import DataError
 
 CONTENTS = {"a/one": b"1" * 1000, "two": b"", "a/three": bytes(range(256)) * 5}
@@ -45,7 +45,7 @@ def test_names_sizes_and_contents(tmp_path: Path, pack: Callable[[bytes], bytes]
     path = tmp_path / "any.tar"
     path.write_bytes(pack(packed(CONTENTS)))
 
-    assert tar_sizes(path) == {name: len(values) for name, values in CONTENTS.items()}
+    assert list_tar(path).sizes == {name: len(values) for name, values in CONTENTS.items()}
     assert list(read_tar(path, {"a/three": 1280, "a/one": 1000})) == [
         ("a/one", CONTENTS["a/one"]),
         ("a/three", CONTENTS["a/three"]),
@@ -57,23 +57,57 @@ def test_many_members_in_order(tmp_path: Path) -> None:
     path = tmp_path / "any.tar.gz"
     path.write_bytes(gzip.compress(packed(contents), 1))
 
-    assert dict(read_tar(path, tar_sizes(path))) == contents
+    assert dict(read_tar(path, list_tar(path).sizes)) == contents
 
 
-def test_links_devices_and_folders_are_passed_over(tmp_path: Path) -> None:
+def test_links_devices_and_folders_are_never_read(tmp_path: Path) -> None:
     path = tmp_path / "any.tar"
     strange = [
         special("link", tarfile.SYMTYPE, "/etc/passwd"),
         special("hard", tarfile.LNKTYPE, "/etc/passwd"),
+        special("ahead", tarfile.LNKTYPE, "two"),
         special("pipe", tarfile.FIFOTYPE),
         special("device", tarfile.CHRTYPE),
         special("folder", tarfile.DIRTYPE),
+        special("two", tarfile.SYMTYPE, "a/one"),
     ]
     path.write_bytes(packed(CONTENTS, *strange))
 
-    assert set(tar_sizes(path)) == set(CONTENTS)
+    found = list_tar(path)
+
+    assert set(found.sizes) == set(CONTENTS)
+    assert found.copies == {}
+    assert sorted(found.unread) == ["ahead", "hard", "link"]
+    assert "a link to /etc/passwd" in found.unread["hard"]
     with pytest.raises(DataError, match="expected 1 more in it: link"):
         list(read_tar(path, {"link": 0}))
+    assert dict(read_tar(path, {"two": 0})) == {"two": b""}
+
+
+def test_a_hard_link_is_another_name_of_a_file_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    (tmp_path / "one").write_bytes(b"here")
+    os.link(tmp_path / "one", tmp_path / "other")
+    with tarfile.open(path, "w") as tar:
+        tar.add(tmp_path / "one", "one")
+        tar.add(tmp_path / "other", "other")
+
+    found = list_tar(path)
+
+    assert (found.sizes, found.copies, found.unread) == ({"one": 4}, {"other": "one"}, {})
+
+
+def test_names_that_are_not_utf_8_stay_apart(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    names = [os.fsdecode(name) for name in (b"caf\xe9", b"caf\xe8", "caf\u00e9".encode())]
+    with tarfile.open(path, "w", errors="surrogateescape", format=tarfile.GNU_FORMAT) as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(name))
+
+    assert list(list_tar(path).sizes) == names
+    with pytest.raises(DataError) as caught:
+        list(read_tar(path, {names[0]: 1}))
+    assert str(caught.value).isprintable()
 
 
 def test_names_that_lead_elsewhere_write_nothing(
@@ -85,7 +119,7 @@ def test_names_that_lead_elsewhere_write_nothing(
     absolute = str(tmp_path / "elsewhere")
     path.write_bytes(packed({"../outside": b"x", absolute: b"y"}))
 
-    assert dict(read_tar(path, tar_sizes(path))) == {"../outside": b"x", absolute: b"y"}
+    assert dict(read_tar(path, list_tar(path).sizes)) == {"../outside": b"x", absolute: b"y"}
     assert os.listdir(tmp_path) == ["in"]
 
 
@@ -95,7 +129,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
     path.write_bytes(packed(CONTENTS, member))
 
     with pytest.raises(DataError, match="two files of the name two"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def test_another_size_than_expected(tmp_path: Path) -> None:
@@ -115,7 +149,7 @@ def test_cut_off_anywhere(tmp_path: Path, pack: Callable[[bytes], bytes]) -> Non
     for length in (*range(1, len(sound), 311), len(sound) - 1):
         path.write_bytes(sound[:length])
         with pytest.raises(DataError):
-            list(read_tar(path, tar_sizes(path)))
+            list(read_tar(path, list_tar(path).sizes))
 
 
 def test_every_changed_byte_is_an_error_or_changes_what_is_read(tmp_path: Path) -> None:
@@ -127,7 +161,7 @@ def test_every_changed_byte_is_an_error_or_changes_what_is_read(tmp_path: Path) 
         broken[place] ^= 0x55
         path.write_bytes(broken)
         with pytest.raises(DataError):
-            dict(read_tar(path, tar_sizes(path)))
+            dict(read_tar(path, list_tar(path).sizes))
 
 
 @pytest.mark.parametrize(
@@ -145,14 +179,34 @@ def test_what_is_no_tar_file(tmp_path: Path, contents: bytes, reason: str) -> No
     path.write_bytes(contents)
 
     with pytest.raises(DataError, match=reason):
-        tar_sizes(path)
+        list_tar(path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "kind"),
+    [(b"PK\x03\x04\x14\0\0", "a zip file"), (b"\x28\xb5\x2f\xfd\x24", "packed with zstd")],
+)
+def test_what_is_packed_otherwise(tmp_path: Path, contents: bytes, kind: str) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(contents * 300)
+
+    with pytest.raises(DataError, match=f"expected a tar file, but this is {kind}. Pack it anew"):
+        list_tar(path)
+
+
+@pytest.mark.parametrize("name", ["PKs/1", "BZh/1", "BZ"])
+def test_a_first_name_that_begins_as_packed_files_do(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "any.tar"
+    path.write_bytes(packed({name: b"here"}))
+
+    assert list_tar(path).sizes == {name: 4}
 
 
 def test_places_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, reason in (("pipe", "not a plain"), (".", "a directory"), ("no", "cannot be read")):
         with pytest.raises(DataError, match=reason):
-            tar_sizes(tmp_path / name)
+            list_tar(tmp_path / name)
 
 
 def header(name: str, size: int, kind: bytes = b"0") -> bytes:
@@ -167,7 +221,7 @@ def test_a_header_that_asks_for_much_memory(tmp_path: Path, kind: bytes) -> None
     path.write_bytes(packed(CONTENTS)[:2048] + header("long", 2**40, kind))
 
     with pytest.raises(DataError, match=r"expected a tar file|cut off"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def test_a_size_below_zero_does_not_lead_back(tmp_path: Path) -> None:
@@ -175,7 +229,7 @@ def test_a_size_below_zero_does_not_lead_back(tmp_path: Path) -> None:
     path.write_bytes(header("first", 0) + header("second", -1024) + bytes(4096))
 
     with pytest.raises(DataError):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def test_a_huge_member_is_known_by_its_size_and_not_read(tmp_path: Path) -> None:
@@ -183,7 +237,7 @@ def test_a_huge_member_is_known_by_its_size_and_not_read(tmp_path: Path) -> None
     path.write_bytes(header("huge", 2**40) + bytes(4096))
 
     with pytest.raises(DataError, match="damaged"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def test_endless_zeros_after_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +246,7 @@ def test_endless_zeros_after_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_bytes(gzip.compress(packed(CONTENTS) + bytes(2**21)))
 
     with pytest.raises(DataError, match="bytes follow the tar file's end"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def test_more_members_than_there_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +255,7 @@ def test_more_members_than_there_may_be(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_bytes(packed(CONTENTS))
 
     with pytest.raises(DataError, match="more than 2 files"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def sparse(size: int, *, real_size: int, extended: bool) -> bytes:
@@ -233,7 +287,7 @@ def test_headers_that_confuse_are_damage(tmp_path: Path, contents: bytes) -> Non
     path.write_bytes(contents)
 
     with pytest.raises(DataError, match="expected a tar file, but it is damaged"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def mapped(entries: int) -> bytes:
@@ -248,7 +302,7 @@ def mapped(entries: int) -> bytes:
 def test_a_sparse_map_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "any.tar.gz"
     path.write_bytes(gzip.compress(mapped(10) + packed(CONTENTS)))
-    assert set(tar_sizes(path)) == set(CONTENTS)
+    assert set(list_tar(path).sizes) == set(CONTENTS)
 
     path.write_bytes(gzip.compress(mapped(2**20) + packed(CONTENTS)))
     assert os.path.getsize(path) < 2**14
@@ -262,7 +316,7 @@ def test_a_sparse_map_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(tars._Bounded, "read", counted)
     with pytest.raises(DataError, match="headers of one file"):
-        tar_sizes(path)
+        list_tar(path)
     assert read < 2**18
 
 
@@ -271,7 +325,7 @@ def test_headers_of_many_members_may_be_many(tmp_path: Path) -> None:
     path = tmp_path / "any.tar"
     path.write_bytes(packed(contents))
 
-    assert set(tar_sizes(path)) == set(contents)
+    assert set(list_tar(path).sizes) == set(contents)
 
 
 def record(key: bytes, value: bytes) -> bytes:
@@ -290,11 +344,11 @@ def test_headers_for_all_that_follows_do_not_pile_up(tmp_path: Path) -> None:
 
     path = tmp_path / "any.tar"
     path.write_bytes(globals_of(3) + packed(CONTENTS))
-    assert len(tar_sizes(path)) == 3 + len(CONTENTS)
+    assert len(list_tar(path).sizes) == 3 + len(CONTENTS)
 
     path.write_bytes(globals_of(1_000) + packed(CONTENTS))
     with pytest.raises(DataError, match="headers for all files"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def test_a_number_without_end_in_a_header(tmp_path: Path) -> None:
@@ -304,7 +358,7 @@ def test_a_number_without_end_in_a_header(tmp_path: Path) -> None:
     path.write_bytes(header("pax", len(text), tarfile.XHDTYPE) + text + packed(CONTENTS))
 
     with pytest.raises(DataError, match="a number of very many digits"):
-        tar_sizes(path)
+        list_tar(path)
 
 
 def test_a_name_of_many_digits_is_a_name(tmp_path: Path) -> None:
@@ -334,4 +388,4 @@ def test_a_size_below_zero_beside_another(
     path.write_bytes(header("before", 0) + first + packed(CONTENTS))
 
     with pytest.raises(DataError, match="leads back"):
-        tar_sizes(path)
+        list_tar(path)

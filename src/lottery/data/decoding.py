@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
 from typing import Final
 
@@ -23,7 +24,8 @@ def decode_all(
 ) -> Generator[tuple[int, Bytes], None, None]:
     """Every image with its number, as uint8 ``[3, H, W]``.
 
-    All images are looked at before an error is raised, so that it names every one that is damaged.
+    All images are looked at before those that are damaged are told, so that every one is; that they
+    differ in size is told at once.
 
     Args:
         source: the images.
@@ -31,11 +33,11 @@ def decode_all(
         progress: show a bar.
 
     Raises:
-        DataError: some are damaged, or differ in size.
+        DataError: some are damaged or differ in size, or the source cannot be read.
         MissingPackageError: Pillow is not installed.
     """
     try:
-        from lottery.data.images import BadImageError, decode
+        from lottery.data.images import BadImageError, decode, quiet
     except ImportError as error:
         raise MissingPackageError("decoding images", "pillow") from error
 
@@ -48,25 +50,40 @@ def decode_all(
             return str(trouble)
 
     bad: list[str] = []
-    shape: tuple[int, ...] | None = None
+    first: tuple[str, tuple[int, ...]] | None = None
     total = len(source.train) + len(source.test)
-    # Pillow gives Python's lock free while it decodes.
-    with ThreadPoolExecutor(_threads()) as pool, counted(source.what, total, progress) as advance:
+    with ExitStack() as stack:
+        stack.enter_context(quiet())
+        # Pillow gives Python's lock free while it decodes.
+        pool = stack.enter_context(ThreadPoolExecutor(_threads()))
+        advance = stack.enter_context(counted(source.what, total, progress))
         images = source.read()
-        while chunk := list(islice(images, _AT_ONCE)):
+        while chunk := _some(images, source.what):
             for image, found in zip(chunk, pool.map(decoded, chunk), strict=True):
                 advance()
-                if not isinstance(found, str):
-                    shape = shape or found.shape
-                    if found.shape == shape:
-                        yield image.number, found
-                        continue
-                    found = (
-                        f"{_size(found.shape)} pixels, others {_size(shape)}; set data.image_size"
+                if isinstance(found, str):
+                    bad.append(f"{image.name}: {found}")
+                    continue
+                first = first or (image.name, found.shape)
+                if found.shape != first[1]:
+                    raise DataError(
+                        f"{source.what}: expected images of one size, but {first[0]} is "
+                        f"{_size(first[1])} pixels and {image.name} {_size(found.shape)}. Set "
+                        "data.image_size to the side of the squares to bring them to."
                     )
-                bad.append(f"{image.name}: {found}")
+                yield image.number, found
     if bad:
         raise _cannot_be_used(source.what, bad, total)
+
+
+def _some(images: Iterator[Encoded], what: str) -> list[Encoded]:
+    try:
+        return list(islice(images, _AT_ONCE))
+    except OSError as error:
+        raise DataError(
+            f"{what}: cannot be read ({error.strerror or error}). Check that it is still there and "
+            "that you may read it."
+        ) from error
 
 
 def _cannot_be_used(what: str, bad: list[str], total: int) -> DataError:

@@ -28,9 +28,11 @@ from torch import Tensor
 from lottery.data.decoding import decode_all
 from lottery.data.known import cache_folder
 from lottery.data.parts import new_part, remove_leftovers
+from lottery.data.progress import say
 from lottery.data.request import MAX_SIDE
 from lottery.data.sources import ImageSource
 from lottery.data.splits import Rows, shuffled
+from lottery.data.turns import turn
 from lottery.errors import DataError
 
 MAGIC: Final = b"lottery images 1"
@@ -78,22 +80,42 @@ class CachedImages:
 def cached_images(source: ImageSource, size: int, *, progress: bool) -> CachedImages:
     """A source's images from the cache, decoded first where it does not have them.
 
+    Where another process is decoding the same images, its work is waited for.
+
     Args:
         source: the images.
         size: side of the squares they are brought to; 0 to leave them as they are.
-        progress: show a bar while decoding.
+        progress: show a bar while decoding, and say that another process is waited for.
 
     Raises:
         DataError: images are damaged or differ in size, or the cache cannot be written.
     """
     path = cache_path(source, size)
-    found = read_cache(path)
+    found = _read(path, source)
     if found is None:
-        _make(path, source, size, progress)
-        found = read_cache(path)
+        waiting = f"{source.what}: another process is decoding these images; waiting for it"
+        with turn(path, lambda: say(waiting, progress)):
+            found = _read(path, source)
+            if found is None:
+                _make(path, source, size, progress)
+                found = _read(path, source)
     if found is None:
         raise DataError(f"{path}: was written just now, and is damaged. Check the disk.")
     return found
+
+
+def _read(path: Path, source: ImageSource) -> CachedImages | None:
+    """What a cache file holds, if it is shared out as the source is.
+
+    A file of the same source can be of another release, which shared out other images.
+    """
+    found = read_cache(path)
+    if found is None:
+        return None
+    about, targets = found.description, torch.from_numpy(_targets(source, _order(source)))
+    counts = len(source.train), len(source.test)
+    same = (about.train, about.test) == counts and about.classes == list(source.classes)
+    return found if same and torch.equal(found.targets, targets) else None
 
 
 def cache_path(source: ImageSource, size: int) -> Path:
@@ -208,7 +230,7 @@ def _make(path: Path, source: ImageSource, size: int, progress: bool) -> None:
 
 
 def _write(file: BinaryIO, source: ImageSource, size: int, progress: bool) -> None:
-    order = shuffled(len(source.train), "images", "validation")
+    order = _order(source)
     place_of: Rows = np.empty_like(order)
     place_of[order] = np.arange(len(order))
     counts = np.zeros((3, 256), np.int64)
@@ -231,7 +253,17 @@ def _write(file: BinaryIO, source: ImageSource, size: int, progress: bool) -> No
         histogram=counts.tolist(),
     )
     file.seek(description.image_bytes)
-    targets = np.concatenate([np.array(source.train)[order], np.array(source.test)])
-    file.write(targets.astype("<i8").tobytes())
+    file.write(_targets(source, order).astype("<i8").tobytes())
     text = json.dumps(asdict(description)).encode()
     file.write(text + len(text).to_bytes(8, "little") + MAGIC)
+
+
+def _order(source: ImageSource) -> Rows:
+    """The training images in the order in which they are shared out."""
+    return shuffled(len(source.train), "images", "validation")
+
+
+def _targets(source: ImageSource, order: Rows) -> Rows:
+    """The classes of all images in the order in which they lie in a cache file."""
+    train, test = np.array(source.train, np.int64), np.array(source.test, np.int64)
+    return np.concatenate([train[order], test])

@@ -94,10 +94,13 @@ def _described(description: str, source: ImageSource, size: int) -> DatasetInfo:
 
 
 def _first_shape(source: ImageSource) -> tuple[int, ...]:
-    from lottery.data.images import BadImageError, decode
+    from lottery.data.images import BadImageError, decode, quiet
 
     first = next(source.read())
     try:
-        return decode(first.contents or b"", 0).shape
+        if first.contents is None:
+            raise BadImageError(first.trouble)
+        with quiet():
+            return decode(first.contents, 0).shape
     except BadImageError as error:
         raise DataError(f"{first.name}: {error}. Replace or delete it.") from error

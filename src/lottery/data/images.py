@@ -7,11 +7,15 @@ of pixels are read, none that could run a program.
 from __future__ import annotations
 
 import io
+import re
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lottery.data.idx import Bytes
 from lottery.data.request import MAX_SIDE
@@ -37,6 +41,17 @@ _DAMAGE: Final = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Pillow does not warn of large images in a ``with`` block: an error says more of them.
+
+    It holds for all threads of the process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 class BadImageError(Exception):
@@ -67,6 +82,10 @@ def decode(contents: bytes, size: int) -> Bytes:
         with Image.open(io.BytesIO(contents), formats=_FORMATS) as image:
             _check(image, size)
             pixels = np.asarray(_square(_coloured(image), size))
+    except UnidentifiedImageError as error:
+        # What Pillow says names an object in memory.
+        known = ", ".join(_FORMATS)
+        raise BadImageError(f"damaged, or no image of a known format ({known})") from error
     except _DAMAGE as error:
         raise BadImageError(
             f"damaged, or no image ({str(error) or type(error).__name__})"
@@ -74,7 +93,7 @@ def decode(contents: bytes, size: int) -> Bytes:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _check(image: Image.Image, size: int) -> None:
+def _check(image: ImageFile.ImageFile, size: int) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS or width < 1 or height < 1:
         raise BadImageError(f"{width} x {height} pixels; expected {MAX_PIXELS:,} at most")
@@ -83,6 +102,19 @@ def _check(image: Image.Image, size: int) -> None:
         raise BadImageError(f"{reason}, or data.image_size to say what to bring it to")
     if image.mode not in _MODES:
         raise BadImageError(f"pixels of kind {image.mode}; expected 8 bits a channel")
+    if _is_deep(image):
+        raise BadImageError("more than 8 bits a channel; expected 8")
+
+
+def _is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow would cut the values of colours to 8 bits; it says so of grey ones only."""
+    for _, _, _, found in image.tile:
+        kind, *others = found if isinstance(found, tuple) else (found,)
+        if re.search(";16[BLN]", str(kind)):
+            return True
+        if image.format == "PPM" and others and others[0] > 255:
+            return True
+    return False
 
 
 def _coloured(image: Image.Image) -> Image.Image:

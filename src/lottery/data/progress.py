@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,3 +18,10 @@ def counted(description: str, total: int, shown: bool) -> Iterator[Callable[[], 
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
         task = bar.add_task(description, total=total)
         yield lambda: bar.advance(task)
+
+
+def say(line: str, shown: bool) -> None:
+    """One line, if it is to be shown."""
+    if shown:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()

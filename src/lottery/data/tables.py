@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from lottery.data.arrange import held_out
 from lottery.data.dataset import Dataset
 from lottery.data.image_sets import load_images
 from lottery.data.request import Request
-from lottery.data.sources import Encoded, ImageSource, held_out
+from lottery.data.sources import Encoded, ImageSource
 from lottery.integrations.hf_datasets import Part, Tables, open_tables
 
 

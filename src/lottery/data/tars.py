@@ -1,8 +1,8 @@
 """Tar files, read member by member, in order, and never unpacked to disk.
 
-A tar file is untrusted input. Only members that were asked for by name are read, each no larger
-than it may be; links, devices and sparse files are passed over; and the headers of one member are
-`MAX_HEADERS` bytes at most.
+A tar file is untrusted input. Only plain files that were asked for by name are read, each no
+larger than it may be; no link is followed, and a hard link is but another name of a file before it;
+and the headers of one member are `MAX_HEADERS` bytes at most.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from lottery.data.idx import FileError
+from lottery.data.names import shown, some
 
 MAX_HEADERS: Final = 2**17
 """Bytes of one member's headers, at most: its name, and attributes of 64 KiB as Linux allows."""
@@ -44,25 +45,58 @@ _DAMAGE: Final = (
     RecursionError,
     OverflowError,
 )
-_COMPRESSIONS: Final[dict[bytes, Callable[[Any], Any]]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZ": bz2.open,
-    b"\xfd7": lzma.open,
+_COMPRESSIONS: Final[dict[re.Pattern[bytes], Callable[[Any], Any]]] = {
+    re.compile(rb"\x1f\x8b"): gzip.open,
+    # Not less: a name in a tar file that is not packed may begin with BZ.
+    re.compile(rb"BZh[1-9]1AY&SY"): bz2.open,
+    re.compile(rb"\xfd7"): lzma.open,
 }
+_OTHERS: Final = {b"PK\x03\x04": "a zip file", b"\x28\xb5\x2f\xfd": "packed with zstd"}
+_REPACK: Final = "Pack it anew as .tar or .tar.gz, or unpack it into a folder and use 'folder:'."
 
 
-def tar_sizes(path: Path) -> dict[str, int]:
-    """Name -> size of every plain file in a tar file, which may be packed by gzip, bzip2 or xz.
+class Listing(NamedTuple):
+    """The names in a tar file.
+
+    Args:
+        sizes: of every plain file, in bytes.
+        copies: hard link -> the plain file before it that it is another name of.
+        unread: every other link, and what is stored with holes -> what it is, for messages.
+    """
+
+    sizes: dict[str, int]
+    copies: dict[str, str]
+    unread: dict[str, str]
+
+
+def list_tar(path: Path) -> Listing:
+    """What is in a tar file, which may be packed by gzip, bzip2 or xz.
+
+    A name that does not decode as UTF-8 is as Python has it of a folder (``surrogateescape``).
 
     Raises:
         FileError: the file cannot be read, is no tar file, is damaged or cut off, or holds two
             files of one name.
     """
-    found: dict[str, int] = {}
+    found = Listing({}, {}, {})
     for member, _ in _members(path):
-        if member.name in found:
-            raise FileError(path, f"it holds two files of the name {member.name}")
-        found[member.name] = member.size
+        if _is_plain(member):
+            if member.name in found.sizes:
+                raise FileError(path, f"it holds two files of the name {shown(member.name)}")
+            found.sizes[member.name] = member.size
+        elif member.islnk() and member.linkname in found.sizes:
+            found.copies[member.name] = member.linkname
+        elif member.islnk() or member.issym():
+            found.unread[member.name] = (
+                f"a link to {shown(member.linkname)}; pack what it leads to (tar -h)"
+            )
+        elif member.isreg():
+            found.unread[member.name] = "stored with holes; pack it without (no tar -S)"
+    for name in found.sizes:
+        found.copies.pop(name, None)
+        found.unread.pop(name, None)
+    for name in found.copies:
+        found.unread.pop(name, None)
     return found
 
 
@@ -74,24 +108,27 @@ def read_tar(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]
         sizes: name -> size of each file that is wanted; each is read into memory as a whole.
 
     Raises:
-        FileError: as for `tar_sizes`; or a file is missing, or of another size.
+        FileError: as for `list_tar`; or a file is missing, or of another size.
     """
     left = dict(sizes)
     for member, stream in _members(path):
-        size = left.pop(member.name, None)
+        size = left.pop(member.name, None) if _is_plain(member) else None
         if size is None:
             continue
         if member.size != size:
-            reason = f"expected {size:,} bytes in {member.name}, got {member.size:,}"
+            reason = f"expected {size:,} bytes in {shown(member.name)}, got {member.size:,}"
             raise FileError(path, reason)
         stream.seek(member.offset_data)
         contents = stream.read(size)
         if len(contents) != size:
-            raise FileError(path, f"it is cut off in {member.name}")
+            raise FileError(path, f"it is cut off in {shown(member.name)}")
         yield member.name, contents
     if left:
-        some = ", ".join(sorted(left)[:5])
-        raise FileError(path, f"expected {len(left)} more in it: {some}")
+        raise FileError(path, f"expected {len(left)} more in it: {some(sorted(left))}")
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    return member.isreg() and not member.issparse()
 
 
 class _Bounded:
@@ -128,28 +165,28 @@ class _Bounded:
 
 
 def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
-    """Every plain file in a tar file, with the stream that its contents are in."""
+    """Everything in a tar file, with the stream that its contents are in."""
     with _contents(path) as contents:
         stream = _Bounded(contents)
-        # Undecodable names are made printable; they serve as names only.
         with tarfile.TarFile(
-            fileobj=cast(BinaryIO, stream), mode="r", encoding="utf-8", errors="replace"
+            fileobj=cast(BinaryIO, stream), mode="r", encoding="utf-8", errors="surrogateescape"
         ) as tar:
             count, place = 0, -1
             while (member := _next(tar, stream)) is not None:
                 count += 1
                 # A negative size would lead back to where we have been; sparse files have two.
                 if member.size < 0:
-                    raise FileError(path, f"{member.name} has a size of {member.size}")
+                    raise FileError(path, f"{shown(member.name)} has a size of {member.size}")
                 if member.offset <= place:
-                    raise FileError(path, f"what comes before {member.name} leads back to it")
+                    raise FileError(
+                        path, f"what comes before {shown(member.name)} leads back to it"
+                    )
                 if count > MAX_MEMBERS:
                     raise FileError(path, f"it holds more than {MAX_MEMBERS:,} files")
                 if len(tar.pax_headers) > _MAX_GLOBAL:
                     raise FileError(path, f"more than {_MAX_GLOBAL} headers for all files")
                 place = member.offset
-                if member.isreg() and not member.issparse():
-                    yield member, contents
+                yield member, contents
             if stream.last != _END:
                 raise FileError(path, "it is damaged or cut off: its end is missing")
         _read_to_the_end(path, contents)
@@ -183,8 +220,13 @@ def _contents(path: Path) -> Iterator[BinaryIO]:
             raise FileError(path, f"expected a tar file, but this is {kind}")
         with ExitStack() as stack:
             file = stack.enter_context(open(path, "rb"))
-            unpack = _COMPRESSIONS.get(file.read(2))
+            begin = file.read(10)
             file.seek(0)
+            for start, what in _OTHERS.items():
+                if begin.startswith(start):
+                    raise FileError(path, f"expected a tar file, but this is {what}", _REPACK)
+            found = (open_ for begins, open_ in _COMPRESSIONS.items() if begins.match(begin))
+            unpack = next(found, None)
             packed = stack.enter_context(unpack(file)) if unpack else file
             yield packed
     except _DAMAGE as error:

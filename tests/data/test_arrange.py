@@ -1,0 +1,175 @@
+"""Which images are learned from, which measure, and of which class they are."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from lottery.data.arrange import TEST_FOLDERS, arrange, held_out
+from lottery.errors import DataError
+
+PLAIN = ("train/cat/1.jpg", "train/dog/2.png", "train/dog/1.JPEG", "test/cat/9.jpg")
+
+
+def test_folders_of_both_parts() -> None:
+    found = arrange("here", PLAIN)
+
+    assert found.classes == ("cat", "dog")
+    assert found.train == ("train/cat/1.jpg", "train/dog/1.JPEG", "train/dog/2.png")
+    assert found.test == ("test/cat/9.jpg",)
+    assert [found.class_of[name] for name in found.train] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("folder", TEST_FOLDERS)
+def test_names_of_the_folder_that_measures(folder: str) -> None:
+    names = [name.replace("test/", f"{folder}/") for name in PLAIN]
+
+    assert arrange("here", names).test == (f"{folder}/cat/9.jpg",)
+
+
+def test_of_two_folders_that_could_measure_it_is_test() -> None:
+    found = arrange("here", [*PLAIN, "val/cat/7.jpg", "other/cat/6.jpg"])
+
+    assert found.test == ("test/cat/9.jpg",)
+    assert len(found.train) == 3
+
+
+def test_all_in_one_more_folder() -> None:
+    found = arrange("here", [f"flowers/{name}" for name in PLAIN])
+
+    assert found.classes == ("cat", "dog")
+    assert found.train[0] == "flowers/train/cat/1.jpg"
+
+
+def test_dots_and_slashes_in_a_tar_file_mean_nothing() -> None:
+    found = arrange("here", [f"./{name}" for name in PLAIN])
+
+    assert found.classes == ("cat", "dog")
+
+
+def test_deeper_folders_belong_to_their_class() -> None:
+    found = arrange("here", [*PLAIN, "train/cat/old/big/5.jpg"])
+
+    assert found.class_of["train/cat/old/big/5.jpg"] == 0
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_a_fixed_tenth_is_held_out_where_no_folder_measures(prefix: str) -> None:
+    names = [f"{prefix}{label}/{n}.jpg" for label in ("cat", "dog") for n in range(1_000)]
+
+    found = arrange("here", names)
+
+    assert 140 < len(found.test) < 260
+    assert sorted((*found.train, *found.test)) == sorted(names)
+    # Where they lie means nothing, and neither do other images.
+    fewer = arrange("there", [name for name in names if not name.endswith("7.jpg")])
+    assert set(fewer.test) == {name for name in found.test if not name.endswith("7.jpg")}
+
+
+@given(st.text(min_size=1))
+@settings(deadline=None)
+def test_any_name_may_be_held_out(name: str) -> None:
+    assert held_out(name) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ([], "expected images as train/CLASS/IMAGE .* but found none"),
+        (["test/cat/1.jpg", "test/dog/2.jpg"], "a folder 'train' beside 'test'"),
+        ([*PLAIN, "train/3.jpg"], "train/3.jpg is in none"),
+        ([*PLAIN, "test/bird/1.jpg"], "bird does not occur in training"),
+        (["train/cat/1.jpg", "test/cat/1.jpg"], "at least 2 classes"),
+        ([f"train/{n}.jpg" for n in range(9)], "and 4 more are in none"),
+    ],
+)
+def test_what_is_wrong(names: list[str], reason: str) -> None:
+    with pytest.raises(DataError, match=f"here: .*{reason}"):
+        arrange("here", names)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("Train", "Test"),
+        ("TRAIN", "VAL"),
+        ("training", "testing"),
+        ("Training", "validation"),
+        ("train", "Testing"),
+    ],
+)
+@pytest.mark.parametrize("wrapper", ["", "Pets/", "training/"])
+def test_other_spellings_of_both_parts(train: str, test: str, wrapper: str) -> None:
+    parts = {"train": train, "test": test}
+    names = [name.split("/", 1) for name in PLAIN]
+
+    found = arrange("here", [f"{wrapper}{parts[part]}/{name}" for part, name in names])
+
+    assert found.classes == ("cat", "dog")
+    assert (len(found.train), len(found.test)) == (3, 1)
+    assert found.test == (f"{wrapper}{test}/cat/9.jpg",)
+
+
+@pytest.mark.parametrize("top", ["training", "Train", "flowers"])
+def test_one_folder_of_classes(top: str) -> None:
+    names = [f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(99)]
+
+    found = arrange("here", [f"{top}/{name}" for name in names])
+
+    assert found.classes == ("cat", "dog")
+    assert found.test == tuple(f"{top}/{name}" for name in arrange("here", names).test)
+
+
+@pytest.mark.parametrize(
+    ("tops", "strange"),
+    [
+        (["seg_train/seg_train", "seg_test/seg_test", "seg_pred"], "seg_test, seg_train look"),
+        (["train_images", "test_images"], "test_images, train_images look"),
+        (["trainset", "ValSet"], "ValSet, trainset look"),
+        (["train2017", "val2017"], "train2017, val2017 look"),
+        (["cat", "dog", "Eval"], "Eval looks"),
+        (["train", "eval"], "eval beside 'train' looks"),
+        (["train", "my_test"], "my_test beside 'train' looks"),
+        (["train", "Train", "test"], "train beside 'Train' looks"),
+        (["train", "Test", "test"], "test beside 'train' looks"),
+        (["train", "test", "train-extra"], "train-extra beside 'train' looks"),
+    ],
+)
+def test_parts_that_would_become_classes_or_be_left_out(tops: list[str], strange: str) -> None:
+    names = [f"{top}/{label}/{n}.jpg" for top in tops for label in ("a", "b") for n in range(9)]
+
+    with pytest.raises(DataError, match=f"{strange} like a part .* Arrange images as train/CLASS"):
+        arrange("here", names)
+
+
+def test_classes_whose_names_hold_those_words() -> None:
+    classes = ["bullet train", "contest", "test tube", "train_station", "trainer", "valley"]
+
+    for prefix in ("", "train/"):
+        found = arrange("here", [f"{prefix}{name}/{n}.jpg" for name in classes for n in range(50)])
+
+        assert list(found.classes) == classes
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=4), st.integers(1, 12), min_size=20))
+@settings(deadline=None, max_examples=40)
+def test_every_class_is_learned_where_no_folder_measures(counts: dict[str, int]) -> None:
+    """The tenth is what it always was but for classes that would lie in it as a whole."""
+    names = [f"{name}/{n}.jpg" for name, count in counts.items() for n in range(count)]
+    tenth = {name for name in names if held_out(name)}
+    whole = {
+        name
+        for name, count in counts.items()
+        if all(f"{name}/{n}.jpg" in tenth for n in range(count))
+    }
+    rest = {name for name in tenth if name.split("/")[0] not in whole}
+    assume(rest)
+
+    found = arrange("here", names)
+
+    assert list(found.classes) == sorted(counts)
+    assert {found.class_of[name] for name in found.train} == set(range(len(counts)))
+    assert {name for name in found.test if name.split("/")[0] not in whole} == rest
+    for name in whole:
+        assert sum(image.startswith(f"{name}/") for image in found.train) == 1

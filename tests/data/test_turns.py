@@ -1,0 +1,67 @@
+"""What one process makes is not made by another at the same time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from lottery.data.known import cache_folder
+from lottery.data.turns import turn
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_one_after_another(tmp_path: Path) -> None:
+    waiting, order = Event(), list[str]()
+
+    def second() -> None:
+        with turn(tmp_path / "file", waiting.set):
+            order.append("second")
+
+    with turn(tmp_path / "file", waiting.set):
+        assert not waiting.is_set()
+        thread = Thread(target=second)
+        thread.start()
+        assert waiting.wait(60)
+        order.append("first")
+    thread.join(60)
+
+    assert order == ["first", "second"]
+
+
+def test_two_files_at_once(tmp_path: Path) -> None:
+    with turn(tmp_path / "one", pytest.fail), turn(tmp_path / "two", pytest.fail):
+        pass
+
+
+def test_a_killed_process_lets_go(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib\nfrom lottery.data.turns import turn\n"
+        f"with turn(pathlib.Path({str(tmp_path / 'file')!r}), print): os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+
+    with turn(tmp_path / "file", pytest.fail):
+        pass
+
+
+def test_an_error_passes_and_lets_go(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="its own"), turn(tmp_path / "file", pytest.fail):
+        raise OSError("its own")
+    with turn(tmp_path / "file", pytest.fail):
+        pass
+
+
+def test_where_there_can_be_no_lock_nobody_waits(tmp_path: Path) -> None:
+    cache_folder().mkdir(parents=True)
+    (cache_folder() / "locks").touch()
+
+    with turn(tmp_path / "file", pytest.fail), turn(tmp_path / "file", pytest.fail):
+        pass
