@@ -1,4 +1,4 @@
-"""What a verdict is made of. All of it is plain numbers and words, ready for JSON.
+"""What a verdict is made of: plain numbers and words, ready for JSON.
 
 Accuracies and densities are fractions in [0, 1]; iterations count from initialization.
 """
@@ -6,83 +6,121 @@ Accuracies and densities are fractions in [0, 1]; iterations count from initiali
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
 
-Answer = Literal["yes", "no", "unsure", "untested"]
-"""``yes``/``no``: what was observed holds/fails and a test confirms it; ``unsure``: the test
-confirms neither; ``untested``: there are too few replicates or no control to test with, or it is
-the dense network itself."""
+Outcome = Literal["confirmed", "open", "against", "untested"]
+"""``confirmed``: a test confirms the claim; ``open``: it was tested, and neither it nor its opposite
+is confirmed; ``against``: a test confirms its opposite; ``untested``: nothing could be tested."""
+
+Headline = Literal["confirmed", "indicated", "open", "contradicted", "not tested"]
+"""The whole sentence in a word, see `lottery.analysis.procedure`."""
+
+Measure = Literal["accuracy", "accuracy_final", "early_stop", "time_to_dense"]
+"""``accuracy``: test accuracy at early stop; ``accuracy_final``: at the end of training;
+``early_stop``: iteration of lowest validation loss; ``time_to_dense``: first iteration at which the
+smoothed accuracy reaches what the dense network has at early stop, less the margin."""
+
+Scale = Literal["difference", "ratio"]
+"""``difference``: left minus right; ``ratio``: left over right, its mean geometric."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean over replicates."""
+    """A mean over replicates, or a geometric mean where values are ratios."""
 
     mean: float
     low: float | None
-    """Lower end of the t-interval; None with fewer than two replicates."""
+    """Lower end of the interval, never nearer to the mean than the resolution of what was measured;
+    None with fewer than two replicates."""
     high: float | None
     values: Mapping[int, float]
     """Replicate -> value."""
+    bounds: Mapping[int, Literal["at least", "at most"]] = field(default_factory=dict)
+    """Replicate -> what its value is instead of exact: an early stop at the last evaluation is a
+    lower bound, and a ratio with one below the line an upper one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Paired differences, replicate by replicate, and one one-sided test on their mean."""
+class Test:
+    """A claim, and what a one-sided test says of it."""
 
-    difference: Estimate
     claim: str
-    """What the test would establish, in words."""
-    margin: float
-    """What was added to the difference in favour of the claim."""
+    """In words."""
     p: float | None
-    """One-sided p-value; None when it cannot be computed (fewer than two pairs)."""
-    p_holm: float | None
-    """The same after Holm's correction over the levels tested; for what a control does worse, over
-    both ways of doing so."""
-    p_opposite: float | None = None
-    """One-sided p-value of the claim's opposite; None where ``p`` is."""
-    p_opposite_holm: float | None = None
-    """The same, corrected as ``p`` is."""
-    holds: bool
-    """Whether the mean difference, with the margin, is on the claim's side."""
-    confirmed: bool
-    """Whether the claim holds and ``p_holm`` is below 1 - confidence."""
-    refuted: bool = False
-    """Whether the claim does not hold and ``p_opposite_holm`` is below 1 - confidence."""
+    """By itself; None where it could not be tested."""
+    p_adjusted: float | None
+    """After the correction over all levels that the claim was tested at."""
+    outcome: Outcome
+    why: str = ""
+    """Why it is untested, in words; empty elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """Trainings without a result to compare, counted; each speaks against the claim it is in."""
+
+    diverged: int = 0
+    collapsed: int = 0
+    guessing: int = 0
+    """Came to their end, and are right no more often than by guessing."""
+    dense: int = 0
+    """Replicates whose dense network is lost, so that there is nothing to compare with."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.diverged + self.collapsed + self.guessing + self.dense
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """One thing against another in one measure."""
+
+    left: str
+    """A kind of training: ``main`` (tickets), or a kind of control; in comparisons, a run."""
+    right: str
+    """``dense``, ``main``, or in comparisons the first run."""
+    measure: Measure
+    scale: Scale
+    paired: bool
+    """By replicate; else two independent samples."""
+    estimate: Estimate | None
+    """None where no replicate has both."""
+    n: int
+    """Replicates, or pairs, that the estimate rests on."""
+    missing: Missing
+    resolution: float
+    """The smallest difference (or relative difference) that could be measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """All replicates of one kind of branch at one level."""
+    """All replicates of one kind of training at one level."""
 
     kind: str
     """``main``, or a kind of control."""
     n: int
-    """Replicates that came to their end, and are averaged."""
-    diverged: int
-    collapsed: int
-    accuracy_at_early_stop: Estimate | None
+    """Replicates with a result that counts."""
+    trainings: int
+    """All that ended; several controls of one replicate count one by one."""
+    missing: Missing
+    accuracy: Estimate | None
     accuracy_final: Estimate | None
-    early_stop_iteration: Estimate | None
-    accuracy_below_ticket: Comparison | None
-    """For controls: ticket minus control (mean over the controls of a replicate), at early stop."""
-    learns_later: Comparison | None
-    """For controls: early-stop iteration of the control minus that of the ticket."""
-    matching: Comparison | None = None
-    """For controls: accuracy at early stop, control minus dense (the ticket's is the level's)."""
-    no_later: Comparison | None = None
-    """For controls: early-stop iteration, control minus dense (the ticket's is the level's)."""
-    wins: bool | None = None
-    """For controls: whether it is winning itself, on the means; None when nothing says."""
-    p_winning_holm: float | None = None
-    """For controls: the p-value of winning itself, after Holm's correction over the levels."""
-    still_improving: int = 0
-    """Jobs whose last evaluation had the lowest validation loss: more training might lower it."""
+    early_stop: Estimate | None
+    at_end: int
+    """Trainings whose early stop is the last evaluation, and so a lower bound."""
+    against_dense: Mapping[Measure, Contrast]
+    """Accuracy as a difference, the two times as ratios (below 1 is sooner); empty for dense."""
+    against_ticket: Mapping[Measure, Contrast]
+    """For controls: ticket minus control in accuracy, control over ticket in times."""
+    tests: Mapping[str, Test]
+    """For tickets: ``matches``, ``no_later``, ``wins`` (both), ``sooner_to_dense`` (by time to the
+    dense network's accuracy), ``hypothesis`` (wins, and reinitialized copies fail). For controls:
+    ``fails`` (does not match, or is later), ``wins``. Empty for dense."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,30 +133,32 @@ class LevelVerdict:
     weights_kept: float
     groups: Mapping[str, Group]
     """Kind -> group; ``main`` are the tickets."""
-    matching: Comparison | None
-    """Accuracy at early stop, ticket minus dense, not below minus the margin."""
-    no_later: Comparison | None
-    """Early-stop iteration, ticket minus dense, less than one evaluation interval."""
-    wins: bool = False
-    """Whether the tickets are winning on the means, and none was lost or late."""
-    is_matching: Answer
-    is_winning: Answer
-    p_winning_holm: float | None
-    """The larger of the p-values of ``matching`` and ``no_later``, Holm-corrected."""
-    p_not_winning_holm: float | None = None
-    """Twice the smaller of their opposites' p-values, Holm-corrected."""
-    p_hypothesis_holm: float | None = None
-    """That the ticket wins and a new initialization does worse, Holm-corrected."""
+    wins_on_means: bool
+    """Whether the plain means say that the tickets win, with none lost or late."""
+    matches_on_means: bool
     tickets_lost: int = 0
-    """Replicates without a ticket here because theirs diverged or collapsed, here or before."""
+    """Replicates without a ticket because theirs diverged or collapsed, here or before."""
     tickets_unsettled: int = 0
     """Replicates whose Early-Bird mask never settled."""
     tickets_late: int = 0
-    """Those of them whose tickets train on from where the mask was drawn, and so were the dense
-    network almost to the end."""
+    """Those of them whose tickets train on from where the mask was drawn."""
     start_iteration: float = 0.0
-    """Where trainings of the tickets start, mean over replicates; above 0 where they are rewound to
-    a later point than initialization, or go on from trained weights."""
+    """Where trainings of the tickets start, mean over replicates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One of the three questions, answered for the level the verdict speaks of."""
+
+    question: str
+    """``Does it match?``, ``Is it sooner?``, ``Does it need its initialization?``"""
+    outcome: Outcome
+    value: str
+    """The number, written out: ``+0.50 points``, ``0.65 times``, ``-``."""
+    interval: str
+    """``95% interval +0.36 to +0.63``, or why there is none."""
+    note: str
+    """What was compared, n, and what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,38 +169,37 @@ class Verdict:
     name: str
     replicates: int
     complete: bool
-    """Whether every planned job has ended."""
+    """Whether every planned job has ended, or can never run."""
     jobs_done: int
     jobs_planned: int
     jobs_diverged: int
     jobs_collapsed: int
     margin: float
+    margin_wide: bool
+    """Whether the margin is more than a fifth of the dense network's error."""
     confidence: float
     evaluation_interval: int
+    last_evaluation: int
+    test_examples: int | None
+    test_error: float | None
+    """Sampling error of one accuracy on so many test examples: half a 95% interval, a fraction."""
     levels: tuple[LevelVerdict, ...]
-    smallest_winning_level: int | None
-    """The smallest density whose tickets are winning as observed (on the means)."""
-    smallest_confirmed_level: int | None
-    """The smallest density whose tickets are winning as tested."""
-    speedup: float | None
-    """Dense early-stop iteration / that of the smallest winning ticket."""
-    reinit_costs: float | None
-    """Accuracy lost at the smallest winning ticket by reinitializing it."""
-    initialization_matters: Answer
-    """Whether reinitializing a winning ticket undoes it: ``yes`` where it is confirmed to do worse
-    and does not win, ``no`` where it is confirmed to win as well."""
-    hypothesis: Literal["supported", "observed", "not supported", "undecided"]
-    """``supported``: tested; ``observed``: on the means; ``undecided``: something is missing."""
+    headline: Headline
+    why: str
+    """What is missing or speaks against it, in words; empty where nothing does."""
+    level: int | None
+    """The level that the verdict speaks of: the smallest confirmed, else picked on the means."""
+    level_picked: Literal["confirmed", "wins confirmed", "means", ""]
+    """How it was found: it confirms the whole sentence; that a ticket wins; on the means alone."""
+    confirmed_levels: tuple[int, ...]
+    """Levels at which the whole sentence is confirmed."""
+    answers: tuple[Answer, ...]
+    """Does it match, is it sooner, does it need its initialization: what cards show."""
     paragraph: str
-    """The verdict in plain words."""
     caveats: tuple[str, ...]
-    dense_guessing: int = 0
-    """Replicates whose dense network is no better than guessing: nothing is compared with them."""
+    dense_missing: Missing
     guessing_limit: float = 0.0
-    """The test accuracy below which that is said; 0 when the number of classes is unknown."""
+    """The test accuracy below which a training is taken to guess; 0 when unknown."""
     mask_updates: MaskUpdateMethod = "none"
-    """How masks changed while tickets trained."""
     rewind: RewindMethod = "weights"
-    """What tickets went back to."""
     pruned_values: PrunedValues = "zero"
-    """What pruned weights were held at."""
