@@ -24,6 +24,9 @@ Measure = Literal["accuracy", "accuracy_final", "early_stop", "time_to_dense"]
 ``early_stop``: iteration of lowest validation loss; ``time_to_dense``: first iteration at which the
 smoothed accuracy reaches what the dense network has at early stop, less the margin."""
 
+Bound = Literal["at least", "at most"]
+"""What a value is instead of exact."""
+
 Scale = Literal["difference", "ratio"]
 """``difference``: left minus right; ``ratio``: left over right, its mean geometric."""
 
@@ -39,7 +42,7 @@ class Estimate:
     high: float | None
     values: Mapping[int, float]
     """Replicate -> value."""
-    bounds: Mapping[int, Literal["at least", "at most"]] = field(default_factory=dict)
+    bounds: Mapping[int, Bound] = field(default_factory=dict)
     """Replicate -> what its value is instead of exact: an early stop at the last evaluation is a
     lower bound, and a ratio with one below the line an upper one."""
 
