@@ -27,6 +27,11 @@ smoothed accuracy reaches what the dense network has at early stop, less the mar
 Bound = Literal["at least", "at most"]
 """What a value is instead of exact."""
 
+Picked = Literal["confirmed", "wins confirmed", "means", ""]
+"""How the level a verdict speaks of was picked, always as the smallest: the whole sentence is
+confirmed there; that its ticket wins is; it wins on the means; there is none. Where tickets keep
+trained weights, *matches* stands for *wins*."""
+
 Scale = Literal["difference", "ratio"]
 """``difference``: left minus right; ``ratio``: left over right, its mean geometric."""
 
@@ -59,7 +64,7 @@ class Test:
     """After the correction over all levels that the claim was tested at."""
     outcome: Outcome
     why: str = ""
-    """Why it is untested, in words; empty elsewhere."""
+    """What kept it from being tested or confirmed whatever the numbers, in words; often empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +197,7 @@ class Verdict:
     """What is missing or speaks against it, in words; empty where nothing does."""
     level: int | None
     """The level that the verdict speaks of: the smallest confirmed, else picked on the means."""
-    level_picked: Literal["confirmed", "wins confirmed", "means", ""]
-    """How it was found: it confirms the whole sentence; that a ticket wins; on the means alone."""
+    level_picked: Picked
     confirmed_levels: tuple[int, ...]
     """Levels at which the whole sentence is confirmed."""
     answers: tuple[Answer, ...]

@@ -1,0 +1,178 @@
+"""Level by level: what was measured, against what, and what the tests say of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from lottery.analysis.claims import Claims
+from lottery.analysis.measured import Measured, arithmetic_mean
+from lottery.analysis.statistics import SMALLEST_DEVIATION, estimate, estimate_ratio
+from lottery.analysis.types import Bound, Contrast, Estimate, Group, LevelVerdict, Measure, Test
+from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.tickets import never_settled
+
+_TIMES: Final[tuple[Measure, ...]] = ("early_stop", "time_to_dense")
+
+
+def judge_levels(measured: Measured, claims: Claims) -> tuple[LevelVerdict, ...]:
+    """Every level that has a result, from dense to sparse."""
+    levels = sorted({level for _, level in measured.jobs})
+    return tuple(_level(measured, claims, level) for level in levels)
+
+
+def _level(measured: Measured, claims: Claims, level: int) -> LevelVerdict:
+    kinds = [kind for kind in (MAIN, *CONTROL_KINDS) if (kind, level) in measured.jobs]
+    groups = {kind: _group(measured, kind, level, _tests(claims, kind, level)) for kind in kinds}
+    main = measured.jobs.get((MAIN, level), ())
+    every = [job for kind in kinds for job in measured.jobs[kind, level]]
+    own = [job for job in main if job.status == "done"] or every
+    matches, wins = _on_means(measured, level)
+    return LevelVerdict(
+        level=level,
+        density=arithmetic_mean([job.density for job in own]),
+        weights_kept=arithmetic_mean([job.weights_kept for job in own]),
+        groups=groups,
+        matches_on_means=matches,
+        wins_on_means=wins,
+        tickets_lost=measured.tickets_lost(level),
+        tickets_unsettled=sum(never_settled(job.provenance) for job in main),
+        tickets_late=len(measured.tickets_late(level)),
+        start_iteration=arithmetic_mean([job.start_iteration for job in main]) if main else 0.0,
+    )
+
+
+def _tests(claims: Claims, kind: str, level: int) -> Mapping[str, Test]:
+    if kind == MAIN:
+        return claims.tickets.get(level, {})
+    return claims.controls.get(kind, {}).get(level, {})
+
+
+def _on_means(measured: Measured, level: int) -> tuple[bool, bool]:
+    """Whether a level matches, and wins, on the plain means; not where a training is missing."""
+    if level == 0 or level not in measured.levels or not measured.replicates():
+        return False, False
+    row = measured.levels.index(level)
+    accuracy = measured.array(MAIN, "accuracy")[row]
+    difference = float((accuracy - measured.dense_array("accuracy")).mean())
+    matches = difference >= -measured.evidence.margin - SMALLEST_DEVIATION
+    stops = measured.array(MAIN, "early_stop")[row]
+    later = float((stops - measured.dense_array("early_stop")).mean())
+    cut = measured.at_end(MAIN, level) > 0
+    return matches, matches and later < measured.evidence.evaluation_interval and not cut
+
+
+def _group(measured: Measured, kind: str, level: int, tests: Mapping[str, Test]) -> Group:
+    evidence, confidence = measured.evidence, measured.evidence.confidence
+    step, grid = _step(measured), float(evidence.evaluation_interval)
+
+    def mean(measure: Measure, resolution: float) -> Estimate | None:
+        values = measured.values(kind, level, measure)
+        return estimate(values, confidence, resolution=resolution) if values else None
+
+    pruned = level > 0
+    return Group(
+        kind=kind,
+        n=len({job.replicate for job in measured.counting(kind, level)}),
+        trainings=len(measured.jobs[kind, level]),
+        missing=measured.missing(kind, level),
+        accuracy=mean("accuracy", step),
+        accuracy_final=mean("accuracy_final", step),
+        early_stop=mean("early_stop", grid),
+        at_end=measured.at_end(kind, level),
+        against_dense=_contrasts(measured, (kind, level), (MAIN, 0)) if pruned else {},
+        against_ticket=_contrasts(measured, (kind, level), (MAIN, level)) if kind != MAIN else {},
+        tests=tests,
+    )
+
+
+def _contrasts(
+    measured: Measured, own: tuple[str, int], other: tuple[str, int]
+) -> dict[Measure, Contrast]:
+    """One place against another: accuracies as differences, times as ratios.
+
+    Against the ticket an accuracy is the ticket's minus the control's; everything else is the
+    place's own minus, or over, the other's.
+    """
+    ticket = other[1] > 0
+    left, right = (other, own) if ticket else (own, other)
+    found: dict[Measure, Contrast] = {
+        "accuracy": _difference(measured, left, right, "accuracy"),
+        "accuracy_final": _difference(measured, left, right, "accuracy_final"),
+    }
+    if all(measured.compares_times(kind) for kind, _ in (own, other)):
+        found |= {measure: _ratio(measured, own, other, measure) for measure in _TIMES}
+    return found
+
+
+def _difference(
+    measured: Measured, left: tuple[str, int], right: tuple[str, int], measure: Measure
+) -> Contrast:
+    a, b = measured.values(*left, measure), measured.values(*right, measure)
+    values = {r: a[r] - b[r] for r in _pairs(measured, a, b)}
+    step = _step(measured)
+    confidence = measured.evidence.confidence
+    found = estimate(values, confidence, resolution=step) if values else None
+    return _contrast(measured, left, right, measure, found, step)
+
+
+def _ratio(
+    measured: Measured, left: tuple[str, int], right: tuple[str, int], measure: Measure
+) -> Contrast:
+    """The geometric mean of ratios; pairs of which both are lower bounds say nothing."""
+    a, b = measured.values(*left, measure), measured.values(*right, measure)
+    over, under = _bounded(measured, left, measure), _bounded(measured, right, measure)
+    pairs = [r for r in _pairs(measured, a, b) if r not in over & under]
+    ratios = {r: _finite(measured, a[r]) / _finite(measured, b[r]) for r in pairs}
+    bounds: dict[int, Bound] = {r: "at least" for r in pairs if r in over}
+    bounds |= {r: "at most" for r in pairs if r in under}
+    step = 0.0
+    if pairs:
+        mean = arithmetic_mean([_finite(measured, b[r]) for r in pairs])
+        step = measured.evidence.evaluation_interval / mean
+    confidence = measured.evidence.confidence
+    found = estimate_ratio(ratios, confidence, resolution=step, bounds=bounds) if pairs else None
+    return _contrast(measured, left, right, measure, found, step)
+
+
+def _contrast(
+    measured: Measured,
+    left: tuple[str, int],
+    right: tuple[str, int],
+    measure: Measure,
+    found: Estimate | None,
+    step: float,
+) -> Contrast:
+    own = right if left == (MAIN, right[1]) and right[0] != MAIN else left
+    return Contrast(
+        left=left[0],
+        right=right[0] if right[1] else "dense",
+        measure=measure,
+        scale="ratio" if measure in _TIMES else "difference",
+        paired=True,
+        estimate=found,
+        n=len(found.values) if found else 0,
+        missing=measured.missing(*own, compared=True),
+        resolution=step,
+    )
+
+
+def _pairs(measured: Measured, a: Mapping[int, float], b: Mapping[int, float]) -> list[int]:
+    return sorted(a.keys() & b.keys() & measured.dense.keys())
+
+
+def _bounded(measured: Measured, place: tuple[str, int], measure: Measure) -> set[int]:
+    """Replicates whose time is a lower bound: not over at the end, or never reached."""
+    if measure == "early_stop":
+        return measured.stops_at_end(*place)
+    return {r for r, value in measured.values(*place, measure).items() if math.isinf(value)}
+
+
+def _finite(measured: Measured, time: float) -> float:
+    return float(measured.end) if math.isinf(time) else time
+
+
+def _step(measured: Measured) -> float:
+    examples = measured.evidence.test_examples
+    return 1 / examples if examples else 0.0
