@@ -75,6 +75,17 @@ def higher_or_lower(difference: float) -> str:
     return f"{points(difference)} {'higher' if difference > 0 else 'lower'}"
 
 
+def above_or_below(difference: float) -> str:
+    """How an accuracy lies to another, which follows.
+
+    >>> above_or_below(-0.0062), above_or_below(0.00001)
+    ('0.62 percentage points below', 'within 0.01 percentage points of')
+    """
+    if abs(difference) < 0.00005:
+        return "within 0.01 percentage points of"
+    return f"{points(difference)} {'above' if difference > 0 else 'below'}"
+
+
 def ratio(value: float) -> str:
     """A ratio of times.
 

@@ -41,7 +41,7 @@ FEWEST: Final = 3
 _FLIPS_FROM: Final = 6
 _MOST_FLIPS: Final = 2**14
 _SKEWED: Final = 4.0
-_COPIES_SHARE: Final = 0.4
+COPIES_SHARE: Final = 0.4
 _WEAK: Final = 4.0
 _ROUNDING: Final = 1e-9
 
@@ -324,7 +324,7 @@ def _from_sparsest(claim: Claim, lost: Flags, settings: Settings) -> tuple[Array
     trainings, since that decides nothing. One level needs no sequence and has all of alpha.
     """
     levels = claim.p.shape[-1]
-    limit = settings.alpha if levels == 1 else _COPIES_SHARE * settings.alpha
+    limit = settings.alpha if levels == 1 else COPIES_SHARE * settings.alpha
     passes = (claim.p < limit) & (claim.flips < settings.alpha)
     backwards = np.logical_and.accumulate((passes | lost)[..., ::-1], -1)[..., ::-1]
     counted = np.where(lost, 0, claim.p)

@@ -1,0 +1,96 @@
+"""The verdict in plain words: templates filled in from a verdict, which claim no more than it does.
+
+Sentences are in ``templates/``, not here. A paragraph is one template; of the caveats' template
+each line is a sentence, and those that come out empty are left out.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any, Final
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from lottery.analysis import formatting
+from lottery.analysis.controls import CONTROLS
+from lottery.analysis.lookup import find_level, lost, pruned, spoken_of, tests_hypothesis
+from lottery.analysis.reach import reachable
+from lottery.analysis.types import Verdict
+from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.training import MaskUpdateMethod
+
+FLATTERED: Final = "by 0.03 to 0.18 percentage points in simulations"
+"""How much better than it is a difference looks at a level that was picked; docs/verdict.md."""
+
+
+def paragraph(verdict: Verdict) -> str:
+    """The verdict in a paragraph; the verdict's own paragraph is not read."""
+    return " ".join(_render("paragraph.txt.jinja", **_context(verdict)).split())
+
+
+def caveats(verdict: Verdict) -> tuple[str, ...]:
+    """Everything that weakens the verdict, a sentence or two each."""
+    return _lines(_render("caveats.txt.jinja", **_context(verdict)))
+
+
+def ticket_caveats(verdict: Verdict) -> tuple[str, ...]:
+    """What weakens a verdict because of how its tickets came to be, a sentence or two each."""
+    return _lines(_render("tickets.txt.jinja", **_context(verdict)))
+
+
+def updates_caveat(method: MaskUpdateMethod) -> str:
+    """What masks that change in training mean for a run's numbers; empty where they stay.
+
+    >>> updates_caveat("none")
+    ''
+    """
+    return " ".join(_render("updates.txt.jinja", method=method).split())
+
+
+def compared(verdict: Verdict) -> int:
+    """The most replicates that any level can be compared to dense in."""
+    groups = [level.groups.get(MAIN) for level in pruned(verdict)]
+    contrasts = [group.against_dense.get("accuracy") for group in groups if group]
+    return max((contrast.n for contrast in contrasts if contrast), default=0)
+
+
+def _context(verdict: Verdict) -> dict[str, Any]:
+    levels = pruned(verdict)
+    level = spoken_of(verdict)
+    n = compared(verdict)
+    return {
+        "v": verdict,
+        "levels": levels,
+        "level": level,
+        "ticket": level.groups.get(MAIN) if level else None,
+        "dense": find_level(verdict, 0),
+        "controls": CONTROLS,
+        "kinds": [kind for kind in CONTROL_KINDS if level and kind in level.groups],
+        "hypothesis": tests_hypothesis(verdict),
+        "interval": f"{100 * verdict.confidence:g}% interval",
+        "chance": f"{100 * (1 - verdict.confidence):.2g}%",
+        "lost": lost(verdict),
+        "n": n,
+        "reach": reachable(max(n, 1), len(levels), verdict.confidence),
+        "flattered": FLATTERED,
+    }
+
+
+def _render(template: str, **context: Any) -> str:
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=False,  # plain text for terminals; pages escape it where they show it
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(f=formatting, **context)
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(line.split()) for line in text.splitlines() if line.strip())
+
+
+def _template(name: str) -> str:
+    found = resources.files("lottery.analysis").joinpath("templates", name)
+    return found.read_text(encoding="utf-8")
