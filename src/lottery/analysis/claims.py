@@ -20,8 +20,8 @@ REINIT: Final = "reinit"
 
 _WHY: Final = {
     procedure.FEW: f"it takes {procedure.FEWEST} replicates to confirm anything",
-    procedure.AT_END: "trained too short to say who is sooner: the validation loss was lowest at "
-    "the last evaluation",
+    procedure.AT_END: "trained too short to say who is sooner, since the validation loss was "
+    "lowest at the last evaluation",
     procedure.SKEWED: "one side scatters so much more than the other that so few replicates "
     "cannot show its mean",
     procedure.LOST: "a training is lost or has not ended",
@@ -137,13 +137,7 @@ def _outcome(
 ) -> Test:
     untested = bool(claim.untested[level])
     outcome: Outcome = (
-        "confirmed"
-        if confirmed
-        else "against"
-        if against
-        else "untested"
-        if untested
-        else "open"
+        "confirmed" if confirmed else "against" if against else "untested" if untested else "open"
     )
     why = [
         said

@@ -81,8 +81,6 @@ def _render(template: str, **context: Any) -> str:
         loader=FunctionLoader(_template),
         autoescape=False,  # plain text for terminals; pages escape it where they show it
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
     return environment.get_template(template).render(f=formatting, **context)
 
