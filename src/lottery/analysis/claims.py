@@ -43,7 +43,7 @@ class Claims:
 def decide_claims(measured: Measured) -> Claims:
     """Test everything that a run claims."""
     kinds = [kind for kind in measured.kinds if kind != MAIN]
-    if not measured.levels or not measured.replicates():
+    if not measured.levels or not measured.replicates:
         return Claims(tickets={}, controls={}, headline="not tested")
     settings = procedure_settings(measured)
     reinit = REINIT if REINIT in kinds else None
