@@ -18,7 +18,9 @@ def answers(verdict: Verdict) -> tuple[Answer, ...]:
     level = spoken_of(verdict)
     ticket = level.groups.get(MAIN) if level else None
     if level is None or ticket is None:
-        return tuple(_nothing(question, "needs a ticket and its dense network") for question in QUESTIONS)
+        return tuple(
+            _nothing(question, "needs a ticket and its dense network") for question in QUESTIONS
+        )
     copy = level.groups.get("reinit")
     return (
         _match(verdict, level, ticket),
@@ -59,7 +61,8 @@ def _sooner(verdict: Verdict, ticket: Group) -> Answer:
         notes,
     )
     # That it is sooner has no test of its own here, so that the outcome must not stand without this.
-    return replace(answer, interval=f"{answer.interval}; the outcome is of being no later")
+    after = "; the outcome is of being no later"
+    return replace(answer, interval=f"{answer.interval}{after}" if answer.interval else "")
 
 
 def _initialization(verdict: Verdict, copy: Group | None) -> Answer:
@@ -89,9 +92,11 @@ def _answer(
     if test is not None and test.why:
         told.append(test.why)
     if found is None or contrast is None:
-        value, interval = formatting.NONE, ""
-    elif contrast.scale == "ratio":
-        value = f"{'at least ' if _lower_bound(contrast) else ''}{formatting.ratio(found.mean)} times"
+        return _nothing(question, "; ".join(told), test)
+    if contrast.scale == "ratio":
+        value = (
+            f"{'at least ' if _lower_bound(contrast) else ''}{formatting.ratio(found.mean)} times"
+        )
         interval = formatting.interval_of_ratio(found)
     else:
         value = f"{formatting.signed_points(found.mean)} points"
@@ -127,5 +132,6 @@ def _lower_bound(contrast: Contrast) -> bool:
     return "at least" in bounds and "at most" not in bounds
 
 
-def _nothing(question: str, why: str) -> Answer:
-    return Answer(question=question, outcome="untested", value=formatting.NONE, interval="", note=why)
+def _nothing(question: str, why: str, test: Test | None = None) -> Answer:
+    outcome = test.outcome if test else "untested"
+    return Answer(question=question, outcome=outcome, value=formatting.NONE, interval="", note=why)

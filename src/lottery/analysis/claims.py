@@ -20,8 +20,8 @@ REINIT: Final = "reinit"
 
 _WHY: Final = {
     procedure.FEW: f"it takes {procedure.FEWEST} replicates to confirm anything",
-    procedure.AT_END: "trained too short to say who is sooner: the validation loss was lowest at "
-    "the last evaluation",
+    procedure.AT_END: "trained too short to say who is sooner, since the validation loss was "
+    "lowest at the last evaluation",
     procedure.SKEWED: "one side scatters so much more than the other that so few replicates "
     "cannot show its mean",
     procedure.LOST: "a training is lost or has not ended",
@@ -43,7 +43,7 @@ class Claims:
 def decide_claims(measured: Measured) -> Claims:
     """Test everything that a run claims."""
     kinds = [kind for kind in measured.kinds if kind != MAIN]
-    if not measured.levels or not measured.replicates():
+    if not measured.levels or not measured.replicates:
         return Claims(tickets={}, controls={}, headline="not tested")
     settings = procedure_settings(measured)
     reinit = REINIT if REINIT in kinds else None
@@ -137,13 +137,7 @@ def _outcome(
 ) -> Test:
     untested = bool(claim.untested[level])
     outcome: Outcome = (
-        "confirmed"
-        if confirmed
-        else "against"
-        if against
-        else "untested"
-        if untested
-        else "open"
+        "confirmed" if confirmed else "against" if against else "untested" if untested else "open"
     )
     why = [
         said

@@ -51,14 +51,13 @@ def _tests(claims: Claims, kind: str, level: int) -> Mapping[str, Test]:
 
 def _on_means(measured: Measured, level: int) -> tuple[bool, bool]:
     """Whether a level matches, and wins, on the plain means; not where a training is missing."""
-    if level == 0 or level not in measured.levels or not measured.replicates():
+    if level == 0 or level not in measured.levels or not measured.replicates:
         return False, False
-    row = measured.levels.index(level)
-    accuracy = measured.array(MAIN, "accuracy")[row]
+    accuracy = measured.row(MAIN, level, "accuracy")
+    stop = measured.row(MAIN, level, "early_stop")
     difference = float((accuracy - measured.dense_array("accuracy")).mean())
     matches = difference >= -measured.evidence.margin - SMALLEST_DEVIATION
-    stops = measured.array(MAIN, "early_stop")[row]
-    later = float((stops - measured.dense_array("early_stop")).mean())
+    later = float((stop - measured.dense_array("early_stop")).mean())
     cut = measured.at_end(MAIN, level) > 0
     return matches, matches and later < measured.evidence.evaluation_interval and not cut
 

@@ -90,7 +90,7 @@ def _sentence(
         f"With {given} a ticket is sure to be confirmed where its mean lies {_number(alone)} times "
         "its standard deviation beyond what is tested"
     )
-    if levels > 1:
+    if _number(everywhere) != _number(alone):
         need += f", or {_number(everywhere)} times where every level's does"
     if alone > _WITHIN_REACH:
         return f"{need}: only large effects can be; {recommended} replicates would be safer."

@@ -175,7 +175,9 @@ def _notes(verdict: Verdict) -> list[str]:
             f"±: half the {interval} t-interval of a mean over n replicates. It covers the luck of "
             f"initialization and data order, not that of the test set{_sampling(verdict)}."
         )
-    if any(group.missing.total for group in groups) or any(lv.tickets_lost for lv in verdict.levels):
+    if any(group.missing.total for group in groups) or any(
+        lv.tickets_lost for lv in verdict.levels
+    ):
         notes.append(
             "n: a/b where a of b replicates have a result, the others diverged, collapsed or "
             "guess; for controls (-k), k lost trainings."

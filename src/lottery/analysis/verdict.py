@@ -114,14 +114,15 @@ def _headline(
         return "not tested", missing
     tests = [level.groups[MAIN].tests for level in levels if level.level and MAIN in level.groups]
     if claims.headline == "open" and all(
-        test["no_later"].outcome == "untested" and test["matches"].outcome != "against"
+        test["no_later"].outcome == "untested"
+        and test["matches"].outcome != "against"
         and test["no_later"].why.startswith("trained too short")
         for test in tests
     ):
         return "not tested", tests[0]["no_later"].why
     if claims.headline == "contradicted" and not measured.evidence.complete:
         return "open", "the run is not complete, and levels that are missing may still show it"
-    if claims.headline == "open" and len(measured.replicates()) < 3:
+    if claims.headline == "open" and len(measured.replicates) < 3:
         return "open", "two replicates can confirm nothing"
     return claims.headline, ""
 
@@ -140,15 +141,19 @@ def _missing(measured: Measured) -> str:
         return "the dense network learned no more than guessing, so there is nothing to match"
     if not measured.levels:
         return f"there is only the dense network{'' if evidence.complete else ' so far'}"
-    n = len(measured.replicates())
-    if not any(j.replicate in measured.dense for lv in measured.levels for j in _main(measured, lv)):
+    n = len(measured.replicates)
+    if not any(
+        j.replicate in measured.dense for lv in measured.levels for j in _main(measured, lv)
+    ):
         return "no replicate has both a dense network and a ticket"
     if all(
         {job.replicate for job in _main(measured, level)} <= measured.tickets_late(level)
         for level in measured.levels
     ):
         return "no mask settled, so that every ticket was the dense network almost to the end"
-    if not any(key.kind == REINIT for key in (*evidence.planned, *(j.key for j in evidence.results))):
+    if not any(
+        key.kind == REINIT for key in (*evidence.planned, *(j.key for j in evidence.results))
+    ):
         return "it has no reinitialization control"
     if not any(measured.values(REINIT, level, "accuracy") for level in measured.levels):
         still = "" if evidence.complete else " so far"
@@ -166,7 +171,10 @@ def _pick(levels: Sequence[LevelVerdict], *, tests_wins: bool) -> tuple[int | No
     ways: tuple[tuple[Picked, list[LevelVerdict]], ...] = (
         ("confirmed", [lv for lv in levels if tests_wins and _confirms(lv, "hypothesis")]),
         ("wins confirmed", [lv for lv in levels if _confirms(lv, claim)]),
-        ("means", [lv for lv in levels if (lv.wins_on_means if tests_wins else lv.matches_on_means)]),
+        (
+            "means",
+            [lv for lv in levels if (lv.wins_on_means if tests_wins else lv.matches_on_means)],
+        ),
     )
     for picked, found in ways:
         if found:

@@ -6,6 +6,7 @@ each line is a sentence, and those that come out empty are left out.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from typing import Any, Final
 
@@ -77,14 +78,15 @@ def _context(verdict: Verdict) -> dict[str, Any]:
 
 
 def _render(template: str, **context: Any) -> str:
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=False,  # plain text for terminals; pages escape it where they show it
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return _environment().get_template(template).render(f=formatting, **context)
+
+
+@cache
+def _environment() -> Environment:
+    # No escaping: this is plain text for terminals, and pages escape it where they show it.
+    return Environment(
+        loader=FunctionLoader(_template), autoescape=False, undefined=StrictUndefined
     )
-    return environment.get_template(template).render(f=formatting, **context)
 
 
 def _lines(text: str) -> tuple[str, ...]:
