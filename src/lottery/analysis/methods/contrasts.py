@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lottery.analysis.methods.pairing import Pairing
-from lottery.analysis.methods.types import MEASURES, Best, Cell, Outcome, Row, Tested
+from lottery.analysis.methods.types import MEASURES, Best, Cell, Outcome, Row, AgainstFirst
 from lottery.analysis.statistics import (
     Difference,
     holm,
@@ -71,7 +71,7 @@ def tested(rows: Sequence[Row], basis: Basis) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _with(cell: Cell, measure: Measure, found: Tested | None) -> Cell:
+def _with(cell: Cell, measure: Measure, found: AgainstFirst | None) -> Cell:
     if found is None:
         return cell
     return replace(cell, against_first={**cell.against_first, measure: found})
@@ -79,7 +79,7 @@ def _with(cell: Cell, measure: Measure, found: Tested | None) -> Cell:
 
 def _against_first(
     rows: Sequence[Row], measure: Measure, basis: Basis
-) -> dict[tuple[int, int], Tested]:
+) -> dict[tuple[int, int], AgainstFirst]:
     """(place of the row, of the run) -> the run against the first."""
     found = {
         (at, place): made
@@ -94,7 +94,7 @@ def _against_first(
     }
 
 
-def _outcome(made: Tested, measure: Measure, p: float | None, alpha: float) -> Outcome:
+def _outcome(made: AgainstFirst, measure: Measure, p: float | None, alpha: float) -> Outcome:
     if p is None:
         return made.outcome
     if p >= alpha:
@@ -103,7 +103,7 @@ def _outcome(made: Tested, measure: Measure, p: float | None, alpha: float) -> O
     return "ahead" if ahead else "behind"
 
 
-def _tested(row: Row, place: int, measure: Measure, basis: Basis) -> Tested | None:
+def _tested(row: Row, place: int, measure: Measure, basis: Basis) -> AgainstFirst | None:
     """A run against the first, before any correction; None where one has no value."""
     cells = row.cells[place], row.cells[0]
     pairing = basis.pairings[place, 0]
@@ -117,7 +117,7 @@ def _tested(row: Row, place: int, measure: Measure, basis: Basis) -> Tested | No
     ratio = measure in ("early_stop", "time_to_dense")
     ends = [v if v is None or not ratio else math.exp(v) for v in (shown.low, shown.high)]
     missing = [cell.group.missing for cell in (cells[0], cells[1])]
-    return Tested(
+    return AgainstFirst(
         contrast=Contrast(
             left=basis.labels[place],
             right=basis.labels[0],

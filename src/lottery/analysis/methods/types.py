@@ -95,7 +95,7 @@ class Method:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class AgainstFirst:
     """One run against the first, at one density and in one measure."""
 
     contrast: Contrast
@@ -129,7 +129,7 @@ class Cell:
     """Replicates without a result here, since theirs diverged, collapsed or guesses."""
     seconds: float | None
     """Of one training here, mean."""
-    against_first: Mapping[Measure, Tested]
+    against_first: Mapping[Measure, AgainstFirst]
     """Empty for the first run, and where one of the two has no value."""
 
     def of(self, measure: Measure) -> Estimate | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lottery.analysis import formatting
+from lottery.analysis.answers import missing_words
 from lottery.analysis.lookup import pruned
 from lottery.analysis.methods.settings import shown
 from lottery.analysis.methods.types import (
@@ -14,7 +15,7 @@ from lottery.analysis.methods.types import (
     Row,
     RunComparison,
     SettingDifference,
-    Tested,
+    AgainstFirst,
 )
 from lottery.analysis.rendering import render, sentences
 from lottery.analysis.types import Missing
@@ -24,7 +25,7 @@ from lottery.store.jobs import MAIN
 _FEW = 5
 _OUTCOMES = {"ahead": "confirmed", "behind": "confirmed", "open": "not confirmed"}
 
-Found = Sequence[tuple[Row, Tested]]
+Found = Sequence[tuple[Row, AgainstFirst]]
 
 
 def paragraph(comparison: RunComparison) -> str:
@@ -101,8 +102,9 @@ def caveats(comparison: RunComparison) -> tuple[str, ...]:
     text = render(
         "comparison_caveats.txt.jinja",
         c=comparison,
-        lost=[_lost(method) for method in methods],
-        at_end=[_at_end(method) for method in methods],
+        lost=[(method.label, _lost(method)) for method in methods],
+        at_end=[(method.label, *_at_end(method)) for method in methods],
+        missing_words=missing_words,
         ticket_caveats=ticket_caveats,
         method_keys=keys,
         hardware={(cost.engines, cost.device, cost.hardware) for cost in costs},
