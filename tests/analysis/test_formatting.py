@@ -62,4 +62,9 @@ def test_ratios_have_two_decimals_or_three_digits(value: float, text: str) -> No
 
 
 def test_small_densities_keep_three_digits() -> None:
-    assert [percent(d) for d in (1.0, 0.512, 0.0358, 0.00519)] == ["100%", "51.2%", "3.58%", "0.519%"]
+    assert [percent(d) for d in (1.0, 0.512, 0.0358, 0.00519)] == [
+        "100%",
+        "51.2%",
+        "3.58%",
+        "0.519%",
+    ]

@@ -52,7 +52,10 @@ def test_the_table_has_the_verdicts_numbers(verdict: Verdict) -> None:
     smallest = verdict.levels[3]
     main, reinit = smallest.groups["main"], smallest.groups["reinit"]
     accuracy, difference = main.accuracy, main.against_dense["accuracy"].estimate
-    stop, copy = main.against_dense["early_stop"].estimate, reinit.against_dense["accuracy"].estimate
+    stop, copy = (
+        main.against_dense["early_stop"].estimate,
+        reinit.against_dense["accuracy"].estimate,
+    )
     assert accuracy is not None
     assert difference is not None
     assert difference.high is not None

@@ -25,7 +25,9 @@ def confirmed(replicates: int, levels: int, multiple: float, *, everywhere: bool
     if not everywhere:
         shift[:-1] = -0.001
     dense = np.zeros(replicates)
-    accuracy = Samples(dense=dense, tickets=shape + shift, copies=-(shape + 0.001 * multiple) - 0 * shift)
+    accuracy = Samples(
+        dense=dense, tickets=shape + shift, copies=-(shape + 0.001 * multiple) - 0 * shift
+    )
     logs = 100 * (shape + np.abs(shift))
     stop = Samples(
         dense=np.full(replicates, 1e6) * np.exp(shape),

@@ -72,7 +72,9 @@ def test_a_confirmed_run_says_what_is_confirmed(simulated: Simulated, judged: Ju
         "Confirmed: with a margin of 0.2 percentage points this run supports the lottery ticket "
         "hypothesis."
     )
-    assert "matches, that it is no later, and that its reinitialized copy fails" in verdict.paragraph
+    assert (
+        "matches, that it is no later, and that its reinitialized copy fails" in verdict.paragraph
+    )
     assert "The same is confirmed at levels 1 and 2." in verdict.paragraph
     assert "the tests confirm that it fails (by not matching, or by being later)" in (
         verdict.paragraph
