@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -216,7 +216,7 @@ def test_nothing_is_tested_without_results(judged: Judged) -> None:
 
 def test_every_run_without_a_test_says_why(simulated: Simulated, judged: Judged, job: Job) -> None:
     results = simulated(1, replicates=3, levels=2, ticket=WINS, reinit=FAILS)
-    lost = {"status": "diverged"}
+    lost: dict[str, Any] = {"status": "diverged"}
     main = [r for r in results if r.branch == "main"]
     cases = {
         "no dense network has come to its end": judged(

@@ -60,7 +60,7 @@ def _sooner(verdict: Verdict, ticket: Group) -> Answer:
         verdict,
         notes,
     )
-    # That it is sooner has no test of its own here, so that the outcome must not stand without this.
+    # That it is sooner is not what is tested, so that the outcome must not stand without this.
     after = "; the outcome is of being no later"
     return replace(answer, interval=f"{answer.interval}{after}" if answer.interval else "")
 
