@@ -136,9 +136,6 @@ def _outcome(
     words: str,
 ) -> Test:
     reasons = {reason for reason, flags in claim.reasons.items() if flags[level]}
-    if procedure.LOST in reasons:
-        # The scatter is that of what stands in for the lost one, and means nothing.
-        reasons.discard(procedure.SKEWED)
     outcome: Outcome = (
         "confirmed"
         if confirmed
