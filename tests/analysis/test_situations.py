@@ -177,7 +177,7 @@ def test_one_dense_network_that_guesses_leaves_one_speed(
 ) -> None:
     """Its replicate counts nowhere: not in the ratio, not in the means beside it."""
     results = simulated(1, replicates=4, levels=2, ticket=WINS, reinit=FAILS)
-    guesses = {"test_accuracy_at_early_stop": 0.11, "early_stop_iteration": 200}
+    guesses: dict[str, Any] = {"test_accuracy_at_early_stop": 0.11, "early_stop_iteration": 200}
     verdict = judged(
         [replace(r, **guesses) if (r.replicate, r.level) == (3, 0) else r for r in results],
         classes=10,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lottery.analysis import formatting
 from lottery.analysis.lookup import spoken_of, tests_hypothesis
-from lottery.analysis.types import Answer, Contrast, Group, LevelVerdict, Missing, Test, Verdict
+from lottery.analysis.types import Answer, Contrast, Group, LevelVerdict, Test, Verdict
 from lottery.store.jobs import MAIN
 
 QUESTIONS = ("Does it match?", "Is it sooner?", "Does it need its initialization?")
@@ -60,7 +60,7 @@ def _sooner(verdict: Verdict, ticket: Group) -> Answer:
         verdict,
         notes,
     )
-    # That it is sooner has no test of its own here, so that the outcome must not stand without this.
+    # That it is sooner is not what is tested, so that the outcome must not stand without this.
     after = "; the outcome is of being no later"
     return replace(answer, interval=f"{answer.interval}{after}" if answer.interval else "")
 
@@ -87,7 +87,7 @@ def _answer(
     notes: Sequence[str],
 ) -> Answer:
     found = contrast.estimate if contrast else None
-    missing = missing_words(contrast.missing) if contrast else ""
+    missing = formatting.missing_words(contrast.missing) if contrast else ""
     told = [*notes, f"n = {contrast.n if contrast else 0}", *([missing] if missing else [])]
     if test is not None and test.why:
         told.append(test.why)
@@ -110,21 +110,6 @@ def _answer(
         else "no interval: it takes two replicates",
         note="; ".join(told),
     )
-
-
-def missing_words(missing: Missing) -> str:
-    """What is missing, counted; empty where nothing is.
-
-    >>> missing_words(Missing(diverged=2, guessing=1))
-    '2 diverged, 1 guessing'
-    """
-    counts = (
-        (missing.diverged, "diverged"),
-        (missing.collapsed, "collapsed"),
-        (missing.guessing, "guessing"),
-        (missing.dense, "without a dense network"),
-    )
-    return ", ".join(f"{number} {word}" for number, word in counts if number)
 
 
 def _lower_bound(contrast: Contrast) -> bool:

@@ -135,15 +135,17 @@ def _outcome(
     level: int,
     words: str,
 ) -> Test:
-    untested = bool(claim.untested[level])
+    reasons = {reason for reason, flags in claim.reasons.items() if flags[level]}
     outcome: Outcome = (
-        "confirmed" if confirmed else "against" if against else "untested" if untested else "open"
+        "confirmed"
+        if confirmed
+        else "against"
+        if against
+        else "untested"
+        if reasons & procedure.UNTESTED
+        else "open"
     )
-    why = [
-        said
-        for reason, said in _WHY.items()
-        if reason in claim.reasons and claim.reasons[reason][level]
-    ]
+    why = [said for reason, said in _WHY.items() if reason in reasons]
     known = outcome != "untested"
     return Test(
         claim=words,

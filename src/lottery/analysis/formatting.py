@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from lottery.analysis.types import Estimate
+from lottery.analysis.types import Estimate, Missing
 
 NONE: Final = "-"
 """What stands where there is no number."""
@@ -138,6 +138,21 @@ def joined(items: Sequence[str]) -> str:
     '1, 2 and 5'
     """
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def missing_words(missing: Missing) -> str:
+    """What is missing, counted; empty where nothing is.
+
+    >>> missing_words(Missing(diverged=2, guessing=1))
+    '2 diverged, 1 guessing'
+    """
+    counts = (
+        (missing.diverged, "diverged"),
+        (missing.collapsed, "collapsed"),
+        (missing.guessing, "guessing"),
+        (missing.dense, "without a dense network"),
+    )
+    return ", ".join(f"{number} {word}" for number, word in counts if number)
 
 
 def probability(p: float | None) -> str:

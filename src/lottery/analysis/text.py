@@ -199,8 +199,10 @@ def _sampling(verdict: Verdict) -> str:
     """The sampling error of the test set, to follow the word."""
     if verdict.test_error is None or verdict.test_examples is None:
         return ""
-    error = f"{100 * verdict.test_error:.2g}"
-    return f": its {verdict.test_examples:,} examples alone leave every accuracy unsure by ±{error} points (95%)"
+    return (
+        f": its {verdict.test_examples:,} examples alone leave every accuracy unsure by "
+        f"±{100 * verdict.test_error:.2g} points (95%)"
+    )
 
 
 def printed(view: RenderableType, *, width: int) -> str:
