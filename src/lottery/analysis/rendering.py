@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Filling in the templates of verdicts and comparisons, which are plain text."""
-=======
 """Sentences from templates, so that what is said stands in ``templates/`` and not in branches."""
->>>>>>> verdict
 
 from __future__ import annotations
 
@@ -16,42 +12,21 @@ from lottery.analysis import formatting
 
 
 def render(template: str, **context: Any) -> str:
-<<<<<<< HEAD
-    """The text of a template of this package; ``f`` in it is `lottery.analysis.formatting`."""
-=======
     """Fill in a template of this package; ``f`` is `lottery.analysis.formatting` in all of them."""
->>>>>>> verdict
     return _environment().get_template(template).render(f=formatting, **context)
 
 
 def sentences(text: str) -> tuple[str, ...]:
-<<<<<<< HEAD
-    """The lines of a text that are not empty, with single spaces."""
-=======
     """The lines of a rendered template that are not empty, spaces collapsed."""
->>>>>>> verdict
     return tuple(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
 @cache
 def _environment() -> Environment:
-<<<<<<< HEAD
-    return Environment(
-        loader=FunctionLoader(_source),
-        autoescape=False,  # plain text for terminals; pages escape it where they show it
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _source(name: str) -> str:
-=======
     # No escaping: this is plain text for terminals, and pages escape it where they show it.
     return Environment(loader=FunctionLoader(_read), autoescape=False, undefined=StrictUndefined)
 
 
 def _read(name: str) -> str:
->>>>>>> verdict
     found = resources.files("lottery.analysis").joinpath("templates", name)
     return found.read_text(encoding="utf-8")

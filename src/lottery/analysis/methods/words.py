@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lottery.analysis import formatting
-from lottery.analysis.answers import missing_words
 from lottery.analysis.lookup import pruned
 from lottery.analysis.methods.settings import shown
 from lottery.analysis.methods.types import (
@@ -104,7 +103,6 @@ def caveats(comparison: RunComparison) -> tuple[str, ...]:
         c=comparison,
         lost=[(method.label, _lost(method)) for method in methods],
         at_end=[(method.label, *_at_end(method)) for method in methods],
-        missing_words=missing_words,
         ticket_caveats=ticket_caveats,
         method_keys=keys,
         hardware={(cost.engines, cost.device, cost.hardware) for cost in costs},
