@@ -176,8 +176,8 @@ def test_verdict_and_report_name_every_kind(run: RunSummary, tmp_path: Path) -> 
     verdict = judge_run(open_run(run.run))
     for level in verdict.levels[1:]:
         assert set(level.groups) == {MAIN, *CONTROL_KINDS}
-        compared = [level.groups[kind].accuracy_below_ticket for kind in CONTROL_KINDS]
-        assert all(comparison is not None for comparison in compared)
+        compared = [level.groups[kind].against_ticket["accuracy"] for kind in CONTROL_KINDS]
+        assert all(contrast.estimate is not None for contrast in compared)
     text = verdict_text(verdict)
     for title in ("Shuffled", "constant", "Random", "epochs", "FLOPs", "popup", "mask"):
         assert title in text
