@@ -17,7 +17,7 @@ from rich.text import Text
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.formatting import NONE
-from lottery.analysis.lookup import pruned, tests_hypothesis
+from lottery.analysis.lookup import lost, pruned, tests_hypothesis
 from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 
@@ -109,8 +109,8 @@ def _measured(verdict: Verdict, level: LevelVerdict) -> list[str]:
     test = group.tests.get(claim)
     outcome: Outcome | str = NONE if level.level == 0 else test.outcome if test else "untested"
     accuracy, contrasts = group.accuracy, group.against_dense
-    n = group.n
-    lost = max(group.missing.total, level.tickets_lost + group.missing.guessing)
+    never_made = level.tickets_lost - group.missing.diverged - group.missing.collapsed
+    n, every = group.n, group.trainings + never_made
     written = NONE
     if accuracy is not None:
         half = formatting.half_width(accuracy, scale=100, digits=2)
@@ -118,7 +118,7 @@ def _measured(verdict: Verdict, level: LevelVerdict) -> list[str]:
     return [
         kept,
         outcome,
-        f"{n}/{n + lost}" if lost else f"{n}",
+        f"{n}/{every}" if every > n else f"{n}",
         written,
         _difference(contrasts.get("accuracy")),
         _ratio(contrasts.get("early_stop")),
@@ -146,13 +146,13 @@ def _control(level: LevelVerdict, kind: str) -> str:
     if group is None:
         return NONE
     found = group.against_dense.get("accuracy")
-    lost = f"-{group.missing.total}" if group.missing.total else ""
+    missing = group.missing.total
     if found is None or found.estimate is None:
-        return f"lost {group.missing.total}" if lost else NONE
+        return f"lost {missing}" if missing else NONE
     fails = group.tests.get("fails")
     mark = "*" if fails is not None and fails.outcome == "confirmed" else " "
     value = formatting.signed_points(found.estimate.mean)
-    return f"{value}{mark}{f' ({lost})' if lost else ''}"
+    return f"{value}{mark}{f' (-{missing})' if missing else ''}"
 
 
 def _notes(verdict: Verdict) -> list[str]:
@@ -175,12 +175,10 @@ def _notes(verdict: Verdict) -> list[str]:
             f"±: half the {interval} t-interval of a mean over n replicates. It covers the luck of "
             f"initialization and data order, not that of the test set{_sampling(verdict)}."
         )
-    if any(group.missing.total for group in groups) or any(
-        lv.tickets_lost for lv in verdict.levels
-    ):
+    if lost(verdict).total:
         notes.append(
-            "n: a/b where a of b replicates have a result, the others diverged, collapsed or "
-            "guess; for controls (-k), k lost trainings."
+            "n: a/b where a of b replicates have a result to compare; of the others a training or "
+            "its dense network diverged, collapsed or guesses. (-k): k lost trainings of a control."
         )
     what = "Wins?" if tests_hypothesis(verdict) else "Matches?"
     notes.append(
