@@ -210,11 +210,11 @@ def _digits(value: float) -> int:
 
 
 def _down(value: float, digits: int) -> float:
-    return math.floor(value * 10**digits + _ROUNDING) / 10**digits
+    return math.floor(value * 10.0**digits + _ROUNDING) / 10.0**digits
 
 
 def _up(value: float, digits: int) -> float:
-    return math.ceil(value * 10**digits - _ROUNDING) / 10**digits
+    return math.ceil(value * 10.0**digits - _ROUNDING) / 10.0**digits
 
 
 def _without_sign_of_zero(text: str) -> str:
