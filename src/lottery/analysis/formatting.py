@@ -178,6 +178,17 @@ def interval_in_points(estimate: Estimate) -> str:
     return " to ".join(_without_sign_of_zero(f"{end:+.2f}") for end in (low, high))
 
 
+def mean_ratio(estimate: Estimate) -> str:
+    """The mean of ratios, with what it is where some of them are bounds.
+
+    >>> mean_ratio(Estimate(mean=1.2, low=None, high=None, values={0: 1.2}, bounds={0: "at least"}))
+    'at least 1.20'
+    """
+    words = sorted(set(estimate.bounds.values()))
+    before = f"{words[0]} " if len(words) == 1 else "roughly " if words else ""
+    return f"{before}{ratio(estimate.mean)}"
+
+
 def interval_of_ratio(estimate: Estimate) -> str:
     """The interval of a ratio; empty when there is none.
 
