@@ -104,15 +104,6 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def signed_count(value: float) -> str:
-    """A difference of counts, with its sign.
-
-    >>> signed_count(1200), signed_count(-0.2)
-    ('+1,200', '0')
-    """
-    return _without_sign_of_zero(f"{value:+,.0f}")
-
-
 def iterations(number: float) -> str:
     """A number of iterations.
 
