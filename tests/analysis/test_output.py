@@ -84,7 +84,9 @@ def test_lost_trainings_are_seen_in_the_table(simulated: Simulated, judged: Judg
     _, first, second = rows(verdict_text(verdict))
     assert first[-1] == "(-1)"
     assert "4/5" in second
-    assert "the others diverged, collapsed or guess" in " ".join(verdict_text(verdict).split())
+    assert "its dense network diverged, collapsed or guesses" in " ".join(
+        verdict_text(verdict).split()
+    )
 
 
 @pytest.mark.parametrize("controls", [(), ("reinit",), ("reinit", "random-mask", "continued")])

@@ -192,6 +192,7 @@ def test_one_dense_network_that_guesses_leaves_one_speed(
     assert verdict.answers[1].value == f"{number} times"
     [row] = [line for line in verdict_text(verdict).splitlines() if line.startswith("  > 2")]
     assert number in row.split()
+    assert "3/4" in row.split()
     assert verdict.dense_missing.guessing == 1
     assert "1 guessing; there is nothing to compare with there" in verdict.paragraph
     for level, same in zip(verdict.levels, without.levels, strict=True):

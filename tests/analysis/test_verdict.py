@@ -228,13 +228,34 @@ def test_every_run_without_a_test_says_why(simulated: Simulated, judged: Judged,
         "no reinitialized copy came to a result": judged(
             [replace(r, **lost) if r.branch != "main" else r for r in results]
         ),
-        "came to a result to compare with so far": judged(main, planned=[r.key for r in results]),
         "one replicate is no test": judged([r for r in results if not r.replicate]),
     }
     for words, verdict in cases.items():
         assert verdict.headline == "not tested"
         assert words in verdict.why
         assert f"{verdict.why}. So this run does not test" in verdict.paragraph
+
+
+def test_copies_that_are_still_to_come_are_not_missing(
+    simulated: Simulated, judged: Judged
+) -> None:
+    results = simulated(1, replicates=3, levels=2, ticket=WINS, reinit=FAILS)
+    main = [r for r in results if r.branch == "main"]
+    early = judged(main, planned=[r.key for r in results])
+    assert early.headline == "not tested"
+    assert early.why.endswith("came to a result to compare with so far")
+    assert "does not test the lottery ticket hypothesis yet" in early.paragraph
+    said = "There is no reinitialization control"
+    assert not any(said in caveat for caveat in early.caveats)
+    assert any(said in caveat for caveat in judged(main).caveats)
+
+
+def test_a_smoke_run_that_guesses_shows_what_was_measured(job: Job, judged: Judged) -> None:
+    results = [job(r, "main", level, 0.1, 100) for r in range(2) for level in range(3)]
+    verdict = judged(results, classes=10)
+    assert verdict.headline == "not tested"
+    assert [level.groups["main"].n for level in verdict.levels] == [2, 2, 2]
+    assert [level.groups["main"].trainings for level in verdict.levels] == [2, 2, 2]
 
 
 def test_all_tickets_diverged_is_no_support(simulated: Simulated, judged: Judged) -> None:

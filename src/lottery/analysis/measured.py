@@ -197,7 +197,7 @@ class Measured:
             if job.status != "done"
         }
         ended = {job.replicate for job in self.jobs.get((MAIN, level), ()) if job.status == "done"}
-        return failed - ended
+        return (failed & self.dense.keys() if self.dense else failed) - ended
 
 
 def _by_place(results: Iterable[JobResult]) -> Mapping[Place, Sequence[JobResult]]:

@@ -30,6 +30,11 @@ def caveats(verdict: Verdict) -> tuple[str, ...]:
     return sentences(render("caveats.txt.jinja", **_context(verdict)))
 
 
+def notes(verdict: Verdict) -> tuple[str, ...]:
+    """What the columns and signs of the table mean."""
+    return sentences(render("notes.txt.jinja", **_context(verdict)))
+
+
 def ticket_caveats(verdict: Verdict) -> tuple[str, ...]:
     """What weakens a verdict because of how its tickets came to be, a sentence or two each."""
     return sentences(render("tickets.txt.jinja", **_context(verdict)))
