@@ -8,13 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from lottery.analysis import formatting
 from lottery.analysis.types import Estimate
-from lottery.report import words
-
-Figure = dict[str, Any]
-"""``data`` and ``layout`` for Plotly, and what else the page's script needs."""
+from lottery.report.figure import Plot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +43,9 @@ class Series:
     symbol: str
     dash: str
     points: Sequence[Point]
+    aside: float = 0.0
+    """How far single replicates stand beside their density, in decades, so that those of several
+    lines do not cover each other."""
 
 
 def number(value: float | None, scale: float = 1) -> float | None:
@@ -60,14 +60,14 @@ def percent(density: float) -> float:
     return float(f"{100 * max(density, 1e-9):.6g}")
 
 
-def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[Figure]:
+def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[Plot]:
     """Band, points and line; one entry in the legend for all three."""
-    common: Figure = {
+    common: Plot = {
         "type": "scatter",
         "name": series.name,
         "legendgroup": series.group,
     }
-    drawn: list[Figure] = [
+    drawn: list[Plot] = [
         common | _replicates(series, scale, form) | _meta(series, "replicates"),
         common | line(series, scale) | _meta(series, "line"),
     ]
@@ -86,7 +86,7 @@ def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[F
     return drawn
 
 
-def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Figure:
+def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Plot:
     """A log axis that runs from dense to sparse, with the densities that there are as ticks.
 
     Args:
@@ -106,7 +106,7 @@ def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Figure:
         "type": "log",
         "range": [first + edge, last - edge],
         "tickvals": ticks,
-        "ticktext": [words.density(value / 100).removesuffix("%") for value in ticks],
+        "ticktext": [formatting.percent(value / 100).removesuffix("%") for value in ticks],
     }
 
 
@@ -128,6 +128,16 @@ def extent(estimates: Sequence[Estimate], others: Sequence[float], scale: float)
     return [(low - edge) * scale, (high + edge) * scale]
 
 
+def extremes(values: Sequence[float | None]) -> list[float] | None:
+    """A range that holds all values, with a little room; None where there are none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    low, high = min(known), max(known)
+    edge = 0.06 * (high - low) or abs(0.01 * high) or 1
+    return [low - edge, high + edge]
+
+
 def near_dense(
     dense: float, means: Sequence[float], margin: float, shown: Sequence[float]
 ) -> list[float] | None:
@@ -144,7 +154,7 @@ def near_dense(
     return near if near[1] - near[0] < 0.6 * (shown[1] - shown[0]) else None
 
 
-def line(series: Series, scale: float) -> Figure:
+def line(series: Series, scale: float) -> Plot:
     """The means alone."""
     points = series.points
     return {
@@ -159,11 +169,31 @@ def line(series: Series, scale: float) -> Figure:
     }
 
 
-def _meta(series: Series, part: str) -> Figure:
+def estimate_text(value: Estimate | None, form: Callable[[float], str]) -> str:
+    """A mean and, where there is one, its interval."""
+    if value is None:
+        return formatting.NONE
+    text = form(value.mean)
+    if value.low is not None and value.high is not None:
+        text += f" [{form(value.low)}, {form(value.high)}]"
+    return text
+
+
+def bound(point: Point, replicate: int) -> str:
+    """``at least`` or ``at most`` where a value is a bound, else nothing."""
+    return point.value.bounds.get(replicate, "") if point.value else ""
+
+
+def hollow(symbol: str, is_bound: str) -> str:
+    """The mark of a value that is a bound has no filling."""
+    return f"{symbol}-open" if is_bound else symbol
+
+
+def _meta(series: Series, part: str) -> Plot:
     return {"meta": {"tone": series.tone, "part": part}}
 
 
-def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> Figure:
+def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> Plot:
     dots = [
         (point, replicate, value)
         for point in series.points
@@ -172,13 +202,16 @@ def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> F
     ]
     return {
         "mode": "markers",
-        "x": [point.x for point, _, _ in dots],
+        "x": [number(point.x, 10**series.aside) for point, _, _ in dots],
         "y": [number(value, scale) for _, _, value in dots],
-        "marker": {"size": 6, "symbol": series.symbol},
-        "opacity": 0.4,
+        "marker": {
+            "size": 6,
+            "symbol": [hollow(series.symbol, bound(point, replicate)) for point, replicate, _ in dots],
+        },
+        "opacity": 0.5,
         "text": [
-            f"{point.name}, replicate {replicate}<br>"
-            f"{words.density(point.density)} of weights: {form(value)}"
+            f"{point.name}, replicate {replicate}<br>{formatting.percent(point.density)} of "
+            f"weights: {bound(point, replicate)} {form(value)}".replace(":  ", ": ")
             for point, replicate, value in dots
         ],
         "hovertemplate": "%{text}<extra></extra>",
