@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lottery.analysis import Verdict, judge
+from lottery.analysis import Evidence, Verdict, judge
 from lottery.store.jobs import JobKey, JobResult
-from lottery.tickets import RewindMethod
-from lottery.training import MaskUpdateMethod, PrunedValues
 
 WEIGHTS = 266_200
 
@@ -82,28 +81,23 @@ def judged(
     results: Sequence[JobResult],
     *,
     planned: Sequence[JobKey] | None = None,
-    never_run: Sequence[JobKey] = (),
     margin: float = 0.002,
     test_examples: int | None = 10_000,
-    classes: int | None = None,
-    mask_updates: MaskUpdateMethod = "none",
-    rewind: RewindMethod = "weights",
-    pruned_values: PrunedValues = "zero",
+    **settings: Any,
 ) -> Verdict:
+    """The verdict of made-up results; ``settings`` are more fields of `Evidence`."""
     return judge(
-        results,
-        run="runs/lenet-00000000",
-        name="lenet",
-        planned=[result.key for result in results] if planned is None else planned,
-        never_run=never_run,
-        margin=margin,
-        confidence=0.95,
-        evaluation_interval=100,
-        test_examples=test_examples,
-        classes=classes,
-        mask_updates=mask_updates,
-        rewind=rewind,
-        pruned_values=pruned_values,
+        Evidence(
+            run="runs/lenet-00000000",
+            name="lenet",
+            results=results,
+            planned=[result.key for result in results] if planned is None else planned,
+            margin=margin,
+            confidence=0.95,
+            evaluation_interval=100,
+            test_examples=test_examples,
+            **settings,
+        )
     )
 
 

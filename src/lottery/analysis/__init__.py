@@ -1,32 +1,24 @@
 """What results mean: a run's verdict on the hypothesis as it is stated, and runs side by side."""
 
 from lottery.analysis.as_json import to_json
-from lottery.analysis.methods.of_runs import compare_runs
-from lottery.analysis.methods.text import comparison_text
-from lottery.analysis.methods.types import RunComparison
-from lottery.analysis.of_run import judge_run
+from lottery.analysis.evidence import Evidence
 from lottery.analysis.reach import Reach, reachable
-from lottery.analysis.statistics import estimate, holm, one_sided_t
 from lottery.analysis.text import verdict_table, verdict_text, verdict_view
-from lottery.analysis.types import Answer, Comparison, Estimate, Group, LevelVerdict, Verdict
-from lottery.analysis.verdict import judge
+from lottery.analysis.types import Answer, Contrast, Estimate, Group, LevelVerdict, Test, Verdict
+from lottery.analysis.verdict import judge, judge_run
 
 __all__ = [
     "Answer",
-    "Comparison",
+    "Contrast",
     "Estimate",
+    "Evidence",
     "Group",
     "LevelVerdict",
     "Reach",
-    "RunComparison",
+    "Test",
     "Verdict",
-    "compare_runs",
-    "comparison_text",
-    "estimate",
-    "holm",
     "judge",
     "judge_run",
-    "one_sided_t",
     "reachable",
     "to_json",
     "verdict_table",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lottery.analysis.methods.types import RunComparison
 from lottery.analysis.types import Verdict
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from lottery.analysis.methods.types import RunComparison
+
+SCHEMA_VERSION = 2
 
 
 def to_json(found: Verdict | RunComparison) -> dict[str, Any]:

@@ -1,126 +1,178 @@
-"""Level by level: what was measured, what the tests say, and which levels are winning."""
+"""Level by level: what was measured, against what, and what the tests say of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import Final
 
-from lottery.analysis.compare import all_true, answer, below, over_levels
-from lottery.analysis.families import ACCURACY, ITERATION, KindTests, Settings, families_of
-from lottery.analysis.gather import Jobs, Measure, replicate_values, tickets_lost
-from lottery.analysis.statistics import estimate
-from lottery.analysis.types import Comparison, Estimate, Group, LevelVerdict
-from lottery.store.jobs import CONTROL_KINDS, MAIN, JobResult
-from lottery.tickets import RewindMethod, never_settled
+from lottery.analysis.claims import Claims
+from lottery.analysis.measured import Measured, arithmetic_mean
+from lottery.analysis.statistics import SMALLEST_DEVIATION, estimate, estimate_ratio
+from lottery.analysis.types import Bound, Contrast, Estimate, Group, LevelVerdict, Measure, Test
+from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.tickets import never_settled
 
-
-def judge_levels(
-    jobs: Jobs, settings: Settings, rewind: RewindMethod = "weights"
-) -> tuple[LevelVerdict, ...]:
-    """Every level that has a result, from dense to sparse; the tickets went back as said."""
-    kinds = [kind for kind in (MAIN, *CONTROL_KINDS) if any(kind == found for found, _ in jobs)]
-    tests = {kind: families_of(jobs, kind, settings) for kind in kinds}
-    p_hypothesis = over_levels(_hypothesis(tests))
-    verdicts = []
-    for level in sorted({level for _, level in jobs}):
-        groups = {
-            kind: _group(jobs[kind, level], kind, level, tests[kind], settings)
-            for kind in kinds
-            if (kind, level) in jobs
-        }
-        of_level = [job for kind in kinds for job in jobs.get((kind, level), ())]
-        lost = tickets_lost(jobs, level)
-        verdict = _level(level, groups, of_level, tests.get(MAIN), lost, settings, rewind)
-        verdicts.append(replace(verdict, p_hypothesis_holm=p_hypothesis.get(level)))
-    return tuple(verdicts)
+_TIMES: Final[tuple[Measure, ...]] = ("early_stop", "time_to_dense")
 
 
-def _hypothesis(tests: Mapping[str, KindTests]) -> dict[int, float | None]:
-    """Level -> p-value that the ticket wins and reinitializing it does worse."""
-    if MAIN not in tests or "reinit" not in tests:
-        return {}
-    winning, worse = tests[MAIN].winning, tests["reinit"].worse
-    return {
-        level: all_true([winning[level], worse[level]])
-        for level in sorted(winning.keys() & worse.keys())
-    }
+def judge_levels(measured: Measured, claims: Claims) -> tuple[LevelVerdict, ...]:
+    """Every level that has a result, from dense to sparse."""
+    levels = sorted({level for _, level in measured.jobs})
+    return tuple(_level(measured, claims, level) for level in levels)
 
 
-def _level(
-    level: int,
-    groups: Mapping[str, Group],
-    of_level: Sequence[JobResult],
-    tests: KindTests | None,
-    lost: int,
-    settings: Settings,
-    rewind: RewindMethod,
-) -> LevelVerdict:
-    matching = tests.matching.get(level) if tests else None
-    no_later = tests.no_later.get(level) if tests else None
-    p_winning = tests.winning_holm.get(level) if tests else None
-    p_not_winning = tests.not_winning_holm.get(level) if tests else None
-    unsettled = sum(job.branch == MAIN and never_settled(job.provenance) for job in of_level)
-    starts = [job.start_iteration for job in of_level if job.branch == MAIN]
-    late = unsettled if rewind == "drawn" else 0
-    wins = _wins(matching, no_later) is True and lost == 0 and late == 0
-    own = [job for job in of_level if job.branch == MAIN and job.status == "done"] or of_level
+def _level(measured: Measured, claims: Claims, level: int) -> LevelVerdict:
+    kinds = [kind for kind in (MAIN, *CONTROL_KINDS) if (kind, level) in measured.jobs]
+    groups = {kind: _group(measured, kind, level, _tests(claims, kind, level)) for kind in kinds}
+    main = measured.jobs.get((MAIN, level), ())
+    every = [job for kind in kinds for job in measured.jobs[kind, level]]
+    own = [job for job in main if job.status == "done"] or every
+    matches, wins = _on_means(measured, level)
     return LevelVerdict(
         level=level,
-        density=math.fsum(job.density for job in own) / len(own),
-        weights_kept=math.fsum(job.weights_kept for job in own) / len(own),
+        density=arithmetic_mean([job.density for job in own]),
+        weights_kept=arithmetic_mean([job.weights_kept for job in own]),
         groups=groups,
-        matching=matching,
-        no_later=no_later,
-        wins=wins,
-        is_matching=answer(
-            yes=matching is not None and matching.confirmed and lost == 0,
-            no=matching is not None and matching.refuted,
-            tested=matching is not None and matching.p is not None,
-        ),
-        is_winning=answer(
-            yes=wins and below(p_winning, settings.alpha),
-            no=not wins and below(p_not_winning, settings.alpha),
-            tested=p_winning is not None,
-        ),
-        p_winning_holm=p_winning,
-        p_not_winning_holm=p_not_winning,
-        tickets_lost=lost,
-        tickets_unsettled=unsettled,
-        tickets_late=late,
-        start_iteration=math.fsum(starts) / len(starts) if starts else 0.0,
+        matches_on_means=matches,
+        wins_on_means=wins,
+        tickets_lost=measured.tickets_lost(level),
+        tickets_unsettled=sum(never_settled(job.provenance) for job in main),
+        tickets_late=len(measured.tickets_late(level)),
+        start_iteration=arithmetic_mean([job.start_iteration for job in main]) if main else 0.0,
     )
 
 
-def _group(
-    jobs: Sequence[JobResult], kind: str, level: int, tests: KindTests, settings: Settings
-) -> Group:
-    def mean(measure: Measure) -> Estimate | None:
-        values = replicate_values(jobs, measure)
-        return estimate(values, settings.confidence) if values else None
+def _tests(claims: Claims, kind: str, level: int) -> Mapping[str, Test]:
+    if kind == MAIN:
+        return claims.tickets.get(level, {})
+    return claims.controls.get(kind, {}).get(level, {})
 
-    done = [job for job in jobs if job.status == "done"]
-    control = kind != MAIN
-    matching, no_later = tests.matching.get(level), tests.no_later.get(level)
+
+def _on_means(measured: Measured, level: int) -> tuple[bool, bool]:
+    """Whether a level matches, and wins, on the plain means; not where a training is missing."""
+    if level == 0 or level not in measured.levels or not measured.replicates():
+        return False, False
+    row = measured.levels.index(level)
+    accuracy = measured.array(MAIN, "accuracy")[row]
+    difference = float((accuracy - measured.dense_array("accuracy")).mean())
+    matches = difference >= -measured.evidence.margin - SMALLEST_DEVIATION
+    stops = measured.array(MAIN, "early_stop")[row]
+    later = float((stops - measured.dense_array("early_stop")).mean())
+    cut = measured.at_end(MAIN, level) > 0
+    return matches, matches and later < measured.evidence.evaluation_interval and not cut
+
+
+def _group(measured: Measured, kind: str, level: int, tests: Mapping[str, Test]) -> Group:
+    evidence, confidence = measured.evidence, measured.evidence.confidence
+    step, grid = _step(measured), float(evidence.evaluation_interval)
+
+    def mean(measure: Measure, resolution: float) -> Estimate | None:
+        values = measured.values(kind, level, measure)
+        return estimate(values, confidence, resolution=resolution) if values else None
+
+    pruned = level > 0
     return Group(
         kind=kind,
-        n=len({job.replicate for job in done}),
-        diverged=sum(job.status == "diverged" for job in jobs),
-        collapsed=sum(job.status == "collapsed" for job in jobs),
-        accuracy_at_early_stop=mean(ACCURACY),
-        accuracy_final=mean("test_accuracy_final"),
-        early_stop_iteration=mean(ITERATION),
-        accuracy_below_ticket=tests.lower.get(level),
-        learns_later=tests.later.get(level),
-        matching=matching if control else None,
-        no_later=no_later if control else None,
-        wins=_wins(matching, no_later) if control else None,
-        p_winning_holm=tests.winning_holm.get(level) if control else None,
-        still_improving=sum(job.early_stop_iteration == job.iterations for job in done),
+        n=len({job.replicate for job in measured.counting(kind, level)}),
+        trainings=len(measured.jobs[kind, level]),
+        missing=measured.missing(kind, level),
+        accuracy=mean("accuracy", step),
+        accuracy_final=mean("accuracy_final", step),
+        early_stop=mean("early_stop", grid),
+        at_end=measured.at_end(kind, level),
+        against_dense=_contrasts(measured, (kind, level), (MAIN, 0)) if pruned else {},
+        against_ticket=_contrasts(measured, (kind, level), (MAIN, level)) if kind != MAIN else {},
+        tests=tests,
     )
 
 
-def _wins(matching: Comparison | None, no_later: Comparison | None) -> bool | None:
-    if matching is None or no_later is None:
-        return None
-    return matching.holds and no_later.holds
+def _contrasts(
+    measured: Measured, own: tuple[str, int], other: tuple[str, int]
+) -> dict[Measure, Contrast]:
+    """One place against another: accuracies as differences, times as ratios.
+
+    Against the ticket an accuracy is the ticket's minus the control's; everything else is the
+    place's own minus, or over, the other's.
+    """
+    ticket = other[1] > 0
+    left, right = (other, own) if ticket else (own, other)
+    found: dict[Measure, Contrast] = {
+        "accuracy": _difference(measured, left, right, "accuracy"),
+        "accuracy_final": _difference(measured, left, right, "accuracy_final"),
+    }
+    if all(measured.compares_times(kind) for kind, _ in (own, other)):
+        found |= {measure: _ratio(measured, own, other, measure) for measure in _TIMES}
+    return found
+
+
+def _difference(
+    measured: Measured, left: tuple[str, int], right: tuple[str, int], measure: Measure
+) -> Contrast:
+    a, b = measured.values(*left, measure), measured.values(*right, measure)
+    values = {r: a[r] - b[r] for r in _pairs(measured, a, b)}
+    step = _step(measured)
+    confidence = measured.evidence.confidence
+    found = estimate(values, confidence, resolution=step) if values else None
+    return _contrast(measured, left, right, measure, found, step)
+
+
+def _ratio(
+    measured: Measured, left: tuple[str, int], right: tuple[str, int], measure: Measure
+) -> Contrast:
+    """The geometric mean of ratios; pairs of which both are lower bounds say nothing."""
+    a, b = measured.values(*left, measure), measured.values(*right, measure)
+    over, under = _bounded(measured, left, measure), _bounded(measured, right, measure)
+    pairs = [r for r in _pairs(measured, a, b) if r not in over & under]
+    ratios = {r: _finite(measured, a[r]) / _finite(measured, b[r]) for r in pairs}
+    bounds: dict[int, Bound] = {r: "at least" for r in pairs if r in over}
+    bounds |= {r: "at most" for r in pairs if r in under}
+    step = 0.0
+    if pairs:
+        mean = arithmetic_mean([_finite(measured, b[r]) for r in pairs])
+        step = measured.evidence.evaluation_interval / mean
+    confidence = measured.evidence.confidence
+    found = estimate_ratio(ratios, confidence, resolution=step, bounds=bounds) if pairs else None
+    return _contrast(measured, left, right, measure, found, step)
+
+
+def _contrast(
+    measured: Measured,
+    left: tuple[str, int],
+    right: tuple[str, int],
+    measure: Measure,
+    found: Estimate | None,
+    step: float,
+) -> Contrast:
+    own = right if left == (MAIN, right[1]) and right[0] != MAIN else left
+    return Contrast(
+        left=left[0],
+        right=right[0] if right[1] else "dense",
+        measure=measure,
+        scale="ratio" if measure in _TIMES else "difference",
+        paired=True,
+        estimate=found,
+        n=len(found.values) if found else 0,
+        missing=measured.missing(*own, compared=True),
+        resolution=step,
+    )
+
+
+def _pairs(measured: Measured, a: Mapping[int, float], b: Mapping[int, float]) -> list[int]:
+    return sorted(a.keys() & b.keys() & measured.dense.keys())
+
+
+def _bounded(measured: Measured, place: tuple[str, int], measure: Measure) -> set[int]:
+    """Replicates whose time is a lower bound: not over at the end, or never reached."""
+    if measure == "early_stop":
+        return measured.stops_at_end(*place)
+    return {r for r, value in measured.values(*place, measure).items() if math.isinf(value)}
+
+
+def _finite(measured: Measured, time: float) -> float:
+    return float(measured.end) if math.isinf(time) else time
+
+
+def _step(measured: Measured) -> float:
+    examples = measured.evidence.test_examples
+    return 1 / examples if examples else 0.0

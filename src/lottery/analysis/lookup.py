@@ -1,25 +1,10 @@
-"""Finding levels in a verdict."""
+"""Finding levels, and what is missing, in a verdict."""
 
 from __future__ import annotations
 
-from lottery.analysis.types import LevelVerdict, Verdict
+from lottery.analysis.types import LevelVerdict, Missing, Verdict
+from lottery.store.jobs import CONTROL_KINDS, MAIN
 from lottery.tickets import KEEPS_TRAINED
-
-
-def smallest_winning(verdict: Verdict) -> LevelVerdict | None:
-    """The level of the smallest winning ticket, on the means."""
-    return find_level(verdict, verdict.smallest_winning_level)
-
-
-def smallest_matching(verdict: Verdict) -> LevelVerdict | None:
-    """The smallest level that matches the dense accuracy on the means, and lost no ticket."""
-    matching = [level for level in pruned(verdict) if matches(level)]
-    return min(matching, key=lambda level: (level.density, level.level), default=None)
-
-
-def matches(level: LevelVerdict) -> bool:
-    """Whether a level matches the dense accuracy on the means, and lost no ticket."""
-    return level.matching is not None and level.matching.holds and not level.tickets_lost
 
 
 def tests_hypothesis(verdict: Verdict) -> bool:
@@ -37,7 +22,41 @@ def pruned(verdict: Verdict) -> list[LevelVerdict]:
     return [level for level in verdict.levels if level.level > 0]
 
 
-def compared_replicates(verdict: Verdict) -> int:
-    """The most replicates that any level can be compared to dense in."""
-    comparisons = [level.matching for level in verdict.levels if level.matching]
-    return max((len(comparison.difference.values) for comparison in comparisons), default=0)
+def spoken_of(verdict: Verdict) -> LevelVerdict | None:
+    """The level that answers are about: the one picked, or else that which comes nearest.
+
+    That is the smallest that matches on the means, or the most accurate one.
+    """
+    if verdict.level is not None:
+        return find_level(verdict, verdict.level)
+    levels = [level for level in pruned(verdict) if _difference(level) is not None]
+    matching = [level for level in levels if level.matches_on_means]
+    if matching:
+        return min(matching, key=sparsity_order)
+    return max(levels, key=lambda level: _difference(level) or 0.0, default=None)
+
+
+def sparsity_order(level: LevelVerdict) -> tuple[float, int]:
+    """Sorts levels from the smallest network on."""
+    return level.density, level.level
+
+
+def lost(verdict: Verdict) -> Missing:
+    """Everything that is missing in the run, dense networks included."""
+    groups = [
+        level.groups[kind]
+        for level in pruned(verdict)
+        for kind in (MAIN, *CONTROL_KINDS)
+        if kind in level.groups
+    ]
+    return Missing(
+        diverged=sum(group.missing.diverged for group in groups),
+        collapsed=sum(group.missing.collapsed for group in groups),
+        guessing=sum(group.missing.guessing for group in groups),
+        dense=verdict.dense_missing.total,
+    )
+
+
+def _difference(level: LevelVerdict) -> float | None:
+    contrast = level.groups[MAIN].against_dense.get("accuracy") if MAIN in level.groups else None
+    return contrast.estimate.mean if contrast and contrast.estimate else None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from scipy.special import stdtrit
 
+from lottery.analysis.formatting import counted
+from lottery.analysis.procedure import COPIES_SHARE, FEWEST
 from lottery.analysis.statistics import check_confidence
 
-_OUT_OF_REACH = 5.0
-_WITHIN_REACH = 2.0
+_WITHIN_REACH: Final = 2.5
+"""Standard deviations that an effect worth finding has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +24,13 @@ class Reach:
     levels: int
     confidence: float
     multiple: float | None
-    """How many of their own standard deviations the mean of the paired differences must lie beyond
-    the margin for the first level to be confirmed; None when no difference is large enough."""
+    """How many of its own standard deviations the mean of the paired values must lie beyond what is
+    tested, for the hypothesis to be confirmed at the one level that has it; None when no mean is
+    large enough. Where levels scatter independently of one another, less is enough."""
+    multiple_everywhere: float | None
+    """The same where every level has it."""
     recommended: int
-    """The fewest replicates for which that is 2 or less."""
+    """The fewest replicates for which ``multiple`` is 2.5 or less."""
     sentence: str
     """The same in plain words; empty when there is nothing to test."""
 
@@ -32,9 +38,12 @@ class Reach:
 def reachable(replicates: int, levels: int, confidence: float = 0.95) -> Reach:
     """Whether a run with this many replicates can confirm anything.
 
-    Holm's first step tests at ``alpha / levels`` with ``alpha = 1 - confidence``; a mean difference
-    of k standard deviations passes when ``k * sqrt(n)`` exceeds the t quantile for that level with
-    n - 1 degrees of freedom. With one replicate there is no deviation and no test.
+    With ``alpha = 1 - confidence``, that one level alone wins is tested at ``alpha / levels``
+    (Hommel's correction), that every level does at alpha, and that copies fail at 0.4 alpha (alpha
+    with one level), where half is left if they fail in one way only (Simes). A mean k standard
+    deviations beyond what is tested passes when ``k * sqrt(n)`` exceeds the t quantile with n - 1
+    degrees of freedom; a level's deviation is taken for that of the others as well. Fewer than 3
+    replicates confirm nothing.
 
     Args:
         replicates: 1 or more.
@@ -44,55 +53,59 @@ def reachable(replicates: int, levels: int, confidence: float = 0.95) -> Reach:
     Raises:
         ValueError: an argument is out of range.
 
-    >>> round(reachable(2, 12, 0.95).multiple)
-    54
+    >>> round(reachable(5, 15, 0.95).multiple, 1)
+    2.2
     """
     check_confidence(confidence)
     if replicates < 1 or levels < 0:
         raise ValueError(f"expected replicates >= 1 and levels >= 0, got {replicates}, {levels}")
-    multiple = _multiple(replicates, levels, confidence)
-    recommended = 2
-    while levels and (_multiple(recommended, levels, confidence) or 0) > _WITHIN_REACH:
+    recommended = FEWEST
+    while levels and (_multiple(recommended, levels, levels, confidence) or 0) > _WITHIN_REACH:
         recommended += 1
+    alone = _multiple(replicates, levels, levels, confidence)
+    everywhere = _multiple(replicates, levels, 1, confidence)
     return Reach(
         replicates=replicates,
         levels=levels,
         confidence=confidence,
-        multiple=multiple,
+        multiple=alone,
+        multiple_everywhere=everywhere,
         recommended=recommended,
-        sentence=_sentence(replicates, levels, confidence, multiple, recommended),
+        sentence=_sentence(replicates, levels, alone, everywhere, recommended),
     )
 
 
 def _sentence(
-    replicates: int, levels: int, confidence: float, multiple: float | None, recommended: int
+    replicates: int, levels: int, alone: float | None, everywhere: float | None, recommended: int
 ) -> str:
     if not levels:
         return ""
-    given = f"{replicates} replicate{'s'[: replicates != 1]} and {levels} level{'s'[: levels != 1]}"
-    if multiple is None:
+    given = f"{counted(replicates, 'replicate')} and {counted(levels, 'level')}"
+    if alone is None or everywhere is None:
         return (
-            f"With {given} no test can reach significance, whatever happens; "
+            f"With {given} nothing can be confirmed, whatever happens; "
             f"use at least {recommended} replicates."
         )
-    times = f"{multiple:.1f}" if multiple < 10 else f"{multiple:.0f}"
-    need = f"With {given} a difference must be {times} times its own standard deviation"
-    if multiple > _OUT_OF_REACH:
-        better = _multiple(recommended, levels, confidence)
-        return (
-            f"{need} to count: in practice hardly any test can reach significance; "
-            f"{recommended} replicates need {better:.2g} times."
-        )
-    if multiple > _WITHIN_REACH:
-        return (
-            f"{need} to count: only large effects can reach significance; "
-            f"{recommended} replicates would be safer."
-        )
-    return f"{need} to count."
+    need = (
+        f"With {given} a ticket is sure to be confirmed where its mean lies {_number(alone)} times "
+        "its standard deviation beyond what is tested"
+    )
+    if _number(everywhere) != _number(alone):
+        need += f", or {_number(everywhere)} times where every level's does"
+    if alone > _WITHIN_REACH:
+        return f"{need}: only large effects can be; {recommended} replicates would be safer."
+    return f"{need}."
 
 
-def _multiple(replicates: int, levels: int, confidence: float) -> float | None:
-    if replicates < 2 or not levels:
+def _number(multiple: float) -> str:
+    return f"{math.ceil(10 * multiple) / 10:.1f}"
+
+
+def _multiple(replicates: int, levels: int, share: int, confidence: float) -> float | None:
+    """The larger of what winning and what failing copies need; ``share``: levels alpha goes to."""
+    if replicates < FEWEST or not levels:
         return None
-    quantile = -float(stdtrit(replicates - 1, (1 - confidence) / levels))
+    alpha = 1 - confidence
+    copies = (alpha if levels == 1 else COPIES_SHARE * alpha) / 2
+    quantile = -float(stdtrit(replicates - 1, min(alpha / share, copies)))
     return quantile / math.sqrt(replicates)

@@ -1,7 +1,13 @@
-"""The few statistics a verdict needs: pure functions on numbers.
+"""The few statistics that estimates and comparisons need: pure functions on numbers.
 
 Few replicates is the normal case, so everything here is exact for small samples of normally
-distributed differences, and says None where there is nothing to compute from.
+distributed values, and says None where there is nothing to compute from.
+
+Measurements lie on a grid: accuracies on multiples of 1 / test examples, early stops on multiples
+of the evaluation interval. A few replicates can land on the same point of it, and their sample
+deviation of 0 would claim a certainty that the grid cannot give. What a grid of step r hides is
+uniform over one step and has the deviation ``r / sqrt(12)``; a sample deviation is never taken to
+be smaller than that, and no interval ends nearer to its mean than r.
 """
 
 from __future__ import annotations
@@ -9,88 +15,169 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from scipy.special import stdtr, stdtrit
 
-from lottery.analysis.types import Estimate
+from lottery.analysis.types import Bound, Estimate
 
 SMALLEST_DEVIATION = 1e-12
 """Differences that vary less than this vary by the rounding of floating point alone."""
 
 
-def estimate(values: Mapping[int, float], confidence: float) -> Estimate:
+def estimate(
+    values: Mapping[int, float],
+    confidence: float,
+    *,
+    resolution: float = 0.0,
+    bounds: Mapping[int, Bound] | None = None,
+) -> Estimate:
     """The mean over replicates and its two-sided t-interval.
 
-    The interval is ``mean +- t * s / sqrt(n)`` with s the sample deviation and t the quantile
-    ``(1 + confidence) / 2`` of Student's distribution with n - 1 degrees of freedom (Student 1908,
-    Biometrika 6). It is not clipped: the interval of an accuracy may reach above 1.
+    The interval is ``mean +- max(r, t * s / sqrt(n))`` with s the sample deviation, r the
+    resolution and t the quantile ``(1 + confidence) / 2`` of Student's distribution with n - 1
+    degrees of freedom (Student 1908, Biometrika 6). It is not clipped: the interval of an accuracy
+    may reach above 1.
 
     Args:
         values: replicate -> finite value, at least one.
         confidence: in (0, 1).
+        resolution: the step of the grid that values lie on, 0 or more; 0 when it is not known.
+        bounds: replicates whose value is a bound only.
 
     Returns:
-        The estimate; without an interval when there is a single value.
+        The estimate; without an interval when there is a single value, or when values do not vary
+        and the resolution is not known.
 
     Raises:
-        ValueError: there are no values, one is not finite, or the confidence is out of range.
+        ValueError: there are no values, one is not finite, or an argument is out of range.
 
     >>> found = estimate({0: 1.0, 1: 3.0}, 0.5)
     >>> found.mean, round(found.low, 6), round(found.high, 6)
     (2.0, 1.0, 3.0)
     """
-    check_confidence(confidence)
     ordered = {replicate: float(values[replicate]) for replicate in sorted(values)}
-    mean, deviation = mean_and_deviation(list(ordered.values()))
-    if deviation is None:
-        return Estimate(mean=mean, low=None, high=None, values=ordered)
-    n = len(ordered)
-    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
-    return Estimate(mean=mean, low=mean - half, high=mean + half, values=ordered)
+    found = paired_difference(list(ordered.values()), resolution=resolution, confidence=confidence)
+    return Estimate(
+        mean=found.mean, low=found.low, high=found.high, values=ordered, bounds=dict(bounds or {})
+    )
 
 
-def one_sided_t(differences: Sequence[float], margin: float, resolution: float) -> float | None:
-    """The p-value of a paired one-sided t-test that the mean difference lies above ``-margin``.
-
-    ``t = (mean + margin) * sqrt(n) / s``, and p is the chance of a larger t when the true mean is
-    exactly ``-margin``. With a margin above 0 this is a non-inferiority test: it shows "not worse
-    by more than the margin" (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15, one of his two
-    one-sided tests).
-
-    Measurements lie on a grid: accuracies on multiples of 1 / test examples, early-stop iterations
-    on multiples of the evaluation interval. A few replicates can land on the same grid point, and
-    their sample deviation of 0 would claim a certainty that the grid cannot give. What a grid of
-    step r hides is uniform over one step and has the deviation ``r / sqrt(12)``; s is never taken
-    to be smaller than that.
+def estimate_ratio(
+    ratios: Mapping[int, float],
+    confidence: float,
+    *,
+    resolution: float = 0.0,
+    bounds: Mapping[int, Bound] | None = None,
+) -> Estimate:
+    """The geometric mean of ratios and its interval: `estimate` of their logarithms.
 
     Args:
-        differences: one a replicate, finite.
-        margin: what is added to the mean difference in favour of the claim; finite.
-        resolution: the step of the grid, 0 or more; 0 when it is not known.
-
-    Returns:
-        p in (0, 1]; None with fewer than two differences, or when they do not vary at all and the
-        resolution is not known.
+        ratios: replicate -> finite ratio above 0, at least one.
+        confidence: in (0, 1).
+        resolution: the smallest relative change that could be measured, 0 or more.
+        bounds: replicates whose ratio is a bound only.
 
     Raises:
-        ValueError: a value is not finite or the resolution is negative.
+        ValueError: there are no ratios, one is not finite or not positive, or an argument is out
+            of range.
 
-    >>> round(one_sided_t([0.0, 0.0, 0.0], margin=1.0, resolution=1.0), 4)
-    0.0133
+    >>> found = estimate_ratio({0: 0.5, 1: 2.0}, 0.5)
+    >>> round(found.mean, 6), round(found.low, 6), round(found.high, 6)
+    (1.0, 0.5, 2.0)
     """
-    if not resolution >= 0 or not math.isfinite(resolution + margin):
-        raise ValueError(f"expected resolution >= 0 and finite, got {resolution=}, {margin=}")
-    if not differences:
-        return None
+    if not all(0 < ratio < math.inf for ratio in ratios.values()):
+        raise ValueError(f"expected finite ratios above 0, got {dict(ratios)}")
+    logs = {replicate: math.log(ratio) for replicate, ratio in ratios.items()}
+    found = estimate(logs, confidence, resolution=math.log1p(resolution), bounds=bounds)
+    low, high = (None if end is None else math.exp(end) for end in (found.low, found.high))
+    return Estimate(
+        mean=math.exp(found.mean),
+        low=low,
+        high=high,
+        values={replicate: ratios[replicate] for replicate in sorted(ratios)},
+        bounds=found.bounds,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A difference between two means; all but the mean is None where nothing can be tested."""
+
+    mean: float
+    low: float | None = None
+    """Lower end of the t-interval."""
+    high: float | None = None
+    degrees: float | None = None
+    """Degrees of freedom of the t-distribution."""
+    p: float | None = None
+    """Two-sided p-value that the true difference is 0."""
+    p_above: float | None = None
+    """One-sided p-value, small where the difference lies above 0."""
+    p_below: float | None = None
+    """One-sided p-value, small where the difference lies below 0."""
+
+
+def paired_difference(
+    differences: Sequence[float], *, resolution: float, confidence: float
+) -> Difference:
+    """The mean of paired differences: ``t = mean * sqrt(n) / s`` with n - 1 degrees (Student 1908).
+
+    Args:
+        differences: one a pair, finite, at least one.
+        resolution: the step of the grid they lie on, 0 or more; 0 when it is not known.
+        confidence: of the interval, in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    >>> found = paired_difference([1.0, 3.0], resolution=0.0, confidence=0.5)
+    >>> found.mean, round(found.low, 6), round(found.p, 4)
+    (2.0, 1.0, 0.2952)
+    """
+    _check(resolution, confidence)
     mean, deviation = mean_and_deviation(differences)
     if deviation is None:
-        return None
-    deviation = max(deviation, resolution / math.sqrt(12))
-    if deviation < SMALLEST_DEVIATION:
-        return None
+        return Difference(mean=mean)
     n = len(differences)
-    t = (mean + margin) * math.sqrt(n) / deviation
-    return max(float(stdtr(n - 1, -t)), sys.float_info.min)
+    deviation = max(deviation, resolution / math.sqrt(12))
+    return _tested(mean, deviation / math.sqrt(n), n - 1, confidence, resolution)
+
+
+def independent_difference(
+    left: Sequence[float], right: Sequence[float], *, resolution: float, confidence: float
+) -> Difference:
+    """The mean of ``left`` minus that of ``right``, after Welch (1947, Biometrika 34).
+
+    With ``a = s^2 / n`` of the left sample and b of the right, ``t = difference / sqrt(a + b)`` and
+    the degrees of freedom are ``(a + b)^2 / (a^2 / (n - 1) + b^2 / (m - 1))``. The samples may have
+    different sizes and deviations.
+
+    Args:
+        left: finite, at least one.
+        right: the same, independent of ``left``.
+        resolution: the step of the grid they lie on, 0 or more; 0 when it is not known.
+        confidence: of the interval, in (0, 1).
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    >>> independent_difference([1.0, 3.0], [0.0, 2.0], resolution=0.0, confidence=0.9).degrees
+    2.0
+    """
+    _check(resolution, confidence)
+    (mean, spread), (other, other_spread) = mean_and_deviation(left), mean_and_deviation(right)
+    if spread is None or other_spread is None:
+        return Difference(mean=mean - other)
+    least = resolution / math.sqrt(12)
+    a = max(spread, least) ** 2 / len(left)
+    b = max(other_spread, least) ** 2 / len(right)
+    if math.sqrt(a + b) < SMALLEST_DEVIATION:
+        return Difference(mean=mean - other)
+    # Shares of the variance, since the squares of small variances would underflow.
+    x, y = a / (a + b), b / (a + b)
+    degrees = 1 / (x**2 / (len(left) - 1) + y**2 / (len(right) - 1))
+    return _tested(mean - other, math.sqrt(a + b), degrees, confidence, resolution)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -138,3 +225,30 @@ def check_confidence(confidence: float) -> None:
     """Raise ValueError unless the confidence lies between 0 and 1."""
     if not 0 < confidence < 1:
         raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")
+
+
+def _tested(
+    mean: float, error: float, degrees: float, confidence: float, resolution: float
+) -> Difference:
+    if error < SMALLEST_DEVIATION:
+        return Difference(mean=mean)
+    quantile = float(stdtrit(degrees, (1 + confidence) / 2))
+    # The same error for both, so that an interval leaves out 0 exactly where the test passes.
+    error = max(error, resolution / quantile)
+    t, half = mean / error, quantile * error
+    above, below = (max(float(stdtr(degrees, x)), sys.float_info.min) for x in (-t, t))
+    return Difference(
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        degrees=degrees,
+        p=min(1.0, 2 * min(above, below)),
+        p_above=above,
+        p_below=below,
+    )
+
+
+def _check(resolution: float, confidence: float) -> None:
+    check_confidence(confidence)
+    if not (resolution >= 0 and math.isfinite(resolution)):
+        raise ValueError(f"expected resolution >= 0 and finite, got {resolution}")

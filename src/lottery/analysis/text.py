@@ -1,4 +1,4 @@
-"""The verdict on a terminal: the paragraph first, then a table of the levels.
+"""The verdict on a terminal: the paragraph first, then the answers and a table of the levels.
 
 Nothing is said by colour alone, and everything fits 80 columns.
 """
@@ -7,34 +7,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Final
 
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lottery.analysis import phrases
-from lottery.analysis.lookup import matches, pruned, tests_hypothesis
-from lottery.analysis.types import Estimate, LevelVerdict, Verdict
+from lottery.analysis import formatting
+from lottery.analysis.controls import CONTROLS
+from lottery.analysis.formatting import NONE
+from lottery.analysis.lookup import pruned, tests_hypothesis
+from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 WIDTH = 80
-_NONE = "-"
-_CONTROLS = (
-    ("reinit", "Re-\ninit"),
-    ("random-mask", "Random\nmask"),
-    ("continued", "Conti-\nnued"),
-)
-_MORE_CONTROLS = (
-    ("shuffled-global", "Shuffled\nglobally"),
-    ("signs-random-magnitudes", "Signs,\nrandom"),
-    ("signs-constant", "Signs,\nconstant"),
-    ("random-signs", "Random\nsigns"),
-    ("scratch-epochs", "Scratch,\nepochs"),
-    ("scratch-flops", "Scratch,\nFLOPs"),
-    ("edge-popup", "Edge-\npopup"),
-    ("supermask", "Super-\nmask"),
-)
+_BESIDE: Final = ("reinit", "random-mask")
+"""Controls that the first table has room for."""
 
 
 def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
@@ -48,121 +37,170 @@ def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
 
 
 def verdict_view(verdict: Verdict) -> RenderableType:
-    """The paragraph, the table, what its signs mean, and the caveats."""
-    parts: list[RenderableType] = [Text(verdict.paragraph)]
+    """Headline, paragraph, answers, table, what its signs mean, and the caveats."""
+    parts: list[RenderableType] = [
+        Text(f"Lottery ticket hypothesis: {verdict.headline}", style="bold"),
+        Text(),
+        Text(verdict.paragraph),
+    ]
+    if pruned(verdict):
+        parts += [Text(), _answers(verdict)]
     if verdict.levels:
         parts += [Text(), verdict_table(verdict)]
-        if _controls(verdict, _MORE_CONTROLS):
-            parts += [
-                Text(),
-                Text("Test accuracy of the other controls, %"),
-                _more_controls(verdict),
-            ]
+        if _controls(verdict, beside=False):
+            title = "The other controls: test accuracy against dense, percentage points"
+            parts += [Text(), Text(title), _more_controls(verdict)]
         parts += [Text(), *(Text(note) for note in _notes(verdict))]
     if verdict.caveats:
         parts += [Text(), Text("Keep in mind", style="bold"), listed(verdict.caveats, "-")]
     return Group(*parts)
 
 
+def _answers(verdict: Verdict) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for answer in verdict.answers:
+        question = Text(answer.question)
+        interval = f" ({answer.interval})" if answer.interval and answer.value != NONE else ""
+        table.add_row(question, Text(answer.outcome), Text(f"{answer.value}{interval}"))
+    return table
+
+
 def verdict_table(verdict: Verdict) -> Table:
-    """One row a level; columns for the controls that there are."""
-    controls = _controls(verdict, _CONTROLS)
-    gap = 1 if len(controls) < len(_CONTROLS) else 0
-    table = bare_table(gap)
-    titles = ["Level", "Kept\n%", "n", "Test acc.\n%", "vs\ndense", "Early stop\niteration"]
-    for title in titles + [title for _, title in controls]:
+    """One row a level; columns for the controls that there is room for."""
+    controls = _controls(verdict, beside=True)
+    table = bare_table(1)
+    wins = "Wins?" if tests_hypothesis(verdict) else "Matches?"
+    table.add_column("Level", justify="right")
+    table.add_column("Kept\n%", justify="right")
+    table.add_column(wins)
+    titles = ["n", "Test acc.\n%", "vs dense\npoints", "Early\nstop", "To\nacc."]
+    for title in titles + [CONTROLS[kind].column for kind in controls]:
         table.add_column(title, justify="right")
-    table.add_column("Wins" if tests_hypothesis(verdict) else "Matches")
-    table.add_column("Tested")
     for level in verdict.levels:
-        smallest = level.level == verdict.smallest_winning_level
-        cells = [f"> {level.level}" if smallest else f"{level.level}", *_measured(level)]
-        cells += [_control(level, kind) for kind, _ in controls]
-        answers = _answers(level, winning=tests_hypothesis(verdict))
-        table.add_row(*cells, *answers, style="bold" if smallest else "")
+        mark = level.level == verdict.level
+        cells = [f"> {level.level}" if mark else f"{level.level}", *_measured(verdict, level)]
+        cells += [_control(level, kind) for kind in controls]
+        table.add_row(*cells, style="bold" if mark else "")
     return table
 
 
 def _more_controls(verdict: Verdict) -> Table:
     """One row a pruned level; columns for the controls that the first table has no room for."""
-    controls = _controls(verdict, _MORE_CONTROLS)
+    controls = _controls(verdict, beside=False)
     table = bare_table(1)
-    for title in ["Level", *(title for _, title in controls)]:
+    for title in ["Level", *(CONTROLS[kind].column for kind in controls)]:
         table.add_column(title, justify="right")
     for level in pruned(verdict):
-        cells = [_control(level, kind) for kind, _ in controls]
-        table.add_row(f"{level.level}", *cells)
+        table.add_row(f"{level.level}", *(_control(level, kind) for kind in controls))
     return table
 
 
-def _controls(verdict: Verdict, known: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def _controls(verdict: Verdict, *, beside: bool) -> list[str]:
     kinds = {kind for level in verdict.levels for kind in level.groups}
-    return [(kind, title) for kind, title in known if kind in kinds]
+    return [k for k in CONTROL_KINDS if k in kinds and (k in _BESIDE) == beside]
 
 
-def _measured(level: LevelVerdict) -> list[str]:
-    kept = phrases.percent(level.density).removesuffix("%")
+def _measured(verdict: Verdict, level: LevelVerdict) -> list[str]:
+    kept = formatting.percent(level.density).removesuffix("%")
     group = level.groups.get(MAIN)
     if group is None:
-        return [kept, "0", _NONE, _NONE, _NONE]
+        return [kept, NONE, "0", *[NONE] * 4]
+    claim = "wins" if tests_hypothesis(verdict) else "matches"
+    test = group.tests.get(claim)
+    outcome: Outcome | str = NONE if level.level == 0 else test.outcome if test else "untested"
+    accuracy, contrasts = group.accuracy, group.against_dense
+    n = group.n
+    lost = max(group.missing.total, level.tickets_lost + group.missing.guessing)
+    written = NONE
+    if accuracy is not None:
+        half = formatting.half_width(accuracy, scale=100, digits=2)
+        written = " ".join(filter(None, (formatting.accuracy(accuracy.mean), half)))
     return [
         kept,
-        f"{group.n}",
-        _with_half_width(group.accuracy_at_early_stop, 100, ".2f"),
-        _NONE if level.matching is None else f"{100 * level.matching.difference.mean:+.2f}",
-        _with_half_width(group.early_stop_iteration, 1, ",.0f"),
+        outcome,
+        f"{n}/{n + lost}" if lost else f"{n}",
+        written,
+        _difference(contrasts.get("accuracy")),
+        _ratio(contrasts.get("early_stop")),
+        _ratio(contrasts.get("time_to_dense")),
     ]
 
 
-def _with_half_width(estimate: Estimate | None, scale: float, style: str) -> str:
-    if estimate is None:
-        return _NONE
-    text = f"{scale * estimate.mean:{style}}"
-    if estimate.high is None:
-        return text
-    return f"{text} ±{scale * (estimate.high - estimate.mean):{style}}"
+def _difference(contrast: Contrast | None) -> str:
+    if contrast is None or contrast.estimate is None:
+        return NONE
+    half = formatting.half_width(contrast.estimate, scale=100, digits=2)
+    return " ".join(filter(None, (formatting.signed_points(contrast.estimate.mean), half)))
+
+
+def _ratio(contrast: Contrast | None) -> str:
+    if contrast is None or contrast.estimate is None:
+        return NONE
+    bounds = set(contrast.estimate.bounds.values())
+    sign = {frozenset({"at least"}): ">", frozenset({"at most"}): "<"}.get(frozenset(bounds), "")
+    return f"{'?' if len(bounds) > 1 else sign}{formatting.ratio(contrast.estimate.mean)}"
 
 
 def _control(level: LevelVerdict, kind: str) -> str:
     group = level.groups.get(kind)
-    if group is None or group.accuracy_at_early_stop is None:
-        return _NONE
-    lower = group.accuracy_below_ticket
-    mark = "*" if lower is not None and lower.confirmed else " "
-    return f"{100 * group.accuracy_at_early_stop.mean:.2f}{mark}"
-
-
-def _answers(level: LevelVerdict, *, winning: bool) -> tuple[str, str]:
-    if level.level == 0:
-        return _NONE, _NONE
-    known = level.matching is not None or level.tickets_lost > 0
-    holds = level.wins if winning else matches(level)
-    tested = level.is_winning if winning else level.is_matching
-    return (
-        ("yes" if holds else "no") if known else _NONE,
-        _NONE if tested == "untested" else tested,
-    )
+    if group is None:
+        return NONE
+    found = group.against_dense.get("accuracy")
+    lost = f"-{group.missing.total}" if group.missing.total else ""
+    if found is None or found.estimate is None:
+        return f"lost {group.missing.total}" if lost else NONE
+    fails = group.tests.get("fails")
+    mark = "*" if fails is not None and fails.outcome == "confirmed" else " "
+    value = formatting.signed_points(found.estimate.mean)
+    return f"{value}{mark}{f' ({lost})' if lost else ''}"
 
 
 def _notes(verdict: Verdict) -> list[str]:
+    interval = f"{100 * verdict.confidence:g}%"
+    groups = [group for level in verdict.levels for group in level.groups.values()]
     notes = [
-        "Accuracy and iteration at early stop, where the validation loss is lowest. "
-        "vs dense: in percentage points, each replicate against its own dense network.",
+        "Test acc.: test accuracy at early stop, where the validation loss is lowest. vs dense: in "
+        "percentage points, each replicate against its own dense network"
+        f"; the margin is {formatting.margin(verdict.margin)}."
+        " Controls: the same."
     ]
-    if any(group.n > 1 for level in verdict.levels for group in level.groups.values()):
+    if tests_hypothesis(verdict):
         notes.append(
-            f"±: half the {100 * verdict.confidence:g}% t-interval of the mean over n replicates."
+            "Early stop: its iteration over the dense network's. To acc.: iterations to the dense "
+            "network's accuracy less the margin, over the dense network's own. Below 1 is sooner; "
+            "both are geometric means, > or < where a value is only a bound, ? where both are."
         )
-    column = "Wins" if tests_hypothesis(verdict) else "Matches the dense accuracy"
+    if any(group.n > 1 for group in groups):
+        notes.append(
+            f"±: half the {interval} t-interval of a mean over n replicates. It covers the luck of "
+            f"initialization and data order, not that of the test set{_sampling(verdict)}."
+        )
+    if any(group.missing.total for group in groups) or any(
+        lv.tickets_lost for lv in verdict.levels
+    ):
+        notes.append(
+            "n: a/b where a of b replicates have a result, the others diverged, collapsed or "
+            "guess; for controls (-k), k lost trainings."
+        )
+    what = "Wins?" if tests_hypothesis(verdict) else "Matches?"
     notes.append(
-        f"{column}: on the means. Tested: yes or no where tests corrected for all levels confirm "
-        f"it, unsure where they confirm neither, {_NONE} where there is nothing to test."
+        f"{what} confirmed: by the tests, corrected for all levels. open: tested, neither that nor "
+        "its opposite is confirmed. against: the opposite is confirmed. untested: no test could be "
+        "made."
     )
-    if verdict.smallest_winning_level is not None:
-        notes.append("> the smallest winning ticket, on the means.")
+    if verdict.level is not None:
+        notes.append("> the level that the paragraph speaks of.")
     if any("*" in _control(level, kind) for level in verdict.levels for kind in CONTROL_KINDS):
-        notes.append("* lower than the ticket's accuracy, confirmed.")
+        notes.append("* fails, confirmed: it does not match the dense network, or is later.")
     return notes
+
+
+def _sampling(verdict: Verdict) -> str:
+    """The sampling error of the test set, to follow the word."""
+    if verdict.test_error is None or verdict.test_examples is None:
+        return ""
+    error = f"{100 * verdict.test_error:.2g}"
+    return f": its {verdict.test_examples:,} examples alone leave every accuracy unsure by ±{error} points (95%)"
 
 
 def printed(view: RenderableType, *, width: int) -> str:

@@ -24,6 +24,14 @@ Measure = Literal["accuracy", "accuracy_final", "early_stop", "time_to_dense"]
 ``early_stop``: iteration of lowest validation loss; ``time_to_dense``: first iteration at which the
 smoothed accuracy reaches what the dense network has at early stop, less the margin."""
 
+Bound = Literal["at least", "at most"]
+"""What a value is instead of exact."""
+
+Picked = Literal["confirmed", "wins confirmed", "means", ""]
+"""How the level a verdict speaks of was picked, always as the smallest: the whole sentence is
+confirmed there; that its ticket wins is; it wins on the means; there is none. Where tickets keep
+trained weights, *matches* stands for *wins*."""
+
 Scale = Literal["difference", "ratio"]
 """``difference``: left minus right; ``ratio``: left over right, its mean geometric."""
 
@@ -39,7 +47,7 @@ class Estimate:
     high: float | None
     values: Mapping[int, float]
     """Replicate -> value."""
-    bounds: Mapping[int, Literal["at least", "at most"]] = field(default_factory=dict)
+    bounds: Mapping[int, Bound] = field(default_factory=dict)
     """Replicate -> what its value is instead of exact: an early stop at the last evaluation is a
     lower bound, and a ratio with one below the line an upper one."""
 
@@ -56,7 +64,7 @@ class Test:
     """After the correction over all levels that the claim was tested at."""
     outcome: Outcome
     why: str = ""
-    """Why it is untested, in words; empty elsewhere."""
+    """What kept it from being tested or confirmed whatever the numbers, in words; often empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +197,7 @@ class Verdict:
     """What is missing or speaks against it, in words; empty where nothing does."""
     level: int | None
     """The level that the verdict speaks of: the smallest confirmed, else picked on the means."""
-    level_picked: Literal["confirmed", "wins confirmed", "means", ""]
-    """How it was found: it confirms the whole sentence; that a ticket wins; on the means alone."""
+    level_picked: Picked
     confirmed_levels: tuple[int, ...]
     """Levels at which the whole sentence is confirmed."""
     answers: tuple[Answer, ...]

@@ -3,141 +3,197 @@
 The hypothesis (Frankle & Carbin, arXiv:1803.03635, section 1): there is a mask with few ones such
 that the subnetwork, trained from its own initialization, reaches an accuracy a' >= a in t' <= t
 iterations, and does not when the initialization is replaced. Here a and t are the test accuracy
-and the iteration at early stop of the dense network *of the same replicate*: every comparison is
-paired within a replicate.
+and the iteration at early stop of the dense network *of the same replicate*. What is tested, and
+how, says `lottery.analysis.procedure`.
 
-- Matching: a non-inferiority test of accuracy with the experiment's margin.
-- No later: a non-inferiority test of the early-stop iteration with one evaluation interval as its
-  margin, because a smaller difference cannot be measured.
-- Winning: both (the larger p-value), corrected over the levels (Holm).
-- A ticket that diverged or collapsed has no accuracy to average, but it did not match: a level that
-  lost one is not winning. Nor is one of Early-Bird tickets that train on from their masks where a
-  mask never settled: such a ticket was the dense network almost to the end.
+- A level that lost a ticket is not winning. Nor is one of Early-Bird tickets that train on from
+  their masks where a mask never settled: such a ticket was the dense network almost to the end.
 - Where tickets keep trained weights (learning-rate rewinding, fine-tuning) the hypothesis is not
   tested: they start from no initialization, and their early stops say nothing of how fast they
-  learn. Matching, and what controls do to accuracy, are tested all the same.
-- What reinitializing does: two one-sided tests against the ticket, lower accuracy and later early
-  stop. Either counts, so both are corrected together.
+  learn. Matching is tested all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
-from lottery.analysis.caveats import caveats
-from lottery.analysis.chance import guessing_limit
-from lottery.analysis.conclusion import conclude
-from lottery.analysis.families import Settings
-from lottery.analysis.gather import by_place, is_guessing
+from lottery.analysis.answers import answers
+from lottery.analysis.claims import REINIT, Claims, decide_claims
+from lottery.analysis.evidence import Evidence, evidence_of
 from lottery.analysis.levels import judge_levels
-from lottery.analysis.types import Verdict
-from lottery.analysis.words import paragraph
-from lottery.errors import UsageError
-from lottery.store.jobs import MAIN, JobKey, JobResult
-from lottery.tickets import KEEPS_TRAINED, RewindMethod
-from lottery.training import MaskUpdateMethod, PrunedValues
+from lottery.analysis.lookup import sparsity_order
+from lottery.analysis.measured import Measured
+from lottery.analysis.types import Headline, LevelVerdict, Picked, Verdict
+from lottery.analysis.words import caveats, paragraph
+from lottery.experiments import Run
+from lottery.store.jobs import MAIN, JobResult
+from lottery.tickets import KEEPS_TRAINED
+
+_WIDE: Final = 0.2
+"""Share of the dense network's error above which a margin is called wide."""
+_HALF_95: Final = 1.96
+"""Standard deviations in half a 95% interval."""
 
 
-def judge(
-    results: Sequence[JobResult],
-    *,
-    run: str,
-    name: str,
-    planned: Sequence[JobKey],
-    never_run: Collection[JobKey] = (),
-    margin: float,
-    confidence: float,
-    evaluation_interval: int,
-    test_examples: int | None = None,
-    classes: int | None = None,
-    mask_updates: MaskUpdateMethod = "none",
-    rewind: RewindMethod = "weights",
-    pruned_values: PrunedValues = "zero",
-) -> Verdict:
-    """Test the hypothesis on what a run has found so far.
-
-    The order of the results does not matter. Whatever is missing (replicates, levels, controls,
-    everything) is left out of the tests and named in the caveats.
+def judge_run(run: Run, *, margin: float | None = None, confidence: float | None = None) -> Verdict:
+    """Test the hypothesis on a run, finished or not.
 
     Args:
-        results: what the jobs that ended report, one each.
-        run: the run's name on disk.
-        name: the experiment's name.
-        planned: every job of the run.
-        never_run: those of them that are not waited for, since a job that they need failed.
-        margin: how much lower an accuracy may be and still match, a fraction in [0, 1).
-        confidence: of the intervals and tests, in [0.5, 1).
-        evaluation_interval: iterations between two evaluations, 1 or more.
-        test_examples: size of the test set, which accuracies are multiples of; None when unknown:
-            then accuracy differences that do not vary at all cannot be tested.
-        classes: how many the data has: a dense network that is right no more often than by
-            guessing is not compared with; None when unknown, then every one is.
-        mask_updates: how masks changed while tickets trained; a caveat says what that means.
-        rewind: what tickets went back to: it decides what can be tested.
-        pruned_values: what pruned weights were held at; a caveat says what that means.
+        run: what to judge.
+        margin: accuracy a matching ticket may lose, a fraction in [0, 1); None for the config's.
+        confidence: of intervals and tests; None for the config's.
 
     Raises:
         UsageError: an argument is out of range.
+        StoreError: a file of the run is damaged.
+    """
+    return judge(evidence_of(run, margin=margin, confidence=confidence))
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Test the hypothesis on what a run has found so far.
+
+    The order of the results does not matter. Whatever is missing (replicates, levels, controls,
+    everything) is taken against what is claimed, and named.
+
+    Raises:
         StoreError: two results are of the same job.
     """
-    _check(margin, confidence, evaluation_interval, test_examples)
-    jobs = by_place(results)
-    settings = Settings(
-        margin=margin,
-        confidence=confidence,
-        interval=evaluation_interval,
-        grid=1 / test_examples if test_examples else 0.0,
-        guessing=guessing_limit(classes, test_examples),
-        stops=rewind not in KEEPS_TRAINED,
-    )
-    levels = judge_levels(jobs, settings, rewind)
-    ended = {result.key for result in results}
-    complete = bool(planned) and all(key in ended or key in never_run for key in planned)
-    guessing = sum(is_guessing(job, settings.guessing) for job in jobs.get((MAIN, 0), ()))
-    conclusion = conclude(
-        levels, complete=complete, alpha=settings.alpha, dense_guessing=guessing, rewind=rewind
-    )
-    keys = {*planned, *(result.key for result in results)}
+    measured = Measured(evidence)
+    claims = decide_claims(measured)
+    levels = judge_levels(measured, claims)
+    headline, why = _headline(measured, claims, levels)
+    level, picked = _pick(levels, tests_wins=evidence.rewind not in KEEPS_TRAINED)
+    ended = [result.status for result in evidence.results]
+    keys = {*evidence.planned, *(result.key for result in evidence.results)}
+    accuracy = _dense_accuracy(levels)
     verdict = Verdict(
-        run=run,
-        name=name,
+        run=evidence.run,
+        name=evidence.name,
         replicates=len({key.replicate for key in keys}),
-        complete=complete,
-        jobs_done=sum(result.status == "done" for result in results),
+        complete=evidence.complete,
+        jobs_done=ended.count("done"),
         jobs_planned=len(keys),
-        jobs_diverged=sum(result.status == "diverged" for result in results),
-        jobs_collapsed=sum(result.status == "collapsed" for result in results),
-        margin=margin,
-        confidence=confidence,
-        evaluation_interval=evaluation_interval,
+        jobs_diverged=ended.count("diverged"),
+        jobs_collapsed=ended.count("collapsed"),
+        margin=evidence.margin,
+        margin_wide=accuracy is not None and evidence.margin > _WIDE * (1 - accuracy),
+        confidence=evidence.confidence,
+        evaluation_interval=evidence.evaluation_interval,
+        last_evaluation=measured.end,
+        test_examples=evidence.test_examples,
+        test_error=_test_error(accuracy, evidence.test_examples),
         levels=levels,
-        smallest_winning_level=conclusion.smallest_winning_level,
-        smallest_confirmed_level=conclusion.smallest_confirmed_level,
-        speedup=conclusion.speedup,
-        reinit_costs=conclusion.reinit_costs,
-        initialization_matters=conclusion.initialization_matters,
-        hypothesis=conclusion.hypothesis,
+        headline=headline,
+        why=why,
+        level=level,
+        level_picked=picked,
+        confirmed_levels=tuple(lv.level for lv in levels if _confirms(lv, "hypothesis")),
+        answers=(),
         paragraph="",
         caveats=(),
-        dense_guessing=guessing,
-        guessing_limit=settings.guessing,
-        mask_updates=mask_updates,
-        rewind=rewind,
-        pruned_values=pruned_values,
+        dense_missing=measured.missing(MAIN, 0),
+        guessing_limit=measured.limit,
+        mask_updates=evidence.mask_updates,
+        rewind=evidence.rewind,
+        pruned_values=evidence.pruned_values,
     )
+    verdict = replace(verdict, answers=answers(verdict))
     return replace(verdict, paragraph=paragraph(verdict), caveats=caveats(verdict))
 
 
-def _check(margin: float, confidence: float, interval: int, test_examples: int | None) -> None:
-    problems = []
-    if not 0 <= margin < 1:
-        problems.append(f"a margin in [0, 1), got {margin} (0.01 is one percentage point)")
-    if not 0.5 <= confidence < 1:
-        problems.append(f"a confidence in [0.5, 1), got {confidence}")
-    if interval < 1:
-        problems.append(f"an evaluation interval of 1 or more, got {interval}")
-    if test_examples is not None and test_examples < 1:
-        problems.append(f"1 or more test examples, got {test_examples}")
-    if problems:
-        raise UsageError("a verdict needs " + "; ".join(problems))
+def _headline(
+    measured: Measured, claims: Claims, levels: Sequence[LevelVerdict]
+) -> tuple[Headline, str]:
+    """The word for the run, and what is missing."""
+    missing = _missing(measured)
+    if missing:
+        return "not tested", missing
+    tests = [level.groups[MAIN].tests for level in levels if level.level and MAIN in level.groups]
+    if claims.headline == "open" and all(
+        test["no_later"].outcome == "untested"
+        and test["matches"].outcome != "against"
+        and test["no_later"].why.startswith("trained too short")
+        for test in tests
+    ):
+        return "not tested", tests[0]["no_later"].why
+    if claims.headline == "contradicted" and not measured.evidence.complete:
+        return "open", "the run is not complete, and levels that are missing may still show it"
+    if claims.headline == "open" and len(measured.replicates()) < 3:
+        return "open", "two replicates can confirm nothing"
+    return claims.headline, ""
+
+
+def _missing(measured: Measured) -> str:
+    """Why the hypothesis cannot be tested on the run; empty where it can."""
+    evidence = measured.evidence
+    if evidence.rewind in KEEPS_TRAINED:
+        return f"tickets keep trained weights (rewind.method = '{evidence.rewind}')"
+    if not evidence.results:
+        return "there are no results yet"
+    dense = [job for job in measured.jobs.get((MAIN, 0), ()) if job.status == "done"]
+    if not dense:
+        return "no dense network has come to its end, so there is nothing to compare with"
+    if not measured.dense:
+        return "the dense network learned no more than guessing, so there is nothing to match"
+    if not measured.levels:
+        return f"there is only the dense network{'' if evidence.complete else ' so far'}"
+    n = len(measured.replicates())
+    if not any(
+        j.replicate in measured.dense for lv in measured.levels for j in _main(measured, lv)
+    ):
+        return "no replicate has both a dense network and a ticket"
+    if all(
+        {job.replicate for job in _main(measured, level)} <= measured.tickets_late(level)
+        for level in measured.levels
+    ):
+        return "no mask settled, so that every ticket was the dense network almost to the end"
+    if not any(
+        key.kind == REINIT for key in (*evidence.planned, *(j.key for j in evidence.results))
+    ):
+        return "it has no reinitialization control"
+    if not any(measured.values(REINIT, level, "accuracy") for level in measured.levels):
+        still = "" if evidence.complete else " so far"
+        return f"no reinitialized copy came to a result to compare with{still}"
+    return "one replicate is no test" if n == 1 else ""
+
+
+def _main(measured: Measured, level: int) -> Sequence[JobResult]:
+    return measured.jobs.get((MAIN, level), ())
+
+
+def _pick(levels: Sequence[LevelVerdict], *, tests_wins: bool) -> tuple[int | None, Picked]:
+    """The level that the verdict speaks of, and how it was found."""
+    claim = "wins" if tests_wins else "matches"
+    ways: tuple[tuple[Picked, list[LevelVerdict]], ...] = (
+        ("confirmed", [lv for lv in levels if tests_wins and _confirms(lv, "hypothesis")]),
+        ("wins confirmed", [lv for lv in levels if _confirms(lv, claim)]),
+        (
+            "means",
+            [lv for lv in levels if (lv.wins_on_means if tests_wins else lv.matches_on_means)],
+        ),
+    )
+    for picked, found in ways:
+        if found:
+            return min(found, key=sparsity_order).level, picked
+    return None, ""
+
+
+def _confirms(level: LevelVerdict, claim: str) -> bool:
+    test = level.groups[MAIN].tests.get(claim) if MAIN in level.groups else None
+    return test is not None and test.outcome == "confirmed"
+
+
+def _dense_accuracy(levels: Sequence[LevelVerdict]) -> float | None:
+    dense = next((lv.groups.get(MAIN) for lv in levels if lv.level == 0), None)
+    return dense.accuracy.mean if dense and dense.accuracy else None
+
+
+def _test_error(accuracy: float | None, examples: int | None) -> float | None:
+    """Half a 95% interval of an accuracy on so many examples, of which each is right or wrong."""
+    if accuracy is None or not examples:
+        return None
+    return _HALF_95 * math.sqrt(max(accuracy * (1 - accuracy), 0.0) / examples)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import typer
 
 from lottery.analysis import reachable
-from lottery.analysis.phrases import joined
+from lottery.analysis.formatting import joined
 from lottery.cli.progress import left_out_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, load_dataset

@@ -35,7 +35,7 @@ def show(
         listed = [asdict(result) for result in results]
         typer.echo(json.dumps({"experiment": opened.experiment, "results": listed}, indent=2))
         return
-    from lottery.analysis.ticket_caveats import updates_caveat
+    from lottery.analysis.words import updates_caveat
 
     environment = opened.experiment["environment"]
     typer.echo(f"{opened.store.path}")

@@ -1,0 +1,194 @@
+"""The tests of a run, each with its outcome: what the decision procedure says, level by level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lottery.analysis import formatting, procedure
+from lottery.analysis.measured import Measured
+from lottery.analysis.procedure import Claim, Decision, Samples
+from lottery.analysis.types import Headline, Outcome, Test
+from lottery.store.jobs import MAIN
+
+REINIT: Final = "reinit"
+
+_WHY: Final = {
+    procedure.FEW: f"it takes {procedure.FEWEST} replicates to confirm anything",
+    procedure.AT_END: "trained too short to say who is sooner, since the validation loss was "
+    "lowest at the last evaluation",
+    procedure.SKEWED: "one side scatters so much more than the other that so few replicates "
+    "cannot show its mean",
+    procedure.LOST: "a training is lost or has not ended",
+}
+"""Reason -> words; whatever else speaks against a claim is in its numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """Every claim of a run, tested."""
+
+    tickets: Mapping[int, Mapping[str, Test]]
+    """Level -> name -> test; empty where there is nothing to test."""
+    controls: Mapping[str, Mapping[int, Mapping[str, Test]]]
+    """Kind of control -> level -> name -> test."""
+    headline: Headline
+
+
+def decide_claims(measured: Measured) -> Claims:
+    """Test everything that a run claims."""
+    kinds = [kind for kind in measured.kinds if kind != MAIN]
+    if not measured.levels or not measured.replicates():
+        return Claims(tickets={}, controls={}, headline="not tested")
+    settings = procedure_settings(measured)
+    reinit = REINIT if REINIT in kinds else None
+    main = _decide(measured, reinit, settings)
+    words = _words(measured)
+    tickets = {
+        level: {
+            name: _test(main, name, i, words[name])
+            for name in ("matches", "no_later", "wins", "hypothesis")
+            if name in main.claims
+        }
+        | {"sooner_to_dense": sooner}
+        for i, (level, sooner) in enumerate(_sooner_to_dense(measured, settings).items())
+    }
+    controls = {}
+    for kind in kinds:
+        decision = main if kind == REINIT else _decide(measured, kind, settings)
+        controls[kind] = {
+            level: {
+                "fails": _test(decision, "fails", i, words["fails"]),
+                "wins": _test(decision, "copies_win", i, words["wins"]),
+            }
+            if measured.values(kind, level, "accuracy")
+            else _nothing_left(words)
+            for i, level in enumerate(measured.levels)
+        }
+    return Claims(tickets=tickets, controls=controls, headline=_headline(main))
+
+
+def procedure_settings(measured: Measured) -> procedure.Settings:
+    """What the procedure needs to know."""
+    evidence = measured.evidence
+    return procedure.Settings(
+        margin=evidence.margin,
+        grid=evidence.evaluation_interval,
+        end=measured.end or math.inf,
+        step=1 / evidence.test_examples if evidence.test_examples else 0.0,
+        confidence=evidence.confidence,
+    )
+
+
+def _decide(measured: Measured, kind: str | None, settings: procedure.Settings) -> Decision:
+    """The decision with one kind of control for the copies."""
+    accuracy, stop = (
+        Samples(
+            dense=measured.dense_array(measure),
+            tickets=measured.array(MAIN, measure),
+            copies=None if kind is None else measured.array(kind, measure),
+        )
+        for measure in ("accuracy", "early_stop")
+    )
+    return procedure.decide(accuracy, stop, settings)
+
+
+def _nothing_left(words: Mapping[str, str]) -> dict[str, Test]:
+    """The tests of controls of which none came to a result."""
+    why = "none came to a result"
+    return {
+        name: Test(claim=words[name], p=None, p_adjusted=None, outcome="untested", why=why)
+        for name in ("fails", "wins")
+    }
+
+
+def _headline(decision: Decision) -> Headline:
+    word: Headline = str(decision.headline)  # type: ignore[assignment]
+    return word
+
+
+def _test(decision: Decision, name: str, level: int, words: str) -> Test:
+    """One claim at one level, in the words of a verdict."""
+    claim = decision.claims[name]
+    opposite = procedure.OPPOSITES.get(name, "fails")
+    against = bool(opposite in decision.confirmed and decision.confirmed[opposite][level])
+    return _outcome(
+        claim,
+        decision.adjusted[name],
+        bool(decision.confirmed[name][level]),
+        against,
+        level,
+        words,
+    )
+
+
+def _outcome(
+    claim: Claim,
+    adjusted: NDArray[np.float64],
+    confirmed: bool,
+    against: bool,
+    level: int,
+    words: str,
+) -> Test:
+    untested = bool(claim.untested[level])
+    outcome: Outcome = (
+        "confirmed" if confirmed else "against" if against else "untested" if untested else "open"
+    )
+    why = [
+        said
+        for reason, said in _WHY.items()
+        if reason in claim.reasons and claim.reasons[reason][level]
+    ]
+    known = outcome != "untested"
+    return Test(
+        claim=words,
+        p=float(claim.p[level]) if known else None,
+        p_adjusted=float(adjusted[level]) if known else None,
+        outcome=outcome,
+        why=why[0] if why and outcome in ("untested", "open") else "",
+    )
+
+
+def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[int, Test]:
+    """Level -> whether tickets reach the dense network's accuracy sooner; the claim is its own."""
+    words = _words(measured)["sooner_to_dense"]
+    time, dense = measured.array(MAIN, "time_to_dense"), measured.dense_array("time_to_dense")
+    if not np.isfinite(dense).all() or not measured.compares_times(MAIN):
+        why = "times to the dense network's accuracy are not known"
+        nothing = Test(claim=words, p=None, p_adjusted=None, outcome="untested", why=why)
+        return dict.fromkeys(measured.levels, nothing)
+    # What is never reached is taken as lost: known to speak against the claim.
+    time = np.where(np.isinf(time), math.nan, time)
+    claim = procedure.sooner(time, dense, replace(settings, end=math.inf), slack=0.0)
+    adjusted = procedure.hommel(claim.p)
+    few = len(dense) < procedure.FEWEST
+    passed = (adjusted < settings.alpha) & (claim.flips < settings.alpha) & (not few)
+    return {
+        level: _outcome(claim, adjusted, bool(passed[i]), False, i, words)
+        for i, level in enumerate(measured.levels)
+    }
+
+
+def _words(measured: Measured) -> dict[str, str]:
+    """Claim -> what would be confirmed."""
+    margin = formatting.margin(measured.evidence.margin)
+    one = f"{measured.evidence.evaluation_interval:,} iterations"
+    matches = f"test accuracy at early stop is at most {margin} below the dense network's"
+    no_later = f"early stop comes no more than one evaluation ({one}) after the dense network's"
+    fails = "does not match the dense network, or is later"
+    if not measured.compares_times(MAIN):
+        fails = "does not match the dense network"
+    return {
+        "matches": matches,
+        "no_later": no_later,
+        "wins": f"{matches}, and {no_later}",
+        "fails": fails,
+        "hypothesis": "the ticket wins, and its reinitialized copy fails",
+        "sooner_to_dense": "reaches the dense network's accuracy, less the margin, in fewer "
+        "iterations than the dense network",
+    }

@@ -1,0 +1,227 @@
+"""From single trainings to values per replicate, and which trainings are missing.
+
+A replicate counts where its dense network came to its end and does better than guessing. A training
+is lost where it diverged, collapsed or guesses, or was never begun because the one it needs failed.
+Several controls of a kind in one replicate are averaged: accuracies as they are, iterations as
+logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lottery.analysis.chance import guessing_limit
+from lottery.analysis.evidence import Evidence
+from lottery.analysis.speed import target_accuracy, time_to_reach
+from lottery.analysis.types import Measure, Missing
+from lottery.errors import StoreError
+from lottery.store.jobs import MAIN, JobKey, JobResult
+from lottery.tickets import KEEPS_TRAINED, never_settled
+
+Place = tuple[str, int]
+"""Kind of branch, and level."""
+
+
+class Measured:
+    """The trainings of a run by kind and level, with what was measured of them.
+
+    Args:
+        evidence: what the run found.
+
+    Raises:
+        StoreError: two results are of the same job.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.jobs = _by_place(evidence.results)
+        self.limit = guessing_limit(evidence.classes, evidence.test_examples)
+        dense = self.jobs.get((MAIN, 0), ())
+        self.dense = {job.replicate: job for job in dense if not self.is_lost(job)}
+        self.kinds = tuple(dict.fromkeys(kind for kind, _ in self.jobs))
+        self.levels = sorted({level for _, level in self.jobs if level})
+        self.end = max((job.iterations for job in self.dense.values()), default=0)
+        self._targets = self._dense_targets()
+
+    def is_guessing(self, job: JobResult) -> bool:
+        """Whether a training came to its end, and its test accuracy is below the limit."""
+        accuracy = job.test_accuracy_at_early_stop
+        return job.status == "done" and accuracy is not None and accuracy < self.limit
+
+    def is_lost(self, job: JobResult) -> bool:
+        """Whether a training has no result to compare."""
+        return job.status != "done" or self.is_guessing(job)
+
+    def counting(self, kind: str, level: int) -> list[JobResult]:
+        """The trainings of a place that have a result, and something to compare it with.
+
+        Where no dense network has learned anything, all that came to their end.
+        """
+        jobs = self.jobs.get((kind, level), ())
+        if not self.dense:
+            return [job for job in jobs if job.status == "done"]
+        return [job for job in jobs if job.replicate in self.dense and not self.is_lost(job)]
+
+    def values(self, kind: str, level: int, measure: Measure) -> dict[int, float]:
+        """Replicate -> the mean over its trainings that count; infinity for never reached."""
+        mean = geometric_mean if measure in ("early_stop", "time_to_dense") else arithmetic_mean
+        found: dict[int, list[float]] = {}
+        for job in self.counting(kind, level):
+            value = self._value(job, measure)
+            if value is not None:
+                found.setdefault(job.replicate, []).append(value)
+        return {replicate: mean(values) for replicate, values in sorted(found.items())}
+
+    def missing(self, kind: str, level: int, *, compared: bool = False) -> Missing:
+        """What is missing in a place; ``compared``: with the replicates that lack a dense network.
+
+        Trainings of replicates without a dense network count as nothing else.
+        """
+        jobs = self.jobs.get((kind, level), ())
+        apart = {j.replicate for j in jobs if self.dense and j.replicate not in self.dense}
+        if level == 0:
+            apart = set()
+        jobs = [job for job in jobs if job.replicate not in apart]
+        return Missing(
+            diverged=sum(job.status == "diverged" for job in jobs),
+            collapsed=sum(job.status == "collapsed" for job in jobs),
+            guessing=sum(map(self.is_guessing, jobs)),
+            dense=len(apart) if compared else 0,
+        )
+
+    def tickets_lost(self, level: int) -> int:
+        """Replicates whose ticket of this level diverged or collapsed, or never came to be by that.
+
+        A dense network that diverged loses no ticket: it leaves nothing to compare with.
+        """
+        return len(self._failed(level)) if level else 0
+
+    def tickets_late(self, level: int) -> set[int]:
+        """Replicates whose tickets train on from a mask that was drawn at the last look."""
+        if self.evidence.rewind != "drawn":
+            return set()
+        return {
+            job.replicate
+            for job in self.jobs.get((MAIN, level), ())
+            if never_settled(job.provenance)
+        }
+
+    def replicates(self) -> list[int]:
+        """The replicates that tests rest on: with a dense network, and a pruned level that ended."""
+        pruned = {j.replicate for (kind, n), jobs in self.jobs.items() if n for j in jobs}
+        return sorted(self.dense.keys() & pruned)
+
+    def array(self, kind: str, measure: Measure) -> NDArray[np.float64]:
+        """(levels, replicates) of the tests, nan where lost or not there yet.
+
+        A lost one of several controls in a replicate counts as no difference, which is what the
+        tests take a replicate for that lost them all.
+        """
+        return np.array(
+            [
+                [self._tested(kind, level, replicate, measure) for replicate in self.replicates()]
+                for level in self.levels
+            ]
+        ).reshape(len(self.levels), len(self.replicates()))
+
+    def dense_array(self, measure: Measure) -> NDArray[np.float64]:
+        """(replicates,) of the dense networks."""
+        values = self.values(MAIN, 0, measure)
+        return np.array([values.get(r, math.nan) for r in self.replicates()])
+
+    def at_end(self, kind: str, level: int) -> int:
+        """Trainings that count whose early stop is the last evaluation: a lower bound."""
+        jobs = self.counting(kind, level)
+        return sum(job.early_stop_iteration == job.iterations for job in jobs)
+
+    def stops_at_end(self, kind: str, level: int) -> set[int]:
+        """Replicates with such a training."""
+        jobs = self.counting(kind, level)
+        return {job.replicate for job in jobs if job.early_stop_iteration == job.iterations}
+
+    def compares_times(self, kind: str) -> bool:
+        """Whether iterations say how fast a kind of training learns: it starts from new weights."""
+        return self.evidence.rewind not in KEEPS_TRAINED and kind != "continued"
+
+    def _tested(self, kind: str, level: int, replicate: int, measure: Measure) -> float:
+        own = [j for j in self.jobs.get((kind, level), ()) if j.replicate == replicate]
+        values = [self._value(job, measure) for job in own if not self.is_lost(job)]
+        known = [value for value in values if value is not None]
+        late = kind == MAIN and measure != "accuracy" and replicate in self.tickets_late(level)
+        if not known or late or (measure != "accuracy" and not self.compares_times(kind)):
+            return math.nan
+        lost = sum(map(self.is_lost, own))
+        dense = self._value(self.dense[replicate], measure)
+        if measure == "accuracy":
+            boundary = (dense or 0.0) - self.evidence.margin
+            return arithmetic_mean([*known, *[boundary] * lost])
+        boundary = (dense or 0.0) + self.evidence.evaluation_interval
+        return geometric_mean([*known, *[boundary] * lost])
+
+    def _value(self, job: JobResult, measure: Measure) -> float | None:
+        match measure:
+            case "accuracy":
+                return job.test_accuracy_at_early_stop
+            case "accuracy_final":
+                return job.test_accuracy_final
+            case "early_stop":
+                # One at initialization is no later than the first evaluation after it.
+                stop = job.early_stop_iteration
+                return None if stop is None else max(stop, self.evidence.evaluation_interval)
+            case "time_to_dense":
+                target, curve = self._targets.get(job.replicate), self.evidence.curves.get(job.key)
+                return None if target is None or not curve else time_to_reach(curve, target)
+
+    def _dense_targets(self) -> dict[int, float]:
+        """Replicate -> accuracy to reach; none where a ticket is dense for part of its training."""
+        found = {}
+        for replicate, job in self.dense.items():
+            curve, stop = self.evidence.curves.get(job.key), job.early_stop_iteration
+            if curve and stop is not None and self.evidence.mask_updates != "gradual":
+                target = target_accuracy(curve, stop, self.evidence.margin)
+                if target is not None:
+                    found[replicate] = target
+        return found
+
+    def _failed(self, level: int) -> set[int]:
+        failed = {
+            job.replicate
+            for (kind, above), jobs in self.jobs.items()
+            if kind == MAIN and 1 <= above <= level
+            for job in jobs
+            if job.status != "done"
+        }
+        ended = {job.replicate for job in self.jobs.get((MAIN, level), ()) if job.status == "done"}
+        return failed - ended
+
+
+def _by_place(results: Iterable[JobResult]) -> Mapping[Place, Sequence[JobResult]]:
+    places: dict[Place, list[JobResult]] = {}
+    seen: set[JobKey] = set()
+    for result in sorted(results, key=lambda result: result.key):
+        if result.key in seen:
+            raise StoreError(f"expected one result of each job, got two of {result.key}")
+        seen.add(result.key)
+        places.setdefault((result.key.kind, result.level), []).append(result)
+    return places
+
+
+def arithmetic_mean(values: Sequence[float]) -> float:
+    """The mean, the same in any order."""
+    return math.fsum(values) / len(values)
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """The mean of logarithms, as a value; infinity where one is.
+
+    >>> round(geometric_mean([2.0, 8.0]), 6)
+    4.0
+    """
+    if math.inf in values:
+        return math.inf
+    # Rounded, so that equal values give just that value: one at the end must not fall short of it.
+    return round(math.exp(math.fsum(map(math.log, values)) / len(values)), 6)
