@@ -37,6 +37,8 @@ def _written(cell: Cell) -> str:
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, str):
-        text = "".join(c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in cell)
+        text = "".join(
+            c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in cell
+        )
         return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
     return repr(cell)

@@ -189,7 +189,7 @@ def _group(
     if stop:
         iteration, accuracy, loss = stop
         group = level.groups[kind]
-        symbol = hollow(control.symbol, "at least" if group.at_end else "")
+        symbol = hollow(control.symbol, "at least" if group.at_end else None)
         trace = {
             "mode": "markers",
             "x": [number(iteration)],
@@ -275,7 +275,7 @@ def _drawn(
 CURVES = Figure(
     name="curves",
     section="Learning curves",
-    title="Learning curves",
+    title="Accuracy and loss in training",
     caption=(
         "Thick lines are means of the trainings that came to their end, thin ones single "
         "trainings; the large mark is the mean early stop, hollow where one of them lies at the end "

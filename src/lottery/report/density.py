@@ -9,8 +9,7 @@ from itertools import pairwise
 
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, control_of
-from lottery.analysis.types import Estimate, Group, LevelVerdict, Verdict
-from lottery.report.data import ReportData
+from lottery.analysis.types import Bound, Estimate, Group, LevelVerdict, Verdict
 from lottery.report.figure import Figure, Plot
 from lottery.report.series import (
     Point,
@@ -102,6 +101,7 @@ def _kind(verdict: Verdict, kind: str, quantity: Quantity, aside: float) -> list
             value=_at(level, kind, quantity),
             name=control_of(kind, level.level).label,
             hover=_hover(level, kind, quantity),
+            bounds=_bounds(verdict, level, kind, quantity),
         )
         for level in verdict.levels
     ]
@@ -115,6 +115,18 @@ def _kind(verdict: Verdict, kind: str, quantity: Quantity, aside: float) -> list
         aside=aside,
     )
     return traces(series, quantity.scale, quantity.form)
+
+
+def _bounds(
+    verdict: Verdict, level: LevelVerdict, kind: str, quantity: Quantity
+) -> dict[int, Bound]:
+    """Values that are as large as can be, or means with such values in them, are lower bounds."""
+    value, end = _at(level, kind, quantity), quantity.end(verdict)
+    if value is None or end is None:
+        return {}
+    contrast = level.groups[kind].against_dense.get("early_stop")
+    told = contrast.estimate.bounds if contrast and contrast.estimate else {}
+    return {r: "at least" for r, v in value.values.items() if v >= end or told.get(r) == "at least"}
 
 
 def _references(verdict: Verdict, quantity: Quantity) -> list[Plot]:
@@ -189,7 +201,7 @@ def _extent(verdict: Verdict, quantity: Quantity) -> list[float]:
     dense = _dense(verdict, quantity)
     limits = [dense.mean + quantity.limit(verdict)] if dense else []
     end = quantity.end(verdict)
-    if end is not None and any(value.bounds for value in estimates):
+    if end is not None and any(max(e.values.values()) >= end for e in estimates):
         limits.append(end)
     return extent(estimates, limits, quantity.scale)
 

@@ -43,11 +43,10 @@ def weight_distributions(data: ReportData) -> Plot | None:
                     "mode": "lines",
                     "name": label,
                     "legendgroup": part,
-                    "x": [number(edge) for edge in counts.edges],
-                    "y": [number(value) for value in (*share, share[-1])],
+                    "x": [number(edge, digits=4) for edge in counts.edges],
+                    "y": [number(value, digits=4) for value in (*share, share[-1])],
                     "line": {"width": 2, "dash": dash, "shape": "hv"},
-                    "text": [f"{count:,} weights" for count in (*values, values[-1])],
-                    "hovertemplate": f"{label}<br>from %{{x:.3g}}: %{{text}}<extra></extra>",
+                    "hovertemplate": f"{label}<br>from %{{x:.3g}}: %{{y:.3g}}<extra></extra>",
                     "meta": {"tone": tone, "layer": place, "part": part},
                     "visible": place == 0,
                 }
@@ -61,7 +60,9 @@ def weight_distributions(data: ReportData) -> Plot | None:
     return {
         "data": traces,
         "layout": {
-            "title": {"text": f"Density of weights; {formatting.percent(data.weights_density)} kept"},
+            "title": {
+                "text": f"Density of weights; {formatting.percent(data.weights_density)} kept"
+            },
             "xaxis": {"title": {"text": "Weight"}, "range": ranges["0"]},
             "yaxis": {"range": [0, 1.05 * top], "rangemode": "tozero", "tickformat": "~g"},
             "showlegend": True,

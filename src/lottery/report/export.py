@@ -15,8 +15,8 @@ import numpy as np
 from lottery.errors import StoreError
 from lottery.experiments import open_run
 from lottery.report import tables
-from lottery.report.data import ReportData
 from lottery.report.csv_text import Cell, csv_text
+from lottery.report.data import ReportData
 from lottery.report.figure import Drawn, Gallery, Plot
 from lottery.report.of_run import report_data
 from lottery.report.page import draw

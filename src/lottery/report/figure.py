@@ -25,14 +25,18 @@ painted for light or dark. ``height`` is in pixels. ``choices`` are rows of butt
 class Picture:
     """An image with what is said of it."""
 
-    light: str
-    """A data URI."""
-    dark: str
+    data: str
+    """A data URI of a PNG file."""
     label: str
     note: str
     description: str
     values: NDArray[np.floating[Any]]
     """Shares in [0, 1] (height, width), nan where there is nothing."""
+
+    @property
+    def peak(self) -> float:
+        """The largest share, which has the strongest colour."""
+        return float(np.nanmax(self.values)) if self.values.size else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.types import Contrast, Group, LevelVerdict, Measure, Outcome, Scale, Verdict
 from lottery.report.figure import Figure, Plot
-from lottery.report.series import hollow, number
+from lottery.report.series import hollow, number, round_values
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 MARKS: Final[dict[Outcome, str]] = {
@@ -83,7 +83,7 @@ def forest(verdict: Verdict, plan: Forest) -> Plot | None:
             "shapes": _shapes(plan, nothing, shown),
             "annotations": [*_sides(plan), *_outcomes(levels, rows, lines)],
             "showlegend": len(lines) > 1,
-            "margin": {"r": 64 if any(line.test(levels[-1]) for line in lines) else 16, "t": 62},
+            "margin": {"r": 76 if any(line.test(levels[-1]) for line in lines) else 16, "t": 62},
         },
         "height": _HEAD + len(levels) * (_ROW + _MORE * (len(lines) - 1)),
     }
@@ -110,7 +110,7 @@ def _line(
         "y": [number(y) for y, *_ in dots],
         "marker": {
             "size": 7,
-            "symbol": [hollow(line.symbol, e.bounds.get(r, "")) for _, _, r, _, e in dots],
+            "symbol": [hollow(line.symbol, e.bounds.get(r)) for _, _, r, _, e in dots],
         },
         "opacity": 0.6,
         "text": [
@@ -163,9 +163,7 @@ def _written(plan: Forest, value: float) -> str:
 def _interval(plan: Forest, found: Contrast) -> str:
     if found.estimate is None:
         return formatting.NONE
-    form = (
-        formatting.interval_of_ratio if plan.scale == "ratio" else formatting.interval_in_points
-    )
+    form = formatting.interval_of_ratio if plan.scale == "ratio" else formatting.interval_in_points
     ends = form(found.estimate)
     return _written(plan, found.estimate.mean) + (f" [{ends}]" if ends else "")
 
@@ -192,7 +190,9 @@ def _range(plan: Forest, levels: Sequence[LevelVerdict], lines: Sequence[Line]) 
 
 def _axis(plan: Forest, shown: list[float]) -> Plot:
     if plan.scale == "difference":
-        return {"range": shown, "tickformat": "+~g", "nticks": 7, "showgrid": True}
+        ticks = round_values(*shown)
+        texts = [f"{tick:+g}" if tick else "0" for tick in ticks]
+        return {"range": shown, "tickvals": ticks, "ticktext": texts, "showgrid": True}
     marks = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
     ticks = [mark for mark in marks if shown[0] <= math.log10(mark) <= shown[1]]
     return {
@@ -211,7 +211,8 @@ def _shapes(plan: Forest, nothing: float, shown: list[float]) -> list[Plot]:
     return [
         across
         | {"type": "rect", "x0": ends[0], "x1": ends[1], "name": "zone", "line": {"width": 0}},
-        across | {"type": "line", "x0": nothing, "x1": nothing, "name": "dense", "line": {"width": 1}},
+        across
+        | {"type": "line", "x0": nothing, "x1": nothing, "name": "dense", "line": {"width": 1}},
     ]
 
 
@@ -250,9 +251,7 @@ def _outcomes(
     return drawn
 
 
-def _against_dense(
-    measure: Measure, name: str, symbol: str, test: str
-) -> Line:
+def _against_dense(measure: Measure, name: str, symbol: str, test: str) -> Line:
     def of(level: LevelVerdict) -> Contrast | None:
         group = level.groups.get(MAIN) if level.level else None
         return group.against_dense.get(measure) if group else None
@@ -287,7 +286,7 @@ def accuracy_forest(verdict: Verdict) -> Plot | None:
         scale="difference",
         lines=[_against_dense("accuracy", "Accuracy at early stop", "circle", "matches")],
         zone=(-verdict.margin, 0.0),
-        sides=("less accurate", "more accurate"),
+        sides=("worse", "better"),
     )
     return forest(verdict, plan)
 
@@ -317,7 +316,7 @@ def copies_forest(verdict: Verdict) -> Plot | None:
         scale="difference",
         lines=[_against_copy(kind) for kind in kinds],
         zone=(-verdict.margin, verdict.margin),
-        sides=("copy better", "ticket better"),
+        sides=("worse", "better"),
     )
     return forest(verdict, plan)
 

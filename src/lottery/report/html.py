@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -22,9 +24,11 @@ from lottery.report.palette import TONES, Tone
 from lottery.report.svg import plot_svg
 from lottery.report.tables import Table
 
-PLOTLY = "vendored/plotly-basic-4.1.1.min.js"
-"""plotly.js, its basic bundle: npm package plotly.js-basic-dist-min 4.1.1, MIT licence."""
-PLOTLY_SHA256 = "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"
+PLOTLY = "vendored/plotly-basic-3.7.0.min.js"
+"""plotly.js, its basic bundle: npm package plotly.js-basic-dist-min 3.7.0, MIT licence."""
+PLOTLY_SHA256 = "c23b03591a6bdad0bd0f47a0c5c52305a5519812b73ce254be65cd841553c9c2"
+_HYPHEN = re.compile(r"(?<![\w])-(?=\d)")
+"""Before a number, what stands for a minus sign."""
 
 
 def page(
@@ -51,22 +55,29 @@ def page(
     scripts = [_script(_asset(PLOTLY)), _script(_asset("page.js"))] if figures else []
     colours = {**TONES, **(tones or {}), **tones_of(list(plots.values()))}
     csv = {table.name: table.csv for of in (tables or {}).values() for table in of}
-    html = _environment(autoescape=True).get_template(template).render(
-        figures={d.figure.name: d for d in figures},
-        style=Markup(_asset("style.css")),
-        scripts=scripts,
-        policy=_policy(scripts),
-        still=lambda drawn: Markup(plot_svg(drawn.content, colours)),
-        embedded=embed(
-            {
-                "figures": plots,
-                "tones": {name: (tone.light, tone.dark) for name, tone in colours.items()},
-                "csv": csv,
-            }
-        ),
-        **values,
+    text = (
+        _environment(autoescape=True)
+        .get_template(template)
+        .render(
+            figures={d.figure.name: d for d in figures},
+            style=Markup(_asset("style.css")),
+            scripts=scripts,
+            policy=_policy(scripts),
+            still=lambda drawn: Markup(plot_svg(drawn.content, colours)),
+            embedded=embed(
+                {
+                    "figures": {
+                        name: {key: value for key, value in plot.items() if key != "tones"}
+                        for name, plot in plots.items()
+                    },
+                    "tones": {name: (tone.light, tone.dark) for name, tone in colours.items()},
+                    "csv": csv,
+                }
+            ),
+            **values,
+        )
     )
-    return html.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def sentence(template: str, **values: object) -> str:
@@ -75,13 +86,19 @@ def sentence(template: str, **values: object) -> str:
 
 
 def _environment(*, autoescape: bool) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FunctionLoader(_asset),
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {
+        # Names of figures are escaped for Plotly already.
+        "unescaped": html.unescape,
+        "minus": lambda text: _HYPHEN.sub("\N{MINUS SIGN}", text),
+    }
+    return environment
 
 
 def embed(value: Any) -> Markup:

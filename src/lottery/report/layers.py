@@ -58,7 +58,7 @@ def layer_density(data: ReportData) -> Plot | None:
             "bargap": 0.06,
             "uniformtext": {"minsize": 7, "mode": "hide"},
             "xaxis": {
-                "title": {"text": "Weights left in the network (%) → sparser"},
+                "title": {"text": "Weights left (%) → sparser"},
                 "range": [0, len(levels)],
                 "tickvals": [i + 0.5 for i in range(len(levels))],
                 "ticktext": [formatting.percent(lv.density).removesuffix("%") for lv in levels],

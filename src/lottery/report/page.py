@@ -16,7 +16,7 @@ from lottery.report.distributions import DISTRIBUTIONS
 from lottery.report.figure import Drawn, Figure
 from lottery.report.forest import FORESTS, MARKS
 from lottery.report.layers import LAYERS
-from lottery.report.pixels import MASKS, PIXELS
+from lottery.report.pixels import FAINTEST, MASKS, PIXELS
 
 FIGURES: Final[tuple[Figure, ...]] = (
     *FORESTS,
@@ -69,6 +69,7 @@ def render(data: ReportData) -> str:
         hashes=sorted(data.hashes.items()),
         command=data.command,
         fmt=formatting,
+        faintest=FAINTEST,
     )
 
 

@@ -53,7 +53,7 @@ def share_tone(share: float) -> Tone:
 
 def shaded(tone: Tone, position: float) -> Tone:
     """A kind's colour at another level: paler than its own below 0, stronger above, in [-1, 1]."""
-    far = (("#ffffff", "#161a21") if position < 0 else ("#000000", "#ffffff"))
+    far = ("#ffffff", "#161a21") if position < 0 else ("#000000", "#ffffff")
     share = abs(position) * 0.6
     return Tone(*(blend((c, f), share) for c, f in zip((tone.light, tone.dark), far, strict=True)))
 

@@ -1,6 +1,7 @@
 """Masks as small pictures: which input pixels survive, and the first layer itself.
 
-Pictures are PNG files inside the page, one for light and one for dark, so they need no script.
+Pictures are PNG files inside the page: one colour, the more opaque the more is kept, so that they
+need no script, fit light and dark pages, and can be read back.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from torch import Tensor
 from lottery.analysis import formatting
 from lottery.report.data import ReportData
 from lottery.report.figure import Figure, Gallery, Picture
-from lottery.report.palette import SHARES, blend
 
 MOST_PICTURES = 8
 
 MOST_MASKS = 3
+_COLOUR = "#2f8fd0"
+FAINTEST = 16
+"""Opacity of a place of which nothing is kept, of 255; a place that is none has 0."""
 _MOST_SIDE = 400
 """Pixels of a picture's side; larger masks are averaged over blocks."""
 
@@ -119,8 +122,7 @@ def scale() -> Picture:
     """The colour scale itself, from nothing to the most."""
     ramp = np.linspace(0, 1, 256)[None, :]
     return Picture(
-        light=_png(ramp, SHARES[0]),
-        dark=_png(ramp, SHARES[1]),
+        data=_png(ramp),
         label="",
         note="",
         description="colour scale",
@@ -137,8 +139,7 @@ def _picture(level: int, density: float | None, share: NDArray[np.float64]) -> P
     note = f"up to {formatting.percent(peak)} kept"
     lost = f"{formatting.counted(cut, 'place')} of {size:,} cut off" if cut else "none cut off"
     return Picture(
-        light=_png(scaled, SHARES[0]),
-        dark=_png(scaled, SHARES[1]),
+        data=_png(scaled),
         label=label,
         note=f"{note}; {lost}",
         description=f"Level {level}: {note} at one place, {lost}",
@@ -157,18 +158,19 @@ def _spread(levels: list[int], always: int | None, most: int) -> list[int]:
     return sorted(chosen)
 
 
-def _png(share: NDArray[np.float64], anchors: tuple[str, ...]) -> str:
-    """An image with a palette of 255 colours and one for nothing, as a data URI."""
+def _png(share: NDArray[np.float64]) -> str:
+    """An image with a palette of 255 opacities and one entry for nothing, as a data URI."""
     height, width = share.shape
-    palette = b"".join(bytes.fromhex(blend(anchors, i / 254)[1:]) for i in range(255))
+    colour = bytes.fromhex(_COLOUR[1:])
+    opacities = bytes(round(FAINTEST + (255 - FAINTEST) * i / 254) for i in range(255)) + b"\0"
     pixels = np.where(np.isnan(share), 255, np.round(np.nan_to_num(share) * 254)).astype(np.uint8)
     rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels], axis=1)
     file = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in (
             (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-            (b"PLTE", palette + bytes(3)),
-            (b"tRNS", b"\xff" * 255 + b"\x00"),
+            (b"PLTE", colour * 256),
+            (b"tRNS", opacities),
             (b"IDAT", zlib.compress(rows.tobytes(), 9)),
             (b"IEND", b""),
         )

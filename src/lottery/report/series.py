@@ -6,11 +6,11 @@ Traces carry no colours: ``meta.tone`` names one, and the page's script paints i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lottery.analysis import formatting
-from lottery.analysis.types import Estimate
+from lottery.analysis.types import Bound, Estimate
 from lottery.report.figure import Plot
 
 
@@ -25,6 +25,8 @@ class Point:
     """Of what was measured here, for readers."""
     hover: str
     """What to show of the mean."""
+    bounds: Mapping[int, Bound] = field(default_factory=dict)
+    """Replicate -> what its value is instead of exact."""
 
     @property
     def x(self) -> float:
@@ -48,11 +50,11 @@ class Series:
     lines do not cover each other."""
 
 
-def number(value: float | None, scale: float = 1) -> float | None:
-    """A value for a figure: scaled, six digits, and nothing that JSON cannot hold."""
+def number(value: float | None, scale: float = 1, *, digits: int = 6) -> float | None:
+    """A value for a figure: scaled, with few digits, and nothing that JSON cannot hold."""
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value * scale:.6g}")
+    return float(f"{value * scale:.{digits}g}")
 
 
 def percent(density: float) -> float:
@@ -128,6 +130,18 @@ def extent(estimates: Sequence[Estimate], others: Sequence[float], scale: float)
     return [(low - edge) * scale, (high + edge) * scale]
 
 
+def round_values(low: float, high: float) -> list[float]:
+    """About six round values between two ends, for ticks.
+
+    >>> round_values(-1.3, 1.1)
+    [-1.0, -0.5, 0.0, 0.5, 1.0]
+    """
+    step = 10.0 ** math.floor(math.log10((high - low) / 5))
+    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= 7)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{n * step:.6g}") for n in range(first, last + 1)]
+
+
 def extremes(values: Sequence[float | None]) -> list[float] | None:
     """A range that holds all values, with a little room; None where there are none."""
     known = [value for value in values if value is not None]
@@ -179,14 +193,9 @@ def estimate_text(value: Estimate | None, form: Callable[[float], str]) -> str:
     return text
 
 
-def bound(point: Point, replicate: int) -> str:
-    """``at least`` or ``at most`` where a value is a bound, else nothing."""
-    return point.value.bounds.get(replicate, "") if point.value else ""
-
-
-def hollow(symbol: str, is_bound: str) -> str:
+def hollow(symbol: str, bound: Bound | None) -> str:
     """The mark of a value that is a bound has no filling."""
-    return f"{symbol}-open" if is_bound else symbol
+    return f"{symbol}-open" if bound else symbol
 
 
 def _meta(series: Series, part: str) -> Plot:
@@ -206,12 +215,12 @@ def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> P
         "y": [number(value, scale) for _, _, value in dots],
         "marker": {
             "size": 6,
-            "symbol": [hollow(series.symbol, bound(point, replicate)) for point, replicate, _ in dots],
+            "symbol": [hollow(series.symbol, point.bounds.get(r)) for point, r, _ in dots],
         },
         "opacity": 0.5,
         "text": [
             f"{point.name}, replicate {replicate}<br>{formatting.percent(point.density)} of "
-            f"weights: {bound(point, replicate)} {form(value)}".replace(":  ", ": ")
+            f"weights: {point.bounds.get(replicate, '')} {form(value)}".replace(":  ", ": ")
             for point, replicate, value in dots
         ],
         "hovertemplate": "%{text}<extra></extra>",

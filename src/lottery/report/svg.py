@@ -16,6 +16,7 @@ from typing import Any
 
 from lottery.report.figure import Gallery, Plot
 from lottery.report.palette import TONES, Tone, channels
+from lottery.report.series import round_values
 
 WIDTH = 860
 _FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
@@ -49,10 +50,7 @@ class Axis:
             decades = range(math.floor(low), math.ceil(high) + 1)
             all_ = [m * 10.0**d for d in decades for m in (1, 2, 5)]
             return [tick for tick in all_ if low <= math.log10(tick) <= high]
-        step = 10.0 ** math.floor(math.log10((high - low) / 5))
-        step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= 7)
-        first = math.ceil(low / step - 1e-9)
-        return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
+        return round_values(low, high)
 
 
 def plot_svg(plot: Plot, tones: Mapping[str, Tone] | None = None) -> str:
@@ -93,7 +91,7 @@ def gallery_svg(gallery: Gallery) -> str:
     for i, picture in enumerate(gallery.pictures):
         x, y = gap + i % 4 * (side + gap), gap + i // 4 * (side + 56)
         parts += [
-            f'<image x="{x}" y="{y}" width="{side}" height="{side}" href="{picture.light}" '
+            f'<image x="{x}" y="{y}" width="{side}" height="{side}" href="{picture.data}" '
             'style="image-rendering:pixelated" preserveAspectRatio="xMidYMid"/>',
             _label(picture.label, x, y + side + 18, size=14, weight=600, colour=_TEXT),
             _label(picture.note, x, y + side + 36, size=11),
@@ -106,7 +104,9 @@ def _file(width: int, height: int, parts: Sequence[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{html.escape(_FONT)}" font-size="12">\n'
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n"
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
     )
 
 
@@ -190,9 +190,7 @@ def _trace(
                 yield _mark(symbol, *point, size, colour, opacity)
 
 
-def _bars(
-    trace: Plot, x: Axis, y: Axis, colours: Mapping[str, Tone], before: int
-) -> Iterator[str]:
+def _bars(trace: Plot, x: Axis, y: Axis, colours: Mapping[str, Tone], before: int) -> Iterator[str]:
     for row, tone in zip(trace["y"], trace["meta"]["tones"], strict=True):
         left, right = x(before), x(before + 1)
         top, bottom = sorted((y(row - 0.47), y(row + 0.47)))
@@ -281,9 +279,7 @@ def _note(note: Plot, x: Axis, y: Axis, colours: Mapping[str, Tone]) -> str:
     paper = note.get("xref") == "paper"
     # Plotly takes places of notes on logarithmic axes as logarithms.
     across = x.start + note["x"] * (x.end - x.start) if paper else x.place(note["x"])
-    down = (
-        y.start + note["y"] * (y.end - y.start) if note.get("yref") == "paper" else y(note["y"])
-    )
+    down = y.start + note["y"] * (y.end - y.start) if note.get("yref") == "paper" else y(note["y"])
     shift = 4 if note.get("yanchor") == "middle" else -5
     anchor = {"left": "start", "right": "end"}.get(note.get("xanchor", ""), "middle")
     colour = colours[note["name"]].light

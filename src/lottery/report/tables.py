@@ -11,9 +11,7 @@ from lottery.analysis.controls import CONTROLS
 from lottery.analysis.types import Contrast, Estimate, Group, LevelVerdict, Outcome, Test, Verdict
 from lottery.report.csv_text import Cell, csv_text
 from lottery.report.forest import MARKS
-from lottery.report.series import estimate_text
 from lottery.store.jobs import CONTROL_KINDS, MAIN, JobKey, JobResult
-
 
 Row = TypeVar("Row")
 
@@ -39,24 +37,20 @@ class Column(Generic[Row]):
 
     head: str
     value: Callable[[Row], Any]
-    """A number, a text, an outcome's test, an `Estimate`, or None."""
+    """A number, a text, a `Test`, an `Estimate`, or None."""
     form: Callable[[Any], str] = str
     key: str = ""
     """Its name in the CSV file; empty where it is not in it."""
-    ends: bool = False
-    """Whether values are estimates, whose ends the CSV file has as well."""
 
     def text(self, row: Row) -> str:
         """What the page shows."""
         value = self.value(row)
-        if value is None:
-            return formatting.NONE
-        return estimate_text(value, self.form) if isinstance(value, Estimate) else self.form(value)
+        return formatting.NONE if value is None else self.form(value)
 
     def cells(self, row: Row) -> dict[str, Cell]:
         """What the CSV file holds: numbers as they are; of an estimate, its ends as well."""
         value = self.value(row)
-        if self.ends:
+        if self.form in _ESTIMATES:
             ends = (value.mean, value.low, value.high) if value else (None,) * 3
             return dict(zip((self.key, f"{self.key}_low", f"{self.key}_high"), ends, strict=True))
         if isinstance(value, Test):
@@ -64,6 +58,34 @@ class Column(Generic[Row]):
         return {self.key: value}
 
 
+def accuracy_text(estimate: Estimate) -> str:
+    """A mean accuracy in percent, and half its interval."""
+    half = formatting.half_width(estimate, scale=100, digits=2)
+    return f"{formatting.accuracy(estimate.mean)} {half}".rstrip()
+
+
+def stop_text(estimate: Estimate) -> str:
+    """A mean iteration, and half its interval."""
+    half = formatting.half_width(estimate, scale=1, digits=0)
+    return f"{formatting.count(estimate.mean)} {half}".rstrip()
+
+
+def points_text(estimate: Estimate) -> str:
+    """A mean difference of accuracies in points, and its interval."""
+    return f"{formatting.signed_points(estimate.mean)} {_ends(formatting.interval_in_points(estimate))}"
+
+
+def ratio_text(estimate: Estimate) -> str:
+    """A mean ratio and its interval."""
+    return f"{formatting.ratio(estimate.mean)} {_ends(formatting.interval_of_ratio(estimate))}"
+
+
+def _ends(interval: str) -> str:
+    return f"({interval})" if interval else ""
+
+
+_ESTIMATES = (accuracy_text, stop_text, points_text, ratio_text)
+"""What writes an estimate: its ends are in the CSV file as well."""
 _WORDS: Mapping[Outcome, str] = {
     "confirmed": "yes",
     "open": "open",
@@ -136,28 +158,35 @@ _LEVELS: Sequence[Column[LevelVerdict]] = (
     Column("Matches?", _main(lambda g: g.tests.get("matches")), answer, "matches"),
     Column("No later?", _main(lambda g: g.tests.get("no_later")), answer, "no_later"),
     Column("n", _main(_n), key="n"),
-    Column("Accuracy, %", _main(lambda g: g.accuracy), formatting.accuracy, "accuracy", True),
+    Column(
+        "Accuracy, %",
+        _main(lambda g: g.accuracy),
+        accuracy_text,
+        "accuracy",
+    ),
     Column(
         "Minus dense, points",
         _main(lambda g: _contrast(g, "against_dense", "accuracy")),
-        formatting.signed_points,
+        points_text,
         "accuracy_minus_dense",
-        True,
     ),
-    Column("Early stop", _main(lambda g: g.early_stop), formatting.count, "early_stop", True),
+    Column(
+        "Early stop",
+        _main(lambda g: g.early_stop),
+        stop_text,
+        "early_stop",
+    ),
     Column(
         "Over dense",
         _main(lambda g: _contrast(g, "against_dense", "early_stop")),
-        formatting.ratio,
+        ratio_text,
         "early_stop_over_dense",
-        True,
     ),
     Column(
         "Accuracy at the end, %",
         _main(lambda g: g.accuracy_final),
-        formatting.accuracy,
+        accuracy_text,
         "accuracy_final",
-        True,
     ),
     Column("", lambda lv: lv.weights_kept, key="weights_kept"),
 )
@@ -170,35 +199,42 @@ _CONTROLS: Sequence[Column[ControlRow]] = (
     Column("p", lambda row: _p("fails")(row[1]), formatting.probability, "p_fails"),
     Column("Wins?", lambda row: row[1].tests.get("wins"), answer, "wins"),
     Column("n", lambda row: _n(row[1]), key="n"),
-    Column("Accuracy, %", lambda row: row[1].accuracy, formatting.accuracy, "accuracy", True),
+    Column(
+        "Accuracy, %",
+        lambda row: row[1].accuracy,
+        accuracy_text,
+        "accuracy",
+    ),
     Column(
         "Ticket minus it, points",
         lambda row: _contrast(row[1], "against_ticket", "accuracy"),
-        formatting.signed_points,
+        points_text,
         "ticket_minus_control",
-        True,
     ),
-    Column("Early stop", lambda row: row[1].early_stop, formatting.count, "early_stop", True),
+    Column(
+        "Early stop",
+        lambda row: row[1].early_stop,
+        stop_text,
+        "early_stop",
+    ),
     Column(
         "Over ticket",
         lambda row: _contrast(row[1], "against_ticket", "early_stop"),
-        formatting.ratio,
+        ratio_text,
         "early_stop_over_ticket",
-        True,
     ),
     Column(
         "Accuracy at the end, %",
         lambda row: row[1].accuracy_final,
-        formatting.accuracy,
+        accuracy_text,
         "accuracy_final",
-        True,
     ),
 )
 
 
 def level_tables(verdict: Verdict) -> list[Table]:
     """Tickets against the dense network, and each kind of control."""
-    interval = f"In brackets, {100 * verdict.confidence:.3g}% intervals of the mean."
+    interval = f"± and brackets: {100 * verdict.confidence:.3g}% intervals of the mean."
     found = [
         make_table(
             "Tickets against the dense network",
