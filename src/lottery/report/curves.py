@@ -80,8 +80,9 @@ def learning_curves(data: ReportData) -> Plot | None:
             "showlegend": True,
         },
         "measures": {"y": losses, "titles": titles},
-        "choices": _choices(there, chosen, levels, tones, traces),
+        "choices": _choices(there, chosen, levels, traces),
         "tones": tones,
+        "names": ("iteration", "test_accuracy_percent"),
         "thinned": thinned,
     }
 
@@ -90,7 +91,6 @@ def _choices(
     there: Sequence[int],
     chosen: set[int],
     levels: Mapping[int, LevelVerdict],
-    tones: Mapping[str, Tone],
     traces: Sequence[Plot],
 ) -> list[Plot]:
     options = [
@@ -278,8 +278,8 @@ CURVES = Figure(
     title="Accuracy and loss in training",
     caption=(
         "Thick lines are means of the trainings that came to their end, thin ones single "
-        "trainings; the large mark is the mean early stop, hollow where one of them lies at the end "
-        "of training. Colours and dashes are those of the kinds; denser levels than the first one "
+        "trainings; the large mark is the mean early stop, hollow where one of them lies at the "
+        "end of training. Colours and dashes are those of the kinds; denser levels than the first one "
         "shown are paler, sparser ones stronger. The vertical axis fits what is shown after the "
         "first fifth. {% if plot.thinned %}Of each curve, 200 evaluations are drawn. {% endif %}"
     ),

@@ -12,6 +12,7 @@ from lottery.analysis.controls import CONTROLS, control_of
 from lottery.analysis.types import Bound, Estimate, Group, LevelVerdict, Verdict
 from lottery.report.figure import Figure, Plot
 from lottery.report.series import (
+    COLUMNS,
     Point,
     Series,
     density_axis,
@@ -80,7 +81,7 @@ def against_density(verdict: Verdict, quantity: Quantity) -> Plot | None:
         "showlegend": True,
         **_winning_line(verdict),
     }
-    figure: Plot = {"data": drawn, "layout": layout}
+    figure: Plot = {"data": drawn, "layout": layout, "columns": COLUMNS}
     near = _near_dense(verdict, quantity, shown)
     if near:
         figure["ranges"] = {"all": shown, "near": near}
@@ -97,6 +98,7 @@ def _kind(verdict: Verdict, kind: str, quantity: Quantity, aside: float) -> list
     """Line, band and points of one kind."""
     points = [
         Point(
+            level=level.level,
             density=level.density,
             value=_at(level, kind, quantity),
             name=control_of(kind, level.level).label,
@@ -203,7 +205,8 @@ def _extent(verdict: Verdict, quantity: Quantity) -> list[float]:
     end = quantity.end(verdict)
     if end is not None and any(max(e.values.values()) >= end for e in estimates):
         limits.append(end)
-    return extent(estimates, limits, quantity.scale)
+    low, high = extent(estimates, limits, quantity.scale)
+    return [max(low, 0.0), high]
 
 
 def _near_dense(verdict: Verdict, quantity: Quantity, shown: list[float]) -> list[float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import subprocess
@@ -12,8 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from lottery.analysis import judge_run
 from lottery.errors import StoreError
-from lottery.experiments import open_run
+from lottery.experiments import Run, open_run
 from lottery.report import tables
 from lottery.report.csv_text import Cell, csv_text
 from lottery.report.data import ReportData
@@ -50,6 +52,12 @@ def write_figures(run: Path, directory: Path) -> tuple[list[Path], str]:
     return written + pictures, f"{missing} PNG files: {browser} did not make them" * bool(missing)
 
 
+def replicates_csv(run: Run) -> str:
+    """Every training of a run as CSV, one a line, as in the report's table."""
+    last = judge_run(run).last_evaluation
+    return tables.replicates(list(run.results.values()), last).csv
+
+
 def figure_csv(content: Plot | Gallery) -> str:
     """What a figure draws, one mark or pixel a line."""
     return csv_text(_pixels(content) if isinstance(content, Gallery) else _marks(content))
@@ -75,28 +83,25 @@ def _svg(drawn: Drawn) -> str:
 
 
 def _marks(plot: Plot) -> Iterator[dict[str, Cell]]:
+    """What every trace brings with it for the file, else its places; the page's script does so too.
+
+    Plots that say ``columns`` have traces with ``customdata``, which is one row a mark in them.
+    """
+    columns = plot.get("columns")
     losses = plot.get("measures", {}).get("y")
+    across, up = plot.get("names", ("x", "y"))
     for i, trace in enumerate(plot["data"]):
-        meta = trace["meta"]
-        errors = trace.get("error_x")
+        head: dict[str, Cell] = {
+            "series": html.unescape(trace["name"]),
+            "part": trace["meta"].get("part", trace["type"]),
+        }
+        if columns:
+            for row in trace.get("customdata", []):
+                yield head | dict(zip(columns, row, strict=True))
+            continue
         for at, (x, y) in enumerate(zip(trace["x"], trace["y"], strict=True)):
-            if x is None:
-                continue
-            row: dict[str, Cell] = {
-                "series": trace["name"],
-                "part": meta.get("part", trace["type"]),
-                "level": meta.get("level"),
-                "x": x,
-                "y": y,
-            }
-            if losses:
-                row["loss"] = losses[i][at]
-            if any("error_x" in other for other in plot["data"]):
-                row["x_low"] = x - errors["arrayminus"][at] if errors else None
-                row["x_high"] = x + errors["array"][at] if errors else None
-            texts = trace.get("text")
-            row["text"] = texts[at] if isinstance(texts, list) else None
-            yield row
+            if x is not None:
+                yield head | {across: x, up: y} | ({"loss": losses[i][at]} if losses else {})
 
 
 def _pixels(gallery: Gallery) -> Iterator[dict[str, Cell]]:

@@ -18,7 +18,9 @@ Plot = dict[str, Any]
 
 Traces, shapes and annotations carry no colours: ``meta.tone`` or ``name`` names one, which is
 painted for light or dark. ``height`` is in pixels. ``choices`` are rows of buttons, each with the
-``attribute`` of ``meta`` that it chooses by. ``tones`` are colours that only this plot names."""
+``attribute`` of ``meta`` that it chooses by. ``tones`` are colours that only this plot names.
+``columns`` name what the ``customdata`` of each mark holds, for a CSV file; without them ``names``
+say what x and y are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.types import Contrast, Group, LevelVerdict, Measure, Outcome, Scale, Verdict
 from lottery.report.figure import Figure, Plot
-from lottery.report.series import hollow, number, round_values
+from lottery.report.series import COLUMNS, hollow, number, round_values
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 MARKS: Final[dict[Outcome, str]] = {
@@ -24,8 +24,8 @@ MARKS: Final[dict[Outcome, str]] = {
     "untested": "·",
 }
 """What a test says -> its mark, everywhere on the page."""
-_ROW, _MORE, _HEAD = 34, 13, 130
-"""Pixels of a row, of each further line in it, and of everything around the rows."""
+_ROW, _MORE, _AROUND, _LEGEND = 34, 13, 106, 48
+"""Pixels of a row, of each further line in it, of what is around the rows, and of a legend."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,7 @@ def forest(verdict: Verdict, plan: Forest) -> Plot | None:
     bold = "<b>{}</b>" if len(levels) > 1 else "{}"
     return {
         "data": traces,
+        "columns": COLUMNS,
         "layout": {
             "title": {"text": plan.title},
             "xaxis": _axis(plan, shown),
@@ -85,7 +86,9 @@ def forest(verdict: Verdict, plan: Forest) -> Plot | None:
             "showlegend": len(lines) > 1,
             "margin": {"r": 76 if any(line.test(levels[-1]) for line in lines) else 16, "t": 62},
         },
-        "height": _HEAD + len(levels) * (_ROW + _MORE * (len(lines) - 1)),
+        "height": _AROUND
+        + (_LEGEND if lines[1:] else 0)
+        + len(levels) * (_ROW + _MORE * (len(lines) - 1)),
     }
 
 
@@ -118,6 +121,9 @@ def _line(
             f"{_written(plan, value)}".replace(":  ", ": ")
             for _, level, r, value, e in dots
         ],
+        "customdata": [
+            [level.level, level.density, r, value, None, None] for _, level, r, value, _ in dots
+        ],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": False,
         "meta": {"tone": line.kind, "part": "replicates"},
@@ -138,6 +144,9 @@ def _line(
             f"<b>{line.name}</b>, level {level.level}, {formatting.percent(level.density)}<br>"
             f"{_interval(plan, found)}<br>n = {found.n}"
             for _, level, found, _ in means
+        ],
+        "customdata": [
+            [level.level, level.density, None, e.mean, e.low, e.high] for _, level, _, e in means
         ],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": True,
@@ -333,8 +342,8 @@ FORESTS = (
         caption=(
             "One small mark a replicate, its ticket against its own dense network; the large mark "
             "is their mean with its {{ interval }} interval. Shaded: the margin of "
-            "{{ margin(v.margin) }}, which still matches; an interval that lies wholly to the right "
-            f"of the zone's left end matches. {_MARKS}"
+            "{{ margin(v.margin) }}, which still matches; an interval wholly to the right of the "
+            f"zone's left end matches. {_MARKS}"
         ),
         draw=lambda data: accuracy_forest(data.verdict),
     ),
@@ -346,8 +355,8 @@ FORESTS = (
             "Iteration of lowest validation loss, ticket over dense; means are geometric. Shaded: "
             "one evaluation interval, which still counts as no later. {% if at_end %}Hollow marks "
             "are bounds, since one of the two trainings has its lowest loss at its end. {% endif %}"
-            "Diamonds: the iteration where test accuracy first reaches that of the dense network at "
-            "early stop, less the margin."
+            "Diamonds: the iteration where test accuracy first reaches the dense network's at early "
+            "stop, less the margin."
         ),
         draw=lambda data: speed_forest(data.verdict),
     ),

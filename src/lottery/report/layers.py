@@ -36,6 +36,10 @@ def layer_density(data: ReportData) -> Plot | None:
                 "name": formatting.percent(level.density),
                 "x": [1] * len(shown),
                 "y": list(range(len(shown))),
+                "customdata": [
+                    [name, level.level, level.density, v]
+                    for name, v in zip(shown, kept, strict=True)
+                ],
                 "text": ["" if v is None else _label(v) for v in kept],
                 "textposition": "inside",
                 "insidetextanchor": "middle",
@@ -52,6 +56,7 @@ def layer_density(data: ReportData) -> Plot | None:
         )
     return {
         "data": traces,
+        "columns": ("layer", "level", "density", "share"),
         "layout": {
             "title": {"text": "Weights left in each layer (%)"},
             "barmode": "stack",

@@ -225,8 +225,7 @@
       const text = entry.querySelector(".legendtext"), button = entry.querySelector(".legendtoggle");
       if (!text || !button) continue;
       const label = text.textContent;
-      const unescaped = (trace) => trace.name.replace(/&(lt|gt|amp);/g, (_, c) => ({ lt: "<", gt: ">", amp: "&" })[c]);
-      const group = figures[name].data.find((trace) => unescaped(trace) === label)?.legendgroup;
+      const group = figures[name].data.find((trace) => unescaped(trace.name) === label)?.legendgroup;
       if (group === undefined) continue;
       const attributes = { tabindex: 0, role: "button", "aria-label": label,
                            "aria-pressed": !hidden[name].has(group) };
@@ -263,16 +262,19 @@
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
 
-  const figureRows = (figure) => figure.data.flatMap((trace, i) => trace.x.map((x, at) => {
-    const row = { series: trace.name, part: trace.meta.part ?? trace.type, level: trace.meta.level, x, y: trace.y[at] };
-    if (figure.measures) row.loss = figure.measures.y[i][at];
-    if (figure.data.some((other) => other.error_x)) {
-      row.x_low = trace.error_x ? x - trace.error_x.arrayminus[at] : null;
-      row.x_high = trace.error_x ? x + trace.error_x.array[at] : null;
+  const unescaped = (name) => name.replace(/&(lt|gt|amp);/g, (_, c) => ({ lt: "<", gt: ">", amp: "&" })[c]);
+
+  const figureRows = ({ data, columns, measures, names }) => data.flatMap((trace, i) => {
+    const head = { series: unescaped(trace.name), part: trace.meta.part ?? trace.type };
+    if (columns) {
+      return (trace.customdata ?? []).map((row) =>
+        ({ ...head, ...Object.fromEntries(columns.map((column, at) => [column, row[at]])) }));
     }
-    row.text = Array.isArray(trace.text) ? trace.text[at] : null;
-    return row;
-  })).filter(({ x }) => x !== null);
+    const [across, up] = names ?? ["x", "y"];
+    return trace.x.map((x, at) => ({ ...head, [across]: x, [up]: trace.y[at],
+                                     ...(measures && { loss: measures.y[i][at] }) }))
+      .filter((row) => row[across] !== null);
+  });
 
   const asCsv = (rows) => [Object.keys(rows[0] ?? {}), ...rows.map(Object.values)]
     .map((row) => `${row.map(cell).join(",")}\r\n`).join("");

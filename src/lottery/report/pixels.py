@@ -26,7 +26,7 @@ MOST_MASKS = 3
 _COLOUR = "#2f8fd0"
 FAINTEST = 16
 """Opacity of a place of which nothing is kept, of 255; a place that is none has 0."""
-_MOST_SIDE = 400
+_MOST_SIDE = 280
 """Pixels of a picture's side; larger masks are averaged over blocks."""
 
 

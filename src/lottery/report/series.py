@@ -14,10 +14,15 @@ from lottery.analysis.types import Bound, Estimate
 from lottery.report.figure import Plot
 
 
+COLUMNS = ("level", "density", "replicate", "value", "low", "high")
+"""What a mark's ``customdata`` holds: of a replicate its value, of a mean its interval as well."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """What one line has at one density."""
 
+    level: int
     density: float
     """In (0, 1]."""
     value: Estimate | None
@@ -178,6 +183,11 @@ def line(series: Series, scale: float) -> Plot:
         "line": {"width": 2.5, "dash": series.dash},
         "marker": {"size": 8, "symbol": series.symbol},
         "text": [point.hover for point in points],
+        "customdata": [
+            [point.level, point.density, None, value.mean, value.low, value.high]
+            for point in points
+            if (value := point.value)
+        ],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": True,
     }
@@ -218,6 +228,10 @@ def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> P
             "symbol": [hollow(series.symbol, point.bounds.get(r)) for point, r, _ in dots],
         },
         "opacity": 0.5,
+        "customdata": [
+            [point.level, point.density, replicate, value, None, None]
+            for point, replicate, value in dots
+        ],
         "text": [
             f"{point.name}, replicate {replicate}<br>{formatting.percent(point.density)} of "
             f"weights: {point.bounds.get(replicate, '')} {form(value)}".replace(":  ", ": ")

@@ -87,17 +87,22 @@ def plot_svg(plot: Plot, tones: Mapping[str, Tone] | None = None) -> str:
 def gallery_svg(gallery: Gallery) -> str:
     """The pictures side by side, four a row, each with its label."""
     side, gap = 200, 15
+    tallest = max(p.values.shape[0] / max(p.values.shape[1], 1) for p in gallery.pictures)
+    height = round(side * min(tallest, 1))
     parts = []
     for i, picture in enumerate(gallery.pictures):
-        x, y = gap + i % 4 * (side + gap), gap + i // 4 * (side + 56)
+        x, y = gap + i % 4 * (side + gap), gap + i // 4 * (height + 76)
         parts += [
-            f'<image x="{x}" y="{y}" width="{side}" height="{side}" href="{picture.data}" '
+            f'<image x="{x}" y="{y}" width="{side}" height="{height}" href="{picture.data}" '
             'style="image-rendering:pixelated" preserveAspectRatio="xMidYMid"/>',
-            _label(picture.label, x, y + side + 18, size=14, weight=600, colour=_TEXT),
-            _label(picture.note, x, y + side + 36, size=11),
+            _label(picture.label, x, y + height + 18, size=14, weight=600, colour=_TEXT),
+            *(
+                _label(note.strip(), x, y + height + 36 + 15 * line, size=11)
+                for line, note in enumerate(picture.note.split(";"))
+            ),
         ]
     rows = -(-len(gallery.pictures) // 4)
-    return _file(WIDTH + gap, gap + rows * (side + 56), parts)
+    return _file(4 * (side + gap) + gap, gap + rows * (height + 76), parts)
 
 
 def _file(width: int, height: int, parts: Sequence[str]) -> str:
@@ -369,4 +374,4 @@ def _plain(text: Any) -> str:
 
 
 def _width(text: str) -> float:
-    return 6.6 * len(text)
+    return 7.1 * len(text)

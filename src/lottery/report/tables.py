@@ -72,7 +72,8 @@ def stop_text(estimate: Estimate) -> str:
 
 def points_text(estimate: Estimate) -> str:
     """A mean difference of accuracies in points, and its interval."""
-    return f"{formatting.signed_points(estimate.mean)} {_ends(formatting.interval_in_points(estimate))}"
+    ends = _ends(formatting.interval_in_points(estimate))
+    return f"{formatting.signed_points(estimate.mean)} {ends}"
 
 
 def ratio_text(estimate: Estimate) -> str:
