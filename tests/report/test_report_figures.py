@@ -245,7 +245,11 @@ def test_a_forest_has_a_row_a_level_and_a_mark_a_replicate(data: ReportData) -> 
     assert figure["layout"]["yaxis"]["ticktext"][0] == "80%"
     assert means["y"] == sorted(means["y"], reverse=True), "from dense to sparse"
     for x, up, down, e in zip(
-        means["x"], means["error_x"]["array"], means["error_x"]["arrayminus"], contrasts, strict=True
+        means["x"],
+        means["error_x"]["array"],
+        means["error_x"]["arrayminus"],
+        contrasts,
+        strict=True,
     ):
         assert e is not None
         assert e.low is not None

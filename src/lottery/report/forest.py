@@ -55,8 +55,13 @@ class Forest:
 
 def forest(verdict: Verdict, plan: Forest) -> Plot | None:
     """Draw what is tested; None where no level has a contrast."""
-    levels = [level for level in verdict.levels if any(line.of(level) for line in plan.lines)]
-    lines = [line for line in plan.lines if any(line.of(level) for level in levels)]
+
+    def drawn(line: Line, level: LevelVerdict) -> bool:
+        found = line.of(level)
+        return found is not None and found.estimate is not None
+
+    levels = [lv for lv in verdict.levels if any(drawn(line, lv) for line in plan.lines)]
+    lines = [line for line in plan.lines if any(drawn(line, lv) for lv in levels)]
     if not levels:
         return None
     rows = {level.level: float(-i) for i, level in enumerate(levels)}
@@ -193,7 +198,7 @@ def _range(plan: Forest, levels: Sequence[LevelVerdict], lines: Sequence[Line]) 
     room = 0.5 * (high - low) or 0.1
     low = max(low - room, min([low, *(place(e.low) for e in found if e.low is not None)]))
     high = min(high + room, max([high, *(place(e.high) for e in found if e.high is not None)]))
-    edge = 0.04 * (high - low)
+    edge = 0.04 * (high - low) or 0.1
     return [float(f"{low - edge:.6g}"), float(f"{high + edge:.6g}")]
 
 

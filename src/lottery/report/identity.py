@@ -16,7 +16,7 @@ def strip(data: ReportData) -> list[tuple[str, str]]:
     training = config.get("training", {})
     iterations = max((result.iterations for result in data.results), default=0)
     found = [
-        ("Model", config.get("model")),
+        ("Model", _named(config.get("model"))),
         ("Data", _named(config.get("data"))),
         ("Iterations", formatting.count(iterations) if iterations else _length(training)),
         ("Optimizer", _optimizer(training)),

@@ -74,18 +74,18 @@ def kept(run: Run, key: JobKey) -> Mask:
     return run.store.final_mask(key) if moved else run.store.ticket(key).mask
 
 
-def _layers(run: Run) -> list[str]:
+def _layers(run: Run) -> tuple[str, ...]:
     """Names of prunable weights from input to output; empty where the network is from elsewhere.
 
     A run may come from elsewhere, and looking at it runs no code that it names.
     """
     if is_outside(run.config.model):
-        return []
+        return ()
     data = run.experiment["data"]
     # Only the names are needed, so no memory is given to the weights, however many there are.
     with torch.device("meta"):
         model = build_model(run.config.model, data["input_shape"], data["classes"])
-    return list(prunable_weights(model))
+    return tuple(prunable_weights(model))
 
 
 def _first_layer(

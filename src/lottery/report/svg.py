@@ -41,7 +41,8 @@ class Axis:
 
     def place(self, at: float) -> float:
         """The place of a value, or of its logarithm on a logarithmic axis."""
-        return self.start + (at - self.low) / (self.high - self.low) * (self.end - self.start)
+        whole = self.high - self.low or 1.0
+        return self.start + (at - self.low) / whole * (self.end - self.start)
 
     def ticks(self) -> list[float]:
         """Round values, about six of them."""
