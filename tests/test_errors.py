@@ -56,8 +56,8 @@ def test_unknown_names() -> None:
 
 
 def test_a_missing_package_comes_with_what_installs_it() -> None:
-    alone = MissingPackageError("a report", "plotly")
+    alone = MissingPackageError("the engine sparse_cpu", "numba")
     extra = MissingPackageError("the network timm:resnet18", "timm", extra="timm")
 
-    assert str(alone) == "a report needs the package plotly: pip install plotly"
+    assert str(alone) == "the engine sparse_cpu needs the package numba: pip install numba"
     assert str(extra).endswith("needs the package timm: pip install 'lottery[timm]'")

@@ -45,7 +45,7 @@ def test_help_shows_examples_and_loads_nothing_heavy() -> None:
         "from lottery.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'numpy', 'scipy', 'numba', 'plotly', 'jinja2', 'threadpoolctl'}\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'numba', 'jinja2', 'threadpoolctl'}\n"
         "heavy &= set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
@@ -94,20 +94,6 @@ def test_run_json_is_the_verdict_and_nothing_else(cli: Cli, tmp_path: Path) -> N
     assert code == 0
     assert err == ""
     assert json.loads(out)["jobs_done"] == 5
-
-
-def test_without_plotly_a_run_ends_well_and_says_what_is_missing(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "plotly", None)
-    monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=1))))
-    code, out, _ = cli("run", "tiny.toml", "--jobs", "1")
-    assert code == 0
-    assert "no report: a report needs the package plotly: pip install plotly" in out
-    code, _, err = cli("report", "tiny")
-    assert code == 1
-    assert "pip install plotly" in err
 
 
 def test_a_file_can_build_on_a_recipe_and_options_go_over_both(cli: Cli, tmp_path: Path) -> None:

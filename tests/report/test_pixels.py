@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
+import io
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from lottery.report import input_pixels
-from lottery.report.pixels import MOST_PICTURES, pictures
+from lottery.report.pixels import FAINTEST, MOST_PICTURES, mask_picture, pictures
 
 
 def test_shares_are_means_over_outputs_and_channels() -> None:
@@ -48,19 +48,47 @@ def test_what_reads_no_image_has_no_picture(
     assert input_pixels(torch.ones(mask_shape, dtype=torch.bool), input_shape) is None
 
 
-def test_a_picture_is_a_png_scaled_to_its_own_peak() -> None:
-    share = torch.tensor([[0.0, 0.1], [0.2, 0.05]])
+def test_a_picture_is_a_png_whose_opacity_is_scaled_to_its_own_peak() -> None:
+    share = np.array([[0.0, 0.1], [0.2, np.nan]])
     (picture,) = pictures({3: share}, {3: 0.512}, None)
-    file = base64.b64decode(picture.light.removeprefix("data:image/png;base64,"))
+    file = base64.b64decode(picture.data.removeprefix("data:image/png;base64,"))
     assert file.startswith(b"\x89PNG\r\n\x1a\n")
-    assert struct.unpack(">II", file[16:24]) == (2, 2)
-    at = file.index(b"IDAT")
-    (length,) = struct.unpack(">I", file[at - 4 : at])
-    rows = zlib.decompress(file[at + 4 : at + 4 + length])
-    assert list(rows) == [0, 0, 128, 0, 255, 64]
+    with Image.open(io.BytesIO(file)) as image:
+        opacity = np.asarray(image.convert("RGBA"))[:, :, 3]
+    half = round(FAINTEST + (255 - FAINTEST) / 2)
+    assert opacity.tolist() == [[FAINTEST, half], [255, 0]]
     assert picture.label == "51.2%"
-    assert picture.note == "up to 20% kept; 1 pixel of 4 cut off"
-    assert picture.light != picture.dark
+    assert picture.note == "up to 20% kept; 1 place of 3 cut off"
+    assert picture.peak == 0.2
+
+
+def test_a_matrix_is_shown_as_it_is_and_a_large_one_by_blocks() -> None:
+    mask = torch.zeros(3, 4, dtype=torch.bool)
+    mask[1, 2] = True
+    picture, what = mask_picture(mask) or (np.zeros(0), "")
+    assert what == "matrix"
+    np.testing.assert_array_equal(picture, mask.double().numpy())
+    large = torch.zeros(300, 700, dtype=torch.bool)
+    large[:, :350] = True
+    blocks, _ = mask_picture(large) or (np.zeros(0), "")
+    assert max(blocks.shape) <= 280
+    assert blocks.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_filters_stand_side_by_side_with_gaps() -> None:
+    mask = torch.zeros(3, 2, 1, 2, dtype=torch.bool)
+    mask[0, 0, 0, 0] = True
+    mask[2] = True
+    picture, what = mask_picture(mask) or (np.zeros(0), "")
+    assert what == "filters"
+    gap = np.nan
+    expected = [[0.5, 0, gap, 0, 0], [gap] * 5, [1, 1, gap, gap, gap]]
+    np.testing.assert_array_equal(picture, expected)
+
+
+@pytest.mark.parametrize("shape", [(4,), (0, 3), (8, 4, 1, 1), (2, 2, 2)])
+def test_other_shapes_have_no_mask_picture(shape: tuple[int, ...]) -> None:
+    assert mask_picture(torch.ones(shape, dtype=torch.bool)) is None
 
 
 def test_few_levels_are_chosen_with_the_winning_one_and_without_dense() -> None:
@@ -77,6 +105,6 @@ def test_few_levels_are_chosen_with_the_winning_one_and_without_dense() -> None:
 
 def test_empty_and_dense_pictures() -> None:
     nothing = pictures({1: np.zeros((2, 2))}, {}, None)[0]
-    assert (nothing.label, nothing.note) == ("Level 1", "up to 0% kept; 4 pixels of 4 cut off")
+    assert (nothing.label, nothing.note) == ("Level 1", "up to 0% kept; 4 places of 4 cut off")
     assert len(pictures({0: np.ones((2, 2))}, {0: 1.0}, None)) == 1
     assert pictures({}, {}, None) == []

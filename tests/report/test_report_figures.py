@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
-from lottery.report import ReportData, captions, words
+from lottery.analysis.controls import CONTROLS
+from lottery.analysis import Evidence, judge
+from lottery.report import ReportData
 from lottery.report.curves import MOST_POINTS, learning_curves
-from lottery.report.figures import ACCURACY, EARLY_STOP, Quantity, against_density
+from lottery.report.density import ACCURACY, EARLY_STOP, Quantity, against_density
+from lottery.report.distributions import weight_distributions
+from lottery.report.figure import short
+from lottery.report.forest import accuracy_forest, copies_forest, speed_forest
 from lottery.report.layers import layer_density
-from lottery.report.palette import TONES, steps
-from lottery.store.jobs import JobKey
+from lottery.report.page import FIGURES, draw
+from lottery.store.jobs import CONTROL_KINDS, JobKey
 from lottery.training.interface import CurvePoint
 
 Make = Callable[..., ReportData]
@@ -44,7 +49,7 @@ def test_dense_and_its_margin_are_drawn(data: ReportData) -> None:
     figure = against_density(data.verdict, ACCURACY)
     dense, limit = figure["data"][:2] if figure else ({}, {})
     assert dense["y"][0] - limit["y"][0] == pytest.approx(0.5, abs=1e-4)
-    assert limit["name"] == "Dense − 0.5 points"  # noqa: RUF001
+    assert limit["name"] == "Dense − 0.5 percentage points"  # noqa: RUF001
 
 
 def test_sparser_is_to_the_right_and_ticks_are_the_densities(data: ReportData) -> None:
@@ -62,7 +67,6 @@ def test_the_range_holds_every_replicate_but_not_every_interval(make_data: Make)
     drawn = [y for t in figure["data"] if not t.get("fill") for y in t["y"] if y is not None]
     assert low < min(drawn) <= max(drawn) < high
     assert high - low < 2 * (max(drawn) - min(drawn))
-    assert "cut off" in captions.accuracy(make_data(replicates=2).verdict, figure)
 
 
 def test_a_closer_range_is_offered_where_differences_are_small(make_data: Make) -> None:
@@ -100,16 +104,30 @@ def test_curves_are_thinned_evenly_with_both_ends(make_data: Make) -> None:
 def test_both_measures_fit_every_trace(data: ReportData) -> None:
     figure = learning_curves(data)
     assert figure is not None
-    assert len(figure["loss"]) == len(figure["data"])
-    for trace, loss in zip(figure["data"], figure["loss"], strict=True):
+    assert len(figure["measures"]["y"]) == len(figure["data"])
+    for trace, loss in zip(figure["data"], figure["measures"]["y"], strict=True):
         assert len(trace["x"]) == len(trace["y"]) == len(loss)
 
 
-def test_dense_winning_and_sparsest_are_shown_first(data: ReportData) -> None:
+def test_dense_and_the_verdict_s_level_are_shown_first(data: ReportData) -> None:
     figure = learning_curves(data)
     assert figure is not None
-    assert [entry["level"] for entry in figure["levels"] if entry["on"]] == [0, 9, 11]
-    assert {t["meta"]["level"] for t in figure["data"] if t["visible"]} == {0, 9, 11}
+    level = data.verdict.level
+    shown = [o["value"] for o in figure["choices"][0]["options"] if o["on"]]
+    assert level
+    assert shown == [0, level]
+    assert {t["meta"]["level"] for t in figure["data"] if t["visible"]} == {0, level}
+
+
+def test_curves_have_the_colours_of_their_kinds(data: ReportData) -> None:
+    figure = learning_curves(data)
+    assert figure is not None
+    level = data.verdict.level
+    for kind in ("main", "reinit", "random-mask"):
+        assert figure["tones"][f"{kind}-{level}"].light == CONTROLS[kind].light
+    means = [t for t in figure["data"] if t["meta"]["part"] == "mean" and t["visible"]]
+    assert all(trace["showlegend"] for trace in means)
+    assert {trace["line"]["dash"] for trace in means} == {"solid", "dash", "dot"}
 
 
 def test_the_mean_curve_is_the_mean_of_what_ended(make_data: Make) -> None:
@@ -150,7 +168,7 @@ def test_trainings_that_start_at_iterations_of_their_own_are_not_torn(make_data:
     assert parts["mean"]["y"] == [None, None, 90.0, 90.0]
     assert all(
         len(trace["x"]) == len(loss)
-        for trace, loss in zip(figure["data"], figure["loss"], strict=True)
+        for trace, loss in zip(figure["data"], figure["measures"]["y"], strict=True)
     )
 
 
@@ -164,21 +182,27 @@ def test_a_loss_that_is_not_finite_is_a_gap(make_data: Make) -> None:
     )
     figure = learning_curves(replace(data, curves={JobKey(0, "main", 0): points}))
     assert figure is not None
-    assert figure["loss"][0] == [None, 0.5]
+    assert figure["measures"]["y"][0] == [None, 0.5]
     assert figure["data"][0]["y"] == [10.0, 90.0]
 
 
-def test_layers_show_what_is_kept_and_leave_out_what_is_gone(make_data: Make) -> None:
+def test_layers_are_rows_from_input_to_output_with_the_share_of_each(make_data: Make) -> None:
     data = make_data(levels=3, replicates=2)
     results = [
         replace(r, layers={"a": (10 - r.level * 5, 10), "b": (8 // 2**r.level, 8)})
         for r in data.results
     ]
-    figure = layer_density(data.verdict, results)
-    first, second, whole = figure["data"] if figure else ({}, {}, {})
-    assert first["y"] == [100, 50, None]
-    assert second["y"] == [100, 50, 25]
-    assert whole["y"] == pytest.approx([100, 80, 64])
+    figure = layer_density(replace(data, results=results, layers=("b", "a")))
+    assert figure is not None
+    assert figure["layout"]["yaxis"]["ticktext"] == ["b", "a"]
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert low > high, "the first row is at the top"
+    assert [trace["text"] for trace in figure["data"]] == [
+        ["100", "100"],
+        ["50", "50"],
+        ["25", "0"],
+    ]
+    assert [trace["name"] for trace in figure["data"]] == ["100%", "80%", "64%"]
 
 
 def test_level_zero_is_called_dense(data: ReportData) -> None:
@@ -192,33 +216,140 @@ def test_level_zero_is_called_dense(data: ReportData) -> None:
     assert curves["data"][0]["name"] == "100%, dense"
 
 
-def test_many_layers_are_named_on_hover_alone(make_data: Make) -> None:
-    data = make_data(levels=2, replicates=1, layers=[f"layer{i}" for i in range(60)])
-    figure = layer_density(data.verdict, data.results)
+def test_of_many_layers_an_even_selection_is_drawn(make_data: Make) -> None:
+    names = [f"layer{i}" for i in range(150)]
+    figure = layer_density(make_data(levels=2, replicates=1, layers=names))
     assert figure is not None
-    assert not figure["layout"]["showlegend"]
-    assert len({tone.light for tone in steps(60)}) == 60
+    rows = figure["layout"]["yaxis"]["ticktext"]
+    assert rows == names[::3]
+    assert figure["left_out"] == 100
 
 
 def test_a_long_name_keeps_its_ends() -> None:
-    shown = words.short("a" * 500 + ".weight")
+    shown = short("a" * 500 + ".weight")
     assert len(shown) <= 40
     assert shown.endswith(".weight")
 
 
-def contrast(one: str, other: str) -> float:
-    def luminance(colour: str) -> float:
-        linear = [
-            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-            for c in (byte / 255 for byte in bytes.fromhex(colour[1:]))
-        ]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
+# Forest plots
 
 
-@pytest.mark.parametrize("tone", [*TONES.values(), *steps(15)])
-def test_colours_stand_out_on_both_pages(tone: Any) -> None:
-    assert contrast(tone.light, "#ffffff") >= 3
-    assert contrast(tone.dark, "#161a21") >= 3
+def test_a_forest_has_a_row_a_level_and_a_mark_a_replicate(data: ReportData) -> None:
+    figure = accuracy_forest(data.verdict)
+    assert figure is not None
+    singles, means = figure["data"]
+    levels = data.verdict.levels[1:]
+    contrasts = [level.groups["main"].against_dense["accuracy"].estimate for level in levels]
+    assert means["x"] == pytest.approx([100 * e.mean for e in contrasts if e], abs=1e-4)
+    assert len(singles["x"]) == 5 * len(levels)
+    assert figure["layout"]["yaxis"]["ticktext"][0] == "80%"
+    assert means["y"] == sorted(means["y"], reverse=True), "from dense to sparse"
+    for x, up, down, e in zip(
+        means["x"],
+        means["error_x"]["array"],
+        means["error_x"]["arrayminus"],
+        contrasts,
+        strict=True,
+    ):
+        assert e is not None
+        assert e.low is not None
+        assert e.high is not None
+        assert (x - down, x + up) == pytest.approx((100 * e.low, 100 * e.high), abs=1e-3)
+
+
+def test_the_margin_is_a_zone(data: ReportData) -> None:
+    figure = accuracy_forest(data.verdict)
+    assert figure is not None
+    zone, line = figure["layout"]["shapes"]
+    assert (zone["type"], zone["x0"], zone["x1"]) == ("rect", -0.5, 0)
+    assert (line["type"], line["x0"]) == ("line", 0)
+    low, high = figure["layout"]["xaxis"]["range"]
+    assert low < -0.5 < 0 < high
+
+
+def test_a_row_says_what_its_test_says(data: ReportData) -> None:
+    figure = accuracy_forest(data.verdict)
+    assert figure is not None
+    notes = [note["text"] for note in figure["layout"]["annotations"][2:]]
+    tests = [level.groups["main"].tests["matches"] for level in data.verdict.levels[1:]]
+    marks = {"confirmed": "✓", "open": "~", "against": "✕", "untested": "·"}
+    assert [note[0] for note in notes] == [marks[test.outcome] for test in tests]
+
+
+def test_speed_is_a_ratio_on_a_logarithmic_axis_with_bounds_hollow(make_data: Make) -> None:
+    data = make_data(levels=3, replicates=3, branches=())
+    results = [
+        replace(r, early_stop_iteration=30_000) if (r.level, r.replicate) == (2, 1) else r
+        for r in data.results
+    ]
+    verdict = rejudged(data, results)
+    figure = speed_forest(verdict)
+    assert figure is not None
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    singles = figure["data"][0]
+    assert singles["marker"]["symbol"] == ["circle"] * 4 + ["circle-open"] + ["circle"]
+    assert "at least" in singles["text"][4]
+    stops = against_density(verdict, EARLY_STOP)
+    dots = next(t for t in traces(stops, legendgroup="main") if t["meta"]["part"] == "replicates")
+    assert dots["marker"]["symbol"].count("circle-open") == 1
+    assert "at least 30,000" in dots["text"][dots["marker"]["symbol"].index("circle-open")]
+    assert [t["y"][0] for t in traces(stops, name="End of training")] == [30_000]
+
+
+def test_copies_are_lines_of_their_own_kind(data: ReportData) -> None:
+    figure = copies_forest(data.verdict)
+    assert figure is not None
+    assert [t["meta"]["tone"] for t in figure["data"]] == ["reinit"] * 2 + ["random-mask"] * 2
+    contrast = data.verdict.levels[3].groups["reinit"].against_ticket["accuracy"].estimate
+    assert contrast is not None
+    assert figure["data"][1]["x"][2] == pytest.approx(100 * contrast.mean, abs=1e-4)
+
+
+def rejudged(data: ReportData, results: Any) -> Any:
+    return judge(
+        Evidence(
+            results=results,
+            planned=[result.key for result in results],
+            curves=data.curves,
+            margin=0.005,
+            confidence=0.95,
+            evaluation_interval=100,
+            test_examples=10_000,
+        )
+    )
+
+
+def test_every_figure_has_a_caption_and_all_its_axes_say_their_range(data: ReportData) -> None:
+    drawn = list(draw(data))
+    assert [one.figure for one in drawn] == list(FIGURES)
+    for one in drawn:
+        assert len(one.caption) > 40
+        assert "{" not in one.caption
+        if isinstance(one.content, dict):
+            for axis in ("xaxis", "yaxis"):
+                low, high = one.content["layout"][axis]["range"]
+                assert low != high
+
+
+def test_replicates_of_different_kinds_do_not_cover_each_other(make_data: Make) -> None:
+    branches = [f"{kind}-1" for kind in CONTROL_KINDS]
+    figure = against_density(make_data(levels=4, branches=branches).verdict, ACCURACY)
+    dots = [t for t in (figure or {})["data"] if t["meta"]["part"] == "replicates"]
+    places = [{t["legendgroup"]: t["x"][-1]} for t in dots]
+    assert len({x for place in places for x in place.values()}) == len(CONTROL_KINDS) + 1
+
+
+def test_weights_of_a_layer_are_shown_by_what_became_of_them(data: ReportData) -> None:
+    figure = weight_distributions(data)
+    assert figure is not None
+    first = [t for t in figure["data"] if t["visible"]]
+    assert [t["name"] for t in first] == [
+        "Initial weights, kept",
+        "Initial weights, pruned",
+        "Trained weights, kept",
+        "Trained weights, pruned",
+    ]
+    for trace in first:
+        width = trace["x"][1] - trace["x"][0]
+        assert sum(trace["y"][:-1]) * width == pytest.approx(1, rel=1e-2)
+    assert [o["label"] for o in figure["choices"][0]["options"]] == list(data.weights)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny import tiny
 
 from lottery.errors import StoreError
 from lottery.experiments import RunOptions, open_run, plan, run_experiment
 from lottery.report import report_data, write_report
+from lottery.report.weights import _added
 from lottery.store import JobKey, Store
 
 
@@ -86,5 +88,37 @@ def test_a_report_runs_no_code_that_a_run_names(
 
     write_report(run, tmp_path / "report.html")
 
+    data = report_data(open_run(run))
     assert "own_network" not in sys.modules
-    assert report_data(open_run(run)).pixels == {}
+    assert data.layers == ()
+    assert data.masks_are == "matrix", "the layer that reads the input is known by its shape"
+    assert set(data.masks) == {0, 1}
+
+
+def test_layers_are_in_the_order_of_the_network(run: Path) -> None:
+    assert report_data(open_run(run)).layers == ("fc1.weight", "output.weight")
+
+
+def test_weights_are_counted_by_what_the_verdict_s_level_keeps(run: Path) -> None:
+    opened = open_run(run)
+    data = report_data(opened)
+    level = data.verdict.level or 2
+    store = Store(run)
+    kept, initial = 0, []
+    for replicate in (0, 1):
+        mask = store.ticket(JobKey(replicate, "main", level)).mask["fc1.weight"]
+        kept += int(mask.sum())
+        initial.append(store.ticket(JobKey(replicate, "main", 0)).weights["fc1.weight"][mask])
+    counts = data.weights["fc1.weight"]
+    found = counts.counts["initial-kept"]
+    assert 0.98 * kept <= found.sum() <= kept, "a few may lie beyond the ends"
+    values = torch.cat(initial).numpy()
+    np.testing.assert_array_equal(found, np.histogram(values, counts.edges)[0])
+    assert set(counts.counts) == {
+        f"{moment}-{part}" for moment in ("initial", "trained") for part in ("kept", "pruned")
+    }
+
+
+def test_an_initial_weight_that_is_constant_has_bins_too() -> None:
+    counts = _added(None, "initial", np.zeros((2, 2), np.float32), np.ones((2, 2), bool))
+    assert counts.counts["initial-kept"].sum() == 4

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -9,14 +11,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+from xml.etree import ElementTree
 
-import plotly.graph_objects as go
 import pytest
 
+from lottery.analysis import Evidence, judge
+from lottery.analysis.types import Headline
 from lottery.report import ReportData, render
-from lottery.report.html import embed
+from lottery.report.export import figure_csv
+from lottery.report.html import PLOTLY, PLOTLY_SHA256, embed
+from lottery.report.page import draw
+from lottery.report.svg import plot_svg
+from lottery.report.tables import level_tables, replicates
 from lottery.store.jobs import CONTROL_KINDS, JobKey
 
 MEGABYTE = 1_000_000
@@ -71,6 +80,7 @@ def test_names_in_figures_carry_no_markup(hostile_data: ReportData) -> None:
     for figure in Page(render(hostile_data)).embedded["figures"].values():
         for trace in figure["data"]:
             assert "<" not in trace["name"]
+            trace.pop("customdata", None)  # goes into CSV files alone
             assert "<a" not in json.dumps(trace)
             assert "<img" not in json.dumps(trace)
 
@@ -122,13 +132,24 @@ def test_the_same_data_gives_the_same_bytes_in_another_process(data: ReportData)
     assert render(data) == render(replace(data, results=data.results[::-1]))
 
 
-def test_a_large_run_stays_below_eight_megabytes(make_data: Callable[..., ReportData]) -> None:
+def test_a_page_is_small(make_data: Callable[..., ReportData]) -> None:
+    demo = make_data(levels=5, replicates=8, evaluations=31)
+    assert len(render(demo).encode()) < 1.5 * MEGABYTE
     data = make_data(
         levels=15, branches=("reinit-1", "reinit-2", "random-mask-1"), evaluations=1000
     )
     html = render(data)
-    assert len(html.encode()) < 8 * MEGABYTE
+    assert len(html.encode()) < 5 * MEGABYTE
     assert "Of each curve, 200 evaluations are drawn." in html
+
+
+def test_the_plotting_library_is_the_one_that_was_checked() -> None:
+    package = resources.files("lottery.report")
+    script = package.joinpath(PLOTLY).read_bytes()
+    assert hashlib.sha256(script).hexdigest() == PLOTLY_SHA256
+    assert b"MIT license" in script[:300]
+    licence = package.joinpath("vendored/LICENSE-plotly.txt").read_text(encoding="utf-8")
+    assert "MIT" in licence
 
 
 DEGENERATE: dict[str, dict[str, Any]] = {
@@ -147,77 +168,127 @@ DEGENERATE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", DEGENERATE)
-def test_unusual_runs_give_figures_that_plotly_accepts(
+def test_unusual_runs_give_a_page_and_files(
     make_data: Callable[..., ReportData], case: str
 ) -> None:
-    page = Page(render(make_data(**DEGENERATE[case])))
+    data = make_data(**DEGENERATE[case])
+    page = Page(render(data))
     assert "accuracy" in page.embedded["figures"]
     for figure in page.embedded["figures"].values():
-        go.Figure({"data": figure["data"], "layout": figure["layout"]})
+        for trace in figure["data"]:
+            assert len(trace["x"]) == len(trace["y"])
+    for drawn in draw(data):
+        if isinstance(drawn.content, dict):
+            ElementTree.fromstring(plot_svg(drawn.content))
+        figure_csv(drawn.content)
 
 
 def test_before_any_job_has_ended_the_page_says_so(data: ReportData) -> None:
-    verdict = replace(
-        data.verdict,
-        levels=(),
-        complete=False,
-        jobs_done=0,
-        smallest_winning_level=None,
-        smallest_confirmed_level=None,
-        speedup=None,
-        reinit_costs=None,
-        caveats=(),
-        hypothesis="undecided",
+    verdict = judge(
+        Evidence(
+            results=[],
+            planned=[result.key for result in data.results],
+            margin=0.005,
+            confidence=0.95,
+            evaluation_interval=100,
+        )
     )
-    html = render(replace(data, verdict=verdict, results=(), curves={}, pixels={}))
-    assert "no job has ended" in html
-    assert "Preliminary: 0 of 170 jobs" in html
+    html = render(
+        replace(data, verdict=verdict, results=(), curves={}, pixels={}, masks={}, weights={})
+    )
+    assert "no training has ended" in html
+    assert "Preliminary: 0 of 170 trainings" in html
     assert len(html) < 60_000, "without figures there is no need for the library"
 
 
-def test_tickets_that_keep_trained_weights_are_shown_as_matching_and_not_as_winning(
-    data: ReportData,
-) -> None:
-    verdict = replace(
-        data.verdict,
-        rewind="learning-rate",
-        hypothesis="undecided",
-        smallest_winning_level=None,
-        smallest_confirmed_level=None,
-        speedup=None,
-        reinit_costs=None,
-    )
-    text = Page(render(replace(data, verdict=verdict))).text
-    assert "Not tested" in text
-    assert "Smallest matching network" in text
-    for absent in ("Undecided", "winning ticket", "Time to early stop", "Supported"):
-        assert absent not in text
-    nothing = replace(verdict, levels=verdict.levels[:1])
-    assert (
-        "no sparse level so far is as accurate" in Page(render(replace(data, verdict=nothing))).text
-    )
+def test_what_a_run_is_stands_first(data: ReportData) -> None:
+    page = render(data)
+    strip = page[page.index('<dl class="strip"') : page.index("<h1>")]
+    for name, value in (
+        ("Model", "lenet-300-100"),
+        ("Iterations", "30,000"),
+        ("n", "5 replicates"),
+        ("Levels", "11"),
+        ("Margin", "0.5 percentage points"),
+        ("Date", "2026-01-02"),
+    ):
+        assert f"<dt>{name}</dt><dd><bdi>{value}" in strip
+
+
+def test_three_cards_answer_three_questions(data: ReportData) -> None:
+    page = Page(render(data))
+    for answer in data.verdict.answers:
+        assert answer.question in page.text
+        assert answer.value.replace("-", "−") in page.text  # noqa: RUF001
+        assert answer.interval.replace("-", "−") in page.text  # noqa: RUF001
+    cards = [a for a in page.named("section") if "card" in (a.get("class") or "").split()]
+    assert [card["aria-label"] for card in cards] == [
+        "Does it match?",
+        "Is it sooner?",
+        "Does it need its initialization?",
+    ]
+    assert [(c.get("class") or "").split()[1] for c in cards] == [
+        answer.outcome for answer in data.verdict.answers
+    ]
+
+
+@pytest.mark.parametrize("headline", get_args(Headline))
+def test_the_headline_is_said_in_a_word_and_a_sentence(data: ReportData, headline: Any) -> None:
+    verdict = replace(data.verdict, headline=headline, why="a dense network is missing")
+    page = Page(render(replace(data, verdict=verdict)))
+    assert headline.capitalize() in page.text
+    assert "A dense network is missing." in page.text
+    assert data.verdict.paragraph.replace("-", "−")[:40] in page.text  # noqa: RUF001
+    claims_it = "and with new weights it does not" in page.text
+    assert claims_it == (headline == "confirmed")
+
+
+def test_contents_lead_to_sections_that_are_there(data: ReportData) -> None:
+    page = Page(render(data))
+    ids = {a["id"] for _, a in page.tags if "id" in a}
+    links = [(a["href"] or "") for a in page.named("a")]
+    assert len(links) >= 7
+    assert all(link.startswith("#") and link[1:] in ids for link in links)
+
+
+def test_winning_is_the_first_thing_a_row_says(data: ReportData) -> None:
+    first = level_tables(data.verdict)[0]
+    assert first.columns[:2] == ["Density", "Winning?"]
+    outcomes = {"confirmed": "✓ yes", "open": "~ open", "against": "✕ no", "untested": "· untested"}
+    assert [row[1] for row in first.rows[1:]] == [
+        outcomes[level.groups["main"].tests["wins"].outcome] for level in data.verdict.levels[1:]
+    ]
+
+
+def test_every_replicate_has_a_row(data: ReportData) -> None:
+    table = replicates(data.results, 30_000)
+    assert len(table.rows) == len(data.results)
+    rows = list(csv.DictReader(io.StringIO(table.csv)))
+    for row, result in zip(rows, sorted(data.results, key=lambda r: r.key), strict=True):
+        assert row["branch"] == result.branch
+        assert float(row["test_accuracy_at_early_stop"]) == result.test_accuracy_at_early_stop
+        at_end = result.early_stop_iteration == 30_000
+        assert row["early_stop_is_lower_bound"] == str(at_end).lower()
+
+
+def test_tables_and_their_files_say_the_same(data: ReportData) -> None:
+    table = level_tables(data.verdict)[0]
+    rows = list(csv.DictReader(io.StringIO(table.csv)))
+    for row, level in zip(rows, data.verdict.levels, strict=True):
+        group = level.groups["main"]
+        assert group.accuracy is not None
+        assert group.accuracy.low is not None
+        assert float(row["accuracy"]) == group.accuracy.mean
+        assert float(row["accuracy_low"]) == group.accuracy.low
+        assert row["wins"] == (group.tests["wins"].outcome if level.level else "")
 
 
 def test_missing_curves_are_said_to_be_missing(data: ReportData) -> None:
-    page = Page(render(replace(data, curves={}, pixels={})))
+    page = Page(render(replace(data, curves={}, pixels={}, masks={}, weights={})))
     assert "No learning curves were found." in page.text
-    assert "input pixels" not in page.text
-    assert set(page.embedded["figures"]) == {"accuracy", "early-stop", "layers"}
-
-
-@pytest.mark.parametrize(
-    ("outcome", "word"),
-    [
-        ("supported", "Supported"),
-        ("observed", "Observed"),
-        ("not supported", "Not supported"),
-        ("undecided", "Undecided"),
-    ],
-)
-def test_the_outcome_is_said_in_words(data: ReportData, outcome: Any, word: str) -> None:
-    page = Page(render(replace(data, verdict=replace(data.verdict, hypothesis=outcome))))
-    assert word in page.text
-    assert data.verdict.paragraph in page.text
+    assert "Input pixels" not in page.text
+    assert {"accuracy", "early-stop", "layers"} <= set(page.embedded["figures"])
+    assert not {"curves", "weights"} & set(page.embedded["figures"])
 
 
 def test_failed_jobs_are_listed_with_their_reason(make_data: Callable[..., ReportData]) -> None:
@@ -241,7 +312,7 @@ def test_provenance_is_complete(data: ReportData) -> None:
 
 def test_every_table_has_headers_and_every_picture_a_description(data: ReportData) -> None:
     page = Page(render(data))
-    assert len(page.named("table")) == 6
+    assert len(page.named("table")) == 7
     assert all(attributes.get("scope") in ("row", "col") for attributes in page.named("th"))
     assert all(attributes.get("alt") for attributes in page.named("img"))
     assert all(attributes.get("type") == "button" for attributes in page.named("button"))

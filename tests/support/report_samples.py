@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Protocol
@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lottery.analysis.types import Comparison, Estimate, Group, LevelVerdict, Verdict
+from lottery.analysis import Evidence, judge
 from lottery.report import ReportData
+from lottery.report.data import WeightCounts
 from lottery.store.jobs import JobKey, JobResult
 from lottery.training.interface import CurvePoint
 
 LAYERS = {"hidden1.weight": 235_200, "hidden2.weight": 30_000, "output.weight": 1_000}
 DENSE, SPAN = 0.9805, 30_000
-T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 
 
 class MakeData(Protocol):
@@ -34,34 +34,6 @@ class MakeData(Protocol):
         failed: Sequence[JobKey] = (),
         layers: Sequence[str] = tuple(LAYERS),
     ) -> ReportData: ...
-
-
-def estimate(values: dict[int, float]) -> Estimate:
-    numbers = list(values.values())
-    n, mean = len(numbers), sum(numbers) / len(numbers)
-    if n < 2:
-        return Estimate(mean=mean, low=None, high=None, values=values)
-    spread = math.sqrt(sum((x - mean) ** 2 for x in numbers) / (n - 1))
-    half = T_95.get(n, 2.5) * spread / math.sqrt(n)
-    return Estimate(mean=mean, low=mean - half, high=mean + half, values=values)
-
-
-def compare(left: Estimate | None, right: Estimate | None, claim: str) -> Comparison | None:
-    if left is None or right is None:
-        return None
-    shared = {r: v - right.values[r] for r, v in left.values.items() if r in right.values}
-    if not shared:
-        return None
-    paired = len(shared) > 1
-    return Comparison(
-        difference=estimate(shared),
-        claim=claim,
-        margin=0.005,
-        p=0.004 if paired else None,
-        p_holm=0.012 if paired else None,
-        holds=True,
-        confirmed=paired,
-    )
 
 
 def truth(key: JobKey, density: float) -> tuple[float, float]:
@@ -143,12 +115,30 @@ def build(
         )
         points = tuple(curve(accuracy, stop, evaluations, noise))
         curves[key] = points if done else points[:6]
-    verdict = judge(results, levels=levels, replicates=replicates, name=name)
+    verdict = judge(
+        Evidence(
+            run="lenet-mnist-3f7a90bc",
+            name=name,
+            results=results,
+            planned=keys,
+            curves=curves,
+            margin=0.005,
+            confidence=0.95,
+            evaluation_interval=100,
+            test_examples=10_000,
+            classes=10,
+        )
+    )
     return ReportData(
         verdict=verdict,
         results=results,
         curves=curves,
+        layers=layers,
         pixels={level: digits(0.8**level) for level in range(levels)},
+        masks={level: digits(0.8**level) > 0.5 for level in range(levels)},
+        masks_are="matrix",
+        weights={layer: weights(place) for place, layer in enumerate(layers)},
+        weights_density=0.5,
         config={
             "name": name,
             "seed": 0,
@@ -158,7 +148,24 @@ def build(
         },
         environment={"python": "3.13.2", "torch": "2.13.0", "device": "cpu", "threads": 2},
         command=f"lottery run lenet-mnist --set name='{name}' --replicates {replicates}",
+        date="2026-01-02T03:04:05+00:00",
         hashes={"config": "3f7a" * 16, "replicate-0/level-03/ticket.safetensors": "90bc" * 16},
+    )
+
+
+def weights(seed: int) -> WeightCounts:
+    """A normal distribution, of which the smallest are pruned."""
+    values = np.random.default_rng(seed).normal(0, 0.1, 2_000)
+    edges = np.linspace(-0.3, 0.3, 31)
+    kept = abs(values) > 0.07
+    parts = {"kept": values[kept], "pruned": values[~kept]}
+    return WeightCounts(
+        edges=edges,
+        counts={
+            f"{moment}-{part}": np.histogram(of, edges)[0]
+            for moment in ("initial", "trained")
+            for part, of in parts.items()
+        },
     )
 
 
@@ -169,100 +176,6 @@ def digits(density: float) -> NDArray[np.float64]:
     seen = np.exp(-3.2 * (x**2 + 0.8 * y**2) ** 1.5)
     kept = density ** (0.35 + 2.6 * (1 - seen)) * (0.8 + 0.4 * noise)
     return np.where(kept < 0.004, 0.0, np.clip(kept if density < 1 else 1.0, 0, 1))
-
-
-def judge(results: Sequence[JobResult], *, levels: int, replicates: int, name: str) -> Verdict:
-    """A verdict of the right shape; the real one is not this package's to test."""
-
-    def values(level: int, kind: str, of: Callable[[JobResult], float | None]) -> Estimate | None:
-        found: dict[int, list[float]] = {}
-        for result in results:
-            value = of(result)
-            if result.level == level and result.key.kind == kind and value is not None:
-                found.setdefault(result.replicate, []).append(value)
-        return estimate({r: sum(v) / len(v) for r, v in found.items()}) if found else None
-
-    judged: list[LevelVerdict] = []
-    for level in range(levels):
-        groups: dict[str, Group] = {}
-        for kind in sorted({r.key.kind for r in results if r.level == level}):
-            accuracy = values(level, kind, lambda r: r.test_accuracy_at_early_stop)
-            stop = values(level, kind, lambda r: r.early_stop_iteration)
-            main = groups.get("main")
-            groups[kind] = Group(
-                kind=kind,
-                n=len(accuracy.values) if accuracy else 0,
-                diverged=sum(
-                    r.status == "diverged" and r.level == level and r.key.kind == kind
-                    for r in results
-                ),
-                collapsed=0,
-                accuracy_at_early_stop=accuracy,
-                accuracy_final=values(level, kind, lambda r: r.test_accuracy_final),
-                early_stop_iteration=stop,
-                accuracy_below_ticket=compare(
-                    main.accuracy_at_early_stop, accuracy, "the ticket is better"
-                )
-                if main
-                else None,
-                learns_later=compare(stop, main.early_stop_iteration, "the control learns later")
-                if main
-                else None,
-            )
-        dense = judged[0].groups["main"] if judged else None
-        own = groups["main"]
-        wins = 1 <= level <= 9
-        kept = [r.weights_kept for r in results if r.level == level and r.branch == "main"]
-        judged.append(
-            LevelVerdict(
-                level=level,
-                density=0.8**level,
-                weights_kept=sum(kept) / len(kept),
-                groups=groups,
-                matching=compare(
-                    own.accuracy_at_early_stop, dense.accuracy_at_early_stop, "not worse"
-                )
-                if dense
-                else None,
-                no_later=compare(own.early_stop_iteration, dense.early_stop_iteration, "not later")
-                if dense
-                else None,
-                is_matching=("yes" if wins else "unsure") if replicates > 1 else "untested",
-                is_winning=("yes" if level < 9 else "unsure") if wins else "no",
-                p_winning_holm=0.012 if level and replicates > 1 else None,
-            )
-        )
-    sparse = levels > 1
-    winning = min(9, levels - 1) if sparse else None
-    controls = any(level.groups.keys() - {"main"} for level in judged)
-    failed = sum(result.status != "done" for result in results)
-    return Verdict(
-        run="lenet-mnist-3f7a90bc",
-        name=name,
-        replicates=replicates,
-        complete=True,
-        jobs_done=len(results) - failed,
-        jobs_planned=len(results),
-        jobs_diverged=failed,
-        jobs_collapsed=0,
-        margin=0.005,
-        confidence=0.95,
-        evaluation_interval=100,
-        levels=tuple(judged),
-        smallest_winning_level=winning,
-        smallest_confirmed_level=min(8, levels - 1) if sparse and replicates > 1 else None,
-        speedup=1.9 if sparse else None,
-        reinit_costs=0.0068 if sparse and controls else None,
-        initialization_matters="yes" if controls else "untested",
-        hypothesis="supported" if sparse and replicates > 1 else "undecided",
-        paragraph=(
-            "With 13.4% of its weights, the network does as well as the dense one and learns 1.9 "
-            "times as fast, if it starts from its own initialization. With a new one it loses 0.7 "
-            "points and learns more slowly than the dense network: it is the initialization and "
-            "the connections together that win, not the connections alone."
-        ),
-        caveats=("The margin of 0.5 points was chosen before the run, and decides what matches.",),
-    )
 
 
 @pytest.fixture

@@ -165,12 +165,8 @@ def _run_and_judge(
 
 def _write_reports(run: Path, targets: list[Path]) -> str:
     """Write the report to each target; what to tell the user about it."""
-    from lottery.errors import MissingPackageError
     from lottery.report import write_report
 
-    try:
-        for target in targets:
-            write_report(run, target)
-    except MissingPackageError as error:
-        return f"no report: {error}; then run `lottery report {run}`"
+    for target in targets:
+        write_report(run, target)
     return f"report: {targets[-1]}"

@@ -21,6 +21,9 @@ def show(
     run: options.RunName,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print every training as CSV, one a line.")
+    ] = False,
     debug: options.Debug = False,
 ) -> None:
     """Show a run: what it is, how far it is, and every training's result."""
@@ -30,6 +33,11 @@ def show(
     from lottery.experiments import plan
 
     opened = _open(run, out)
+    if as_csv:
+        from lottery.report import replicates_csv
+
+        typer.echo(replicates_csv(opened), nl=False)
+        return
     results = [opened.results[key] for key in plan(opened.config) if key in opened.results]
     if as_json:
         listed = [asdict(result) for result in results]
@@ -88,16 +96,39 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write it.")
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            "--figures",
+            metavar="DIR",
+            help="Write every figure and table into this directory instead: SVG and CSV, and PNG "
+            "where a browser is found.",
+        ),
+    ] = None,
     out: options.Out = Path("runs"),
     debug: options.Debug = False,
 ) -> None:
-    """Write a run's report: one HTML file that opens anywhere, offline."""
+    """Write a run's report: one HTML file that opens anywhere, offline.
+
+    Examples:
+
+      lottery report lenet-300-100-mnist --output report.html
+
+      lottery report runs/demo-12ab34cd --figures figures
+    """
     del debug
     from lottery.experiments import find_run
-    from lottery.report import write_report
+    from lottery.report import write_figures, write_report
 
     path = find_run(run, out)
-    typer.echo(write_report(path, output or path / "report.html"))
+    if figures is None or output is not None:
+        typer.echo(write_report(path, output or path / "report.html"))
+    if figures is not None:
+        written, missing = write_figures(path, figures)
+        for file in written:
+            typer.echo(file)
+        if missing:
+            typer.echo(missing, err=True)
 
 
 def verify(

@@ -1,4 +1,4 @@
-"""The learning curves, as a plain Plotly dictionary with two measures of every trace.
+"""The learning curves, with two measures of every trace.
 
 Each level and kind has three traces: all its replicates in one, their mean, and where it stopped
 early. The page's script shows some of them; nothing is computed there.
@@ -11,12 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lottery.analysis.types import Estimate, LevelVerdict
-from lottery.report import words
+from lottery.analysis import formatting
+from lottery.analysis.controls import CONTROLS, control_of
+from lottery.analysis.types import LevelVerdict
 from lottery.report.data import ReportData
-from lottery.report.palette import DASHES, SYMBOLS
-from lottery.report.series import Figure, number
-from lottery.store.jobs import JobKey
+from lottery.report.figure import Figure, Plot, choice
+from lottery.report.palette import TONES, Tone, shaded
+from lottery.report.series import extremes, hollow, number
+from lottery.store.jobs import MAIN, JobKey
 from lottery.training.config import LossName
 from lottery.training.interface import CurvePoint
 
@@ -29,8 +31,12 @@ Values = Mapping[int, float]
 _LOSSES: Mapping[LossName, str] = {"cross-entropy": "nats", "mse": "squared error"}
 
 
-def learning_curves(data: ReportData) -> Figure | None:
-    """The curves of every level, shown for a few; None where no curve is known."""
+def learning_curves(data: ReportData) -> Plot | None:
+    """The curves of every level, shown for dense, one ticket and its controls.
+
+    Returns:
+        The plot; None where no curve is known.
+    """
     levels = {level.level: level for level in data.verdict.levels}
     groups: dict[tuple[int, str], list[JobKey]] = {}
     for key in sorted(data.curves):
@@ -39,15 +45,12 @@ def learning_curves(data: ReportData) -> Figure | None:
     if not groups:
         return None
     failed = {result.key for result in data.results if result.status != "done"}
-    chosen = _chosen(sorted({level for level, _ in groups}), data.verdict.smallest_winning_level)
-    traces: list[Figure] = []
+    there = sorted({level for level, _ in groups})
+    chosen = {there[0], shown_level(data, there)}
+    traces: list[Plot] = []
     losses: list[list[float | None]] = []
     thinned = False
-    titles = {
-        "accuracy": "Test accuracy (%)",
-        "loss": f"Validation loss ({_LOSSES[data.config['training']['loss']]})",
-    }
-    for kind in words.KINDS:
+    for kind in CONTROLS:
         for level in levels.values():
             keys = groups.get((level.level, kind))
             if keys:
@@ -56,35 +59,81 @@ def learning_curves(data: ReportData) -> Figure | None:
                 for trace, loss in _group(data, level, kind, keys, failed, grid):
                     traces.append(trace | {"visible": level.level in chosen})
                     losses.append(loss)
+    titles = {
+        "accuracy": "Test accuracy (%)",
+        "loss": f"Validation loss ({_LOSSES[data.config['training']['loss']]})",
+    }
+    tones = {
+        _tone(kind, level): _shade(kind, there.index(level), there.index(max(chosen)), len(there))
+        for level, kind in groups
+    }
     return {
         "data": traces,
         "layout": {
             "title": {"text": titles["accuracy"]},
-            "xaxis": {"title": {"text": "Training iteration"}, "tickformat": ",~s"},
-            "yaxis": {"tickformat": "~g"},
-            "showlegend": False,
+            "xaxis": {
+                "title": {"text": "Training iteration"},
+                "tickformat": ",~s",
+                "range": [0, max(point.iteration for c in data.curves.values() for point in c)],
+            },
+            "yaxis": {"tickformat": "~g", "range": _first_range(traces)},
+            "showlegend": True,
         },
-        "loss": losses,
-        "titles": titles,
-        "levels": [
-            {
-                "level": level.level,
-                "label": words.density(level.density),
-                "on": level.level in chosen,
-            }
-            for level in levels.values()
-            if any(level.level == other for other, _ in groups)
-        ],
-        "kinds": [kind for kind in words.KINDS if any(kind == other for _, other in groups)],
+        "measures": {"y": losses, "titles": titles},
+        "choices": _choices(there, chosen, levels, traces),
+        "tones": tones,
+        "names": ("iteration", "test_accuracy_percent"),
         "thinned": thinned,
-        "singles": any(trace["meta"]["part"] == "replicates" for trace in traces),
     }
 
 
-def _chosen(levels: list[int], winning: int | None) -> set[int]:
-    """The dense network, the smallest winning ticket and the sparsest one."""
-    middle = winning if winning in levels else levels[len(levels) // 2]
-    return {levels[0], middle, levels[-1]}
+def _choices(
+    there: Sequence[int],
+    chosen: set[int],
+    levels: Mapping[int, LevelVerdict],
+    traces: Sequence[Plot],
+) -> list[Plot]:
+    options = [
+        {
+            "value": level,
+            "label": formatting.percent(levels[level].density),
+            "on": level in chosen,
+            "tone": _tone(MAIN, level),
+        }
+        for level in there
+    ]
+    found = [choice("level", "Levels to show, by density", options)]
+    if any(trace["meta"]["part"] == "replicates" for trace in traces):
+        singles = {"value": "replicates", "label": "Single trainings", "on": True}
+        found.append(choice("part", "Parts to show", [singles]))
+    return found
+
+
+def shown_level(data: ReportData, there: Sequence[int]) -> int:
+    """The level to show first: the verdict's own, or one in the middle of what there is."""
+    level = data.verdict.level
+    return level if level is not None and level in there else there[len(there) // 2]
+
+
+def _tone(kind: str, level: int) -> str:
+    """The name of a kind's colour at a level."""
+    return "dense" if kind == MAIN and level == 0 else f"{kind}-{level}"
+
+
+def _shade(kind: str, place: int, own: int, levels: int) -> Tone:
+    """The kind's colour, paler at denser levels than the one shown first, stronger at sparser."""
+    if kind == MAIN and place == 0:
+        return TONES["dense"]
+    return shaded(TONES[kind], (place - own) / max(own, levels - 1 - own, 1))
+
+
+def _first_range(traces: Sequence[Plot]) -> list[float] | None:
+    """The range of what is shown first, after the first fifth, where curves differ the most."""
+    shown = [t for t in traces if t["visible"] and t["meta"]["part"] == "mean"]
+    last = max((x for t in shown for x in t["x"]), default=0)
+    return extremes(
+        [y for t in shown for x, y in zip(t["x"], t["y"], strict=True) if x >= 0.2 * last]
+    )
 
 
 def _grid(data: ReportData, keys: Sequence[JobKey]) -> tuple[list[int], int]:
@@ -101,19 +150,16 @@ def _group(
     keys: Sequence[JobKey],
     failed: set[JobKey],
     grid: list[int],
-) -> list[tuple[Figure, list[float | None]]]:
+) -> list[tuple[Plot, list[float | None]]]:
     """Traces, each with its losses; what failed is drawn but not averaged."""
     done = [key for key in keys if key not in failed]
-    name = f"{words.density(level.density)}, {words.kind(kind, level.level).lower()}"
-    tone = f"level-{level.level}"
-    common = {
-        "type": "scatter",
-        "name": name,
-        "connectgaps": False,
-    }
+    control = control_of(kind, level.level)
+    name = f"{formatting.percent(level.density)}, {control.label.lower()}"
+    common = {"type": "scatter", "name": name, "legendgroup": name, "connectgaps": False}
+    common["showlegend"] = False
 
     def meta(part: str) -> dict[str, Any]:
-        return {"tone": tone, "level": level.level, "kind": kind, "part": part}
+        return {"tone": _tone(kind, level.level), "level": level.level, "kind": kind, "part": part}
 
     drawn = []
     if len(keys) > 1 or not done:
@@ -121,7 +167,7 @@ def _group(
             "mode": "lines",
             "x": _places(data, keys, grid),
             "y": _joined(data, keys, grid, "accuracy"),
-            "line": {"width": 1, "dash": DASHES[kind]},
+            "line": {"width": 1, "dash": control.dash},
             "opacity": 0.3,
             "hoverinfo": "skip",
             "meta": meta("replicates"),
@@ -130,9 +176,10 @@ def _group(
     if done:
         trace = {
             "mode": "lines",
+            "showlegend": True,
             "x": grid,
             "y": _mean(data, done, grid, "accuracy"),
-            "line": {"width": 2.5, "dash": DASHES[kind]},
+            "line": {"width": 2.5, "dash": control.dash},
             "hovertemplate": "<b>%{fullData.name}</b><br>iteration %{x:,}: %{y:.4g}"
             f"<br>n = {len(done)}<extra></extra>",
             "meta": meta("mean"),
@@ -141,12 +188,15 @@ def _group(
     stop = _stop(data, level, kind, done)
     if stop:
         iteration, accuracy, loss = stop
+        group = level.groups[kind]
+        symbol = hollow(control.symbol, "at least" if group.at_end else None)
         trace = {
             "mode": "markers",
             "x": [number(iteration)],
             "y": [number(accuracy, 100)],
-            "marker": {"size": 11, "symbol": SYMBOLS[kind], "line": {"width": 2}},
-            "hovertemplate": "<b>%{fullData.name}</b><br>early stop at %{x:,.0f}: %{y:.4g}"
+            "marker": {"size": 11, "symbol": symbol, "line": {"width": 2}},
+            "hovertemplate": "<b>%{fullData.name}</b><br>"
+            f"early stop at {'at least ' if group.at_end else ''}%{{x:,.0f}}: %{{y:.4g}}"
             "<extra></extra>",
             "meta": meta("stop"),
         }
@@ -159,16 +209,15 @@ def _stop(
 ) -> tuple[float, float, float | None] | None:
     """Mean iteration, accuracy and loss at early stop."""
     group = level.groups.get(kind)
-    if group is None or not (group.early_stop_iteration and group.accuracy_at_early_stop):
+    if group is None or not (group.early_stop and group.accuracy):
         return None
-    stops: tuple[Estimate, Estimate] = (group.early_stop_iteration, group.accuracy_at_early_stop)
     losses = [
         result.validation_loss_at_early_stop
         for result in data.results
         if result.key in done and result.validation_loss_at_early_stop is not None
     ]
     loss = sum(losses) / len(losses) if losses else None
-    return stops[0].mean, stops[1].mean, loss
+    return group.early_stop.mean, group.accuracy.mean, loss
 
 
 def _joined(
@@ -221,3 +270,18 @@ def _drawn(
     scale = 100 if measure == "accuracy" else 1
     found = (number(values.get(at), scale) for at in grid)
     return [None if value is None else float(f"{value:.{digits}g}") for value in found]
+
+
+CURVES = Figure(
+    name="curves",
+    section="Learning curves",
+    title="Accuracy and loss in training",
+    caption=(
+        "Thick lines are means of the trainings that came to their end, thin ones single "
+        "trainings; the large mark is the mean early stop, hollow where one of them lies at the "
+        "end of training. Colours and dashes are those of the kinds; denser levels than the first one "
+        "shown are paler, sparser ones stronger. The vertical axis fits what is shown after the "
+        "first fifth. {% if plot.thinned %}Of each curve, 200 evaluations are drawn. {% endif %}"
+    ),
+    draw=learning_curves,
+)

@@ -1,38 +1,58 @@
-"""What a report is made from: numbers already read and judged, nothing from disk."""
+"""What a report is made of, as plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lottery.analysis.types import Verdict
 from lottery.store.jobs import JobKey, JobResult
 from lottery.training.interface import CurvePoint
 
+Shares = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightCounts:
+    """How the weights of one layer are distributed, all replicates together."""
+
+    edges: NDArray[np.float64]
+    """Ends of the bins, one more than there are bins."""
+    counts: Mapping[str, NDArray[np.int64]]
+    """``initial`` or ``trained``, then ``kept`` or ``pruned`` -> weights in each bin; those beyond
+    the ends are in none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """Everything the page shows. Any of the collections may be empty."""
+    """Everything the report shows."""
 
     verdict: Verdict
-    """The judgement; the figures against density and the tables come from it."""
     results: Sequence[JobResult]
-    """Every job that ended, in any order."""
     curves: Mapping[JobKey, Sequence[CurvePoint]]
-    """The evaluations of each job, as far as they are known."""
-    pixels: Mapping[int, Tensor | NDArray[np.floating[Any]]]
-    """Level -> share of the first layer's weights kept at each input pixel (height, width), in
-    [0, 1], mean over channels and replicates; empty where inputs are not images."""
+    layers: Sequence[str] = ()
+    """Names of prunable weights, in the order of the network where it is known."""
+    pixels: Mapping[int, Shares] = field(default_factory=dict)
+    """Level -> share of the first layer's weights kept at each pixel (height, width), mean over
+    replicates; empty where the first layer does not read pixels one by one."""
+    masks: Mapping[int, Shares] = field(default_factory=dict)
+    """Level -> what the first replicate keeps of its first layer, as one picture."""
+    masks_are: str = ""
+    """What such a picture is: ``matrix``, ``filters``, or empty where there are none."""
+    weights: Mapping[str, WeightCounts] = field(default_factory=dict)
+    """Layer -> its weights, as the level that the verdict speaks of keeps or prunes them."""
+    weights_density: float = 1.0
+    """Density of that level."""
     config: Mapping[str, Any]
-    """The whole config, nested, of plain JSON values."""
+    """The whole config, nested plain values."""
     environment: Mapping[str, Any]
-    """Versions and hardware, of plain JSON values."""
+    """Versions and machine."""
     command: str
-    """What was typed to start the run."""
     hashes: Mapping[str, str]
-    """What is hashed (a file, the config) -> its hash."""
+    """What is identified -> SHA-256, hexadecimal."""
+    date: str = ""
+    """When the run was begun, ISO 8601."""

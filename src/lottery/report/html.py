@@ -9,55 +9,96 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from lottery.errors import MissingPackageError
-from lottery.report.palette import Tone
-from lottery.report.series import Figure
+from lottery.report.figure import Drawn, tones_of
+from lottery.report.palette import TONES, Tone
+from lottery.report.svg import plot_svg
+from lottery.report.tables import Table
+
+PLOTLY = "vendored/plotly-basic-3.7.0.min.js"
+"""plotly.js, its basic bundle: npm package plotly.js-basic-dist-min 3.7.0, MIT licence."""
+PLOTLY_SHA256 = "c23b03591a6bdad0bd0f47a0c5c52305a5519812b73ce254be65cd841553c9c2"
+_HYPHEN = re.compile(r"(?<![\w])-(?=\d)")
+"""Before a number, what stands for a minus sign."""
 
 
 def page(
-    template: str, *, figures: Mapping[str, Figure], tones: Mapping[str, Tone], **values: object
+    template: str,
+    *,
+    figures: Sequence[Drawn],
+    tables: Mapping[str, Sequence[Table]] | None = None,
+    tones: Mapping[str, Tone] | None = None,
+    **values: object,
 ) -> str:
     """The text of a whole page; the same values give the same text.
 
     Args:
         template: its file's name in this package.
-        figures: what is drawn, by the name of its place on the page.
-        tones: the colours that figures and swatches name.
+        figures: what is drawn.
+        tables: those that can be saved.
+        tones: colours that figures and swatches name, besides the kinds'.
         values: what the template shows.
 
     Returns:
-        HTML to be written as UTF-8, about 5 MB where there are figures: most of it is the plotting
-        library.
-
-    Raises:
-        MissingPackageError: there are figures, and plotly is not installed.
+        HTML to be written as UTF-8; where there are figures, most of it is the plotting library.
     """
-    scripts = [_script(_plotting_library()), _script(_asset("page.js"))] if figures else []
+    plots = {d.figure.name: d.content for d in figures if isinstance(d.content, dict)}
+    scripts = [_script(_asset(PLOTLY)), _script(_asset("page.js"))] if figures else []
+    colours = {**TONES, **(tones or {}), **tones_of(list(plots.values()))}
+    csv = {table.name: table.csv for of in (tables or {}).values() for table in of}
+    text = (
+        _environment(autoescape=True)
+        .get_template(template)
+        .render(
+            figures={d.figure.name: d for d in figures},
+            style=Markup(_asset("style.css")),
+            scripts=scripts,
+            policy=_policy(scripts),
+            still=lambda drawn: Markup(plot_svg(drawn.content, colours)),
+            embedded=embed(
+                {
+                    "figures": {
+                        name: {key: value for key, value in plot.items() if key != "tones"}
+                        for name, plot in plots.items()
+                    },
+                    "tones": {name: (tone.light, tone.dark) for name, tone in colours.items()},
+                    "csv": csv,
+                }
+            ),
+            **values,
+        )
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def sentence(template: str, **values: object) -> str:
+    """A caption from its template: plain text, not yet HTML."""
+    return _environment(autoescape=False).from_string(template).render(**values).strip()
+
+
+def _environment(*, autoescape: bool) -> Environment:
     environment = Environment(
         loader=FunctionLoader(_asset),
-        autoescape=True,
+        autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    colours = {name: (tone.light, tone.dark) for name, tone in tones.items()}
-    html = environment.get_template(template).render(
-        figures=figures,
-        style=Markup(_asset("style.css")),
-        scripts=scripts,
-        policy=_policy(scripts),
-        embedded=embed({"figures": figures, "tones": colours}),
-        **values,
-    )
-    return html.encode("utf-8", "replace").decode("utf-8")
+    environment.filters |= {
+        # Names of figures are escaped for Plotly already.
+        "unescaped": html.unescape,
+        "minus": lambda text: _HYPHEN.sub("\N{MINUS SIGN}", text),
+    }
+    return environment
 
 
 def embed(value: Any) -> Markup:
@@ -70,15 +111,6 @@ def embed(value: Any) -> Markup:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _plotting_library() -> str:
-    # Training must run where plotly is missing, so it is asked for only when a page is made.
-    try:
-        from plotly.offline import get_plotlyjs
-    except ModuleNotFoundError as error:
-        raise MissingPackageError("a report", "plotly") from error
-    return str(get_plotlyjs())
 
 
 def _asset(name: str) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from lottery.analysis import judge_run
-from lottery.core import prunable_weights
+from lottery.core import Mask, prunable_weights
 from lottery.experiments import Run, open_run, to_plain
 from lottery.models import build_model, is_outside
 from lottery.report.data import ReportData
 from lottery.report.page import render
-from lottery.report.pixels import input_pixels
-from lottery.store import MAIN
+from lottery.report.pixels import input_pixels, mask_picture
+from lottery.report.weights import weight_counts
+from lottery.store import MAIN, JobKey
 from lottery.store.commit import write_file
 
 
@@ -31,14 +32,27 @@ def write_report(run: Path, target: Path) -> Path:
 
 
 def report_data(run: Run) -> ReportData:
-    """Gather what the report shows from a run's files."""
+    """Gather what the report shows from a run's files.
+
+    One job's tensors are held at a time, however many there are.
+    """
     experiment = run.experiment
     variant = experiment["data"].get("variant")
+    verdict = judge_run(run)
+    tickets = sorted(key for key in run.results if key.branch == MAIN)
+    layers = _layers(run)
+    pixels, masks, masks_are = _first_layer(run, tickets, layers)
+    level = verdict.level or max((key.level for key in tickets), default=0)
     return ReportData(
-        verdict=judge_run(run),
+        verdict=verdict,
         results=list(run.results.values()),
         curves={key: run.store.curve(key) for key in run.results},
-        pixels=_pixels(run),
+        layers=layers,
+        pixels=pixels,
+        masks=masks,
+        masks_are=masks_are,
+        weights=weight_counts(run, [key for key in tickets if key.level == level], layers),
+        weights_density=next((lv.density for lv in verdict.levels if lv.level == level), 1.0),
         config=to_plain(run.config),
         environment={
             **experiment["environment"],
@@ -46,6 +60,7 @@ def report_data(run: Run) -> ReportData:
             **({"data": str(variant)} if variant else {}),
         },
         command=experiment["command"],
+        date=str(experiment["begun"]),
         hashes={
             "config": experiment["config_sha256"],
             "data": experiment["data"]["sha256"],
@@ -53,23 +68,53 @@ def report_data(run: Run) -> ReportData:
     )
 
 
-def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
-    """Level -> share of the first layer's weights kept at each pixel, mean over replicates."""
+def kept(run: Run, key: JobKey) -> Mask:
+    """What a ticket keeps, at the end of its training where that changes it."""
+    moved = run.config.training.mask_updates.active
+    return run.store.final_mask(key) if moved else run.store.ticket(key).mask
+
+
+def _layers(run: Run) -> tuple[str, ...]:
+    """Names of prunable weights from input to output; empty where the network is from elsewhere.
+
+    A run may come from elsewhere, and looking at it runs no code that it names.
+    """
     if is_outside(run.config.model):
-        # A run may come from elsewhere, and looking at it runs no code that it names.
-        return {}
-    found: dict[int, list[NDArray[np.float64]]] = {}
+        return ()
     data = run.experiment["data"]
-    shape, classes = data["input_shape"], data["classes"]
     # Only the names are needed, so no memory is given to the weights, however many there are.
     with torch.device("meta"):
-        first = next(iter(prunable_weights(build_model(run.config.model, shape, classes))))
-    for key in run.results:
-        if key.branch != MAIN:
+        model = build_model(run.config.model, data["input_shape"], data["classes"])
+    return tuple(prunable_weights(model))
+
+
+def _first_layer(
+    run: Run, tickets: Sequence[JobKey], layers: Sequence[str]
+) -> tuple[dict[int, NDArray[np.float64]], dict[int, NDArray[np.float64]], str]:
+    """Level -> share kept at each input pixel, level -> the first replicate's mask, and what it is.
+
+    Where the order of layers is not known, the first is the one whose shape reads the input.
+    """
+    shape = run.experiment["data"]["input_shape"]
+    pixels: dict[int, list[NDArray[np.float64]]] = {}
+    masks: dict[int, NDArray[np.float64]] = {}
+    masks_are = ""
+    for key in tickets:
+        mask = kept(run, key)
+        name = next((name for name in layers or mask if layers or _reads(mask[name], shape)), "")
+        if name not in mask:
             continue
-        moved = run.config.training.mask_updates.active
-        mask = run.store.final_mask(key) if moved else run.store.ticket(key).mask
-        picture = input_pixels(mask[first], shape)
-        if picture is not None:
-            found.setdefault(key.level, []).append(picture)
-    return {level: np.mean(pictures, axis=0) for level, pictures in sorted(found.items())}
+        share = input_pixels(mask[name], shape)
+        if share is not None:
+            pixels.setdefault(key.level, []).append(share)
+        picture = mask_picture(mask[name])
+        if picture is not None and key.replicate == tickets[0].replicate:
+            masks[key.level], masks_are = picture
+    means = {level: np.mean(found, axis=0) for level, found in sorted(pixels.items())}
+    return means, masks, masks_are
+
+
+def _reads(weight: torch.Tensor, shape: Sequence[int]) -> bool:
+    """Whether a layer of such a weight can be the one that reads the input."""
+    inputs = shape[0] if weight.ndim > 2 else int(np.prod(shape))
+    return weight.ndim > 1 and weight.shape[1] == inputs

@@ -1,27 +1,41 @@
 "use strict";
 (() => {
-  const { figures, tones } = JSON.parse(document.getElementById("report-data").textContent);
+  const { figures, tones, csv } = JSON.parse(document.getElementById("report-data").textContent);
   const darkness = matchMedia("screen and (prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const all = (selector) => Array.from(document.querySelectorAll(selector));
+  const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
   const plot = (name) => document.getElementById(`plot-${name}`);
   const pressed = (button) => button.getAttribute("aria-pressed") === "true";
   const press = (button, on) => button.setAttribute("aria-pressed", String(on));
 
   // --- colours -------------------------------------------------------------------------------
 
-  const tone = (name) => (tones[name] || tones.ink)[darkness.matches ? 1 : 0];
+  const tone = (name) => (tones[name] || tones.dense)[darkness.matches ? 1 : 0];
+  const dark = (colour) => {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    return 0.3 * red + 0.59 * green + 0.11 * blue < 140;
+  };
 
   // What the theme decides about traces, one value for each: the form Plotly.restyle takes.
   const traceColours = (traces) => {
-    const colours = traces.map((trace) => tone(trace.meta.tone));
-    return {
-      "line.color": traces.map((trace, i) => colours[i] + (trace.fill ? "40" : "")),
+    const colours = traces.map(({ meta }) => (meta.tones ? meta.tones.map(tone) : tone(meta.tone)));
+    const single = colours.map((colour) => (Array.isArray(colour) ? colour[0] : colour));
+    const decided = {
       "marker.color": colours,
-      "marker.line.color": traces.map(() => css("--surface")),
-      fillcolor: colours.map((colour) => colour + "26"),
+      "line.color": single.map((colour, i) => colour + (traces[i].fill ? "40" : "")),
+      "marker.line.color": single.map((colour, i) =>
+        [].concat(traces[i].marker?.symbol ?? []).map((symbol) =>
+          (symbol.endsWith("-open") ? colour : css("--surface")))),
+      fillcolor: single.map((colour) => colour + "26"),
+      "error_x.color": single,
+      "insidetextfont.color": colours.map((colour) =>
+        [].concat(colour).map((one) => (dark(one) ? "#ffffff" : "#171b22"))),
     };
+    const bars = traces.map((trace) => trace.type === "bar");
+    const kept = (path) => !bars.some(Boolean) || /^(marker\.color|insidetextfont)/.test(path);
+    return Object.fromEntries(Object.entries(decided).filter(([path]) =>
+      kept(path) && (bars.some(Boolean) || !path.startsWith("insidetext"))));
   };
 
   const layoutColours = (layout) => {
@@ -42,8 +56,13 @@
       theme[`${axis}.linecolor`] = css("--line");
       theme[`${axis}.zerolinecolor`] = css("--grid");
     }
-    (layout.shapes || []).forEach((_, i) => { theme[`shapes[${i}].line.color`] = tone("main"); });
-    (layout.annotations || []).forEach((_, i) => { theme[`annotations[${i}].font.color`] = tone("main"); });
+    (layout.shapes || []).forEach((shape, i) => {
+      theme[`shapes[${i}].line.color`] = tone(shape.name);
+      if (shape.type === "rect") theme[`shapes[${i}].fillcolor`] = tone("main") + "22";
+    });
+    (layout.annotations || []).forEach((note, i) => {
+      theme[`annotations[${i}].font.color`] = tone(note.name);
+    });
     return theme;
   };
 
@@ -60,7 +79,7 @@
     hovermode: "closest",
     hoverlabel: { align: "left" },
     legend: { orientation: "h", x: 0, xanchor: "left", xref: "container", y: 0, yanchor: "bottom", yref: "container",
-              itemdoubleclick: "toggleothers", traceorder: "normal" },
+              traceorder: "normal" },
     dragmode: touch.matches ? false : "zoom",
   };
 
@@ -77,8 +96,8 @@
   const ticks = (figure, width) => {
     const { tickvals, ticktext } = figure.layout.xaxis;
     if (!tickvals) return {};
-    const longest = Math.max(...ticktext.map((text) => text.length));
-    const every = Math.ceil((tickvals.length * (longest * 8 + 12)) / Math.max(width - 64, 80));
+    const longest = Math.max(0, ...ticktext.map((text) => text.length));
+    const every = Math.ceil((tickvals.length * (longest * 8 + 12)) / Math.max(width - 64 - (figure.layout.margin?.r ?? 0), 80));
     const kept = (_, i) => i % every === 0;
     return { "xaxis.tickvals": tickvals.filter(kept), "xaxis.ticktext": ticktext.filter(kept) };
   };
@@ -96,14 +115,13 @@
     for (const axis of ["xaxis", "yaxis"]) {
       layout[axis] = { zeroline: false, automargin: true, ...layout[axis] };
     }
-    layout.xaxis = { showline: true, showgrid: false, ticks: "outside", ticklen: 4, ...layout.xaxis };
+    layout.xaxis = { showline: true, showgrid: false, ticks: "outside", ticklen: 4, tickangle: 0, ...layout.xaxis };
     layout.xaxis.title = { ...layout.xaxis.title, standoff: 10, font: { size: 13 } };
-    if (layout.annotations) layout.margin = { ...layout.margin, t: layout.margin.t + 18 };
+    if (layout.annotations && !figure.layout.margin) layout.margin = { ...layout.margin, t: 58 };
     const config = {
       displaylogo: false,
       displayModeBar: touch.matches ? false : "hover",
-      modeBarButtons: [["toImage", "resetScale2d"]],
-      toImageButtonOptions: { filename: `lottery-${name}`, scale: 2 },
+      modeBarButtons: [["resetScale2d"]],
       responsive: true,
     };
     // Plotly keeps and changes what it is given; the figure itself stays as it was.
@@ -111,10 +129,20 @@
     for (const [path, each] of Object.entries(traceColours(traces))) {
       traces.forEach((trace, i) => put(trace, path, Array.isArray(each) ? each[i] : each));
     }
+    traces.forEach((trace, i) => { trace.visible = visibility(name)[i]; });
     const decided = { ...layoutColours(whole), ...ticks(figure, target.clientWidth) };
-    if (name === "curves") decided["yaxis.range"] = range(visibleCurves()) ?? undefined;
     for (const [path, value] of Object.entries(decided)) put(whole, path, value);
     Plotly.newPlot(target, traces, whole, config);
+    target.on("plotly_legendclick", ({ curveNumber }) => {
+      toggleName(name, figure.data[curveNumber].legendgroup, false);
+      return false;
+    });
+    target.on("plotly_legenddoubleclick", ({ curveNumber }) => {
+      toggleName(name, figure.data[curveNumber].legendgroup, true);
+      return false;
+    });
+    target.on("plotly_afterplot", () => openLegend(name));
+    openLegend(name);
   };
 
   const repaint = () => {
@@ -131,110 +159,242 @@
     }
   };
 
-  // --- controls of the learning curves -------------------------------------------------------
+  // --- what is shown -------------------------------------------------------------------------
 
-  const curves = figures.curves;
-  let measure = "accuracy";
+  const hidden = Object.fromEntries(Object.keys(figures).map((name) => [name, new Set()]));
+  const measure = {};
 
-  const wanted = (attribute) =>
-    new Set(all(`button[data-${attribute}]`).filter(pressed).map((b) => b.dataset[attribute]));
+  const buttons = (name) => all("button[data-choice]").filter((button) =>
+    button.dataset.plot.split(" ").includes(name));
 
-  const visibleCurves = () => {
-    const levels = wanted("level"), kinds = wanted("kind"), single = wanted("part").size > 0;
-    return curves.data.map(({ meta }) =>
-      levels.has(String(meta.level)) && kinds.has(meta.kind) &&
-      (single || meta.part !== "replicates"));
+  // A trace goes with the buttons that its meta names; a name in the legend hides all of its group.
+  const visibility = (name) => {
+    const off = buttons(name).filter((button) => !pressed(button))
+      .map(({ dataset }) => `${dataset.choice} ${dataset.value}`);
+    return figures[name].data.map(({ meta, legendgroup }) => {
+      if (off.some((each) => Object.entries(meta).some(([key, value]) => each === `${key} ${value}`))) return false;
+      return hidden[name].has(legendgroup) ? "legendonly" : true;
+    });
   };
 
-  const values = (i) => (measure === "loss" ? curves.loss[i] : curves.data[i].y);
+  const values = (name, i) =>
+    (measure[name] && measure[name] !== Object.keys(figures[name].measures.titles)[0]
+      ? figures[name].measures.y[i] : figures[name].data[i].y);
 
-  // The range of what is visible after the first fifth, where curves differ the most.
-  const range = (visible) => {
-    let last = 0, low = Infinity, high = -Infinity;
-    const shown = curves.data.map((trace, i) => i)
-      .filter((i) => visible[i] && curves.data[i].meta.part !== "replicates");
-    for (const i of shown) for (const x of curves.data[i].x) last = Math.max(last, x);
-    for (const i of shown) {
-      curves.data[i].x.forEach((x, at) => {
-        const y = values(i)[at];
-        if (y === null || x < 0.2 * last) return;
-        low = Math.min(low, y);
-        high = Math.max(high, y);
-      });
-    }
+  // The ranges of what is visible; of curves only after the first fifth, where they differ the most.
+  const ranges = (name, visible) => {
+    const figure = figures[name];
+    if (!figure.measures && !figure.fit) return {};
+    const shown = figure.data.map((_, i) => i)
+      .filter((i) => visible[i] === true && figure.data[i].meta.part !== "replicates");
+    const xs = shown.flatMap((i) => figure.data[i].x);
+    const last = Math.max(0, ...xs);
+    const ys = shown.flatMap((i) => values(name, i).filter((y, at) =>
+      y !== null && (figure.fit || figure.data[i].x[at] >= 0.2 * last)));
+    if (!ys.length) return {};
+    const low = figure.fit ? 0 : Math.min(...ys), high = Math.max(...ys);
     const edge = 0.06 * (high - low) || 1;
-    return low <= high ? [low - edge, high + edge] : null;
+    const range = { "yaxis.range": [figure.fit ? 0 : low - edge, high + edge] };
+    return figure.fit ? { ...range, "xaxis.range": [Math.min(...xs), last] } : range;
   };
 
-  const drawCurves = () => {
-    const visible = visibleCurves();
-    const axis = range(visible);
-    Plotly.update(plot("curves"),
-      { visible, y: curves.data.map((_, i) => values(i)) },
-      { "title.text": curves.titles[measure],
-        ...(axis ? { "yaxis.range": axis } : { "yaxis.autorange": true }), "xaxis.autorange": true });
+  const show = (name) => {
+    const figure = figures[name], visible = visibility(name);
+    const style = { visible };
+    const layout = ranges(name, visible);
+    if (figure.measures) {
+      style.y = figure.data.map((_, i) => values(name, i));
+      layout["title.text"] = figure.measures.titles[measure[name] || "accuracy"];
+    }
+    return Plotly.update(plot(name), style, layout);
   };
 
-  const chooseOne = (button, group) =>
-    all(group).forEach((other) => press(other, other === button));
+  const toggleName = (name, group, alone) => {
+    const groups = new Set(figures[name].data.map((trace) => trace.legendgroup));
+    const off = hidden[name];
+    if (alone) {
+      const only = groups.size - off.size === 1 && !off.has(group);
+      hidden[name] = only ? new Set() : new Set([...groups].filter((other) => other !== group));
+    } else if (!off.delete(group)) off.add(group);
+    show(name);
+  };
 
-  // Show or hide a part of every figure, but not of what the reader hid by its name.
-  const togglePart = (part, on) => {
-    for (const [name, figure] of Object.entries(figures)) {
-      const drawn = plot(name).data;
-      const hidden = new Set(drawn.filter((trace) => trace.visible === "legendonly")
-        .map((trace) => trace.legendgroup));
-      const at = figure.data.map((_, i) => i).filter((i) => drawn[i].meta.part === part);
-      const visible = at.map((i) => on && (hidden.has(drawn[i].legendgroup) ? "legendonly" : true));
-      if (at.length) Plotly.restyle(plot(name), { visible }, at);
+  // Plotly's legend hears the mouse alone; names become buttons for the keyboard and for readers.
+  const openLegend = (name) => {
+    for (const entry of all(".legend .traces", plot(name))) {
+      const text = entry.querySelector(".legendtext"), button = entry.querySelector(".legendtoggle");
+      if (!text || !button) continue;
+      const label = text.textContent;
+      const group = figures[name].data.find((trace) => unescaped(trace.name) === label)?.legendgroup;
+      if (group === undefined) continue;
+      const attributes = { tabindex: 0, role: "button", "aria-label": label,
+                           "aria-pressed": !hidden[name].has(group) };
+      for (const [key, value] of Object.entries(attributes)) button.setAttribute(key, value);
+      button.onkeydown = (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        toggleName(name, group, event.shiftKey);
+      };
     }
   };
 
-  const wire = () => {
-    all("button[data-toggle]").forEach((button) => button.addEventListener("click", () => {
-      press(button, !pressed(button));
-      togglePart(button.dataset.toggle, pressed(button));
-    }));
-    all("button[data-range]").forEach((button) => button.addEventListener("click", () => {
-      chooseOne(button, `button[data-plot="${button.dataset.plot}"]`);
-      const target = figures[button.dataset.plot].ranges[button.dataset.range];
-      Plotly.relayout(plot(button.dataset.plot), { "yaxis.range": target.slice() });
-    }));
-    all("button[data-copy]").forEach((button) => button.addEventListener("click", async () => {
-      const source = document.getElementById(button.dataset.copy);
-      getSelection().selectAllChildren(source);
-      button.textContent = "Selected";
-      await navigator.clipboard.writeText(source.textContent).then(
-        () => { button.textContent = "Copied"; },
-        () => {}, // Not allowed here: the text is selected, which is as far as it goes.
-      );
-    }));
-    if (!curves) return;
-    all("button[data-level], button[data-kind], button[data-part]").forEach((button) =>
-      button.addEventListener("click", () => {
-        press(button, !pressed(button));
-        drawCurves();
-      }));
-    all("button[data-measure]").forEach((button) => button.addEventListener("click", () => {
-      chooseOne(button, "button[data-measure]");
-      measure = button.dataset.measure;
-      drawCurves();
-    }));
+  const chooseOne = (button, others) => others.forEach((other) => press(other, other === button));
+
+  const same = (button, key) => all(`button[data-${key}]`).filter((other) =>
+    other.dataset.plot === button.dataset.plot);
+
+  // --- saving --------------------------------------------------------------------------------
+
+  const save = (name, content, type) => {
+    const link = document.createElement("a");
+    link.href = typeof content === "string" && content.startsWith("data:") ? content
+      : URL.createObjectURL(new Blob([content], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
+
+  // A spreadsheet must take no text for a formula.
+  const cell = (value) => {
+    if (value === null || value === undefined) return "";
+    if (typeof value === "number") return String(value);
+    const text = (/^ *[=+\-@\t\r\n]/.test(value) ? "'" : "") + value;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+
+  const unescaped = (name) => name.replace(/&(lt|gt|amp);/g, (_, c) => ({ lt: "<", gt: ">", amp: "&" })[c]);
+
+  const figureRows = ({ data, columns, measures, names }) => data.flatMap((trace, i) => {
+    const head = { series: unescaped(trace.name), part: trace.meta.part ?? trace.type };
+    if (columns) {
+      return (trace.customdata ?? []).map((row) =>
+        ({ ...head, ...Object.fromEntries(columns.map((column, at) => [column, row[at]])) }));
+    }
+    const [across, up] = names ?? ["x", "y"];
+    return trace.x.map((x, at) => ({ ...head, [across]: x, [up]: trace.y[at],
+                                     ...(measures && { loss: measures.y[i][at] }) }))
+      .filter((row) => row[across] !== null);
+  });
+
+  const asCsv = (rows) => [Object.keys(rows[0] ?? {}), ...rows.map(Object.values)]
+    .map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+
+  // Pictures side by side with their labels, on a canvas.
+  const collage = async (figure) => {
+    const pictures = all(".picture", figure), side = 320, gap = 20;
+    const columns = Math.min(4, pictures.length), rows = Math.ceil(pictures.length / columns);
+    const canvas = document.createElement("canvas");
+    canvas.width = gap + columns * (side + gap);
+    canvas.height = gap + rows * (side + 70);
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = css("--surface");
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.imageSmoothingEnabled = false;
+    for (const [i, picture] of pictures.entries()) {
+      const x = gap + (i % columns) * (side + gap), y = gap + Math.floor(i / columns) * (side + 70);
+      const image = picture.querySelector("img");
+      await image.decode();
+      const scale = side / Math.max(image.naturalWidth, image.naturalHeight);
+      pen.drawImage(image, x, y, image.naturalWidth * scale, image.naturalHeight * scale);
+      const [label, note] = picture.querySelector("p").innerText.split("\n");
+      pen.fillStyle = css("--text");
+      pen.font = `600 18px ${css("--sans")}`;
+      pen.fillText(label, x, y + side + 22);
+      pen.fillStyle = css("--soft");
+      pen.font = `14px ${css("--sans")}`;
+      pen.fillText(note ?? "", x, y + side + 44, side);
+    }
+    return canvas;
+  };
+
+  // How opaque a picture is says how much is kept, to a 240th of the most there is in it.
+  const picturesCsv = (figure) => asCsv(all(".picture", figure).flatMap((picture) => {
+    const image = picture.querySelector("img"), canvas = document.createElement("canvas");
+    const [width, height] = [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    const { data } = pen.getImageData(0, 0, width, height);
+    const { peak, faintest } = picture.dataset;
+    return Array.from({ length: width * height }, (_, i) => {
+      const share = (data[4 * i + 3] - faintest) / (255 - faintest) * peak;
+      return { picture: picture.querySelector("strong").textContent, x: i % width, y: Math.floor(i / width),
+               share: data[4 * i + 3] ? Number(share.toPrecision(4)) : null };
+    });
+  }));
+
+  const saveAs = async ({ save: kind, name }) => {
+    const file = `lottery-${name}.${kind}`;
+    if (kind === "csv" && name in csv) return save(file, csv[name], "text/csv");
+    const figure = document.getElementById(`figure-${name}`);
+    if (!(name in figures)) {
+      if (kind === "csv") return save(file, picturesCsv(figure), "text/csv");
+      const canvas = await collage(figure), image = canvas.toDataURL("image/png");
+      if (kind === "png") return save(file, image);
+      return save(file, `<svg xmlns="http://www.w3.org/2000/svg" width="${canvas.width}" height="${canvas.height}">`
+        + `<image width="${canvas.width}" height="${canvas.height}" href="${image}"/></svg>`, "image/svg+xml");
+    }
+    if (kind === "csv") return save(file, asCsv(figureRows(figures[name])), "text/csv");
+    const image = await Plotly.toImage(plot(name), { format: kind, scale: kind === "png" ? 2 : 1 });
+    return save(file, image);
+  };
+
+  const copy = async (button) => {
+    const source = document.getElementById(button.dataset.copy);
+    getSelection().selectAllChildren(source);
+    button.textContent = "Selected";
+    await navigator.clipboard.writeText(source.textContent).then(
+      () => { button.textContent = "Copied"; },
+      () => {}, // Not allowed here: the text is selected, which is as far as it goes.
+    );
+  };
+
+  // --- buttons -------------------------------------------------------------------------------
+
+  const acts = {
+    choice: (button) => {
+      const others = same(button, "choice").filter((other) => other.dataset.choice === button.dataset.choice);
+      if ("single" in button.dataset) chooseOne(button, others);
+      else press(button, !pressed(button));
+      button.dataset.plot.split(" ").forEach(show);
+    },
+    range: (button) => {
+      chooseOne(button, same(button, "range"));
+      const range = figures[button.dataset.plot].ranges[button.dataset.range];
+      Plotly.relayout(plot(button.dataset.plot), { "yaxis.range": range.slice() });
+    },
+    measure: (button) => {
+      chooseOne(button, same(button, "measure"));
+      measure[button.dataset.plot] = button.dataset.measure;
+      show(button.dataset.plot);
+    },
+    save: (button) => saveAs(button.dataset),
+    copy,
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    const act = button && Object.keys(acts).find((key) => key in button.dataset);
+    if (act) acts[act](button);
+  });
 
   // --- start ---------------------------------------------------------------------------------
 
   paintSwatches();
   for (const [name, figure] of Object.entries(figures)) build(name, figure);
-  wire();
   darkness.addEventListener("change", repaint);
   // Paper is narrower than most windows, and a printout does not resize anything by itself.
-  const targets = Object.keys(figures).map(plot);
-  addEventListener("beforeprint", () =>
-    targets.forEach((target) => Plotly.relayout(target, { width: 660, height: 480 })));
-  addEventListener("afterprint", () =>
-    targets.forEach((target) => Plotly.relayout(target, { width: null, height: null })
-      .then(() => Plotly.Plots.resize(target))));
+  const folded = [];
+  addEventListener("beforeprint", () => {
+    folded.push(...all(".verdict details:not([open])"));
+    folded.forEach((details) => { details.open = true; });
+    for (const name of Object.keys(figures)) Plotly.relayout(plot(name), { width: 660, height: figures[name].height ?? 480 });
+  });
+  addEventListener("afterprint", () => {
+    folded.splice(0).forEach((details) => { details.open = false; });
+    for (const name of Object.keys(figures)) {
+      Plotly.relayout(plot(name), { width: null, height: null }).then(() => Plotly.Plots.resize(plot(name)));
+    }
+  });
   let waiting = 0;
   addEventListener("resize", () => {
     clearTimeout(waiting);

@@ -1,15 +1,43 @@
-"""The page of one run."""
+"""The page of one run: every figure there is, and around them what a reader asks first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, Final
 
-from lottery.report import captions, figures, html, pixels, summary, tables, words
-from lottery.report.curves import learning_curves
+from lottery.analysis import formatting
+from lottery.analysis.types import Headline
+from lottery.report import html, identity, tables
+from lottery.report.curves import CURVES
 from lottery.report.data import ReportData
-from lottery.report.layers import layer_density
-from lottery.report.palette import DASHES, INK, TONES, Tone, steps
-from lottery.report.series import Figure
+from lottery.report.density import ACCURACY_FIGURE, SPEED_FIGURE
+from lottery.report.distributions import DISTRIBUTIONS
+from lottery.report.figure import Drawn, Figure
+from lottery.report.forest import FORESTS, MARKS
+from lottery.report.layers import LAYERS
+from lottery.report.pixels import FAINTEST, MASKS, PIXELS
+
+FIGURES: Final[tuple[Figure, ...]] = (
+    *FORESTS,
+    ACCURACY_FIGURE,
+    SPEED_FIGURE,
+    CURVES,
+    LAYERS,
+    DISTRIBUTIONS,
+    MASKS,
+    PIXELS,
+)
+"""In the order of the page."""
+
+_HEADLINES: Final[dict[Headline, tuple[str, str]]] = {
+    "confirmed": ("✓", "Confirmed"),
+    "indicated": ("◐", "Indicated"),
+    "open": ("~", "Open"),
+    "contradicted": ("✕", "Contradicted"),
+    "not tested": ("·", "Not tested"),
+}
+"""Headline -> its mark and word."""
 
 
 def render(data: ReportData) -> str:
@@ -19,71 +47,64 @@ def render(data: ReportData) -> str:
         data: what to show.
 
     Returns:
-        HTML to be written as UTF-8, about 5 MB, most of it the plotting library.
-
-    Raises:
-        MissingPackageError: plotly is not installed.
+        HTML to be written as UTF-8, more than 1.2 MB, most of it the plotting library.
     """
-    drawn = _figures(data)
+    figures = list(draw(data))
+    verdict = data.verdict
     return html.page(
         "report.html.jinja",
-        figures=drawn,
-        tones=_tones(data, drawn),
+        figures=figures,
+        tables=(listed := _tables(data)),
         generator="lottery report",
-        verdict=data.verdict,
-        margin=words.counted_points(data.verdict.margin),
-        status=summary.status(data.verdict),
-        cards=summary.cards(data.verdict),
-        levels=tables.levels(data.verdict),
-        controls=tables.controls(data.verdict),
-        failures=tables.failures(data.results),
-        captions=_captions(data, drawn),
-        kinds=words.KINDS,
-        dashes=DASHES,
-        pictures=_pictures(data),
-        scale=pixels.scale(),
-        pixels_caption=captions.PIXELS,
-        config=list(words.flat(data.config)),
-        environment=list(words.flat(data.environment)),
+        v=verdict,
+        sections=[(name, list(of)) for name, of in groupby(figures, lambda d: d.figure.section)],
+        identity=identity.strip(data),
+        headline=_HEADLINES[verdict.headline],
+        marks=MARKS,
+        level_tables=listed["levels"],
+        replicates=listed["replicates"][0],
+        failures=listed["failures"],
+        config=list(identity.flat(data.config)),
+        environment=list(identity.flat(data.environment)),
         hashes=sorted(data.hashes.items()),
         command=data.command,
+        fmt=formatting,
+        faintest=FAINTEST,
     )
 
 
-def _figures(data: ReportData) -> dict[str, Figure]:
-    built = {
-        "accuracy": figures.against_density(data.verdict, figures.ACCURACY),
-        "early-stop": figures.against_density(data.verdict, figures.EARLY_STOP),
-        "curves": learning_curves(data),
-        "layers": layer_density(data.verdict, data.results),
+def draw(data: ReportData) -> Iterator[Drawn]:
+    """Every figure that there is something to draw for."""
+    values = _values(data)
+    for figure in FIGURES:
+        content = figure.draw(data)
+        if content is not None:
+            caption = html.sentence(figure.caption, plot=content, **values)
+            yield Drawn(figure=figure, content=content, caption=caption)
+
+
+def _tables(data: ReportData) -> dict[str, list[tables.Table]]:
+    failed = tables.failures(data.results)
+    return {
+        "levels": tables.level_tables(data.verdict) if data.verdict.levels else [],
+        "replicates": [tables.replicates(data.results, data.verdict.last_evaluation)],
+        "failures": [failed] if failed else [],
     }
-    return {name: figure for name, figure in built.items() if figure}
 
 
-def _captions(data: ReportData, drawn: dict[str, Figure]) -> dict[str, str]:
-    makers: dict[str, Callable[[Figure], str]] = {
-        "accuracy": lambda figure: captions.accuracy(data.verdict, figure),
-        "early-stop": lambda _: captions.early_stop(data.verdict),
-        "curves": captions.curves,
-        "layers": lambda figure: captions.layers(data.verdict, figure),
+def _values(data: ReportData) -> dict[str, Any]:
+    """What captions are made of."""
+    verdict = data.verdict
+    groups = [group for level in verdict.levels for group in level.groups.values()]
+    return {
+        "v": verdict,
+        "interval": f"{100 * verdict.confidence:.3g}%",
+        "at_end": sum(group.at_end for group in groups),
+        "margin": formatting.margin,
+        "count": formatting.count,
+        "counted": formatting.counted,
+        "percent": formatting.percent,
+        "density": data.weights_density,
+        "masks_are": data.masks_are,
+        "known_order": bool(data.layers),
     }
-    return {name: makers[name](figure) for name, figure in drawn.items()}
-
-
-def _pictures(data: ReportData) -> list[pixels.Picture]:
-    densities = {level.level: level.density for level in data.verdict.levels}
-    return pixels.pictures(data.pixels, densities, data.verdict.smallest_winning_level)
-
-
-def _tones(data: ReportData, drawn: dict[str, Figure]) -> dict[str, Tone]:
-    found: dict[str, Tone] = dict(TONES)
-    layers = drawn.get("layers", {}).get("layers", 0)
-    found |= {f"layer-{i}": tone for i, tone in enumerate(steps(layers))}
-    levels = [level.level for level in data.verdict.levels]
-    found |= {
-        f"level-{level}": tone for level, tone in zip(levels, steps(len(levels)), strict=True)
-    }
-    found["level-0"] = INK
-    if data.verdict.smallest_winning_level:
-        found[f"level-{data.verdict.smallest_winning_level}"] = TONES["main"]
-    return found

@@ -1,12 +1,15 @@
 """Colours, each in a version for light and one for dark pages.
 
-Kinds of branches have fixed colours, after Okabe and Ito's set that colour-blind readers can tell
-apart; what is ordered (levels, layers) takes steps on a scale whose lightness is ordered too.
+Kinds of trainings have the colours of `lottery.analysis.controls`; what is ordered (levels, shares)
+takes steps whose lightness is ordered too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+from lottery.analysis.controls import CONTROLS
 
 
 @dataclass(frozen=True)
@@ -17,53 +20,11 @@ class Tone:
     dark: str
 
 
-INK = Tone("#4b5362", "#b9c1cf")
+TONES: Final = {kind: Tone(control.light, control.dark) for kind, control in CONTROLS.items()}
+"""Kind -> its colour; what belongs to no kind (axes, notes) takes that of ``dense``."""
+INK: Final = TONES["dense"]
 
-TONES = {
-    "ink": INK,
-    "main": Tone("#0068ac", "#56b4e9"),
-    "reinit": Tone("#cc5200", "#ff9450"),
-    "random-mask": Tone("#00805e", "#35c9a0"),
-    "continued": Tone("#a3457f", "#e79acb"),
-    "shuffled-global": Tone("#0f7b8a", "#5fd0df"),
-    "signs-random-magnitudes": Tone("#7a5c00", "#e3c34d"),
-    "signs-constant": Tone("#6b4fc0", "#b6a2ff"),
-    "random-signs": Tone("#b3263a", "#ff8f9c"),
-    "scratch-epochs": Tone("#5b6e00", "#b9d24a"),
-    "scratch-flops": Tone("#7d4a2b", "#dba888"),
-    "edge-popup": Tone("#3f5aa8", "#9fb4ff"),
-    "supermask": Tone("#8a2f6b", "#f0a0d0"),
-}
-SYMBOLS = {
-    "main": "circle",
-    "reinit": "square",
-    "random-mask": "diamond",
-    "continued": "triangle-up",
-    "shuffled-global": "diamond-open",
-    "signs-random-magnitudes": "cross",
-    "signs-constant": "x",
-    "random-signs": "triangle-down",
-    "scratch-epochs": "pentagon",
-    "scratch-flops": "star",
-    "edge-popup": "hexagon",
-    "supermask": "hexagon-open",
-}
-DASHES = {
-    "main": "solid",
-    "reinit": "dash",
-    "random-mask": "dot",
-    "continued": "dashdot",
-    "shuffled-global": "dot",
-    "signs-random-magnitudes": "dash",
-    "signs-constant": "dash",
-    "random-signs": "dash",
-    "scratch-epochs": "dashdot",
-    "scratch-flops": "dashdot",
-    "edge-popup": "dot",
-    "supermask": "dot",
-}
-
-METHODS = (
+METHODS: Final = (
     (TONES["main"], "circle"),
     (TONES["reinit"], "square"),
     (TONES["random-mask"], "diamond"),
@@ -75,8 +36,8 @@ METHODS = (
 )
 """Colour and symbol of each run in a comparison; no two of the first eight share either."""
 
-_LIGHT_SCALE = ("#3b3fb6", "#8a2aa5", "#c8386f", "#d96a1c", "#b58900")
-_DARK_SCALE = ("#8b93ff", "#c98bff", "#ff86ae", "#ffa766", "#ffe07a")
+SHARES: Final = (("#f2f4f7", "#b9d7ee", "#0068ac"), ("#1b2028", "#1f4b6b", "#7cc4f0"))
+"""From nothing kept to everything, on a light and on a dark page."""
 
 
 def method(place: int) -> tuple[Tone, str]:
@@ -85,10 +46,16 @@ def method(place: int) -> tuple[Tone, str]:
     return METHODS[at][0], METHODS[(at + turn) % len(METHODS)][1]
 
 
-def steps(number: int) -> list[Tone]:
-    """Ordered colours, from indigo to gold."""
-    at = [i / max(number - 1, 1) for i in range(number)]
-    return [Tone(blend(_LIGHT_SCALE, x), blend(_DARK_SCALE, x)) for x in at]
+def share_tone(share: float) -> Tone:
+    """The colour of a share in [0, 1]."""
+    return Tone(*(blend(anchors, share) for anchors in SHARES))
+
+
+def shaded(tone: Tone, position: float) -> Tone:
+    """A kind's colour at another level: paler than its own below 0, stronger above, in [-1, 1]."""
+    far = ("#ffffff", "#161a21") if position < 0 else ("#000000", "#ffffff")
+    share = abs(position) * 0.6
+    return Tone(*(blend((c, f), share) for c, f in zip((tone.light, tone.dark), far, strict=True)))
 
 
 def blend(anchors: tuple[str, ...], position: float) -> str:
@@ -97,14 +64,14 @@ def blend(anchors: tuple[str, ...], position: float) -> str:
     >>> blend(("#000000", "#ffffff"), 0.5)
     '#808080'
     """
-    scaled = position * (len(anchors) - 1)
+    scaled = min(max(position, 0.0), 1.0) * (len(anchors) - 1)
     left = min(int(scaled), len(anchors) - 2)
     share = scaled - left
-    low, high = _channels(anchors[left]), _channels(anchors[left + 1])
+    low, high = channels(anchors[left]), channels(anchors[left + 1])
     mixed = (round(a + share * (b - a)) for a, b in zip(low, high, strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+    return "#" + "".join(f"{value:02x}" for value in mixed)
 
 
-def _channels(colour: str) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(colour[1:])
-    return red, green, blue
+def channels(colour: str) -> tuple[int, ...]:
+    """Red, green and blue, each from 0 to 255."""
+    return tuple(bytes.fromhex(colour[1:]))

@@ -1,6 +1,7 @@
-"""Which input pixels survive, as small pictures.
+"""Masks as small pictures: which input pixels survive, and the first layer itself.
 
-Pictures are PNG files inside the page, one for light and one for dark, so they need no script.
+Pictures are PNG files inside the page: one colour, the more opaque the more is kept, so that they
+need no script, fit light and dark pages, and can be read back.
 """
 
 from __future__ import annotations
@@ -9,31 +10,24 @@ import base64
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lottery.report import words
-from lottery.report.palette import blend
+from lottery.analysis import formatting
+from lottery.report.data import ReportData
+from lottery.report.figure import Figure, Gallery, Picture
 
 MOST_PICTURES = 8
 
-_LIGHT_SCALE = ("#f1f5f9", "#7db4dd", "#0a5c96", "#003354")
-_DARK_SCALE = ("#10161e", "#0d4a78", "#56b4e9", "#dff2ff")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One level's input, ready for the page."""
-
-    light: str
-    dark: str
-    label: str
-    note: str
-    description: str
+MOST_MASKS = 3
+_COLOUR = "#2f8fd0"
+FAINTEST = 16
+"""Opacity of a place of which nothing is kept, of 255; a place that is none has 0."""
+_MOST_SIDE = 280
+"""Pixels of a picture's side; larger masks are averaged over blocks."""
 
 
 def input_pixels(mask: Tensor, input_shape: Sequence[int]) -> NDArray[np.float64] | None:
@@ -60,54 +54,103 @@ def input_pixels(mask: Tensor, input_shape: Sequence[int]) -> NDArray[np.float64
     return np.asarray(share.reshape(channels, height, width).mean(axis=0))
 
 
+def mask_picture(mask: Tensor) -> tuple[NDArray[np.float64], str] | None:
+    """A layer's mask as one picture of shares kept, and what it is.
+
+    Returns:
+        Of a matrix, its entries (outputs, inputs), ``matrix``; of a convolution, its filters side
+        by side, each the share kept at each place over input channels, ``filters``, with nan
+        between them; None of other shapes.
+
+    >>> import torch
+    >>> picture, what = mask_picture(torch.ones(4, 3, 2, 2, dtype=torch.bool))
+    >>> picture.shape, what
+    ((5, 5), 'filters')
+    """
+    if 0 in mask.shape:
+        return None
+    values = mask.cpu().numpy()
+    if mask.ndim == 2:
+        return _averaged(values.astype(np.float64)), "matrix"
+    if mask.ndim != 4 or mask.shape[2:].numel() == 1:
+        return None
+    kernels = values.mean(axis=1)
+    columns = -int(-(len(kernels) ** 0.5) // 1)
+    rows = -(-len(kernels) // columns)
+    height, width = kernels.shape[1] + 1, kernels.shape[2] + 1
+    picture = np.full((rows * height - 1, columns * width - 1), np.nan)
+    for i, kernel in enumerate(kernels):
+        y, x = i // columns * height, i % columns * width
+        picture[y : y + height - 1, x : x + width - 1] = kernel
+    return picture, "filters"
+
+
+def _averaged(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over square blocks where there are too many values for a picture."""
+    block = -(-max(values.shape) // _MOST_SIDE)
+    rows, columns = (-(-side // block) * block for side in values.shape)
+    padded = np.full((rows, columns), np.nan)
+    padded[: values.shape[0], : values.shape[1]] = values
+    blocks = padded.reshape(rows // block, block, columns // block, block)
+    return np.asarray(np.nanmean(blocks, axis=(1, 3)))
+
+
 def pictures(
-    pixels: Mapping[int, Tensor | NDArray[np.floating[Any]]],
+    pixels: Mapping[int, NDArray[np.floating[Any]]],
     densities: Mapping[int, float],
     always: int | None,
+    *,
+    most: int = MOST_PICTURES,
 ) -> list[Picture]:
-    """One picture for each of at most eight levels, evenly spread.
+    """One picture for each of some levels, evenly spread.
 
     The dense level is left out where there are others: it keeps everything.
 
     Args:
-        pixels: level -> shares (height, width).
+        pixels: level -> shares (height, width), nan for nothing.
         densities: level -> density.
         always: a level to show in any case.
+        most: levels.
     """
     return [
         _picture(level, densities.get(level), np.asarray(pixels[level], dtype=np.float64))
-        for level in _spread([n for n in sorted(pixels) if n or len(pixels) == 1], always)
+        for level in _spread([n for n in sorted(pixels) if n or len(pixels) == 1], always, most)
     ]
 
 
 def scale() -> Picture:
     """The colour scale itself, from nothing to the most."""
     ramp = np.linspace(0, 1, 256)[None, :]
-    light, dark = (_png(ramp, anchors) for anchors in (_LIGHT_SCALE, _DARK_SCALE))
-    return Picture(light=light, dark=dark, label="", note="", description="colour scale")
-
-
-def _picture(level: int, density: float | None, share: NDArray[np.float64]) -> Picture:
-    share = np.nan_to_num(share.reshape(share.shape[0], -1)).clip(0, 1)
-    peak = float(share.max(initial=0.0))
-    scaled = share / peak if peak > 0 else share
-    cut = int((share == 0).sum())
-    label = f"Level {level}" if density is None else words.density(density)
-    note = f"up to {words.density(peak)} kept"
-    lost = f"{words.plural(cut, 'pixel')} of {share.size:,} cut off" if cut else "every pixel read"
     return Picture(
-        light=_png(scaled, _LIGHT_SCALE),
-        dark=_png(scaled, _DARK_SCALE),
-        label=label,
-        note=f"{note}; {lost}",
-        description=f"Input pixels at level {level}: {note} at one pixel, {lost}",
+        data=_png(ramp),
+        label="",
+        note="",
+        description="colour scale",
+        values=ramp,
     )
 
 
-def _spread(levels: list[int], always: int | None) -> list[int]:
-    if len(levels) <= MOST_PICTURES:
+def _picture(level: int, density: float | None, share: NDArray[np.float64]) -> Picture:
+    share = share.reshape(share.shape[0], -1).clip(0, 1)
+    peak = float(np.nanmax(share)) if share.size else 0.0
+    scaled = share / peak if peak > 0 else share
+    cut, size = int((share == 0).sum()), int((~np.isnan(share)).sum())
+    label = f"Level {level}" if density is None else formatting.percent(density)
+    note = f"up to {formatting.percent(peak)} kept"
+    lost = f"{formatting.counted(cut, 'place')} of {size:,} cut off" if cut else "none cut off"
+    return Picture(
+        data=_png(scaled),
+        label=label,
+        note=f"{note}; {lost}",
+        description=f"Level {level}: {note} at one place, {lost}",
+        values=share,
+    )
+
+
+def _spread(levels: list[int], always: int | None, most: int) -> list[int]:
+    if len(levels) <= most:
         return levels
-    at = np.linspace(0, len(levels) - 1, MOST_PICTURES).round().astype(int)
+    at = np.linspace(0, len(levels) - 1, most).round().astype(int)
     chosen = [levels[i] for i in at]
     if always in levels and always not in chosen:
         nearest = min(chosen[1:-1], key=lambda level: abs(level - always))
@@ -115,19 +158,53 @@ def _spread(levels: list[int], always: int | None) -> list[int]:
     return sorted(chosen)
 
 
-def _png(share: NDArray[np.float64], anchors: tuple[str, ...]) -> str:
-    """An image with a palette of 256 colours, as a data URI."""
+def _png(share: NDArray[np.float64]) -> str:
+    """An image with a palette of 255 opacities and one entry for nothing, as a data URI."""
     height, width = share.shape
-    palette = b"".join(bytes.fromhex(blend(anchors, i / 255)[1:]) for i in range(256))
-    pixels = np.round(share * 255).astype(np.uint8)
+    colour = bytes.fromhex(_COLOUR[1:])
+    opacities = bytes(round(FAINTEST + (255 - FAINTEST) * i / 254) for i in range(255)) + b"\0"
+    pixels = np.where(np.isnan(share), 255, np.round(np.nan_to_num(share) * 254)).astype(np.uint8)
     rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels], axis=1)
     file = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         for kind, body in (
             (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
-            (b"PLTE", palette),
+            (b"PLTE", colour * 256),
+            (b"tRNS", opacities),
             (b"IDAT", zlib.compress(rows.tobytes(), 9)),
             (b"IEND", b""),
         )
     )
     return "data:image/png;base64," + base64.b64encode(file).decode("ascii")
+
+
+def _gallery(data: ReportData, shares: Mapping[int, Any], most: int) -> Gallery | None:
+    densities = {level.level: level.density for level in data.verdict.levels}
+    found = pictures(shares, densities, data.verdict.level, most=most)
+    return Gallery(pictures=found, scale=scale()) if found else None
+
+
+_SCALE = (
+    "The further a colour is from the background, the more is kept. Each picture has its own "
+    "scale, from none to the share named below it."
+)
+PIXELS = Figure(
+    name="pixels",
+    section="Which weights are left",
+    title="Input pixels",
+    caption=f"Each square is one input pixel, its colour the share of the weights that read it "
+    f"which is kept, mean over channels and replicates. {_SCALE}",
+    draw=lambda data: _gallery(data, data.pixels, MOST_PICTURES),
+)
+MASKS = Figure(
+    name="first-layer",
+    section="Which weights are left",
+    title="Mask of the first layer",
+    caption=(
+        "The first replicate's mask. {% if masks_are == 'filters' %}Each small square is one "
+        "filter, its places coloured by the share kept over input channels. {% else %}Rows are the "
+        "layer's units, columns its inputs; where the layer is large, a point is the mean over a "
+        f"block of weights. {{% endif %}}{_SCALE}"
+    ),
+    draw=lambda data: _gallery(data, data.masks, MOST_MASKS),
+)

@@ -6,21 +6,23 @@ Traces carry no colours: ``meta.tone`` names one, and the page's script paints i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from lottery.analysis.types import Estimate
-from lottery.report import words
+from lottery.analysis import formatting
+from lottery.analysis.types import Bound, Estimate
+from lottery.report.figure import Plot
 
-Figure = dict[str, Any]
-"""``data`` and ``layout`` for Plotly, and what else the page's script needs."""
+
+COLUMNS = ("level", "density", "replicate", "value", "low", "high")
+"""What a mark's ``customdata`` holds: of a replicate its value, of a mean its interval as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """What one line has at one density."""
 
+    level: int
     density: float
     """In (0, 1]."""
     value: Estimate | None
@@ -28,6 +30,8 @@ class Point:
     """Of what was measured here, for readers."""
     hover: str
     """What to show of the mean."""
+    bounds: Mapping[int, Bound] = field(default_factory=dict)
+    """Replicate -> what its value is instead of exact."""
 
     @property
     def x(self) -> float:
@@ -46,13 +50,16 @@ class Series:
     symbol: str
     dash: str
     points: Sequence[Point]
+    aside: float = 0.0
+    """How far single replicates stand beside their density, in decades, so that those of several
+    lines do not cover each other."""
 
 
-def number(value: float | None, scale: float = 1) -> float | None:
-    """A value for a figure: scaled, six digits, and nothing that JSON cannot hold."""
+def number(value: float | None, scale: float = 1, *, digits: int = 6) -> float | None:
+    """A value for a figure: scaled, with few digits, and nothing that JSON cannot hold."""
     if value is None or not math.isfinite(value):
         return None
-    return float(f"{value * scale:.6g}")
+    return float(f"{value * scale:.{digits}g}")
 
 
 def percent(density: float) -> float:
@@ -60,14 +67,14 @@ def percent(density: float) -> float:
     return float(f"{100 * max(density, 1e-9):.6g}")
 
 
-def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[Figure]:
+def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[Plot]:
     """Band, points and line; one entry in the legend for all three."""
-    common: Figure = {
+    common: Plot = {
         "type": "scatter",
         "name": series.name,
         "legendgroup": series.group,
     }
-    drawn: list[Figure] = [
+    drawn: list[Plot] = [
         common | _replicates(series, scale, form) | _meta(series, "replicates"),
         common | line(series, scale) | _meta(series, "line"),
     ]
@@ -86,7 +93,7 @@ def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[F
     return drawn
 
 
-def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Figure:
+def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Plot:
     """A log axis that runs from dense to sparse, with the densities that there are as ticks.
 
     Args:
@@ -106,7 +113,7 @@ def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Figure:
         "type": "log",
         "range": [first + edge, last - edge],
         "tickvals": ticks,
-        "ticktext": [words.density(value / 100).removesuffix("%") for value in ticks],
+        "ticktext": [formatting.percent(value / 100).removesuffix("%") for value in ticks],
     }
 
 
@@ -128,6 +135,28 @@ def extent(estimates: Sequence[Estimate], others: Sequence[float], scale: float)
     return [(low - edge) * scale, (high + edge) * scale]
 
 
+def round_values(low: float, high: float) -> list[float]:
+    """About six round values between two ends, for ticks.
+
+    >>> round_values(-1.3, 1.1)
+    [-1.0, -0.5, 0.0, 0.5, 1.0]
+    """
+    step = 10.0 ** math.floor(math.log10((high - low) / 5))
+    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= 7)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{n * step:.6g}") for n in range(first, last + 1)]
+
+
+def extremes(values: Sequence[float | None]) -> list[float] | None:
+    """A range that holds all values, with a little room; None where there are none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    low, high = min(known), max(known)
+    edge = 0.06 * (high - low) or abs(0.01 * high) or 1
+    return [low - edge, high + edge]
+
+
 def near_dense(
     dense: float, means: Sequence[float], margin: float, shown: Sequence[float]
 ) -> list[float] | None:
@@ -144,7 +173,7 @@ def near_dense(
     return near if near[1] - near[0] < 0.6 * (shown[1] - shown[0]) else None
 
 
-def line(series: Series, scale: float) -> Figure:
+def line(series: Series, scale: float) -> Plot:
     """The means alone."""
     points = series.points
     return {
@@ -154,16 +183,36 @@ def line(series: Series, scale: float) -> Figure:
         "line": {"width": 2.5, "dash": series.dash},
         "marker": {"size": 8, "symbol": series.symbol},
         "text": [point.hover for point in points],
+        "customdata": [
+            [point.level, point.density, None, value.mean, value.low, value.high]
+            for point in points
+            if (value := point.value)
+        ],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": True,
     }
 
 
-def _meta(series: Series, part: str) -> Figure:
+def estimate_text(value: Estimate | None, form: Callable[[float], str]) -> str:
+    """A mean and, where there is one, its interval."""
+    if value is None:
+        return formatting.NONE
+    text = form(value.mean)
+    if value.low is not None and value.high is not None:
+        text += f" [{form(value.low)}, {form(value.high)}]"
+    return text
+
+
+def hollow(symbol: str, bound: Bound | None) -> str:
+    """The mark of a value that is a bound has no filling."""
+    return f"{symbol}-open" if bound else symbol
+
+
+def _meta(series: Series, part: str) -> Plot:
     return {"meta": {"tone": series.tone, "part": part}}
 
 
-def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> Figure:
+def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> Plot:
     dots = [
         (point, replicate, value)
         for point in series.points
@@ -172,13 +221,20 @@ def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> F
     ]
     return {
         "mode": "markers",
-        "x": [point.x for point, _, _ in dots],
+        "x": [number(point.x, 10**series.aside) for point, _, _ in dots],
         "y": [number(value, scale) for _, _, value in dots],
-        "marker": {"size": 6, "symbol": series.symbol},
-        "opacity": 0.4,
+        "marker": {
+            "size": 6,
+            "symbol": [hollow(series.symbol, point.bounds.get(r)) for point, r, _ in dots],
+        },
+        "opacity": 0.5,
+        "customdata": [
+            [point.level, point.density, replicate, value, None, None]
+            for point, replicate, value in dots
+        ],
         "text": [
-            f"{point.name}, replicate {replicate}<br>"
-            f"{words.density(point.density)} of weights: {form(value)}"
+            f"{point.name}, replicate {replicate}<br>{formatting.percent(point.density)} of "
+            f"weights: {point.bounds.get(replicate, '')} {form(value)}".replace(":  ", ": ")
             for point, replicate, value in dots
         ],
         "hovertemplate": "%{text}<extra></extra>",

@@ -1,25 +1,19 @@
-"""The tables: every number of the verdict, and the jobs that failed."""
+"""The tables: one definition gives the text of the page and the numbers of its CSV file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from lottery.analysis.types import Comparison, Group, LevelVerdict, Verdict
-from lottery.report import words
-from lottery.store.jobs import MAIN, JobResult
+from lottery.analysis import formatting
+from lottery.analysis.controls import CONTROLS
+from lottery.analysis.types import Contrast, Estimate, Group, LevelVerdict, Outcome, Test, Verdict
+from lottery.report.csv_text import Cell, csv_text
+from lottery.report.forest import MARKS
+from lottery.store.jobs import CONTROL_KINDS, MAIN, JobKey, JobResult
 
-_NOBODY = Group(
-    kind=MAIN,
-    n=0,
-    diverged=0,
-    collapsed=0,
-    accuracy_at_early_stop=None,
-    accuracy_final=None,
-    early_stop_iteration=None,
-    accuracy_below_ticket=None,
-    learns_later=None,
-)
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -32,72 +26,347 @@ class Table:
     rows: Sequence[Sequence[str]]
     marked: int | None = None
     """The row to set off, if any."""
+    name: str = ""
+    """Of its CSV file; empty where there is none."""
+    csv: str = ""
 
 
-def levels(verdict: Verdict) -> Table:
-    """Tickets against the dense network."""
-    interval = f"{100 * verdict.confidence:.3g}%"
-    marked = [
-        i for i, lv in enumerate(verdict.levels) if lv.level == verdict.smallest_winning_level
-    ]
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """A column: what it shows of a row, and how it is written."""
+
+    head: str
+    value: Callable[[Row], Any]
+    """A number, a text, a `Test`, an `Estimate`, or None."""
+    form: Callable[[Any], str] = str
+    key: str = ""
+    """Its name in the CSV file; empty where it is not in it."""
+
+    def text(self, row: Row) -> str:
+        """What the page shows."""
+        value = self.value(row)
+        return formatting.NONE if value is None else self.form(value)
+
+    def cells(self, row: Row) -> dict[str, Cell]:
+        """What the CSV file holds: numbers as they are; of an estimate, its ends as well."""
+        value = self.value(row)
+        if self.form in _ESTIMATES:
+            ends = (value.mean, value.low, value.high) if value else (None,) * 3
+            return dict(zip((self.key, f"{self.key}_low", f"{self.key}_high"), ends, strict=True))
+        if isinstance(value, Test):
+            return {self.key: value.outcome}
+        return {self.key: value}
+
+
+def accuracy_text(estimate: Estimate) -> str:
+    """A mean accuracy in percent, and half its interval."""
+    half = formatting.half_width(estimate, scale=100, digits=2)
+    return f"{formatting.accuracy(estimate.mean)} {half}".rstrip()
+
+
+def stop_text(estimate: Estimate) -> str:
+    """A mean iteration, and half its interval."""
+    half = formatting.half_width(estimate, scale=1, digits=0)
+    return f"{formatting.count(estimate.mean)} {half}".rstrip()
+
+
+def points_text(estimate: Estimate) -> str:
+    """A mean difference of accuracies in points, and its interval."""
+    ends = _ends(formatting.interval_in_points(estimate))
+    return f"{formatting.signed_points(estimate.mean)} {ends}"
+
+
+def ratio_text(estimate: Estimate) -> str:
+    """A mean ratio and its interval."""
+    return f"{formatting.ratio(estimate.mean)} {_ends(formatting.interval_of_ratio(estimate))}"
+
+
+def _ends(interval: str) -> str:
+    return f"({interval})" if interval else ""
+
+
+_ESTIMATES = (accuracy_text, stop_text, points_text, ratio_text)
+"""What writes an estimate: its ends are in the CSV file as well."""
+_WORDS: Mapping[Outcome, str] = {
+    "confirmed": "yes",
+    "open": "open",
+    "against": "no",
+    "untested": "untested",
+}
+
+
+def make_table(
+    title: str,
+    note: str,
+    name: str,
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    marked: int | None = None,
+) -> Table:
+    """Fill in a table."""
     return Table(
-        "Tickets against the dense network",
-        f"In brackets, the {interval} t-interval of the mean.",
-        (
-            "Level",
-            "Density",
-            "Weights kept",
-            "n",
-            "Winning?",
-            "p (winning)",
-            "Matching?",
-            "Accuracy at early stop, %",
-            "Ticket minus dense, points",
-            "p (matching)",
-            "Early-stop iteration",
-            "Ticket minus dense, iterations",
-            "p (no later)",
-            "Accuracy at the end, %",
+        title=title,
+        note=note,
+        columns=[column.head for column in columns if column.head],
+        rows=[[column.text(row) for column in columns if column.head] for row in rows],
+        marked=marked,
+        name=name,
+        csv=csv_text(
+            {key: cell for c in columns if c.key for key, cell in c.cells(row).items()}
+            for row in rows
         ),
-        [_level(level) for level in verdict.levels],
-        marked[0] if marked else None,
     )
 
 
-def controls(verdict: Verdict) -> list[Table]:
-    """Each kind of control against the tickets it was made from."""
-    found = []
-    for kind, name in words.KINDS.items():
-        groups = [(level, level.groups[kind]) for level in verdict.levels if kind in level.groups]
-        if kind != MAIN and groups:
-            about = words.KIND_NOTES[kind]
-            note = f"{about[:1].upper()}{about[1:]}. Paired with the tickets by replicate."
-            found.append(_control_table(verdict, name, note, groups))
+def answer(test: Test) -> str:
+    """What a test says, with its mark."""
+    return f"{MARKS[test.outcome]} {_WORDS[test.outcome]}"
+
+
+def _main(of: Callable[[Group], Any]) -> Callable[[LevelVerdict], Any]:
+    def value(level: LevelVerdict) -> Any:
+        group = level.groups.get(MAIN)
+        return of(group) if group else None
+
+    return value
+
+
+def _contrast(group: Group, side: str, measure: str) -> Estimate | None:
+    contrasts: Mapping[Any, Contrast] = getattr(group, side)
+    found = contrasts.get(measure)
+    return found.estimate if found else None
+
+
+def _p(name: str) -> Callable[[Group], float | None]:
+    def value(group: Group) -> float | None:
+        test = group.tests.get(name)
+        return test.p_adjusted if test else None
+
+    return value
+
+
+def _n(group: Group) -> str:
+    parts = ("diverged", "collapsed", "guessing")
+    lost = [f"{number} {part}" for part in parts if (number := getattr(group.missing, part))]
+    return f"{group.n} ({', '.join(lost)})" if lost else str(group.n)
+
+
+_LEVELS: Sequence[Column[LevelVerdict]] = (
+    Column("Density", lambda lv: lv.density, formatting.percent, "density"),
+    Column("", lambda lv: lv.level, key="level"),
+    Column("Winning?", _main(lambda g: g.tests.get("wins")), answer, "wins"),
+    Column("p", _main(_p("wins")), formatting.probability, "p_wins"),
+    Column("Matches?", _main(lambda g: g.tests.get("matches")), answer, "matches"),
+    Column("No later?", _main(lambda g: g.tests.get("no_later")), answer, "no_later"),
+    Column("n", _main(_n), key="n"),
+    Column(
+        "Accuracy, %",
+        _main(lambda g: g.accuracy),
+        accuracy_text,
+        "accuracy",
+    ),
+    Column(
+        "Minus dense, points",
+        _main(lambda g: _contrast(g, "against_dense", "accuracy")),
+        points_text,
+        "accuracy_minus_dense",
+    ),
+    Column(
+        "Early stop",
+        _main(lambda g: g.early_stop),
+        stop_text,
+        "early_stop",
+    ),
+    Column(
+        "Over dense",
+        _main(lambda g: _contrast(g, "against_dense", "early_stop")),
+        ratio_text,
+        "early_stop_over_dense",
+    ),
+    Column(
+        "Accuracy at the end, %",
+        _main(lambda g: g.accuracy_final),
+        accuracy_text,
+        "accuracy_final",
+    ),
+    Column("", lambda lv: lv.weights_kept, key="weights_kept"),
+)
+
+ControlRow = tuple[LevelVerdict, Group]
+_CONTROLS: Sequence[Column[ControlRow]] = (
+    Column("Density", lambda row: row[0].density, formatting.percent, "density"),
+    Column("", lambda row: row[0].level, key="level"),
+    Column("Fails?", lambda row: row[1].tests.get("fails"), answer, "fails"),
+    Column("p", lambda row: _p("fails")(row[1]), formatting.probability, "p_fails"),
+    Column("Wins?", lambda row: row[1].tests.get("wins"), answer, "wins"),
+    Column("n", lambda row: _n(row[1]), key="n"),
+    Column(
+        "Accuracy, %",
+        lambda row: row[1].accuracy,
+        accuracy_text,
+        "accuracy",
+    ),
+    Column(
+        "Ticket minus it, points",
+        lambda row: _contrast(row[1], "against_ticket", "accuracy"),
+        points_text,
+        "ticket_minus_control",
+    ),
+    Column(
+        "Early stop",
+        lambda row: row[1].early_stop,
+        stop_text,
+        "early_stop",
+    ),
+    Column(
+        "Over ticket",
+        lambda row: _contrast(row[1], "against_ticket", "early_stop"),
+        ratio_text,
+        "early_stop_over_ticket",
+    ),
+    Column(
+        "Accuracy at the end, %",
+        lambda row: row[1].accuracy_final,
+        accuracy_text,
+        "accuracy_final",
+    ),
+)
+
+
+def level_tables(verdict: Verdict) -> list[Table]:
+    """Tickets against the dense network, and each kind of control."""
+    interval = f"± and brackets: {100 * verdict.confidence:.3g}% intervals of the mean."
+    found = [
+        make_table(
+            "Tickets against the dense network",
+            f"{interval} The first row is the dense network.",
+            "levels",
+            _LEVELS,
+            verdict.levels,
+            _marked(verdict, verdict.levels),
+        )
+    ]
+    for kind in CONTROL_KINDS:
+        rows = [(level, level.groups[kind]) for level in verdict.levels if kind in level.groups]
+        if rows:
+            note = CONTROLS[kind].note
+            found.append(
+                make_table(
+                    CONTROLS[kind].label,
+                    f"{note[:1].upper()}{note[1:]}. Paired with the tickets by replicate.",
+                    kind,
+                    _CONTROLS,
+                    rows,
+                    _marked(verdict, [level for level, _ in rows]),
+                )
+            )
     return found
 
 
-def _control_table(
-    verdict: Verdict, title: str, note: str, groups: Sequence[tuple[LevelVerdict, Group]]
-) -> Table:
-    marked = [i for i, (lv, _) in enumerate(groups) if lv.level == verdict.smallest_winning_level]
-    return Table(
-        title,
-        note,
-        (
-            "Level",
-            "Density",
-            "n",
-            "Accuracy at early stop, %",
-            "Ticket minus control, points",
-            "p (ticket better)",
-            "Early-stop iteration",
-            "Control minus ticket, iterations",
-            "p (control later)",
-            "Accuracy at the end, %",
-        ),
-        [_control(level, group) for level, group in groups],
-        marked[0] if marked else None,
-    )
+def _marked(verdict: Verdict, levels: Sequence[LevelVerdict]) -> int | None:
+    return next((i for i, level in enumerate(levels) if level.level == verdict.level), None)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training beside the dense network of its replicate."""
+
+    result: JobResult
+    dense: JobResult | None
+    at_end: bool
+    """Whether its early stop is the last evaluation, and so a lower bound."""
+
+    @property
+    def difference(self) -> float | None:
+        """In accuracy at early stop."""
+        own, dense = self.result, self.dense
+        if dense is None or None in (
+            own.test_accuracy_at_early_stop,
+            dense.test_accuracy_at_early_stop,
+        ):
+            return None
+        return (own.test_accuracy_at_early_stop or 0) - (dense.test_accuracy_at_early_stop or 0)
+
+    @property
+    def stop(self) -> str:
+        """Its early stop in words."""
+        stop = self.result.early_stop_iteration
+        bound = "≥ " if self.at_end else ""
+        return formatting.NONE if stop is None else f"{bound}{formatting.count(stop)}"
+
+
+def _of(name: str) -> Callable[[Trained], Any]:
+    return lambda row: getattr(row.result, name)
+
+
+_REPLICATES: Sequence[Column[Trained]] = (
+    Column("Replicate", _of("replicate"), key="replicate"),
+    Column("Kind", lambda row: CONTROLS[row.result.key.kind].label),
+    Column("", _of("branch"), key="branch"),
+    Column("Level", _of("level"), key="level"),
+    Column("Density", _of("density"), formatting.percent, "density"),
+    Column("", _of("weights_kept"), key="weights_kept"),
+    Column("", _of("weights_total"), key="weights_total"),
+    Column("Status", _of("status"), key="status"),
+    Column(
+        "Accuracy, %",
+        _of("test_accuracy_at_early_stop"),
+        formatting.accuracy,
+        "test_accuracy_at_early_stop",
+    ),
+    Column(
+        "Minus dense, points",
+        lambda row: row.difference,
+        formatting.signed_points,
+        "accuracy_minus_dense",
+    ),
+    Column("Early stop", lambda row: row.stop),
+    Column("", _of("early_stop_iteration"), key="early_stop_iteration"),
+    Column("", lambda row: row.at_end, key="early_stop_is_lower_bound"),
+    Column("", _of("validation_loss_at_early_stop"), key="validation_loss_at_early_stop"),
+    Column(
+        "Accuracy at the end, %",
+        _of("test_accuracy_final"),
+        formatting.accuracy,
+        "test_accuracy_final",
+    ),
+    Column("", _of("start_iteration"), key="start_iteration"),
+    Column("", _of("iterations"), key="iterations"),
+    Column("Seconds", _of("seconds"), lambda v: f"{v:,.1f}", "seconds"),
+    Column("", _of("engine"), key="engine"),
+    Column("", _of("reason"), key="reason"),
+)
+
+
+def replicates(results: Sequence[JobResult], last_evaluation: int) -> Table:
+    """Every training, one a row.
+
+    Args:
+        results: of the run.
+        last_evaluation: an early stop there is a lower bound.
+    """
+    by_key = {result.key: result for result in results}
+    rows = [
+        Trained(
+            result,
+            by_key.get(JobKey(key.replicate, MAIN, 0)),
+            result.early_stop_iteration is not None
+            and 0 < last_evaluation <= result.early_stop_iteration,
+        )
+        for key, result in sorted(by_key.items())
+    ]
+    note = "≥ marks an early stop at the last evaluation: a lower bound."
+    return make_table("Every replicate", note, "replicates", _REPLICATES, rows)
+
+
+_FAILURES: Sequence[Column[JobResult]] = (
+    Column("Replicate", lambda r: r.replicate, key="replicate"),
+    Column("Branch", lambda r: r.branch, key="branch"),
+    Column("Level", lambda r: r.level, key="level"),
+    Column("Density", lambda r: r.density, formatting.percent, "density"),
+    Column("Status", lambda r: r.status, key="status"),
+    Column("Reason", lambda r: r.reason or None, key="reason"),
+)
 
 
 def failures(results: Sequence[JobResult]) -> Table | None:
@@ -105,68 +374,5 @@ def failures(results: Sequence[JobResult]) -> Table | None:
     failed = sorted((r for r in results if r.status != "done"), key=lambda r: r.key)
     if not failed:
         return None
-    return Table(
-        "Jobs that did not come to a usable end",
-        "They are left out of every mean.",
-        ("Replicate", "Branch", "Level", "Density", "Status", "Reason"),
-        [
-            (
-                str(r.replicate),
-                r.branch,
-                str(r.level),
-                words.density(r.density),
-                r.status,
-                r.reason or words.NONE,
-            )
-            for r in failed
-        ],
-    )
-
-
-def _level(level: LevelVerdict) -> tuple[str, ...]:
-    group = level.groups.get(MAIN) or _NOBODY
-    dense = level.level == 0
-    return (
-        str(level.level),
-        words.density(level.density),
-        words.count(level.weights_kept),
-        _n(group),
-        "dense" if dense else words.ANSWERS[level.is_winning],
-        words.probability(level.p_winning_holm),
-        "dense" if dense else words.ANSWERS[level.is_matching],
-        words.estimate(group.accuracy_at_early_stop, words.percent),
-        words.difference(level.matching, words.points),
-        _p(level.matching),
-        words.estimate(group.early_stop_iteration, words.count),
-        words.difference(level.no_later, words.signed_count),
-        _p(level.no_later),
-        words.estimate(group.accuracy_final, words.percent),
-    )
-
-
-def _control(level: LevelVerdict, group: Group) -> tuple[str, ...]:
-    return (
-        str(level.level),
-        words.density(level.density),
-        _n(group),
-        words.estimate(group.accuracy_at_early_stop, words.percent),
-        words.difference(group.accuracy_below_ticket, words.points),
-        _p(group.accuracy_below_ticket),
-        words.estimate(group.early_stop_iteration, words.count),
-        words.difference(group.learns_later, words.signed_count),
-        _p(group.learns_later),
-        words.estimate(group.accuracy_final, words.percent),
-    )
-
-
-def _n(group: Group) -> str:
-    lost = [
-        f"{number} {word}"
-        for number, word in ((group.diverged, "diverged"), (group.collapsed, "collapsed"))
-        if number
-    ]
-    return f"{group.n} ({', '.join(lost)})" if lost else str(group.n)
-
-
-def _p(comparison: Comparison | None) -> str:
-    return words.probability(comparison.p_holm if comparison else None)
+    title = "Jobs that did not come to a usable end"
+    return make_table(title, "They are left out of every mean.", "failures", _FAILURES, failed)

@@ -1,19 +1,22 @@
-"""The figures against density, as plain Plotly dictionaries."""
+"""What every kind of training reaches at each density."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
-from lottery.analysis.types import Estimate, Group, LevelVerdict, Verdict
-from lottery.report import words
-from lottery.report.palette import DASHES, SYMBOLS
+from lottery.analysis import formatting
+from lottery.analysis.controls import CONTROLS, control_of
+from lottery.analysis.types import Bound, Estimate, Group, LevelVerdict, Verdict
+from lottery.report.figure import Figure, Plot
 from lottery.report.series import (
-    Figure,
+    COLUMNS,
     Point,
     Series,
     density_axis,
+    estimate_text,
     extent,
     near_dense,
     number,
@@ -35,80 +38,113 @@ class Quantity:
     limit: Callable[[Verdict], float]
     """How far beyond the dense mean still matches, in the verdict's unit, with its sign."""
     limit_name: Callable[[Verdict], str]
+    end: Callable[[Verdict], float | None] = lambda _: None
+    """The largest value that can be, if there is one worth a line."""
 
 
 ACCURACY = Quantity(
     title="Test accuracy at early stop (%)",
-    of=lambda group: group.accuracy_at_early_stop,
+    of=lambda group: group.accuracy,
     scale=100,
-    form=lambda value: words.percent(value) + "%",
+    form=lambda value: formatting.accuracy(value) + "%",
     limit=lambda verdict: -verdict.margin,
-    limit_name=lambda verdict: f"Dense \N{MINUS SIGN} {words.counted_points(verdict.margin)}",
+    limit_name=lambda verdict: f"Dense \N{MINUS SIGN} {formatting.margin(verdict.margin)}",
 )
 EARLY_STOP = Quantity(
     title="Early-stop iteration",
-    of=lambda group: group.early_stop_iteration,
+    of=lambda group: group.early_stop,
     scale=1,
-    form=lambda value: words.count(value),
+    form=formatting.count,
     limit=lambda verdict: verdict.evaluation_interval,
     limit_name=lambda verdict: f"Dense + {verdict.evaluation_interval:,} iterations",
+    end=lambda verdict: verdict.last_evaluation or None,
 )
 
 
-def against_density(verdict: Verdict, quantity: Quantity) -> Figure | None:
+def against_density(verdict: Verdict, quantity: Quantity) -> Plot | None:
     """Mean, interval and every replicate of each kind of branch; None where nothing ended."""
-    kinds = [k for k in words.KINDS if any(_at(level, k, quantity) for level in verdict.levels)]
-    drawn = [trace for kind in kinds for trace in _kind(verdict, kind, quantity)]
+    kinds = [k for k in CONTROLS if any(_at(level, k, quantity) for level in verdict.levels)]
+    apart = _gap(verdict) / (len(kinds) + 1)
+    drawn = [
+        trace
+        for i, kind in enumerate(kinds)
+        for trace in _kind(verdict, kind, quantity, (len(kinds) / 2 - i - 0.5) * apart)
+    ]
     if not drawn:
         return None
-    drawn = _references(verdict, quantity) + drawn
     shown = _extent(verdict, quantity)
+    drawn = [t for t in _references(verdict, quantity) if shown[0] <= t["y"][0] <= shown[1]] + drawn
     layout = {
         "title": {"text": quantity.title},
         "xaxis": density_axis(level.density for level in verdict.levels),
         "yaxis": {"range": shown, "tickformat": ",~g" if quantity.scale == 1 else "~g"},
+        "showlegend": True,
         **_winning_line(verdict),
     }
-    figure: Figure = {"data": drawn, "layout": layout}
+    figure: Plot = {"data": drawn, "layout": layout, "columns": COLUMNS}
     near = _near_dense(verdict, quantity, shown)
     if near:
         figure["ranges"] = {"all": shown, "near": near}
     return figure
 
 
-def _kind(verdict: Verdict, kind: str, quantity: Quantity) -> list[Figure]:
+def _gap(verdict: Verdict) -> float:
+    """The least distance between two densities, in decades, at most a tenth."""
+    at = sorted(math.log10(max(level.density, 1e-9)) for level in verdict.levels)
+    return min([0.1, *(b - a for a, b in pairwise(at) if b > a)])
+
+
+def _kind(verdict: Verdict, kind: str, quantity: Quantity, aside: float) -> list[Plot]:
     """Line, band and points of one kind."""
     points = [
         Point(
+            level=level.level,
             density=level.density,
             value=_at(level, kind, quantity),
-            name=words.kind(kind, level.level),
+            name=control_of(kind, level.level).label,
             hover=_hover(level, kind, quantity),
+            bounds=_bounds(verdict, level, kind, quantity),
         )
         for level in verdict.levels
     ]
     series = Series(
-        name=words.KINDS[kind],
+        name=CONTROLS[kind].label,
         group=kind,
         tone=kind,
-        symbol=SYMBOLS[kind],
-        dash=DASHES[kind],
+        symbol=CONTROLS[kind].symbol,
+        dash=CONTROLS[kind].dash,
         points=points,
+        aside=aside,
     )
     return traces(series, quantity.scale, quantity.form)
 
 
-def _references(verdict: Verdict, quantity: Quantity) -> list[Figure]:
+def _bounds(
+    verdict: Verdict, level: LevelVerdict, kind: str, quantity: Quantity
+) -> dict[int, Bound]:
+    """Values that are as large as can be, or means with such values in them, are lower bounds."""
+    value, end = _at(level, kind, quantity), quantity.end(verdict)
+    if value is None or end is None:
+        return {}
+    contrast = level.groups[kind].against_dense.get("early_stop")
+    told = contrast.estimate.bounds if contrast and contrast.estimate else {}
+    return {r: "at least" for r, v in value.values.items() if v >= end or told.get(r) == "at least"}
+
+
+def _references(verdict: Verdict, quantity: Quantity) -> list[Plot]:
     """The dense mean, and how far from it still matches."""
     dense = _dense(verdict, quantity)
     if dense is None:
         return []
     axis = density_axis(level.density for level in verdict.levels)
     x = [float(f"{10**edge:.6g}") for edge in axis["range"]]
-    lines = (
-        ("Dense, mean", dense.mean, "dash", 2),
+    lines = [
+        ("Dense, mean", dense.mean, "dash", 2.0),
         (quantity.limit_name(verdict), dense.mean + quantity.limit(verdict), "dot", 1.5),
-    )
+    ]
+    end = quantity.end(verdict)
+    if end is not None:
+        lines.append(("End of training", end, "solid", 1.0))
     return [
         {
             "type": "scatter",
@@ -120,15 +156,15 @@ def _references(verdict: Verdict, quantity: Quantity) -> list[Figure]:
             "line": {"width": width, "dash": dash},
             "text": [f"{name}: {quantity.form(value)}"] * 2,
             "hovertemplate": "%{text}<extra></extra>",
-            "meta": {"tone": "ink"},
+            "meta": {"tone": "dense", "part": "reference"},
         }
         for name, value, dash, width in lines
     ]
 
 
-def _winning_line(verdict: Verdict) -> Figure:
+def _winning_line(verdict: Verdict) -> Plot:
     for level in verdict.levels:
-        if level.level == verdict.smallest_winning_level:
+        if level.level == verdict.level:
             at = percent(level.density)
             right = level.density**2 < verdict.levels[-1].density
             line = {
@@ -139,10 +175,12 @@ def _winning_line(verdict: Verdict) -> Figure:
                 "y1": 1,
                 "yref": "paper",
                 "layer": "below",
+                "name": MAIN,
                 "line": {"width": 1, "dash": "solid"},
             }
             note = {
-                "text": f"smallest winning ticket: {words.density(level.density)}",
+                "text": f"the verdict's level: {formatting.percent(level.density)}",
+                "name": MAIN,
                 "x": math.log10(at),
                 "y": 1,
                 "yref": "paper",
@@ -159,12 +197,16 @@ def _extent(verdict: Verdict, quantity: Quantity) -> list[float]:
     estimates = [
         value
         for level in verdict.levels
-        for kind in words.KINDS
+        for kind in CONTROLS
         if (value := _at(level, kind, quantity))
     ]
     dense = _dense(verdict, quantity)
     limits = [dense.mean + quantity.limit(verdict)] if dense else []
-    return extent(estimates, limits, quantity.scale)
+    end = quantity.end(verdict)
+    if end is not None and any(max(e.values.values()) >= end for e in estimates):
+        limits.append(end)
+    low, high = extent(estimates, limits, quantity.scale)
+    return [max(low, 0.0), high]
 
 
 def _near_dense(verdict: Verdict, quantity: Quantity, shown: list[float]) -> list[float] | None:
@@ -190,7 +232,35 @@ def _hover(level: LevelVerdict, kind: str, quantity: Quantity) -> str:
     if value is None:
         return ""
     return (
-        f"<b>{words.kind(kind, level.level)}</b>, level {level.level}<br>"
-        f"{words.density(level.density)} of weights<br>"
-        f"{words.estimate(value, quantity.form)}<br>n = {len(value.values)}"
+        f"<b>{control_of(kind, level.level).label}</b>, level {level.level}<br>"
+        f"{formatting.percent(level.density)} of weights<br>"
+        f"{estimate_text(value, quantity.form)}<br>n = {len(value.values)}"
     )
+
+
+_HOW = (
+    "Lines are means over replicates, bands {{ interval }} intervals (cut off where they leave "
+    "the figure), and each faint mark one replicate, beside its density where several kinds would "
+    "cover each other. Names below the figure hide and show what they name, by click, touch or "
+    "Enter."
+)
+ACCURACY_FIGURE = Figure(
+    name="accuracy",
+    section="Accuracy",
+    title="Test accuracy against density",
+    caption=f"{_HOW} Everything at or above the dotted line matches the dense network.",
+    draw=lambda data: against_density(data.verdict, ACCURACY),
+)
+SPEED_FIGURE = Figure(
+    name="early-stop",
+    section="Speed of learning",
+    title="Early stop against density",
+    caption=(
+        "Lower is sooner: the iteration where validation loss is lowest, found after training has "
+        "run to its end. {% if at_end %}Hollow marks lie at the last evaluation, iteration "
+        "{{ count(v.last_evaluation) }}: the loss was still falling there, so that the stop comes "
+        "at least as late, and means that such marks are in are too low. {% endif %}Lines, bands "
+        "and marks as above."
+    ),
+    draw=lambda data: against_density(data.verdict, EARLY_STOP),
+)

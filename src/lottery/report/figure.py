@@ -1,0 +1,110 @@
+"""What a figure is: one record says where it stands, what it shows and how to read it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lottery.report.data import ReportData
+from lottery.report.palette import Tone
+
+Plot = dict[str, Any]
+"""``data`` and ``layout`` for Plotly, and what the page's script needs besides.
+
+Traces, shapes and annotations carry no colours: ``meta.tone`` or ``name`` names one, which is
+painted for light or dark. ``height`` is in pixels. ``choices`` are rows of buttons, each with the
+``attribute`` of ``meta`` that it chooses by. ``tones`` are colours that only this plot names.
+``columns`` name what the ``customdata`` of each mark holds, for a CSV file; without them ``names``
+say what x and y are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image with what is said of it."""
+
+    data: str
+    """A data URI of a PNG file."""
+    label: str
+    note: str
+    description: str
+    values: NDArray[np.floating[Any]]
+    """Shares in [0, 1] (height, width), nan where there is nothing."""
+
+    @property
+    def peak(self) -> float:
+        """The largest share, which has the strongest colour."""
+        return float(np.nanmax(self.values)) if self.values.size else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Pictures side by side, with the scale of their colours."""
+
+    pictures: Sequence[Picture]
+    scale: Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure of the page."""
+
+    name: str
+    """Of its files, and of its place on the page."""
+    section: str
+    """The heading it stands under, with others of the same."""
+    title: str
+    caption: str
+    """How to read it: a template, in which ``v`` is the verdict and ``plot`` what was drawn."""
+    draw: Callable[[ReportData], Plot | Gallery | None]
+    """None where there is nothing to draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A figure with what was drawn for one run."""
+
+    figure: Figure
+    content: Plot | Gallery
+    caption: str
+
+
+def choice(
+    attribute: str, label: str, options: Sequence[dict[str, Any]], *, single: bool = False
+) -> Plot:
+    """A row of buttons that choose traces by an attribute of their ``meta``.
+
+    Args:
+        attribute: traces whose ``meta`` has a value of it that is not pressed are hidden.
+        label: what is chosen, for screen readers.
+        options: of each button ``value``, ``label``, ``on`` and, if it has one, ``tone``.
+        single: whether exactly one is pressed.
+    """
+    return {"attribute": attribute, "label": label, "options": list(options), "single": single}
+
+
+def tones_of(plots: Sequence[Plot]) -> dict[str, Tone]:
+    """The colours that plots bring with them."""
+    found: dict[str, Tone] = {}
+    for plot in plots:
+        found |= plot.get("tones", {})
+    return found
+
+
+def short(name: str, longest: int = 40) -> str:
+    """A name with its middle left out where it is too long for a figure."""
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"
+
+
+def figure_text(name: str) -> str:
+    """A name made safe for Plotly, which reads a few tags and entities in every text.
+
+    >>> figure_text("<b>fc</b>")
+    '&lt;b&gt;fc&lt;/b&gt;'
+    """
+    return html.escape(short(name), quote=False)

@@ -1,0 +1,379 @@
+"""The forest plots: what is tested, level by level, one mark a replicate.
+
+A row is a level; rows run down from dense to sparse. The zone is what the margin allows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lottery.analysis import formatting
+from lottery.analysis.controls import CONTROLS
+from lottery.analysis.types import Contrast, Group, LevelVerdict, Measure, Outcome, Scale, Verdict
+from lottery.report.figure import Figure, Plot
+from lottery.report.series import COLUMNS, hollow, number, round_values
+from lottery.store.jobs import CONTROL_KINDS, MAIN
+
+MARKS: Final[dict[Outcome, str]] = {
+    "confirmed": "✓",
+    "open": "~",
+    "against": "✕",
+    "untested": "·",
+}
+"""What a test says -> its mark, everywhere on the page."""
+_ROW, _MORE, _AROUND, _LEGEND = 34, 13, 106, 48
+"""Pixels of a row, of each further line in it, of what is around the rows, and of a legend."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line in every row: a contrast at each level."""
+
+    kind: str
+    name: str
+    symbol: str
+    of: Callable[[LevelVerdict], Contrast | None]
+    test: Callable[[LevelVerdict], tuple[str, Group] | None] = lambda _: None
+    """Name of the test to write beside it, and the group it is in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forest:
+    """One forest plot."""
+
+    title: str
+    scale: Scale
+    lines: Sequence[Line]
+    zone: tuple[float, float]
+    """From where to where the margin reaches, in the contrast's unit; 0 or 1 is no difference."""
+    sides: tuple[str, str]
+    """What lies to the left and to the right."""
+
+
+def forest(verdict: Verdict, plan: Forest) -> Plot | None:
+    """Draw what is tested; None where no level has a contrast."""
+
+    def drawn(line: Line, level: LevelVerdict) -> bool:
+        found = line.of(level)
+        return found is not None and found.estimate is not None
+
+    levels = [lv for lv in verdict.levels if any(drawn(line, lv) for line in plan.lines)]
+    lines = [line for line in plan.lines if any(drawn(line, lv) for lv in levels)]
+    if not levels:
+        return None
+    rows = {level.level: float(-i) for i, level in enumerate(levels)}
+    nothing = 1.0 if plan.scale == "ratio" else 0.0
+    shown = _range(plan, levels, lines)
+    traces = [t for i, line in enumerate(lines) for t in _line(plan, line, i, len(lines), levels)]
+    bold = "<b>{}</b>" if len(levels) > 1 else "{}"
+    return {
+        "data": traces,
+        "columns": COLUMNS,
+        "layout": {
+            "title": {"text": plan.title},
+            "xaxis": _axis(plan, shown),
+            "yaxis": {
+                "range": [-len(levels) + 0.4, 0.6],
+                "tickvals": list(rows.values()),
+                "ticktext": [
+                    (bold if level.level == verdict.level else "{}").format(
+                        formatting.percent(level.density)
+                    )
+                    for level in levels
+                ],
+                "showgrid": False,
+            },
+            "shapes": _shapes(plan, nothing, shown),
+            "annotations": [*_sides(plan), *_outcomes(levels, rows, lines)],
+            "showlegend": len(lines) > 1,
+            "margin": {"r": 76 if any(line.test(levels[-1]) for line in lines) else 16, "t": 62},
+        },
+        "height": _AROUND
+        + (_LEGEND if lines[1:] else 0)
+        + len(levels) * (_ROW + _MORE * (len(lines) - 1)),
+    }
+
+
+def _line(
+    plan: Forest, line: Line, place: int, of: int, levels: Sequence[LevelVerdict]
+) -> list[Plot]:
+    """Replicates and, below them, their mean with its interval."""
+    middle = -((place + 0.5) / of - 0.5) * 0.8
+    dots, means = [], []
+    for row, level in enumerate(levels):
+        found = line.of(level)
+        if found and found.estimate:
+            means.append((middle - row - 0.1 / of, level, found, found.estimate))
+            dots += [
+                (middle - row + 0.22 / of, level, replicate, value, found.estimate)
+                for replicate, value in found.estimate.values.items()
+                if math.isfinite(value)
+            ]
+    common = {"type": "scatter", "mode": "markers", "name": line.name, "legendgroup": line.name}
+    singles: Plot = common | {
+        "x": [_at(plan, value) for _, _, _, value, _ in dots],
+        "y": [number(y) for y, *_ in dots],
+        "marker": {
+            "size": 7,
+            "symbol": [hollow(line.symbol, e.bounds.get(r)) for _, _, r, _, e in dots],
+        },
+        "opacity": 0.6,
+        "text": [
+            f"replicate {r}, {formatting.percent(level.density)}: {e.bounds.get(r, '')} "
+            f"{_written(plan, value)}".replace(":  ", ": ")
+            for _, level, r, value, e in dots
+        ],
+        "customdata": [
+            [level.level, level.density, r, value, None, None] for _, level, r, value, _ in dots
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": False,
+        "meta": {"tone": line.kind, "part": "replicates"},
+    }
+    mean: Plot = common | {
+        "x": [_at(plan, e.mean) for *_, e in means],
+        "y": [number(y) for y, *_ in means],
+        "marker": {"size": 10, "symbol": line.symbol},
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(plan, e.mean, e.high) for *_, e in means],
+            "arrayminus": [_reach(plan, e.low, e.mean) for *_, e in means],
+            "thickness": 2,
+            "width": 4,
+        },
+        "text": [
+            f"<b>{line.name}</b>, level {level.level}, {formatting.percent(level.density)}<br>"
+            f"{_interval(plan, found)}<br>n = {found.n}"
+            for _, level, found, _ in means
+        ],
+        "customdata": [
+            [level.level, level.density, None, e.mean, e.low, e.high] for _, level, _, e in means
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+        "showlegend": True,
+        "meta": {"tone": line.kind, "part": "mean"},
+    }
+    return [singles, mean]
+
+
+def _at(plan: Forest, value: float) -> float | None:
+    return number(value, 1 if plan.scale == "ratio" else 100)
+
+
+def _reach(plan: Forest, low: float | None, high: float | None) -> float:
+    return 0.0 if low is None or high is None else (_at(plan, high - low) or 0.0)
+
+
+def _written(plan: Forest, value: float) -> str:
+    if plan.scale == "ratio":
+        return f"{formatting.ratio(value)} times"
+    return f"{formatting.signed_points(value)} points"
+
+
+def _interval(plan: Forest, found: Contrast) -> str:
+    if found.estimate is None:
+        return formatting.NONE
+    form = formatting.interval_of_ratio if plan.scale == "ratio" else formatting.interval_in_points
+    ends = form(found.estimate)
+    return _written(plan, found.estimate.mean) + (f" [{ends}]" if ends else "")
+
+
+def _range(plan: Forest, levels: Sequence[LevelVerdict], lines: Sequence[Line]) -> list[float]:
+    """Every replicate and the whole zone, and of intervals as much as stays readable."""
+    ratio = plan.scale == "ratio"
+
+    def place(value: float) -> float:
+        return math.log10(max(value, 1e-6)) if ratio else 100 * value
+
+    found = [e for level in levels for line in lines if (c := line.of(level)) and (e := c.estimate)]
+    values = [
+        place(v) for e in found for v in (e.mean, *e.values.values()) if math.isfinite(place(v))
+    ]
+    values += [place(end) for end in plan.zone if end or not ratio]
+    low, high = min(values), max(values)
+    room = 0.5 * (high - low) or 0.1
+    low = max(low - room, min([low, *(place(e.low) for e in found if e.low is not None)]))
+    high = min(high + room, max([high, *(place(e.high) for e in found if e.high is not None)]))
+    edge = 0.04 * (high - low) or 0.1
+    return [float(f"{low - edge:.6g}"), float(f"{high + edge:.6g}")]
+
+
+def _axis(plan: Forest, shown: list[float]) -> Plot:
+    if plan.scale == "difference":
+        ticks = round_values(*shown)
+        texts = [f"{tick:+g}" if tick else "0" for tick in ticks]
+        return {"range": shown, "tickvals": ticks, "ticktext": texts, "showgrid": True}
+    marks = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
+    ticks = [mark for mark in marks if shown[0] <= math.log10(mark) <= shown[1]]
+    return {
+        "type": "log",
+        "range": shown,
+        "showgrid": True,
+        "tickvals": ticks,
+        "ticktext": [f"{mark:g}×" for mark in ticks],  # noqa: RUF001
+    }
+
+
+def _shapes(plan: Forest, nothing: float, shown: list[float]) -> list[Plot]:
+    ratio = plan.scale == "ratio"
+    ends = [_at(plan, end) if end else (10 ** shown[0] if ratio else 0.0) for end in plan.zone]
+    across = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    return [
+        across
+        | {"type": "rect", "x0": ends[0], "x1": ends[1], "name": "zone", "line": {"width": 0}},
+        across
+        | {"type": "line", "x0": nothing, "x1": nothing, "name": "dense", "line": {"width": 1}},
+    ]
+
+
+def _sides(plan: Forest) -> list[Plot]:
+    above = {"yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False, "name": "dense"}
+    left, right = plan.sides
+    return [
+        above | {"text": f"← {left}", "xref": "paper", "x": 0, "xanchor": "left"},
+        above | {"text": f"{right} →", "xref": "paper", "x": 1, "xanchor": "right"},
+    ]
+
+
+def _outcomes(
+    levels: Sequence[LevelVerdict], rows: dict[int, float], lines: Sequence[Line]
+) -> list[Plot]:
+    """What the first line's test says, at the right end of each row."""
+    drawn: list[Plot] = []
+    for level in levels:
+        found = lines[0].test(level)
+        test = found[1].tests.get(found[0]) if found else None
+        if test:
+            p = "" if test.p_adjusted is None else f" {formatting.probability(test.p_adjusted)}"
+            drawn.append(
+                {
+                    "text": f"{MARKS[test.outcome]}{p}".replace("< ", "<"),
+                    "xref": "paper",
+                    "x": 1,
+                    "xanchor": "left",
+                    "xshift": 6,
+                    "y": rows[level.level],
+                    "yanchor": "middle",
+                    "showarrow": False,
+                    "name": "dense",
+                }
+            )
+    return drawn
+
+
+def _against_dense(measure: Measure, name: str, symbol: str, test: str) -> Line:
+    def of(level: LevelVerdict) -> Contrast | None:
+        group = level.groups.get(MAIN) if level.level else None
+        return group.against_dense.get(measure) if group else None
+
+    return Line(
+        kind=MAIN,
+        name=name,
+        symbol=symbol,
+        of=of,
+        test=lambda level: (test, level.groups[MAIN]) if of(level) else None,
+    )
+
+
+def _against_copy(kind: str) -> Line:
+    def of(level: LevelVerdict) -> Contrast | None:
+        group = level.groups.get(kind) if level.level else None
+        return group.against_ticket.get("accuracy") if group else None
+
+    return Line(
+        kind=kind,
+        name=CONTROLS[kind].label,
+        symbol=CONTROLS[kind].symbol,
+        of=of,
+        test=lambda level: ("fails", level.groups[kind]) if of(level) else None,
+    )
+
+
+def accuracy_forest(verdict: Verdict) -> Plot | None:
+    """Ticket minus dense network in test accuracy."""
+    plan = Forest(
+        title="Ticket minus dense, accuracy in points",
+        scale="difference",
+        lines=[_against_dense("accuracy", "Accuracy at early stop", "circle", "matches")],
+        zone=(-verdict.margin, 0.0),
+        sides=("worse", "better"),
+    )
+    return forest(verdict, plan)
+
+
+def speed_forest(verdict: Verdict) -> Plot | None:
+    """Ticket over dense network in times."""
+    lines = [
+        _against_dense("early_stop", "Early stop", "circle", "no_later"),
+        _against_dense("time_to_dense", "Time to dense accuracy", "diamond", "sooner_to_dense"),
+    ]
+    found = [c for level in verdict.levels if (c := lines[0].of(level))]
+    plan = Forest(
+        title="Ticket over dense, iterations",
+        scale="ratio",
+        lines=lines,
+        zone=(1.0, 1.0 + max([0.0, *(contrast.resolution for contrast in found)])),
+        sides=("sooner", "later"),
+    )
+    return forest(verdict, plan)
+
+
+def copies_forest(verdict: Verdict) -> Plot | None:
+    """Ticket minus its controls in test accuracy."""
+    kinds = [k for k in CONTROL_KINDS if any(k in level.groups for level in verdict.levels)]
+    plan = Forest(
+        title="Ticket minus its copy, accuracy in points",
+        scale="difference",
+        lines=[_against_copy(kind) for kind in kinds],
+        zone=(-verdict.margin, verdict.margin),
+        sides=("worse", "better"),
+    )
+    return forest(verdict, plan)
+
+
+_MARKS = (
+    "At the right, what the test says, with its p-value after correction over levels: ✓ confirmed, "
+    "✕ its opposite is confirmed, ~ neither, · not tested."
+)
+FORESTS = (
+    Figure(
+        name="tested-accuracy",
+        section="What was tested",
+        title="Does it match?",
+        caption=(
+            "One small mark a replicate, its ticket against its own dense network; the large mark "
+            "is their mean with its {{ interval }} interval. Shaded: the margin of "
+            "{{ margin(v.margin) }}, which still matches; an interval wholly to the right of the "
+            f"zone's left end matches. {_MARKS}"
+        ),
+        draw=lambda data: accuracy_forest(data.verdict),
+    ),
+    Figure(
+        name="tested-speed",
+        section="What was tested",
+        title="Is it sooner?",
+        caption=(
+            "Iteration of lowest validation loss, ticket over dense; means are geometric. Shaded: "
+            "one evaluation interval, which still counts as no later. {% if at_end %}Hollow marks "
+            "are bounds, since one of the two trainings has its lowest loss at its end. {% endif %}"
+            "Diamonds: the iteration where test accuracy first reaches the dense network's at early "
+            "stop, less the margin."
+        ),
+        draw=lambda data: speed_forest(data.verdict),
+    ),
+    Figure(
+        name="tested-copies",
+        section="What was tested",
+        title="Does it need its initialization?",
+        caption=(
+            "The ticket against copies of it in which one thing is changed, by replicate. Shaded: "
+            "differences within the margin. At the right, whether the first kind fails: does not "
+            "match the dense network, or is later."
+        ),
+        draw=lambda data: copies_forest(data.verdict),
+    ),
+)
