@@ -244,7 +244,9 @@ def test_the_best_of_two_is_marked_just_where_the_test_against_the_first_says_so
     for row, made in zip(found.rows, outcomes, strict=True):
         best = row.best[ACCURACY]
         assert best.confirmed == (made.outcome in ("ahead", "behind"))
-        assert best.p_adjusted == (None if made.p_adjusted is None else pytest.approx(made.p_adjusted))
+        assert best.p_adjusted == (
+            None if made.p_adjusted is None else pytest.approx(made.p_adjusted)
+        )
     assert any(made.outcome == "behind" for made in outcomes)
 
 

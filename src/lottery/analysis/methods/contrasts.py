@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lottery.analysis.methods.pairing import Pairing
-from lottery.analysis.methods.types import MEASURES, Best, Cell, Outcome, Row, AgainstFirst
+from lottery.analysis.methods.types import MEASURES, AgainstFirst, Best, Cell, Outcome, Row
 from lottery.analysis.statistics import (
     Difference,
     holm,

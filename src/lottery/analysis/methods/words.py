@@ -9,12 +9,12 @@ from lottery.analysis import formatting
 from lottery.analysis.lookup import pruned
 from lottery.analysis.methods.settings import shown
 from lottery.analysis.methods.types import (
+    AgainstFirst,
     Method,
     MethodRun,
     Row,
     RunComparison,
     SettingDifference,
-    AgainstFirst,
 )
 from lottery.analysis.rendering import render, sentences
 from lottery.analysis.types import Missing
