@@ -2,92 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import csv
+import io
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from methods_samples import sample
-from playwright.sync_api import Browser, Page, sync_playwright
+from browsing import DESK, PHONE, Open
+from playwright.sync_api import Page
 
-from lottery.analysis import RunComparison
-from lottery.report import ReportData, render, render_comparison
+from lottery.report import ReportData, render
+from lottery.report.export import figure_csv
+from lottery.report.figure import Gallery
+from lottery.report.page import draw
+from lottery.report.tables import level_tables
 
 pytestmark = pytest.mark.browser
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-TIMEOUT = 180_000  # milliseconds; a busy machine is no defect
-PHONE, DESK = (390, 844), (1400, 900)
-
-
-class Open(Protocol):
-    def __call__(
-        self, html: str, size: tuple[int, int] = DESK, *, dark: bool = False
-    ) -> AbstractContextManager[Page]: ...
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no Chromium on the path: looked for {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=ARGUMENTS, timeout=TIMEOUT)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
 def html(make_data: Callable[..., ReportData]) -> str:
     return render(make_data())
-
-
-@pytest.fixture
-def open_page(browser: Browser, tmp_path: Path) -> Open:
-    """Open a page as a file; at the end nothing may have gone wrong or been asked for."""
-
-    @contextmanager
-    def opened(html: str, size: tuple[int, int] = DESK, *, dark: bool = False) -> Iterator[Page]:
-        file = tmp_path / "report.html"
-        file.write_text(html, encoding="utf-8")
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if dark else "light",
-            has_touch=size == PHONE,
-            is_mobile=size == PHONE,
-        )
-        context.set_default_timeout(TIMEOUT)
-        page = context.new_page()
-        noise: list[str] = []
-        requests: list[str] = []
-        page.on("console", lambda message: noise.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: noise.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: noise.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(file.as_uri())
-        page.wait_for_function(
-            "[...document.querySelectorAll('.plot')].every((p) => p.querySelector('.main-svg'))"
-        )
-        yield page
-        page.wait_for_timeout(200)
-        context.close()
-        assert noise == []
-        assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [
-            file.as_uri()
-        ]
-
-    return opened
 
 
 def visible(page: Page, figure: str, group: str) -> list[Any]:
@@ -116,8 +53,9 @@ def wait_until_visible(page: Page, figure: str, group: str, expected: list[Any])
 def test_the_page_opens_without_error_or_request(open_page: Open, html: str) -> None:
     with open_page(html) as page:
         assert page.title() == "LeNet-300-100 on MNIST – lottery report"  # noqa: RUF001
-        for name in ("accuracy", "early-stop", "curves", "layers"):
-            assert page.locator(f"#plot-{name} .scatterlayer .trace").count() > 2
+        for name in ("tested-accuracy", "tested-speed", "accuracy", "early-stop", "curves"):
+            assert page.locator(f"#plot-{name} .scatterlayer .trace").count() >= 2
+        assert page.locator("#plot-layers .barlayer .point").count() == 3 * 12
 
 
 @pytest.mark.parametrize("figure", ["accuracy", "early-stop"])
@@ -127,7 +65,7 @@ def test_a_click_in_the_legend_hides_line_band_and_points(
     with open_page(html) as page:
         assert visible(page, figure, "reinit") == [True] * 3
         names = page.locator(f"#plot-{figure} .legendtext").all_text_contents()
-        entry = page.locator(f"#plot-{figure} .legendtoggle").nth(names.index("New initialization"))
+        entry = page.locator(f"#plot-{figure} .legendtoggle").nth(names.index("Reinitialized"))
         entry.click()
         wait_until_visible(page, figure, "reinit", ["legendonly"] * 3)
         assert visible(page, figure, "main") == [True] * 3
@@ -135,28 +73,55 @@ def test_a_click_in_the_legend_hides_line_band_and_points(
         wait_until_visible(page, figure, "reinit", [True] * 3)
 
 
-def test_levels_kinds_and_measure_of_the_curves_can_be_chosen(open_page: Open, html: str) -> None:
+@pytest.mark.parametrize("key", ["Enter", " "])
+def test_the_keyboard_reaches_the_legend(open_page: Open, html: str, key: str) -> None:
+    with open_page(html) as page:
+        entry = page.locator("#plot-accuracy .legendtoggle[aria-label='Reinitialized']")
+        assert entry.get_attribute("role") == "button"
+        entry.focus()
+        page.keyboard.press(key)
+        wait_until_visible(page, "accuracy", "reinit", ["legendonly"] * 3)
+        entry = page.locator("#plot-accuracy .legendtoggle[aria-label='Reinitialized']")
+        assert entry.get_attribute("aria-pressed") == "false"
+        entry.focus()
+        page.keyboard.press(key)
+        wait_until_visible(page, "accuracy", "reinit", [True] * 3)
+
+
+def test_levels_and_measure_of_the_curves_can_be_chosen(
+    open_page: Open, html: str, data: ReportData
+) -> None:
     shown = """() => document.getElementById('plot-curves').data
-        .filter((trace) => trace.visible)
+        .filter((trace) => trace.visible === true)
         .map(({ meta }) => `${meta.level} ${meta.kind} ${meta.part}`)"""
     first = "() => document.getElementById('plot-curves').data[1].y.slice(-1)[0]"
+    level = data.verdict.level
     with open_page(html) as page:
         before = page.evaluate(shown)
+        assert {key.split()[0] for key in before} == {"0", str(level)}
+        assert {key.split()[1] for key in before} == {"main", "reinit", "random-mask"}
         accuracy = page.evaluate(first)
-        page.locator("button[data-level='3']").click()
-        page.locator("button[data-level='0']").click()
-        page.locator("button[data-kind='random-mask']").click()
-        page.locator("button[data-part]").click()
+        page.locator("#figure-curves button[data-value='3']").click()
+        page.locator("#figure-curves button[data-value='0']").click()
+        page.locator("#figure-curves button[data-value='replicates']").click()
         after = page.evaluate(shown)
         assert "3 main mean" in after
-        assert "3 main mean" not in before
-        assert not [key for key in after if key.startswith("0 ")]
-        assert not [key for key in after if "random-mask" in key or "replicates" in key]
-        page.locator("button[data-measure='loss']").click()
+        assert not [key for key in after if key.startswith("0 ") or "replicates" in key]
+        page.locator("#figure-curves button[data-measure='loss']").click()
         assert page.evaluate(first) < 1 < 90 < accuracy
         assert page.locator("#plot-curves .gtitle").text_content() == "Validation loss (nats)"
-        page.locator("button[data-measure='accuracy']").click()
+        page.locator("#figure-curves button[data-measure='accuracy']").click()
         assert page.evaluate(first) == accuracy
+
+
+def test_one_layer_s_weights_are_shown_at_a_time(open_page: Open, html: str) -> None:
+    shown = """() => document.getElementById('plot-weights').data
+        .filter((trace) => trace.visible === true).map(({ meta }) => meta.layer)"""
+    with open_page(html) as page:
+        assert set(page.evaluate(shown)) == {0}
+        page.locator("#figure-weights button[data-value='2']").click()
+        assert set(page.evaluate(shown)) == {2}
+        assert page.locator("#figure-weights button[aria-pressed='true']").count() == 1
 
 
 def test_the_closer_range_shows_what_is_near_dense(
@@ -247,10 +212,10 @@ def test_a_hostile_name_is_shown_and_runs_nothing(
 ) -> None:
     with open_page(render(hostile_data)) as page:
         assert "</script><img src=x onerror=alert(1)>\"'{{7*7}}" in page.inner_text("h1")
-        assert page.locator("img[src='x'], img[onerror], main a").count() == 0
-        legend = page.locator("#plot-layers .legendtext").first.text_content() or ""
-        assert legend.startswith("</script><img src=x")
-        assert page.locator("#plot-layers a").count() == 0
+        assert page.locator("img[src='x'], img[onerror], a:not([href^='#'])").count() == 0
+        layers = page.locator("#plot-layers .ytick text").all_text_contents()
+        assert any(text.startswith("</script><img src=x") for text in layers)
+        assert page.locator("#plot-layers a, #figure-weights a").count() == 0
 
 
 def test_scripts_that_are_not_the_page_s_own_do_not_run(open_page: Open, html: str) -> None:
@@ -285,13 +250,79 @@ def test_the_command_can_be_copied(open_page: Open, html: str) -> None:
         assert page.locator("button[data-copy]").inner_text() in ("Copied", "Selected")
 
 
-def test_a_figure_can_be_saved_as_a_picture(open_page: Open, html: str) -> None:
+@pytest.mark.parametrize("name", ["tested-accuracy", "layers", "first-layer"])
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_figure_can_be_saved_as_a_picture(
+    open_page: Open, html: str, name: str, kind: str
+) -> None:
     with open_page(html) as page:
-        page.locator("#plot-accuracy").hover()
         with page.expect_download() as saved:
-            page.locator("#plot-accuracy .modebar-btn").first.click()
-        assert saved.value.suggested_filename == "lottery-accuracy.png"
-        assert Path(saved.value.path()).read_bytes().startswith(b"\x89PNG")
+            page.locator(f"#figure-{name} button[data-save='{kind}']").click()
+        assert saved.value.suggested_filename == f"lottery-{name}.{kind}"
+        content = Path(saved.value.path()).read_bytes()
+        assert content.startswith(b"\x89PNG" if kind == "png" else b"<svg")
+
+
+def test_legends_are_part_of_saved_pictures(open_page: Open, html: str) -> None:
+    with open_page(html) as page:
+        with page.expect_download() as saved:
+            page.locator("#figure-curves button[data-save='svg']").click()
+        text = Path(saved.value.path()).read_text(encoding="utf-8")
+        assert ">100%, dense<" in text
+        assert "reinitialized<" in text
+
+
+def test_files_of_the_page_say_what_those_of_the_command_say(
+    open_page: Open, html: str, data: ReportData
+) -> None:
+    with open_page(html) as page:
+        for drawn in draw(data):
+            with page.expect_download() as saved:
+                page.locator(f"#figure-{drawn.figure.name} button[data-save='csv']").click()
+            found = read(Path(saved.value.path()).read_text(encoding="utf-8"))
+            expected = read(figure_csv(drawn.content))
+            assert len(found) == len(expected)
+            for row, other in zip(found, expected, strict=True):
+                assert row.keys() == other.keys()
+                close = 0.005 if isinstance(drawn.content, Gallery) else 1e-9
+                for cell, expects in zip(row.values(), other.values(), strict=True):
+                    same = cell == expects or (
+                        isinstance(cell, float)
+                        and isinstance(expects, float)
+                        and math.isclose(cell, expects, rel_tol=1e-9, abs_tol=close)
+                    )
+                    assert same, (row, other)
+        with page.expect_download() as saved:
+            page.locator("button[data-name='levels']").click()
+        content = Path(saved.value.path()).read_bytes().decode()
+        assert content == level_tables(data.verdict)[0].csv
+
+
+def read(text: str) -> list[dict[str, Any]]:
+    def value(cell: str) -> float | str:
+        try:
+            return float(cell)
+        except ValueError:
+            return cell
+
+    return [{k: value(v) for k, v in row.items()} for row in csv.DictReader(io.StringIO(text))]
+
+
+def test_on_a_phone_the_first_figure_is_on_the_first_screen_but_one(
+    open_page: Open, html: str
+) -> None:
+    with open_page(html, PHONE) as page:
+        box = page.locator("figure").first.bounding_box()
+        assert box is not None
+        assert box["y"] < 2 * PHONE[1]
+
+
+@pytest.mark.parametrize("size", [PHONE, (1024, 768), (1600, 900)])
+def test_tables_fit_their_width(open_page: Open, html: str, size: tuple[int, int]) -> None:
+    with open_page(html, size) as page:
+        for table in page.locator("#numbers > .scroll").all():
+            wide, room = table.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+            assert wide <= room + 1
 
 
 def test_a_printout_fits_the_paper_and_the_screen_comes_back(open_page: Open, html: str) -> None:
@@ -299,76 +330,9 @@ def test_a_printout_fits_the_paper_and_the_screen_comes_back(open_page: Open, ht
     with open_page(html, dark=True) as page:
         before = page.evaluate(widths)
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.evaluate(widths) == [660] * 4
+        assert page.evaluate(widths) == [660] * 8
+        assert page.locator(".paragraph").is_visible()
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         page.wait_for_function(
             f"(before) => JSON.stringify(({widths})()) === JSON.stringify(before)", arg=before
         )
-
-
-# The page of a comparison
-
-
-def parts(page: Page, figure: str, group: str) -> dict[str, Any]:
-    """Part of a run's drawing -> whether it is shown."""
-    found: dict[str, Any] = page.evaluate(
-        """([figure, group]) => Object.fromEntries(
-            document.getElementById(`plot-${figure}`).data
-                .filter((trace) => trace.legendgroup === group)
-                .map((trace) => [trace.meta.part, trace.visible ?? true]))""",
-        [figure, group],
-    )
-    return found
-
-
-def test_parts_of_a_comparison_can_be_shown_and_hidden(
-    open_page: Open, comparison: RunComparison
-) -> None:
-    first = {"band": True, "replicates": True, "line": True, "reinit": False}
-    with open_page(render_comparison(comparison)) as page:
-        assert parts(page, "accuracy", "method-0") == first
-        page.locator("button[data-toggle='reinit']").click()
-        page.locator("button[data-toggle='replicates']").click()
-        for figure in ("accuracy", "early-stop"):
-            assert parts(page, figure, "method-0") == first | {"replicates": False, "reinit": True}
-        page.locator("button[data-toggle='reinit']").click()
-        page.locator("button[data-toggle='replicates']").click()
-        assert parts(page, "accuracy", "method-0") == first
-
-
-def wait_for_line(page: Page, shown: bool | str) -> None:
-    """Wait until the second run's line is so; Plotly waits for a second click first."""
-    page.wait_for_function(
-        """(shown) => (document.getElementById('plot-accuracy').data.find(
-            (trace) => trace.legendgroup === 'method-1' && trace.meta.part === 'line'
-        ).visible ?? true) === shown""",
-        arg=shown,
-    )
-
-
-def test_a_hidden_run_stays_hidden_when_its_parts_are_asked_for(
-    open_page: Open, comparison: RunComparison
-) -> None:
-    with open_page(render_comparison(comparison)) as page:
-        entry = page.locator("#plot-accuracy .legendtoggle").nth(1)
-        entry.click()
-        wait_for_line(page, "legendonly")
-        page.locator("button[data-toggle='reinit']").click()
-        shown = parts(page, "accuracy", "method-1")
-        assert set(shown.values()) == {"legendonly"}
-        assert parts(page, "accuracy", "method-0")["reinit"] is True
-        entry.click()
-        wait_for_line(page, True)
-        assert set(parts(page, "accuracy", "method-1").values()) == {True}
-
-
-@pytest.mark.parametrize("size", [PHONE, DESK])
-@pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_a_comparison_is_no_wider_than_the_window(
-    open_page: Open, hostile: str, size: tuple[int, int], name: str
-) -> None:
-    html = render_comparison(sample(name=hostile if name == "hostile" else name))
-    with open_page(html, size, dark=True) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-        assert page.locator(".plot .main-svg").count() >= 2
-        assert page.locator("img, main a").count() == 0

@@ -135,7 +135,7 @@ def build(
         curves=curves,
         layers=layers,
         pixels={level: digits(0.8**level) for level in range(levels)},
-        masks={level: digits(0.8**level) > 0.5 for level in range(levels)},
+        masks={level: (digits(0.8**level) > 0.5).astype(float) for level in range(levels)},
         masks_are="matrix",
         weights={layer: weights(place) for place, layer in enumerate(layers)},
         weights_density=0.5,

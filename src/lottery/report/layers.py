@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -100,7 +101,7 @@ def _label(share: float) -> str:
 
 
 def _step(share: float) -> int:
-    return round(share**0.5 * _STEPS)
+    return round(math.sqrt(share) * _STEPS)
 
 
 def _tone(step: int) -> Tone:
