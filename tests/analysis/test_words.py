@@ -382,3 +382,12 @@ def test_counted_nouns_agree(simulated: Simulated, judged: Judged) -> None:
 def test_masks_that_change_are_explained_in_one_place(method: MaskUpdateMethod, word: str) -> None:
     assert word in updates_caveat(method)
     assert bool(updates_caveat(method)) == bool(word)
+
+
+def test_what_is_short_of_the_whole_is_said(simulated: Simulated, judged: Judged) -> None:
+    same = judged(simulated(1, replicates=5, levels=2, ticket=WINS, reinit=(-0.002, 0.0)))
+    assert same.headline in ("open", "indicated")
+    assert "it is not that their reinitialized copies fail" in same.paragraph
+    none = judged(simulated(1, replicates=3, levels=2, ticket=(0.0, 0.0), reinit=FAILS))
+    assert none.headline in ("open", "indicated")
+    assert "at no level is it confirmed that the ticket wins" in none.paragraph

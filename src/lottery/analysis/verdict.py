@@ -124,7 +124,15 @@ def _headline(
         return "open", "the run is not complete, and levels that are missing may still show it"
     if claims.headline == "open" and len(measured.replicates) < 3:
         return "open", "two replicates can confirm nothing"
-    return claims.headline, ""
+    return claims.headline, _short_of(levels) if claims.headline in ("open", "indicated") else ""
+
+
+def _short_of(levels: Sequence[LevelVerdict]) -> str:
+    """Which part of the hypothesis is not confirmed."""
+    winning = [level for level in levels if _confirms(level, "wins")]
+    if not winning:
+        return "at no level is it confirmed that the ticket wins"
+    return "where tickets are confirmed to win, it is not that their reinitialized copies fail"
 
 
 def _missing(measured: Measured) -> str:
