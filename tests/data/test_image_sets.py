@@ -20,12 +20,16 @@ from lottery.data import (
     describe_dataset,
     image_sets,
     load_dataset,
+    sources,
 )
 from lottery.data.image_cache import cached_images
 from lottery.data.known import cache_folder
 from lottery.data.sources import Encoded, folder_source
 from lottery.errors import DataError, UsageError
 from lottery.testing import DATASET_CHECKS
+
+
+KINDS: dict[Callable[[Path, dict[str, Pixels]], Path], str] = {fill: "folder", tar_of: "tar"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +39,32 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("make", [fill, tar_of])
 class TestFoldersAndTarFiles:
+    def test_no_name_reaches_the_terminal_as_it_is(
+        self,
+        tmp_path: Path,
+        make: Callable[[Path, dict[str, Pixels]], Path],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        strange = "\x1b[2J[red]\n\u202e"
+        images = {name.replace("cat", f"cat{strange}"): one for name, one in pictures().items()}
+        place = make(tmp_path / f"data{strange[:5]}", images)
+        assert "\x1b" not in describe_dataset(f"{KINDS[make]}:{place}").description
+        config = DataConfig(name=f"{KINDS[make]}:{place}", validation=5)
+        load_dataset(config, progress=True)
+        assert "\x1b[2J" not in capsys.readouterr().err
+
+        odd = images | {f"train/dog/{strange}.png": np.zeros((9, 9, 3), np.uint8)}
+        place = make(tmp_path / f"odd{strange[:5]}", odd)
+        with pytest.raises(DataError, match="images of one size") as caught:
+            load_dataset(replace(config, name=f"{KINDS[make]}:{place}"), progress=False)
+        assert str(caught.value).isprintable()
+
+        monkeypatch.setattr(sources, "MAX_FILE", 3)
+        with pytest.raises(DataError, match="images cannot be used") as caught:
+            load_dataset(config, progress=False)
+        assert str(caught.value).replace("\n", "").isprintable()
+
     def test_every_image_with_its_class(
         self, tmp_path: Path, make: Callable[[Path, dict[str, Pixels]], Path]
     ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from lottery.data.dataset import Dataset, Split
 from lottery.data.image_cache import cached_images
 from lottery.data.info import DatasetInfo
+from lottery.data.names import shown
 from lottery.data.request import Request
 from lottery.data.sources import ImageSource, folder_source, tar_source
 from lottery.data.splits import Scale, check_scale, check_validation, scale_of_histogram
@@ -74,12 +75,12 @@ def load_image_tar(name: str, path: Path, request: Request) -> Dataset:
 
 def describe_image_folder(folder: Path, image_size: int) -> DatasetInfo:
     """A folder's facts from its files' names; of the images, the first one is read."""
-    return _described(f"images in {folder}", folder_source(folder), image_size)
+    return _described(f"images in {shown(str(folder))}", folder_source(folder), image_size)
 
 
 def describe_image_tar(path: Path, image_size: int) -> DatasetInfo:
     """A tar file's facts from its members' names; of the images, the first one is decoded."""
-    return _described(f"images in {path}", tar_source(path), image_size)
+    return _described(f"images in {shown(str(path))}", tar_source(path), image_size)
 
 
 def _described(description: str, source: ImageSource, size: int) -> DatasetInfo:
