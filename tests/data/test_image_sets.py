@@ -28,7 +28,6 @@ from lottery.data.sources import Encoded, folder_source
 from lottery.errors import DataError, UsageError
 from lottery.testing import DATASET_CHECKS
 
-
 KINDS: dict[Callable[[Path, dict[str, Pixels]], Path], str] = {fill: "folder", tar_of: "tar"}
 
 
@@ -61,6 +60,7 @@ class TestFoldersAndTarFiles:
         assert str(caught.value).isprintable()
 
         monkeypatch.setattr(sources, "MAX_FILE", 3)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
         with pytest.raises(DataError, match="images cannot be used") as caught:
             load_dataset(config, progress=False)
         assert str(caught.value).replace("\n", "").isprintable()

@@ -47,9 +47,9 @@ _TYPES = {
     0x0E: "64-bit floats",
 }
 _CONVERT = (
-    "It is a valid kind of IDX file, but only unsigned bytes are read: images of N x height x width "
-    "values from 0 to 255, and N labels from 0 on. Convert it, or make a lottery.data.Dataset of "
-    "its values in Python."
+    "It is a valid kind of IDX file, but only unsigned bytes are read: images of N x height x "
+    "width values from 0 to 255, and N labels from 0 on. Convert it, or make a "
+    "lottery.data.Dataset of its values in Python."
 )
 
 
