@@ -19,6 +19,7 @@ from lottery.data.catalog import (
 from lottery.data.config import DataConfig
 from lottery.data.dataset import Dataset, Split, SplitName, steps_per_epoch
 from lottery.data.info import DatasetInfo
+from lottery.data.notes import data_notes
 from lottery.data.request import Request
 from lottery.errors import ConfigError, UsageError
 
@@ -36,6 +37,7 @@ __all__ = [
     "Split",
     "SplitName",
     "check_dataset",
+    "data_notes",
     "describe_dataset",
     "load_dataset",
     "steps_per_epoch",

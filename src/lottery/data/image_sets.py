@@ -13,7 +13,13 @@ from lottery.data.info import DatasetInfo
 from lottery.data.names import shown
 from lottery.data.request import Request
 from lottery.data.sources import ImageSource, folder_source, tar_source
-from lottery.data.splits import Scale, check_scale, check_validation, scale_of_histogram
+from lottery.data.splits import (
+    Scale,
+    check_scale,
+    check_validation,
+    exchanges,
+    scale_of_histogram,
+)
 from lottery.errors import DataError
 
 LARGE: Final = 2**32
@@ -47,9 +53,14 @@ def load_images(
     scale = scale or scale_of_histogram(np.array(about.histogram))
     check_scale(name, scale)
 
+    images, targets = cached.images, cached.targets
+    for pair in exchanges(targets[: about.train].numpy(), request.validation):
+        # In the memory of this process alone: the file stays as it is.
+        for values in (images, targets):
+            values[[*pair]] = values[[*reversed(pair)]]
+
     def split(first: int, end: int | None) -> Split:
-        images, targets = cached.images[first:end], cached.targets[first:end]
-        return Split(images, targets, mapped=about.image_bytes > LARGE)
+        return Split(images[first:end], targets[first:end], mapped=about.image_bytes > LARGE)
 
     return Dataset(
         name=name,
@@ -60,6 +71,8 @@ def load_images(
         mean=scale.mean,
         deviation=scale.deviation,
         variant=variant,
+        class_names=source.classes,
+        notes=source.notes,
     )
 
 

@@ -46,6 +46,8 @@ class ImageSource:
         train: class of each training image.
         test: class of each test image.
         read: all of them once, in any order.
+        notes: what a user should know of the choice of these images, a sentence each without a full
+            stop.
     """
 
     what: str
@@ -54,6 +56,7 @@ class ImageSource:
     train: tuple[int, ...]
     test: tuple[int, ...]
     read: Callable[[], Iterator[Encoded]]
+    notes: tuple[str, ...] = ()
 
 
 def folder_source(folder: Path) -> ImageSource:
