@@ -22,13 +22,20 @@ from lottery.data import (
     load_dataset,
     sources,
 )
-from lottery.data.image_cache import cached_images
+from lottery.data.image_cache import cached_images, read_cache
 from lottery.data.known import cache_folder
 from lottery.data.sources import Encoded, folder_source
 from lottery.errors import DataError, UsageError
 from lottery.testing import DATASET_CHECKS
 
 KINDS: dict[Callable[[Path, dict[str, Pixels]], Path], str] = {fill: "folder", tar_of: "tar"}
+
+
+def cached_targets(path: Path, count: int) -> torch.Tensor:
+    """The first classes in a cache file, in the order in which they lie there."""
+    found = read_cache(path)
+    assert found is not None
+    return found.targets[:count]
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +101,29 @@ class TestFoldersAndTarFiles:
         train = np.stack([pixels for name, pixels in images.items() if name.startswith("train")])
         np.testing.assert_allclose(data.mean, (train / 255).mean((0, 1, 2)), atol=1e-12)
         np.testing.assert_allclose(data.deviation, (train / 255).std((0, 1, 2)), atol=1e-12)
+
+    def test_a_rare_class_is_in_both_parts_and_the_cache_stays_as_it_is(
+        self, tmp_path: Path, make: Callable[[Path, dict[str, Pixels]], Path]
+    ) -> None:
+        images = pictures()
+        birds = {f"train/bird/{n}.png": images["train/cat/1.png"] + 1 + n for n in range(2)}
+        place = make(tmp_path / "pets", images | birds)
+        pets = held(load(place, 1), "train", "validation")
+        (cached,) = (cache_folder() / "images").iterdir()
+        before = cached.read_bytes()
+
+        moved = 0
+        for validation in range(3, 18):
+            data = load(place, validation)
+            assert data.train.targets.unique().tolist() == [0, 1, 2]
+            assert data.validation.targets.unique().tolist() == [0, 1, 2]
+            assert (len(data.validation), len(data.train)) == (validation, 20 - validation)
+            assert held(data, "train", "validation") == pets
+            whole = torch.cat([data.validation.targets, data.train.targets])
+            moved += not torch.equal(whole, cached_targets(cached, 20))
+
+        assert 0 < moved < 15, "where it was sound the split is what it always was"
+        assert cached.read_bytes() == before
 
     def test_describing_agrees_with_loading(
         self, tmp_path: Path, make: Callable[[Path, dict[str, Pixels]], Path]

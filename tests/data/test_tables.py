@@ -188,7 +188,7 @@ def test_columns_of_another_kind(
 ) -> None:
     features = FEATURES | {"odd": feature}
     hub["pets"] = {"train": table(21, 1, features), "test": table(9, 2, features)}
-    stated = {"image_column": "picture", "label_column": "kind"} | {column: "odd"}
+    stated: dict[str, Any] = {"image_column": "picture", "label_column": "kind"} | {column: "odd"}
 
     with pytest.raises(UsageError, match=said):
         load(**stated)

@@ -144,7 +144,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """What a stand-in for transformers was asked for."""
     requests: list[tuple[str, dict[str, Any]]] = []
     vision = SimpleNamespace(num_channels=3, image_size=224)
-    defaults = {
+    defaults: dict[str, dict[str, Any]] = {
         "vit": {"num_channels": 3, "image_size": 224},
         "resnet": {"num_channels": 3},
         "pairs": {"image_size": [224, 224]},

@@ -188,7 +188,7 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
                 if len(tar.pax_headers) > _MAX_GLOBAL:
                     raise FileError(path, f"more than {_MAX_GLOBAL} headers for all files")
                 # Before a byte of the member is unpacked.
-                if tar.offset > limit:  # type: ignore[attr-defined]
+                if tar.offset > limit:
                     raise FileError(
                         path,
                         f"by its headers it has more than {MOST_TIMES} times as many bytes "

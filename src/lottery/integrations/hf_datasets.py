@@ -91,7 +91,9 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
     def part(key: str) -> Part | None:
         _check_columns(what, key, found[key].features, image_column, label_column)
         labels = _labels(what, key, found[key][label_column], numbers)
-        return labels and Part(
+        if labels is None:
+            return None
+        return Part(
             fingerprint=str(getattr(found[key], "_fingerprint", "")),
             labels=labels,
             rows=found[key].cast_column(image_column, package.Image(decode=False)),
@@ -171,7 +173,7 @@ def _labels(
     column = list(values)
     bad = [row for row, value in enumerate(column) if value not in numbers]
     if all(column[row] in (None, -1) for row in bad) and len(bad) == len(column):
-        return None
+        return None  # none is there, or none has a class
     if bad:
         few = ", ".join(f"{row:,} ({column[row]!r})" for row in bad[:5])
         raise DataError(
