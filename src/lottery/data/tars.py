@@ -191,8 +191,8 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
                 if tar.offset > limit:
                     raise FileError(
                         path,
-                        f"by its headers it has more than {MOST_TIMES} times as many bytes "
-                        f"unpacked as packed: {shown(member.name)} alone has {member.size:,}",
+                        f"by its headers it is more than {MOST_TIMES} times as large unpacked as "
+                        f"packed, at {shown(member.name)} of {member.size:,} bytes",
                         _REPACK,
                     )
                 place = member.offset
