@@ -11,9 +11,16 @@ from difflib import get_close_matches
 
 
 class LotteryError(Exception):
-    """Root of the errors that ``lottery`` raises on purpose."""
+    """Root of the errors that ``lottery`` raises on purpose.
+
+    Names in a message may come from anybody's files, so it is read with `printable` characters
+    alone: an escape sequence would reach the terminal.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(LotteryError):
@@ -70,6 +77,15 @@ class Preempted(LotteryError):  # noqa: N818 - not an error of anyone's: the pro
     """The process was asked to stop; what it had done is on disk and the same command goes on."""
 
     exit_code = 75
+
+
+def printable(text: str) -> str:
+    r"""A text with U+FFFD for every character that cannot be printed, but for line breaks.
+
+    >>> printable("cat\x1b[2J\n") == "cat\ufffd[2J\n"
+    True
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pictures import fill, pictures
 from tiny import tiny
 
 from lottery.cli.dry_run import print_dry_run
-from lottery.experiments import ExperimentConfig, RunOptions
+from lottery.cli.progress import listening
+from lottery.data import DATASETS, AugmentationConfig, DataConfig, Dataset, NotHereError, Request
+from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import Length
 
@@ -103,6 +108,94 @@ def test_json_has_what_no_unit_has(
     found = json.loads(capsys.readouterr().out)
     assert found["units"] == units
     assert list(found["left_out"]) == layers
+
+
+AWAY = "mnist-5k was looked for in here, there; a run downloads it"
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Called, it makes the data be nowhere."""
+
+    def load(request: Request) -> Dataset:
+        assert not request.download, "a dry run downloads nothing"
+        raise NotHereError("mnist-5k", [Path("here"), Path("there")])
+
+    entry = DATASETS["mnist-5k"]
+    return lambda: monkeypatch.setitem(DATASETS, "mnist-5k", replace(entry, load=load))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        one(rewind=LATE, controls=replace(NONE, reinit=1, scratch_flops=1)),
+        one(rewind=RewindConfig(method="drawn"), prune=EARLY, controls=SCRATCH),
+        one(training=replace(one().training, length=Length(amount=3, unit="epochs"))),
+        FILTERS,
+        one(prune=PruneConfig(criterion="snip", examples=100, by="rewound")),
+        one(
+            model="tiny:NormalizedConvolutions",
+            data=DataConfig(
+                name="few:mnist-5k",
+                validation=700,
+                augmentation=AugmentationConfig(resized_crop=24),
+            ),
+        ),
+    ],
+    ids=["late", "drawn", "epochs", "filters", "scored", "few, cropped"],
+)
+def test_without_data_the_plan_and_all_counts_are_the_same(
+    config: ExperimentConfig, capsys: pytest.CaptureFixture[str], away: Callable[[], None]
+) -> None:
+    def asked() -> dict[str, Any]:
+        print_dry_run(config, RunOptions(device="cpu"), as_json=True)
+        return json.loads(capsys.readouterr().out)  # type: ignore[no-any-return]
+
+    there = asked()
+    away()
+    without = asked()
+
+    assert (there["data_missing"], without["data_missing"]) == (None, AWAY)
+    times = {key for key in there["estimate"] if key.startswith("seconds")}
+    assert {without["estimate"].pop(key) for key in times} == {None}
+    assert None not in [there["estimate"].pop(key) for key in times]
+    for told in (there, without):
+        del told["data_missing"], told["data_notes"]
+    assert without == there
+
+
+def test_without_data_it_is_said_that_nothing_was_measured(
+    capsys: pytest.CaptureFixture[str], away: Callable[[], None]
+) -> None:
+    away()
+
+    print_dry_run(one(), RunOptions(device="cpu", engine="torch", jobs=2), as_json=False)
+
+    said = capsys.readouterr().out.splitlines()
+    assert (
+        "3 trainings of 30 iterations each; time not measured, 2 at once, with engine torch on cpu."
+    ) in said
+    assert f"The data are not here yet: {AWAY}." in said
+
+
+def test_classes_without_examples_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    images = {name: one for name, one in pictures().items() if not name.startswith("test/cat")}
+    place = fill(tmp_path / "pets", images)
+    config = one(data=DataConfig(name=f"folder:{place}", validation=5))
+    note = f"folder:{place}: without examples, of 2 classes: class 0 (cat) in test"
+
+    print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=False)
+    assert f"Note: {note}." in capsys.readouterr().out.splitlines()
+    print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=True)
+    assert json.loads(capsys.readouterr().out)["data_notes"] == [note]
+
+    options = RunOptions(out=tmp_path, device="cpu", engine="torch", jobs=1)
+    with listening(config, silent=False) as listener:
+        run_experiment(config, options, listener=listener)
+    assert f"note: {note}" in capsys.readouterr().err.splitlines()[:3]
 
 
 @pytest.mark.parametrize(

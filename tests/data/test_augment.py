@@ -214,11 +214,59 @@ def test_a_box_that_never_fits_is_the_largest_in_the_middle() -> None:
     assert random_boxes(1, 90, 30, config, torch.Generator()).tolist() == [[25, 0, 40, 30]]
 
 
-def test_centre() -> None:
-    inputs = torch.arange(25.0).view(1, 1, 5, 5)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("side", "size"), [(256, 224), (500, 64)])
+def test_types_of_16_bits_see_what_others_see(dtype: torch.dtype, side: int, size: int) -> None:
+    config = AugmentationConfig(resized_crop=size)
+    boxes = random_boxes(4, side, side, config, torch.Generator().manual_seed(0))
+    inputs = batch(4, 1, side, side).to(dtype)
 
-    assert centre(inputs, 3)[0, 0].tolist() == [[6, 7, 8], [11, 12, 13], [16, 17, 18]]
-    assert torch.equal(centre(inputs, 5), inputs)
+    for found, expected in (
+        (resized(inputs, boxes, size), resized(inputs.float(), boxes, size)),
+        (centre(inputs, size), centre(inputs.float(), size)),
+    ):
+        assert found.dtype == dtype
+        assert torch.equal(found, expected.to(dtype))
+
+
+def test_the_size_that_is_usual_is_cropped_alone() -> None:
+    inputs = batch(2, 3, 256, 300)
+
+    assert torch.equal(centre(inputs, 224), inputs[..., 16:240, 38:262])
+    assert torch.equal(
+        centre(batch(1, 1, 342, 342), 299), batch(1, 1, 342, 342)[..., 21:320, 21:320]
+    )
+
+
+@given(height=st.integers(4, 90), width=st.integers(4, 90), data=st.data())
+@quick
+def test_objects_are_of_the_size_of_the_usual_preparation(
+    height: int, width: int, data: st.DataObject
+) -> None:
+    """As after the shorter side was resized to size / 0.875: here of ramps, which stay straight."""
+    size = data.draw(st.integers(4, min(height, width)))
+    down, right = torch.arange(height) + 0.5, torch.arange(width) + 0.5
+    ramps = torch.stack(
+        [(down - height / 2)[:, None].expand(-1, width), (right - width / 2).expand(height, -1)]
+    )[None].double()
+
+    found = centre(ramps, size)[0]
+
+    scale = min(height, width) / round(size / 0.875)
+    expected = (torch.arange(size).double() + 0.5 - size / 2) * scale
+    # A crop of whole pixels can be half of one beside the middle.
+    for ramp in (found[0].T, found[1]):
+        shift = ramp[0] - expected
+        torch.testing.assert_close(shift, shift[:1].expand(size), rtol=0, atol=1e-4)
+        assert abs(float(shift[0])) <= (0.5 if scale == 1 else 1e-4)
+
+
+def test_evaluation_sees_a_large_image_as_a_small_one() -> None:
+    """What is seen does not depend on the size at which images are stored."""
+    small = torch.linspace(0, 1, 32, dtype=torch.float64).expand(1, 1, 32, 32)
+    large = F.interpolate(small, size=(256, 256), mode="bilinear", align_corners=False)
+
+    torch.testing.assert_close(centre(large, 28), centre(small, 28), rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize(

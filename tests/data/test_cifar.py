@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lottery.data import DataConfig, Dataset, Request, load_dataset
+from lottery.data import DataConfig, Dataset, NotHereError, Request, cifar, load_dataset
 from lottery.data.cifar import CIFAR_10, CIFAR_100, BinaryArchive, load_cifar
 from lottery.data.known import cache_folder
 from lottery.errors import DataError
@@ -211,6 +211,16 @@ def test_cifar_100_is_never_taken_from_images_of_cifar_10(tmp_path: Path) -> Non
 
     with pytest.raises(DataError, match="was not found"):
         load(few, tmp_path)
+
+
+@pytest.mark.parametrize("archive", [CIFAR_10, CIFAR_100])
+def test_what_is_nowhere_is_not_downloaded_unless_it_may(
+    archive: BinaryArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar, "download", None)
+
+    with pytest.raises(NotHereError, match=f"{archive.name} was looked for in .*; a run downloads"):
+        load_dataset(DataConfig(name=archive.name), progress=False, download=False)
 
 
 def real() -> Path:

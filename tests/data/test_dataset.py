@@ -215,13 +215,15 @@ class TestAugmentedBatches:
 
 
 def test_a_resized_crop_is_the_shape_a_network_sees() -> None:
-    data = replace(images(size=9), augmentation=AugmentationConfig(resized_crop=6))
+    data = replace(images(size=8), augmentation=AugmentationConfig(resized_crop=7))
 
-    assert data.input_shape == (3, 6, 6)
-    assert data.training_batch(torch.arange(4), Streams(0, 0), 0)[0].shape == (4, 3, 6, 6)
+    assert data.input_shape == (3, 7, 7)
+    assert data.training_batch(torch.arange(4), Streams(0, 0), 0)[0].shape == (4, 3, 7, 7)
     inputs, _ = data.batch("test", slice(0, 7))
     whole = data.normalized(data.test.inputs)
-    assert torch.equal(inputs, whole[..., 1:7, 1:7])
+    assert torch.equal(inputs, whole[..., :7, :7])
+    other = replace(data, augmentation=AugmentationConfig(resized_crop=4))
+    assert other.batch("test", slice(0, 7))[0].shape == (7, 3, 4, 4)
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.5, 0.25), ((0.5, 0.5), (0.25,))])

@@ -7,6 +7,7 @@ import hashlib
 import os
 import struct
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,8 +135,8 @@ class TestWhatIsWrong:
             (b"<!DOCTYPE html>", "begins with 00 00 08 01, got 3c 21 44 4f"),
             (bytes.fromhex("00000801"), "header of 8 bytes, got 4"),
             (bytes.fromhex("00000803 00000001 00000001 00000001 00"), r"got images \(3 dim"),
-            (bytes.fromhex("00000802 00000001 00000001 00"), "got 2 dimensions"),
-            (bytes.fromhex("00000d01 00000001 00000000"), "got values of type 0x0d"),
+            (bytes.fromhex("00000f01 00000001 00000000"), "begins with .* got 00 00 0f 01"),
+            (bytes.fromhex("00000d00"), "begins with .* got 00 00 0d 00"),
             (bytes.fromhex("00000801 00000000"), "promises 0 values; expected 1 to"),
             (bytes.fromhex("00000801 ffffffff 00"), "promises 4294967295 values; expected 1 to"),
             (bytes.fromhex("00000801 01000001 00"), "at most 16,777,216 examples"),
@@ -157,6 +158,32 @@ class TestWhatIsWrong:
         assert str(caught.value) == (
             f"{path}: {caught.value.reason}. Replace the file with a good copy, or delete it."
         )
+
+    @pytest.mark.parametrize(
+        ("header", "found"),
+        [
+            ("00000802", "got 2 dimensions"),
+            ("00000901", "got signed bytes (type 0x09), labels (1 dimension)"),
+            ("00000b01", "got 16-bit integers (type 0x0b), labels (1 dimension)"),
+            ("00000c02", "got 32-bit integers (type 0x0c), 2 dimensions"),
+            ("00000d03", "got 32-bit floats (type 0x0d), images (3 dimensions)"),
+            ("00000e04", "got 64-bit floats (type 0x0e), 4 dimensions"),
+        ],
+    )
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress])
+    def test_valid_files_of_other_kinds_are_not_called_damaged(
+        self, tmp_path: Path, header: str, found: str, pack: Callable[[bytes], bytes]
+    ) -> None:
+        path = write(tmp_path, pack(bytes.fromhex(header) + bytes.fromhex("00000001") * 5))
+
+        for read in (read_idx, read_shape):
+            with pytest.raises(FileError) as caught:
+                read(path, 1)
+
+            said = str(caught.value)
+            assert found in said
+            assert "It is a valid kind of IDX file, but only unsigned bytes are read" in said
+            assert "Replace" not in said
 
     def test_sizes_whose_product_overflows_64_bits(self, tmp_path: Path) -> None:
         path = write(tmp_path, bytes.fromhex("00000803 80000000 80000000 00000004"))
@@ -192,6 +219,13 @@ class TestWhatIsWrong:
 
 
 class TestBombs:
+    def test_a_packed_file_is_refused_if_it_promises_very_much_more(self, tmp_path: Path) -> None:
+        path = write(tmp_path, gzip.compress(bytes.fromhex("00000803 00001001 00000100 00000100")))
+
+        for read in (read_idx, read_shape):
+            with pytest.raises(FileError, match="268,500,992 values, more than 200 times the pack"):
+                read(path, 3)
+
     def test_decompresses_no_further_than_promised(self, tmp_path: Path) -> None:
         bomb = gzip.compress(bytes.fromhex("00000801 00000005") + bytes(50_000_000), 6)
         path = write(tmp_path, bomb)

@@ -20,12 +20,22 @@ from lottery.data import (
     describe_dataset,
     image_sets,
     load_dataset,
+    sources,
 )
-from lottery.data.image_cache import cached_images
+from lottery.data.image_cache import cached_images, read_cache
 from lottery.data.known import cache_folder
 from lottery.data.sources import Encoded, folder_source
 from lottery.errors import DataError, UsageError
 from lottery.testing import DATASET_CHECKS
+
+KINDS: dict[Callable[[Path, dict[str, Pixels]], Path], str] = {fill: "folder", tar_of: "tar"}
+
+
+def cached_targets(path: Path, count: int) -> torch.Tensor:
+    """The first classes in a cache file, in the order in which they lie there."""
+    found = read_cache(path)
+    assert found is not None
+    return found.targets[:count]
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +45,33 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("make", [fill, tar_of])
 class TestFoldersAndTarFiles:
+    def test_no_name_reaches_the_terminal_as_it_is(
+        self,
+        tmp_path: Path,
+        make: Callable[[Path, dict[str, Pixels]], Path],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        strange = "\x1b[2J[red]\n\u202e"
+        images = {name.replace("cat", f"cat{strange}"): one for name, one in pictures().items()}
+        place = make(tmp_path / f"data{strange[:5]}", images)
+        assert "\x1b" not in describe_dataset(f"{KINDS[make]}:{place}").description
+        config = DataConfig(name=f"{KINDS[make]}:{place}", validation=5)
+        load_dataset(config, progress=True)
+        assert "\x1b[2J" not in capsys.readouterr().err
+
+        odd = images | {f"train/dog/{strange}.png": np.zeros((9, 9, 3), np.uint8)}
+        place = make(tmp_path / f"odd{strange[:5]}", odd)
+        with pytest.raises(DataError, match="images of one size") as caught:
+            load_dataset(replace(config, name=f"{KINDS[make]}:{place}"), progress=False)
+        assert str(caught.value).isprintable()
+
+        monkeypatch.setattr(sources, "MAX_FILE", 3)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+        with pytest.raises(DataError, match="images cannot be used") as caught:
+            load_dataset(config, progress=False)
+        assert str(caught.value).replace("\n", "").isprintable()
+
     def test_every_image_with_its_class(
         self, tmp_path: Path, make: Callable[[Path, dict[str, Pixels]], Path]
     ) -> None:
@@ -64,6 +101,29 @@ class TestFoldersAndTarFiles:
         train = np.stack([pixels for name, pixels in images.items() if name.startswith("train")])
         np.testing.assert_allclose(data.mean, (train / 255).mean((0, 1, 2)), atol=1e-12)
         np.testing.assert_allclose(data.deviation, (train / 255).std((0, 1, 2)), atol=1e-12)
+
+    def test_a_rare_class_is_in_both_parts_and_the_cache_stays_as_it_is(
+        self, tmp_path: Path, make: Callable[[Path, dict[str, Pixels]], Path]
+    ) -> None:
+        images = pictures()
+        birds = {f"train/bird/{n}.png": images["train/cat/1.png"] + 1 + n for n in range(2)}
+        place = make(tmp_path / "pets", images | birds)
+        pets = held(load(place, 1), "train", "validation")
+        (cached,) = (cache_folder() / "images").iterdir()
+        before = cached.read_bytes()
+
+        moved = 0
+        for validation in range(3, 18):
+            data = load(place, validation)
+            assert data.train.targets.unique().tolist() == [0, 1, 2]
+            assert data.validation.targets.unique().tolist() == [0, 1, 2]
+            assert (len(data.validation), len(data.train)) == (validation, 20 - validation)
+            assert held(data, "train", "validation") == pets
+            whole = torch.cat([data.validation.targets, data.train.targets])
+            moved += not torch.equal(whole, cached_targets(cached, 20))
+
+        assert 0 < moved < 15, "where it was sound the split is what it always was"
+        assert cached.read_bytes() == before
 
     def test_describing_agrees_with_loading(
         self, tmp_path: Path, make: Callable[[Path, dict[str, Pixels]], Path]

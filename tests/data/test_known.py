@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lottery.data import DataConfig, Dataset, describe_dataset, known, load_dataset
+from lottery.data import DataConfig, Dataset, NotHereError, describe_dataset, known, load_dataset
 from lottery.data.folder import FILES
 from lottery.data.idx import encode_idx
 from lottery.data.known import FASHION_MNIST, KnownDataset, KnownFile, cache_folder, load_known
@@ -166,6 +166,24 @@ class TestWrongContents:
 
         with pytest.raises(DataError, match="expected contents with SHA-256"):
             load(tmp_path)
+
+
+def test_what_is_nowhere_is_not_downloaded_unless_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "download", None)
+    fill(tmp_path / "some", {file: DIGITS_CONTENTS[file] for file in FILES[:2]})
+
+    for data_dir in (None, tmp_path / "some"):
+        with pytest.raises(NotHereError, match=r"digits was looked for in .*; a run downloads it"):
+            load_known(DIGITS, validation=5, data_dir=data_dir, progress=False, fetch=False)
+
+    fill(tmp_path / "all", DIGITS_CONTENTS)
+    data_dir = tmp_path / "all"
+    found = load_known(DIGITS, validation=5, data_dir=data_dir, progress=False, fetch=False)
+    assert found.fingerprint() == load(data_dir).fingerprint()
+    with pytest.raises(DataError, match="expected a directory of datasets"):
+        load_known(DIGITS, validation=5, data_dir=tmp_path / "no", progress=False, fetch=False)
 
 
 def test_too_many_held_out(tmp_path: Path) -> None:

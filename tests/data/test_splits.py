@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from lottery.data.dataset import Dataset
 from lottery.data.idx import Bytes
 from lottery.data.normalize import normalized
-from lottery.data.splits import Examples, Scale, assemble, scale_of, stored
+from lottery.data.splits import Examples, Scale, assemble, exchanges, scale_of, stored
 from lottery.errors import DataError
 
 images = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, max_side=5))
@@ -45,6 +45,50 @@ def assembled(examples: Examples, validation: int, stream: str = "any") -> Datas
         scale=Scale((0.0,), (1.0,)),
         stream=stream,
     )
+
+
+@given(
+    labels=st.lists(st.integers(0, 6), min_size=2, max_size=40),
+    rare=st.lists(st.integers(7, 12), max_size=4),
+    data=st.data(),
+)
+def test_exchanges_leave_no_class_out_that_could_be_in(
+    labels: list[int], rare: list[int], data: st.DataObject
+) -> None:
+    whole = np.array(data.draw(st.permutations(labels + rare)))
+    first = data.draw(st.integers(1, len(whole) - 1))
+    before = whole.copy()
+
+    pairs = exchanges(whole, first)
+
+    assert np.array_equal(whole, before), "what is given is left as it is"
+    for one, other in pairs:
+        assert one < first <= other
+        whole[[one, other]] = whole[[other, one]]
+    held, rest = whole[:first].tolist(), whole[first:].tolist()
+    classes = set(before.tolist())
+    if len(rest) >= len(classes):
+        assert set(rest) == classes
+    twice = {label for label in classes if before.tolist().count(label) > 1}
+    if len(rest) >= len(classes) and len(held) >= len(classes):
+        assert twice <= set(held)
+    # No class was lost that a part had, but a single example to learn from.
+    assert set(before[:first].tolist()) & twice <= set(held)
+    assert set(before[first:].tolist()) <= set(rest)
+    sound = set(before[first:].tolist()) == classes and twice <= set(before[:first].tolist())
+    assert bool(pairs) <= (not sound)
+
+
+def test_of_classes_that_are_few_each_is_in_both_parts() -> None:
+    """Of 300 examples in 3 classes the last two have 2 and 1, wherever these lie."""
+    for seed in range(20):
+        labels = np.zeros(300, np.uint8)
+        labels[np.random.default_rng(seed).permutation(300)[:3]] = (1, 1, 2)
+        examples = Examples(numbered(300).images, labels)
+        held, rest = examples.parted(30, "any", every_class=True)
+        assert set(held.chosen_labels()) >= {0, 1}
+        assert set(rest.chosen_labels()) == {0, 1, 2}
+        assert sorted(numbers(held) + numbers(rest)) == list(range(300))
 
 
 class TestParted:

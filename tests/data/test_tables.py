@@ -29,6 +29,11 @@ class ClassLabel:
 
 
 class Value:
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+
+
+class Sequence:
     pass
 
 
@@ -56,7 +61,7 @@ def png(seed: int) -> bytes:
     return file.getvalue()
 
 
-FEATURES = {"picture": Image(), "kind": ClassLabel(["cat", "dog"]), "note": Value()}
+FEATURES = {"picture": Image(), "kind": ClassLabel(["cat", "dog"]), "note": Value("string")}
 
 
 def table(count: int, seed: int, features: dict[str, Any] | None = None) -> Table:
@@ -124,10 +129,91 @@ def test_what_measures(hub: dict[str, dict[str, Table]]) -> None:
     hub["pets"] = {"train": table(21, 1), "test": unlabelled, "validation": table(7, 3)}
     assert len(load().test) == 7
 
+    with_note = load().notes
+    assert with_note == (
+        "hf:pets: no example of its part 'test' has a class, so it does not measure",
+    )
+
     hub["pets"] = {"train": table(100, 1)}
     data = load()
+    assert data.notes == ()
     assert 2 < len(data.test) < 25
     assert len(data.train) + len(data.validation) + len(data.test) == 100
+
+
+@pytest.mark.parametrize("part", ["train", "test", "validation"])
+@pytest.mark.parametrize("label", [-1, None, 7])
+def test_a_part_with_one_bad_class_is_an_error_that_names_it(
+    hub: dict[str, dict[str, Table]], part: str, label: int | None
+) -> None:
+    counts = {"train": 21, part: 9}
+    hub["pets"] = {name: table(count, 1) for name, count in counts.items()}
+    hub["pets"][part].rows[4]["kind"] = label
+
+    expected = rf"part '{part}', but 1 of 9 has another or none: example 4 \({label}\)"
+    with pytest.raises(DataError, match=expected):
+        load()
+
+
+def test_a_class_by_its_text_that_training_does_not_have(hub: dict[str, dict[str, Table]]) -> None:
+    hub["pets"] = {"train": table(21, 1), "test": table(9, 2)}
+    hub["pets"]["test"].rows[2]["note"] = "c\x1b[2J"
+
+    with pytest.raises(DataError, match=r"part 'test', but 1 of 9 .*: example 2 \('c\\x1b\[2J'\)"):
+        load(label_column="note")
+
+
+@pytest.mark.parametrize(
+    ("column", "feature", "said"),
+    [
+        (
+            "label_column",
+            Value("float64"),
+            r"expected classes, .* \(data.label_column\), got Value fl",
+        ),
+        ("label_column", Value("timestamp[s]"), "got Value timestamp"),
+        ("label_column", Sequence(), "got Sequence; there are picture"),
+        ("label_column", Image(), "got Image;"),
+        (
+            "image_column",
+            Value("int64"),
+            r"expected images .* \(data.image_column\), got Value int64",
+        ),
+        ("image_column", ClassLabel(["a"]), "got ClassLabel;"),
+        ("image_column", Sequence(), "got Sequence;"),
+    ],
+)
+def test_columns_of_another_kind(
+    hub: dict[str, dict[str, Table]], column: str, feature: Any, said: str
+) -> None:
+    features = FEATURES | {"odd": feature}
+    hub["pets"] = {"train": table(21, 1, features), "test": table(9, 2, features)}
+    stated: dict[str, Any] = {"image_column": "picture", "label_column": "kind"} | {column: "odd"}
+
+    with pytest.raises(UsageError, match=said):
+        load(**stated)
+
+
+def test_one_class(hub: dict[str, dict[str, Table]]) -> None:
+    hub["pets"] = {"train": table(21, 1)}
+    for row in hub["pets"]["train"].rows:
+        row["note"] = "a"
+
+    with pytest.raises(DataError, match="expected at least 2 classes in 'note', got 1"):
+        load(label_column="note")
+
+
+def test_of_a_tenth_that_measures_every_class_has_examples(
+    hub: dict[str, dict[str, Table]],
+) -> None:
+    hub["pets"] = {"train": table(40, 1, FEATURES | {"kind": ClassLabel(list("abcdefgh"))})}
+    for row, values in enumerate(hub["pets"]["train"].rows):
+        values["kind"] = row % 8
+
+    data = load(validation=8)
+
+    for split in (data.train, data.validation, data.test):
+        assert split.targets.unique().tolist() == list(range(8))
 
 
 def test_columns_that_are_stated(hub: dict[str, dict[str, Table]]) -> None:
@@ -141,7 +227,9 @@ def test_columns_that_are_stated(hub: dict[str, dict[str, Table]]) -> None:
     named = load(image_column="picture", label_column="note")
     # Classes are values in order: "a" is 0.
     assert named.test.targets.tolist() == [1, 0, 1, 0, 1, 0, 1, 0, 1]
-    with pytest.raises(UsageError, match=r"no column 'kinds'; there are picture \(Image\)"):
+    with pytest.raises(
+        UsageError, match=r"no column 'kinds' in its part 'train'; there are picture \(Image\)"
+    ):
         load(image_column="picture", label_column="kinds")
 
 
@@ -187,12 +275,16 @@ def test_training_examples_without_a_class(hub: dict[str, dict[str, Table]]) -> 
     hub["pets"] = {"train": table(21, 1)}
     hub["pets"]["train"].rows[3]["kind"] = -1
 
-    with pytest.raises(DataError, match="some have none"):
+    with pytest.raises(
+        DataError, match=r"part 'train', but 1 of 21 has another or none: example 3 \(-1\)"
+    ):
         load()
 
 
 def test_a_name_that_is_not_there(hub: dict[str, dict[str, Table]]) -> None:
-    with pytest.raises(DataError, match=r"hf:pets: .*cannot load it \(no dataset pets\)"):
+    with pytest.raises(
+        DataError, match=r"hf:pets: .*cannot load it \(FileNotFoundError: no dataset pets\)"
+    ):
         load()
     with pytest.raises(UsageError, match="known only once it is loaded"):
         describe_dataset("hf:pets")
@@ -210,13 +302,20 @@ def test_the_package_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     datasets = pytest.importorskip("datasets", reason="the package 'datasets' is not installed")
     features = datasets.Features(
-        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=["cat", "dog"]),
+            "share": datasets.Value("float32"),
+            "boxes": [datasets.Value("int64")],
+        }
     )
     (tmp_path / "pets").mkdir()
     for part, count in (("train", 21), ("test", 9)):
         columns = {
             "image": [{"bytes": png(n), "path": None} for n in range(count)],
             "label": [n % 2 for n in range(count)],
+            "share": [n / 2 for n in range(count)],
+            "boxes": [[n, n] for n in range(count)],
         }
         rows = datasets.Dataset.from_dict(columns, features=features)
         rows.to_parquet(tmp_path / "pets" / f"{part}.parquet")
@@ -227,3 +326,8 @@ def test_the_package_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert data.test.targets.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
     with Pillow.open(io.BytesIO(png(0))) as expected:
         np.testing.assert_array_equal(data.test.inputs[0].permute(1, 2, 0).numpy(), expected)
+    for column in ("share", "boxes"):
+        with pytest.raises(UsageError, match=f"classes, integers or text in the column '{column}'"):
+            load(f"hf:{tmp_path / 'pets'}", label_column=column)
+        with pytest.raises(UsageError, match=f"bytes or paths in the column '{column}'"):
+            load(f"hf:{tmp_path / 'pets'}", image_column=column)

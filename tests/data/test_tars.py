@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lottery.data import tars
+from lottery.data import idx, tars
 from lottery.data.tars import list_tar, read_tar
 from lottery.errors import DataError
 
@@ -130,6 +130,51 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="two files of the name two"):
         list_tar(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_member_that_would_unpack_for_minutes_is_refused_by_its_header(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "any.tar.gz"
+    member = tarfile.TarInfo("a/\x1b[2Jlarge.png")
+    member.size = 8 * 2**30
+    # None of its bytes are there, so that whoever looks for them says that the file is cut off.
+    path.write_bytes(pack(packed(CONTENTS)[:2048] + member.tobuf(tarfile.GNU_FORMAT)))
+
+    for read in (lambda: list_tar(path), lambda: list(read_tar(path, {"two": 0}))):
+        with pytest.raises(
+            DataError, match="more than 200 times as large unpacked as packed"
+        ) as caught:
+            read()
+        assert "a/\ufffd[2Jlarge.png of 8,589,934,592 bytes" in str(caught.value)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_members_that_are_many_times_the_packed_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "any.tar.gz"
+    path.write_bytes(pack(packed({f"{number}.png": bytes(1000) for number in range(2_000)})))
+    assert len(list_tar(path).sizes) == 2_000
+
+    monkeypatch.setattr(idx, "_ALWAYS", 2**10)
+    monkeypatch.setattr(idx, "MOST_TIMES", 10)
+
+    with pytest.raises(DataError, match="times as large unpacked as packed"):
+        list_tar(path)
+
+
+def test_a_large_file_that_is_not_packed_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "any.tar"
+    large = tarfile.TarInfo("film.mp4")
+    large.size = 8 * 2**30
+    with open(path, "wb") as file:
+        file.write(large.tobuf(tarfile.GNU_FORMAT))
+        file.seek(large.size, os.SEEK_CUR)  # a hole, which takes no room on the disk
+        file.write(packed(CONTENTS))
+
+    assert dict(read_tar(path, {"two": 0})) == {"two": b""}
 
 
 def test_another_size_than_expected(tmp_path: Path) -> None:

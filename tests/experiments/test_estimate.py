@@ -37,9 +37,31 @@ def test_densities_and_disk_are_what_a_run_then_takes(
         assert found.densities[key.level] == pytest.approx(result.density, abs=1e-12)
     used = sum(path.stat().st_size for path in summary.run.rglob("*") if path.is_file())
     assert found.bytes_on_disk == pytest.approx(used, rel=0.3)
+    assert found.seconds_per_step
+    assert found.seconds_per_job
+    assert found.seconds
     assert found.seconds_per_step > 0
     assert found.seconds >= found.seconds_per_job > 0
     assert found.seconds >= found.seconds_per_job * len(plan(config)) / found.workers * 0.99
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_without_times_all_else_is_the_same() -> None:
+    config = tiny()
+    data = load_dataset(config.data)
+    with_times, without = (
+        estimate(config, data, device="cpu", engine="torch", workers=2, timed=timed)
+        for timed in (True, False)
+    )
+    assert without == replace(
+        with_times,
+        seconds_per_step=None,
+        seconds_per_evaluation=None,
+        seconds_per_level=None,
+        seconds_per_job=None,
+        seconds=None,
+    )
+    assert with_times.seconds is not None
 
 
 @pytest.fixture
@@ -123,6 +145,7 @@ def test_levels_between_the_measured_ones_are_interpolated(
     assert (found.seconds_per_step, found.seconds_per_evaluation) == (2.0, 10.0)
     expected = [40 + 60 * (density - 0.125) / 0.875 for density in found.densities]
     assert found.seconds_per_level == pytest.approx(expected, rel=1e-3)
+    assert found.seconds_per_level
     dense, *sparse = found.seconds_per_level
     # One-shot levels wait for the dense network alone, and controls for their level.
     longest = dense + (sum(sparse) + sparse[-1] if schedule == "geometric" else 2 * sparse[0])

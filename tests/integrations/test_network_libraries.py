@@ -125,22 +125,51 @@ class Classifier(nn.Module):
         return SimpleNamespace(logits=self.classifier(pixel_values.flatten(1)))
 
 
+class WithWords(Classifier):
+    def forward(self, input_ids: Tensor, pixel_values: Tensor) -> SimpleNamespace:  # type: ignore[override]
+        raise AssertionError
+
+
+class Silent(Classifier):
+    def forward(self, pixel_values: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(last_hidden_state=pixel_values)
+
+
+def not_square(config: SimpleNamespace) -> nn.Module:
+    raise TypeError("unsupported operand type(s) for //: 'tuple' and 'int'")
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """What a stand-in for transformers was asked for."""
     requests: list[tuple[str, dict[str, Any]]] = []
-    defaults = {"vit": {"num_channels": 3, "image_size": 224}, "resnet": {"num_channels": 3}}
+    vision = SimpleNamespace(num_channels=3, image_size=224)
+    defaults: dict[str, dict[str, Any]] = {
+        "vit": {"num_channels": 3, "image_size": 224},
+        "resnet": {"num_channels": 3},
+        "pairs": {"image_size": [224, 224]},
+        "stem": {"num_channels": 3, "stem_channels": (3, 32, 48)},
+        "width": {"stem_channels": 16},
+        "text-stem": {"stem_num_channels": 3},
+        "nested": {"vision_config": vision, "text_config": {}},
+        **{key: {} for key in ("worded", "silent", "square")},
+    }
 
     def for_model(name: str, **settings: Any) -> SimpleNamespace:
         requests.append((name, settings))
         if name not in defaults:
             raise ValueError(f"Unrecognized model identifier: {name}. Should contain one of ...")
-        return SimpleNamespace(**defaults[name] | settings)
+        return SimpleNamespace(**defaults[name] | settings, model_type=name)
 
+    def from_config(config: SimpleNamespace) -> nn.Module:
+        assert config.architectures == [], "else some releases find no class for some names"
+        return special.get(config.model_type, Classifier)(config)
+
+    special = {"worded": WithWords, "silent": Silent, "square": not_square}
     fake = module(
         "transformers",
         AutoConfig=SimpleNamespace(for_model=for_model),
-        AutoModelForImageClassification=SimpleNamespace(from_config=Classifier),
+        AutoModelForImageClassification=SimpleNamespace(from_config=from_config),
     )
     monkeypatch.setitem(sys.modules, "transformers", fake)
     return requests
@@ -153,7 +182,7 @@ def test_transformers_is_asked_for_an_architecture(
     build_model("hf:vit", (1, 2, 4), 7)
     build_model("hf:resnet", (1, 2, 2), 7)
 
-    common = {"num_channels": 1, "num_labels": 7}
+    common = {"num_channels": 1, "num_labels": 7, "architectures": []}
     assert [settings for _, settings in asked if settings] == [
         common | {"image_size": 2},
         common | {"image_size": (2, 4)},
@@ -163,8 +192,32 @@ def test_transformers_is_asked_for_an_architecture(
     assert [*prunable_weights(model)] == ["network.classifier.weight"]
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("pairs", {"image_size": (2, 2)}),
+        ("stem", {"num_channels": 1, "stem_channels": [1, 32, 48]}),
+        ("width", {}),
+        ("text-stem", {"stem_num_channels": 1}),
+        ("nested", {"vision_config": {"num_channels": 1, "image_size": 2}}),
+    ],
+)
+def test_channels_and_size_go_where_an_architecture_has_them(
+    asked: list[tuple[str, dict[str, Any]]], name: str, settings: dict[str, Any]
+) -> None:
+    build_model(f"hf:{name}", (1, 2, 2), 7)
+
+    assert asked[-1] == (name, {"num_labels": 7, "architectures": []} | settings)
+
+
 @pytest.mark.usefixtures("asked")
 def test_transformers_refusals() -> None:
+    with pytest.raises(UsageError, match=r"hf:worded learns from more than images.* input_ids;"):
+        build_model("hf:worded", (1, 2, 2), 7)
+    with pytest.raises(UsageError, match=r"Silent of transformers gives .* without logits"):
+        build_model("hf:silent", (1, 2, 2), 7)(torch.zeros(1, 1, 2, 2))
+    with pytest.raises(UsageError, match="hf:square takes square images, got 2 x 4"):
+        build_model("hf:square", (1, 2, 4), 7)
     with pytest.raises(UsageError, match=r"hf:tiv: building it .*ValueError: Unrecognized model"):
         build_model("hf:tiv", (3, 32, 32), 7)
     with pytest.raises(UsageError, match=r"got examples of shape \(784,\)"):
@@ -206,11 +259,27 @@ def test_torchvision_itself(name: str) -> None:
     assert model(torch.zeros(2, 3, 96, 96)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("name", ["vit", "resnet", "convnext"])
+TRANSFORMERS = "transformers is not installed: pip install 'lottery[transformers]'"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("vit", "resnet", "convnext", "deit", "levit", "clip", "siglip"),
+        *("hiera", "hgnet_v2", "textnet"),
+    ],
+)
 def test_transformers_itself(name: str) -> None:
-    reason = "transformers is not installed: pip install 'lottery[transformers]'"
-    pytest.importorskip("transformers", reason=reason)
+    pytest.importorskip("transformers", reason=TRANSFORMERS)
 
     model = build_model(f"hf:{name}", (1, 64, 64), 7).eval()
 
     assert model(torch.zeros(2, 1, 64, 64)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", ["imagegpt", "siglip2"])
+def test_transformers_itself_where_images_are_not_enough(name: str) -> None:
+    pytest.importorskip("transformers", reason=TRANSFORMERS)
+
+    with torch.device("meta"), pytest.raises(UsageError, match=f"hf:{name} learns from more than"):
+        build_model(f"hf:{name}", (3, 32, 32), 7)

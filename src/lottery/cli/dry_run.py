@@ -12,7 +12,7 @@ from lottery.analysis import reachable
 from lottery.analysis.formatting import joined
 from lottery.cli.progress import left_out_words
 from lottery.cli.tables import print_table
-from lottery.data import Dataset, load_dataset
+from lottery.data import Dataset, NotHereError, data_notes, load_dataset, made_up_dataset
 from lottery.experiments import (
     Estimate,
     ExperimentConfig,
@@ -38,8 +38,12 @@ class _Tells(Listener):
 
 
 def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: bool) -> None:
-    """Measure briefly and print the plan; nothing is written."""
-    data = load_dataset(config.data, data_dir=options.data_dir)
+    """Measure briefly and print the plan; nothing is written, and no dataset downloaded.
+
+    Without its data an experiment is planned all the same, if their shape and number are known;
+    then nothing is measured.
+    """
+    data, missing = _data(config, options)
     check_against_data(config, data)
     device = resolve_device(options.device)
     workers = worker_count(options.jobs, device.type)
@@ -50,7 +54,9 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         engine=options.engine,
         workers=workers,
         listener=Listener() if as_json else _Tells(),
+        timed=not missing,
     )
+    notes = [] if missing else data_notes(data)
     units, reasons = experiment_units(config, data), left_out(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
@@ -68,6 +74,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     ],
                     "units": None if units is None else units.count,
                     "left_out": reasons,
+                    "data_missing": missing or None,
+                    "data_notes": notes,
                     "estimate": asdict(found),
                     "significance": asdict(power) | {"sentence": power.sentence},
                 },
@@ -76,10 +84,22 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         )
         return
     _print(config, options, found, _trainings(config, data), device.type)
+    if missing:
+        typer.echo(f"The data are not here yet: {missing}.")
+    for note in notes:
+        typer.echo(f"Note: {note}.")
     if units is not None and reasons:
         words = left_out_words(config.prune.granularity, units.count, reasons)
         typer.echo(f"{words[0].upper()}{words[1:]}.")
     typer.echo(power.sentence)
+
+
+def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
+    """The data and an empty text, or made-up data and where the real ones were looked for."""
+    try:
+        return load_dataset(config.data, data_dir=options.data_dir, download=False), ""
+    except NotHereError as error:
+        return made_up_dataset(config.data), str(error)
 
 
 def _trainings(config: ExperimentConfig, data: Dataset) -> str:
@@ -100,6 +120,7 @@ def _trainings(config: ExperimentConfig, data: Dataset) -> str:
 def _print(
     config: ExperimentConfig, options: RunOptions, found: Estimate, trainings: str, device: str
 ) -> None:
+    times = found.seconds_per_level
     replicates = "0" if config.replicates == 1 else f"0 to {config.replicates - 1}"
     print_table(
         [
@@ -109,25 +130,35 @@ def _print(
                 "branches, each a training": ", ".join(["main", *controls]),
                 "replicates": replicates,
                 "trainings": config.replicates * (1 + len(controls)),
-                "a ticket about": duration(seconds),
+                "a ticket about": duration(times[level]) if times else "-",
             }
-            for level, (density, seconds) in enumerate(
-                zip(found.densities, found.seconds_per_level, strict=True)
-            )
+            for level, density in enumerate(found.densities)
             for controls in [branches(config) if level else ()]
         ],
         title=f"{options.out / run_name(config)}",
     )
     typer.echo(
-        f"{trainings}; "
-        f"about {duration(found.seconds)} in all, {found.workers} at once, "
-        f"with engine {found.engine} on {device}: measured "
-        f"{found.seconds_per_step * 1e3:.2f} ms a step and "
-        f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation of the dense network."
+        f"{trainings}; {_time(found)}, {found.workers} at once, "
+        f"with engine {found.engine} on {device}{_measured(found)}."
     )
     for engine, reason in found.passed_over.items():
         typer.echo(f"Not with engine {engine}, which would be faster: {reason}.")
     typer.echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
+
+
+def _time(found: Estimate) -> str:
+    return (
+        "time not measured" if found.seconds is None else f"about {duration(found.seconds)} in all"
+    )
+
+
+def _measured(found: Estimate) -> str:
+    if found.seconds_per_step is None or found.seconds_per_evaluation is None:
+        return ""
+    return (
+        f": measured {found.seconds_per_step * 1e3:.2f} ms a step and "
+        f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation of the dense network"
+    )
 
 
 def duration(seconds: float) -> str:

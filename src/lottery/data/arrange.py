@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from lottery.data.names import folder_words, parts_by_name, shown, some
@@ -36,10 +37,9 @@ def arrange(what: str, names: Iterable[str]) -> Arranged:
     """Share images out by the folders they lie in.
 
     Either ``train/CLASS/...`` with one of `TEST_FOLDERS` beside it, or ``train/CLASS/...`` alone,
-    or ``CLASS/...``; in the last two cases about a tenth of the images is held out to measure, by
-    a hash of their names, and of each class at least one image is learned from. All of it may lie
-    in one more folder, and large letters do for small ones. What lies beside ``train`` and the
-    folder that measures is passed over.
+    or ``CLASS/...``; in the last two cases about a tenth of the images is held out to measure, see
+    `tenth`. All of it may lie in one more folder, and large letters do for small ones. What lies
+    beside ``train`` and the folder that measures is passed over.
 
     Args:
         what: where they lie, for messages.
@@ -63,9 +63,10 @@ def arrange(what: str, names: Iterable[str]) -> Arranged:
         train = {name: below[1:] for name, below in parts.items() if below[0] in learned}
         test = {name: below[1:] for name, below in parts.items() if below[0] in measured}
     if not test:
-        tenth = _tenth(train)
-        test = {name: below for name, below in train.items() if name in tenth}
-        train = {name: below for name, below in train.items() if name not in tenth}
+        paths = {"/".join(below): below[0] for below in train.values()}
+        measures = tenth(paths)
+        test = {name: below for name, below in train.items() if "/".join(below) in measures}
+        train = {name: below for name, below in train.items() if name not in test}
     return _arranged(what, train, test)
 
 
@@ -115,15 +116,25 @@ def _check_folders(what: str, tops: list[str], learned: list[str], measured: lis
         )
 
 
-def _tenth(images: dict[str, tuple[str, ...]]) -> set[str]:
-    """Those that measure where no folder says so; of each class at least one image does not."""
-    tenth = {name for name, below in images.items() if held_out("/".join(below))}
-    learned = {below[0] for name, below in images.items() if name not in tenth}
-    for name in sorted(tenth):
-        if images[name][0] not in learned:
-            learned.add(images[name][0])
-            tenth.remove(name)
-    return tenth
+def tenth(classes: Mapping[str, Hashable]) -> set[str]:
+    """The examples that measure where nothing says which: about a tenth, by a hash of their names.
+
+    Of each class at least one example does not measure, and one does if there are two.
+
+    Args:
+        classes: name of each example -> its class.
+    """
+    found = {name for name in classes if _hash(name) < TEST_SHARE * 2**64}
+    names_of: dict[Hashable, list[str]] = {}
+    for name, label in sorted(classes.items(), key=itemgetter(0)):
+        names_of.setdefault(label, []).append(name)
+    for names in names_of.values():
+        measuring = found.intersection(names)
+        if len(measuring) == len(names):
+            found.remove(names[0])
+        elif not measuring and len(names) > 1:
+            found.add(min(names, key=_hash))
+    return found
 
 
 def is_part(folder: str) -> bool:
@@ -131,10 +142,10 @@ def is_part(folder: str) -> bool:
     return folder.lower() in (*TRAIN_FOLDERS, *TEST_FOLDERS)
 
 
-def held_out(name: str) -> bool:
-    """Whether an image measures where no folder says so: a fixed tenth of all names."""
+def _hash(name: str) -> int:
+    """A number below 2^64 that follows from a name alone."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") < TEST_SHARE * 2**64
+    return int.from_bytes(digest[:8], "big")
 
 
 def _arranged(

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+CENTRE = 0.875
+"""Share of the shorter side that is measured where training sees parts of images."""
 _ATTEMPTS = 10
 """How often a crop of a random area and shape is drawn before the largest one is taken."""
 
@@ -28,7 +30,7 @@ class AugmentationConfig:
     to their size; 0 to leave it out."""
     resized_crop: int = 0
     """Crop a random part of each image and resize it to a square of this side, in pixels; 0 to
-    leave it out. Validation and test are cropped to the same size in the middle."""
+    leave it out. Of validation and test images it is the middle 7/8, resized to the same."""
     least_area: float = 0.08
     """The smallest share of an image's area that ``resized_crop`` takes, above 0, at most 1."""
     most_stretch: float = 4 / 3
@@ -147,11 +149,50 @@ def resized(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
         boxes: top, left, height and width, int64 ``[B, 4]``.
         size: side of the result, in pixels.
     """
-    height, width = inputs.shape[-2:]
-    steps = (torch.arange(size, device=inputs.device, dtype=inputs.dtype) + 0.5) / size
-    top, left, high, wide = (boxes[:, n, None].to(inputs.dtype) for n in range(4))
+    dtype = _coordinates(inputs)
+    steps = (torch.arange(size, device=inputs.device, dtype=dtype) + 0.5) / size
+    top, left, high, wide = (boxes[:, n, None].to(dtype) for n in range(4))
     rows = top + (steps * high - 0.5).clamp(min=0).minimum(high - 1)
     columns = left + (steps * wide - 0.5).clamp(min=0).minimum(wide - 1)
+    return _sampled(inputs, rows, columns)
+
+
+def centre(inputs: Tensor, size: int) -> Tensor:
+    """The middle of each image, with objects of the size that `resized` gives them in training.
+
+    As usual for ImageNet: as if the shorter side were resized to ``size / CENTRE`` pixels, rounded,
+    and ``size`` of them cropped in the middle. Images of that size are cropped alone, which gives a
+    view; others are resized in the way of training images.
+
+    Args:
+        inputs: ``[N, C, H, W]``.
+        size: side of the result, in pixels.
+    """
+    height, width = inputs.shape[-2:]
+    shorter, wanted = min(height, width), round(size / CENTRE)
+    if shorter == wanted:
+        top, left = (height - size) // 2, (width - size) // 2
+        return inputs[..., top : top + size, left : left + size]
+    steps = torch.arange(size, device=inputs.device, dtype=_coordinates(inputs)) + 0.5
+    offsets = (steps - size / 2) * (shorter / wanted) - 0.5
+    rows, columns = ((n / 2 + offsets).clamp(0, n - 1)[None] for n in (height, width))
+    return _sampled(inputs, rows.expand(len(inputs), -1), columns.expand(len(inputs), -1))
+
+
+def _coordinates(inputs: Tensor) -> torch.dtype:
+    """What places in images are counted in: 16 bits do not hold those of a large image."""
+    return torch.float32 if inputs.element_size() < 4 else inputs.dtype
+
+
+def _sampled(inputs: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Each image at the crossings of its rows and columns, between pixels bilinearly.
+
+    Args:
+        inputs: ``[B, C, H, W]``.
+        rows, columns: in pixels from the centre of the first, inside of the image, ``[B, size]``.
+    """
+    height, width = inputs.shape[-2:]
+    size = rows.shape[1]
     # grid_sample counts from -1 to 1 over the whole image.
     rows, columns = (2 * rows + 1) / height - 1, (2 * columns + 1) / width - 1
     grid = torch.stack(
@@ -161,11 +202,7 @@ def resized(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
         ],
         dim=-1,
     )
-    return F.grid_sample(inputs, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def centre(inputs: Tensor, size: int) -> Tensor:
-    """The middle ``size`` x ``size`` pixels of each image ``[N, C, H, W]``; a view."""
-    height, width = inputs.shape[-2:]
-    top, left = (height - size) // 2, (width - size) // 2
-    return inputs[..., top : top + size, left : left + size]
+    exact = inputs.to(grid.dtype)
+    # Padding matters by rounding at most; of its kinds MPS does not have all.
+    found = F.grid_sample(exact, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return found.to(inputs.dtype)

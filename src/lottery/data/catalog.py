@@ -81,6 +81,7 @@ def _mnist_like(dataset: KnownDataset, what: str) -> CatalogEntry:
             validation=request.validation,
             data_dir=request.data_dir,
             progress=request.progress,
+            fetch=request.download,
         ),
     )
 

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from lottery.data.dataset import Dataset
-from lottery.data.download import download
+from lottery.data.download import NotHereError, download
 from lottery.data.idx import Bytes, FileError
 from lottery.data.image_sets import load_images
 from lottery.data.known import cache_folder, check_data_dir, places
@@ -124,6 +124,7 @@ def load_cifar(dataset: BinaryArchive, request: Request) -> Dataset:
     two also in a folder of the dataset's name; then tar files of images are, in the same places.
 
     Raises:
+        NotHereError: it is nowhere and is not to be downloaded.
         DataError: the archive is there but damaged or another one, or it is nowhere and cannot be
             downloaded, or too many examples are to be held out.
     """
@@ -142,6 +143,8 @@ def load_cifar(dataset: BinaryArchive, request: Request) -> Dataset:
                     scale=dataset.scale,
                     variant=f"decoded from the images in {file}, not the published bytes",
                 )
+    if not request.download:
+        raise NotHereError(dataset.name, folders)
     examples = download(
         [f"{mirror}{dataset.file}" for mirror in dataset.mirrors],
         cache_folder() / dataset.name / dataset.file,

@@ -55,6 +55,9 @@ class Dataset:
         augmentation: what is done to training batches.
         variant: how the examples differ from what the name promises, in words; empty where they do
             not. It goes into a run's record.
+        class_names: of each class, for messages; empty where classes are numbers alone.
+        notes: what a user should know of the data before a run, a sentence each without a full
+            stop.
 
     Raises:
         DataError: mean and deviation are not tuples of one length.
@@ -69,6 +72,8 @@ class Dataset:
     deviation: PerChannel = (1.0,)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     variant: str = ""
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given: tuple[object, object] = (self.mean, self.deviation)

@@ -8,7 +8,7 @@ import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,19 @@ _CHUNK = 2**16
 Value = TypeVar("Value")
 Advance = Callable[[int, int | None], None]
 """(bytes so far, bytes in all where the mirror says so) -> nothing; shows how far it is."""
+
+
+class NotHereError(DataError):
+    """A file of a known dataset is nowhere on this machine, and was not to be downloaded.
+
+    Args:
+        dataset: its name.
+        folders: where it was looked for.
+    """
+
+    def __init__(self, dataset: str, folders: Iterable[Path]) -> None:
+        places = ", ".join(dict.fromkeys(map(str, folders)))
+        super().__init__(f"{dataset} was looked for in {places}; a run downloads it")
 
 
 class _TransferError(Exception):

@@ -8,6 +8,7 @@ from pathlib import Path
 from lottery.data.dataset import Dataset
 from lottery.data.idx import Bytes, Dimensions, read_idx, read_shape
 from lottery.data.info import DatasetInfo
+from lottery.data.names import shown
 from lottery.data.splits import Examples, assemble
 from lottery.errors import DataError
 
@@ -90,7 +91,7 @@ def describe_folder(folder: Path) -> DatasetInfo:
     train_images, train_labels, test_images, _ = _parts(folder)
     shape = read_shape(train_images, 3)
     return DatasetInfo(
-        description=f"IDX files in {folder}",
+        description=f"IDX files in {shown(str(folder))}",
         input_shape=(1, *shape[1:]),
         classes=_classes(read_idx(train_labels, 1), train_labels),
         training_examples=shape[0],

@@ -10,9 +10,16 @@ import numpy as np
 from lottery.data.dataset import Dataset, Split
 from lottery.data.image_cache import cached_images
 from lottery.data.info import DatasetInfo
+from lottery.data.names import shown
 from lottery.data.request import Request
 from lottery.data.sources import ImageSource, folder_source, tar_source
-from lottery.data.splits import Scale, check_scale, check_validation, scale_of_histogram
+from lottery.data.splits import (
+    Scale,
+    check_scale,
+    check_validation,
+    exchanges,
+    scale_of_histogram,
+)
 from lottery.errors import DataError
 
 LARGE: Final = 2**32
@@ -46,9 +53,14 @@ def load_images(
     scale = scale or scale_of_histogram(np.array(about.histogram))
     check_scale(name, scale)
 
+    images, targets = cached.images, cached.targets
+    for pair in exchanges(targets[: about.train].numpy(), request.validation):
+        # In the memory of this process alone: the file stays as it is.
+        for values in (images, targets):
+            values[[*pair]] = values[[*reversed(pair)]]
+
     def split(first: int, end: int | None) -> Split:
-        images, targets = cached.images[first:end], cached.targets[first:end]
-        return Split(images, targets, mapped=about.image_bytes > LARGE)
+        return Split(images[first:end], targets[first:end], mapped=about.image_bytes > LARGE)
 
     return Dataset(
         name=name,
@@ -59,6 +71,8 @@ def load_images(
         mean=scale.mean,
         deviation=scale.deviation,
         variant=variant,
+        class_names=source.classes,
+        notes=source.notes,
     )
 
 
@@ -74,12 +88,12 @@ def load_image_tar(name: str, path: Path, request: Request) -> Dataset:
 
 def describe_image_folder(folder: Path, image_size: int) -> DatasetInfo:
     """A folder's facts from its files' names; of the images, the first one is read."""
-    return _described(f"images in {folder}", folder_source(folder), image_size)
+    return _described(f"images in {shown(str(folder))}", folder_source(folder), image_size)
 
 
 def describe_image_tar(path: Path, image_size: int) -> DatasetInfo:
     """A tar file's facts from its members' names; of the images, the first one is decoded."""
-    return _described(f"images in {path}", tar_source(path), image_size)
+    return _described(f"images in {shown(str(path))}", tar_source(path), image_size)
 
 
 def _described(description: str, source: ImageSource, size: int) -> DatasetInfo:

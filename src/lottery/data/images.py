@@ -38,9 +38,8 @@ _DAMAGE: Final = (
     OverflowError,
     MemoryError,
     struct.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
+_BOMB: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @contextmanager
@@ -86,6 +85,8 @@ def decode(contents: bytes, size: int) -> Bytes:
         # What Pillow says names an object in memory.
         known = ", ".join(_FORMATS)
         raise BadImageError(f"damaged, or no image of a known format ({known})") from error
+    except _BOMB as error:  # what Pillow says by itself, before the size is known here
+        raise BadImageError(f"too large; expected {MAX_PIXELS:,} pixels at most") from error
     except _DAMAGE as error:
         raise BadImageError(
             f"damaged, or no image ({str(error) or type(error).__name__})"

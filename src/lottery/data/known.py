@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lottery.data.dataset import Dataset
-from lottery.data.download import download
+from lottery.data.download import NotHereError, download
 from lottery.data.folder import dimensions_of, find
 from lottery.data.idx import Bytes, Dimensions, FileError, read_idx, sha256_of
 from lottery.data.splits import Examples, Scale, assemble
@@ -154,7 +154,12 @@ def cache_folder() -> Path:
 
 
 def load_known(
-    dataset: KnownDataset, *, validation: int, data_dir: Path | None, progress: bool
+    dataset: KnownDataset,
+    *,
+    validation: int,
+    data_dir: Path | None,
+    progress: bool,
+    fetch: bool = True,
 ) -> Dataset:
     """A known dataset, downloaded where none of its folders has it.
 
@@ -166,14 +171,16 @@ def load_known(
         validation: how many training examples to hold out.
         data_dir: a directory of datasets, the first place to look.
         progress: show a bar while downloading.
+        fetch: whether files that are nowhere are downloaded.
 
     Raises:
+        NotHereError: a file is nowhere and is not to be downloaded.
         DataError: a file is there but damaged or another one, or none is there and no mirror has
             it, or too many examples are to be held out.
     """
     check_data_dir(data_dir)
     images, labels, test_images, test_labels = (
-        _load_file(dataset, file, data_dir, progress) for file in dataset.files
+        _load_file(dataset, file, data_dir, progress, fetch) for file in dataset.files
     )
     return assemble(
         dataset.name,
@@ -187,11 +194,12 @@ def load_known(
 
 
 def _load_file(
-    dataset: KnownDataset, file: KnownFile, data_dir: Path | None, progress: bool
+    dataset: KnownDataset, file: KnownFile, data_dir: Path | None, progress: bool, fetch: bool
 ) -> Bytes:
     """One file's values, from the first place that has it."""
     notes = []
-    for folder, shared in places(dataset.name, data_dir, dataset.system_folders):
+    looked = list(places(dataset.name, data_dir, dataset.system_folders))
+    for folder, shared in looked:
         path = find(folder, file.name)
         if path is None:
             notes.append(f"{folder}: no {file.name}")
@@ -205,6 +213,8 @@ def _load_file(
             if not (shared and other):
                 raise
             notes.append(f"{path}: belongs to {other}")
+    if not fetch:
+        raise NotHereError(dataset.name, (folder for folder, _ in looked))
     target = cache_folder() / dataset.name / f"{file.name}.gz"
     urls = [f"{mirror}{file.name}.gz" for mirror in dataset.mirrors]
     return download(urls, target, file.read, limit=_limit(file), looked=notes, progress=progress)

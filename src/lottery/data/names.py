@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from lottery.errors import printable
+
 SUFFIXES: Final = frozenset(
     {
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"),
@@ -96,8 +98,12 @@ def parts_by_name(names: Iterable[str]) -> list[str]:
 
 
 def shown(name: str) -> str:
-    """A file's name with nothing in it that cannot be printed."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", name)
+    r"""A name in one line, with nothing in it that cannot be printed.
+
+    >>> shown("cat\x1b[2J\n").isprintable()
+    True
+    """
+    return printable(name).replace("\n", "\ufffd")
 
 
 def some(names: list[str]) -> str:

@@ -6,22 +6,25 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lottery.data.names import shown
+
 
 @contextmanager
-def counted(description: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
+def counted(description: str, total: int, visible: bool) -> Iterator[Callable[[], None]]:
     """A bar of things done; what it gives is called after each."""
     # rich is slow to import and needed for a bar alone.
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(description, total=total)
+    with Progress(*columns, console=Console(stderr=True), disable=not visible) as bar:
+        task = bar.add_task(escape(shown(description)), total=total)
         yield lambda: bar.advance(task)
 
 
-def say(line: str, shown: bool) -> None:
+def say(line: str, visible: bool) -> None:
     """One line, if it is to be shown."""
-    if shown:
-        sys.stderr.write(f"{line}\n")
+    if visible:
+        sys.stderr.write(f"{shown(line)}\n")
         sys.stderr.flush()

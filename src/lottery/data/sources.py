@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lottery.data.arrange import Arranged, arrange, is_part
+from lottery.data.listings import remembered_listing
 from lottery.data.names import is_image, shown
-from lottery.data.tars import Listing, list_tar, read_tar
+from lottery.data.tars import Listing, read_tar
 from lottery.errors import DataError
 
 MAX_FILE: Final = 2**25
@@ -46,6 +47,8 @@ class ImageSource:
         train: class of each training image.
         test: class of each test image.
         read: all of them once, in any order.
+        notes: what a user should know of the choice of these images, a sentence each without a full
+            stop.
     """
 
     what: str
@@ -54,6 +57,7 @@ class ImageSource:
     train: tuple[int, ...]
     test: tuple[int, ...]
     read: Callable[[], Iterator[Encoded]]
+    notes: tuple[str, ...] = ()
 
 
 def folder_source(folder: Path) -> ImageSource:
@@ -100,7 +104,7 @@ def tar_source(path: Path) -> ImageSource:
     Raises:
         DataError: it cannot be read or is damaged, or its images are not arranged so.
     """
-    found = list_tar(path)
+    found = remembered_listing(path)
     state = os.stat(path)
     place = os.fsencode(os.path.realpath(path)) + f"\0{state.st_size} {state.st_mtime_ns}".encode()
     arranged = arrange(str(path), filter(is_image, chain(*found)))

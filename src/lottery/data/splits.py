@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,9 +50,17 @@ class Examples:
         """The labels, in order."""
         return self.labels if self.rows is None else self.labels[self.rows]
 
-    def parted(self, first: int, *purpose: str) -> tuple[Examples, Examples]:
-        """A random ``first`` of the examples, and the rest, both in the order of `shuffled`."""
+    def parted(
+        self, first: int, *purpose: str, every_class: bool = False
+    ) -> tuple[Examples, Examples]:
+        """A random ``first`` of the examples, and the rest, both in the order of `shuffled`.
+
+        With ``every_class`` after `exchanges`.
+        """
         rows = shuffled(len(self), *purpose)
+        if every_class:
+            for one, other in exchanges(self.chosen_labels()[rows], first):
+                rows[[one, other]] = rows[[other, one]]
         rows = rows if self.rows is None else self.rows[rows]
         return replace(self, rows=rows[:first]), replace(self, rows=rows[first:])
 
@@ -66,6 +75,43 @@ def shuffled(count: int, *purpose: str) -> Rows:
     generator = Streams(0, 0).generator("split", *purpose)
     rows: Rows = torch.randperm(count, generator=generator).numpy()
     return rows
+
+
+def exchanges(labels: NDArray[np.integer[Any]], first: int) -> list[tuple[int, int]]:
+    """What to exchange between two parts of some examples, so that none lacks a class needlessly.
+
+    The rest, which is learned from, is to have an example of every class; the first part of every
+    class that has two. Where they have, nothing is exchanged. An example goes for one of a class
+    of which its new part has none, and comes from a class of which its old part keeps another; so
+    parts that are smaller than the number of classes may still lack some.
+
+    Args:
+        labels: of all examples, 0 or more, ``[N]``.
+        first: how many of them are the first part.
+
+    Returns:
+        Pairs of places to exchange, one after another: in the first part, and in the rest.
+
+    >>> exchanges(np.array([2, 1, 0, 0, 0, 1]), 2)
+    [(0, 2)]
+    """
+    labels = labels.astype(np.int64)
+    classes = int(labels.max(initial=0)) + 1
+    parts = slice(None, first), slice(first, None)
+    counts = np.stack([np.bincount(labels[part], minlength=classes) for part in parts])
+    found = []
+    for lacking, least in ((1, 1), (0, 2)):
+        for label in np.flatnonzero((counts[lacking] == 0) & (counts.sum(axis=0) >= least)):
+            spare = np.flatnonzero(counts[lacking][labels[parts[lacking]]] >= 2)
+            if not len(spare):
+                break
+            given, taken = int(spare[0]), int(np.flatnonzero(labels == label)[0])
+            given += lacking * first
+            counts[lacking, [label, labels[given]]] += 1, -1
+            counts[1 - lacking, [label, labels[given]]] += -1, 1
+            labels[[given, taken]] = labels[[taken, given]]
+            found.append((min(given, taken), max(given, taken)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -153,7 +199,7 @@ def assemble(
         DataError: nothing would remain to learn from, or every pixel has the same value.
     """
     check_validation(name, validation, len(training))
-    held_out, train = training.parted(validation, stream, "validation")
+    held_out, train = training.parted(validation, stream, "validation", every_class=True)
     scale = scale or scale_of(train.parts())
     check_scale(name, scale)
     return Dataset(

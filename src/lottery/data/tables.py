@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from lottery.data.arrange import held_out
+from lottery.data.arrange import tenth
 from lottery.data.dataset import Dataset
 from lottery.data.image_sets import load_images
+from lottery.data.names import shown
 from lottery.data.request import Request
 from lottery.data.sources import Encoded, ImageSource
 from lottery.integrations.hf_datasets import Part, Tables, open_tables
@@ -32,9 +33,10 @@ def table_source(what: str, tables: Tables) -> ImageSource:
     train, test = tables.train, tables.test
     count = len(train.labels)
     # Without a part that measures, rows are shared out by their numbers.
-    measures = [held_out(str(row)) for row in range(count)] if test is None else [False] * count
-    learned = [row for row in range(count) if not measures[row]]
-    tested = [row for row in range(count) if measures[row]]
+    labels = {str(row): label for row, label in enumerate(train.labels)}
+    measures = tenth(labels) if test is None else set()
+    learned = [row for row in range(count) if str(row) not in measures]
+    tested = [row for row in range(count) if str(row) in measures]
     number_of = {row: number for number, row in enumerate([*learned, *tested])}
     test_labels = test.labels if test else tuple(train.labels[row] for row in tested)
 
@@ -50,10 +52,11 @@ def table_source(what: str, tables: Tables) -> ImageSource:
     return ImageSource(
         what=what,
         identity=hashlib.sha256(identity.encode()).hexdigest(),
-        classes=tables.classes,
+        classes=tuple(map(shown, tables.classes)),
         train=tuple(train.labels[row] for row in learned),
         test=test_labels,
         read=read,
+        notes=tables.notes,
     )
 
 

@@ -2,7 +2,8 @@
 
 A tar file is untrusted input. Only plain files that were asked for by name are read, each no
 larger than it may be; no link is followed, and a hard link is but another name of a file before it;
-and the headers of one member are `MAX_HEADERS` bytes at most.
+the headers of one member are `MAX_HEADERS` bytes at most; and a packed file that would become very
+much larger by its headers is not unpacked.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import lzma
 import os
 import re
 import stat
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +22,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from lottery.data.idx import FileError
+from lottery.data.idx import MOST_TIMES, FileError, unpacked_limit
 from lottery.data.names import shown, some
 
 MAX_HEADERS: Final = 2**17
 """Bytes of one member's headers, at most: its name, and attributes of 64 KiB as Linux allows."""
-MAX_MEMBERS: Final = 2**26
+MAX_MEMBERS: Final = 2**24
 """Members of one file, at most."""
 _MAX_GLOBAL: Final = 64
 """Values that hold for all members, at most."""
@@ -166,7 +168,7 @@ class _Bounded:
 
 def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
     """Everything in a tar file, with the stream that its contents are in."""
-    with _contents(path) as contents:
+    with _contents(path) as (contents, limit):
         stream = _Bounded(contents)
         with tarfile.TarFile(
             fileobj=cast(BinaryIO, stream), mode="r", encoding="utf-8", errors="surrogateescape"
@@ -185,6 +187,14 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
                     raise FileError(path, f"it holds more than {MAX_MEMBERS:,} files")
                 if len(tar.pax_headers) > _MAX_GLOBAL:
                     raise FileError(path, f"more than {_MAX_GLOBAL} headers for all files")
+                # Before a byte of the member is unpacked.
+                if tar.offset > limit:
+                    raise FileError(
+                        path,
+                        f"by its headers it is more than {MOST_TIMES} times as large unpacked as "
+                        f"packed, at {shown(member.name)} of {member.size:,} bytes",
+                        _REPACK,
+                    )
                 place = member.offset
                 yield member, contents
             if stream.last != _END:
@@ -210,13 +220,16 @@ def _read_to_the_end(path: Path, contents: BinaryIO) -> None:
 
 
 @contextmanager
-def _contents(path: Path) -> Iterator[BinaryIO]:
-    """The file's uncompressed bytes; whatever fails while they are read is a ``FileError``."""
+def _contents(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The file's uncompressed bytes, and how many there may be.
+
+    Whatever fails while they are read is a ``FileError``.
+    """
     try:
         # Opening a pipe would wait for ever, so what is no plain file is never opened.
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a directory" if stat.S_ISDIR(mode) else "not a plain file"
+        state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):
+            kind = "a directory" if stat.S_ISDIR(state.st_mode) else "not a plain file"
             raise FileError(path, f"expected a tar file, but this is {kind}")
         with ExitStack() as stack:
             file = stack.enter_context(open(path, "rb"))
@@ -227,8 +240,10 @@ def _contents(path: Path) -> Iterator[BinaryIO]:
                     raise FileError(path, f"expected a tar file, but this is {what}", _REPACK)
             found = (open_ for begins, open_ in _COMPRESSIONS.items() if begins.match(begin))
             unpack = next(found, None)
-            packed = stack.enter_context(unpack(file)) if unpack else file
-            yield packed
+            if unpack is None:
+                yield file, sys.maxsize
+            else:
+                yield stack.enter_context(unpack(file)), unpacked_limit(state.st_size)
     except _DAMAGE as error:
         raise FileError(path, f"expected a tar file, but it is damaged ({error})") from error
     except ValueError as error:  # a number in a header that is none

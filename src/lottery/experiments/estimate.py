@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor, nn
@@ -40,7 +40,8 @@ class Estimate:
         engine: the name of the engine that would train.
         passed_over: faster engines that ``auto`` does not take here -> why not.
         densities: the exact density of every level; controls have their level's.
-        seconds_per_step: of training the dense network, measured.
+        seconds_per_step: of training the dense network, measured; None like all other times if
+            nothing was measured.
         seconds_per_evaluation: of the dense network's validation and test together, measured.
         seconds_per_level: of one ticket's training at each level, from its start to its end.
         seconds_per_job: of one training, the mean over all.
@@ -52,11 +53,11 @@ class Estimate:
     engine: str
     passed_over: Mapping[str, str]
     densities: tuple[float, ...]
-    seconds_per_step: float
-    seconds_per_evaluation: float
-    seconds_per_level: tuple[float, ...]
-    seconds_per_job: float
-    seconds: float
+    seconds_per_step: float | None = None
+    seconds_per_evaluation: float | None = None
+    seconds_per_level: tuple[float, ...] | None = None
+    seconds_per_job: float | None = None
+    seconds: float | None = None
     bytes_on_disk: int
     workers: int
 
@@ -69,6 +70,7 @@ def estimate(
     engine: str,
     workers: int,
     listener: Listener | None = None,
+    timed: bool = True,
 ) -> Estimate:
     """Measure some steps at some of the levels and reckon up the plan.
 
@@ -78,24 +80,43 @@ def estimate(
         device, engine: names, as for a run.
         workers: jobs at once.
         listener: hears if the engine has to be prepared first, and what is measured.
+        timed: whether anything is measured; without it all but the times is the same.
     """
     model = make_model(config, data)
     place, learns = resolve_device(device), learns_masks(config)
     what = {"augmented": data.augmentation.active, "learns_masks": learns}
     trainer = make_engine(engine, place, model=model, config=config.training, **what)
     over = passed_over(place, model, config.training, **what) if engine == "auto" else {}
+    dense = Mask.dense(prunable_weights(model))
+    units = experiment_units(config, data)
+    densities = level_densities(config.prune, dense, config.levels, units)
+    found = Estimate(
+        engine=trainer.name,
+        passed_over=over,
+        densities=tuple(densities),
+        bytes_on_disk=_bytes_on_disk(config, data, model),
+        workers=workers,
+    )
+    if not timed:
+        return found
     listener = listener or Listener()
     prepare(trainer, listener)
-    measured = measure(config, data, trainer, listener)
-    units = experiment_units(config, data)
-    dense = Mask.dense(prunable_weights(model))
-    densities = level_densities(config.prune, dense, config.levels, units)
+    return _timed(found, config, data, measure(config, data, trainer, listener))
+
+
+def _timed(
+    found: Estimate,
+    config: ExperimentConfig,
+    data: Dataset,
+    measured: Mapping[float, tuple[float, float]],
+) -> Estimate:
+    """The estimate with what was measured: density -> seconds of a step and of an evaluation."""
     steps, evaluations = iterations(config, data), _evaluations(config, data)
     seconds = {
         density: steps * step + evaluations * evaluation
         for density, (step, evaluation) in measured.items()
     }
-    whole = _interpolated(densities, seconds)
+    whole = _interpolated(found.densities, seconds)
     spent = {
         job: whole[job.level] * planned_iterations(job, config, data) / steps
         for job in plan(config)
@@ -105,17 +126,13 @@ def estimate(
     ends: dict[JobKey, float] = {}
     for job, time in spent.items():
         ends[job] = time + max((ends[need] for need in needs(job, config)), default=0.0)
-    return Estimate(
-        engine=trainer.name,
-        passed_over=over,
-        densities=tuple(densities),
+    return replace(
+        found,
         seconds_per_step=measured[1.0][0],
         seconds_per_evaluation=measured[1.0][1],
         seconds_per_level=per_level,
         seconds_per_job=sum(spent.values()) / len(spent),
-        seconds=max(sum(spent.values()) / workers, *ends.values()),
-        bytes_on_disk=_bytes_on_disk(config, data, model),
-        workers=workers,
+        seconds=max(sum(spent.values()) / found.workers, *ends.values()),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
-from lottery.data import Dataset, load_dataset, steps_per_epoch
+from lottery.data import Dataset, data_notes, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.config import (
     ExperimentConfig,
@@ -188,6 +188,8 @@ def run_experiment(
         listener.started(store.path, len(jobs), len(results), workers)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
+        for note in data_notes(data):
+            listener.data_noted(note)
         _tell_left_out(config, data, listener)
         settings = WorkerSettings(
             config=config,

@@ -11,10 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lottery.errors import DataError, UsageError
+from lottery.errors import DataError, UsageError, said
 from lottery.integrations.extra import import_extra
 
 _TEST_PARTS: Final = ("test", "validation", "valid", "val")
+_IMAGE_VALUES: Final = frozenset({"binary", "large_binary", "string", "large_string"})
+_CLASS_VALUES: Final = frozenset(
+    {
+        *("bool", "string", "large_string", "int8", "int16", "int32", "int64"),
+        *("uint8", "uint16", "uint32", "uint64"),
+    }
+)
 _LARGEST_FILE: Final = 2**25
 
 
@@ -43,18 +50,20 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """A dataset: its parts, and the names of its classes."""
+    """A dataset: its parts, the names of its classes, and what of it is passed over, in words."""
 
     train: Part
     test: Part | None
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def open_tables(name: str, *, image_column: str = "", label_column: str = "") -> Tables:
     """A dataset of Hugging Face.
 
-    Its part ``train`` is learned from. What measures is ``test``, or else ``validation``, if its
-    examples have labels; None if there is no such part.
+    Its part ``train`` is learned from. What measures is ``test``, or else ``validation``; None if
+    there is no such part. One whose examples all have no class, as in a competition, is passed over
+    and noted; one where some have none is an error.
 
     Args:
         name: of the dataset there, or a folder that the package can read; after a colon there may
@@ -64,8 +73,10 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
 
     Raises:
         MissingPackageError: the package ``datasets`` is not installed.
-        DataError: the dataset cannot be loaded, or has no images or no labels.
-        UsageError: there is no such column, or it has to be said which is meant.
+        DataError: the dataset cannot be loaded, or an example has no class or one that training
+            examples do not have.
+        UsageError: there is no such column, it holds something else, or it has to be said which is
+            meant.
     """
     what = f"hf:{name}"
     package, found = _loaded(what, name)
@@ -74,27 +85,34 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
     features = found["train"].features
     image_column = image_column or _only(what, features, "Image", "image_column")
     label_column = label_column or _only(what, features, "ClassLabel", "label_column")
-    for column in (image_column, label_column):
-        if column not in features:
-            raise UsageError(f"{what}: no column '{column}'; there are {_columns(features)}")
+    _check_columns(what, "train", features, image_column, label_column)
     classes, numbers = _classes(features[label_column], found["train"][label_column])
 
     def part(key: str) -> Part | None:
-        labels = [numbers.get(label, -1) for label in found[key][label_column]]
-        if not labels or min(labels) < 0:
+        _check_columns(what, key, found[key].features, image_column, label_column)
+        labels = _labels(what, key, found[key][label_column], numbers)
+        if labels is None:
             return None
         return Part(
             fingerprint=str(getattr(found[key], "_fingerprint", "")),
-            labels=tuple(labels),
+            labels=labels,
             rows=found[key].cast_column(image_column, package.Image(decode=False)),
             column=image_column,
         )
 
     train = part("train")
-    if train is None:
-        raise DataError(f"{what}: expected a class for each training example, some have none.")
-    tests = (part(key) for key in _TEST_PARTS if key in found)
-    return Tables(train=train, test=next(filter(None, tests), None), classes=classes)
+    if not train:
+        raise DataError(f"{what}: expected a class for each training example, none has one.")
+    if len(classes) < 2:
+        raise DataError(f"{what}: expected at least 2 classes in '{label_column}', got 1.")
+    notes = []
+    for key in filter(found.__contains__, _TEST_PARTS):
+        if test := part(key):
+            break
+        notes.append(f"{what}: no example of its part '{key}' has a class, so it does not measure")
+    else:
+        test = None
+    return Tables(train=train, test=test, classes=classes, notes=tuple(notes))
 
 
 def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
@@ -103,11 +121,36 @@ def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
     path, _, configuration = name.partition(":")
     try:
         return datasets, datasets.load_dataset(path, configuration or None)
-    except (OSError, ValueError, RuntimeError, LookupError) as error:
+    except Exception as error:  # its own errors have no common class
         raise DataError(
-            f"{what}: the package 'datasets' cannot load it ({error}). Check the name and the "
-            "network, or load it once where there is one: it is kept in that package's cache."
+            f"{what}: the package 'datasets' cannot load it ({said(error)}). Check the name and "
+            "the network, or load it once where there is one: it is kept in that package's cache."
         ) from error
+
+
+def _check_columns(
+    what: str, part: str, features: Mapping[str, Any], image_column: str, label_column: str
+) -> None:
+    """Check that a part has both columns, and that they hold images and classes.
+
+    Raises:
+        UsageError: one is missing or holds something else.
+    """
+    for column, key, kind, dtypes, wanted in (
+        (image_column, "image_column", "Image", _IMAGE_VALUES, "images or files' bytes or paths"),
+        (label_column, "label_column", "ClassLabel", _CLASS_VALUES, "classes, integers or text"),
+    ):
+        if column not in features:
+            raise UsageError(
+                f"{what}: no column '{column}' in its part '{part}'; there are {_columns(features)}"
+            )
+        feature = features[column]
+        name, dtype = type(feature).__name__, str(getattr(feature, "dtype", ""))
+        if name != kind and not (name == "Value" and dtype in dtypes):
+            raise UsageError(
+                f"{what}: expected {wanted} in the column '{column}' (data.{key}), got "
+                f"{_kind(feature)}; there are {_columns(features)}"
+            )
 
 
 def _classes(feature: Any, values: Iterable[Any]) -> tuple[tuple[str, ...], dict[Any, int]]:
@@ -117,6 +160,29 @@ def _classes(feature: Any, values: Iterable[Any]) -> tuple[tuple[str, ...], dict
         return tuple(names), {number: number for number in range(len(names))}
     known = sorted({value for value in values if value is not None})
     return tuple(map(str, known)), {value: number for number, value in enumerate(known)}
+
+
+def _labels(
+    what: str, part: str, values: Iterable[Any], numbers: Mapping[Any, int]
+) -> tuple[int, ...] | None:
+    """The class of each example of a part; None if no example has one.
+
+    Raises:
+        DataError: some have none, or one that is not known.
+    """
+    column = list(values)
+    bad = [row for row, value in enumerate(column) if value not in numbers]
+    if all(column[row] in (None, -1) for row in bad) and len(bad) == len(column):
+        return None  # none is there, or none has a class
+    if bad:
+        few = ", ".join(f"{row:,} ({column[row]!r})" for row in bad[:5])
+        raise DataError(
+            f"{what}: expected a class of the training examples for each example of its part "
+            f"'{part}', but {len(bad):,} of {len(column):,} "
+            f"{'has' if len(bad) == 1 else 'have'} another or none: example {few}"
+            f"{', ...' if len(bad) > 5 else ''}. Mend the dataset, or leave these examples out."
+        )
+    return tuple(numbers[value] for value in column)
 
 
 def _only(what: str, features: Mapping[str, Any], kind: str, key: str) -> str:
@@ -131,7 +197,13 @@ def _only(what: str, features: Mapping[str, Any], kind: str, key: str) -> str:
 
 
 def _columns(features: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features.items())
+    return ", ".join(f"{name} ({_kind(feature)})" for name, feature in features.items())
+
+
+def _kind(feature: Any) -> str:
+    """The type of a column, such as ``ClassLabel`` or ``Value int64``."""
+    dtype = str(getattr(feature, "dtype", "")) if type(feature).__name__ == "Value" else ""
+    return f"{type(feature).__name__} {dtype}".strip()
 
 
 def _from_file(path: str | None) -> bytes | None:

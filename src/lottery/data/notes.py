@@ -1,0 +1,47 @@
+"""What a user should know of a dataset before a run."""
+
+from __future__ import annotations
+
+from lottery.data.dataset import Dataset, SplitName
+from lottery.data.names import shown, some
+
+_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+def data_notes(data: Dataset) -> list[str]:
+    """The notes of whoever made a dataset, and one of its classes without examples.
+
+    Returns:
+        Lines without unprintable characters and without a full stop.
+    """
+    missing = _missing_classes(data)
+    return [*map(shown, data.notes), *([missing] if missing else [])]
+
+
+def _missing_classes(data: Dataset) -> str:
+    """Which classes have no example in which split; empty if each has one in each."""
+    present = {name: set(data.split(name).targets.unique().tolist()) for name in _SPLITS}
+    classes_of: dict[tuple[SplitName, ...], list[int]] = {}
+    for label in range(data.classes):
+        lacking = tuple(name for name in _SPLITS if label not in present[name])
+        if lacking:
+            classes_of.setdefault(lacking, []).append(label)
+    groups = [
+        f"{_named(data, labels)} in {_joined(lacking)}" for lacking, labels in classes_of.items()
+    ]
+    if not groups:
+        return ""
+    return f"{shown(data.name)}: without examples, of {data.classes:,} classes: {'; '.join(groups)}"
+
+
+def _named(data: Dataset, labels: list[int]) -> str:
+    names = [
+        f"{label} ({data.class_names[label]})" if data.class_names else str(label)
+        for label in labels
+    ]
+    return f"class{'es'[: 2 * (len(labels) > 1)]} {some(names)}"
+
+
+def _joined(names: tuple[SplitName, ...]) -> str:
+    *firsts, last = names
+    return f"{', '.join(firsts)} and {last}" if firsts else last
