@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lottery.analysis import judge_run
 from lottery.core import prunable_weights
+from lottery.errors import StoreError
 from lottery.experiments import Run, open_run, to_plain
 from lottery.models import build_model, is_outside
 from lottery.report.data import ReportData
@@ -69,6 +70,11 @@ def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
             continue
         moved = run.config.training.mask_updates.active
         mask = run.store.final_mask(key) if moved else run.store.ticket(key).mask
+        if first not in mask:
+            raise StoreError(
+                f"{run.store.directory(key)}: expected a mask of {first}, the first layer of "
+                f"{run.config.model}"
+            )
         picture = input_pixels(mask[first], shape)
         if picture is not None:
             found.setdefault(key.level, []).append(picture)
