@@ -6,6 +6,7 @@ message without a traceback and ends with the class's ``exit_code``.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -93,3 +94,25 @@ def said(error: Exception) -> str:
     text = " ".join(str(error).split())
     short = text if len(text) <= 300 else f"{text[:297]}..."
     return f"{type(error).__name__}: {short}" if short else type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""A text of which everything is seen: what a terminal would act on is written out.
+
+    Ends of lines and tabs stay. Escapes are those of JSON and TOML.
+
+    >>> print(printable("red: \x1b[31m, back: \r, name: é"))
+    red: \u001b[31m, back: \u000d, name: é
+    """
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(c if _is_seen(c) else _escape(ord(c)) for c in text)
+
+
+def _is_seen(character: str) -> bool:
+    # Spaces of other widths count as not printable, and harm nobody.
+    return character in "\n\t" or character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -6,10 +6,9 @@ import json
 from collections import Counter
 from dataclasses import asdict
 
-import typer
-
 from lottery.analysis import reachable
 from lottery.analysis.phrases import joined
+from lottery.cli.output import echo
 from lottery.cli.progress import left_out_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, load_dataset
@@ -34,7 +33,7 @@ from lottery.training import resolve_device
 
 class _Tells(Listener):
     def preparing(self, message: str) -> None:
-        typer.echo(message, err=True)
+        echo(message, err=True)
 
 
 def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: bool) -> None:
@@ -54,7 +53,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     units, reasons = experiment_units(config, data), left_out(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
-        typer.echo(
+        echo(
             json.dumps(
                 {
                     "run": run_name(config),
@@ -78,8 +77,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     _print(config, options, found, _trainings(config, data), device.type)
     if units is not None and reasons:
         words = left_out_words(config.prune.granularity, units.count, reasons)
-        typer.echo(f"{words[0].upper()}{words[1:]}.")
-    typer.echo(power.sentence)
+        echo(f"{words[0].upper()}{words[1:]}.")
+    echo(power.sentence)
 
 
 def _trainings(config: ExperimentConfig, data: Dataset) -> str:
@@ -118,7 +117,7 @@ def _print(
         ],
         title=f"{options.out / run_name(config)}",
     )
-    typer.echo(
+    echo(
         f"{trainings}; "
         f"about {duration(found.seconds)} in all, {found.workers} at once, "
         f"with engine {found.engine} on {device}: measured "
@@ -126,8 +125,8 @@ def _print(
         f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation of the dense network."
     )
     for engine, reason in found.passed_over.items():
-        typer.echo(f"Not with engine {engine}, which would be faster: {reason}.")
-    typer.echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
+        echo(f"Not with engine {engine}, which would be faster: {reason}.")
+    echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
 
 
 def duration(seconds: float) -> str:

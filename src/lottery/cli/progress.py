@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lottery.errors import printable
 from lottery.experiments import ExperimentConfig, Listener
 from lottery.store import JobKey, JobResult
 
@@ -95,7 +96,7 @@ class _Lines(Listener):
         self._say(f"[{self._done}/{self._planned}] {key}: not run, since {reason}")
 
     def _say(self, line: str) -> None:
-        self._console.print(escape(line), soft_wrap=True)
+        self._console.print(escape(printable(line)), soft_wrap=True)
 
 
 class _Bars(_Lines):

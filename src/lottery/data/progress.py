@@ -6,22 +6,25 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lottery.errors import printable
+
 
 @contextmanager
 def counted(description: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
     """A bar of things done; what it gives is called after each."""
     # rich is slow to import and needed for a bar alone.
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(escape(printable(description)), total=total)
         yield lambda: bar.advance(task)
 
 
 def say(line: str, shown: bool) -> None:
     """One line, if it is to be shown."""
     if shown:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{printable(line)}\n")
         sys.stderr.flush()

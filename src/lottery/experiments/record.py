@@ -93,6 +93,10 @@ def read_record(store: Store) -> dict[str, Any] | None:
     if experiment is None:
         return None
     wrong = misfits(experiment, _FIELDS, optional=("data.variant",))
+    if not wrong:
+        surroundings = experiment["environment"]
+        found = misfits(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))
+        wrong = [f"environment.{phrase}" for phrase in found]
     if wrong:
         raise StoreError(f"{source} is damaged: {'; '.join(wrong)}")
     # Of what was written: a run from before a key existed stays readable.
@@ -119,11 +123,12 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _is_environment(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        _is_plain(inner) or (isinstance(inner, dict) and all(map(_is_plain, inner.values())))
-        for inner in value.values()
-    )
+_OF_ENVIRONMENT = Kind(
+    "a text, a number, null or a table of these",
+    lambda value: (
+        _is_plain(value) or (isinstance(value, dict) and all(map(_is_plain, value.values())))
+    ),
+)
 
 
 def _is_shape(value: object) -> bool:
@@ -158,7 +163,7 @@ _FIELDS: Mapping[str, Kind] = {
     ),
     "data.classes": whole(1, 2**24),
     "data.variant": TEXT,
-    "environment": Kind("a table of texts, numbers, nulls and tables of these", _is_environment),
+    "environment": TABLE,
     "environment.lottery": TEXT,
     "environment.torch": TEXT,
     "environment.engine": TEXT,
