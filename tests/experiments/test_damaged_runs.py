@@ -195,8 +195,7 @@ def test_a_damaged_record_is_set_aside_and_made_anew(
         case "cut" | "empty":
             record.write_bytes(content[: len(content) // 2 if damage == "cut" else 0])
         case _:
-            record.unlink()
-            {"pipe": os.mkfifo, "directory": Path.mkdir, "link": linked_to_zero}[damage](record)
+            replace_by(record, damage, 0)
     for verb in ("verify", "show", "verdict"):
         code, said = command(verb, run)
         assert code == 1
@@ -217,10 +216,6 @@ def test_no_part_of_the_record_can_be_changed_unnoticed(
     with pytest.raises(StoreError, match="SHA-256 differs"):
         open_run(run)
     check_rebuilt(small_run, run, content)
-
-
-def linked_to_zero(path: Path) -> None:
-    path.symlink_to("/dev/zero")
 
 
 def check_rebuilt(small_run: SmallRun, run: Path, content: bytes) -> None:
@@ -319,19 +314,23 @@ def damaged(path: Path, damage: str, place: int) -> None:
     elif damage == "cut":
         path.write_bytes(content[: place % len(content)])
     else:
-        path.unlink()
-        match damage:
-            case "pipe":
-                os.mkfifo(path)
-            case "link":
-                path.symlink_to(("/dev/zero", path, path.parent, path.parent / "none")[place % 4])
-            case "directory":
-                path.mkdir()
-            case "empty":
-                path.touch()
-            case "huge":
-                with path.open("wb") as file:
-                    file.truncate(2**43)
+        replace_by(path, damage, place)
+
+
+def replace_by(path: Path, what: str, place: int) -> None:
+    path.unlink()
+    match what:
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(("/dev/zero", path, path.parent, path.parent / "none")[place % 4])
+        case "directory":
+            path.mkdir()
+        case "empty":
+            path.touch()
+        case "huge":
+            with path.open("wb") as file:
+                file.truncate(2**43)
 
 
 DAMAGES = ("change", "cut", "pipe", "link", "directory", "empty", "huge", "gone")
