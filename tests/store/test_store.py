@@ -318,6 +318,11 @@ def test_a_ticket_of_another_job_is_found(tmp_path: Path) -> None:
             r"curves\.csv: iteration: expected 0 to 10, got 11",
         ),
         (
+            TICKET,
+            replace(TRAINED, mask=Mask({"fc.weight": torch.ones(2, 2) > 0})),
+            r"result\.json: layers: expected what the mask keeps",
+        ),
+        (
             Ticket(mask=Mask({"other": torch.ones(4) > 0}), weights={"other": torch.ones(4)}),
             TRAINED,
             r"mask is not of the layers in result\.json",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
-from lottery.errors import StoreError
+from lottery.core import Mask
+from lottery.errors import MaskError, StoreError
 from lottery.store.curves import pack_curve, unpack_curve
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
 from lottery.tickets import Ticket
-from lottery.training import TrainingResult
+from lottery.training import CurvePoint, TrainingResult
 
 TICKET, FINAL, CURVES, RESULT = (
     "ticket.safetensors",
@@ -86,19 +87,52 @@ def check_job(key: JobKey, files: Mapping[str, bytes], directory: Path) -> JobRe
     ticket = unpack_ticket(content(TICKET), source=directory / TICKET)
     _check_ticket(ticket, result, directory / TICKET)
     if result.status != "collapsed":
-        curve = unpack_curve(content(CURVES), source=directory / CURVES)
-        at = [point.iteration for point in curve]
-        if at and not result.start_iteration <= min(at) <= max(at) <= result.iterations:
-            raise StoreError(
-                f"{directory / CURVES}: iteration: expected {result.start_iteration:,} to "
-                f"{result.iterations:,}, got {min(at):,} to {max(at):,}"
-            )
-    for name, prefixes in ((FINAL, ("end/", "early-stop/")), (REWIND, ("",)), (NOTES, ())):
-        if name in files or (name == FINAL and result.status == "done"):
-            tensors = unpack_tensors(content(name), source=directory / name)[0]
-            for prefix in prefixes:
-                _check_weights(ticket, tensors, prefix, directory / name)
+        _check_curve(unpack_curve(content(CURVES), source=directory / CURVES), result, directory)
+    tensors = {
+        name: unpack_tensors(content(name), source=directory / name)[0]
+        for name in (FINAL, REWIND, NOTES)
+        if name in files or (name == FINAL and result.status == "done")
+    }
+    for name, prefix in ((FINAL, "end/"), (FINAL, "early-stop/"), (REWIND, "")):
+        if name in tensors:
+            _check_weights(ticket, tensors[name], prefix, directory / name)
+    # Of a training that diverged nothing is kept that tells where its mask had moved to.
+    if result.status == "done":
+        mask = moved_mask(ticket.mask, tensors[FINAL], source=directory / FINAL)
+        if dict(result.layers) != mask.layers:
+            raise StoreError(f"{directory / RESULT}: layers: expected what the mask keeps")
     return result
+
+
+def moved_mask(ticket: Mask, final: Mapping[str, Tensor], *, source: Path) -> Mask:
+    """What a job keeps at the end of its training: the ticket's mask, unless that changed.
+
+    Args:
+        ticket: the mask it started from.
+        final: the tensors of its trained state.
+        source: their file, for messages.
+
+    Raises:
+        StoreError: the mask at the end is not one of the ticket's weights.
+    """
+    kept = {n.removeprefix(MASK): value for n, value in final.items() if n.startswith(MASK)}
+    if not kept:
+        return ticket
+    try:
+        mask = Mask(kept)
+        mask.check(dict(ticket))
+    except MaskError as error:
+        raise StoreError(f"{source}: {error}") from error
+    return mask
+
+
+def _check_curve(curve: Sequence[CurvePoint], result: JobResult, directory: Path) -> None:
+    at = [point.iteration for point in curve]
+    if at and not result.start_iteration <= min(at) <= max(at) <= result.iterations:
+        raise StoreError(
+            f"{directory / CURVES}: iteration: expected {result.start_iteration:,} to "
+            f"{result.iterations:,}, got {min(at):,} to {max(at):,}"
+        )
 
 
 def _check_weights(

@@ -12,17 +12,17 @@ from typing import Any, Literal
 from torch import Tensor
 
 from lottery.core import Mask
-from lottery.errors import MaskError, StoreError
+from lottery.errors import StoreError
 from lottery.store import commit
 from lottery.store.contents import (
     CURVES,
     FINAL,
-    MASK,
     NOTES,
     RESULT,
     REWIND,
     TICKET,
     check_job,
+    moved_mask,
     pack_job,
     unpack_result,
 )
@@ -196,21 +196,10 @@ class Store:
         Raises:
             StoreError: the file is damaged, or its mask is not one of the ticket's weights.
         """
-        ticket, directory = self.ticket(key).mask, self.directory(key)
+        ticket = self.ticket(key).mask
         if not self._has(key, FINAL):
             return ticket
-        kept = {
-            name.removeprefix(MASK): value
-            for name, value in self._tensors(key, FINAL).items()
-            if name.startswith(MASK)
-        }
-        try:
-            final = Mask(kept)
-            if kept:
-                final.check(dict(ticket))
-        except MaskError as error:
-            raise StoreError(f"{directory / FINAL}: {error}") from error
-        return final if kept else ticket
+        return moved_mask(ticket, self._tensors(key, FINAL), source=self.directory(key) / FINAL)
 
     def rewind_weights(self, key: JobKey) -> State:
         """The state that a dense job kept for rewinding to a later point than initialization."""
