@@ -295,6 +295,61 @@ def test_a_record_of_somebody_else_is_one_error_that_names_its_field(
         assert field in said
 
 
+# What somebody else may have written, under hashes that fit
+
+STRANGE: list[Any] = [
+    *(None, True, 0, -1, 0.5, 1e308, 2**40, 2**63, 10**400),
+    *("", "x", "\x1b[31m", "main", "done", "diverged", "a" * 10_000),
+    *([], [1], [2**40] * 3, {}, {"a": {"b": [{}]}}),
+]
+
+
+def places_in(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value in a JSON document, but for those of configs."""
+    inner = list(value.items()) if isinstance(value, dict) else []
+    inner += enumerate(value) if isinstance(value, list) else []
+    found = [above] if above else []
+    for name, below in inner:
+        found += [] if name == "config" else places_in(below, (*above, name))
+    return found
+
+
+@settings(max_examples=15)
+@given(of_result=st.booleans(), which=st.integers(0, 10**6), strange=st.sampled_from(STRANGE))
+def test_whatever_a_run_says_of_itself_it_is_shown_or_refused_in_words(
+    small_run: SmallRun, of_result: bool, which: int, strange: Any
+) -> None:
+    with TemporaryDirectory() as out:
+        run = small_run.copied(Path(out))
+        job = Store(run).directory(TICKET)
+        source = job / "result.json" if of_result else run / "experiment.json"
+        document = json.loads(source.read_bytes())
+        places = places_in(document)
+        *above, last = places[which % len(places)]
+        table = document
+        for name in above:
+            table = table[name]
+        table[last] = strange
+        if of_result:
+            files = {path.name: path.read_bytes() for path in job.iterdir()}
+            del files["manifest.json"]
+            shutil.rmtree(job)
+            commit_directory(job, {**files, "result.json": json.dumps(document).encode()})
+        else:
+            Store(run).write_experiment(document)
+        for verb in ("show", "verdict", "report", "verify"):
+            code, said = command(verb, run)
+            assert code in (0, 1)
+            assert said
+            assert "Traceback" not in said
+        try:
+            small_run.again(Path(out))
+        except StoreError as error:
+            assert "other data" in str(error)
+        else:
+            assert command("verify", run)[0] == 0
+
+
 # Anything
 
 
