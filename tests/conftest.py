@@ -7,7 +7,14 @@ import torch
 from hypothesis import HealthCheck, settings
 
 # Fixtures that the tests of more than one file use; they are defined in tests/support.
-pytest_plugins = ("browsing", "command", "made_up_results", "methods_samples", "report_samples")
+pytest_plugins = (
+    "browsing",
+    "command",
+    "made_up_results",
+    "methods_samples",
+    "report_samples",
+    "small_run",
+)
 
 # The networks of these tests are so small that a second thread only waits for the first.
 torch.set_num_threads(1)

@@ -6,6 +6,7 @@ message without a traceback and ends with the class's ``exit_code``.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -79,15 +80,6 @@ class Preempted(LotteryError):  # noqa: N818 - not an error of anyone's: the pro
     exit_code = 75
 
 
-def printable(text: str) -> str:
-    r"""A text with U+FFFD for every character that cannot be printed, but for line breaks.
-
-    >>> printable("cat\x1b[2J\n") == "cat\ufffd[2J\n"
-    True
-    """
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-
-
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
     """The sentence for a name that is not among the choices, with the nearest one.
 
@@ -109,3 +101,25 @@ def said(error: Exception) -> str:
     text = " ".join(str(error).split())
     short = text if len(text) <= 300 else f"{text[:297]}..."
     return f"{type(error).__name__}: {short}" if short else type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""A text of which everything is seen: what a terminal would act on is written out.
+
+    Ends of lines and tabs stay. Escapes are those of JSON and TOML.
+
+    >>> print(printable("red: \x1b[31m, back: \r, name: é"))
+    red: \u001b[31m, back: \u000d, name: é
+    """
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(c if _is_seen(c) else _escape(ord(c)) for c in text)
+
+
+def _is_seen(character: str) -> bool:
+    # Spaces of other widths count as not printable, and harm nobody.
+    return character in "\n\t" or character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -17,6 +17,7 @@ from lottery.cli.main import main
 from lottery.experiments import RunOptions, run_experiment, to_plain
 from lottery.experiments.config import plain_hash
 from lottery.experiments.toml import to_toml
+from lottery.store import Store
 from lottery.training.engines.torch_engine import TorchEngine
 
 VERBS = ("demo", "run", "list", "show", "verdict", "report", "compare", "verify", "config")
@@ -307,7 +308,7 @@ def test_runs_of_one_name_are_told_apart(cli: Cli, run: Path, tmp_path: Path) ->
     begun["config_sha256"] = plain_hash(begun["config"], begun["schema"])
     other = tmp_path / "runs" / f"{run.name[:-8]}00000000"
     other.mkdir()
-    (other / "experiment.json").write_text(json.dumps(begun))
+    Store(other).write_experiment(begun)
     out = cli("list", "runs")[1]
     assert "criterion=magnitude" in out
     assert "criterion=random" in out

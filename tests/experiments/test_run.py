@@ -355,7 +355,7 @@ def test_other_data_under_the_same_name_are_refused(reference: RunSummary, tmp_p
     run.mkdir()
     experiment = json.loads((reference.run / "experiment.json").read_text())
     experiment["data"]["sha256"] = "0" * 64
-    (run / "experiment.json").write_text(json.dumps(experiment))
+    Store(run).write_experiment(experiment)
     with pytest.raises(StoreError, match="other data"):
         go(tiny(), tmp_path)
 
@@ -372,7 +372,7 @@ def test_another_environment_is_told(
     run.mkdir()
     experiment = json.loads((reference.run / "experiment.json").read_text())
     experiment["environment"][what] = "another"
-    (run / "experiment.json").write_text(json.dumps(experiment))
+    Store(run).write_experiment(experiment)
     heard: list[tuple[str, Any, Any]] = []
 
     class Hear(Listener):
@@ -429,7 +429,7 @@ def test_what_a_run_says_of_its_data_is_checked(
 ) -> None:
     experiment = json.loads((reference.run / "experiment.json").read_text())
     experiment["data"][name] = value
-    (tmp_path / "experiment.json").write_text(json.dumps(experiment))
+    Store(tmp_path).write_experiment(experiment)
     with pytest.raises(StoreError, match=f"data.{name}"):
         open_run(tmp_path)
 

@@ -307,11 +307,16 @@ def test_a_batch_of_one_small_image_is_too_little_for_vgg(side: int, goes: bool)
 def test_the_longest_training_is_what_counts() -> None:
     data = tiny_dataset()  # 27 examples
     config = with_batches("mlp-20", 9, 10)
-    assert last_iteration(config, data) == 10
-    assert last_iteration(replace(config, rewind=ONE_EPOCH_LATER), data) == 71
+    assert last_iteration(config, len(data.train)) == 10
+    assert last_iteration(replace(config, rewind=ONE_EPOCH_LATER), len(data.train)) == 71
     epochs = replace(ONE_EPOCH_LATER, length=Length(amount=2, unit="epochs"))
-    assert last_iteration(replace(config, rewind=epochs, controls=FOR_LONGER), data) == 20
-    assert last_iteration(replace(config, rewind=RewindConfig(to=Length(amount=4))), data) == 10
+    assert (
+        last_iteration(replace(config, rewind=epochs, controls=FOR_LONGER), len(data.train)) == 20
+    )
+    assert (
+        last_iteration(replace(config, rewind=RewindConfig(to=Length(amount=4))), len(data.train))
+        == 10
+    )
 
 
 SCALES = PruneConfig(criterion="bn-scale", granularity="neuron", scope="global", examples=20)

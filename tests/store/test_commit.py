@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ def test_any_damage_is_found_and_never_read(tmp_path: Path, name: str, damage: s
         b'{"files": 3}',
         b'{"files": {"a": {}}}',
         b'{"files": {"a": {"bytes": "2", "sha256": "x"}}}',
+        b'{"files": {"a": {"bytes": -1, "sha256": "x"}}}',
+        b'{"files": {"a": {"bytes": true, "sha256": "x"}}}',
+        b'{"files": {"a": {"bytes": NaN, "sha256": "x"}}}',
+        b'{"files": {"a": 3}}',
         b'{"files": {"../../etc/passwd": {"bytes": 1, "sha256": "x"}}}',
         b'{"files": {"..": {"bytes": 1, "sha256": "x"}}}',
         b'{"files": {"a\\u0000b": {"bytes": 1, "sha256": "x"}}}',
@@ -158,6 +163,36 @@ def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         commit.write_file(target, b"two")
     assert target.read_bytes() == b"one"
     assert [path.name for path in target.parent.iterdir()] == ["experiment.json"]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_writing_of_that_file(tmp_path: Path) -> None:
+    for name in ("report.html-1a", "other.html-1a"):
+        (tmp_path / f".tmp-{name}").write_bytes(b"half")
+    (tmp_path / ".tmp-report.html-folder").mkdir()
+    commit.write_file(tmp_path / "report.html", b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "report.html",
+        ".tmp-other.html-1a",
+        ".tmp-report.html-folder",
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
+def test_a_file_that_is_being_written_is_no_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = []
+    sync = os.fsync
+
+    def meanwhile(handle: int) -> None:
+        commit.remove_leftovers(tmp_path)
+        left.append([path.name[:5] for path in tmp_path.iterdir()])
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    commit.write_file(tmp_path / "report.html", b"whole")
+    assert left[0] == [".tmp-"]
+    assert (tmp_path / "report.html").read_bytes() == b"whole"
 
 
 def test_the_manifest_holds_sizes_and_hashes(tmp_path: Path) -> None:

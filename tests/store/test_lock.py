@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -48,3 +49,55 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"), own(tmp_path / "file" / "run"):
         pytest.fail("owned a directory inside a file")
+
+
+def test_the_next_owner_removes_what_killed_ones_were_writing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for inside in ("replicate-0/random-mask-1", ".corrupt-level-00-1", "replicate-0/level-00"):
+        (run / inside).mkdir(parents=True)
+        (run / inside / ".tmp-a").touch()
+    (run / ".tmp-experiment.json-1a").write_bytes(b"half")
+    (run / "replicate-0" / ".tmp-level-01-x").mkdir()
+    (run / "replicate-0" / ".tmp-level-01-x" / "result.json").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / ".tmp-b").touch()
+    (run / "replicate-1").symlink_to(tmp_path / "elsewhere")
+    (run / ".tmp-link").symlink_to(tmp_path / "elsewhere")
+    with own(run):
+        left = [path.relative_to(run).as_posix() for path in run.rglob(".tmp-*")]
+    # Of whole jobs and of what was set aside nothing is taken away.
+    assert sorted(left) == [".corrupt-level-00-1/.tmp-a", "replicate-0/level-00/.tmp-a"]
+    assert (tmp_path / "elsewhere" / ".tmp-b").exists()
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "directory"])
+def test_a_lock_that_is_no_plain_file_is_refused(tmp_path: Path, what: str) -> None:
+    lock, elsewhere = tmp_path / ".lock", tmp_path / "elsewhere"
+    elsewhere.write_text("precious")
+    match what:
+        case "link":
+            lock.symlink_to(elsewhere)
+        case "pipe":
+            os.mkfifo(lock)
+        case _:
+            lock.mkdir()
+    with pytest.raises(StoreError, match=r"\.lock is a .*Remove it"), own(tmp_path):
+        pytest.fail("owned a run without its lock")
+    assert elsewhere.read_text() == "precious"
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "directory"])
+def test_an_owners_note_that_is_no_plain_file_is_in_nobodys_way(tmp_path: Path, what: str) -> None:
+    note, elsewhere = tmp_path / ".owner.json", tmp_path / "elsewhere"
+    elsewhere.write_text("precious")
+    match what:
+        case "link":
+            note.symlink_to(elsewhere)
+        case "pipe":
+            os.mkfifo(note)
+        case _:
+            note.mkdir()
+    refused = pytest.raises(StoreError, match="being worked on by process")
+    with own(tmp_path), refused, own(tmp_path):
+        pytest.fail("two processes own one run")
+    assert elsewhere.read_text() == "precious"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 from lottery.core import Mask
 from lottery.errors import StoreError
-from lottery.store import JobKey, JobResult, Store
+from lottery.store import JobKey, JobResult, Store, commit
 from lottery.store.commit import commit_directory
 from lottery.store.tensors import pack_tensors
 from lottery.tickets import Ticket
@@ -115,7 +118,7 @@ def test_a_final_mask_from_anyone_is_checked(tmp_path: Path, kept: torch.Tensor)
             CurvePoint,
             st.integers(0, 10**9),
             st.sampled_from(["validation", "test"]),
-            st.floats(0, allow_nan=False, allow_infinity=False),
+            st.floats(0, 1e300),
             st.floats(0, 1),
         )
     )
@@ -135,16 +138,27 @@ def replaced(store: Store, name: str, content: bytes) -> None:
     shutil.rmtree(directory)
     del files["manifest.json"]
     commit_directory(directory, {**files, name: content})
-    assert store.problems(KEY) == []
+    assert commit.problems(directory) == []
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "", "0x1", "1" * 200_000])
-def test_a_curve_from_anyone_is_checked(tmp_path: Path, value: str) -> None:
+@pytest.mark.parametrize(
+    "row",
+    [
+        *(f"0,test,{loss},0.5" for loss in ("nan", "inf", "1e308", "", "0x1", "1" * 200_000)),
+        *(f"0,test,1.0,{accuracy}" for accuracy in ("1.5", "-0.1", "1e308", "nan")),
+        *(f"{iteration},test,1.0,0.5" for iteration in ("-1", "1.5", "9" * 400)),
+        "0,training,1.0,0.5",
+        "0,test",
+    ],
+)
+def test_a_curve_from_anyone_is_checked(tmp_path: Path, row: str) -> None:
     store = Store(tmp_path)
     store.write_job(TICKET, result(), TRAINED)
-    replaced(store, "curves.csv", f"iteration,split,loss,accuracy\n0,test,{value},0.5\n".encode())
-    with pytest.raises(StoreError, match="not a learning curve"):
+    replaced(store, "curves.csv", f"iteration,split,loss,accuracy\n{row}\n".encode())
+    with pytest.raises(StoreError, match=r"curves\.csv is not a learning curve") as error:
         store.curve(KEY)
+    assert len(str(error.value)) < 400
+    assert store.problems(KEY) == [str(error.value)]
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -159,8 +173,21 @@ DEEP = "[" * 100_000 + "]" * 100_000
         ('"provenance": {}', '"provenance": null'),
         ('"provenance": {}', '"provenance": {"drawn": ["never"]}'),
         ('"density": 0.75', f'"density": {10**400}'),
+        ('"density": 0.75', '"density": 0.5'),
+        ('"test_accuracy_final": 0.3333333333333333', '"test_accuracy_final": 1e308'),
+        ('"test_accuracy_final": 0.3333333333333333', '"test_accuracy_final": null'),
+        (
+            '"validation_loss_at_early_stop": 2.302585092994046',
+            '"validation_loss_at_early_stop": -1e999',
+        ),
+        ('"seconds": 0.1', '"seconds": -1'),
+        ('"iterations": 10', f'"iterations": {2**60}'),
+        ('"early_stop_iteration": 0', '"early_stop_iteration": 11'),
+        ('"weights_kept": 3', '"weights_kept": 4'),
+        ('"fc.weight": [\n      3', '"fc.weight": [\n      5'),
+        ('"status": "done"', '"status": ["done"]'),
+        ('"level": 3', f'"level": {"9" * 5_000}'),
     ],
-    ids=["infinity", "deep", "list", "null", "list in it", "beyond floats"],
 )
 def test_a_result_from_anyone_is_checked(tmp_path: Path, told: str, instead: str) -> None:
     store = Store(tmp_path)
@@ -168,8 +195,55 @@ def test_a_result_from_anyone_is_checked(tmp_path: Path, told: str, instead: str
     text = result().to_json()
     assert told in text
     replaced(store, "result.json", text.replace(told, instead).encode())
-    with pytest.raises(StoreError, match=r"result\.json is not a job's result"):
+    with pytest.raises(StoreError, match=r"result\.json is not a job's result") as error:
         store.result(KEY)
+    field = told.partition(":")[0].strip('"')
+    assert "fc.weight" in field or field in str(error.value) or DEEP in instead or "9999" in instead
+    assert len(str(error.value)) < 400
+    assert store.problems(KEY) == [str(error.value)]
+
+
+EXPERIMENT = {
+    "schema": 2,
+    "config": {"name": "a", "training": {"length": 3}},
+    "config_sha256": "0123",
+    "data": {"sha256": "ab", "classes": 10},
+    "environment": {"torch": "2.10", "gpu": None},
+    "command": "lottery run \u00e9",
+    "begun": "2026-01-01T00:00:00+00:00",
+}
+
+
+def test_no_bit_of_an_experiment_changes_unnoticed(tmp_path: Path) -> None:
+    store, source = Store(tmp_path), tmp_path / "experiment.json"
+    store.write_experiment(EXPERIMENT)
+    content, whole = source.read_bytes(), store.read_experiment()
+    assert whole is not None
+    assert whole.items() >= EXPERIMENT.items()
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        source.write_bytes(flipped)
+        try:
+            # What lies between values, such as spaces, means nothing.
+            assert store.read_experiment() == whole
+        except StoreError as error:
+            assert str(source) in str(error)
+    for end in range(len(content) - 1):
+        source.write_bytes(content[:end])
+        with pytest.raises(StoreError, match=r"experiment\.json"):
+            store.read_experiment()
+
+
+def test_an_experiment_may_hold_more_but_only_under_its_hash(tmp_path: Path) -> None:
+    store, source = Store(tmp_path), tmp_path / "experiment.json"
+    store.write_experiment({**EXPERIMENT, "later": [1]})
+    assert (store.read_experiment() or {})["later"] == [1]
+    source.write_text(json.dumps(EXPERIMENT))
+    assert store.read_experiment() == EXPERIMENT
+    source.write_text(json.dumps({**EXPERIMENT, "later": [1]}))
+    with pytest.raises(StoreError, match="record_sha256: is missing"):
+        store.read_experiment()
 
 
 def test_an_experiment_nested_too_deep_is_one_error(tmp_path: Path) -> None:
@@ -200,15 +274,14 @@ def test_a_collapsed_job_has_only_its_ticket_and_result(tmp_path: Path) -> None:
 
 def test_damaged_jobs_are_set_aside(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert store.keep_or_set_aside(KEY) == (False, None)
+    assert not store.is_there(KEY)
     store.write_job(TICKET, result(), TRAINED)
-    assert store.keep_or_set_aside(KEY) == (True, None)
+    assert store.examine(KEY) == (result(), [])
     (store.directory(KEY) / "curves.csv").write_text("iteration\n")
-    whole, aside = store.keep_or_set_aside(KEY)
-    assert not whole
-    assert aside is not None
+    assert store.examine(KEY)[0] is None
+    aside = store.set_aside(KEY)
     assert store.corrupt() == [aside]
-    assert not store.is_finished(KEY)
+    assert not store.is_there(KEY)
 
 
 def test_a_result_under_another_jobs_name_is_refused(tmp_path: Path) -> None:
@@ -218,6 +291,91 @@ def test_a_result_under_another_jobs_name_is_refused(tmp_path: Path) -> None:
     store.directory(KEY).rename(store.directory(other))
     with pytest.raises(StoreError, match="replicate 0, main, level 3"):
         store.result(other)
+    (problem,) = store.problems(other)
+    assert "result.json is the result of replicate 0, main, level 3, not" in problem
+
+
+def test_a_ticket_of_another_job_is_found(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    made_for: dict[str, str | int] = {"replicate": 0, "branch": "main", "level": 2}
+    store.write_job(replace(TICKET, provenance=made_for), result(), TRAINED)
+    (problem,) = store.problems(KEY)
+    assert "ticket.safetensors is the ticket of replicate 0, branch main, level 2, not" in problem
+
+
+@pytest.mark.parametrize(
+    ("ticket", "trained", "told"),
+    [
+        (replace(TICKET, iteration=4), TRAINED, r"ticket\.safetensors: iteration: expected 0"),
+        (TICKET, None, r"curves\.csv is missing"),
+        (TICKET, replace(TRAINED, status="diverged"), r"final\.safetensors is missing"),
+        (TICKET, replace(TRAINED, final={"fc.weight": torch.zeros(3)}), r"end/fc\.weight"),
+        (TICKET, replace(TRAINED, early_stop={}), r"early-stop/fc\.weight"),
+        (TICKET, replace(TRAINED, snapshots={5: {}}), r"rewind\.safetensors: fc\.weight"),
+        (
+            TICKET,
+            replace(TRAINED, curve=(CurvePoint(11, "test", 1.0, 0.5),)),
+            r"curves\.csv: iteration: expected 0 to 10, got 11",
+        ),
+        (
+            TICKET,
+            replace(TRAINED, mask=Mask({"fc.weight": torch.ones(2, 2) > 0})),
+            r"result\.json: layers: expected what the mask keeps",
+        ),
+        (
+            Ticket(mask=Mask({"other": torch.ones(4) > 0}), weights={"other": torch.ones(4)}),
+            TRAINED,
+            r"mask is not of the layers in result\.json",
+        ),
+    ],
+)
+def test_files_that_do_not_belong_together_are_found(
+    tmp_path: Path, ticket: Ticket, trained: TrainingResult | None, told: str
+) -> None:
+    store = Store(tmp_path)
+    store.write_job(ticket, result(), trained)
+    found, problems = store.examine(KEY)
+    assert found is None
+    (problem,) = problems
+    assert re.search(told, problem)
+
+
+@pytest.mark.parametrize("place", ["replicate-0", "replicate-0/level-03"])
+@pytest.mark.parametrize("what", ["itself", "elsewhere", "nowhere", "file", "pipe"])
+def test_what_is_no_directory_of_the_run_is_said_and_never_followed(
+    tmp_path: Path, place: str, what: str
+) -> None:
+    store, way = Store(tmp_path / "run"), tmp_path / "run" / place
+    Store(tmp_path / "other").write_job(TICKET, result(), TRAINED)
+    elsewhere = tmp_path / "other" / place
+    before = sorted(path.name for path in elsewhere.rglob("*"))
+    way.parent.mkdir(parents=True)
+    match what:
+        case "file":
+            way.touch()
+        case "pipe":
+            os.mkfifo(way)
+        case _:
+            targets = {"itself": way, "elsewhere": elsewhere, "nowhere": tmp_path / "none"}
+            way.symlink_to(targets[what])
+    assert store.is_there(KEY)
+    assert store.is_finished(KEY)
+    (problem,) = store.problems(KEY)
+    assert str(way) in problem
+    assert ("is a link; links in a run are not followed" in problem) == (
+        what not in ("file", "pipe")
+    )
+    for reading in (store.result, store.ticket, store.weights, store.curve):
+        with pytest.raises(StoreError, match=place):
+            reading(KEY)
+    with pytest.raises(StoreError, match=place):
+        store.write_job(TICKET, result(), TRAINED)
+    with pytest.raises(StoreError, match=place):
+        store.write_checkpoint(KEY, checkpoint(5))
+    assert store.set_aside(KEY) == way.with_name(f".corrupt-{way.name}-1")
+    store.write_job(TICKET, result(), TRAINED)
+    assert store.problems(KEY) == []
+    assert sorted(path.name for path in elsewhere.rglob("*")) == before
 
 
 def test_result_json_is_strict(tmp_path: Path) -> None:
@@ -312,8 +470,18 @@ def test_a_checkpoint_from_anyone_is_checked(tmp_path: Path, values: dict[str, A
     (directory,) = store.directory(KEY).parent.iterdir()
     shutil.rmtree(directory)
     commit_directory(directory, {"state.safetensors": pack_tensors({}, values)})
-    with pytest.raises(StoreError, match=r"state\.safetensors does not say"):
-        store.read_checkpoint(KEY)
+    assert store.read_checkpoint(KEY) is None
+    assert [path.name for path in store.corrupt()] == [f".corrupt-{directory.name}-1"]
+
+
+def test_a_checkpoint_copied_to_another_job_is_set_aside(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), JobKey(0, "main", 4)
+    store.write_checkpoint(KEY, checkpoint(5))
+    (directory,) = store.directory(KEY).parent.iterdir()
+    shutil.copytree(directory, directory.with_name(directory.name.replace("level-03", "level-04")))
+    assert store.read_checkpoint(other) is None
+    assert len(store.corrupt()) == 1
+    assert store.read_checkpoint(KEY) is not None
 
 
 def test_checkpoints_of_one_job_are_not_those_of_another(tmp_path: Path) -> None:

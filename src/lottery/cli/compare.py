@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lottery.cli import options
+from lottery.cli.output import echo
 
 _Runs = Annotated[
     list[str],
@@ -60,10 +61,10 @@ def compare(
 
         write_comparison(found, report)
     if as_json:
-        typer.echo(json.dumps(to_json(found), indent=2))
+        echo(json.dumps(to_json(found), indent=2))
         return
-    typer.echo(comparison_text(found).rstrip())
+    echo(comparison_text(found).rstrip())
     if report is None:
-        typer.echo("\nWith --report FILE.html the same is written as a page with figures.")
+        echo("\nWith --report FILE.html the same is written as a page with figures.")
     else:
-        typer.echo(f"\nreport: {report}")
+        echo(f"\nreport: {report}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.output import echo
 
 app = typer.Typer(help="Look at configs: show, schema, diff.", no_args_is_help=True)
 
@@ -35,11 +36,11 @@ def show(
 
     values = to_plain(load_config(any_values(source, out), source=source))
     if as_json:
-        typer.echo(json.dumps(values, indent=2))
+        echo(json.dumps(values, indent=2))
     else:
         from lottery.experiments.toml import to_toml
 
-        typer.echo(to_toml(values), nl=False)
+        echo(to_toml(values), nl=False)
 
 
 @app.command()
@@ -50,11 +51,11 @@ def schema(as_json: options.Json = False, debug: options.Debug = False) -> None:
 
     rows = schema_rows()
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        typer.echo(f"{row['key']}: {row['type']} = {json.dumps(row['default'])}")
-        typer.echo(f"    {row['meaning']}")
+        echo(f"{row['key']}: {row['type']} = {json.dumps(row['default'])}")
+        echo(f"    {row['meaning']}")
 
 
 @app.command()
@@ -79,12 +80,12 @@ def diff(
     )
     found = differences(ours, theirs)
     if as_json:
-        typer.echo(json.dumps([{"key": k, "first": a, "second": b} for k, a, b in found], indent=2))
+        echo(json.dumps([{"key": k, "first": a, "second": b} for k, a, b in found], indent=2))
         return
     for key, mine, other in found:
-        typer.echo(f"{key}: {json.dumps(mine)} -> {json.dumps(other)}")
+        echo(f"{key}: {json.dumps(mine)} -> {json.dumps(other)}")
     if not found:
-        typer.echo("no difference")
+        echo("no difference")
 
 
 def base_values(source: str) -> dict[str, Any]:

@@ -6,10 +6,9 @@ import json
 from collections import Counter
 from dataclasses import asdict
 
-import typer
-
 from lottery.analysis import reachable
 from lottery.analysis.formatting import joined
+from lottery.cli.output import echo
 from lottery.cli.progress import left_out_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, NotHereError, data_notes, load_dataset, made_up_dataset
@@ -34,7 +33,7 @@ from lottery.training import resolve_device
 
 class _Tells(Listener):
     def preparing(self, message: str) -> None:
-        typer.echo(message, err=True)
+        echo(message, err=True)
 
 
 def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: bool) -> None:
@@ -60,7 +59,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     units, reasons = experiment_units(config, data), left_out(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
-        typer.echo(
+        echo(
             json.dumps(
                 {
                     "run": run_name(config),
@@ -85,13 +84,13 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         return
     _print(config, options, found, _trainings(config, data), device.type)
     if missing:
-        typer.echo(f"The data are not here yet: {missing}.")
+        echo(f"The data are not here yet: {missing}.")
     for note in notes:
-        typer.echo(f"Note: {note}.")
+        echo(f"Note: {note}.")
     if units is not None and reasons:
         words = left_out_words(config.prune.granularity, units.count, reasons)
-        typer.echo(f"{words[0].upper()}{words[1:]}.")
-    typer.echo(power.sentence)
+        echo(f"{words[0].upper()}{words[1:]}.")
+    echo(power.sentence)
 
 
 def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
@@ -137,13 +136,13 @@ def _print(
         ],
         title=f"{options.out / run_name(config)}",
     )
-    typer.echo(
+    echo(
         f"{trainings}; {_time(found)}, {found.workers} at once, "
         f"with engine {found.engine} on {device}{_measured(found)}."
     )
     for engine, reason in found.passed_over.items():
-        typer.echo(f"Not with engine {engine}, which would be faster: {reason}.")
-    typer.echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
+        echo(f"Not with engine {engine}, which would be faster: {reason}.")
+    echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
 
 
 def _time(found: Estimate) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.output import echo
 
 if TYPE_CHECKING:
     from lottery.experiments import Run
@@ -40,10 +41,10 @@ def list_things(
         raise UsageError(unknown_name("list", what, THINGS))
     rows = _ROWS[what](out)
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        typer.echo(f"no {what} yet in {out}" if out.is_dir() else f"no {what}: no directory {out}")
+        echo(f"no {what} yet in {out}" if out.is_dir() else f"no {what}: no directory {out}")
     elif what in _ENTRIES:
         _print_entries(rows, _ENTRIES[what])
     else:
@@ -199,9 +200,9 @@ def _print_entries(
 ) -> None:
     """Each row's name, and below it what is known of it: more than a table has room for."""
     for row in rows:
-        typer.echo(row["name"])
+        echo(row["name"])
         for text in about(row):
-            typer.echo(f"    {text}")
+            echo(f"    {text}")
 
 
 def _narrow(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

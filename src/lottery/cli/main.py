@@ -10,6 +10,7 @@ import typer
 
 from lottery.blas import prefer_kernels
 from lottery.cli import compare, configs, lists, run, runs
+from lottery.cli.output import echo
 
 _EXAMPLES = """
 Examples:
@@ -47,7 +48,7 @@ def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
 
-        typer.echo(f"lottery {version('lottery')}")
+        echo(f"lottery {version('lottery')}")
         raise typer.Exit
 
 
@@ -77,10 +78,10 @@ def main() -> None:
             # Files of ours raise errors of ours, so this is standard output: full, or too narrow
             # for a name in it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            typer.echo(f"error: cannot write the output: {error}", err=True)
+            echo(f"error: cannot write the output: {error}", err=True)
             sys.exit(1)
         if debug or not isinstance(error, LotteryError):
             raise
         label = "stopped" if error.exit_code == 75 else "error"
-        typer.echo(f"{label}: {error}", err=True)
+        echo(f"{label}: {error}", err=True)
         sys.exit(error.exit_code)

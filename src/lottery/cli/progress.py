@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lottery.errors import printable
 from lottery.experiments import ExperimentConfig, Listener
 from lottery.store import JobKey, JobResult
 
@@ -63,8 +64,15 @@ class _Lines(Listener):
         self._planned, self._done = planned, finished
         self._say(f"{run}: {planned} trainings, {finished} done already, {workers} at once")
 
-    def set_aside(self, key: JobKey, path: Path) -> None:
-        self._say(f"damaged: the files of {key} are not what was written; kept in {path}")
+    def set_aside(self, key: JobKey, path: Path, reason: str) -> None:
+        self._say(f"damaged: {key} is done anew, since {reason}; what was there is kept in {path}")
+
+    def record_rebuilt(self, path: Path, reason: str) -> None:
+        self._say(
+            f"damaged: {reason}. It is made anew from this command's config, which is the run's; "
+            f"the old one is kept in {path}. Whether the run was begun with the same data and in "
+            "the same environment cannot be told any more"
+        )
 
     def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
         what = "; ".join(f"{path} is {now}, was {then}" for path, now, then in changes)
@@ -91,7 +99,7 @@ class _Lines(Listener):
         self._say(f"[{self._done}/{self._planned}] {key}: not run, since {reason}")
 
     def _say(self, line: str) -> None:
-        self._console.print(escape(line), soft_wrap=True)
+        self._console.print(escape(printable(line)), soft_wrap=True)
 
 
 class _Bars(_Lines):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lottery.cli import options
+from lottery.cli.output import echo
 
 if TYPE_CHECKING:
     from lottery.experiments import ExperimentConfig, RunOptions
@@ -68,7 +69,7 @@ def run(
         return
     _run_and_judge(config, run_options, as_json=as_json, quiet=quiet)
     if smoke and not as_json:
-        typer.echo("This was a smoke run: every step works, and its numbers mean nothing.")
+        echo("This was a smoke run: every step works, and its numbers mean nothing.")
 
 
 def demo(
@@ -150,10 +151,10 @@ def _run_and_judge(
         summary.run, [summary.run / "report.html", *([report] if report else [])]
     )
     if as_json:
-        typer.echo(json.dumps(to_json(verdict), indent=2))
+        echo(json.dumps(to_json(verdict), indent=2))
     else:
-        typer.echo(verdict_text(verdict).rstrip())
-        typer.echo(f"\nrun: {summary.run}\n{written}")
+        echo(verdict_text(verdict).rstrip())
+        echo(f"\nrun: {summary.run}\n{written}")
     if summary.failed:
         from lottery.errors import JobsFailedError
 

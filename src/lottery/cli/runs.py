@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.output import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,27 +42,27 @@ def show(
     results = [opened.results[key] for key in plan(opened.config) if key in opened.results]
     if as_json:
         listed = [asdict(result) for result in results]
-        typer.echo(json.dumps({"experiment": opened.experiment, "results": listed}, indent=2))
+        echo(json.dumps({"experiment": opened.experiment, "results": listed}, indent=2))
         return
     from lottery.analysis.words import updates_caveat
 
     environment = opened.experiment["environment"]
-    typer.echo(f"{opened.store.path}")
-    typer.echo(
+    echo(f"{opened.store.path}")
+    echo(
         f"{opened.config.name}: {opened.config.model} on {opened.config.data.name}, "
         f"{len(results)} of {len(plan(opened.config))} trainings done"
     )
-    typer.echo(
+    echo(
         f"begun {opened.experiment['begun']} with lottery {environment['lottery']}, torch "
         f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
     )
     if opened.experiment["command"]:
-        typer.echo(f"command: {opened.experiment['command']}")
+        echo(f"command: {opened.experiment['command']}")
     changing = updates_caveat(opened.config.training.mask_updates.method)
     if changing:
-        typer.echo(changing)
+        echo(changing)
     for path in opened.store.corrupt():
-        typer.echo(f"set aside as damaged: {path}")
+        echo(f"set aside as damaged: {path}")
     if results:
         _print_results(results, trains_on=opened.config.rewind.method == "drawn")
 
@@ -88,7 +89,7 @@ def verdict(
     from lottery.analysis import judge_run, to_json, verdict_text
 
     judged = judge_run(_open(run, out), margin=margin, confidence=confidence)
-    typer.echo(json.dumps(to_json(judged), indent=2) if as_json else verdict_text(judged).rstrip())
+    echo(json.dumps(to_json(judged), indent=2) if as_json else verdict_text(judged).rstrip())
 
 
 def report(
@@ -122,13 +123,13 @@ def report(
 
     path = find_run(run, out)
     if figures is None or output is not None:
-        typer.echo(write_report(path, output or path / "report.html"))
+        echo(write_report(path, output or path / "report.html"))
     if figures is not None:
         written, missing = write_figures(path, figures)
         for file in written:
-            typer.echo(file)
+            echo(file)
         if missing:
-            typer.echo(missing, err=True)
+            echo(missing, err=True)
 
 
 def verify(
@@ -146,12 +147,12 @@ def verify(
     checked = verify_run(path)
     problems = [problem for found in checked.values() for problem in found]
     if as_json:
-        typer.echo(json.dumps({str(key): found for key, found in checked.items()}, indent=2))
+        echo(json.dumps({str(key): found for key, found in checked.items()}, indent=2))
     else:
         for problem in problems:
-            typer.echo(problem)
+            echo(problem)
         good = sum(not found for found in checked.values())
-        typer.echo(f"{path}: {good} of {len(checked)} finished trainings are whole")
+        echo(f"{path}: {good} of {len(checked)} finished trainings are whole")
     if problems:
         raise StoreError(
             "the run has damaged files; running its command again sets them aside and makes "
@@ -172,14 +173,14 @@ def _print_results(results: Sequence[JobResult], *, trains_on: bool) -> None:
     print_table([_row(result) for result in results])
     for result in results:
         if result.status != "done":
-            typer.echo(f"{result.key}: {result.status}, since {result.reason}")
+            echo(f"{result.key}: {result.status}, since {result.reason}")
         elif result.empty_layers:
-            typer.echo(f"{result.key}: {passed_by(result)}")
+            echo(f"{result.key}: {passed_by(result)}")
         if "drawn" in result.provenance:
             at, how = result.provenance.get("drawn_at"), result.provenance["drawn"]
             on = ", trained on from there" if trains_on else ""
-            typer.echo(f"{result.key}: mask drawn at iteration {at}{on}; {how}")
-    typer.echo(
+            echo(f"{result.key}: mask drawn at iteration {at}{on}; {how}")
+    echo(
         "repl.: replicate; stop: iteration of lowest validation loss; "
         "acc.: test accuracy there; final: at the end; s: seconds"
     )

@@ -26,7 +26,7 @@ def new_part(part: Path) -> Iterator[None]:
     with ExitStack() as stack:
         # Where there are no locks, nobody takes it for a leftover either.
         with suppress(OSError):
-            stack.enter_context(_held(part, waiting=True))
+            stack.enter_context(held(part, waiting=True))
         yield
 
 
@@ -36,14 +36,14 @@ def remove_leftovers(folder: Path) -> None:
     An empty one stays too: it may be about to be held.
     """
     for part in folder.glob(".*.part"):
-        with suppress(OSError), _held(part, waiting=False):
+        with suppress(OSError), held(part, waiting=False):
             if part.stat().st_size:
                 part.unlink()
 
 
 @contextmanager
-def _held(part: Path, *, waiting: bool) -> Iterator[None]:
-    """Hold a file as its only process.
+def held(part: Path, *, waiting: bool) -> Iterator[None]:
+    """Hold a plain file as its only process for the time of a ``with`` block.
 
     Raises:
         OSError: another process does and this one is not to wait, or there are no locks here.

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lottery.data.names import shown
+from lottery.errors import printable
 
 
 @contextmanager
@@ -19,12 +19,12 @@ def counted(description: str, total: int, visible: bool) -> Iterator[Callable[[]
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not visible) as bar:
-        task = bar.add_task(escape(shown(description)), total=total)
+        task = bar.add_task(escape(printable(description)), total=total)
         yield lambda: bar.advance(task)
 
 
 def say(line: str, visible: bool) -> None:
     """One line, if it is to be shown."""
     if visible:
-        sys.stderr.write(f"{shown(line)}\n")
+        sys.stderr.write(f"{printable(line)}\n")
         sys.stderr.flush()

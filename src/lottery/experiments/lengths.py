@@ -176,10 +176,11 @@ def rewinds_to_snapshot(key: JobKey, config: ExperimentConfig, data: Dataset) ->
     return dense and config.rewind.method == "weights" and rewind_iteration(config, data) > 0
 
 
-def last_iteration(config: ExperimentConfig, data: Dataset) -> int:
+def last_iteration(config: ExperimentConfig, training_examples: int) -> int:
     """The iteration that the longest of all trainings ends at, at most."""
-    total = iterations(config, data)
-    tuned = total + config.rewind.length.iterations(_steps(config, data))
+    steps = steps_per_epoch(training_examples, config.training.batch_size)
+    total = config.training.length.iterations(steps)
+    tuned = total + config.rewind.length.iterations(steps)
     return max(tuned, round(total * MOST_STRETCH)) if config.controls.scratch_flops else tuned
 
 

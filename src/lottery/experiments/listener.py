@@ -16,8 +16,11 @@ class Listener:
     def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
         """The plan is made; ``finished`` of its jobs were on disk already."""
 
-    def set_aside(self, key: JobKey, path: Path) -> None:
-        """A job's files were not what was written; they are at ``path`` now."""
+    def set_aside(self, key: JobKey, path: Path, reason: str) -> None:
+        """A job's files were not what was written; what stood there is at ``path`` now."""
+
+    def record_rebuilt(self, path: Path, reason: str) -> None:
+        """``experiment.json`` was damaged and is made anew; the old one is at ``path`` now."""
 
     def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
         """The run was begun elsewhere: (what, now, then)."""

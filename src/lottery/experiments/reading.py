@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lottery.errors import StoreError, UsageError
-from lottery.experiments.config import ExperimentConfig, plain_hash
+from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.lengths import last_iteration
 from lottery.experiments.loading import load_config
 from lottery.experiments.plan import plan
-from lottery.store import JobKey, JobResult, Store
+from lottery.experiments.record import read_record
+from lottery.store import MAIN, JobKey, JobResult, Store
+from lottery.store.contents import NOTES, RESULT, REWIND
+from lottery.store.store import EXPERIMENT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +50,7 @@ def find_run(name: str | Path, out: Path) -> Path:
         UsageError: there is none, or several; lists those there are, and the nearest name.
     """
     for path in (Path(name), out / name):
-        if (path / "experiment.json").is_file():
+        if os.path.lexists(path / EXPERIMENT):
             return path
     runs = list_runs(out)
     near = [path for path in runs if path.name.startswith(str(name))]
@@ -62,7 +67,7 @@ def find_run(name: str | Path, out: Path) -> Path:
             f"name; lottery list runs --out {out} says what tells them apart"
         )
     if Path(name).exists():
-        raise UsageError(f"'{name}' is there, but it is no run: it has no experiment.json")
+        raise UsageError(f"'{name}' is there, but it is no run: it has no {EXPERIMENT}")
     meant = get_close_matches(str(name), [path.name for path in runs], n=1, cutoff=0.5)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
     there = ", ".join(path.name for path in runs) or "none"
@@ -71,18 +76,28 @@ def find_run(name: str | Path, out: Path) -> Path:
 
 def list_runs(out: Path) -> list[Path]:
     """The run directories under ``out``, by name."""
-    return sorted(path.parent for path in out.glob("*/experiment.json"))
+    return sorted(path for path in out.glob("*") if os.path.lexists(path / EXPERIMENT))
 
 
 def open_run(path: Path) -> Run:
     """Read a run; its files are checked against their manifests as they are read.
 
     Raises:
-        StoreError: a file is damaged, or the config is not what its hash says.
+        StoreError: a file is damaged, holds what the run cannot have given, or the config is not
+            what its hash says.
     """
     store = Store(path)
     config, experiment = read_config(store)
+    examples = experiment["data"]["training_examples"]
     results = {key: store.result(key) for key in plan(config) if store.is_finished(key)}
+    totals: dict[str, int] | None = None
+    for key, result in results.items():
+        source = store.directory(key) / RESULT
+        _check_fits(result, config, examples, source)
+        layers = {name: total for name, (_, total) in result.layers.items()}
+        totals = layers if totals is None else totals
+        if layers != totals:
+            raise StoreError(f"{source}: layers: expected those of the run's other trainings")
     return Run(store=store, config=config, experiment=experiment, results=results)
 
 
@@ -90,45 +105,21 @@ def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
     """A run's config, and the whole of its ``experiment.json``.
 
     Raises:
-        StoreError: it is missing, or the config is not what its hash says.
+        StoreError: it is missing or damaged, or the config is not what its hash says.
     """
-    source = store.path / "experiment.json"
-    experiment = store.read_experiment()
-    if experiment is None:
-        raise StoreError(f"{store.path} holds no run: there is no experiment.json")
-    expected: tuple[tuple[str, type], ...] = (
-        ("schema", int),
-        ("config", dict),
-        ("config_sha256", str),
-        ("data", dict),
-        ("environment", dict),
-        ("command", str),
-        ("begun", str),
-    )
-    for name, kind in expected:
-        if not isinstance(experiment.get(name), kind):
-            raise StoreError(f"{source} is damaged: '{name}' is missing or of another type")
-    for name in ("training_examples", "validation_examples", "test_examples", "classes"):
-        if not _is_count(experiment["data"].get(name)):
-            raise StoreError(f"{source} is damaged: data.{name} must be a whole number from 1")
-    shape = experiment["data"].get("input_shape")
-    if not isinstance(shape, list) or not shape or not all(map(_is_count, shape)):
-        raise StoreError(f"{source} is damaged: data.input_shape must be whole numbers from 1")
-    config = load_config(experiment["config"], source=str(source))
-    # Of what was written: a run from before a key existed stays readable.
-    if plain_hash(experiment["config"], experiment["schema"]) != experiment["config_sha256"]:
+    try:
+        experiment = read_record(store)
+    except StoreError as error:
         raise StoreError(
-            f"{source}: the config is not the one the run was begun with (its SHA-256 differs)"
-        )
-    return config, experiment
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 2**40
+            f"{error}. The run's own command sets it aside and makes it anew"
+        ) from error
+    if experiment is None:
+        raise StoreError(f"{store.path} holds no run: there is no {EXPERIMENT}")
+    return load_config(experiment["config"], source=str(store.path / EXPERIMENT)), experiment
 
 
 def verify_run(path: Path) -> dict[JobKey, list[str]]:
-    """Check every finished job of a run against its manifest.
+    """Check every finished job of a run: against its manifest, its place and its experiment.
 
     Returns:
         Job -> what is wrong with its files; empty for one that is whole. Jobs that have not ended
@@ -138,9 +129,65 @@ def verify_run(path: Path) -> dict[JobKey, list[str]]:
         StoreError: ``experiment.json`` itself is missing or damaged.
     """
     store = Store(path)
-    config = read_config(store)[0]
-    found = {}
-    for key in plan(config):
-        if store.directory(key).exists():
-            found[key] = store.problems(key)
-    return found
+    config, experiment = read_config(store)
+    examples = experiment["data"]["training_examples"]
+    return {
+        key: examine_job(store, key, config, examples)[1]
+        for key in plan(config)
+        if store.is_there(key)
+    }
+
+
+def examine_job(
+    store: Store, key: JobKey, config: ExperimentConfig, training_examples: int
+) -> tuple[JobResult | None, list[str]]:
+    """A finished job's result, and what is wrong with its files, one sentence each.
+
+    Nothing is wrong where everything else can build on the job: a run that goes on, and all that
+    shows it. There is no result where anything is.
+    """
+    result, found = store.examine(key)
+    if result is None:
+        return None, found
+    directory = store.directory(key)
+    try:
+        _check_fits(result, config, training_examples, directory / RESULT)
+    except StoreError as error:
+        return None, [str(error)]
+    missing = [
+        f"{directory / name} is missing"
+        for name in _needed_later(result, config)
+        if not os.path.lexists(directory / name)
+    ]
+    return (None, missing) if missing else (result, [])
+
+
+def _check_fits(
+    result: JobResult, config: ExperimentConfig, training_examples: int, source: Path
+) -> None:
+    """Check that a result can be of this experiment.
+
+    Raises:
+        StoreError: it is of another one, or longer than any training of this one.
+    """
+    for name, ours in (("seed", config.seed), ("model", config.model)):
+        theirs = result.provenance.get(name, ours)
+        if theirs != ours:
+            raise StoreError(
+                f"{source}: provenance.{name}: expected {ours!r} as in {EXPERIMENT}, got {theirs!r}"
+            )
+    most = last_iteration(config, training_examples)
+    if result.iterations > most:
+        raise StoreError(
+            f"{source}: iterations: expected {most:,} at most, the run's longest training, got "
+            f"{result.iterations:,}"
+        )
+
+
+def _needed_later(result: JobResult, config: ExperimentConfig) -> list[str]:
+    """The files that a dense network leaves for the tickets that are made from it."""
+    if result.branch != MAIN or result.level or result.status != "done":
+        return []
+    rewinds = config.rewind.method == "weights" and config.rewind.to.amount > 0
+    draws = config.prune.by == "early-bird" and config.levels > 0
+    return [REWIND] * rewinds + [NOTES] * draws

@@ -24,6 +24,7 @@ from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.network import experiment_units, left_out, make_model
 from lottery.experiments.plan import hopeless, needs, plan
+from lottery.experiments.reading import examine_job
 from lottery.experiments.record import record
 from lottery.experiments.stopping import StopRequest
 from lottery.experiments.trial import check_batches_of_one, check_forward, check_scoring
@@ -172,17 +173,16 @@ def run_experiment(
         jobs = plan(config)
         if not all(store.is_finished(key) for key in jobs):
             prepare(engine, listener)
-        changes = record(
+        record(
             store,
             config,
             data,
             device=device.type,
             engine=engine,
             command=options.command,
+            listener=listener,
         )
-        if changes:
-            listener.environment_changed(changes)
-        results = _finished_before(store, jobs, listener)
+        results = _finished_before(store, config, len(data.train), listener)
         left = len(jobs) - len(results)
         workers = min(worker_count(options.jobs, device.type), left or 1)
         listener.started(store.path, len(jobs), len(results), workers)
@@ -264,15 +264,17 @@ def _run_all(
 
 
 def _finished_before(
-    store: Store, jobs: list[JobKey], listener: Listener
+    store: Store, config: ExperimentConfig, training_examples: int, listener: Listener
 ) -> dict[JobKey, JobResult]:
     """The results on disk; what is there but not whole is set aside."""
     results = {}
-    for key in jobs:
-        whole, aside = store.keep_or_set_aside(key)
-        if aside:
-            listener.set_aside(key, aside)
-        if whole:
-            results[key] = store.result(key)
+    for key in plan(config):
+        if not store.is_there(key):
+            continue
+        result, found = examine_job(store, key, config, training_examples)
+        if result is None:
+            listener.set_aside(key, store.set_aside(key), "; ".join(found))
+        else:
+            results[key] = result
             store.drop_checkpoints(key)
     return results

@@ -87,7 +87,10 @@ def check_batches_of_one(
     with torch.random.fork_rng(devices=[]):
         if training.recalibrate_batch_norm == 1:
             _check_recalibration(config.model, make_model(), data)
-        if smallest_batch(examples, training.batch_size, last_iteration(config, data)) > 1:
+        if (
+            smallest_batch(examples, training.batch_size, last_iteration(config, len(data.train)))
+            > 1
+        ):
             return
         model = make_model().train()
         _check_outputs(model, _inputs(model, data, 1), data.classes, wrong)

@@ -12,14 +12,19 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from lottery.data.parts import held, new_part
 from lottery.errors import StoreError
+from lottery.store.files import read_json, read_plain, why_no_directory
+from lottery.store.schema import TEXT, misfits, whole
 
 MANIFEST = "manifest.json"
 CORRUPT = ".corrupt-"
@@ -74,13 +79,13 @@ def write_file(target: Path, content: bytes) -> None:
     """
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
+        remove_leftovers(target.parent, f"{target.name}-", directories=False)
+        temporary = target.parent / f"{_TEMPORARY}{target.name}-{secrets.token_hex(8)}"
         try:
-            temporary.chmod(0o644)
-            _write_flushed(temporary, content)
-            temporary.replace(target)
+            with new_part(temporary):
+                temporary.chmod(0o644)
+                _write_flushed(temporary, content)
+                temporary.replace(target)
             _flush(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
@@ -88,18 +93,26 @@ def write_file(target: Path, content: bytes) -> None:
 
 def problems(directory: Path) -> list[str]:
     """What is wrong with a committed directory, one sentence each; empty when it is whole."""
+    return read_directory(directory)[1]
+
+
+def read_directory(directory: Path) -> tuple[dict[str, bytes], list[str]]:
+    """The files of a committed directory that are whole, and what is wrong, one sentence each."""
     try:
         expected = _manifest(directory)
+        there = {path.name for path in directory.iterdir()}
     except StoreError as error:
-        return [str(error)]
-    found = []
-    for name in expected:
+        return {}, [str(error)]
+    except OSError as error:
+        return {}, [f"cannot read {directory}: {error.strerror}"]
+    files, found = {}, []
+    for name, entry in expected.items():
         try:
-            read_file(directory, name)
+            files[name] = _read_expected(directory / name, entry)
         except StoreError as error:
             found.append(str(error))
-    extra = {path.name for path in directory.iterdir()} - {*expected, MANIFEST}
-    return found + [f"{directory / name} is not in the manifest" for name in sorted(extra)]
+    extra = there - {*expected, MANIFEST}
+    return files, found + [f"{directory / name} is not in the manifest" for name in sorted(extra)]
 
 
 def read_file(directory: Path, name: str) -> bytes:
@@ -111,35 +124,56 @@ def read_file(directory: Path, name: str) -> bytes:
     expected = _manifest(directory)
     if name not in expected:
         raise StoreError(f"{directory / name} is not in the manifest beside it")
-    try:
-        content = (directory / name).read_bytes()
-    except OSError as error:
-        raise StoreError(f"cannot read {directory / name}: {error.strerror}") from error
-    if len(content) != expected[name]["bytes"]:
-        raise StoreError(
-            f"{directory / name} has {len(content)} bytes, its manifest says "
-            f"{expected[name]['bytes']}"
-        )
-    if hashlib.sha256(content).hexdigest() != expected[name]["sha256"]:
-        raise StoreError(f"{directory / name} is not what was written: its SHA-256 differs")
+    return _read_expected(directory / name, expected[name])
+
+
+def _read_expected(path: Path, entry: Mapping[str, Any]) -> bytes:
+    content = read_plain(path, most=entry["bytes"])
+    if len(content) != entry["bytes"]:
+        raise StoreError(f"{path} has {len(content):,} bytes, its manifest says {entry['bytes']:,}")
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise StoreError(f"{path} is not what was written: its SHA-256 differs")
     return content
 
 
-def set_aside(directory: Path) -> Path:
-    """Rename a directory that cannot be trusted, so that its place is free; never delete it."""
+def set_aside(path: Path) -> Path:
+    """Rename what cannot be trusted, so that its place is free; never delete it."""
     number = 1
-    while (aside := directory.parent / f"{CORRUPT}{directory.name}-{number}").exists():
+    while os.path.lexists(aside := path.parent / f"{CORRUPT}{path.name}-{number}"):
         number += 1
-    with writing(directory):
-        directory.rename(aside)
-        _flush(directory.parent)
+    with writing(path):
+        path.rename(aside)
+        _flush(path.parent)
     return aside
 
 
-def remove_leftovers(parent: Path, name: str) -> None:
-    """Remove what killed processes left of attempts to commit targets whose names begin so."""
-    for path in parent.glob(f"{_TEMPORARY}{name}-*"):
-        shutil.rmtree(path, ignore_errors=True)
+def remove(path: Path) -> None:
+    """Remove a directory with all in it, or what else is there; what cannot be removed stays."""
+    with suppress(OSError):
+        if stat.S_ISDIR(path.lstat().st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def remove_leftovers(parent: Path, name: str = "", *, directories: bool = True) -> None:
+    """Remove what killed processes left of what they were writing in a directory.
+
+    Args:
+        parent: the directory.
+        name: how the names of what was written begin.
+        directories: whether they go as well: only for the owner of the run, for nothing tells
+            whether another process still writes them. A file that one does is held and stays.
+    """
+    with suppress(OSError):
+        for path in list(parent.iterdir()):
+            if not path.name.startswith(f"{_TEMPORARY}{name}"):
+                continue
+            if stat.S_ISREG(path.lstat().st_mode):
+                with suppress(OSError), held(path, waiting=False):
+                    path.unlink()
+            elif directories:
+                remove(path)
 
 
 @contextmanager
@@ -157,19 +191,24 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
-    try:
-        manifest = json.loads((directory / MANIFEST).read_bytes())
-        files: dict[str, dict[str, Any]] = manifest["files"]
-        for name, entry in files.items():
-            if Path(name).name != name or name in ("", ".", "..") or not name.isprintable():
-                raise StoreError(f"{directory / MANIFEST} names {name!r}, not a plain file name")
-            if not (isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str)):
-                raise TypeError("bytes must be a number and sha256 a string")
-    except OSError as error:
-        raise StoreError(f"cannot read {directory / MANIFEST}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise StoreError(f"{directory / MANIFEST} is not a manifest: {error}") from error
+    source = directory / MANIFEST
+    trouble = why_no_directory(directory)
+    if trouble:
+        raise StoreError(trouble)
+    manifest = read_json(source)
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict):
+        raise StoreError(f"{source} is not a manifest: expected a table 'files'")
+    for name, entry in files.items():
+        if Path(name).name != name or name in ("", ".", "..") or not name.isprintable():
+            raise StoreError(f"{source} names {name!r}, not a plain file name")
+        wrong = misfits(entry, _ENTRY) if isinstance(entry, dict) else ["expected a table"]
+        if wrong:
+            raise StoreError(f"{source} is not a manifest: {name}: {'; '.join(wrong)}")
     return files
+
+
+_ENTRY = {"bytes": whole(), "sha256": TEXT}
 
 
 def _json_bytes(value: object) -> bytes:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from functools import cache
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeGuard, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeGuard, get_args
 
 from lottery.errors import StoreError
+from lottery.store.schema import (
+    LARGEST,
+    MOST,
+    TEXT,
+    Kind,
+    is_whole,
+    misfits,
+    number,
+    one_of,
+    or_null,
+    whole,
+)
 
 MAIN = "main"
 """The branch of the tickets themselves."""
@@ -32,8 +42,6 @@ CONTROL_KINDS = (
 
 Status = Literal["done", "diverged", "collapsed"]
 
-# What JSON of another form, nested too deep or with an infinity for a count, raises when read.
-_NOT_OURS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 _BRANCH = re.compile(rf"{MAIN}|({'|'.join(CONTROL_KINDS)})-[1-9]\d*")
 
 
@@ -119,20 +127,19 @@ class JobResult:
             StoreError: it is not what `to_json` writes.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
-            values["layers"] = {n: (int(k), int(t)) for n, (k, t) in values["layers"].items()}
-            result = cls(**values)
-        except _NOT_OURS as error:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{source} is not a job's result: {error}") from error
-        wrong = [name for name, hint in _hints().items() if not _fits(values.get(name), hint)]
-        wrong += [] if is_provenance(result.provenance) else ["provenance"]
+        if not isinstance(values, dict):
+            raise StoreError(f"{source} is not a job's result: expected a table")
         # A run may come from anyone, so what it says of itself is checked before it is used.
-        if wrong or not _BRANCH.fullmatch(result.branch) or min(result.replicate, result.level) < 0:
-            raise StoreError(
-                f"{source} is not a job's result: {', '.join(wrong) or 'the job it names'} "
-                "is not what it should be"
-            )
-        return result
+        wrong = misfits(values, RESULT_FIELDS, optional=("provenance",))
+        wrong += [f"{name}: no such field" for name in values if name not in RESULT_FIELDS]
+        wrong = wrong or _contradictions(values)
+        if wrong:
+            raise StoreError(f"{source} is not a job's result: {'; '.join(wrong)}")
+        layers = {name: (kept, total) for name, (kept, total) in values["layers"].items()}
+        return cls(**{**values, "layers": layers})
 
 
 def is_provenance(value: object) -> TypeGuard[dict[str, str | int]]:
@@ -140,21 +147,71 @@ def is_provenance(value: object) -> TypeGuard[dict[str, str | int]]:
     return isinstance(value, dict) and all(isinstance(v, str | int) for v in value.values())
 
 
-@cache
-def _hints() -> dict[str, Any]:
-    hints = get_type_hints(JobResult)
-    return {name: hint for name, hint in hints.items() if name not in ("layers", "provenance")}
+def is_layers(value: object) -> bool:
+    """Whether a JSON value can say how much is kept of each layer: name -> [kept, total]."""
+    return isinstance(value, dict) and all(
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(map(is_whole, pair))
+        and 0 <= pair[0] <= pair[1] <= MOST
+        for pair in value.values()
+    )
 
 
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a JSON value has a field's type; numbers must be finite."""
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    allowed = get_args(hint) or (hint,)
-    if float in allowed and isinstance(value, int | float) and not isinstance(value, bool):
-        # A whole number may be larger than any float.
-        return abs(value) <= sys.float_info.max
-    return isinstance(value, allowed) and not isinstance(value, bool)
+_SHARE = number(0, 1)
+RESULT_FIELDS: Final[Mapping[str, Kind]] = {
+    "replicate": whole(),
+    "branch": Kind(
+        f"{MAIN}, or a kind of control and its number",
+        lambda value: isinstance(value, str) and _BRANCH.fullmatch(value) is not None,
+    ),
+    "level": whole(),
+    "status": one_of(get_args(Status)),
+    "reason": TEXT,
+    "density": _SHARE,
+    "weights_kept": whole(),
+    "weights_total": whole(),
+    "layers": Kind("a table of layers, each [kept, total]", is_layers),
+    "iterations": whole(),
+    "start_iteration": whole(),
+    "early_stop_iteration": or_null(whole()),
+    "validation_loss_at_early_stop": or_null(number(-LARGEST, LARGEST)),
+    "test_accuracy_at_early_stop": or_null(_SHARE),
+    "test_accuracy_final": or_null(_SHARE),
+    "seconds": number(0, 1e12),
+    "engine": TEXT,
+    "provenance": Kind("a table of texts and whole numbers", is_provenance),
+}
+"""Field of ``result.json`` -> what it may hold."""
+_KNOWN_WHEN_DONE = (
+    "early_stop_iteration",
+    "validation_loss_at_early_stop",
+    "test_accuracy_at_early_stop",
+    "test_accuracy_final",
+)
 
 
-RESULT_FIELDS = tuple(f.name for f in fields(JobResult))
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """What a result says against itself, one phrase each; every field is of its kind."""
+    found = []
+    done, status = values["status"] == "done", values["status"]
+    for name in _KNOWN_WHEN_DONE:
+        if (values[name] is not None) != done:
+            found.append(f"{name}: expected {'a number' if done else 'null'} of one that {status}")
+    layers = values["layers"].values()
+    for place, name in enumerate(("weights_kept", "weights_total")):
+        of_layers = sum(pair[place] for pair in layers)
+        if layers and values[name] != of_layers:
+            found.append(f"{name}: expected the layers' sum {of_layers:,}, got {values[name]:,}")
+    kept, total = values["weights_kept"], values["weights_total"]
+    if kept > total or abs(values["density"] - (kept / total if total else 0.0)) > 1e-9:
+        found.append(f"density: expected {kept:,} / {total:,}, got {values['density']}")
+    start, end, stop = (
+        values[name] for name in ("start_iteration", "iterations", "early_stop_iteration")
+    )
+    if not start <= (end if stop is None else stop) <= end:
+        found.append(
+            "early_stop_iteration: expected start_iteration <= it <= iterations, got "
+            f"{start}, {stop}, {end}"
+        )
+    return found

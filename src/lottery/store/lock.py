@@ -14,20 +14,26 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lottery.errors import StoreError
-from lottery.store.commit import write_file, writing
+from lottery.store.commit import remove_leftovers, set_aside, write_file, writing
+from lottery.store.files import read_json, why_no_file
 
 
 @contextmanager
 def own(run: Path) -> Iterator[None]:
     """Own a run directory for the time of a ``with`` block.
 
-    The lock is the operating system's, so it is freed however the process ends.
+    The lock is the operating system's, so it is freed however the process ends. What a killed
+    owner left half written is removed.
 
     Raises:
         StoreError: another process owns the run; says which.
     """
     with writing(run):
         run.mkdir(parents=True, exist_ok=True)
+        trouble = why_no_file(run / ".lock")
+        if trouble:
+            # Nothing tells whether another process takes it away as well, and its new lock with it.
+            raise StoreError(f"{trouble}. Remove it, and run the same command again")
         lock = FileLock(run / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -40,6 +46,9 @@ def own(run: Path) -> Iterator[None]:
             "command": " ".join(sys.argv),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        _remove_leftovers(run)
+        if why_no_file(run / ".owner.json"):
+            set_aside(run / ".owner.json")
         write_file(run / ".owner.json", (json.dumps(owner, indent=2) + "\n").encode())
         yield
     finally:
@@ -49,11 +58,19 @@ def own(run: Path) -> Iterator[None]:
 _ADVICE = "Wait for it or stop it; then run the same command again to go on"
 
 
+def _remove_leftovers(run: Path) -> None:
+    """Remove what killed owners were writing, in every directory that holds jobs."""
+    for folder, inner, _ in os.walk(run):
+        remove_leftovers(Path(folder))
+        # Jobs themselves are whole, and what was set aside stays as it is.
+        inner[:] = [name for name in inner if not name.startswith((".", "level-"))]
+
+
 def _owner(run: Path) -> str:
     try:
-        owner = json.loads((run / ".owner.json").read_bytes())
+        owner = read_json(run / ".owner.json")
         return (
             f"process {owner['pid']} on {owner['host']} since {owner['since']} ({owner['command']})"
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (StoreError, KeyError, TypeError):
         return "another process"

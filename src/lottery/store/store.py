@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import hashlib
 import json
-import math
-import shutil
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
 from lottery.core import Mask
-from lottery.errors import MaskError, StoreError
+from lottery.errors import StoreError
 from lottery.store import commit
-from lottery.store.jobs import JobKey, JobResult
-from lottery.store.tensors import (
-    is_iteration,
-    pack_tensors,
-    pack_ticket,
-    unpack_tensors,
-    unpack_ticket,
+from lottery.store.contents import (
+    CURVES,
+    FINAL,
+    NOTES,
+    RESULT,
+    REWIND,
+    TICKET,
+    check_job,
+    moved_mask,
+    pack_job,
+    unpack_result,
 )
+from lottery.store.curves import unpack_curve
+from lottery.store.files import read_json, why_no_directory
+from lottery.store.jobs import JobKey, JobResult
+from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors, unpack_ticket
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, Notes, State, TrainingResult
 
 EXPERIMENT = "experiment.json"
-_TICKET, _FINAL, _CURVES, _RESULT = (
-    "ticket.safetensors",
-    "final.safetensors",
-    "curves.csv",
-    "result.json",
-)
-_REWIND = "rewind.safetensors"
-_NOTES = "notes.safetensors"
 _CHECKPOINT = "state.safetensors"
-_MASK = "mask/"
-_SPLITS: Final[dict[str, Literal["validation", "test"]]] = {
-    "validation": "validation",
-    "test": "test",
+_RECORD_HASH = "record_sha256"
+# What stood in the file before it held its own hash.
+_WITHOUT_HASH = {
+    "schema",
+    "config",
+    "config_sha256",
+    "data",
+    "environment",
+    "command",
+    "begun",
 }
-_CURVE_COLUMNS = ("iteration", "split", "loss", "accuracy")
 
 Moment = Literal["end", "early-stop"]
 """Which of a training's two kept states: its last, or the one at early stopping."""
@@ -60,27 +63,39 @@ class Store:
 
     # The experiment
 
-    def write_experiment(self, experiment: dict[str, Any]) -> None:
-        """Write ``experiment.json``."""
-        text = json.dumps(experiment, indent=2, allow_nan=False) + "\n"
+    def write_experiment(self, experiment: Mapping[str, Any]) -> None:
+        """Write ``experiment.json``, with a hash of all that it holds."""
+        whole = {**experiment, _RECORD_HASH: record_hash(experiment)}
+        text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
         commit.write_file(self.path / EXPERIMENT, text.encode())
 
     def read_experiment(self) -> dict[str, Any] | None:
         """The contents of ``experiment.json``, or None where there is no run yet.
 
         Raises:
-            StoreError: it is there but cannot be read.
+            StoreError: it is there but cannot be read, or is not what was written.
         """
         source = self.path / EXPERIMENT
-        try:
-            experiment = json.loads(source.read_bytes())
-        except FileNotFoundError:
+        if not os.path.lexists(source):
             return None
-        except (OSError, ValueError, RecursionError) as error:
-            raise StoreError(f"cannot read {source}: {error}") from error
+        experiment = read_json(source)
         if not isinstance(experiment, dict):
             raise StoreError(f"{source} is not an experiment: expected a table")
+        # One from before there was a hash holds nothing that came later.
+        stated = experiment.get(_RECORD_HASH)
+        if stated is None and not experiment.keys() <= _WITHOUT_HASH:
+            raise StoreError(f"{source} is damaged: {_RECORD_HASH}: is missing")
+        try:
+            whole = stated is None or stated == record_hash(experiment)
+        except RecursionError as error:
+            raise StoreError(f"cannot read {source}: it is nested too deep") from error
+        if not whole:
+            raise StoreError(f"{source} is not what was written: its SHA-256 differs")
         return experiment
+
+    def set_experiment_aside(self) -> Path:
+        """Make room for another ``experiment.json``; where the old one is now."""
+        return commit.set_aside(self.path / EXPERIMENT)
 
     # Jobs
 
@@ -88,26 +103,60 @@ class Store:
         """Where a job's files lie once it is finished."""
         return self.path / key.path
 
+    def is_there(self, key: JobKey) -> bool:
+        """Whether anything lies where a job's files belong; says nothing of what it is."""
+        return self._in_the_way(key) is not None or os.path.lexists(self.directory(key))
+
     def is_finished(self, key: JobKey) -> bool:
-        """Whether the job's directory is there; says nothing of its contents."""
-        return (self.directory(key) / commit.MANIFEST).is_file()
+        """Whether there is a manifest, or what cannot be one; says nothing of the contents."""
+        manifest = self.directory(key) / commit.MANIFEST
+        return self._in_the_way(key) is not None or os.path.lexists(manifest)
 
     def problems(self, key: JobKey) -> list[str]:
         """What is wrong with a finished job's files, one sentence each; empty when all is well."""
-        return commit.problems(self.directory(key))
+        return self.examine(key)[1]
 
-    def keep_or_set_aside(self, key: JobKey) -> tuple[bool, Path | None]:
-        """Check a job's files; set them aside if they are not what was written.
+    def examine(self, key: JobKey) -> tuple[JobResult | None, list[str]]:
+        """A finished job's result, and what is wrong with its files, one sentence each.
 
-        Returns:
-            Whether the job is finished and whole, and where its files went if they were set aside.
+        Every file is read and checked: against the manifest, against what such a file may hold,
+        and against the place where it lies. There is no result where anything is wrong.
         """
         directory = self.directory(key)
-        if not directory.exists():
-            return False, None
-        if self.problems(key):
-            return False, commit.set_aside(directory)
-        return True, None
+        try:
+            self._check_place(key)
+        except StoreError as error:
+            return None, [str(error)]
+        files, found = commit.read_directory(directory)
+        if found:
+            return None, found
+        try:
+            return check_job(key, files, directory), []
+        except StoreError as error:
+            return None, [str(error)]
+
+    def set_aside(self, key: JobKey) -> Path:
+        """Make room for a job's files; where what stood in their place is now."""
+        return commit.set_aside(self._in_the_way(key) or self.directory(key))
+
+    def _in_the_way(self, key: JobKey) -> Path | None:
+        """What is no directory of this run where one on the way to a job's files belongs."""
+        parts = key.path.parts
+        for number in range(1, len(parts) + 1):
+            path = self.path.joinpath(*parts[:number])
+            if why_no_directory(path):
+                return path
+        return None
+
+    def _check_place(self, key: JobKey) -> None:
+        """Check that nothing on the way to a job's files leads out of the run.
+
+        Raises:
+            StoreError: something does, or is no directory.
+        """
+        path = self._in_the_way(key)
+        if path is not None:
+            raise StoreError(why_no_directory(path))
 
     def write_job(self, ticket: Ticket, result: JobResult, trained: TrainingResult | None) -> None:
         """Commit a finished job: all of its files, or none.
@@ -117,40 +166,22 @@ class Store:
             result: what it found.
             trained: what training gave; None for a ticket that collapsed and was not trained.
         """
-        files = {_TICKET: pack_ticket(ticket), _RESULT: result.to_json().encode()}
-        if trained is not None:
-            files[_CURVES] = _pack_curve(trained.curve)
-            if trained.status == "done":
-                files[_FINAL] = pack_tensors(
-                    {f"end/{name}": value for name, value in trained.final.items()}
-                    | {f"early-stop/{name}": value for name, value in trained.early_stop.items()}
-                    | {f"{_MASK}{name}": kept for name, kept in (trained.mask or {}).items()}
-                )
-            if trained.notes:
-                files[_NOTES] = pack_tensors(trained.notes)
-            for iteration, state in trained.snapshots.items():
-                files[_REWIND] = pack_tensors(state, {"iteration": iteration})
+        files = pack_job(ticket, result, trained)
+        self._check_place(result.key)
         commit.commit_directory(self.directory(result.key), files)
         self.drop_checkpoints(result.key)
 
     def result(self, key: JobKey) -> JobResult:
         """A finished job's result."""
-        directory = self.directory(key)
-        content = commit.read_file(directory, _RESULT)
-        result = JobResult.from_json(content.decode(errors="replace"), source=directory / _RESULT)
-        if result.key != key:
-            raise StoreError(f"{directory / _RESULT} is the result of {result.key}, not {key}")
-        return result
+        return unpack_result(key, self._read(key, RESULT), source=self.directory(key) / RESULT)
 
     def ticket(self, key: JobKey) -> Ticket:
         """The ticket a finished job started from."""
-        directory = self.directory(key)
-        content = commit.read_file(directory, _TICKET)
-        return unpack_ticket(content, source=directory / _TICKET)
+        return unpack_ticket(self._read(key, TICKET), source=self.directory(key) / TICKET)
 
     def weights(self, key: JobKey, moment: Moment = "end") -> State:
         """A finished job's trained state, at the end or at early stopping."""
-        tensors = self._tensors(key, _FINAL)
+        tensors = self._tensors(key, FINAL)
         return {
             name.removeprefix(f"{moment}/"): value
             for name, value in tensors.items()
@@ -165,73 +196,69 @@ class Store:
         Raises:
             StoreError: the file is damaged, or its mask is not one of the ticket's weights.
         """
-        ticket, directory = self.ticket(key).mask, self.directory(key)
-        if not (directory / _FINAL).exists():
+        ticket = self.ticket(key).mask
+        if not self._has(key, FINAL):
             return ticket
-        kept = {
-            name.removeprefix(_MASK): value
-            for name, value in self._tensors(key, _FINAL).items()
-            if name.startswith(_MASK)
-        }
-        try:
-            final = Mask(kept)
-            if kept:
-                final.check(dict(ticket))
-        except MaskError as error:
-            raise StoreError(f"{directory / _FINAL}: {error}") from error
-        return final if kept else ticket
+        return moved_mask(ticket, self._tensors(key, FINAL), source=self.directory(key) / FINAL)
 
     def rewind_weights(self, key: JobKey) -> State:
         """The state that a dense job kept for rewinding to a later point than initialization."""
-        return self._tensors(key, _REWIND)
+        return self._tensors(key, REWIND)
 
     def notes(self, key: JobKey) -> Notes:
         """What was noted while a job trained; see `lottery.training.Watch`."""
-        return self._tensors(key, _NOTES)
+        return self._tensors(key, NOTES)
 
     def curve(self, key: JobKey) -> list[CurvePoint]:
         """A finished job's evaluations; empty for a ticket that collapsed."""
-        directory = self.directory(key)
-        if not (directory / _CURVES).exists():
+        if not self._has(key, CURVES):
             return []
-        return _unpack_curve(commit.read_file(directory, _CURVES), directory / _CURVES)
+        return unpack_curve(self._read(key, CURVES), source=self.directory(key) / CURVES)
 
     def _tensors(self, key: JobKey, name: str) -> dict[str, Tensor]:
-        directory = self.directory(key)
-        return unpack_tensors(commit.read_file(directory, name), source=directory / name)[0]
+        return unpack_tensors(self._read(key, name), source=self.directory(key) / name)[0]
+
+    def _has(self, key: JobKey, name: str) -> bool:
+        self._check_place(key)
+        return os.path.lexists(self.directory(key) / name)
+
+    def _read(self, key: JobKey, name: str) -> bytes:
+        """The contents of one of a finished job's files, checked against the manifest."""
+        self._check_place(key)
+        return commit.read_file(self.directory(key), name)
 
     # Checkpoints: the same protocol, under a name that says how far the job had come.
 
     def write_checkpoint(self, key: JobKey, checkpoint: Checkpoint) -> None:
         """Keep a training in progress; older checkpoints of it go once the new one is whole."""
-        values = {"iteration": checkpoint.iteration, "values": dict(checkpoint.values)}
+        about = {
+            "job": str(key),
+            "iteration": checkpoint.iteration,
+            "values": dict(checkpoint.values),
+        }
+        self._check_place(key)
         target = self._checkpoint_directory(key, checkpoint.iteration)
         if not target.exists():
-            commit.commit_directory(target, {_CHECKPOINT: pack_tensors(checkpoint.tensors, values)})
+            commit.commit_directory(target, {_CHECKPOINT: pack_tensors(checkpoint.tensors, about)})
         for path in self._checkpoints(key):
             if path != target:
-                shutil.rmtree(path, ignore_errors=True)
+                commit.remove(path)
 
     def read_checkpoint(self, key: JobKey) -> Checkpoint | None:
-        """The newest whole checkpoint of a job, or None; broken ones are set aside."""
+        """The newest whole checkpoint of a job, or None; others are set aside."""
         for path in self._checkpoints(key):
-            if commit.problems(path):
+            try:
+                content = commit.read_file(path, _CHECKPOINT)
+                return _unpack_checkpoint(key, content, path / _CHECKPOINT)
+            except StoreError:
                 commit.set_aside(path)
-                continue
-            tensors, values = unpack_tensors(
-                commit.read_file(path, _CHECKPOINT), source=path / _CHECKPOINT
-            )
-            iteration, kept = values.get("iteration"), values.get("values")
-            if not is_iteration(iteration) or not isinstance(kept, dict):
-                raise StoreError(f"{path / _CHECKPOINT} does not say its iteration and values")
-            return Checkpoint(iteration=iteration, tensors=tensors, values=kept)
         return None
 
     def drop_checkpoints(self, key: JobKey) -> None:
         """Remove a finished job's checkpoints and what killed processes left of its commits."""
         directory = self.directory(key)
         for path in self._checkpoints(key):
-            shutil.rmtree(path, ignore_errors=True)
+            commit.remove(path)
         for name in (directory.name, self._checkpoint_name(key)):
             commit.remove_leftovers(directory.parent, name)
 
@@ -252,28 +279,19 @@ class Store:
         return sorted(self.path.rglob(f"{commit.CORRUPT}*"))
 
 
-def _pack_curve(curve: Sequence[CurvePoint]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CURVE_COLUMNS)
-    writer.writerows((p.iteration, p.split, repr(p.loss), repr(p.accuracy)) for p in curve)
-    return text.getvalue().encode()
+def record_hash(experiment: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the canonical JSON of ``experiment.json``, but for this hash itself."""
+    rest = {key: value for key, value in experiment.items() if key != _RECORD_HASH}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _unpack_curve(content: bytes, source: Path) -> list[CurvePoint]:
-    try:
-        rows = csv.DictReader(io.StringIO(content.decode()))
-        curve = [
-            CurvePoint(
-                int(row["iteration"]),
-                _SPLITS[row["split"]],
-                float(row["loss"]),
-                float(row["accuracy"]),
-            )
-            for row in rows
-        ]
-        if not all(math.isfinite(p.loss) and math.isfinite(p.accuracy) for p in curve):
-            raise ValueError("a value is not finite")
-        return curve
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise StoreError(f"{source} is not a learning curve: {error}") from error
+def _unpack_checkpoint(key: JobKey, content: bytes, source: Path) -> Checkpoint:
+    tensors, about = unpack_tensors(content, source=source)
+    iteration, kept = about.get("iteration"), about.get("values")
+    if not is_iteration(iteration) or not isinstance(kept, dict):
+        raise StoreError(f"{source} does not say its iteration and values")
+    # Once, checkpoints did not say whose they are.
+    if about.get("job", str(key)) != str(key):
+        raise StoreError(f"{source} is a checkpoint of {about['job']}, not of {key}")
+    return Checkpoint(iteration=iteration, tensors=tensors, values=kept)

@@ -17,7 +17,16 @@ from lottery.errors import MaskError, StoreError
 from lottery.store.jobs import is_provenance
 from lottery.tickets import Ticket
 
-_NOT_OURS = (SafetensorError, struct.error, ValueError, KeyError, TypeError, RecursionError)
+# A header may name sizes that no memory has.
+_NOT_OURS = (
+    SafetensorError,
+    struct.error,
+    ValueError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    RuntimeError,
+)
 _METADATA_KEY = "lottery"
 _MASK, _WEIGHTS, _PRUNED = "mask/", "weights/", "pruned/"
 

@@ -1,0 +1,167 @@
+"""The files of one finished job: what each holds, and that all of them are this job's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from lottery.core import Mask
+from lottery.errors import MaskError, StoreError
+from lottery.store.curves import pack_curve, unpack_curve
+from lottery.store.jobs import JobKey, JobResult
+from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
+from lottery.tickets import Ticket
+from lottery.training import CurvePoint, TrainingResult
+
+TICKET, FINAL, CURVES, RESULT = (
+    "ticket.safetensors",
+    "final.safetensors",
+    "curves.csv",
+    "result.json",
+)
+REWIND = "rewind.safetensors"
+NOTES = "notes.safetensors"
+MASK = "mask/"
+
+
+def pack_job(ticket: Ticket, result: JobResult, trained: TrainingResult | None) -> dict[str, bytes]:
+    """File name -> contents.
+
+    Args:
+        ticket: what the job started from.
+        result: what it found.
+        trained: what training gave; None for a ticket that collapsed and was not trained.
+    """
+    files = {TICKET: pack_ticket(ticket), RESULT: result.to_json().encode()}
+    if trained is None:
+        return files
+    files[CURVES] = pack_curve(trained.curve)
+    if trained.status == "done":
+        files[FINAL] = pack_tensors(
+            {f"end/{name}": value for name, value in trained.final.items()}
+            | {f"early-stop/{name}": value for name, value in trained.early_stop.items()}
+            | {f"{MASK}{name}": kept for name, kept in (trained.mask or {}).items()}
+        )
+    if trained.notes:
+        files[NOTES] = pack_tensors(trained.notes)
+    for iteration, state in trained.snapshots.items():
+        files[REWIND] = pack_tensors(state, {"iteration": iteration})
+    return files
+
+
+def unpack_result(key: JobKey, content: bytes, *, source: Path) -> JobResult:
+    """The result of a job, which it must name.
+
+    Raises:
+        StoreError: it is no result, or another job's.
+    """
+    result = JobResult.from_json(content.decode(errors="replace"), source=source)
+    if result.key != key:
+        raise StoreError(f"{source} is the result of {result.key}, not {key}")
+    return result
+
+
+def check_job(key: JobKey, files: Mapping[str, bytes], directory: Path) -> JobResult:
+    """Check that files are what a job leaves, and this job.
+
+    Args:
+        key: the job in whose place they lie.
+        files: name -> contents, as the manifest says.
+        directory: where they lie, for messages.
+
+    Returns:
+        The job's result.
+
+    Raises:
+        StoreError: a file is missing, holds what it may not, or belongs to another job.
+    """
+
+    def content(name: str) -> bytes:
+        if name not in files:
+            raise StoreError(f"{directory / name} is missing")
+        return files[name]
+
+    result = unpack_result(key, content(RESULT), source=directory / RESULT)
+    ticket = unpack_ticket(content(TICKET), source=directory / TICKET)
+    _check_ticket(ticket, result, directory / TICKET)
+    if result.status != "collapsed":
+        _check_curve(unpack_curve(content(CURVES), source=directory / CURVES), result, directory)
+    tensors = {
+        name: unpack_tensors(content(name), source=directory / name)[0]
+        for name in (FINAL, REWIND, NOTES)
+        if name in files or (name == FINAL and result.status == "done")
+    }
+    for name, prefix in ((FINAL, "end/"), (FINAL, "early-stop/"), (REWIND, "")):
+        if name in tensors:
+            _check_weights(ticket, tensors[name], prefix, directory / name)
+    # Of a training that diverged nothing is kept that tells where its mask had moved to.
+    if result.status == "done":
+        mask = moved_mask(ticket.mask, tensors[FINAL], source=directory / FINAL)
+        if dict(result.layers) != mask.layers:
+            raise StoreError(f"{directory / RESULT}: layers: expected what the mask keeps")
+    return result
+
+
+def moved_mask(ticket: Mask, final: Mapping[str, Tensor], *, source: Path) -> Mask:
+    """What a job keeps at the end of its training: the ticket's mask, unless that changed.
+
+    Args:
+        ticket: the mask it started from.
+        final: the tensors of its trained state.
+        source: their file, for messages.
+
+    Raises:
+        StoreError: the mask at the end is not one of the ticket's weights.
+    """
+    kept = {n.removeprefix(MASK): value for n, value in final.items() if n.startswith(MASK)}
+    if not kept:
+        return ticket
+    try:
+        mask = Mask(kept)
+        mask.check(dict(ticket))
+    except MaskError as error:
+        raise StoreError(f"{source}: {error}") from error
+    return mask
+
+
+def _check_curve(curve: Sequence[CurvePoint], result: JobResult, directory: Path) -> None:
+    at = [point.iteration for point in curve]
+    if at and not result.start_iteration <= min(at) <= max(at) <= result.iterations:
+        raise StoreError(
+            f"{directory / CURVES}: iteration: expected {result.start_iteration:,} to "
+            f"{result.iterations:,}, got {min(at):,} to {max(at):,}"
+        )
+
+
+def _check_weights(
+    ticket: Ticket, tensors: Mapping[str, Tensor], prefix: str, source: Path
+) -> None:
+    """Check that a state has every weight that the ticket has a mask of."""
+    for layer, kept in ticket.mask.items():
+        weight = tensors.get(f"{prefix}{layer}")
+        if weight is None or weight.shape != kept.shape:
+            raise StoreError(
+                f"{source}: {prefix}{layer}: expected a tensor of the shape {list(kept.shape)} of "
+                "the ticket's mask"
+            )
+
+
+def _check_ticket(ticket: Ticket, result: JobResult, source: Path) -> None:
+    made_for = {"replicate": result.replicate, "branch": result.branch, "level": result.level}
+    said = ticket.provenance
+    # What came before provenance was kept does not say.
+    if any(said.get(name, value) != value for name, value in made_for.items()):
+        named = ", ".join(f"{name} {said.get(name)}" for name in made_for)
+        raise StoreError(f"{source} is the ticket of {named}, not of {result.key}")
+    if result.provenance and dict(result.provenance) != dict(said):
+        raise StoreError(f"{source}: provenance: expected what result.json beside it says")
+    if ticket.iteration != result.start_iteration:
+        raise StoreError(
+            f"{source}: iteration: expected {result.start_iteration:,} as result.json beside it "
+            f"says, got {ticket.iteration:,}"
+        )
+    totals = {name: total for name, (_, total) in result.layers.items()}
+    if totals != {name: total for name, (_, total) in ticket.mask.layers.items()}:
+        raise StoreError(f"{source}: its mask is not of the layers in result.json beside it")

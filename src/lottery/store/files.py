@@ -1,0 +1,96 @@
+"""Reading files that anyone may have made: plain ones alone, and no more of them than expected."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lottery.errors import StoreError
+
+MOST_JSON = 2**24
+"""Bytes of a JSON file whose size no manifest states, at most."""
+
+# Without the last, opening a pipe waits for somebody to write to it.
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+)
+
+
+_IS_LINK = "{} is a link; links in a run are not followed"
+
+
+def read_plain(path: Path, *, most: int) -> bytes:
+    """The contents of a plain file; no link is followed, no pipe or device opened to be read.
+
+    Args:
+        path: the file.
+        most: how many bytes it may have.
+
+    Raises:
+        StoreError: it cannot be read, is no plain file, or is larger.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, _: os.open(name, _FLAGS)) as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise StoreError(f"{path} is {_kind(state.st_mode)}; expected a plain file")
+            if state.st_size > most:
+                raise StoreError(f"{path} has {state.st_size:,} bytes; expected {most:,} at most")
+            return file.read(state.st_size)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StoreError(_IS_LINK.format(path)) from error
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+    except MemoryError as error:
+        raise StoreError(f"cannot read {path}: it does not fit the memory") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; numbers that are not finite are none of JSON.
+
+    Raises:
+        StoreError: it cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(read_plain(path, most=MOST_JSON), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"cannot read {path}: {error}") from error
+
+
+def why_no_directory(path: Path) -> str:
+    """Why what is at a path is not a directory of a run; empty where it is one, or nothing is."""
+    return _why_not(path, stat.S_ISDIR, "a directory")
+
+
+def why_no_file(path: Path) -> str:
+    """Why what is at a path is not a plain file; empty where it is one, or nothing is."""
+    return _why_not(path, stat.S_ISREG, "a plain file")
+
+
+def _why_not(path: Path, is_so: Callable[[int], bool], expected: str) -> str:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"cannot read {path}: {error.strerror}"
+    if stat.S_ISLNK(mode):
+        return _IS_LINK.format(path)
+    return "" if is_so(mode) else f"{path} is {_kind(mode)}; expected {expected}"
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISREG: "a file", stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a pipe"}
+    return next((kind for holds, kind in kinds.items() if holds(mode)), "a device or socket")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")

@@ -1,0 +1,109 @@
+"""What each field of a JSON file may hold; a file may come from anyone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+MOST: Final = 2**53
+"""The largest count that every reader of JSON has exactly."""
+LARGEST: Final = 1e300
+"""The largest size of a measured number, so that sums of them stay finite."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a value may be.
+
+    Args:
+        expected: in words, to follow "expected".
+        fits: whether a value is so.
+    """
+
+    expected: str
+    fits: Callable[[Any], bool]
+
+
+TEXT: Final = Kind("text", lambda value: isinstance(value, str))
+TABLE: Final = Kind("a table", lambda value: isinstance(value, dict))
+
+
+def whole(least: int = 0, most: int = MOST) -> Kind:
+    """Whole numbers from ``least`` to ``most``."""
+    return Kind(
+        f"a whole number from {least:,} to {most:,}",
+        lambda value: is_whole(value) and least <= value <= most,
+    )
+
+
+def number(least: float, most: float) -> Kind:
+    """Finite numbers from ``least`` to ``most``."""
+    return Kind(
+        f"a number from {least:g} to {most:g}",
+        # A whole number may be larger than any float, but can be compared with one.
+        lambda value: (
+            (is_whole(value) or (isinstance(value, float) and math.isfinite(value)))
+            and least <= value <= most
+        ),
+    )
+
+
+def one_of(choices: Collection[str]) -> Kind:
+    """One of some texts."""
+    return Kind(
+        f"one of {', '.join(choices)}", lambda value: isinstance(value, str) and value in choices
+    )
+
+
+def or_null(kind: Kind) -> Kind:
+    """Null as well."""
+    return Kind(f"{kind.expected}, or null", lambda value: value is None or kind.fits(value))
+
+
+def table_of(kind: Kind) -> Kind:
+    """Tables whose values are all of a kind."""
+    return Kind(
+        f"a table whose values are each {kind.expected}",
+        lambda value: isinstance(value, dict) and all(map(kind.fits, value.values())),
+    )
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value of JSON is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def misfits(
+    values: Mapping[str, object], kinds: Mapping[str, Kind], *, optional: Collection[str] = ()
+) -> list[str]:
+    """Which fields of a table are missing or of another kind, one phrase each.
+
+    Args:
+        values: the table; what has no kind is passed over.
+        kinds: field -> what it may hold; ``a.b`` is the field ``b`` of the table ``a``.
+        optional: the fields that may be missing.
+
+    >>> misfits({"level": -1, "data": {}}, {"level": whole(0, 99), "data.classes": whole(1, 9)})
+    ['level: expected a whole number from 0 to 99, got -1', 'data.classes: is missing']
+    """
+    found = []
+    for field, kind in kinds.items():
+        *above, name = field.split(".")
+        table: Any = values
+        for part in above:
+            table = table.get(part) if isinstance(table, dict) else None
+        if not isinstance(table, Mapping) or name not in table:
+            found += [] if field in optional else [f"{field}: is missing"]
+        elif not kind.fits(table[name]):
+            found.append(f"{field}: expected {kind.expected}, got {_short(table[name])}")
+    return found
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of too many digits, or nested too deep
+        return f"another {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
