@@ -11,7 +11,7 @@ from typing import Any
 
 from lottery.errors import StoreError, UsageError
 from lottery.experiments.config import ExperimentConfig, plain_hash
-from lottery.experiments.loading import load_config
+from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.plan import plan
 from lottery.store import JobKey, JobResult, Store
 
@@ -39,34 +39,56 @@ class Run:
 
 
 def find_run(name: str | Path, out: Path) -> Path:
-    """The directory of a run given by path, by name under ``out``, or by the start of its name.
+    """The directory of a run given by path, by its directory's or experiment's name, or its start.
 
     Raises:
         UsageError: there is none, or several; lists those there are, and the nearest name.
     """
     for path in (Path(name), out / name):
-        if (path / "experiment.json").is_file():
+        if _is_there(path / "experiment.json"):
             return path
     runs = list_runs(out)
+    names = {path: _experiment_name(path) for path in runs}
     near = [path for path in runs if path.name.startswith(str(name))]
     # A name without its hash; 'demo-smoke-...' begins like 'demo', but is another.
-    whole = [path for path in near if re.fullmatch("-[0-9a-f]{8}", path.name[len(str(name)) :])]
-    for found in (whole, near):
-        if len(found) == 1:
-            return found[0]
-    near = whole or near
+    whole = [
+        path
+        for path in runs
+        if names[path] == str(name)
+        or re.fullmatch(f"{re.escape(str(name))}-[0-9a-f]{{8}}", path.name)
+    ]
+    near = whole or near or [path for path in runs if names[path].startswith(str(name))]
+    if len(near) == 1:
+        return near[0]
     if near:
         listed = ", ".join(path.name for path in near)
         raise UsageError(
             f"'{name}' begins the names of {len(near)} runs in {out}: {listed}. Type more of the "
             f"name; lottery list runs --out {out} says what tells them apart"
         )
-    if Path(name).exists():
+    if _is_there(Path(name)):
         raise UsageError(f"'{name}' is there, but it is no run: it has no experiment.json")
     meant = get_close_matches(str(name), [path.name for path in runs], n=1, cutoff=0.5)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
     there = ", ".join(path.name for path in runs) or "none"
     raise UsageError(f"no run '{name}' in {out}{hint}; the runs there are: {there}")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path exists; a name that is too long for one does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _experiment_name(run: Path) -> str:
+    """The experiment's name; empty where the run does not say it."""
+    try:
+        name = (Store(run).read_experiment() or {})["config"]["name"]
+    except (StoreError, KeyError, TypeError):
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def list_runs(out: Path) -> list[Path]:
@@ -114,7 +136,7 @@ def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
     shape = experiment["data"].get("input_shape")
     if not isinstance(shape, list) or not shape or not all(map(_is_count, shape)):
         raise StoreError(f"{source} is damaged: data.input_shape must be whole numbers from 1")
-    config = load_config(experiment["config"], source=str(source))
+    config = load_recorded_config(experiment["config"], source=str(source))
     # Of what was written: a run from before a key existed stays readable.
     if plain_hash(experiment["config"], experiment["schema"]) != experiment["config_sha256"]:
         raise StoreError(
