@@ -24,6 +24,7 @@ _WHOLE_NUMBERS: Final = range(-(2**63), 2**63)
 _MAX_TEXT: Final = 4096
 """As long as the longest path; names are shorter."""
 _MAX_PROBLEMS: Final = 50
+_MAX_PROBLEM: Final = 2000
 
 
 def load_config(values: Mapping[str, Any], *, source: str = "the config") -> ExperimentConfig:
@@ -51,12 +52,17 @@ def _load(values: Mapping[str, Any], source: str, reader: _Reader) -> Experiment
     config = reader.dataclass(ExperimentConfig, values, "")
     if reader.problems or isinstance(config, _Wrong):
         # What a file says may hold anything, and is printed.
-        told = ["".join(c if c.isprintable() else "\ufffd" for c in p) for p in reader.problems]
+        told = [_printable(problem) for problem in reader.problems]
         more = len(told) - _MAX_PROBLEMS
         raise ConfigError(
             [*told[:_MAX_PROBLEMS], *([f"and {more:,} more"] if more > 0 else [])], source=source
         )
     return config
+
+
+def _printable(problem: str) -> str:
+    short = problem if len(problem) <= _MAX_PROBLEM else f"{problem[:_MAX_PROBLEM]}..."
+    return "".join(c if c.isprintable() else "\ufffd" for c in short)
 
 
 def merge(
@@ -120,7 +126,7 @@ class _Reader:
                 values,
                 self._meant(path, values),
             )
-        hints = _hints(cls)
+        hints = _hints(cls)  # type: ignore[arg-type]
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         for key in values:
             if key not in known:
@@ -170,7 +176,7 @@ class _Reader:
                 return finite
         if hint is bool and isinstance(value, bool):
             return value
-        if hint is str and isinstance(value, str) and len(value) <= _MAX_TEXT:
+        if hint is str and _is_text(value):
             return value
         large = isinstance(value, hint) or (hint is float and number)
         expected = _WITHIN if large and not isinstance(value, bool) else _EXPECTED
@@ -187,6 +193,8 @@ class _Reader:
         if not isinstance(value, Mapping):
             return self._wrong(path, "a table", value, self._meant(path, value))
         item = get_args(hint)[1]
+        if not all(map(_is_text, value)):
+            return self._wrong(path, f"a table whose names are each {_WITHIN[str]}", value)
         for key, inner in value.items():
             if isinstance(inner, Mapping):
                 return self._dotted(path, key, inner)
@@ -237,7 +245,7 @@ _EXPECTED: Final = {
 _WITHIN: Final = {
     int: "a whole number of at most 64 bits",
     float: "a finite number",
-    str: f"a string of at most {_MAX_TEXT:,} characters",
+    str: f"a string of at most {_MAX_TEXT:,} characters, none of them a control character",
 }
 """The same, for a value that is of the type but too large."""
 
@@ -257,6 +265,13 @@ class _Short(Repr):
 
 
 _SHORT: Final = _Short()
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a string that can name something, and be printed to a terminal."""
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        return False
+    return not any(c < " " or "\x7f" <= c < "\xa0" for c in value)
 
 
 def _finite(value: object) -> float | None:

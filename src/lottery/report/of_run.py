@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lottery.analysis import judge_run
 from lottery.core import prunable_weights
 from lottery.experiments import Run, open_run, to_plain
-from lottery.models import build_model, is_outside
+from lottery.models import build_model, check_model, is_outside
 from lottery.report.data import ReportData
 from lottery.report.page import render
 from lottery.report.pixels import input_pixels
@@ -55,8 +55,9 @@ def report_data(run: Run) -> ReportData:
 
 def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
     """Level -> share of the first layer's weights kept at each pixel, mean over replicates."""
-    if is_outside(run.config.model):
-        # A run may come from elsewhere, and looking at it runs no code that it names.
+    if is_outside(run.config.model) or check_model(run.config.model):
+        # A run may come from elsewhere, and looking at it runs no code that it names; or from
+        # before a network was renamed.
         return {}
     found: dict[int, list[NDArray[np.float64]]] = {}
     data = run.experiment["data"]
