@@ -41,6 +41,21 @@ def test_a_run_that_rules_refuse_today_is_still_shown(cli: Cli, refused: Path, v
     assert out
 
 
+@pytest.mark.parametrize("model", ["resnet-20", "mlp-99999999999999", "nobodys.module:network"])
+def test_a_network_forged_into_a_run_is_shown_as_it_is_said(
+    cli: Cli, refused: Path, tmp_path: Path, model: str
+) -> None:
+    shutil.copytree(refused, tmp_path / "forged")
+    experiment = Store(refused).read_experiment()
+    assert experiment is not None
+    experiment["config"]["model"] = model
+    experiment["config_sha256"] = plain_hash(experiment["config"], experiment["schema"])
+    Store(tmp_path / "forged").write_experiment(experiment)
+    for verb in ("show", "verdict", "report", "verify"):
+        code, _, err = cli(verb, "forged")
+        assert (code, err) == (0, "")
+
+
 def test_a_run_that_rules_refuse_today_is_listed_and_not_run(
     cli: Cli, refused: Path, tmp_path: Path
 ) -> None:

@@ -221,6 +221,8 @@ def test_python_takes_every_form_of_a_length() -> None:
     assert TrainingConfig(length=three, evaluate_every=three).evaluate_every == length
     assert RewindConfig(to=three).to == length
     assert MaskUpdatesConfig(every=three).every == EarlyBirdConfig(every=three).every == length
+    with pytest.raises(UsageError, match="drops: expected an array of lengths; got '30'"):
+        LearningRateConfig(drops="30")  # type: ignore[arg-type]
 
 
 def test_an_amount_over_a_short_form_keeps_its_unit() -> None:

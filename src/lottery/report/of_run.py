@@ -70,7 +70,7 @@ def _pixels(run: Run) -> dict[int, NDArray[np.floating[Any]]]:
             continue
         moved = run.config.training.mask_updates.active
         mask = run.store.final_mask(key) if moved else run.store.ticket(key).mask
-        picture = input_pixels(mask[first], shape)
+        picture = input_pixels(mask[first], shape) if first in mask else None
         if picture is not None:
             found.setdefault(key.level, []).append(picture)
     return {level: np.mean(pictures, axis=0) for level, pictures in sorted(found.items())}

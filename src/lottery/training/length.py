@@ -99,6 +99,8 @@ def take_lengths(config: object, *names: str, arrays: Sequence[str] = ()) -> Non
     for name in (*names, *arrays):
         value = getattr(config, name)
         try:
+            if name in arrays and not isinstance(value, list | tuple):
+                raise UsageError(f"expected an array of lengths; got {value!r}")
             taken = tuple(map(Length.of, value)) if name in arrays else Length.of(value)
         except UsageError as error:
             raise UsageError(f"{name}: {error}") from error
