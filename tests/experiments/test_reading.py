@@ -121,14 +121,22 @@ def test_a_run_is_found_by_the_name_of_its_experiment(tmp_path: Path) -> None:
 
 
 def test_a_name_that_several_runs_have_lists_them(tmp_path: Path) -> None:
-    """Whether it is the name of an experiment, of a directory, or of one each."""
     named(tmp_path / "a-b-00000001", "a/b")
     named(tmp_path / "a-b-00000002", "a-b")
-    named(tmp_path / "other", "a-b")
-    with pytest.raises(UsageError, match="a-b-00000001, a-b-00000002, other"):
+    named(tmp_path / "one", "copied")
+    named(tmp_path / "two", "copied")
+    with pytest.raises(UsageError, match=r"2 runs in .*: a-b-00000001, a-b-00000002"):
         find_run("a-b", tmp_path)
+    with pytest.raises(UsageError, match=r"2 runs in .*: one, two\."):
+        find_run("copied", tmp_path)
     assert find_run("a/b", tmp_path).name == "a-b-00000001"
-    assert find_run("other", tmp_path).name == "other"
+    assert find_run("one", tmp_path).name == "one"
+
+
+def test_the_name_of_a_directory_comes_before_that_of_an_experiment(tmp_path: Path) -> None:
+    made = named(tmp_path / "a-00000001", "a")
+    named(tmp_path / "copy-of-a", "a")
+    assert find_run("a", tmp_path) == made
 
 
 def test_a_whole_name_comes_before_the_beginning_of_another_experiments(tmp_path: Path) -> None:

@@ -49,15 +49,14 @@ def find_run(name: str | Path, out: Path) -> Path:
             return path
     runs = list_runs(out)
     names = {path: _experiment_name(path) for path in runs}
-    near = [path for path in runs if path.name.startswith(str(name))]
     # A name without its hash; 'demo-smoke-...' begins like 'demo', but is another.
-    whole = [
-        path
-        for path in runs
-        if names[path] == str(name)
-        or re.fullmatch(f"{re.escape(str(name))}-[0-9a-f]{{8}}", path.name)
-    ]
-    near = whole or near or [path for path in runs if names[path].startswith(str(name))]
+    whole = re.compile(f"{re.escape(str(name))}-[0-9a-f]{{8}}")
+    near = (
+        [path for path in runs if whole.fullmatch(path.name)]
+        or [path for path in runs if names[path] == str(name)]
+        or [path for path in runs if path.name.startswith(str(name))]
+        or [path for path in runs if names[path].startswith(str(name))]
+    )
     if len(near) == 1:
         return near[0]
     if near:
