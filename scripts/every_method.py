@@ -32,8 +32,14 @@ from exact_counts import (
     whole_layers,
 )
 from lottery.core import Mask
-from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
-from lottery.experiments.loading import load_config, merge, parse_override
+from lottery.experiments import (
+    ExperimentConfig,
+    RunOptions,
+    load_config,
+    merge,
+    parse_override,
+    run_experiment,
+)
 from lottery.store import MAIN, JobKey, Store
 
 DENSITY: Final = 0.1

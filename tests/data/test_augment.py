@@ -272,13 +272,14 @@ def test_evaluation_sees_a_large_image_as_a_small_one() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"crop_padding": -1}, "crop_padding: must be 0 or more, got -1"),
-        ({"resized_crop": -3}, "resized_crop: must be 0 or more, got -3"),
+        ({"crop_padding": -1}, "crop_padding: must be from 0 to 4096, got -1"),
+        ({"resized_crop": -3}, "resized_crop: must be from 0 to 4096, got -3"),
         ({"crop_padding": 4, "resized_crop": 32}, "crop_padding: goes without resized_crop"),
         ({"least_area": 0.0}, "least_area: must be above 0 and at most 1, got 0.0"),
         ({"least_area": 1.5}, "least_area: must be above 0"),
-        ({"most_stretch": 0.5}, "most_stretch: must be 1 or more, got 0.5"),
-        ({"most_stretch": math.inf}, "most_stretch: must be 1 or more"),
+        ({"most_stretch": 0.5}, "most_stretch: must be from 1 to 4096, got 0.5"),
+        ({"most_stretch": math.inf}, "most_stretch: must be from 1 to 4096"),
+        ({"crop_padding": 2**62}, "crop_padding: must be from 0 to 4096"),
     ],
 )
 def test_problems(changes: dict[str, float], problem: str) -> None:

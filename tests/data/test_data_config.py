@@ -91,5 +91,5 @@ def test_columns_where_there_are_none() -> None:
 def test_loading_reports_problems_of_the_augmentation() -> None:
     config = DataConfig(name="mnist-5k", augmentation=AugmentationConfig(crop_padding=-1))
 
-    with pytest.raises(ConfigError, match=r"augmentation\.crop_padding: must be 0 or more"):
+    with pytest.raises(ConfigError, match=r"augmentation\.crop_padding: must be from 0 to 4096"):
         load_dataset(config)

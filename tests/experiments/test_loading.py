@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.errors import ConfigError, UsageError
@@ -23,8 +25,13 @@ from lottery.experiments import (
     smoke,
     to_plain,
 )
+from lottery.experiments.guesses import _GUESSES, hint_and_default, keys_meant
+from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.schema import schema_rows
 from lottery.experiments.toml import to_toml
+from lottery.tickets import RewindConfig
+from lottery.tickets.config import EarlyBirdConfig
+from lottery.training import LearningRateConfig, Length, MaskUpdatesConfig, TrainingConfig
 
 
 def problems(values: dict[str, Any]) -> list[str]:
@@ -79,7 +86,15 @@ def test_all_problems_are_reported_at_once_each_with_its_place() -> None:
             {"prune": {"fractions": {"fc1": {"weight": 0.5}}}},
             "prune.fractions.fc1: expected a value, got a table; a name with dots",
         ),
-        ({"rewind": {"to": 500}}, "rewind.to: expected a table with amount, unit, got 500"),
+        (
+            {"rewind": {"to": 0.5}},
+            "rewind.to: expected a whole number of iterations, a string such",
+        ),
+        (
+            {"rewind": {"to": True}},
+            "rewind.to: expected a whole number of iterations, a string such",
+        ),
+        ({"rewind": {"to": 10**9 + 1}}, "rewind.to.amount: must be between 0 and 1,000,000,000"),
         ({"prune": {"criterion": "magnitud"}}, "prune.criterion"),
         ({"prune": {"rounds": 0}}, "prune.rounds"),
         ({"prune": {"round_schedule": "cubic"}}, "prune.round_schedule"),
@@ -130,72 +145,299 @@ def test_lenet_is_the_papers() -> None:
     assert len(plan(config)) == 5 * (13 + 12 * 3)
 
 
-simple = st.recursive(
-    st.integers(-(2**62), 2**62)
-    | st.booleans()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3),
-    max_leaves=5,
-)
-
-
-@given(
-    st.dictionaries(
-        st.text(max_size=6), simple | st.dictionaries(st.text(max_size=6), simple), max_size=4
-    )
-)
-def test_toml_comes_back(values: dict[str, Any]) -> None:
-    import tomllib
-
-    surrogates = any("\ud800" <= c <= "\udfff" for c in repr(values))
-    if not surrogates:
-        assert tomllib.loads(to_toml(values)) == values
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("seed=3", {"seed": 3}),
-        ("prune.fraction = 0.1", {"prune": {"fraction": 0.1}}),
-        ('prune.fractions."output.weight"=0.1', {"prune": {"fractions": {"output.weight": 0.1}}}),
-        ("data.name=idx:some/dir=x", {"data": {"name": "idx:some/dir=x"}}),
-        ('name="quoted"', {"name": "quoted"}),
-        ("controls.continued=true", {"controls": {"continued": True}}),
-        (r"name=back\slash", {"name": r"back\slash"}),
-    ],
-)
-def test_overrides(text: str, values: dict[str, Any]) -> None:
-    assert parse_override(text) == values
-
-
-@pytest.mark.parametrize("text", ["seed", "=3", "a..b=1", "a b=1"])
-def test_overrides_that_are_none(text: str) -> None:
-    with pytest.raises(UsageError, match=r"KEY\.PATH=VALUE"):
-        parse_override(text)
-
-
 def test_merging_goes_table_by_table() -> None:
     below = {"a": {"b": 1, "c": 2}, "d": [1]}
     assert merge(below, {"a": {"c": 3}, "d": [2]}) == {"a": {"b": 1, "c": 3}, "d": [2]}
     assert below == {"a": {"b": 1, "c": 2}, "d": [1]}
 
 
+# Lengths
+
+
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("written", "length"),
     [
-        (b"a =\nb = 1\n", "line 1"),
-        (b"a = 1\na = 2\n", "line 2"),
-        (b"\xff", "UTF-8"),
-        (b"a = 1 #" + b"x" * 1_000_001, "bytes"),
+        (300, Length(amount=300)),
+        ("300", Length(amount=300)),
+        ("300 iterations", Length(amount=300)),
+        ("1 iteration", Length(amount=1)),
+        ("3 epochs", Length(amount=3, unit="epochs")),
+        (" 1 epoch ", Length(amount=1, unit="epochs")),
+        ("50,000 iterations", Length(amount=50_000)),
+        ("50_000", Length(amount=50_000)),
+        ({"amount": 3, "unit": "epochs"}, Length(amount=3, unit="epochs")),
     ],
 )
-def test_bad_files_say_where(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "c.toml").write_bytes(content)
-    with pytest.raises(UsageError, match=message):
-        read_toml(tmp_path / "c.toml")
-    with pytest.raises(UsageError, match="cannot read"):
-        read_toml(tmp_path / "missing.toml")
+def test_a_length_is_a_number_a_string_or_a_table(written: Any, length: Length) -> None:
+    """In every place that takes one, and with one identity whichever form it has."""
+    values = {
+        "training": {
+            "length": written,
+            "evaluate_every": written,
+            "learning_rate": {"schedule": "step", "warmup": written, "drops": [written, written]},
+        },
+        "prune": {"early_bird": {"every": written}},
+        "rewind": {"method": "fine-tune", "length": written},
+    }
+    config = load_config(values)
+    training = config.training
+    assert [training.length, training.evaluate_every, training.learning_rate.warmup] == [length] * 3
+    assert training.learning_rate.drops == (length, length)
+    assert config.prune.early_bird.every == config.rewind.length == length
+    assert to_plain(config)["training"]["length"] == {"amount": length.amount, "unit": length.unit}
+    assert load_config(to_plain(config)) == config
+    updates = {"training": {"mask_updates": {"method": "set", "every": written}}}
+    updating = load_config(updates | {"prune": {"by": "rewound"}}).training.mask_updates
+    assert updating.every == length
+    rewound = {"rewind": {"to": written}, "training": {"length": 60_000}}
+    assert load_config(rewound).rewind.to == length
+
+
+@pytest.mark.parametrize("length", ["ten epochs", "1,5 epochs", "-3", "3 steps", "", 1.5, True, []])
+def test_what_is_no_length_says_how_to_write_one(length: Any) -> None:
+    (found,) = problems({"training": {"length": length}})
+    assert found.startswith(
+        "training.length: expected a whole number of iterations, a string such as '3 epochs', or "
+        "a table with amount, unit, got "
+    )
+    with pytest.raises(UsageError, match="length: expected a Length, a whole number"):
+        TrainingConfig(length=length)
+
+
+@pytest.mark.parametrize("length", [Length(amount=0), Length(amount=7, unit="epochs")])
+def test_a_printed_length_reads_back(length: Length) -> None:
+    assert Length.of(str(length)) == length
+
+
+def test_python_takes_every_form_of_a_length() -> None:
+    rate: Any = {"warmup": "2 epochs", "drops": [5, "1 epoch"], "schedule": "step"}
+    assert LearningRateConfig(**rate) == LearningRateConfig(
+        warmup=Length(amount=2, unit="epochs"),
+        drops=(Length(amount=5), Length(amount=1, unit="epochs")),
+        schedule="step",
+    )
+    three: Any = "3 epochs"
+    length = Length(amount=3, unit="epochs")
+    assert TrainingConfig(length=three, evaluate_every=three).evaluate_every == length
+    assert RewindConfig(to=three).to == length
+    assert MaskUpdatesConfig(every=three).every == EarlyBirdConfig(every=three).every == length
+    with pytest.raises(UsageError, match="drops: expected an array of lengths; got '30'"):
+        LearningRateConfig(drops="30")  # type: ignore[arg-type]
+
+
+def test_an_amount_over_a_short_form_keeps_its_unit() -> None:
+    assert merge({"to": "3 epochs"}, {"to": {"amount": 5}}) == {
+        "to": {"amount": 5, "unit": "epochs"}
+    }
+    assert merge({"to": 3}, {"to": {"unit": "epochs"}}) == {"to": {"amount": 3, "unit": "epochs"}}
+    assert merge({"to": {"amount": 3, "unit": "epochs"}}, {"to": 5}) == {"to": 5}
+
+
+# Keys that people guess
+
+
+@pytest.mark.parametrize(
+    ("option", "written"),
+    [
+        ("training.lr=0.1", "training.learning_rate.base=0.1"),
+        ("lr=1", "training.learning_rate.base=1"),
+        ("training.optimizer.lr=0.1", "training.learning_rate.base=0.1"),
+        ("lr=fast", "training.learning_rate.base=0.0012"),
+        ("training.epochs=3", 'training.length="3 epochs"'),
+        ("epochs=many", 'training.length="3 epochs"'),
+        ("training.iterations=300", "training.length=300"),
+        ("max-steps=300", "training.length=300"),
+        ("batch=10", "training.batch_size=10"),
+        ("batch_size=10", "training.batch_size=10 or prune.batch_size=10"),
+        ("momentum=0.9", "training.optimizer.momentum=0.9"),
+        ("training.weight_decay=1e-4", "training.optimizer.weight_decay=0.0001"),
+        ("optimizer=sgd", 'training.optimizer.name="sgd"'),
+        ("optim=adamx", 'training.optimizer.name="adam"'),
+        ("training.optimizer=sgd", 'training.optimizer.name="sgd"'),
+        ("training.learning_rate=0.1", "training.learning_rate.base=0.1"),
+        ("training.seed=3", "seed=3"),
+        ("random_seed=3", "seed=3"),
+        ("data=mnist", 'data.name="mnist"'),
+        ("dataset=mnist", 'data.name="mnist"'),
+        ("rewind=500", "rewind.to=500"),
+        ("rewind.epoch=2", 'rewind.to="2 epochs"'),
+        ("prune.fractions=0.3", "prune.fraction=0.3"),
+        ("milestones=[10,20]", "training.learning_rate.drops=[10, 20]"),
+        ("schedule=cosine", 'training.learning_rate.schedule="cosine"'),
+        ("schedule=one-shot", 'prune.schedule="one-shot"'),
+        ("scope=global", 'prune.scope="global"'),
+    ],
+)
+def test_a_guessed_key_is_answered_with_ours_and_how_to_write_it(option: str, written: str) -> None:
+    (found,) = problems(parse_override(option))
+    assert found.endswith(f"; write {written}")
+    # What is advised does as it says, and is no advice to the next mistake.
+    first = written.partition(" or ")[0]
+    load_config(merge({"training": {"optimizer": {"name": "sgd"}}}, drops_at_steps(first)))
+
+
+def drops_at_steps(option: str) -> dict[str, Any]:
+    """An override, with the schedule that drops need, and other values one."""
+    drops = "learning_rate.drops" in option
+    rate = {"learning_rate": {"schedule": "step"}} if drops else {}
+    single = {"levels": 1} if "one-shot" in option else {}
+    return merge({"training": rate, **single}, parse_override(option))
+
+
+def test_a_table_in_the_wrong_place_is_answered_with_its_own() -> None:
+    (found,) = problems({"optimizer": {"name": "sgd"}})
+    assert found == "optimizer: no such key; write training.optimizer"
+
+
+def test_an_option_of_the_command_is_no_key() -> None:
+    (found,) = problems({"training": {"device": "cuda"}})
+    assert found == "training.device: no such key; it is an option of the command, --device"
+
+
+def test_every_guess_leads_to_a_key() -> None:
+    for key, guesses in _GUESSES.items():
+        path = key.partition("=")[0]
+        hint_and_default(path)
+        for guess in guesses.split():
+            assert path in [named for named, _ in keys_meant(guess, 3)], guess
+
+
+# Values out of every range
+
+EXTREMES: list[Any] = [
+    math.nan,
+    math.inf,
+    -math.inf,
+    1e308,
+    -0.0,
+    10**30,
+    -(10**30),
+    10**400,
+    2**70_000,
+    2**63,
+    -1,
+    True,
+    None,
+    "",
+    "\x1b[31m\ud800",
+    "9" * 5_000,
+    [],
+    {},
+    [[[[[[[[1]]]]]]]],
+    {"\x1b[31m": {"a": {"b": {"c": {"d": 1}}}}},
+]
+
+
+def nested(key: str, value: object) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+KEYS = sorted(
+    {".".join(row["key"].split(".")[:n]) for row in schema_rows() for n in range(1, 5)}
+    | {"training.length.amount.deep", "nonsense", "training.lr", "\x1b[31m"}
+)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_no_extreme_value_of_any_key_gives_a_traceback(key: str) -> None:
+    for value in EXTREMES:
+        assert_loaded_or_refused(nested(key, value))
+
+
+def assert_loaded_or_refused(values: dict[str, Any]) -> None:
+    for load in (load_config, partial(load_recorded_config, source="a run")):
+        try:
+            config = load(values)
+        except ConfigError as error:
+            assert all(problem.isprintable() for problem in error.problems)
+            assert len(str(error)) < 20_000
+        else:
+            # It has an identity, a plan with an end, and a name that can be printed.
+            assert len(config_hash(config)) == 64
+            assert plan(config)
+            assert config.name.isprintable()
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**2000), 2**2000)
+    | st.floats()
+    | st.text(max_size=10)
+    | st.sampled_from(["sgd", "step", "3 epochs", "global", "one-shot", "mlp-5"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from(KEYS), anything), min_size=1, max_size=6))
+def test_no_values_together_give_a_traceback(pairs: list[tuple[str, Any]]) -> None:
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        values = merge(values, nested(key, value))
+    assert_loaded_or_refused(values)
+
+
+def test_zero_has_one_sign_and_one_identity() -> None:
+    configs = [load_config({"verdict": {"margin": zero}}) for zero in (0, 0.0, -0.0)]
+    assert len({config_hash(config) for config in configs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (
+            {"seed": 2**70_000},
+            "seed: expected a whole number of at most 64 bits, got a whole number of about 21,072 "
+            "digits",
+        ),
+        ({"seed": "3"}, "seed: expected a whole number, got '3'"),
+        (
+            {"training": {"learning_rate": {"base": math.inf}}},
+            "training.learning_rate.base: expected a finite number, got inf",
+        ),
+        (
+            {"training": {"learning_rate": {"base": True}}},
+            "training.learning_rate.base: expected a number, got True",
+        ),
+    ],
+)
+def test_a_value_out_of_every_range_is_said_in_words(values: dict[str, Any], found: str) -> None:
+    assert problems(values) == [found]
+
+
+# What was recorded
+
+
+def test_a_config_that_rules_refuse_today_is_read_as_it_was_recorded() -> None:
+    values = {"prune": {"fraction": 1.5}, "model": "a network of the past"}
+    assert len(problems(values)) == 2
+    config = load_recorded_config(values, source="a run")
+    assert (config.prune.fraction, config.model) == (1.5, "a network of the past")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"levels": 10**9},
+        {"replicates": 10**9},
+        {"controls": {"reinit": 10**9}},
+        {"name": "\x1b[31m"},
+        {"training": {"batch_size": 0}},
+        {"training": {"length": -1}},
+        {"nonsense": 1},
+    ],
+)
+def test_what_no_run_could_have_is_refused_even_as_recorded(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        load_recorded_config(values, source="a run")
 
 
 # Identity
@@ -231,7 +473,15 @@ def test_run_names_are_safe_directory_names(name: str) -> None:
     assert Path(directory).name == directory
     assert directory.isascii()
     assert directory.isprintable()
-    assert not directory.startswith(".")
+    assert directory[0].isalnum()
+
+
+@pytest.mark.parametrize(
+    ("name", "directory"),
+    [("🎟️", "experiment"), ("-x", "x"), ("_x", "x"), ("..", "experiment"), ("a_b-c.d", "a_b-c.d")],
+)
+def test_run_names_begin_with_a_letter_or_digit(name: str, directory: str) -> None:
+    assert run_name(ExperimentConfig(name=name))[:-9] == directory
 
 
 def test_every_key_has_a_meaning() -> None:

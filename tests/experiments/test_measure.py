@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
 from tiny import tiny
 
 from lottery.data import load_dataset
+from lottery.errors import UsageError
 from lottery.experiments import Listener
 from lottery.experiments.measure import measure, seconds_apart
 from lottery.tickets import PruneConfig
-from lottery.training import Monitor, TrainingJob, TrainingResult
+from lottery.training import LearningRateConfig, Monitor, TrainingJob, TrainingResult
 from lottery.training.engines.torch_engine import TorchEngine
 
 STEP, EVALUATION = 0.25, 4.0
@@ -107,3 +109,10 @@ def test_levels_that_would_empty_a_layer_are_not_measured() -> None:
     config = tiny(levels=6, prune=PruneConfig(fraction=0.5, fractions={"output.weight": 0.99}))
     found = measure(config, load_dataset(config.data), Noting())
     assert list(found) == [1.0]
+
+
+def test_a_training_that_diverges_at_once_is_said() -> None:
+    training = replace(tiny().training, learning_rate=LearningRateConfig(base=1e30))
+    config = tiny(training=training, levels=0)
+    with pytest.raises(UsageError, match=r"diverged at once.*training\.learning_rate\.base"):
+        measure(config, load_dataset(config.data), TorchEngine("cpu"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 
+import numba
 import pytest
 import torch
 from torch import nn
@@ -84,6 +86,32 @@ def test_without_numba_torch_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     assert make_engine("auto", CPU, model=MODEL).name == "torch"
     with pytest.raises(MissingPackageError, match="the engine sparse_cpu needs the package numba"):
         make_engine("sparse_cpu", CPU)
+
+
+def test_with_compilation_turned_off_torch_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert make_engine("auto", CPU, model=MODEL).name == "torch"
+    assert "NUMBA_DISABLE_JIT" in passed_over(CPU, MODEL, CONFIG)["sparse_cpu"]
+    with pytest.raises(UsageError, match="NUMBA_DISABLE_JIT turns off here; unset that"):
+        make_engine("sparse_cpu", CPU, model=MODEL)
+
+
+def test_with_a_numba_that_fails_to_load_torch_trains() -> None:
+    code = (
+        "import torch, lottery.training as training\n"
+        "from lottery.errors import UsageError\n"
+        "from lottery.models import build_model\n"
+        "model, cpu = build_model('mlp-5', (1, 4, 4), 3), torch.device('cpu')\n"
+        "assert training.make_engine('auto', cpu, model=model).name == 'torch'\n"
+        "try: training.make_engine('sparse_cpu', cpu)\n"
+        "except UsageError as error: print(error)\n"
+    )
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "fails to load with ValueError" in done.stdout
+    assert "NUMBA_" in done.stdout
 
 
 def test_fully_connected_networks_on_the_cpu_get_the_sparse_engine() -> None:

@@ -36,7 +36,7 @@ def test_sound_configs_have_no_problems(config: Config) -> None:
 @pytest.mark.parametrize(
     ("config", "problems"),
     [
-        (Length(amount=-1), ["amount: must be 0 or more, got -1"]),
+        (Length(amount=-1), ["amount: must be between 0 and 1,000,000,000, got -1"]),
         (OptimizerConfig(name="sgd", momentum=1.0), ["momentum: must be at least 0 and below 1"]),
         (OptimizerConfig(beta1=1.0, beta2=-0.1), ["beta1: must", "beta2: must"]),
         (OptimizerConfig(weight_decay=-1.0), ["weight_decay: must be 0 or more"]),

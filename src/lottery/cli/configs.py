@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lottery.cli import options
 from lottery.cli.output import echo
+
+if TYPE_CHECKING:
+    from lottery.experiments import ExperimentConfig
 
 app = typer.Typer(help="Look at configs: show, schema, diff.", no_args_is_help=True)
 
@@ -32,9 +35,9 @@ def show(
       lottery config show lenet-300-100/mnist > experiment.toml
     """
     del debug
-    from lottery.experiments import load_config, to_plain
+    from lottery.experiments import to_plain
 
-    values = to_plain(load_config(any_values(source, out), source=source))
+    values = to_plain(_any_config(source, out))
     if as_json:
         echo(json.dumps(values, indent=2))
     else:
@@ -73,11 +76,9 @@ def diff(
       lottery config diff lenet-300-100/mnist demo
     """
     del debug
-    from lottery.experiments import differences, load_config, to_plain
+    from lottery.experiments import differences, to_plain
 
-    ours, theirs = (
-        to_plain(load_config(any_values(source, out), source=source)) for source in (first, second)
-    )
+    ours, theirs = (to_plain(_any_config(source, out)) for source in (first, second))
     found = differences(ours, theirs)
     if as_json:
         echo(json.dumps([{"key": k, "first": a, "second": b} for k, a, b in found], indent=2))
@@ -101,26 +102,36 @@ def base_values(source: str) -> dict[str, Any]:
         values: dict[str, Any] = to_plain(RECIPES[source]())
         return values
     path = Path(source)
-    if path.is_file() or path.suffix == ".toml":
+    if path.suffix == ".toml" or _is_file(path):
         values = read_toml(path)
         if not values:
             raise UsageError(f"{path} is empty: expected a config; see `lottery config show demo`")
         recipe = values.pop("recipe", None)
         if recipe is None:
             return values
+        if not isinstance(recipe, str):
+            raise UsageError(f'{path}: recipe: expected a recipe\'s name, as in recipe = "demo"')
         if recipe not in RECIPES:
-            raise UsageError(f"{path}: recipe: {unknown_name('recipe', str(recipe), RECIPES)}")
+            raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
         return merge(to_plain(RECIPES[recipe]()), values)
     raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
 
 
-def any_values(source: str, out: Path) -> dict[str, Any]:
-    """The plain config of a recipe, a file or a run."""
+def _is_file(path: Path) -> bool:
+    """Whether a path is a file; a name that is too long for one is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _any_config(source: str, out: Path) -> ExperimentConfig:
+    """The config of a recipe, a file or a run."""
     from lottery.errors import UsageError
-    from lottery.experiments import find_run, open_run, to_plain
+    from lottery.experiments import find_run, load_config, open_run
 
     try:
-        return base_values(source)
+        values = base_values(source)
     except UsageError as no_config:
         if Path(source).suffix == ".toml":
             raise
@@ -128,5 +139,5 @@ def any_values(source: str, out: Path) -> dict[str, Any]:
             run = find_run(source, out)
         except UsageError:
             raise no_config from None
-        values: dict[str, Any] = to_plain(open_run(run).config)
-        return values
+        return open_run(run).config
+    return load_config(values, source=source)

@@ -164,7 +164,7 @@ def _runs(out: Path) -> list[dict[str, Any]]:
         try:
             return open_run(path)
         except LotteryError as error:
-            return str(error)
+            return " ".join(str(error).split())
 
     def row(path: Path, run: Run | str) -> dict[str, Any]:
         if isinstance(run, str):

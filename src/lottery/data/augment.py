@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lottery.data.request import MAX_SIDE
+
 CENTRE = 0.875
 """Share of the shorter side that is measured where training sees parts of images."""
 _ATTEMPTS = 10
@@ -34,7 +36,7 @@ class AugmentationConfig:
     least_area: float = 0.08
     """The smallest share of an image's area that ``resized_crop`` takes, above 0, at most 1."""
     most_stretch: float = 4 / 3
-    """How much wider than high, or higher than wide, that part may be, 1 or more."""
+    """How much wider than high, or higher than wide, that part may be, from 1 to 4096."""
 
     @property
     def active(self) -> bool:
@@ -44,19 +46,19 @@ class AugmentationConfig:
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
         found = [
-            f"{name}: must be 0 or more, got {value}"
+            f"{name}: must be from 0 to {MAX_SIDE}, got {value}"
             for name, value in (
                 ("crop_padding", self.crop_padding),
                 ("resized_crop", self.resized_crop),
             )
-            if value < 0
+            if not 0 <= value <= MAX_SIDE
         ]
         if self.crop_padding > 0 and self.resized_crop > 0:
             found.append("crop_padding: goes without resized_crop; set one of them to 0")
         if not 0 < self.least_area <= 1:
             found.append(f"least_area: must be above 0 and at most 1, got {self.least_area}")
-        if not 1 <= self.most_stretch < math.inf:
-            found.append(f"most_stretch: must be 1 or more, got {self.most_stretch}")
+        if not 1 <= self.most_stretch <= MAX_SIDE:
+            found.append(f"most_stretch: must be from 1 to {MAX_SIDE}, got {self.most_stretch}")
         return found
 
 

@@ -12,7 +12,7 @@ from lottery.experiments.config import (
 from lottery.experiments.estimate import Estimate, estimate
 from lottery.experiments.lengths import planned_at_most, planned_iterations
 from lottery.experiments.listener import Listener
-from lottery.experiments.loading import load_config, merge, parse_override, read_toml
+from lottery.experiments.loading import load_config, merge
 from lottery.experiments.network import experiment_units, left_out
 from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
@@ -27,6 +27,7 @@ from lottery.experiments.run import (
 )
 from lottery.experiments.smoke import smoke
 from lottery.experiments.stopping import StopRequest
+from lottery.experiments.toml import parse_override, read_toml
 
 __all__ = [
     "RECIPES",

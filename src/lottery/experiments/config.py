@@ -73,8 +73,8 @@ class ExperimentConfig:
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     """How the result is judged."""
 
-    def problems(self) -> list[str]:
-        """What is wrong, one sentence each."""
+    def limits(self) -> list[str]:
+        """What keeps even a run that was made from being read: its plan must have an end."""
         found = []
         if not self.name or len(self.name) > 100 or not self.name.isprintable():
             found.append("name: must be 1 to 100 printable characters")
@@ -82,6 +82,11 @@ class ExperimentConfig:
             found.append(f"replicates: must be between 1 and 1000, got {self.replicates}")
         if not 0 <= self.levels <= 99:
             found.append(f"levels: must be between 0 and 99, got {self.levels}")
+        return found
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = self.limits()
         unknown = check_model(self.model)
         if unknown:
             found.append(f"model: {unknown}")
@@ -244,7 +249,8 @@ def run_name(config: ExperimentConfig) -> str:
     'lenet-300-100-mnist-'
     """
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in config.name)
-    return f"{safe.lstrip('.') or 'experiment'}-{config_hash(config)[:8]}"
+    # A name that begins with a dash would be taken for an option, one with a dot is hidden.
+    return f"{safe.lstrip('-_.') or 'experiment'}-{config_hash(config)[:8]}"
 
 
 def differences(

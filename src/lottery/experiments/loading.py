@@ -1,21 +1,30 @@
-"""From TOML and overrides to a config: strict, and with every problem reported at once."""
+"""From plain values to a config: strict, and with every problem reported at once."""
 
 from __future__ import annotations
 
-import tomllib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from functools import cache
+from reprlib import Repr
 from types import GenericAlias
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from lottery.errors import ConfigError, UsageError
-from lottery.experiments.config import ExperimentConfig
+from lottery.errors import ConfigError
+from lottery.experiments.config import ExperimentConfig, to_plain
+from lottery.experiments.guesses import hint_and_default, keys_meant, option_meant
+from lottery.experiments.toml import toml_value
+from lottery.training import LENGTH_FORMS, Length, length_table
 
 T = TypeVar("T")
 
-_MAX_FILE_BYTES = 1_000_000
+_WHOLE_NUMBERS: Final = range(-(2**63), 2**63)
+"""Those that TOML promises to hold, and that arrays of whole numbers can."""
+_MAX_TEXT: Final = 4096
+"""As long as the longest path; names are shorter."""
+_MAX_PROBLEMS: Final = 50
+_MAX_PROBLEM: Final = 2000
 
 
 def load_config(values: Mapping[str, Any], *, source: str = "the config") -> ExperimentConfig:
@@ -24,54 +33,36 @@ def load_config(values: Mapping[str, Any], *, source: str = "the config") -> Exp
     Raises:
         ConfigError: listing every unknown key, wrong type and value out of range.
     """
-    reader = _Reader()
+    return _load(values, source, _Reader())
+
+
+def load_recorded_config(values: Mapping[str, Any], *, source: str) -> ExperimentConfig:
+    """Build the config that a run was made from, even if it would be refused today.
+
+    Rules become stricter, and a run that was made before them can still be read. Types, and the
+    limits without which nothing could be read, hold for it as well.
+
+    Raises:
+        ConfigError: listing every unknown key, wrong type and value beyond such a limit.
+    """
+    return _load(values, source, _Reader(rules=False))
+
+
+def _load(values: Mapping[str, Any], source: str, reader: _Reader) -> ExperimentConfig:
     config = reader.dataclass(ExperimentConfig, values, "")
     if reader.problems or isinstance(config, _Wrong):
-        raise ConfigError(reader.problems, source=source)
+        # What a file says may hold anything, and is printed.
+        told = [_printable(problem) for problem in reader.problems]
+        more = len(told) - _MAX_PROBLEMS
+        raise ConfigError(
+            [*told[:_MAX_PROBLEMS], *([f"and {more:,} more"] if more > 0 else [])], source=source
+        )
     return config
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        UsageError: it is missing or not TOML; says where.
-    """
-    try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise UsageError(f"{path} is over {_MAX_FILE_BYTES:,} bytes: not a config")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: byte {error.start}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from error
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """One ``key.path=value`` as nested tables; the value is TOML, or else taken as a string.
-
-    >>> parse_override("training.length.amount=1000")
-    {'training': {'length': {'amount': 1000}}}
-    >>> parse_override("model=mlp-30")
-    {'model': 'mlp-30'}
-
-    Raises:
-        UsageError: there is no ``=``, or the key is not a key path.
-    """
-    key, equals, value = text.partition("=")
-    # A quoted key may itself hold '=', but the first form that parses is the one meant.
-    quoted = '"' + value.strip().replace("\\", "\\\\").replace('"', '\\"') + '"'
-    for document in (text, f"{key} = {quoted}") if equals else ():
-        try:
-            return tomllib.loads(document)
-        except tomllib.TOMLDecodeError:
-            continue
-    raise UsageError(
-        f"--set {text}: expected KEY.PATH=VALUE, such as --set training.batch_size=100"
-        + ("" if equals else "; there is no '='")
-    )
+def _printable(problem: str) -> str:
+    short = problem if len(problem) <= _MAX_PROBLEM else f"{problem[:_MAX_PROBLEM]}..."
+    return "".join(c if c.isprintable() else "\ufffd" for c in short)
 
 
 def merge(
@@ -91,11 +82,18 @@ def merge(
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
+        if isinstance(value, Mapping) and value and value.keys() <= _LENGTH_KEYS:
+            # So that the unit of "3 epochs" stays where its amount is changed.
+            old = length_table(old) or old
         if isinstance(old, Mapping) and isinstance(value, Mapping) and (value or not emptying):
             merged[key] = merge(old, value, emptying=emptying)
         else:
             merged[key] = value
     return merged
+
+
+_hints = cache(get_type_hints)
+_LENGTH_KEYS: Final = {f.name for f in fields(Length)}
 
 
 class _Wrong:
@@ -107,19 +105,32 @@ _WRONG = _Wrong()
 
 @dataclass
 class _Reader:
-    """Turns plain values into typed ones and gathers what is wrong on the way."""
+    """Turns plain values into typed ones and gathers what is wrong on the way.
 
+    Args:
+        rules: whether values must go together, or only be within the limits of what can be read.
+        problems: what is wrong so far, one sentence each.
+    """
+
+    rules: bool = True
     problems: list[str] = field(default_factory=list)
 
     def dataclass(self, cls: type[T], values: object, path: str) -> T | _Wrong:
+        if cls is Length:
+            values = length_table(values) or values
         if not isinstance(values, Mapping):
             keys = ", ".join(f.name for f in fields(cls))  # type: ignore[arg-type]
-            return self._wrong(path, f"a table with {keys}", values)
-        hints = get_type_hints(cls)
+            return self._wrong(
+                path,
+                LENGTH_FORMS if cls is Length else f"a table with {keys}",
+                values,
+                self._meant(path, values),
+            )
+        hints = _hints(cls)  # type: ignore[arg-type]
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         for key in values:
             if key not in known:
-                self._unknown(_join(path, str(key)), str(key), sorted(known))
+                self._unknown(path, str(key), values[key], sorted(known))
         read = {
             key: self.value(hints[key], value, _join(path, key))
             for key, value in values.items()
@@ -133,7 +144,7 @@ class _Reader:
         made = cls(**good)
         # With a default in place of a wrong value, a problem found could be one of our making.
         if _WRONG not in read.values():
-            check = getattr(made, "problems", list[str])
+            check = getattr(made, "problems" if self.rules else "limits", list[str])
             self.problems += [_join(path, problem) for problem in check()]
         return made
 
@@ -145,10 +156,9 @@ class _Reader:
             choices = get_args(hint)
             if value in choices:
                 return value
-            near = get_close_matches(str(value), choices, n=1)
-            return self._wrong(
-                path, f"one of {', '.join(map(repr, choices))}", value, near[0] if near else None
-            )
+            near = get_close_matches(value[:100], choices, n=1) if isinstance(value, str) else []
+            hint = f"did you mean '{near[0]}'?" if near else ""
+            return self._wrong(path, f"one of {', '.join(map(repr, choices))}", value, hint)
         if origin is tuple:
             return self._sequence(hint, value, path)
         if origin is not None and issubclass(origin, Mapping):
@@ -157,12 +167,20 @@ class _Reader:
 
     def _scalar(self, hint: Any, value: object, path: str) -> Any:
         # bool is an int to Python, but `replicates = true` is a mistake.
-        if hint is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if hint is int and number and isinstance(value, int) and value in _WHOLE_NUMBERS:
             return value
-        names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        return self._wrong(path, names[hint], value)
+        if hint is float and number:
+            finite = _finite(value)
+            if finite is not None:
+                return finite
+        if hint is bool and isinstance(value, bool):
+            return value
+        if hint is str and _is_text(value):
+            return value
+        large = isinstance(value, hint) or (hint is float and number)
+        expected = _WITHIN if large and not isinstance(value, bool) else _EXPECTED
+        return self._wrong(path, expected[hint], value)
 
     def _sequence(self, hint: GenericAlias, value: object, path: str) -> Any:
         if not isinstance(value, Sequence) or isinstance(value, str):
@@ -173,8 +191,10 @@ class _Reader:
 
     def _table(self, hint: GenericAlias, value: object, path: str) -> Any:
         if not isinstance(value, Mapping):
-            return self._wrong(path, "a table", value)
+            return self._wrong(path, "a table", value, self._meant(path, value))
         item = get_args(hint)[1]
+        if not all(map(_is_text, value)):
+            return self._wrong(path, f"a table whose names are each {_WITHIN[str]}", value)
         for key, inner in value.items():
             if isinstance(inner, Mapping):
                 return self._dotted(path, key, inner)
@@ -189,15 +209,94 @@ class _Reader:
         )
         return _WRONG
 
-    def _wrong(self, path: str, expected: str, got: object, near: str | None = None) -> _Wrong:
-        hint = f"; did you mean '{near}'?" if near else ""
-        self.problems.append(f"{path or 'the config'}: expected {expected}, got {got!r}{hint}")
+    def _wrong(self, path: str, expected: str, got: object, hint: str = "") -> _Wrong:
+        text = f"{path or 'the config'}: expected {expected}, got {_SHORT.repr(got)}"
+        self.problems.append(f"{text}; {hint}" if hint else text)
         return _WRONG
 
-    def _unknown(self, path: str, key: str, known: Sequence[str]) -> None:
-        near = get_close_matches(key, known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        self.problems.append(f"{path}: no such key; {hint}Known here: {', '.join(known)}")
+    def _unknown(self, table: str, key: str, value: object, known: Sequence[str]) -> None:
+        path = _join(table, key)
+        option = option_meant(key)
+        meant = f"it is an option of the command, {option}" if option else self._meant(path, value)
+        if not meant:
+            near = get_close_matches(key[:100], known, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            meant = f"{hint}Known here: {', '.join(known)}"
+        self.problems.append(f"{_join(table, key[:100])}: no such key; {meant}")
+
+    def _meant(self, path: str, value: object) -> str:
+        """How to write what somebody means who gives a value to a key that does not take it."""
+        keys = keys_meant(path, value)
+        fit = [(key, given) for key, given in keys if _fits(key, given)]
+        named = [
+            # A table is written under its own name, and a wrong value is no example.
+            key if isinstance(given, Mapping) else f"{key}={toml_value(given)}"
+            for key, given in fit or [(key, _example(key)) for key, _ in keys]
+        ]
+        return f"write {' or '.join(named[:3])}" if named else ""
+
+
+_EXPECTED: Final = {
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    bool: "true or false",
+}
+_WITHIN: Final = {
+    int: "a whole number of at most 64 bits",
+    float: "a finite number",
+    str: f"a string of at most {_MAX_TEXT:,} characters, none of them a control character",
+}
+"""The same, for a value that is of the type but too large."""
+
+
+class _Short(Repr):
+    """A value in an error: what cannot be printed escaped, what is long cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxlist, self.maxdict, self.maxother = 3, 80, 5, 4, 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        """A whole number, or how many digits it has: Python refuses to write some thousands."""
+        del level
+        digits = round(x.bit_length() * math.log10(2))
+        return repr(x) if digits <= 40 else f"a whole number of about {digits:,} digits"
+
+
+_SHORT: Final = _Short()
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a string that can name something, and be printed to a terminal."""
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        return False
+    return not any(c < " " or "\x7f" <= c < "\xa0" for c in value)
+
+
+def _finite(value: object) -> float | None:
+    """A number as a float, without the sign of zero; None for what is not finite."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return None
+    return number + 0.0 if math.isfinite(number) else None
+
+
+def _fits(key: str, value: object) -> bool:
+    """Whether a key takes a value, whatever the others are."""
+    reader = _Reader()
+    hint, default = hint_and_default(key)
+    if isinstance(value, Mapping):
+        return is_dataclass(default) or isinstance(default, Mapping)
+    reader.value(hint, value, key)
+    return not reader.problems
+
+
+def _example(key: str) -> object:
+    """A value that a key takes: its default."""
+    default = hint_and_default(key)[1]
+    return str(default) if isinstance(default, Length) else to_plain(default)
 
 
 def _join(path: str, rest: str) -> str:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from statistics import median
+from statistics import StatisticsError, median
 
 from lottery.core import Mask, prunable_weights, scored_level, signal_passes
 from lottery.data import Dataset, Split
+from lottery.errors import UsageError
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.execute import training_job
 from lottery.experiments.listener import Listener
@@ -44,6 +45,9 @@ def measure(
     Returns:
         Density -> seconds of one step, and of one evaluation (validation and test together). The
         dense network is always among them.
+
+    Raises:
+        UsageError: training diverges at once.
     """
     listener = listener or Listener()
     few = replace(data, validation=_first(data.validation), test=_first(data.test))
@@ -131,8 +135,14 @@ def _seconds(
         streams=Streams(config.seed, 0),
     )
     watch = _Stopwatch(every)
-    engine.train([job], [watch])
-    return seconds_apart(watch.calls, every)
+    (trained,) = engine.train([job], [watch])
+    try:
+        return seconds_apart(watch.calls, every)
+    except StatisticsError as error:
+        raise UsageError(
+            f"training diverged at once, so that no step can be measured: {trained.reason}; lower "
+            "training.learning_rate.base, or look at the other settings of the optimizer"
+        ) from error
 
 
 def seconds_apart(calls: Sequence[tuple[int, float]], every: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from typing import Any
 from lottery.errors import StoreError, UsageError
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
-from lottery.experiments.loading import load_config
+from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.plan import plan
 from lottery.experiments.record import read_record
 from lottery.store import MAIN, JobKey, JobResult, Store
@@ -44,7 +44,7 @@ class Run:
 
 
 def find_run(name: str | Path, out: Path) -> Path:
-    """The directory of a run given by path, by name under ``out``, or by the start of its name.
+    """The directory of a run given by path, by its directory's or experiment's name, or its start.
 
     Raises:
         UsageError: there is none, or several; lists those there are, and the nearest name.
@@ -53,25 +53,46 @@ def find_run(name: str | Path, out: Path) -> Path:
         if os.path.lexists(path / EXPERIMENT):
             return path
     runs = list_runs(out)
-    near = [path for path in runs if path.name.startswith(str(name))]
+    names = {path: _experiment_name(path) for path in runs}
     # A name without its hash; 'demo-smoke-...' begins like 'demo', but is another.
-    whole = [path for path in near if re.fullmatch("-[0-9a-f]{8}", path.name[len(str(name)) :])]
-    for found in (whole, near):
-        if len(found) == 1:
-            return found[0]
-    near = whole or near
+    whole = re.compile(f"{re.escape(str(name))}-[0-9a-f]{{8}}")
+    near = (
+        [path for path in runs if whole.fullmatch(path.name)]
+        or [path for path in runs if names[path] == str(name)]
+        or [path for path in runs if path.name.startswith(str(name))]
+        or [path for path in runs if names[path].startswith(str(name))]
+    )
+    if len(near) == 1:
+        return near[0]
     if near:
         listed = ", ".join(path.name for path in near)
         raise UsageError(
             f"'{name}' begins the names of {len(near)} runs in {out}: {listed}. Type more of the "
             f"name; lottery list runs --out {out} says what tells them apart"
         )
-    if Path(name).exists():
+    if _is_there(Path(name)):
         raise UsageError(f"'{name}' is there, but it is no run: it has no {EXPERIMENT}")
     meant = get_close_matches(str(name), [path.name for path in runs], n=1, cutoff=0.5)
     hint = f"; did you mean '{meant[0]}'?" if meant else ""
     there = ", ".join(path.name for path in runs) or "none"
     raise UsageError(f"no run '{name}' in {out}{hint}; the runs there are: {there}")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path exists; a name that is too long for one does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _experiment_name(run: Path) -> str:
+    """The experiment's name; empty where the run does not say it."""
+    try:
+        name = (Store(run).read_experiment() or {})["config"]["name"]
+    except (StoreError, KeyError, TypeError):
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def list_runs(out: Path) -> list[Path]:
@@ -115,7 +136,7 @@ def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
         ) from error
     if experiment is None:
         raise StoreError(f"{store.path} holds no run: there is no {EXPERIMENT}")
-    return load_config(experiment["config"], source=str(store.path / EXPERIMENT)), experiment
+    return load_recorded_config(experiment["config"], source=str(store.path / EXPERIMENT)), experiment
 
 
 def verify_run(path: Path) -> dict[JobKey, list[str]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lottery.analysis import judge_run
 from lottery.core import Mask, prunable_weights
 from lottery.experiments import Run, open_run, to_plain
-from lottery.models import build_model, is_outside
+from lottery.models import build_model, check_model, is_outside
 from lottery.report.data import ReportData
 from lottery.report.page import render
 from lottery.report.pixels import input_pixels, mask_picture
@@ -79,7 +79,7 @@ def _layers(run: Run) -> tuple[str, ...]:
 
     A run may come from elsewhere, and looking at it runs no code that it names.
     """
-    if is_outside(run.config.model):
+    if is_outside(run.config.model) or check_model(run.config.model):
         return ()
     data = run.experiment["data"]
     # Only the names are needed, so no memory is given to the weights, however many there are.

@@ -18,7 +18,7 @@ from lottery.core import (
     granularity_problems,
     n_of_m,
 )
-from lottery.training import Length
+from lottery.training import Length, take_lengths
 
 RewindMethod = Literal["weights", "learning-rate", "fine-tune", "drawn"]
 """What survivors go back to, by its name in a config; see `RewindConfig`."""
@@ -38,6 +38,9 @@ class EarlyBirdConfig:
     """How many of the last masks are compared, 2 or more."""
     distance: float = 0.1
     """Share of the prunable weights on which any two of them may disagree, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        take_lengths(self, "every")
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -247,6 +250,9 @@ class RewindConfig:
     length: Length = field(default_factory=lambda: Length(amount=0))
     """With fine-tune, how long to train on, 1 or more; else 0."""
 
+    def __post_init__(self) -> None:
+        take_lengths(self, "to", "length")
+
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
         found = []
@@ -301,11 +307,14 @@ class ControlsConfig:
     """Nothing trained but the mask: from probabilities, which begin at the ticket's density in each
     layer and leave the density to training (arXiv:1905.01067). How is in ``masks``."""
 
-    def problems(self) -> list[str]:
-        """What is wrong, one sentence each."""
+    def limits(self) -> list[str]:
+        """What keeps even a run that was made from being read."""
         numbers = {f.name: getattr(self, f.name) for f in fields(self)}
         return [
             f"{name}: must be between 0 and 99, got {value}"
             for name, value in numbers.items()
             if not 0 <= value <= 99
         ]
+
+    # Nothing more can be wrong with them.
+    problems = limits

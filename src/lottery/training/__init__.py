@@ -31,12 +31,13 @@ from lottery.training.learned_masks import (
     scores_training,
     unlearnable,
 )
-from lottery.training.length import Length
+from lottery.training.length import LENGTH_FORMS, Length, length_table, take_lengths
 from lottery.training.mask_updates import MaskUpdateMethod, MaskUpdatesConfig
 from lottery.training.normalization import recalibrate_batch_norm
 
 __all__ = [
     "ENGINES",
+    "LENGTH_FORMS",
     "Checkpoint",
     "CurvePoint",
     "Engine",
@@ -61,11 +62,13 @@ __all__ = [
     "early_stop_iteration",
     "evaluate",
     "learning_rate",
+    "length_table",
     "make_engine",
     "passed_over",
     "recalibrate_batch_norm",
     "resolve_device",
     "same_every_time",
     "scores_training",
+    "take_lengths",
     "unlearnable",
 ]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lottery.training.length import Length
+from lottery.training.length import Length, take_lengths
 from lottery.training.mask_updates import MaskUpdatesConfig
 
 LossName = Literal["cross-entropy", "mse"]
@@ -77,6 +77,9 @@ class LearningRateConfig:
     factor: float = 0.1
     """What each drop multiplies the rate by, in (0, 1)."""
 
+    def __post_init__(self) -> None:
+        take_lengths(self, "warmup", arrays=["drops"])
+
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
         found = []
@@ -145,15 +148,21 @@ class TrainingConfig:
     mask_updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
     """Whether, how and when the mask changes within a training."""
 
+    def __post_init__(self) -> None:
+        take_lengths(self, "length", "evaluate_every")
+
+    def limits(self) -> list[str]:
+        """What keeps even a run that was made from being read."""
+        counts = {
+            "length.amount": self.length.amount,
+            "evaluate_every.amount": self.evaluate_every.amount,
+            "batch_size": self.batch_size,
+        }
+        return [f"{name}: must be 1 or more, got {n}" for name, n in counts.items() if n < 1]
+
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
-        found = []
-        if self.length.amount < 1:
-            found.append("length.amount: must be 1 or more")
-        if self.evaluate_every.amount < 1:
-            found.append("evaluate_every.amount: must be 1 or more")
-        if self.batch_size < 1:
-            found.append(f"batch_size: must be 1 or more, got {self.batch_size}")
+        found = self.limits()
         for name, value in (
             ("label_smoothing", self.label_smoothing),
             ("averaging", self.averaging),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lottery.core.schedule import GradualShape
-from lottery.training.length import Length
+from lottery.training.length import Length, take_lengths
 
 MaskUpdateMethod = Literal["none", "set", "rigl", "gradual"]
 """What an update of the mask does, by name in a config."""
@@ -38,6 +38,9 @@ class MaskUpdatesConfig:
     (0, 1]; with rigl it falls to 0 by half a cosine, at ``until``."""
     shape: GradualShape = "cubic"
     """With gradual, how density falls: ``cubic``, fast at first, or ``linear``."""
+
+    def __post_init__(self) -> None:
+        take_lengths(self, "every")
 
     @property
     def active(self) -> bool:

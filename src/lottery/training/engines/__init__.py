@@ -8,7 +8,7 @@ from typing import Final, Literal
 import torch
 from torch import nn
 
-from lottery.errors import MissingPackageError, UsageError, unknown_name
+from lottery.errors import LotteryError, MissingPackageError, UsageError, said, unknown_name
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.interface import Engine
@@ -23,6 +23,11 @@ def _sparse_cpu(device: torch.device) -> Engine:
         from lottery.training.engines.sparse_cpu import SparseCpuEngine
     except ImportError as error:
         raise MissingPackageError("the engine sparse_cpu", "numba") from error
+    except Exception as error:
+        raise UsageError(
+            f"the engine sparse_cpu needs numba, which fails to load with {said(error)}; look at "
+            "the environment variables that begin with NUMBA_"
+        ) from error
     return SparseCpuEngine(device)
 
 
@@ -94,7 +99,7 @@ def passed_over(
     for name in _PREFERENCE[:-1]:
         try:
             reason = _refusal(ENGINES[name](device), model, config, augmented, learns_masks)
-        except MissingPackageError as error:
+        except LotteryError as error:
             reason = str(error)
         if reason is None:
             break

@@ -46,6 +46,12 @@ def compiled(function: Function) -> Function:
         settings.CACHE_DIR = before
 
 
+def compiles() -> bool:
+    """Whether numba compiles what it decorates, or leaves it to Python."""
+    settings: Any = numba.config
+    return not settings.DISABLE_JIT
+
+
 @cache
 def cache_directory() -> Path | None:
     """Where compiled code and measured costs are kept; None if nothing can be written there.

@@ -14,6 +14,7 @@ from lottery.blas import one_blas_thread
 from lottery.errors import UsageError
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.sparse_cpu.ahead import compile_all, is_compiled
+from lottery.training.engines.sparse_cpu.compiled import compiles
 from lottery.training.engines.sparse_cpu.costs import machine_costs
 from lottery.training.engines.sparse_cpu.network import (
     NotFullyConnectedError,
@@ -57,6 +58,11 @@ class SparseCpuEngine:
         """Why this engine cannot train the network, or None."""
         if self.device.type != "cpu":
             return f"it trains on the CPU, not on {self.device.type}"
+        if not compiles():
+            return (
+                "numba compiles it, which the environment variable NUMBA_DISABLE_JIT turns off "
+                "here; unset that"
+            )
         try:
             linear_layers(model)
         except NotFullyConnectedError as error:
