@@ -35,9 +35,9 @@ class EarlyBirdConfig:
     every: Length = field(default_factory=lambda: Length(amount=1, unit="epochs"))
     """How often a mask is made, 1 or more."""
     window: int = 5
-    """How many of the last masks are compared, 2 or more."""
+    """How many masks are compared: the newest with those before it, 2 or more in all."""
     distance: float = 0.1
-    """Share of the prunable weights on which any two of them may disagree, in [0, 1]."""
+    """Share of the prunable weights on which the newest may disagree with each, in [0, 1]."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
