@@ -335,7 +335,7 @@ PAIRS = PruneConfig(criterion="snip", examples=20, batch_size=2)
             "what of output.weight",
         ),
         (
-            replace(PAIRS, batch_size=1),
+            replace(PAIRS, batch_size=1, batch_statistics=True),
             "tiny:NormalizedConvolutions",
             "expected batches of 2 examples or more, got one of 1",
         ),
@@ -388,7 +388,8 @@ def test_a_criterion_that_cannot_score_the_network_is_found_before_anything_is_t
         (SCALES, "made_up_trials:half_normalized"),  # 13 of 20 are left
         (replace(SCALES, fractions={"output.weight": 0.0}), "made_up_trials:half_normalized"),
         (PAIRS, "tiny:NormalizedConvolutions"),
-        (replace(PAIRS, batch_size=1), "mlp-20"),
+        (replace(PAIRS, batch_size=1), "tiny:NormalizedConvolutions"),
+        (replace(PAIRS, batch_size=1, batch_statistics=True), "mlp-20"),
         (PruneConfig(criterion="taylor", examples=20), "made_up_trials:Uncalled"),
         (PruneConfig(criterion="taylor", examples=20), "made_up_trials:Deep"),
         (PruneConfig(criterion="made_up_trials:relative", examples=20), "mlp-20"),

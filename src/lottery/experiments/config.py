@@ -15,7 +15,7 @@ from lottery.models import check_model
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
 that gives an old config another result."""
 

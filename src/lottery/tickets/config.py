@@ -99,8 +99,12 @@ class PruneConfig:
     """How many training examples a criterion that looks at examples is given, 1 or more; drawn anew
     at every level, but with one-shot the same for all."""
     batch_size: int = 100
-    """At most how many of them at a time, 1 or more; with ``snip`` and ``grasp``, batch norm uses
-    the statistics of such a batch."""
+    """At most how many of them at a time, 1 or more; with ``grasp``, batch norm uses the statistics
+    of such a batch."""
+    batch_statistics: bool = False
+    """With ``snip``, whether batch norm uses the statistics of such a batch too. By default it uses
+    its running ones, before training mean 0 and variance 1, as in the authors' code
+    (arXiv:1810.02340)."""
     rounds: int = 1
     """In how many rounds a level is pruned, with one-shot from the dense network each time; each by
     the scores of what is left, 1 or more."""
@@ -192,6 +196,11 @@ def criterion_problems(prune: PruneConfig, criterion: CriterionEntry) -> list[st
             f"granularity: the criterion '{prune.criterion}' gives all weights of an output the "
             "same score, so which of them go would be their order alone; use 'filter', 'neuron' "
             f"or 'channel', got '{prune.granularity}'"
+        )
+    if prune.batch_statistics and prune.criterion in CRITERIA.keys() - {"snip"}:
+        found.append(
+            "batch_statistics: this is for the criterion 'snip'; the mode of "
+            f"'{prune.criterion}' is given, so use false"
         )
     if prune.regrow and not criterion.scores_pruned:
         found.append(

@@ -45,15 +45,14 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "large-init-large-final": CriterionEntry(
         score=weights.large_init_large_final,
         looks_at="weights",
-        about="min(|wf|, |wi|): large at both ends",
+        about="large at both ends: the lower percentile in its layer, of |wi| and |wf|",
         source=_DECONSTRUCTING,
     ),
     "small-init-small-final": CriterionEntry(
         score=weights.small_init_small_final,
         looks_at="weights",
-        about="-max(|wf|, |wi|): small at both ends",
+        about="small at both ends: the lower percentile in its layer, of -|wi| and -|wf|",
         source=_DECONSTRUCTING,
-        rescalable=False,
     ),
     "magnitude-increase": CriterionEntry(
         score=weights.magnitude_increase,
@@ -105,10 +104,8 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "hessian": CriterionEntry(
         score=curvature.hessian,
         looks_at="examples",
-        about="h_ii w^2 / 2, the Hessian's diagonal estimated from 16 random vectors",
+        about="h_ii w^2 / 2, h_ii the Hessian's diagonal by Gauss-Newton",
         source="LeCun et al. 1990, Optimal Brain Damage",
-        rescalable=False,
-        scores_pruned=False,
     ),
     "mean-activation": CriterionEntry(
         score=activations.mean_activation,

@@ -30,12 +30,15 @@ class Probe:
         loss: (outputs, targets) of a batch -> the mean loss of its examples, a scalar.
         pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
             each weight is in the network while it is pruned. None: zero.
+        batch_statistics: what `snip` lets batch norm use: the statistics of each batch, or its
+            running ones.
     """
 
     model: nn.Module
     batches: Sequence[tuple[Tensor, Tensor]]
     loss: Callable[[Tensor, Tensor], Tensor]
     pruned: Mapping[str, Tensor] | None = None
+    batch_statistics: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
