@@ -139,7 +139,7 @@ def _confirmation(verdict: Verdict, reinit: Group) -> str:
 
 _OTHERS: Final = {
     "random-mask": "With as many weights in each layer, but chosen at random",
-    "shuffled-global": "With as many weights in all, but chosen at random over all layers",
+    "shuffled-global": "With its mask shuffled over all layers that are pruned",
     "continued": "Not rewound, but going on from its trained weights",
     "signs-random-magnitudes": "With the signs of its weights alone, and random magnitudes",
     "signs-constant": "With the signs of its weights alone, and one magnitude in each layer",

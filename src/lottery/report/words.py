@@ -41,8 +41,8 @@ KIND_NOTES = {
     "random-mask": "as many weights in each layer, but others, drawn at random, from their own "
     "values at the ticket's start",
     "continued": "the ticket's mask, but training goes on from the trained weights",
-    "shuffled-global": "as many weights in all, but drawn at random over all layers, from their "
-    "own values at the ticket's start",
+    "shuffled-global": "the ticket's mask shuffled over all layers that are pruned, weights from "
+    "their own values at the ticket's start",
     "signs-random-magnitudes": "the ticket's mask and signs, but magnitudes drawn afresh",
     "signs-constant": "the ticket's mask and signs, but one magnitude in each layer",
     "random-signs": "the ticket's mask and magnitudes, but signs drawn at random",

@@ -286,12 +286,13 @@ class ControlsConfig:
     """Same mask, new random initialization: how many for each ticket, 0 or more."""
     random_mask: int = 0
     """Same number of weights in each layer, chosen at random, with their true rewind weights: the
-    mask shuffled within each layer."""
+    mask shuffled within each layer; by whole units, or within runs, where ``prune.granularity``
+    says so."""
     continued: bool = False
     """Same mask, but training goes on from the trained weights instead of the rewound ones."""
     shuffled_global: int = 0
-    """Same number of weights in all, chosen at random: the mask shuffled over all layers, with
-    true rewind weights."""
+    """Same number of weights (or of units) in all, chosen at random: the mask shuffled over all
+    layers that are not exempt, with true rewind weights."""
     signs_random_magnitudes: int = 0
     """Same mask and the signs of the rewind weights, but magnitudes from a new initialization."""
     signs_constant: bool = False
