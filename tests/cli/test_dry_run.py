@@ -88,6 +88,24 @@ def test_what_no_unit_has_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "left out" not in capsys.readouterr().out
 
 
+SNIP = one(prune=PruneConfig(criterion="snip", examples=20))
+
+
+def test_a_criterion_for_the_initialization_that_scores_trained_weights_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_dry_run(SNIP, RunOptions(device="cpu", engine="torch"), as_json=False)
+    note = (
+        "criterion 'snip' was made for networks before training (Lee et al. 2019, "
+        "arXiv:1810.02340), and here it scores weights that are trained; the paper means --set "
+        "prune.by=rewound"
+    )
+    assert f"Note: {note}." in capsys.readouterr().out.splitlines()
+
+    print_dry_run(SNIP, RunOptions(device="cpu", engine="torch"), as_json=True)
+    assert json.loads(capsys.readouterr().out)["cautions"] == [note]
+
+
 @pytest.mark.parametrize(
     ("config", "units", "layers"),
     [(FILTERS, 14, ["output.weight"]), (one(), None, [])],

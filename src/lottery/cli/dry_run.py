@@ -19,6 +19,7 @@ from lottery.experiments import (
     Listener,
     RunOptions,
     branches,
+    cautions,
     check_against_data,
     estimate,
     experiment_units,
@@ -68,6 +69,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     ],
                     "units": None if units is None else units.count,
                     "left_out": reasons,
+                    "cautions": cautions(config),
                     "estimate": asdict(found),
                     "significance": asdict(power) | {"sentence": power.sentence},
                 },
@@ -79,6 +81,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     if units is not None and reasons:
         words = left_out_words(config.prune.granularity, units.count, reasons)
         typer.echo(f"{words[0].upper()}{words[1:]}.")
+    for caution in cautions(config):
+        typer.echo(f"Note: {caution}.")
     typer.echo(power.sentence)
 
 

@@ -76,6 +76,9 @@ class _Lines(Listener):
     def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
         self._say(left_out_words(self._config.prune.granularity, units, reasons))
 
+    def cautioned(self, message: str) -> None:
+        self._say(f"note: {message}")
+
     def preparing(self, message: str) -> None:
         self._say(message)
 

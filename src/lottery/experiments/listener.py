@@ -25,6 +25,9 @@ class Listener:
     def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
         """Of the network's layers some have none of the ``units``: parameter name -> why not."""
 
+    def cautioned(self, message: str) -> None:
+        """The run does something that is hardly what was meant, and this says what."""
+
     def preparing(self, message: str) -> None:
         """Something takes a while before the first training, and this says what."""
 

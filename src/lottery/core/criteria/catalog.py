@@ -74,12 +74,14 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="examples",
         about="|w g|: how much the loss feels the connection",
         source="Lee et al. 2019, arXiv:1810.02340",
+        before_training=True,
     ),
     "grasp": CriterionEntry(
         score=curvature.grasp,
         looks_at="examples",
         about="w (H g): how much of the gradient flow goes with it",
         source="Wang et al. 2020, arXiv:2002.07376",
+        before_training=True,
         rescalable=False,
     ),
     "taylor": CriterionEntry(
@@ -132,6 +134,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="network",
         about="|w| dR/d|w|, R the flow of an input of ones through absolute weights",
         source="Tanaka et al. 2020, arXiv:2006.05467",
+        before_training=True,
         rescalable=False,
     ),
     "l1": CriterionEntry(

@@ -88,6 +88,7 @@ class CriterionEntry:
             there.
         scores_pruned: whether what the mask prunes has scores like any other weight, so that it may
             come back in a later round.
+        before_training: whether it was made to prune networks that are not trained yet.
     """
 
     score: Criterion
@@ -98,6 +99,7 @@ class CriterionEntry:
     rescalable: bool = True
     at_initialization: bool = True
     scores_pruned: bool = True
+    before_training: bool = False
 
     @property
     def needs_probe(self) -> bool:
