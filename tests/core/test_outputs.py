@@ -45,7 +45,7 @@ def body(width: int = 12) -> nn.Linear:
 
 
 def rows(model: Any, inputs: Tensor) -> Tensor:
-    return torch.relu(model.body(inputs[:, 0]))  # type: ignore[no-any-return]
+    return torch.relu(model.body(inputs[:, 0]))
 
 
 def ensemble(m: Any, x: Tensor) -> Tensor:
@@ -139,6 +139,16 @@ CASES: dict[str, tuple[nn.Module, set[str]]] = {
     "a head that starts at zero": (
         made(lambda m, x: m.head(hidden(m, x)), body=body(), head=zero_head()),
         {"head"},
+    ),
+    "a branch whose scale starts at zero": (
+        made(
+            lambda m, x: m.head(hidden(m, x)) + m.scale * m.other(hidden(m, x)),
+            body=body(),
+            head=lin(),
+            other=lin(),
+            scale=nn.Parameter(torch.zeros(())),
+        ),
+        {"head", "other"},
     ),
     "class scores weighed by position": (
         made(

@@ -211,7 +211,7 @@ def other_kind(pool: nn.Module) -> nn.Module:
             assert not isinstance(padding, tuple)
             return nn.MaxPool2d(size, stride, padding)
         case nn.AdaptiveAvgPool2d():
-            return nn.AdaptiveMaxPool2d(pool.output_size)  # type: ignore[arg-type]
+            return nn.AdaptiveMaxPool2d(pool.output_size)
     raise AssertionError(f"another kind of pooling: {pool}")
 
 

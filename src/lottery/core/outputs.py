@@ -10,7 +10,7 @@ shortcut around the rest.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
@@ -95,15 +95,17 @@ def _noisy_copy(model: nn.Module, inputs: Tensor) -> tuple[nn.Module, Tensor]:
     with torch.no_grad():
         for parameter in network.parameters():
             if not parameter.all():
-                noise = torch.randn(parameter.shape, generator=generator)
-                parameter += 0.1 * noise / max(1, parameter[:1].numel()) ** 0.5
+                fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+                parameter.add_(
+                    torch.randn(parameter.shape, generator=generator), alpha=0.1 / fan_in**0.5
+                )
     given = inputs.detach().cpu()
     if given.is_floating_point():
         given = torch.randn(given.shape, generator=generator).to(given.dtype).requires_grad_(True)
     return network, given
 
 
-def _reaching_some(outputs: Tensor, weights: dict[str, Tensor]) -> dict[str, str]:
+def _reaching_some(outputs: Tensor, weights: Mapping[str, Tensor]) -> dict[str, str]:
     """The layers of which an output reaches some of the network's and not others, with the reason.
 
     Gradients of two halves of the network's outputs tell, for two ways of halving them.
@@ -120,7 +122,7 @@ def _reaching_some(outputs: Tensor, weights: dict[str, Tensor]) -> dict[str, str
     return found
 
 
-def _reached(total: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _reached(total: Tensor, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Which outputs of each layer a sum of the network's depends on, bool of shape [outputs]."""
     found = torch.autograd.grad(
         total, [*weights.values()], retain_graph=True, materialize_grads=True

@@ -239,7 +239,7 @@ class _OneAtATime(torch.autograd.Function):
 
 class _Own(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
-        found: Tensor = _OneAtATime.apply(inputs)
+        found: Tensor = _OneAtATime.apply(inputs)  # type: ignore[no-untyped-call]
         return found
 
 
@@ -248,7 +248,7 @@ def test_however_many_directions_go_at_once(memory: int, monkeypatch: pytest.Mon
     context = piecewise_linear(masked=False)
     expected = flat(CRITERIA["hessian"].score(context))
     assert context.probe is not None
-    own = nn.Sequential(*context.probe.model.children(), _Own())  # type: ignore[arg-type]
+    own = nn.Sequential(*context.probe.model.children(), _Own())
 
     monkeypatch.setattr(curvature, "_BYTES_AT_ONCE", memory)
     for model in (context.probe.model, own):
