@@ -93,6 +93,24 @@ def test_what_no_unit_has_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "left out" not in capsys.readouterr().out
 
 
+SNIP = one(prune=PruneConfig(criterion="snip", examples=20))
+
+
+def test_a_criterion_for_the_initialization_that_scores_trained_weights_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_dry_run(SNIP, RunOptions(device="cpu", engine="torch"), as_json=False)
+    note = (
+        "criterion 'snip' was made for networks before training (Lee et al. 2019, "
+        "arXiv:1810.02340), and here it scores weights that are trained; the paper means --set "
+        "prune.by=rewound"
+    )
+    assert f"Note: {note}." in capsys.readouterr().out.splitlines()
+
+    print_dry_run(SNIP, RunOptions(device="cpu", engine="torch"), as_json=True)
+    assert json.loads(capsys.readouterr().out)["notes"] == [note]
+
+
 @pytest.mark.parametrize(
     ("config", "units", "layers"),
     [(FILTERS, 14, ["output.weight"]), (one(), None, [])],
@@ -160,7 +178,7 @@ def test_without_data_the_plan_and_all_counts_are_the_same(
     assert {without["estimate"].pop(key) for key in times} == {None}
     assert None not in [there["estimate"].pop(key) for key in times]
     for told in (there, without):
-        del told["data_missing"], told["data_notes"]
+        del told["data_missing"], told["notes"]
     assert without == there
 
 
@@ -190,7 +208,7 @@ def test_classes_without_examples_are_told(
     print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=False)
     assert f"Note: {note}." in capsys.readouterr().out.splitlines()
     print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=True)
-    assert json.loads(capsys.readouterr().out)["data_notes"] == [note]
+    assert json.loads(capsys.readouterr().out)["notes"] == [note]
 
     options = RunOptions(out=tmp_path, device="cpu", engine="torch", jobs=1)
     with listening(config, silent=False) as listener:

@@ -41,13 +41,21 @@ def test_slow_drift_is_not_settled_though_neighbours_agree() -> None:
     assert settled(drift, window=2)
 
 
+def test_the_newest_is_compared_with_those_before_it_and_these_not_with_each_other() -> None:
+    """As in the authors' code: two of the earlier ones may be further apart than the threshold."""
+    low, high, middle = keeping(0, 1, 2), keeping(0, 3, 4), keeping(0, 1, 3)
+    assert low.hamming(high) == 0.2
+    assert low.hamming(middle) == high.hamming(middle) == 0.1
+    assert settled([low, high, low, high, middle])
+    assert not settled([low, high, middle, low, high])
+
+
 @given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=3, max_size=6))
-def test_order_among_the_last_does_not_matter(kept: list[set[int]]) -> None:
-    masks = [keeping(*places, size=10) for places in kept]
-    window = len(masks)
-    expected = max(a.hamming(b) for a in masks for b in masks) <= 0.3
-    assert settled(masks, window=window, distance=0.3) == expected
-    assert settled(masks[::-1], window=window, distance=0.3) == expected
+def test_order_among_the_earlier_ones_does_not_matter(kept: list[set[int]]) -> None:
+    *earlier, newest = [keeping(*places, size=10) for places in kept]
+    expected = max(newest.hamming(mask) for mask in earlier) <= 0.3
+    for order in (earlier, earlier[::-1]):
+        assert settled([*order, newest], window=len(kept), distance=0.3) == expected
 
 
 def test_masks_of_different_networks_are_refused() -> None:

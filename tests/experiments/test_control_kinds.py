@@ -12,6 +12,7 @@ from tiny import contents, tiny
 
 from lottery.analysis import judge_run, verdict_text
 from lottery.analysis.controls import CONTROLS, DENSE
+from lottery.core import Mask
 from lottery.errors import ConfigError
 from lottery.experiments import (
     ExperimentConfig,
@@ -190,13 +191,11 @@ def test_verdict_and_report_name_every_kind(run: RunSummary, tmp_path: Path) -> 
 
 
 def test_a_globally_shuffled_mask_that_empties_a_layer_is_collapsed(tmp_path: Path) -> None:
-    """16 of 794 weights, 10 of them in the output layer: shuffled, it often has none."""
+    """17 of 794 weights, 9 of them in the output layer: shuffled, it often has none."""
     config = tiny(
         replicates=1,
         levels=1,
-        prune=PruneConfig(
-            scope="global", schedule="listed", densities=(0.02,), fractions={"output.weight": 0.0}
-        ),
+        prune=PruneConfig(fraction=0.99, fractions={"output.weight": 0.1}),
         controls=ControlsConfig(shuffled_global=3, reinit=0),
         model="mlp-1",
     )
@@ -251,3 +250,84 @@ def test_a_control_that_is_another_one_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=start):
         go(every_control(**changes), tmp_path)
+
+
+def masks_of(run: RunSummary, kind: str) -> tuple[Mask, Mask]:
+    store = Store(run.run)
+    ticket = store.ticket(JobKey(0, MAIN, 1))
+    return ticket.mask, store.ticket(JobKey(0, f"{kind}-1", 1)).mask
+
+
+SHUFFLED = ControlsConfig(reinit=0, random_mask=1, shuffled_global=1)
+
+
+def structured(prune: PruneConfig, out: Path, **changes: Any) -> RunSummary:
+    values = {"replicates": 1, "levels": 1, "controls": SHUFFLED, "model": "mlp-20-10"} | changes
+    return go(tiny(prune=prune, **values), out)
+
+
+def test_shuffled_masks_of_neurons_are_of_neurons(tmp_path: Path) -> None:
+    run = structured(PruneConfig(granularity="neuron", criterion="l2", fraction=0.5), tmp_path)
+    for kind in ("random-mask", "shuffled-global"):
+        ticket, control = masks_of(run, kind)
+        assert control != ticket
+        assert control["output.weight"].all()
+        for name in ("fc1.weight", "fc2.weight"):
+            assert torch.equal(control[name].any(1), control[name].all(1))
+        rows = [
+            int(m[n].any(1).sum()) for m in (ticket, control) for n in ("fc1.weight", "fc2.weight")
+        ]
+        assert rows[:2] == [10, 5]
+        assert sum(rows[2:]) == 15
+        if kind == "random-mask":
+            assert control.layers == ticket.layers
+
+
+def test_shuffled_masks_of_runs_are_of_runs(tmp_path: Path) -> None:
+    prune = PruneConfig(granularity="2:4", schedule="one-shot", fractions={"output.weight": 0.0})
+    controls = ControlsConfig(reinit=0, random_mask=1)
+    ticket, control = masks_of(structured(prune, tmp_path, controls=controls), "random-mask")
+    assert control != ticket
+    assert (control["fc1.weight"].view(20, -1, 4).sum(2) == 2).all()
+    assert control["output.weight"].all()
+
+
+def test_shuffled_masks_leave_exempt_layers_whole(tmp_path: Path) -> None:
+    prune = PruneConfig(scope="global", fraction=0.5, fractions={"out*": 0.0})
+    run = structured(prune, tmp_path)
+    for kind in ("random-mask", "shuffled-global"):
+        ticket, control = masks_of(run, kind)
+        assert control.kept == ticket.kept
+        assert control != ticket
+        assert control["output.weight"].all()
+
+
+@pytest.mark.parametrize(
+    ("granularity", "controls", "said"),
+    [
+        (
+            "neuron",
+            {"edge_popup": 1},
+            "controls.edge_popup: with prune.granularity = 'neuron' sing",
+        ),
+        ("block-2x2", {"supermask": 1}, "controls.supermask: with prune.granularity = 'block-2x2'"),
+        ("2:4", {"shuffled_global": 1}, "controls.shuffled_global: with prune.granularity = '2:4'"),
+        ("layer", {"random_mask": 1}, "controls.random_mask: with prune.granularity = 'layer' as"),
+        ("residual-block", {"random_mask": 1}, "controls.random_mask: with prune.granularity"),
+    ],
+)
+def test_controls_that_cannot_keep_the_structure_are_refused(
+    granularity: str, controls: dict[str, int], said: str
+) -> None:
+    config = tiny(
+        prune=PruneConfig(granularity=granularity),
+        controls=ControlsConfig(reinit=1, **controls),  # type: ignore[arg-type]
+    )
+    (problem,) = [p for p in config.problems() if p.startswith("controls.")]
+    assert problem.startswith(said)
+    assert problem.count("use 0") == 1
+    assert not [
+        p
+        for p in replace(config, controls=ControlsConfig(reinit=1)).problems()
+        if p.startswith("controls.")
+    ]

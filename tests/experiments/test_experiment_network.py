@@ -17,7 +17,7 @@ from lottery.core import Coupling, Units, find_channels
 from lottery.data import load_dataset
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
-from lottery.experiments.network import _channels, experiment_units, left_out, make_model
+from lottery.experiments.network import _units, experiment_units, left_out, make_model
 from lottery.models import build_model
 from lottery.testing import tiny_dataset
 from lottery.tickets import ControlsConfig, PruneConfig, network_units, pruning
@@ -42,9 +42,9 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[nn.Module]]:
         return find_channels(model, inputs)
 
     monkeypatch.setattr(pruning, "find_channels", slowly)
-    _channels.cache_clear()
+    _units.cache_clear()
     yield networks
-    _channels.cache_clear()
+    _units.cache_clear()
 
 
 def same(one: Units | None, other: Units | None) -> bool:
@@ -73,13 +73,13 @@ def test_a_run_traces_its_network_once(traced: list[nn.Module], tmp_path: Path) 
     assert same(experiment_units(config, data), fresh), "a job changed what all of them share"
 
 
-def test_channels_traced_anew_for_every_job_give_the_same_run(
+def test_units_traced_anew_for_every_job_give_the_same_run(
     traced: list[nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {"jobs": 1, "device": "cpu", "engine": "torch"}
     config = channels(replicates=1)
     once = run_experiment(config, RunOptions(out=tmp_path / "1", **options))  # type: ignore[arg-type]
-    monkeypatch.setattr("lottery.experiments.network._channels", _channels.__wrapped__)
+    monkeypatch.setattr("lottery.experiments.network._units", _units.__wrapped__)
     every = run_experiment(config, RunOptions(out=tmp_path / "2", **options))  # type: ignore[arg-type]
     assert len(traced) > 3
     assert contents(once.run) == contents(every.run)

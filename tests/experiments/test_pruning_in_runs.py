@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lottery.core import CRITERIA
 from lottery.data import load_dataset
+from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, Listener, RunOptions, run_experiment
 from lottery.experiments.plan import needs
 from lottery.models import build_model, kaiming_normal_
@@ -79,6 +80,22 @@ def test_neurons_go_whole(tmp_path: Path) -> None:
     assert bool(store.ticket(SECOND).mask["output.weight"].all())
 
 
+def test_no_class_is_taken_away(tmp_path: Path) -> None:
+    prune = PruneConfig(granularity="neuron", criterion="l2", fraction=0.5)
+    store = go(tmp_path, model="mlp-20-10", prune=prune)
+    for key in (FIRST, SECOND):
+        mask = store.ticket(key).mask
+        assert mask["output.weight"].all()
+        assert mask.kept < mask.total
+
+
+def test_a_layer_named_for_its_neurons_is_no_output(tmp_path: Path) -> None:
+    prune = PruneConfig(granularity="neuron", fractions={"output.weight": 0.2})
+    with pytest.raises(UsageError, match="outputs of the network never go"):
+        go(tmp_path, prune=prune)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_two_of_four(tmp_path: Path) -> None:
     prune = PruneConfig(granularity="2:4", schedule="one-shot", fractions={"output.weight": 0.0})
     store = go(tmp_path, prune=prune, levels=1)
@@ -104,13 +121,12 @@ def test_a_structure_has_the_mean_of_scores_that_are_its_own(tmp_path: Path) -> 
     prune = PruneConfig(
         granularity="neuron", criterion="mean-activation", scope="global", fraction=0.5, examples=60
     )
-    store = go(tmp_path, prune=prune, levels=1)
+    store = go(tmp_path, model="mlp-20-10", prune=prune, levels=1)
     layers = store.ticket(FIRST).mask.layers
-    assert (
-        sum(kept // width for (kept, _), width in zip(layers.values(), (784, 20), strict=True))
-        == 15
-    )
-    assert layers["output.weight"][0] > 0
+    assert layers["output.weight"] == (100, 100)
+    rows = {"fc1.weight": 784, "fc2.weight": 20}
+    assert sum(layers[name][0] // width for name, width in rows.items()) == 15
+    assert layers["fc2.weight"][0] > 0
 
 
 def test_weights_are_drawn_as_the_config_says(tmp_path: Path) -> None:
@@ -130,8 +146,7 @@ CONVOLUTIONS = {"conv1.weight", "conv2.weight"}
     [
         ("filter", 14, {"output.weight"}, "a filter is all weights of one output of a convolution"),
         ("kernel", 6 + 48, {"output.weight"}, "a kernel is one input-output pair of a convolut"),
-        ("neuron", 10, CONVOLUTIONS, "a neuron is all weights of one output of a linear layer"),
-        ("layer", 3, set(), ""),
+        ("layer", 2, {"output.weight"}, "its outputs are the network's"),
         ("block-4x4", None, set(), ""),
         ("weight", None, set(), ""),
     ],

@@ -127,12 +127,14 @@ def test_a_run_says_so_before_it_begins(tmp_path: Path) -> None:
 
 
 def half_normalized(input_shape: Sequence[int], classes: int) -> nn.Module:
-    """Ten units with batch normalization, and as many outputs without."""
+    """Ten units with batch normalization, ten without, and the outputs."""
     layers: list[tuple[str, nn.Module]] = [
         ("flat", nn.Flatten()),
         ("fc1", nn.Linear(input_shape[0] * input_shape[1] * input_shape[2], 10)),
         ("norm", nn.BatchNorm1d(10)),
         ("relu", nn.ReLU()),
+        ("fc2", nn.Linear(10, 10)),
+        ("relu2", nn.ReLU()),
         ("output", nn.Linear(10, classes)),
     ]
     return nn.Sequential(OrderedDict(layers))
@@ -326,21 +328,21 @@ PAIRS = PruneConfig(criterion="snip", examples=20, batch_size=2)
 @pytest.mark.parametrize(
     ("prune", "model", "said"),
     [
-        (SCALES, "mlp-20", "'bn-scale' cannot say what of fc1.weight, output.weight is superfl"),
+        (SCALES, "mlp-20", "'bn-scale' cannot say what of fc1.weight is superfluous"),
         # 20 units, of which 6 are left after the second level, and 10 have no score.
-        (replace(SCALES, fraction=0.45), "made_up_trials:half_normalized", "what of output.weight"),
+        (replace(SCALES, fraction=0.45), "made_up_trials:half_normalized", "what of fc2.weight"),
         (
             replace(SCALES, schedule="linear", final_density=0.4),
             "made_up_trials:half_normalized",
-            "what of output.weight",
+            "what of fc2.weight",
         ),
         (
             replace(SCALES, schedule="listed", densities=(0.8, 0.4)),
             "made_up_trials:half_normalized",
-            "what of output.weight",
+            "what of fc2.weight",
         ),
         (
-            replace(PAIRS, batch_size=1),
+            replace(PAIRS, batch_size=1, batch_statistics=True),
             "tiny:NormalizedConvolutions",
             "expected batches of 2 examples or more, got one of 1",
         ),
@@ -391,9 +393,10 @@ def test_a_criterion_that_cannot_score_the_network_is_found_before_anything_is_t
     ("prune", "model"),
     [
         (SCALES, "made_up_trials:half_normalized"),  # 13 of 20 are left
-        (replace(SCALES, fractions={"output.weight": 0.0}), "made_up_trials:half_normalized"),
+        (replace(SCALES, fractions={"fc2.weight": 0.0}), "made_up_trials:half_normalized"),
         (PAIRS, "tiny:NormalizedConvolutions"),
-        (replace(PAIRS, batch_size=1), "mlp-20"),
+        (replace(PAIRS, batch_size=1), "tiny:NormalizedConvolutions"),
+        (replace(PAIRS, batch_size=1, batch_statistics=True), "mlp-20"),
         (PruneConfig(criterion="taylor", examples=20), "made_up_trials:Uncalled"),
         (PruneConfig(criterion="taylor", examples=20), "made_up_trials:Deep"),
         (PruneConfig(criterion="made_up_trials:relative", examples=20), "mlp-20"),

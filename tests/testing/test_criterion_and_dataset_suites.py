@@ -143,7 +143,9 @@ def averages_batches(context: ScoreContext) -> Scores:
 
 
 def uses_batch_statistics(context: ScoreContext) -> Scores:
-    return CRITERIA["snip"].score(context)
+    assert context.probe is not None
+    probe = replace(context.probe, batch_statistics=True)
+    return CRITERIA["snip"].score(replace(context, probe=probe))
 
 
 def keeps_count() -> Criterion:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from lottery.core import Mask
+from lottery.core import Mask, make_units
 from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
 from lottery.experiments.network import initialized
@@ -248,6 +248,62 @@ def test_shuffled_global_chooses_every_weight_of_every_layer_equally_often() -> 
     counts = torch.stack([drawn() for _ in range(1_500)]).sum(dim=0)
     assert int(counts.sum()) == 3_000
     assert stats.chisquare(counts.numpy()).pvalue > 0.01
+
+
+def test_shuffled_global_leaves_exempt_layers_as_they_are() -> None:
+    mask = Mask(
+        {
+            "a": torch.tensor([True, False] * 20),
+            "b": torch.tensor([[True, False]] * 20),
+            "output": torch.ones(30, dtype=torch.bool),
+        }
+    )
+    one = Ticket(mask=mask, weights={name: torch.ones(kept.shape) for name, kept in mask.items()})
+    generator = torch.Generator().manual_seed(0)
+
+    found = [shuffled_global(one, generator, exempt=["output"]).mask for _ in range(3)]
+
+    for other in found:
+        assert other["output"].all()
+        assert other.kept == mask.kept
+        assert other != mask
+    assert len({other.layers["a"] for other in found}) > 1
+    assert shuffled_global(one, generator, exempt=["a", "b", "output"]).mask == mask
+
+
+def test_shuffled_global_moves_whole_units_and_spares_exempt_homes() -> None:
+    shapes = {"a": (8, 3), "b": (6, 8), "c": (5, 6)}
+    units = make_units("neuron", shapes)
+    assert units is not None
+    rows = {name: torch.arange(shape[0]) % 2 == 0 for name, shape in shapes.items()}
+    rows["c"][:] = True
+    mask = Mask({n: rows[n][:, None].expand(shape) for n, shape in shapes.items()})
+    one = Ticket(mask=mask, weights={name: torch.ones(shape) for name, shape in shapes.items()})
+    generator = torch.Generator().manual_seed(0)
+
+    found = [shuffled_global(one, generator, units, ["c"]).mask for _ in range(6)]
+
+    for other in found:
+        assert other["c"].all()
+        alive = {name: other[name].any(1) for name in other}
+        assert all(torch.equal(other[n].all(1), alive[n]) for n in other)
+        assert sum(int(a.sum()) for a in alive.values()) == 4 + 3 + 5
+    assert len({other.layers["a"] for other in found}) > 1
+
+
+def test_random_mask_of_units_keeps_every_count_and_the_weights() -> None:
+    shapes = {"a": (8, 3), "b": (6, 8)}
+    units = make_units("neuron", shapes)
+    rows = {name: torch.arange(shape[0]) % 2 == 0 for name, shape in shapes.items()}
+    mask = Mask({n: rows[n][:, None].expand(shape) for n, shape in shapes.items()})
+    one = Ticket(mask=mask, weights={name: torch.ones(shape) for name, shape in shapes.items()})
+
+    control = random_mask(one, torch.Generator().manual_seed(0), units)
+
+    assert control.mask != mask
+    unbroken(one, control)
+    assert control.weights is one.weights
+    assert all(torch.equal(k.any(1), k.all(1)) for k in control.mask.values())
 
 
 def test_signs_stay_and_magnitudes_are_drawn_from_the_initialization(

@@ -50,8 +50,8 @@ def watched(
 
 
 @pytest.mark.parametrize("through_files", [False, True])
-def test_a_mask_is_drawn_when_the_last_ones_are_alike(through_files: bool) -> None:
-    # The last three lie within 0.1 of each other for the first time at the fifth look.
+def test_a_mask_is_drawn_when_it_is_like_those_before_it(through_files: bool) -> None:
+    # The newest lies within 0.1 of the two before it for the first time at the fifth look.
     notes = watched(
         [[2, 4, 6, 6, 5, 9, 9, 9], [1, 1, 1, 9, 1, 9, 1, 9]], through_files=through_files
     )
@@ -62,7 +62,7 @@ def test_a_mask_is_drawn_when_the_last_ones_are_alike(through_files: bool) -> No
     assert first.spread == pytest.approx(0.1)
     assert (second.mask, second.iteration, second.settled) == (mask(1), 6, True)
     assert second.spread == 0.0
-    assert "settled: the last 3 masks differ in at most 0.1" in first.words(EVERY_TWO)
+    assert "settled: it differs from the 2 masks before it in at most 0.1" in first.words(EVERY_TWO)
 
 
 def test_a_mask_that_never_settles_is_drawn_at_the_end_and_says_so() -> None:
@@ -70,8 +70,8 @@ def test_a_mask_that_never_settles_is_drawn_at_the_end_and_says_so() -> None:
 
     assert (never.mask, never.iteration, never.settled) == (mask(6), 8, False)
     assert never.words(EVERY_TWO) == (
-        "never settled, drawn at the last look: the last 3 masks differ in at most 0.4 of the "
-        "weights, more than 0.1"
+        "never settled, drawn at the last look: it differs from the 2 masks before it in "
+        "at most 0.4 of the weights, more than 0.1"
     )
 
 

@@ -120,9 +120,8 @@ def test_another_fraction_of_a_layer_is_that_of_what_it_writes() -> None:
     ("granularity", "pattern"),
     [
         ("channel", "output.weight"),
-        ("filter", "output.*"),
+        ("kernel", "output.*"),
         ("residual-block", "conv1.weight"),
-        ("neuron", "stage1.*"),
     ],
 )
 def test_a_fraction_of_nothing_is_refused(granularity: str, pattern: str) -> None:
@@ -135,6 +134,14 @@ def test_a_fraction_of_nothing_is_refused(granularity: str, pattern: str) -> Non
         network_units(config, resnet(), IMAGES)
     exempt = by_magnitude(granularity=granularity, fractions={pattern: 0.0})
     assert network_units(exempt, resnet(), IMAGES)
+
+
+@pytest.mark.parametrize("granularity", ["block-9999x9999", "layer"])
+def test_a_fraction_of_the_networks_outputs_is_refused(granularity: str) -> None:
+    config = by_magnitude(granularity=granularity, fractions={"output.weight": 0.1})
+    with pytest.raises(UsageError, match=r"got 0\.1: outputs of the network never go"):
+        network_units(config, resnet(), IMAGES)
+    assert network_units(by_magnitude(granularity=granularity), resnet(), IMAGES)
 
 
 def test_a_network_that_a_criterion_says_little_of_can_be_pruned_where_it_does() -> None:

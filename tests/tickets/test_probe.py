@@ -191,8 +191,9 @@ def test_without_the_probe_it_needs() -> None:
 @pytest.mark.parametrize(
     ("criterion", "regrow"),
     [
-        ("hessian", False),  # it scores survivors alone, so that nothing can come back
-        *((name, regrow) for name in ("snip", "synflow", "random") for regrow in (False, True)),
+        (name, regrow)
+        for name in ("snip", "hessian", "synflow", "random")
+        for regrow in (False, True)
     ],
 )
 def test_rounds_end_at_the_same_count_and_see_what_is_left(criterion: str, regrow: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from lottery.core import CRITERIA, Mask
 from lottery.errors import UsageError
-from lottery.tickets import PruneConfig, RewindConfig, level_densities
+from lottery.tickets import PruneConfig, RewindConfig, criterion_problems, level_densities
 from lottery.tickets.counts import kept_at_level
 from lottery.training import Length
 
@@ -68,16 +70,29 @@ def test_what_has_one_score_per_output_is_not_cut_up(name: str, granularity: str
 
 
 @pytest.mark.parametrize("name", [*CRITERIA, "my_package.criteria:mine"])
-def test_only_what_has_a_score_can_come_back(name: str) -> None:
-    found = PruneConfig(criterion=name, granularity="filter", rounds=3, regrow=True).problems()
-    assert found == (
-        [
-            "regrow: the criterion 'hessian' scores survivors alone, so nothing says which pruned "
-            "weights are to come back; use false, or another criterion such as 'snip'"
+def test_of_ours_all_can_score_what_is_to_come_back(name: str) -> None:
+    assert PruneConfig(criterion=name, granularity="filter", rounds=3, regrow=True).problems() == []
+
+
+def test_only_what_has_a_score_can_come_back() -> None:
+    prune = PruneConfig(criterion="my_package.criteria:mine", rounds=3, regrow=True)
+    entry = replace(CRITERIA["snip"], scores_pruned=False)
+    assert criterion_problems(prune, entry) == [
+        "regrow: the criterion 'my_package.criteria:mine' scores survivors alone, so nothing says "
+        "which pruned weights are to come back; use false, or another criterion such as 'snip'"
+    ]
+
+
+@pytest.mark.parametrize("name", [*CRITERIA, "my_package.criteria:mine"])
+def test_batch_statistics_are_a_choice_with_snip_alone(name: str) -> None:
+    found = PruneConfig(criterion=name, granularity="filter", batch_statistics=True).problems()
+    if name in ("snip", "my_package.criteria:mine"):
+        assert found == []
+    else:
+        assert found == [
+            f"batch_statistics: this is for the criterion 'snip'; the mode of '{name}' is given, "
+            "so use false"
         ]
-        if name == "hessian"
-        else []
-    )
 
 
 @pytest.mark.parametrize(

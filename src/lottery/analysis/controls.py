@@ -102,9 +102,9 @@ _KINDS: Final = (
         kind="shuffled-global",
         label="Shuffled globally",
         column="Shuffled\nglobally",
-        sentence="With as many weights in all, drawn at random over all layers, the network",
-        note="as many weights in all, but drawn at random over all layers, from their own values "
-        "at the ticket's start",
+        sentence="With its mask shuffled over all layers that are pruned, the network",
+        note="the ticket's mask shuffled over all layers that are pruned, weights from their own "
+        "values at the ticket's start",
         light="#929123",
         dark="#c6c13c",
         symbol="star-diamond",

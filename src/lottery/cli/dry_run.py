@@ -18,6 +18,7 @@ from lottery.experiments import (
     Listener,
     RunOptions,
     branches,
+    cautions,
     check_against_data,
     estimate,
     experiment_units,
@@ -55,7 +56,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         listener=Listener() if as_json else _Tells(),
         timed=not missing,
     )
-    notes = [] if missing else data_notes(data)
+    notes = [*cautions(config), *([] if missing else data_notes(data))]
     units, reasons = experiment_units(config, data), left_out(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
@@ -74,7 +75,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     "units": None if units is None else units.count,
                     "left_out": reasons,
                     "data_missing": missing or None,
-                    "data_notes": notes,
+                    "notes": notes,
                     "estimate": asdict(found),
                     "significance": asdict(power) | {"sentence": power.sentence},
                 },

@@ -84,7 +84,7 @@ class _Lines(Listener):
     def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
         self._say(left_out_words(self._config.prune.granularity, units, reasons))
 
-    def data_noted(self, note: str) -> None:
+    def noted(self, note: str) -> None:
         self._say(f"note: {note}")
 
     def preparing(self, message: str) -> None:

@@ -44,6 +44,7 @@ from lottery.core.granularity import (
 from lottery.core.lamp import lamp_scores
 from lottery.core.mask import Mask, prunable_weights
 from lottery.core.multiplications import multiplications, weight_uses
+from lottery.core.outputs import output_layers
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
 from lottery.core.schedule import (
     Schedule,
@@ -94,6 +95,7 @@ __all__ = [
     "make_units",
     "multiplications",
     "n_of_m",
+    "output_layers",
     "planned_densities",
     "prunable_weights",
     "prune_in_rounds",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from lottery.core.mask import Mask
 
@@ -12,13 +11,15 @@ def settled(masks: Sequence[Mask], *, window: int = 5, distance: float = 0.1) ->
     """Whether the last masks are so alike that the ticket can be drawn now.
 
     You et al., "Drawing Early-Bird Tickets" (arXiv:1909.11957, section 3.2): a mask is made after
-    every epoch, and the ticket is drawn once the last 5 of them lie within a Hamming distance of
-    0.1. Here that is asked of every two of them.
+    every epoch, and the ticket is drawn once it lies within a Hamming distance of 0.1 of those
+    before it, of which a queue holds the last 5 with the new one. So it is in the authors' code;
+    the paper's text speaks of distances between consecutive epochs, which slow drift would pass.
 
     Args:
         masks: one after each epoch so far, all for the same weights; the newest last.
-        window: how many of the last are compared, 2 or more.
-        distance: share of the prunable weights on which two masks may disagree, in [0, 1].
+        window: how many of the last are in the queue, the newest included; 2 or more.
+        distance: share of the prunable weights on which the newest may disagree with any of the
+            others, in [0, 1].
 
     Returns:
         False while there are fewer masks than ``window``.
@@ -35,12 +36,12 @@ def settled(masks: Sequence[Mask], *, window: int = 5, distance: float = 0.1) ->
 
 
 def spread(masks: Sequence[Mask]) -> float:
-    """The largest Hamming distance between any two masks, a share of the prunable weights.
+    """The largest Hamming distance of the last mask from those before it.
 
     Returns:
-        In [0, 1]; 0 for fewer than two masks.
+        A share of the prunable weights, in [0, 1]; 0 for fewer than two masks.
 
     Raises:
         MaskError: the masks are not for the same weights.
     """
-    return max((one.hamming(other) for one, other in combinations(masks, 2)), default=0.0)
+    return max((masks[-1].hamming(before) for before in masks[:-1]), default=0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Final
@@ -139,6 +139,7 @@ def make_units(
     *,
     channels: Iterable[Channel] | None = None,
     fractions: Mapping[str, float] | None = None,
+    outputs: Collection[str] = (),
 ) -> Units | None:
     """The units of a network.
 
@@ -151,6 +152,9 @@ def make_units(
         channels: for ``channel`` alone: from `lottery.core.find_channels`.
         fractions: exceptions by name pattern, see `lottery.core.allocate`: they say which layer is
             the home of a unit of several, see `lottery.core.allocate.deciding_layer`.
+        outputs: layers whose outputs are the network's, from `lottery.core.output_layers`. They
+            have no units that would take whole outputs: no neurons, no filters, and with ``layer``
+            and ``residual-block`` they stay. Parts of outputs, such as small blocks, can go.
 
     Returns:
         The units; None for ``weight``, where every weight is a unit of its own and
@@ -158,7 +162,7 @@ def make_units(
 
     Raises:
         UsageError: no such granularity, the network has nothing that it could remove, or a fraction
-            above 0 is that of no unit.
+            above 0 is that of no unit, such as that of the network's outputs.
         MaskError: the channels do not fit the shapes, or share a slice.
     """
     problem = check_granularity(granularity)
@@ -174,23 +178,34 @@ def make_units(
             )
         units = channel_units(channels, shapes, fractions)
     elif granularity == "residual-block":
-        units = _block_units(shapes, fractions or {})
+        units = _block_units(shapes, fractions or {}, outputs)
     else:
-        units = _layer_units(granularity, shapes)
+        outputs = _spared(granularity, shapes, outputs)
+        units = _layer_units(granularity, {n: shapes[n] for n in shapes if n not in outputs})
     if not units.count:
         raise UsageError(
             f"granularity '{granularity}' finds nothing to remove; it removes "
-            f"{GRANULARITIES.get(granularity, 'tiles')}, and "
+            f"{GRANULARITIES.get(granularity, 'tiles')}, never an output of the network, and "
             f"the network's layers are {', '.join(f'{n} {tuple(shapes[n])}' for n in shapes)}"
         )
-    _check_fractions(granularity, units, fractions or {})
+    _check_fractions(granularity, units, fractions or {}, outputs)
     return units
 
 
-def _check_fractions(granularity: str, units: Units, fractions: Mapping[str, float]) -> None:
+def _check_fractions(
+    granularity: str, units: Units, fractions: Mapping[str, float], outputs: Collection[str]
+) -> None:
     """Check that every fraction is that of some unit; 0, which only spares, need not be."""
     for pattern, fraction in fractions.items():
         if fraction and not any(fnmatchcase(home, pattern) for home in units.homes):
+            named = [name for name in outputs if fnmatchcase(name, pattern)]
+            if named:
+                raise UsageError(
+                    f"prune.fractions.'{pattern}': expected 0, which spares {', '.join(named)}, "
+                    f"got {fraction}: outputs of the network never go; with granularity "
+                    f"'{granularity}' set it to 0, or leave all patterns out "
+                    "(--set prune.fractions={})"
+                )
             raise UsageError(
                 f"prune.fractions.'{pattern}': granularity '{granularity}' removes nothing that "
                 f"would have this fraction, {fraction}; set it to 0, leave all patterns out "
@@ -220,8 +235,10 @@ def residual_blocks(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {block: tuple(members) for block, members in blocks.items() if len(members) > 1}
 
 
-def _block_units(shapes: Mapping[str, Sequence[int]], fractions: Mapping[str, float]) -> Units:
-    blocks = residual_blocks(shapes).values()
+def _block_units(
+    shapes: Mapping[str, Sequence[int]], fractions: Mapping[str, float], outputs: Collection[str]
+) -> Units:
+    blocks = [names for names in residual_blocks(shapes).values() if not {*names} & {*outputs}]
     members = sorted((deciding_layer(names, fractions), names) for names in blocks)
     return Units(
         labels={
@@ -244,6 +261,21 @@ def _layer_units(granularity: str, shapes: Mapping[str, Sequence[int]]) -> Units
             homes[name] = range(first, stop)
             first = stop
     return Units(labels=labels, homes=homes, keep=keep)
+
+
+def _spared(
+    granularity: str, shapes: Mapping[str, Sequence[int]], outputs: Collection[str]
+) -> list[str]:
+    """The layers of these of which a unit would take a whole output, or several."""
+    labeller, keep = _labeller(granularity)
+    found = []
+    for name in outputs:
+        numbers = labeller(shapes[name]) if keep is None else None
+        if numbers is not None and numbers.numel():
+            of_outputs = numbers.flatten(1)
+            if bool((of_outputs == of_outputs[:, :1]).all()):
+                found.append(name)
+    return found
 
 
 def _labeller(granularity: str) -> tuple[_Labeller, int | None]:

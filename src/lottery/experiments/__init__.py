@@ -1,5 +1,6 @@
 """Experiments: configs, recipes, the plan and running it."""
 
+from lottery.experiments.cautions import cautions
 from lottery.experiments.config import (
     SCHEMA,
     ExperimentConfig,
@@ -44,6 +45,7 @@ __all__ = [
     "StopRequest",
     "VerdictConfig",
     "branches",
+    "cautions",
     "check_against_data",
     "config_hash",
     "differences",

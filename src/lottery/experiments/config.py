@@ -11,11 +11,12 @@ from typing import Any, Literal
 from lottery.core import CRITERIA, CriterionEntry, n_of_m
 from lottery.data import DataConfig
 from lottery.experiments.mask_updates import mask_update_problems
+from lottery.experiments.structures import structure_problems
 from lottery.models import check_model
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
 that gives an old config another result."""
 
@@ -104,6 +105,7 @@ class ExperimentConfig:
                 f"is pruned after it; expected 0 or 1, got {self.levels}"
             )
         found += mask_update_problems(self.training.mask_updates, self.prune, self.controls)
+        found += structure_problems(self.prune, self.controls)
         if learns_masks(self):
             found += unlearnable(self.training)
         # To know anything about a criterion from elsewhere, its code would have to be imported.

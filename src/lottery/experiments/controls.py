@@ -8,6 +8,7 @@ from typing import Final
 import torch
 from torch import nn
 
+from lottery.core import Units, layer_fraction
 from lottery.experiments.config import ExperimentConfig
 from lottery.store import JobKey
 from lottery.tickets import (
@@ -42,6 +43,7 @@ def make_control(
     ticket: Ticket,
     config: ExperimentConfig,
     *,
+    units: Units | None,
     generator: torch.Generator,
     initialize: Callable[[], nn.Module],
     initial: Callable[[], State],
@@ -53,6 +55,7 @@ def make_control(
         key: the control's job.
         ticket: that of its level.
         config: the experiment.
+        units: from `experiment_units`.
         generator: the control's own stream.
         initialize: makes a network with weights drawn from the same stream.
         initial: reads the state at initialization.
@@ -62,11 +65,14 @@ def make_control(
         case "reinit":
             return reinit(ticket, initialize)
         case "random-mask":
-            return random_mask(ticket, generator)
+            return random_mask(ticket, generator, units)
         case "continued":
             return continued(ticket, trained())
         case "shuffled-global":
-            return shuffled_global(ticket, generator)
+            names = ticket.mask if units is None else units.homes
+            fractions = config.prune.fractions
+            exempt = [n for n in names if not layer_fraction(n, config.prune.fraction, fractions)]
+            return shuffled_global(ticket, generator, units, exempt)
         case "signs-random-magnitudes":
             return signs_random_magnitudes(ticket, initialize)
         case "signs-constant":

@@ -155,6 +155,7 @@ def make_ticket(
         key,
         ticket,
         config,
+        units=experiment_units(config, data),
         generator=streams.generator(*stream),
         initialize=lambda: initialized(config, data, streams, *stream),
         initial=lambda: store.ticket(JobKey(key.replicate, MAIN, 0)).weights,

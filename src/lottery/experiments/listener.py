@@ -28,8 +28,8 @@ class Listener:
     def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
         """Of the network's layers some have none of the ``units``: parameter name -> why not."""
 
-    def data_noted(self, note: str) -> None:
-        """Something of the data that a user should know, without a full stop."""
+    def noted(self, note: str) -> None:
+        """Something of the data or the config that is hardly what was meant, without a full stop."""
 
     def preparing(self, message: str) -> None:
         """Something takes a while before the first training, and this says what."""

@@ -14,7 +14,7 @@ from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig
 from lottery.models import INITIALIZATIONS, build_model
 from lottery.rng import Streams
-from lottery.tickets import PruneConfig, network_coupling, network_units
+from lottery.tickets import PruneConfig, network_coupling, network_outputs, network_units
 
 # Held while torch's global generator is not as its owner left it.
 _global_generator = threading.Lock()
@@ -39,17 +39,15 @@ def initialized(
 def experiment_units(config: ExperimentConfig, data: Dataset) -> Units | None:
     """What the experiment removes as one; None for single weights.
 
-    Coupled channels take a while to trace: that is done once in a process for each network
-    with its exceptions.
+    Coupled channels and the network's outputs take a while to trace: that is done once in a process
+    for each network with its exceptions.
 
     Raises:
         UsageError: the network has no such units, a fraction is that of none, or what is coupled in
-            the network cannot be traced.
+            the network, or makes its outputs, cannot be traced.
         MissingPackageError: coupled channels need the package torch-pruning.
     """
-    if config.prune.granularity == "channel":
-        return _traced(config, data)[0]
-    return network_units(config.prune, make_model(config, data), data.input_shape)
+    return _traced(config, data)[0]
 
 
 def left_out(config: ExperimentConfig, data: Dataset) -> dict[str, str]:
@@ -62,38 +60,49 @@ def left_out(config: ExperimentConfig, data: Dataset) -> dict[str, str]:
     Raises:
         UsageError, MissingPackageError: as `experiment_units`.
     """
-    granularity, units = config.prune.granularity, experiment_units(config, data)
+    granularity, (units, reasons) = config.prune.granularity, _traced(config, data)
     if units is None:
         return {}
     names = prunable_weights(make_model(config, data))
     if granularity == "channel":
-        reasons = _traced(config, data)[1]
         return {name: reasons[name] for name in names if name in reasons}
     return {
-        name: f"a {granularity} is {GRANULARITIES[granularity]}"
+        name: reasons.get(name, f"a {granularity} is {GRANULARITIES.get(granularity, 'a tile')}")
         for name in names
         if name not in units.labels
     }
 
 
 def _traced(config: ExperimentConfig, data: Dataset) -> tuple[Units | None, Mapping[str, str]]:
-    """Coupled channels, and what is left out of them."""
+    """What is removed as one, and why layers have no part in it."""
+    if config.prune.granularity == "weight":
+        return None, {}
     fractions = tuple(sorted(config.prune.fractions.items()))
     with _tracing:
-        return _channels(config.model, data.input_shape, data.classes, fractions)
+        return _units(
+            config.model, data.input_shape, data.classes, config.prune.granularity, fractions
+        )
 
 
 @lru_cache(maxsize=4)
-def _channels(
+def _units(
     model: str,
     input_shape: tuple[int, ...],
     classes: int,
+    granularity: str,
     fractions: tuple[tuple[str, float], ...],
 ) -> tuple[Units | None, Mapping[str, str]]:
     network = _built(model, input_shape, classes)
-    coupling = network_coupling(network, input_shape)
-    channels = PruneConfig(granularity="channel", fractions=dict(fractions))
-    return network_units(channels, network, input_shape, coupling), coupling.left_out
+    prune = PruneConfig(granularity=granularity, fractions=dict(fractions))
+    if granularity == "channel":
+        coupling = network_coupling(network, input_shape)
+        return network_units(prune, network, input_shape, coupling=coupling), coupling.left_out
+    with _global_generator:  # which a network of anybody's may draw from
+        outputs = network_outputs(network, input_shape)
+    units = network_units(prune, network, input_shape, outputs=outputs)
+    anyhow = network_units(PruneConfig(granularity=granularity), network, input_shape, outputs=())
+    assert anyhow is not None, "not single weights"
+    return units, {name: outputs[name] for name in outputs if name in anyhow.labels}
 
 
 def _built(model: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:

@@ -11,6 +11,7 @@ from pathlib import Path
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
 from lottery.data import Dataset, data_notes, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
+from lottery.experiments.cautions import cautions
 from lottery.experiments.config import (
     ExperimentConfig,
     learns_masks,
@@ -188,9 +189,7 @@ def run_experiment(
         listener.started(store.path, len(jobs), len(results), workers)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
-        for note in data_notes(data):
-            listener.data_noted(note)
-        _tell_left_out(config, data, listener)
+        _tell_first(config, data, listener)
         settings = WorkerSettings(
             config=config,
             run=store.path,
@@ -204,7 +203,9 @@ def run_experiment(
     return RunSummary(run=store.path, results=results, skipped=skipped)
 
 
-def _tell_left_out(config: ExperimentConfig, data: Dataset, listener: Listener) -> None:
+def _tell_first(config: ExperimentConfig, data: Dataset, listener: Listener) -> None:
+    for note in (*cautions(config), *data_notes(data)):
+        listener.noted(note)
     units, reasons = experiment_units(config, data), left_out(config, data)
     if units is not None and reasons and config.levels:
         listener.left_out(units.count, reasons)

@@ -32,7 +32,7 @@ from lottery.tickets.early_bird import (
 )
 from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
-from lottery.tickets.pruning import network_coupling, network_units, prune_mask
+from lottery.tickets.pruning import network_coupling, network_outputs, network_units, prune_mask
 from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
 
@@ -58,6 +58,7 @@ __all__ = [
     "looks",
     "make_probe",
     "network_coupling",
+    "network_outputs",
     "network_units",
     "never_settled",
     "prune_mask",

@@ -35,9 +35,9 @@ class EarlyBirdConfig:
     every: Length = field(default_factory=lambda: Length(amount=1, unit="epochs"))
     """How often a mask is made, 1 or more."""
     window: int = 5
-    """How many of the last masks are compared, 2 or more."""
+    """How many masks are compared: the newest with those before it, 2 or more in all."""
     distance: float = 0.1
-    """Share of the prunable weights on which any two of them may disagree, in [0, 1]."""
+    """Share of the prunable weights on which the newest may disagree with each, in [0, 1]."""
 
     def __post_init__(self) -> None:
         take_lengths(self, "every")
@@ -102,8 +102,12 @@ class PruneConfig:
     """How many training examples a criterion that looks at examples is given, 1 or more; drawn anew
     at every level, but with one-shot the same for all."""
     batch_size: int = 100
-    """At most how many of them at a time, 1 or more; with ``snip`` and ``grasp``, batch norm uses
-    the statistics of such a batch."""
+    """At most how many of them at a time, 1 or more; with ``grasp``, batch norm uses the statistics
+    of such a batch."""
+    batch_statistics: bool = False
+    """With ``snip``, whether batch norm uses the statistics of such a batch too. By default it uses
+    its running ones, before training mean 0 and variance 1, as in the authors' code
+    (arXiv:1810.02340)."""
     rounds: int = 1
     """In how many rounds a level is pruned, with one-shot from the dense network each time; each by
     the scores of what is left, 1 or more."""
@@ -196,6 +200,11 @@ def criterion_problems(prune: PruneConfig, criterion: CriterionEntry) -> list[st
             "same score, so which of them go would be their order alone; use 'filter', 'neuron' "
             f"or 'channel', got '{prune.granularity}'"
         )
+    if prune.batch_statistics and prune.criterion in CRITERIA.keys() - {"snip"}:
+        found.append(
+            "batch_statistics: this is for the criterion 'snip'; the mode of "
+            f"'{prune.criterion}' is given, so use false"
+        )
     if prune.regrow and not criterion.scores_pruned:
         found.append(
             f"regrow: the criterion '{prune.criterion}' scores survivors alone, so nothing says "
@@ -283,12 +292,13 @@ class ControlsConfig:
     """Same mask, new random initialization: how many for each ticket, 0 or more."""
     random_mask: int = 0
     """Same number of weights in each layer, chosen at random, with their true rewind weights: the
-    mask shuffled within each layer."""
+    mask shuffled within each layer; by whole units, or within runs, where ``prune.granularity``
+    says so."""
     continued: bool = False
     """Same mask, but training goes on from the trained weights instead of the rewound ones."""
     shuffled_global: int = 0
-    """Same number of weights in all, chosen at random: the mask shuffled over all layers, with
-    true rewind weights."""
+    """Same number of weights (or of units) in all, chosen at random: the mask shuffled over all
+    layers that are not exempt, with true rewind weights."""
     signs_random_magnitudes: int = 0
     """Same mask and the signs of the rewind weights, but magnitudes from a new initialization."""
     signs_constant: bool = False

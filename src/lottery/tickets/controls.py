@@ -7,19 +7,21 @@ follow a control that changes these values.
 
 Shuffling a mask within its layers, as in Sanity-Checking Pruning Methods (arXiv:2009.11094) and
 Pruning Neural Networks at Initialization: Why Are We Missing the Mark? (arXiv:2009.08576), gives
-every mask with the same counts per layer with equal chance: it is `random_mask`.
+every mask with the same counts per layer with equal chance: it is `random_mask`. Where a ticket was
+made by removing whole units, whole units are shuffled, so that what is coupled stays so.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from lottery.core import Mask
+from lottery.core import Mask, Units
+from lottery.core.shuffle import alike_units, shuffled_units, shuffled_within_units
 from lottery.tickets.rewinding import replaced
 from lottery.tickets.ticket import Ticket
 from lottery.training import State
@@ -49,43 +51,75 @@ def scratch(ticket: Ticket, initialize: Callable[[], nn.Module]) -> Ticket:
     return replace(reinit(ticket, initialize), iteration=0)
 
 
-def random_mask(ticket: Ticket, generator: torch.Generator) -> Ticket:
+def random_mask(ticket: Ticket, generator: torch.Generator, units: Units | None = None) -> Ticket:
     """A random mask with the same number of weights in every layer, and the true rewind weights.
 
-    Every mask with these counts is equally likely. A weight that the new mask enables starts from
-    its own rewind value, not from zero.
+    Every mask with these counts is equally likely; with ``units``, every one that removes as many
+    units as the ticket of each size in each of their homes, so that layers keep as many weights
+    too, and with n:m every one that keeps as many weights of each run. A weight that the new mask
+    enables starts from its own rewind value, not from zero.
 
     Args:
         ticket: whose counts and rewind weights are kept.
         generator: a CPU generator; layers draw from it in sorted order of their names.
+        units: what went as one, from `network_units`; None: single weights.
+
+    Raises:
+        MaskError: the units are not those of the ticket.
     """
+    if units is None:
+        mask = Mask({name: _shuffled(kept, generator) for name, kept in ticket.mask.items()})
+    elif units.keep is None:
+        mask = shuffled_units(ticket.mask, units, alike_units(units), generator)
+    else:
+        mask = shuffled_within_units(ticket.mask, units, generator)
+    return replace(ticket, mask=mask)
 
-    def shuffled(kept: Tensor) -> Tensor:
-        order = torch.randperm(kept.numel(), generator=generator)
-        return kept.flatten()[order].view(kept.shape)
 
-    return replace(ticket, mask=Mask({name: shuffled(ticket.mask[name]) for name in ticket.mask}))
-
-
-def shuffled_global(ticket: Ticket, generator: torch.Generator) -> Ticket:
+def shuffled_global(
+    ticket: Ticket,
+    generator: torch.Generator,
+    units: Units | None = None,
+    exempt: Collection[str] = (),
+) -> Ticket:
     """A random mask with the same number of weights in all, and the true rewind weights.
 
-    The entries of the mask are shuffled over all layers, so that every layer comes to about the
-    density of the whole, and small ones may lose their last weight. Every mask with this count is
-    equally likely. A weight that the new mask enables starts from its own rewind value.
+    The entries of the mask are shuffled over all layers that are not exempt, so that each of these
+    comes to about the density of the whole, and small ones may lose their last weight. Every mask
+    with this count is equally likely. With ``units`` it is these that are shuffled: there are as
+    many as before, of other sizes. A weight that the new mask enables starts from its own rewind
+    value.
 
     Args:
         ticket: whose count and rewind weights are kept.
         generator: a CPU generator.
+        units: what went as one, from `network_units`; None: single weights.
+        exempt: layers, or homes of units, that pruning leaves whole; their part of the mask stays.
+
+    Raises:
+        MaskError: the units are not those of the ticket, or are n:m, which leaves nothing to
+            shuffle between layers.
     """
-    entries = torch.cat([kept.flatten() for kept in ticket.mask.values()])
-    shuffled = entries[torch.randperm(len(entries), generator=generator)]
-    parts = shuffled.split([kept.numel() for kept in ticket.mask.values()])
-    mask = {
-        name: part.view(kept.shape)
-        for (name, kept), part in zip(ticket.mask.items(), parts, strict=True)
+    if units is not None:
+        homes = [numbers for name, numbers in units.homes.items() if name not in exempt]
+        numbers = torch.cat([torch.arange(n.start, n.stop) for n in homes]) if homes else None
+        competing = [] if numbers is None else [numbers]
+        return replace(ticket, mask=shuffled_units(ticket.mask, units, competing, generator))
+    kept = {name: layer for name, layer in ticket.mask.items() if name not in exempt}
+    if not kept:
+        return ticket
+    entries = _shuffled(torch.cat([layer.flatten() for layer in kept.values()]), generator)
+    parts = entries.split([layer.numel() for layer in kept.values()])
+    moved = {
+        name: part.view(layer.shape)
+        for (name, layer), part in zip(kept.items(), parts, strict=True)
     }
-    return replace(ticket, mask=Mask(mask))
+    return replace(ticket, mask=Mask({**ticket.mask, **moved}))
+
+
+def _shuffled(kept: Tensor, generator: torch.Generator) -> Tensor:
+    order = torch.randperm(kept.numel(), generator=generator)
+    return kept.flatten()[order].view(kept.shape)
 
 
 def continued(ticket: Ticket, trained: State) -> Ticket:

@@ -34,7 +34,7 @@ class Drawn:
         iteration: of the dense training, where the mask had settled; where it never did, the last
             one looked at.
         settled: whether it had.
-        spread: the largest distance between two of the last masks then.
+        spread: the largest distance then of the newest mask from those in the queue before it.
     """
 
     mask: Mask
@@ -44,7 +44,10 @@ class Drawn:
 
     def words(self, config: EarlyBirdConfig) -> str:
         """How it was drawn, for a ticket's provenance."""
-        masks = f"the last {config.window} masks differ in at most {self.spread:.3g} of the weights"
+        masks = (
+            f"it differs from the {config.window - 1} masks before it in at most "
+            f"{self.spread:.3g} of the weights"
+        )
         if self.settled:
             return f"settled: {masks}"
         return f"{_NEVER_SETTLED}, drawn at the last look: {masks}, more than {config.distance:g}"

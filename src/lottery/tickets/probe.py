@@ -65,7 +65,7 @@ def make_probe(
     dataset, not augmented.
 
     Args:
-        config: how many examples, and how many in a batch.
+        config: how many examples, how many in a batch, and what batch norm uses.
         level: the level to make, 1 or more.
         mask: what is to be pruned, see `prune_mask`; what it has pruned is zero in the probe's
             model, or what ``pruned`` says.
@@ -99,4 +99,5 @@ def make_probe(
         batches=tuple(data.batch("train", part, dtype) for part in chosen.tensor_split(parts)),
         loss=partial(batch_loss, loss),
         pruned=pruned,
+        batch_statistics=config.batch_statistics,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import torch
@@ -20,6 +20,7 @@ from lottery.core import (
     find_criterion,
     lamp_scores,
     make_units,
+    output_layers,
     prunable_weights,
     prune_in_rounds,
     select,
@@ -122,11 +123,22 @@ def network_coupling(model: nn.Module, input_shape: Sequence[int]) -> Coupling:
     return find_channels(model, torch.zeros(2, *input_shape, dtype=input_dtype(model)))
 
 
+def network_outputs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, str]:
+    """The prunable layers whose outputs are the network's, for examples of this shape, and why.
+
+    Raises:
+        UsageError: the network gives no tensor that can be traced.
+    """
+    return output_layers(model, torch.zeros(2, *input_shape, dtype=input_dtype(model)))
+
+
 def network_units(
     config: PruneConfig,
     model: nn.Module,
     input_shape: Sequence[int],
+    *,
     coupling: Coupling | None = None,
+    outputs: Collection[str] | None = None,
 ) -> Units | None:
     """What the config removes as one of this network; None for single weights.
 
@@ -135,17 +147,22 @@ def network_units(
         model: the network; its weights do not matter.
         input_shape: of one example.
         coupling: for granularity ``channel``, from `network_coupling`, if it is known.
+        outputs: for the others, from `network_outputs`, if these are known.
 
     Raises:
         UsageError: the network has no such units, a fraction is that of none, or what is coupled in
-            the network cannot be traced.
+            the network, or makes its outputs, cannot be traced.
         MissingPackageError: coupled channels need the package torch-pruning.
     """
-    channels = None
-    if config.granularity == "channel":
+    granularity, channels = config.granularity, None
+    if granularity == "channel":
         channels = (coupling or network_coupling(model, input_shape)).channels
+    elif granularity != "weight" and outputs is None:
+        outputs = network_outputs(model, input_shape)
     shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
-    return make_units(config.granularity, shapes, channels=channels, fractions=config.fractions)
+    return make_units(
+        granularity, shapes, channels=channels, fractions=config.fractions, outputs=outputs or ()
+    )
 
 
 def _lost_with_infinity(

@@ -32,7 +32,8 @@ class MaskUpdatesConfig:
     ``every`` later."""
     until: float = 0.75
     """Share of the training after which the mask stays as it is, above ``begin`` and at most 1.
-    The last gradual pruning comes exactly there."""
+    The last gradual pruning comes exactly there; set and rigl make their last update before it, so
+    that what grew is trained."""
     fraction: float = 0.3
     """With set and rigl, the share of each layer's surviving weights that an update moves, in
     (0, 1]; with rigl it falls to 0 by half a cosine, at ``until``."""

@@ -21,10 +21,10 @@ from lottery.testing import (
 from lottery.testing.engine_models import TiedModel, convolutional
 from lottery.testing.samples import CLASSES, INPUT_SHAPE, tiny_mlp
 
-BATCH_STATISTICS = {"snip", "grasp"}
+BATCH_STATISTICS = {"grasp"}
 
-# They look along directions of the surviving weights; `test_curvature.py` has them.
-SURVIVORS_ALONE = {"grasp", "hessian"}
+# Along the gradient of the surviving weights (`test_curvature.py` has it), or by ranks among them.
+SURVIVORS_ALONE = {"grasp", "large-init-large-final", "small-init-small-final"}
 
 names = pytest.mark.parametrize("name", CRITERIA)
 

@@ -124,11 +124,16 @@ def normed() -> nn.Module:
 
 
 @first_order
-def test_which_statistics_batch_norm_uses_and_no_dropout(name: str) -> None:
+@pytest.mark.parametrize("batch_statistics", [False, True])
+def test_which_statistics_batch_norm_uses_and_no_dropout(name: str, batch_statistics: bool) -> None:
+    """Its running ones, as when the network is measured; with `snip` there is a choice."""
     model, x, y = normed(), draw(12, 4), classes(12, 3)
-    scores = score(name)(context_of(model, x, y))
+    context = context_of(model, x, y)
+    assert context.probe is not None
+    probe = replace(context.probe, batch_statistics=batch_statistics)
+    scores = score(name)(replace(context, probe=probe))
 
-    model.train(name == "snip")
+    model.train(name == "snip" and batch_statistics)
     model[3].eval()  # type: ignore[index]
     weights = {n: model.get_parameter(n) for n in ("0.weight", "4.weight")}
     found = torch.autograd.grad(F.cross_entropy(model(x), y), [*weights.values()])

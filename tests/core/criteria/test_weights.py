@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 
 from lottery.core import CRITERIA, Group, Mask, ScoreContext, select
+from lottery.errors import MaskError
 
 
 def context(seed: int = 0, *, scale: float = 1.0) -> ScoreContext:
@@ -58,8 +59,6 @@ PAIRS = [(1.0, 3.0), (-2.0, -0.5), (0.25, -1.0), (-1.5, -1.5)]
         ("small-final", lambda wi, wf: -abs(wf)),
         ("large-init", lambda wi, wf: abs(wi)),
         ("small-init", lambda wi, wf: -abs(wi)),
-        ("large-init-large-final", lambda wi, wf: min(abs(wf), abs(wi))),
-        ("small-init-small-final", lambda wi, wf: -max(abs(wf), abs(wi))),
         ("magnitude-increase", lambda wi, wf: abs(wf) - abs(wi)),
         ("movement", lambda wi, wf: abs(wf - wi)),
     ],
@@ -76,6 +75,58 @@ def test_initial_and_trained_weights(name: str, formula: Callable[[float, float]
     scores = CRITERIA[name].score(one)
 
     assert scores["w"].tolist() == [[formula(wi, wf) for wi, wf in PAIRS]]
+
+
+def both_ends(
+    initial: torch.Tensor, trained: torch.Tensor, mask: Mask | None = None
+) -> ScoreContext:
+    return ScoreContext(
+        weights={"w": trained},
+        initial={"w": initial},
+        mask=mask or Mask.dense({"w": trained}),
+        generator=torch.Generator(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"), [("large-init-large-final", 1.0), ("small-init-small-final", -1.0)]
+)
+@pytest.mark.parametrize("density", [1.0, 0.6])
+def test_both_ends_are_cut_at_the_same_percentile(name: str, sign: float, density: float) -> None:
+    """What stays are those above one percentile with both, for every percentile there is."""
+    generator = torch.Generator().manual_seed(0)
+    # Training made weights larger: at one absolute value the initial ones alone would decide.
+    initial = torch.randn(8, 10, generator=generator)
+    trained = initial + 5 * torch.randn(8, 10, generator=generator)
+    mask = Mask({"w": torch.rand(8, 10, generator=generator) < density})
+    one = both_ends(initial, trained, mask)
+    scores = CRITERIA[name].score(one)
+    first, last = sign * initial.abs(), sign * trained.abs()
+
+    counts = set()
+    for cut in range(mask.kept):
+        above = [v >= v[mask["w"]].sort().values[cut] for v in (first, last)]
+        expected = Mask({"w": above[0] & above[1] & mask["w"]})
+        found = select(scores, mask, [Group(("w",), mask.kept - expected.kept)])
+        assert found == expected
+        counts.add(expected.kept)
+    assert len(counts) > mask.kept // 2
+    for removed in range(mask.kept + 1):
+        assert select(scores, mask, [Group(("w",), removed)]).kept == mask.kept - removed
+
+
+def test_equal_magnitudes_have_equal_percentiles_and_ties_go_to_the_lower_index() -> None:
+    one = both_ends(torch.tensor([1.0, -1.0, 2.0, 2.0]), torch.tensor([3.0, 3.0, -3.0, 5.0]))
+    scores = CRITERIA["large-init-large-final"].score(one)
+    assert scores["w"].tolist() == [0.0, 0.0, 0.0, 0.5]
+    assert select(scores, one.mask, [Group(("w",), 2)])["w"].tolist() == [True, False, False, True]
+
+
+@pytest.mark.parametrize("name", ["large-init-large-final", "small-init-small-final"])
+def test_a_weight_that_is_no_number_has_no_percentile(name: str) -> None:
+    one = both_ends(torch.tensor([1.0, 2.0]), torch.tensor([math.nan, 2.0]))
+    with pytest.raises(MaskError, match="are NaN"):
+        select(CRITERIA[name].score(one), one.mask, [Group(("w",), 1)])
 
 
 def test_random_depends_on_its_generator_alone() -> None:

@@ -118,11 +118,18 @@ def test_rigl_is_trained_as_the_paper_says() -> None:
     assert (prune.criterion, prune.by, prune.scope) == ("random", "rewound", "erk")
 
 
-def test_set_moves_a_share_after_each_epoch_to_the_end() -> None:
+def test_set_moves_a_share_after_each_epoch_that_training_follows() -> None:
     updates = RECIPES["resnet-20/cifar-10/set"]().training.mask_updates
     due = [i for i in range(97_656) if updates.due(i, start=0, total=97_656, steps_per_epoch=352)]
     assert due == list(range(352, 97_656, 352))
     assert updates.fraction == 0.3
+
+
+def test_set_leaves_the_mask_at_the_end_of_the_last_epoch() -> None:
+    """What grew there would never be trained; the authors' code changes nothing there either."""
+    updates = RECIPES["resnet-20/cifar-10/set"]().training.mask_updates
+    due = [i for i in range(41) if updates.due(i, start=0, total=40, steps_per_epoch=10)]
+    assert due == [10, 20, 30]
 
 
 def test_early_bird_is_trained_and_drawn_as_the_paper_says() -> None:

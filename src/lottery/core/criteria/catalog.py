@@ -45,15 +45,14 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "large-init-large-final": CriterionEntry(
         score=weights.large_init_large_final,
         looks_at="weights",
-        about="min(|wf|, |wi|): large at both ends",
+        about="large at both ends: the lower percentile in its layer, of |wi| and |wf|",
         source=_DECONSTRUCTING,
     ),
     "small-init-small-final": CriterionEntry(
         score=weights.small_init_small_final,
         looks_at="weights",
-        about="-max(|wf|, |wi|): small at both ends",
+        about="small at both ends: the lower percentile in its layer, of -|wi| and -|wf|",
         source=_DECONSTRUCTING,
-        rescalable=False,
     ),
     "magnitude-increase": CriterionEntry(
         score=weights.magnitude_increase,
@@ -75,12 +74,14 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="examples",
         about="|w g|: how much the loss feels the connection",
         source="Lee et al. 2019, arXiv:1810.02340",
+        before_training=True,
     ),
     "grasp": CriterionEntry(
         score=curvature.grasp,
         looks_at="examples",
         about="w (H g): how much of the gradient flow goes with it",
         source="Wang et al. 2020, arXiv:2002.07376",
+        before_training=True,
         rescalable=False,
     ),
     "taylor": CriterionEntry(
@@ -105,10 +106,8 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "hessian": CriterionEntry(
         score=curvature.hessian,
         looks_at="examples",
-        about="h_ii w^2 / 2, the Hessian's diagonal estimated from 16 random vectors",
+        about="h_ii w^2 / 2, h_ii the Hessian's diagonal by Gauss-Newton",
         source="LeCun et al. 1990, Optimal Brain Damage",
-        rescalable=False,
-        scores_pruned=False,
     ),
     "mean-activation": CriterionEntry(
         score=activations.mean_activation,
@@ -135,6 +134,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="network",
         about="|w| dR/d|w|, R the flow of an input of ones through absolute weights",
         source="Tanaka et al. 2020, arXiv:2006.05467",
+        before_training=True,
         rescalable=False,
     ),
     "l1": CriterionEntry(

@@ -30,12 +30,15 @@ class Probe:
         loss: (outputs, targets) of a batch -> the mean loss of its examples, a scalar.
         pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
             each weight is in the network while it is pruned. None: zero.
+        batch_statistics: what `snip` lets batch norm use: the statistics of each batch, or its
+            running ones.
     """
 
     model: nn.Module
     batches: Sequence[tuple[Tensor, Tensor]]
     loss: Callable[[Tensor, Tensor], Tensor]
     pruned: Mapping[str, Tensor] | None = None
+    batch_statistics: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,7 @@ class CriterionEntry:
             there.
         scores_pruned: whether what the mask prunes has scores like any other weight, so that it may
             come back in a later round.
+        before_training: whether it was made to prune networks that are not trained yet.
     """
 
     score: Criterion
@@ -95,6 +99,7 @@ class CriterionEntry:
     rescalable: bool = True
     at_initialization: bool = True
     scores_pruned: bool = True
+    before_training: bool = False
 
     @property
     def needs_probe(self) -> bool:

@@ -1,13 +1,13 @@
-"""Criteria of second order: products with the Hessian of the loss on the probe's examples.
+"""Criteria of second order: the Hessian of the loss on the probe's examples.
 
 ``H`` is the Hessian of the mean loss over all examples with respect to the prunable weights, at the
 masked weights, with dropout off. It is never written out: a product ``H v`` is the gradient of
-``g . v`` (Pearlmutter 1994).
+``g . v`` (Pearlmutter 1994), and the Gauss-Newton diagonal a sum of squared gradients of outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +19,7 @@ from lottery.core.criteria.context import Probe, ScoreContext, Scores
 from lottery.core.criteria.gradients import mean_gradient
 from lottery.core.criteria.network import (
     as_double,
+    loss_of_outputs,
     mean_loss,
     needed_probe,
     scored_network,
@@ -26,12 +27,13 @@ from lottery.core.criteria.network import (
     weighted_batches,
     zeros,
 )
-
-HUTCHINSON_PROBES: Final = 16
-"""How many random sign vectors the criterion ``hessian`` averages over."""
+from lottery.errors import UsageError
 
 GRASP_TEMPERATURE: Final = 200.0
 """What the criterion ``grasp`` divides the network's outputs by."""
+
+_BYTES_AT_ONCE: Final = 2**28
+"""How much memory the gradients may take that `hessian` has at once."""
 
 
 def grasp(context: ScoreContext) -> Scores:
@@ -60,36 +62,111 @@ def _at_temperature(probe: Probe, temperature: float) -> Probe:
 def hessian(context: ScoreContext) -> Scores:
     """``h_ii w^2 / 2``: Optimal Brain Damage (LeCun, Denker & Solla 1990, section 2).
 
-    The diagonal is estimated: the mean of ``z * H z`` over `HUTCHINSON_PROBES` vectors of random
-    signs from the context's generator (Hutchinson's method; Bekas et al. 2007), exact in
-    expectation; the error of ``h_ii`` has variance ``sum over j != i of h_ij^2 / 16``. Negative
-    curvature gives negative scores. Signs are drawn for the surviving weights alone: scores
-    elsewhere are zero. Batch norm uses its running statistics.
+    ``h_ii`` is the diagonal of the generalized Gauss-Newton matrix (Schraudolph 2002): the mean
+    over examples of ``J' L J``, with ``J`` the derivatives of the network's outputs by its weights
+    and ``L`` the Hessian of the loss by these outputs. Where outputs are linear in each weight as
+    long as no ReLU or maximum changes, this is the Hessian's diagonal exactly: so it is in networks
+    that are piecewise linear and use a weight once on any way. Elsewhere (tanh, attention) it
+    leaves out the curvature of the network itself, as LeCun et al. do. With a loss that is convex
+    in the outputs, such as cross-entropy or squared error, scores are 0 or more.
+
+    It takes as many backward passes an example as there are outputs, several at a time. Batch norm
+    uses its running statistics.
     """
-    diagonal = hessian_diagonal(context, _random_signs(context, HUTCHINSON_PROBES))
-    return {name: h * as_double(context.weights[name]).square() / 2 for name, h in diagonal.items()}
+    return {
+        name: h * as_double(context.weights[name]).square() / 2
+        for name, h in gauss_newton_diagonal(context).items()
+    }
 
 
-def hessian_diagonal(
-    context: ScoreContext, vectors: Iterable[Mapping[str, Tensor]]
-) -> dict[str, Tensor]:
-    """The mean of ``z * H z`` over the vectors ``z``: the diagonal of H if they are all there are.
+def gauss_newton_diagonal(context: ScoreContext) -> dict[str, Tensor]:
+    """The diagonal of the Gauss-Newton matrix of the mean loss over all examples; see `hessian`.
 
     Args:
         context: with a probe.
-        vectors: name -> tensor of +1 and -1 of the weight's shape; one vector or more. Over all
-            sign vectors the mean is exactly the diagonal.
 
     Returns:
-        name -> float64 CPU tensor.
+        name -> float64 CPU tensor, exactly zero for a weight that no output depends on.
+
+    Raises:
+        UsageError: the loss of an example has no finite second derivatives.
     """
-    model = scored_network(context)
-    total, count = zeros(scored_parameters(context, model)), 0
-    for vector in vectors:
-        count += 1
-        for name, product in hessian_product(context, model, vector).items():
-            total[name] += as_double(vector[name]) * product
-    return {name: value / count for name, value in total.items()}
+    probe, model = needed_probe(context), scored_network(context)
+    parameters = scored_parameters(context, model)
+    diagonal = zeros(parameters)
+    for inputs, targets, share in weighted_batches(probe):
+        for one, target in zip(inputs.split(1), targets.split(1), strict=True):
+            with torch.enable_grad():
+                outputs = model(one)
+            if not outputs.requires_grad:
+                continue
+            curvatures, directions = _output_curvature(probe, outputs, target)
+            found = _gradients_along(outputs, [*parameters.values()], directions)
+            for curvature, gradients in zip(curvatures, found, strict=True):
+                value = float(curvature) * share / len(targets)
+                for name, gradient in zip(parameters, map(as_double, gradients), strict=True):
+                    diagonal[name].addcmul_(gradient, gradient, value=value)
+    return diagonal
+
+
+def _output_curvature(probe: Probe, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the loss of one example curves: eigenvalues of its Hessian by outputs, and directions.
+
+    Args:
+        outputs: of one example, C numbers in all.
+        target: its own.
+
+    Returns:
+        Of the K eigenvalues that are more than rounding, for a loss about as large as 1: float64 of
+        shape [K], and unit vectors of shape [K, *outputs.shape] in the outputs' type and on their
+        device.
+    """
+    count = outputs.numel()
+    with torch.enable_grad():
+        # Of a sure classification's curvature single precision leaves noise of either sign.
+        leaf = as_double(outputs).requires_grad_()
+        loss = loss_of_outputs(probe, leaf, target.cpu())
+        (slope,) = torch.autograd.grad(loss, leaf, create_graph=True, materialize_grads=True)
+    if not slope.requires_grad:  # the loss is linear in the outputs
+        return torch.zeros(0), outputs.detach().expand(0, *outputs.shape)
+    unit = torch.eye(count, dtype=leaf.dtype).view(count, *outputs.shape)
+    rows = [row for (row,) in _gradients_along(slope, [leaf], unit)]
+    matrix = torch.stack(rows).view(count, count)
+    if not matrix.isfinite().all():
+        raise UsageError(
+            "criterion 'hessian': the loss of an example has second derivatives that are not "
+            "finite; the network may have diverged: choose another criterion, or train it better"
+        )
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    kept = values.abs() > count * torch.finfo(leaf.dtype).eps * values.abs().max().clamp(min=1.0)
+    return values[kept], vectors.T[kept].to(outputs).view(-1, *outputs.shape)
+
+
+def _gradients_along(
+    outputs: Tensor, inputs: Sequence[Tensor], directions: Tensor
+) -> Iterator[Sequence[Tensor]]:
+    """The gradient of ``direction . outputs`` by the inputs, for each direction in turn."""
+    size = sum(value.numel() * value.element_size() for value in inputs)
+    for part in directions.split(max(1, _BYTES_AT_ONCE // size)) if len(directions) else ():
+        try:
+            found = _gradients(outputs, inputs, part, is_grads_batched=True)
+        except RuntimeError:  # an operation whose backward pass takes one direction at a time
+            yield from (_gradients(outputs, inputs, one) for one in part)
+        else:
+            yield from zip(*found, strict=True)
+
+
+def _gradients(
+    outputs: Tensor, inputs: Sequence[Tensor], along: Tensor, *, is_grads_batched: bool = False
+) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(
+        outputs,
+        inputs,
+        along,
+        retain_graph=True,
+        is_grads_batched=is_grads_batched,
+        materialize_grads=True,
+    )
 
 
 def hessian_product(
@@ -132,14 +209,3 @@ def _batch_product(
         if not slope.requires_grad:  # the loss is linear in the weights
             return [torch.zeros_like(p) for p in parameters]
         return torch.autograd.grad(slope, parameters, materialize_grads=True)
-
-
-def _random_signs(context: ScoreContext, count: int) -> Iterator[dict[str, Tensor]]:
-    """Vectors of independent signs for the surviving weights, zero elsewhere."""
-    for _ in range(count):
-        yield {name: _signs(context.mask[name], context.generator) for name in context.mask}
-
-
-def _signs(kept: Tensor, generator: torch.Generator) -> Tensor:
-    signs = torch.randint(0, 2, kept.shape, generator=generator) * 2.0 - 1.0
-    return signs.masked_fill(~kept, 0.0)

@@ -27,10 +27,12 @@ def snip(context: ScoreContext) -> Scores:
     """``|w g|``: by how much the loss feels the connection (Lee et al. 2019, arXiv:1810.02340).
 
     Section 4.1, without the division by the sum over all weights, which changes no order. Made for
-    networks at initialization, so batch norm uses the statistics of each batch; without batch norm
-    the result does not depend on how examples are cut into batches.
+    networks at initialization. There batch norm uses its running statistics, mean 0 and variance
+    1, as in the authors' code; with ``Probe.batch_statistics`` those of each batch, which then
+    depend on how examples are cut into batches.
     """
-    gradient = mean_gradient(context, batch_statistics=True)
+    batch_statistics = needed_probe(context).batch_statistics
+    gradient = mean_gradient(context, batch_statistics=batch_statistics)
     return {name: (as_double(context.weights[name]) * g).abs() for name, g in gradient.items()}
 
 
@@ -38,8 +40,8 @@ def taylor(context: ScoreContext) -> Scores:
     """``(g w)^2``: squared change of the loss (Molchanov et al. 2019, arXiv:1906.10771, eq. 8).
 
     The gradient is that of all examples together; the paper also averages over steps of a training.
-    Weight by weight the order is that of `snip` (batch norm aside); summed over a unit it is not.
-    Batch norm uses its running statistics.
+    Weight by weight the order is that of `snip`; summed over a unit it is not. Batch norm uses its
+    running statistics.
     """
     gradient = mean_gradient(context)
     return {name: (as_double(context.weights[name]) * g).square() for name, g in gradient.items()}

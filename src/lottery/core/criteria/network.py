@@ -96,7 +96,12 @@ def mean_loss(probe: Probe, model: nn.Module, inputs: Tensor, targets: Tensor) -
     Raises:
         UsageError: the probe's loss gives something else.
     """
-    loss = probe.loss(model(inputs), targets)
+    return loss_of_outputs(probe, model(inputs), targets)
+
+
+def loss_of_outputs(probe: Probe, outputs: Tensor, targets: Tensor) -> Tensor:
+    """The same from a batch's outputs."""
+    loss = probe.loss(outputs, targets)
     if loss.dim():
         raise UsageError(
             f"the probe's loss gave a tensor of shape {tuple(loss.shape)}; expected the mean over "

@@ -1,9 +1,9 @@
 """Criteria that look at the weights alone: trained, initial, or neither.
 
 Eight of them are the mask criteria of Deconstructing Lottery Tickets (Zhou et al. 2019,
-arXiv:1905.01067, section 2 and figure 2); its "large final" is `magnitude`. With ``wi`` the initial
-and ``wf`` the trained weight, and ``alpha``, the scale between the two that the paper leaves open,
-equal to 1.
+arXiv:1905.01067, section 2 and figure 2); its "large final" is `magnitude`. ``wi`` is the initial
+and ``wf`` the trained weight. Two of them ask for both at once: there the authors' code cuts both
+magnitudes of a layer at the same percentile, the one at which as many survive as are wanted.
 """
 
 from __future__ import annotations
@@ -56,13 +56,21 @@ def small_init(context: ScoreContext) -> Scores:
 
 
 def large_init_large_final(context: ScoreContext) -> Scores:
-    """``min(alpha |wf|, |wi|)``, alpha = 1: large at both ends (arXiv:1905.01067, figure 2)."""
-    return _scores(context, lambda wi, wf: torch.minimum(wf.abs(), wi.abs()))
+    """The lower of two percentiles in the layer, of ``|wi|`` and ``|wf|``: large at both ends.
+
+    Those that stay lie above one percentile of the layer's survivors with both, as in the authors'
+    code (arXiv:1905.01067, figure 2). A percentile is the share of survivors that are smaller, in
+    [0, 1); layers that compete do so by percentiles of their own.
+    """
+    return _lower_percentile(context, torch.abs)
 
 
 def small_init_small_final(context: ScoreContext) -> Scores:
-    """``-max(alpha |wf|, |wi|)``, alpha = 1: small at both ends (arXiv:1905.01067, figure 2)."""
-    return _scores(context, lambda wi, wf: -torch.maximum(wf.abs(), wi.abs()))
+    """The lower of two percentiles, of ``-|wi|`` and ``-|wf|``: small at both ends.
+
+    See `large_init_large_final`: with both, those that stay lie below one percentile.
+    """
+    return _lower_percentile(context, lambda w: -w.abs())
 
 
 def magnitude_increase(context: ScoreContext) -> Scores:
@@ -78,3 +86,22 @@ def movement(context: ScoreContext) -> Scores:
 def _scores(context: ScoreContext, formula: Callable[[Tensor, Tensor], Tensor]) -> Scores:
     """The formula of (initial, trained) for every layer."""
     return {name: formula(context.initial[name], context.weights[name]) for name in context.mask}
+
+
+def _lower_percentile(context: ScoreContext, measure: Callable[[Tensor], Tensor]) -> Scores:
+    """For every weight the lower percentile of its two measures, initial and trained."""
+    return {
+        name: torch.minimum(
+            _percentile(measure(context.initial[name]), kept),
+            _percentile(measure(context.weights[name]), kept),
+        )
+        for name, kept in context.mask.items()
+    }
+
+
+def _percentile(values: Tensor, kept: Tensor) -> Tensor:
+    """The share of what is kept that is below each value, in [0, 1]; float64, NaN for a NaN."""
+    exact = values.detach().cpu().double()
+    survivors = exact[kept].sort().values
+    below = torch.searchsorted(survivors, exact).double()
+    return (below / max(1, len(survivors))).masked_fill(exact.isnan(), torch.nan)

@@ -22,7 +22,9 @@ def snip() -> ExperimentConfig:
 
     Lee, Ajanthan & Torr (arXiv:1810.02340): the connections that the loss feels most, by the
     gradient on one batch of 128 training examples; each density is made from the dense network, by
-    the same batch. The network is trained as in ``resnet-20/cifar-10``, from Kaiming
+    the same batch. As in the authors' code, batch norm uses its running statistics there, which
+    before training are mean 0 and variance 1; ``--set prune.batch_statistics=true`` lets it use
+    those of the batch. The network is trained as in ``resnet-20/cifar-10``, from Kaiming
     initialization.
 
     Departures: all layers compete, shortcuts and the output layer too, so that the recipes of

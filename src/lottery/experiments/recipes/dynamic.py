@@ -47,9 +47,11 @@ def rigl() -> ExperimentConfig:
 def set_masks() -> ExperimentConfig:
     """ResNet-20 on CIFAR-10 trained from a random mask by SET.
 
-    Mocanu et al. (arXiv:1707.04780): after each epoch, to the last, every layer drops 30% of its
-    weights, the smallest, and grows as many at random. Everything else is
-    ``resnet-20/cifar-10/rigl``, with which it is to be compared.
+    Mocanu et al. (arXiv:1707.04780): after each epoch that is followed by more training, every
+    layer drops 30% of its weights, the smallest, and grows as many at random. At the end of the
+    training the mask stays, as in the authors' code, since what grew there would never be trained;
+    the paper drops weights there and grows none, which would leave fewer than the density says.
+    Everything else is ``resnet-20/cifar-10/rigl``, with which it is to be compared.
 
     Departures: the paper trains fully connected and small convolutional networks of its own on
     CIFAR-10, at a constant learning rate. It drops that share of the positive and of the negative

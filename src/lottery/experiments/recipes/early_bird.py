@@ -22,10 +22,11 @@ def early_bird() -> ExperimentConfig:
 
     You et al. (arXiv:1909.11957): 30%, 50% and 70% of the channels go, those with the smallest
     scales of batch normalization in the whole network; a mask is made after every epoch, and drawn
-    when the last 5 are within a distance of 0.1. Tickets train on from the weights of that epoch to
-    the end; their control is the same mask with new weights, trained from the very beginning
-    (``scratch_epochs``). 160 epochs of SGD with batches of 256 at 0.1, divided by 10 at epochs 80
-    and 120, momentum 0.9 and weight decay 1e-4, as in the authors' code.
+    when it is within a distance of 0.1 of each of the 4 before it, as in the authors' code (the
+    paper's text speaks of distances between consecutive epochs). Tickets train on from the weights
+    of that epoch to the end; their control is the same mask with new weights, trained from the very
+    beginning (``scratch_epochs``). 160 epochs of SGD with batches of 256 at 0.1, divided by 10 at
+    epochs 80 and 120, momentum 0.9 and weight decay 1e-4, as in the authors' code.
 
     Departures: the paper trains VGG16 and PreResNet101, and draws its scales towards zero by an L1
     penalty of 1e-4, which is left out here. It removes channels with all that reads them and

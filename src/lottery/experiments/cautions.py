@@ -1,0 +1,23 @@
+"""What an experiment does that is allowed, and is hardly what was meant."""
+
+from __future__ import annotations
+
+from lottery.core import find_criterion
+from lottery.experiments.config import ExperimentConfig
+
+
+def cautions(config: ExperimentConfig) -> list[str]:
+    """What to say of an experiment before it runs, one sentence each.
+
+    Raises:
+        UsageError: its criterion cannot be found.
+    """
+    prune = config.prune
+    criterion = find_criterion(prune.criterion)
+    if prune.by == "rewound" or not (config.levels and criterion.before_training):
+        return []
+    which = "of the dense training under way" if prune.by == "early-bird" else "that are trained"
+    return [
+        f"criterion '{prune.criterion}' was made for networks before training ({criterion.source}),"
+        f" and here it scores weights {which}; the paper means --set prune.by=rewound"
+    ]
