@@ -177,7 +177,7 @@ def test_the_network_stays_as_it_is() -> None:
 
 def test_what_the_trace_gets_wrong_is_found_by_experiment() -> None:
     """torch-pruning takes a channel shuffle for an operation that moves nothing."""
-    traced, _ = traced_channels(made("shuffled"), images())
+    traced, _ = traced_channels(made("shuffled"), images(), prunable_weights(made("shuffled")))
 
     assert ("0.0.weight", 0) in {(name, dim) for channel in traced for name, dim, _ in channel}
     assert "not exactly what they reach" in found("shuffled").left_out["0.0.weight"]

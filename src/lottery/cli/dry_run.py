@@ -10,7 +10,7 @@ import typer
 
 from lottery.analysis import reachable
 from lottery.analysis.phrases import joined
-from lottery.cli.progress import left_out_words
+from lottery.cli.progress import left_out_words, outside_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, load_dataset
 from lottery.experiments import (
@@ -20,6 +20,7 @@ from lottery.experiments import (
     RunOptions,
     branches,
     check_against_data,
+    coverage,
     estimate,
     experiment_units,
     left_out,
@@ -52,6 +53,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         listener=Listener() if as_json else _Tells(),
     )
     units, reasons = experiment_units(config, data), left_out(config, data)
+    covered, outside = coverage(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
         typer.echo(
@@ -68,6 +70,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     ],
                     "units": None if units is None else units.count,
                     "left_out": reasons,
+                    "outside_mask": [asdict(one) for one in outside],
                     "estimate": asdict(found),
                     "significance": asdict(power) | {"sentence": power.sentence},
                 },
@@ -76,10 +79,16 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         )
         return
     _print(config, options, found, _trainings(config, data), device.type)
+    if outside:
+        typer.echo(_sentence(outside_words(covered, outside)))
     if units is not None and reasons:
         words = left_out_words(config.prune.granularity, units.count, reasons)
-        typer.echo(f"{words[0].upper()}{words[1:]}.")
+        typer.echo(_sentence(words))
     typer.echo(power.sentence)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _trainings(config: ExperimentConfig, data: Dataset) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lottery.core.mask import Mask, prunable_weights
+from lottery.core.coverage import prunable_weights
+from lottery.core.mask import Mask
 
 
 def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> bool:
@@ -57,7 +58,7 @@ def _two_outputs(
         for name, parameter in model.named_parameters():
             if name in mask:
                 parameter.copy_(_averaging(mask[name], generator))
-            elif name.endswith("bias"):
+            elif name.rpartition(".")[2].startswith("bias") or name.endswith("bias"):
                 parameter.zero_()
         dtype = next(
             parameter.dtype for name, parameter in model.named_parameters() if name in mask

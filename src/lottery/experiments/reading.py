@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from lottery.core import OutsideMask
 from lottery.errors import StoreError, UsageError
 from lottery.experiments.config import ExperimentConfig, plain_hash
 from lottery.experiments.loading import load_config
@@ -25,12 +26,15 @@ class Run:
         config: the experiment.
         experiment: the whole of ``experiment.json``.
         results: every job that has ended so far.
+        outside_mask: the network's matrices that no mask of the run covers, in the network's order;
+            empty also where that is not known, in a run from before it was recorded.
     """
 
     store: Store
     config: ExperimentConfig
     experiment: Mapping[str, Any]
     results: Mapping[JobKey, JobResult]
+    outside_mask: tuple[OutsideMask, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,7 +87,39 @@ def open_run(path: Path) -> Run:
     store = Store(path)
     config, experiment = read_config(store)
     results = {key: store.result(key) for key in plan(config) if store.is_finished(key)}
-    return Run(store=store, config=config, experiment=experiment, results=results)
+    return Run(
+        store=store,
+        config=config,
+        experiment=experiment,
+        results=results,
+        outside_mask=_outside_mask(experiment, store.path / "experiment.json"),
+    )
+
+
+def _outside_mask(experiment: Mapping[str, Any], source: Path) -> tuple[OutsideMask, ...]:
+    """What the run says of matrices outside its masks, unprintable characters replaced."""
+    listed = experiment.get("outside_mask", [])
+    whole = isinstance(listed, list) and all(
+        isinstance(one, dict)
+        and isinstance(one.get("name"), str)
+        and isinstance(one.get("reason"), str)
+        and _is_count(one.get("weights"))
+        for one in listed
+    )
+    if not whole:
+        raise StoreError(
+            f"{source} is damaged: outside_mask must be a list of name, weights and reason each"
+        )
+    return tuple(
+        OutsideMask(
+            name=_printable(one["name"]), weights=one["weights"], reason=_printable(one["reason"])
+        )
+        for one in listed
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:

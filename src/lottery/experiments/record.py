@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from torch import Tensor
+
+from lottery.core import OutsideMask
 from lottery.data import Dataset
 from lottery.errors import StoreError
 from lottery.experiments.config import (
@@ -16,7 +20,7 @@ from lottery.experiments.config import (
     to_plain,
 )
 from lottery.experiments.environment import environment
-from lottery.store import Store
+from lottery.store import JobKey, JobResult, Store
 from lottery.training import Engine
 
 
@@ -28,6 +32,7 @@ def record(
     device: str,
     engine: Engine,
     command: str,
+    outside: Sequence[OutsideMask],
 ) -> list[tuple[str, Any, Any]]:
     """Write ``experiment.json``, or check that the run there is this one.
 
@@ -42,6 +47,7 @@ def record(
         "config": to_plain(config),
         "config_sha256": config_hash(config),
         "data": _described(data),
+        "outside_mask": [asdict(one) for one in outside],
         "environment": {
             **environment(),
             "device": device,
@@ -67,7 +73,42 @@ def record(
             f"{store.path} was begun with other data for '{config.data.name}'. Put those back "
             "(see --data-dir), or use another --out"
         )
+    # A run from before it was recorded has none.
+    if then.get("outside_mask", now["outside_mask"]) != now["outside_mask"]:
+        raise StoreError(
+            f"{store.path} was begun when other matrices of '{config.model}' were outside its "
+            f"masks: {_named(then['outside_mask'])} there, {_named(now['outside_mask'])} here. "
+            "Put the network back as it was, or use another --out"
+        )
     return differences(now["environment"], then.get("environment") or {})
+
+
+def check_same_weights(
+    store: Store, results: Mapping[JobKey, JobResult], weights: Mapping[str, Tensor]
+) -> None:
+    """Check that the masks of what is there are of the same weights as those to come.
+
+    Raises:
+        StoreError: the network has changed, or the rule of what masks cover; says how.
+    """
+    sizes = {name: weight.numel() for name, weight in weights.items()}
+    for result in results.values():
+        there = {name: total for name, (_, total) in result.layers.items()}
+        if there != sizes:
+            ours = sorted(name for name in sizes if sizes[name] != there.get(name))
+            theirs = sorted(name for name in there if there[name] != sizes.get(name))
+            raise StoreError(
+                f"{store.path}: the masks of {result.key} are of other weights than those that "
+                f"masks cover now (only now: {', '.join(ours) or 'none'}; only there: "
+                f"{', '.join(theirs) or 'none'}). The network is another, or the run is from "
+                "before masks covered such layers: it can be shown and judged as it is; to run it "
+                "again, use another --out"
+            )
+
+
+def _named(outside: Any) -> str:
+    names = [str(one.get("name")) for one in outside if isinstance(one, Mapping)]
+    return ", ".join(names) or "none"
 
 
 def _described(data: Dataset) -> dict[str, Any]:

@@ -16,14 +16,15 @@ from lottery.core import (
     ScoreContext,
     Scores,
     Units,
+    covered_weights,
     find_channels,
     find_criterion,
     lamp_scores,
     make_units,
-    prunable_weights,
     prune_in_rounds,
     select,
     unit_counts,
+    without_units,
 )
 from lottery.core.units import surviving_units
 from lottery.core.weigh import weigh_units
@@ -144,7 +145,15 @@ def network_units(
     channels = None
     if config.granularity == "channel":
         channels = (coupling or network_coupling(model, input_shape)).channels
-    shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
+    covered = covered_weights(model)
+    whole = without_units(config.granularity, {name: one.kind for name, one in covered.items()})
+    if len(whole) == len(covered):
+        raise UsageError(
+            f"granularity '{config.granularity}' finds nothing to remove: "
+            f"{'; '.join(f'{name} ({why})' for name, why in whole.items())}; use granularity "
+            "'weight'"
+        )
+    shapes = {n: tuple(one.tensor.shape) for n, one in covered.items() if n not in whole}
     return make_units(config.granularity, shapes, channels=channels, fractions=config.fractions)
 
 
