@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 Kind = Literal[
     "linear",
@@ -62,7 +63,11 @@ def matrix_kinds(layer: nn.Module) -> dict[str, Kind]:
 
 
 def _of_another_library(layer: nn.Module) -> dict[str, Kind]:
-    own = {name: p for name, p in layer.named_parameters(recurse=False) if "bias" not in name}
+    own = {
+        name: parameter
+        for name, parameter in layer.named_parameters(recurse=False)
+        if "bias" not in name and not isinstance(parameter, UninitializedParameter)
+    }
     weight = own.get("weight")
     if weight is not None and weight.dim() == 2:
         sizes = getattr(layer, "out_features", None), getattr(layer, "in_features", None)

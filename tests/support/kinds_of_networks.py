@@ -129,13 +129,13 @@ class CrossAttention(nn.Module):
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(4, 2, kdim=shape[-1], vdim=shape[-1])
-        self.output = nn.Linear(4, classes)
+        self.attention = nn.MultiheadAttention(6, 2, kdim=shape[-1], vdim=shape[-1])
+        self.output = nn.Linear(6, classes)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits."""
         rows = inputs[:, 0].transpose(0, 1)
-        pixels = inputs[:, 0].flatten(1).t().unsqueeze(2).expand(-1, -1, 4)
+        pixels = inputs[:, 0].flatten(1).t().unsqueeze(2).expand(-1, -1, 6)
         logits: Tensor = self.output(self.attention(pixels, rows, rows)[0].mean(0))
         return logits
 
@@ -303,11 +303,11 @@ COVERED: Final[dict[str, tuple[Callable[[Shape, int], nn.Module], dict[str, int]
     "cross-attention": (
         CrossAttention,
         {
-            "attention.q_proj_weight": 16,
-            "attention.k_proj_weight": 16,
-            "attention.v_proj_weight": 16,
-            "attention.out_proj.weight": 16,
-            "output.weight": 12,
+            "attention.q_proj_weight": 36,
+            "attention.k_proj_weight": 24,
+            "attention.v_proj_weight": 24,
+            "attention.out_proj.weight": 36,
+            "output.weight": 18,
         },
     ),
     "transposed": (Transposed, {"down.weight": 16, "up.weight": 108, "output.weight": 18}),

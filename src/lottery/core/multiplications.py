@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from lottery.errors import UsageError
 from lottery.layers import Kind, matrix_kinds
 
 _Inputs = tuple[Any, ...]
+_SEQUENCES: Final = ("query", "key", "value")
 
 
 def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
@@ -45,7 +46,7 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     def count(layer: nn.Module, inputs: _Inputs, given: dict[str, Any], output: Any) -> None:
         for attribute, kind in matrix_kinds(layer).items():
             if name := names.get(id(getattr(layer, attribute))):
-                uses[name] += _uses(layer, kind, inputs, given, output)
+                uses[name] += _uses(layer, attribute, kind, inputs, given, output)
         if isinstance(layer, nn.MultiheadAttention):
             # It takes this weight without calling the layer.
             projection = names.get(id(layer.out_proj.weight))
@@ -75,11 +76,20 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     return uses
 
 
-def _uses(layer: nn.Module, kind: Kind, inputs: _Inputs, given: dict[str, Any], output: Any) -> int:
+def _uses(
+    layer: nn.Module,
+    attribute: str,
+    kind: Kind,
+    inputs: _Inputs,
+    given: dict[str, Any],
+    output: Any,
+) -> int:
     """How often a call for one example used each number of a layer's matrix; 0 if unknown."""
     if kind == "attention":
-        named = dict(zip(("query", "key", "value"), inputs, strict=False)) | given
-        lengths = {named[n].numel() // named[n].shape[-1] for n in ("query", "key", "value")}
+        named = dict(zip(_SEQUENCES, inputs, strict=False)) | given
+        all_three = attribute == "in_proj_weight"
+        read = [name for name in _SEQUENCES if all_three or attribute.startswith(name[0])]
+        lengths = {named[name].numel() // named[name].shape[-1] for name in read}
         return lengths.pop() if len(lengths) == 1 else 0
     first = [*inputs, *given.values()][0]
     if kind == "experts" or not isinstance(first, Tensor):
