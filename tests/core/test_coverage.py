@@ -193,8 +193,9 @@ def test_memory_counts_once() -> None:
 
 
 def test_memory_that_an_embedding_has_is_the_embeddings() -> None:
-    model = nn.Sequential(nn.Linear(4, 5), nn.Embedding(5, 4))
-    model[1].weight = nn.Parameter(model[0].weight.data)  # type: ignore[union-attr]
+    linear, embedding = nn.Linear(4, 5), nn.Embedding(5, 4)
+    embedding.weight = nn.Parameter(linear.weight.data)
+    model = nn.Sequential(linear, embedding)
     assert sizes(model) == {}
     assert [one.reason for one in outside_mask(model)] == ["an embedding"]
 

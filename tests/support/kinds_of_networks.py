@@ -182,7 +182,8 @@ class Conv1D(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """``[..., inputs]`` -> ``[..., outputs]``."""
-        return inputs @ self.weight + self.bias
+        outputs: Tensor = inputs @ self.weight + self.bias
+        return outputs
 
 
 class Routed(nn.Module):
