@@ -78,11 +78,12 @@ def _of_another_library(layer: nn.Module) -> dict[str, Kind]:
         named = any(kind.__name__ == "Conv1D" for kind in type(layer).__mro__)
         if named and getattr(layer, "nf", None) == weight.shape[1]:
             return {"weight": "transposed linear"}
-    experts = {getattr(layer, name, None) for name in _NUMBERS_OF_EXPERTS}
+    numbers = [getattr(layer, name, None) for name in _NUMBERS_OF_EXPERTS]
     return {
         name: "experts"
         for name, parameter in own.items()
-        if parameter.dim() == 3 and parameter.shape[0] in experts
+        if parameter.dim() == 3
+        and any(isinstance(number, int) and number == parameter.shape[0] for number in numbers)
     }
 
 

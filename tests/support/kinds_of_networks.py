@@ -200,7 +200,8 @@ class Routed(nn.Module):
         """``[N, inputs]`` -> ``[N, outputs]``."""
         share, best = self.router(inputs).softmax(-1).max(-1)
         outputs = torch.einsum("noi,ni->no", self.up[best], inputs) + self.up_bias[best]
-        return outputs * share.unsqueeze(1)
+        weighted: Tensor = outputs * share.unsqueeze(1)
+        return weighted
 
 
 def foreign(shape: Shape, classes: int) -> nn.Module:

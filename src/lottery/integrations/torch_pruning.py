@@ -72,12 +72,9 @@ def traced_channels(
     graph = _dependency_graph(network, inputs)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     found = [_Traced(places) for places in _heads(network, names, heads or {})]
-    layers = {
-        names[id(m.weight)]: m
-        for m in network.modules()
-        if _traceable(m) and names[id(m.weight)] in prunable
-    }
-    unknown = {id(m) for m in network.modules() if _traceable(m)} - {*map(id, layers.values())}
+    traceable = [module for module in network.modules() if _traceable(module)]
+    layers = {names[id(m.weight)]: m for m in traceable if names[id(m.weight)] in prunable}
+    unknown = {id(m) for m in traceable if names[id(m.weight)] not in prunable}
     known: set[tuple[str, int]] = set()
     for layer in layers.values():
         if layer in graph.module2node:
