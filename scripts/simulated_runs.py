@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lottery.analysis.procedure import Array, Samples, Settings
 from lottery.analysis.speed import smoothed
@@ -98,7 +99,7 @@ def stops(values: Array, end: float = END) -> Array:
     return np.clip(np.round(values / GRID) * GRID, GRID, end)
 
 
-Shift = float | Array
+Shift = float | NDArray[np.floating[Any]]
 """One number, or one a level."""
 
 

@@ -29,6 +29,7 @@ def test_smoothing_is_the_plain_mean_of_five() -> None:
 def test_the_dense_network_reaches_its_own_target_by_its_early_stop() -> None:
     dense = curve([0.1, 0.5, 0.7, 0.8, 0.85, 0.88, 0.9, 0.9, 0.9])
     target = target_accuracy(dense, early_stop=600, margin=0.01)
+    assert target is not None
     assert target == pytest.approx(np.mean([0.85, 0.88, 0.9, 0.9, 0.9]) - 0.01)
     assert time_to_reach(dense, target) <= 600
 

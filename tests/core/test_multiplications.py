@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from kinds_of_networks import COVERED
 from torch import Tensor, nn
 
-from lottery.core import multiplications, weight_uses
+from lottery.core import multiplications, tie_parameters, weight_uses
 from lottery.errors import UsageError
 
 
@@ -89,3 +90,41 @@ def test_a_layer_that_is_not_called_cannot_be_counted() -> None:
 
 def test_linear_layers_over_a_sequence_count_every_position() -> None:
     assert weight_uses(nn.Sequential(nn.Linear(5, 7)), (6, 5)) == {"0.weight": 6}
+
+
+SEQUENCE = {"rnn.weight_ih_l0": 3, "rnn.weight_hh_l0": 3}
+USES = {
+    "lstm": SEQUENCE | {"output.weight": 1},
+    "gru-alone": SEQUENCE,
+    "cell": {"cell.weight_ih": 3, "cell.weight_hh": 3, "output.weight": 1},
+    "attention": {
+        "embed.weight": 3,
+        "layer.self_attn.in_proj_weight": 3,
+        "layer.self_attn.out_proj.weight": 3,
+        "layer.linear1.weight": 3,
+        "layer.linear2.weight": 3,
+        "output.weight": 1,
+    },
+    "cross-attention": {  # 12 queries, 3 keys and values
+        "attention.q_proj_weight": 12,
+        "attention.k_proj_weight": 3,
+        "attention.v_proj_weight": 3,
+        "attention.out_proj.weight": 12,
+        "output.weight": 1,
+    },
+    "transposed": {"down.weight": 6, "up.weight": 6, "output.weight": 1},
+    "bilinear": {"first.weight": 1, "output.weight": 1},
+    "shared-storage": {"a.weight": 2, "output.weight": 1},
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_layers_of_other_kinds_by_hand(name: str) -> None:
+    model = COVERED[name][0]((1, 3, 4), 3)
+    tie_parameters(model)
+    assert weight_uses(model, (1, 3, 4)) == USES[name]
+
+
+def test_what_experts_multiply_cannot_be_counted() -> None:
+    with pytest.raises(UsageError, match=r"cannot count the multiplications of 3\.up:"):
+        weight_uses(COVERED["foreign"][0]((1, 3, 4), 3), (1, 3, 4))

@@ -30,7 +30,7 @@ def test_a_run_before_records_were_hashed_is_read_verified_and_judged(tmp_path: 
     verdict = judge_run(run)
     assert verdict.complete
     assert [level.density for level in verdict.levels] == [1.0, 0.5]
-    dense = verdict.levels[0].groups["main"].accuracy_at_early_stop
+    dense = verdict.levels[0].groups["main"].accuracy
     assert dense is not None
     assert dense.mean == pytest.approx(1.0)
     assert write_report(path, tmp_path / "report.html").is_file()

@@ -161,14 +161,17 @@ def test_selection_keeps_signals_alive(name: str, scope: Any) -> None:
 
 
 def test_the_network_stays_as_it_is() -> None:
-    network = made("resnet-20").train().requires_grad_(False)
+    network = made("resnet-20").train()
+    frozen = list(dict(network.named_parameters()))[-1]
+    network.get_parameter(frozen).requires_grad_(False)
     before, generator = copy.deepcopy(network.state_dict()), torch.get_rng_state()
 
     with torch.no_grad():
         find_channels(network, images())
 
     assert network.training
-    assert not any(p.requires_grad or p.grad is not None for p in network.parameters())
+    assert [n for n, p in network.named_parameters() if not p.requires_grad] == [frozen]
+    assert all(p.grad is None for p in network.parameters())
     assert not any(module._forward_hooks for module in network.modules())
     assert torch.equal(torch.get_rng_state(), generator)
     assert list(before) == list(network.state_dict())
@@ -177,7 +180,7 @@ def test_the_network_stays_as_it_is() -> None:
 
 def test_what_the_trace_gets_wrong_is_found_by_experiment() -> None:
     """torch-pruning takes a channel shuffle for an operation that moves nothing."""
-    traced, _ = traced_channels(made("shuffled"), images())
+    traced, _ = traced_channels(made("shuffled"), images(), prunable_weights(made("shuffled")))
 
     assert ("0.0.weight", 0) in {(name, dim) for channel in traced for name, dim, _ in channel}
     assert "not exactly what they reach" in found("shuffled").left_out["0.0.weight"]
@@ -195,6 +198,51 @@ def test_layers_of_one_head_or_none() -> None:
         find_channels(made("transformer"), images(), heads={"attn.*": 3})
     with pytest.raises(UsageError, match=r"the 12 inputs of .*proj.weight' are not 5 heads"):
         find_channels(made("transformer"), images(), heads={"*.proj.weight": 5})
+
+
+class Mixed(nn.Module):
+    """Three convolutions and an LSTM over the columns of what they give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 4, 3, padding=1)
+        self.conv2 = nn.Conv2d(4, 5, 3, padding=1)
+        self.conv3 = nn.Conv2d(5, 6, 3, padding=1)
+        self.rnn = nn.LSTM(6, 4, batch_first=True)
+        self.output = nn.Linear(4, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = torch.relu(self.conv2(torch.relu(self.conv1(inputs))))
+        columns = torch.relu(self.conv3(hidden)).mean(2).transpose(1, 2)
+        logits: Tensor = self.output(self.rnn(columns)[0][:, -1])
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("frozen", "channels", "left_out"),
+    [
+        (None, 4 + 5, {"conv3.weight": "it meets a LSTM in which no mask prunes channels"}),
+        ("conv2", 0, {"conv1.weight": "it meets a Conv2d in which no mask prunes channels"}),
+        ("conv1", 5, {"conv3.weight": "it meets a LSTM in which no mask prunes channels"}),
+    ],
+)
+def test_channels_beside_layers_that_have_none(
+    frozen: str | None, channels: int, left_out: dict[str, str]
+) -> None:
+    network = Mixed()
+    if frozen:
+        network.get_parameter(f"{frozen}.weight").requires_grad_(False)
+    coupling = find_channels(network, torch.zeros(2, 1, 5, 5))
+    assert len(coupling.channels) == channels
+    gates = dict.fromkeys(
+        ["rnn.weight_ih_l0", "rnn.weight_hh_l0"], "channels of such a layer are not traced"
+    )
+    assert {**left_out, **gates}.items() <= coupling.left_out.items()
+    shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(network).items()}
+    if channels:
+        units = make_units("channel", shapes, channels=coupling.channels)
+        assert units is not None
+        assert units.count == channels
 
 
 class Odd(nn.Module):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from kinds_of_networks import Conv1D
 from scipy import stats
 from torch import Tensor, nn
 
@@ -258,3 +259,53 @@ def test_other_seeds_replicates_and_purposes_give_other_weights() -> None:
 
     for number, weight in enumerate(weights):
         assert not any((weight == other).any() for other in weights[number + 1 :])
+
+
+# Weights that are several matrices
+
+
+class Experts(nn.Module):
+    """Nothing but a weight with a matrix for each of four experts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_experts = 4
+        self.weight = nn.Parameter(torch.empty(4, 50, 30))
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "glorot", "kaiming"),
+    [
+        (nn.LSTM(30, 40), "weight_ih_l0", 2 / (30 + 40), 2 / 30),
+        (nn.LSTM(30, 40), "weight_hh_l0", 2 / (40 + 40), 2 / 40),
+        (nn.LSTM(30, 40, proj_size=20), "weight_hr_l0", 2 / (40 + 20), 2 / 40),
+        (nn.GRU(30, 40), "weight_ih_l0", 2 / (30 + 40), 2 / 30),
+        (nn.RNN(30, 40), "weight_ih_l0", 2 / (30 + 40), 2 / 30),
+        (nn.GRUCell(30, 40), "weight_ih", 2 / (30 + 40), 2 / 30),
+        (nn.MultiheadAttention(32, 2), "in_proj_weight", 2 / (32 + 32), 2 / 32),
+        (nn.MultiheadAttention(32, 2, kdim=20), "k_proj_weight", 2 / (20 + 32), 2 / 20),
+        (Experts(), "weight", 2 / (50 + 30), 2 / 30),
+        # Outputs in columns, and for a transposed convolution fan_out.
+        (Conv1D(50, 30), "weight", 2 / (50 + 30), 2 / 30),
+        (nn.ConvTranspose2d(30, 20, 3), "weight", 2 / (9 * 30 + 9 * 20), 2 / (9 * 20)),
+        (nn.ConvTranspose2d(30, 20, 3, groups=2), "weight", 2 / (9 * 30 + 9 * 10), 2 / (9 * 10)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_each_matrix_of_a_weight_has_its_own_fans(
+    layer: nn.Module, name: str, glorot: float, kaiming: float
+) -> None:
+    for initialize, variance in ((glorot_normal_, glorot), (kaiming_normal_, kaiming)):
+        initialize(layer, generator())
+        assert standardized(layer.get_parameter(name), math.sqrt(variance)) > 0.001
+
+
+@pytest.mark.parametrize("initialize", INITIALIZATIONS.values())
+@pytest.mark.parametrize("layer", [nn.LSTM(3, 4, 2), nn.GRUCell(3, 4), nn.MultiheadAttention(4, 2)])
+def test_biases_are_zero_whatever_their_names(layer: nn.Module, initialize: Initialization) -> None:
+    for parameter in layer.parameters():
+        nn.init.ones_(parameter)
+    initialize(layer, generator())
+    biases = {n: p for n, p in layer.named_parameters() if "bias" in n}
+    assert biases
+    assert all(bias.eq(0).all() for bias in biases.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -27,6 +28,8 @@ from lottery.training import (
     TrainingJob,
     TrainingResult,
 )
+from lottery.training.engines.torch_engine import TorchEngine
+from lottery.training.engines.torch_engine import training as steps
 
 CHECKS = {check.__name__: check for check in ENGINE_CHECKS + ENGINE_CHECKS_ANY_MODEL}
 
@@ -118,7 +121,23 @@ class RestoresOnlyAlone(Rewired):
         return super().train(jobs, monitors)
 
 
-CAUGHT_BY: list[tuple[str, Rewired]] = [
+class PassesOver(TorchEngine):
+    """Leaves biases that took no part in a step to the optimizer, which passes them over."""
+
+    def train(
+        self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        with patch.object(steps, "fill_gradients", _fill_weights_alone):
+            return super().train(jobs, monitors)
+
+
+def _fill_weights_alone(parameters: Sequence[Tensor]) -> None:
+    for parameter in parameters:
+        if parameter.grad is None and parameter.dim() > 1:
+            parameter.grad = torch.zeros_like(parameter)
+
+
+CAUGHT_BY: list[tuple[str, TorchEngine]] = [
     ("check_any_model_resumes", Rewired(monitor=lambda m: Lossy(m, without_buffers))),
     ("check_any_model_resumes", Rewired(monitor=lambda m: Lossy(m, without_randomness))),
     ("check_resume_after_a_late_start", Rewired(monitor=lambda m: Lossy(m, without_momentum))),
@@ -131,6 +150,7 @@ CAUGHT_BY: list[tuple[str, Rewired]] = [
     ("check_batch_norm_when_measuring", Rewired(job=with_dropout_for_good)),
     ("check_batch_norm_buffers", Rewired(job=with_fresh_buffers)),
     ("check_tied_weights", Rewired(result=masked_under_one_name)),
+    ("check_skipped_layers", PassesOver()),
     (
         "check_kept_weights_train_whatever_their_value",
         Rewired(job=frozen_where(lambda weight: weight == 0)),
@@ -154,7 +174,7 @@ CAUGHT_BY: list[tuple[str, Rewired]] = [
 @pytest.mark.parametrize(
     ("check", "broken"), CAUGHT_BY, ids=[f"{check}-{n}" for n, (check, _) in enumerate(CAUGHT_BY)]
 )
-def test_a_broken_engine_is_caught(check: str, broken: Rewired) -> None:
+def test_a_broken_engine_is_caught(check: str, broken: TorchEngine) -> None:
     with pytest.raises(AssertionError) as caught:
         CHECKS[check](broken)
 

@@ -230,9 +230,13 @@ class Idle(nn.Module):
         return logits
 
 
-def test_a_layer_outside_the_loss_is_refused() -> None:
-    with pytest.raises(UsageError, match="takes no part in the loss"):
-        train(tiny_job(make_model=Idle))
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_a_layer_outside_the_loss_has_a_gradient_of_zero(decay: float) -> None:
+    sgd = OptimizerConfig(name="sgd", momentum=0.9, weight_decay=decay)
+    job = tiny_job(tiny_config(sgd, base=0.1, length=1), make_model=Idle)
+    end = train(job).final["idle.weight"]
+    start = job.mask.apply(job.start)["idle.weight"]
+    torch.testing.assert_close(end, start * (1 - 0.1 * decay))
 
 
 def test_engines_and_devices_by_name() -> None:

@@ -219,7 +219,8 @@ def _matches(accuracy: Array, dense: Array, settings: Settings) -> Claim:
     """Not lower by more than the margin; a level that lost a training cannot be confirmed."""
     lost = np.isnan(accuracy)
     y = np.where(lost, 0, accuracy - dense[..., None, :] + settings.margin)
-    return _tested(y, settings.step, {LOST: lost.any(-1)}, used=~lost.any(-1))
+    lacking: Flags = lost.any(-1)
+    return _tested(y, settings.step, {LOST: lacking}, used=~lacking)
 
 
 def _worse(accuracy: Array, dense: Array, settings: Settings) -> Claim:
@@ -240,8 +241,8 @@ def sooner(time: Array, dense: Array, settings: Settings, *, slack: float) -> Cl
     """
     lost, dense = np.isnan(time), dense[..., None, :]
     step = settings.grid / dense.mean(-1)
-    cut = (time >= settings.end).any(-1)
-    known = ~(cut | lost.any(-1))
+    cut: Flags = (time >= settings.end).any(-1)
+    known: Flags = ~(cut | lost.any(-1))
     x = np.where(np.isfinite(time), time, np.broadcast_to(dense, time.shape))
     reasons = {
         LOST: lost.any(-1),
@@ -387,7 +388,8 @@ def sign_flips(y: Array) -> Array:
     test exact.
     """
     sums = y @ _patterns(y.shape[-1])
-    return (sums >= sums[..., :1] - _ROUNDING).mean(-1)
+    shares: Array = (sums >= sums[..., :1] - _ROUNDING).mean(-1)
+    return shares
 
 
 @cache
@@ -398,14 +400,15 @@ def _patterns(n: int) -> Array:
     else:
         bits = np.random.default_rng(n).integers(0, 2, (n, _MOST_FLIPS))
         bits[:, 0] = 0
-    return 1.0 - 2.0 * bits
+    return np.where(bits == 0, 1.0, -1.0)
 
 
 def _scatter(x: Array, step: Array) -> Array:
     """Standard deviation of logarithms, never below what a grid of this relative step hides."""
     if x.shape[-1] < 2:
         return np.broadcast_to(step / np.sqrt(12), x.shape[:-1])
-    return np.maximum(np.log(x).std(-1, ddof=1), step / np.sqrt(12))
+    found: Array = np.maximum(np.log(x).std(-1, ddof=1), step / np.sqrt(12))
+    return found
 
 
 def _merged(claims: tuple[Claim, ...], how: Any) -> dict[str, Flags]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from lottery.analysis import reachable
 from lottery.analysis.formatting import joined
 from lottery.cli.output import echo
-from lottery.cli.progress import left_out_words
+from lottery.cli.progress import left_out_words, outside_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, NotHereError, data_notes, load_dataset, made_up_dataset
 from lottery.experiments import (
@@ -20,6 +20,7 @@ from lottery.experiments import (
     branches,
     cautions,
     check_against_data,
+    coverage,
     estimate,
     experiment_units,
     left_out,
@@ -58,6 +59,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     )
     notes = [*cautions(config), *([] if missing else data_notes(data))]
     units, reasons = experiment_units(config, data), left_out(config, data)
+    covered, outside = coverage(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
         echo(
@@ -76,6 +78,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     "left_out": reasons,
                     "data_missing": missing or None,
                     "notes": notes,
+                    "outside_mask": [asdict(one) for one in outside],
                     "estimate": asdict(found),
                     "significance": asdict(power) | {"sentence": power.sentence},
                 },
@@ -88,9 +91,10 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         echo(f"The data are not here yet: {missing}.")
     for note in notes:
         echo(f"Note: {note}.")
+    if outside:
+        echo(_sentence(outside_words(covered, outside)))
     if units is not None and reasons:
-        words = left_out_words(config.prune.granularity, units.count, reasons)
-        echo(f"{words[0].upper()}{words[1:]}.")
+        echo(_sentence(left_out_words(config.prune.granularity, units.count, reasons)))
     echo(power.sentence)
 
 
@@ -100,6 +104,10 @@ def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
         return load_dataset(config.data, data_dir=options.data_dir, download=False), ""
     except NotHereError as error:
         return made_up_dataset(config.data), str(error)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _trainings(config: ExperimentConfig, data: Dataset) -> str:

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lottery.core import OutsideMask
 from lottery.errors import printable
 from lottery.experiments import ExperimentConfig, Listener
 from lottery.store import JobKey, JobResult
@@ -86,6 +87,9 @@ class _Lines(Listener):
 
     def noted(self, note: str) -> None:
         self._say(f"note: {note}")
+
+    def outside_mask(self, covered: int, outside: Sequence[OutsideMask]) -> None:
+        self._say(outside_words(covered, outside))
 
     def preparing(self, message: str) -> None:
         self._say(message)
@@ -156,13 +160,36 @@ def left_out_words(granularity: str, units: int, reasons: Mapping[str, str]) -> 
     >>> left_out_words("filter", 9, {"fc.weight": "it is linear"})
     "granularity 'filter': densities are shares of 9 units; left out: fc.weight (it is linear)"
     """
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(name)
-    layers = "; ".join(f"{_some(names)} ({reason})" for reason, names in by_reason.items())
     return (
-        f"granularity '{granularity}': densities are shares of {units:,} units; left out: {layers}"
+        f"granularity '{granularity}': densities are shares of {units:,} units; left out: "
+        f"{_by_reason(reasons)}"
     )
+
+
+def outside_words(covered: int, outside: Sequence[OutsideMask]) -> str:
+    """What densities are shares of, and which matrices of the network have no part in it.
+
+    Args:
+        covered: how many weights masks cover.
+        outside: from `lottery.core.outside_mask`, one or more.
+
+    >>> outside_words(320, [OutsideMask(name="0.weight", weights=25_088, reason="frozen")])
+    'masks cover 320 weights; 25,088 in 1 matrix lie outside and stay whole: 0.weight (frozen)'
+    """
+    weights, count = sum(one.weights for one in outside), len(outside)
+    matrices = "1 matrix" if count == 1 else f"{count:,} matrices"
+    return (
+        f"masks cover {covered:,} weights; {weights:,} in {matrices} lie outside and stay whole: "
+        f"{_by_reason({one.name: one.reason for one in outside})}"
+    )
+
+
+def _by_reason(reasons: Mapping[str, str]) -> str:
+    """Names of one reason together, and only a few of them."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names_by_reason.setdefault(reason, []).append(name)
+    return "; ".join(f"{_some(names)} ({reason})" for reason, names in names_by_reason.items())
 
 
 def _some(names: Sequence[str]) -> str:

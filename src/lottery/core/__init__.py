@@ -21,6 +21,16 @@ from lottery.core.coupling import (
     sound_channels,
     without_channels,
 )
+from lottery.core.coverage import (
+    CoveredWeight,
+    OutsideMask,
+    check_coverage,
+    covered_weights,
+    fan_ins,
+    outside_mask,
+    prunable_weights,
+    tie_parameters,
+)
 from lottery.core.criteria import (
     CRITERIA,
     Criterion,
@@ -42,7 +52,7 @@ from lottery.core.granularity import (
     residual_blocks,
 )
 from lottery.core.lamp import lamp_scores
-from lottery.core.mask import Mask, prunable_weights
+from lottery.core.mask import Mask
 from lottery.core.multiplications import multiplications, weight_uses
 from lottery.core.outputs import output_layers
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
@@ -55,6 +65,7 @@ from lottery.core.schedule import (
 )
 from lottery.core.select import select
 from lottery.core.signal import signal_passes
+from lottery.core.unit_kinds import without_units
 from lottery.core.units import Reduce, Units, fixed_groups, surviving_units, unit_counts
 
 __all__ = [
@@ -62,11 +73,13 @@ __all__ = [
     "GRANULARITIES",
     "Channel",
     "Coupling",
+    "CoveredWeight",
     "Criterion",
     "CriterionEntry",
     "Group",
     "LooksAt",
     "Mask",
+    "OutsideMask",
     "Probe",
     "Reduce",
     "RoundSchedule",
@@ -79,10 +92,13 @@ __all__ = [
     "allocate",
     "apportion",
     "channel_units",
+    "check_coverage",
     "check_criterion",
     "check_granularity",
     "check_patterns",
+    "covered_weights",
     "erdos_renyi_share",
+    "fan_ins",
     "find_channels",
     "find_criterion",
     "fixed_groups",
@@ -96,6 +112,7 @@ __all__ = [
     "multiplications",
     "n_of_m",
     "output_layers",
+    "outside_mask",
     "planned_densities",
     "prunable_weights",
     "prune_in_rounds",
@@ -107,7 +124,9 @@ __all__ = [
     "signal_passes",
     "sound_channels",
     "surviving_units",
+    "tie_parameters",
     "unit_counts",
     "weight_uses",
     "without_channels",
+    "without_units",
 ]

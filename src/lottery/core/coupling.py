@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lottery.core.allocate import deciding_layer
-from lottery.core.mask import prunable_weights
+from lottery.core.coverage import prunable_weights
 from lottery.core.units import Units
 from lottery.errors import MaskError, UsageError
 
@@ -79,7 +79,7 @@ def find_channels(
     """
     from lottery.integrations.torch_pruning import traced_channels
 
-    channels, left_out = traced_channels(model, inputs, heads=heads)
+    channels, left_out = traced_channels(model, inputs, prunable_weights(model), heads=heads)
     sound, unsound = sound_channels(model, inputs, channels)
     return Coupling(channels=sound, left_out={**left_out, **unsound})
 

@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lottery.errors import MaskError
-
-_PRUNABLE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Mask(Mapping[str, Tensor]):
@@ -166,28 +164,3 @@ class Mask(Mapping[str, Tensor]):
     def _combine(self, other: Mask, op: Callable[[Tensor, Tensor], Tensor]) -> Mask:
         other.check(self._kept)
         return Mask({name: op(tensor, other._kept[name]) for name, tensor in self._kept.items()})
-
-
-def prunable_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that masks are made for: those of Linear and Conv layers.
-
-    Never biases, normalization or embeddings. A weight that several layers share is counted once,
-    under its first name; one shared with an embedding is the embedding's, and not prunable.
-
-    Returns:
-        parameter name -> the parameter's tensor (shared storage, detached), in the model's order.
-    """
-    shared = {
-        id(parameter)
-        for module in model.modules()
-        if not isinstance(module, _PRUNABLE_LAYERS)
-        for parameter in module.parameters(recurse=False)
-    }
-    owners = {
-        id(module.weight) for module in model.modules() if isinstance(module, _PRUNABLE_LAYERS)
-    }
-    return {
-        name: parameter.detach()
-        for name, parameter in model.named_parameters()
-        if id(parameter) in owners and id(parameter) not in shared
-    }

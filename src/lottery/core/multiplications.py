@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from lottery.core.mask import prunable_weights
+from lottery.core.coverage import covered_weights
 from lottery.errors import UsageError
+from lottery.layers import Kind, matrix_kinds
+
+_Inputs = tuple[Any, ...]
+_SEQUENCES: Final = ("query", "key", "value")
 
 
 def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     """How many products one example's forward pass makes with each weight of a layer.
 
-    1 for a linear layer; for a convolution the number of positions of its output, padding counted
-    like the rest. A layer that is called several times, or shares its weight, counts every time.
+    1 for a linear or bilinear layer; for a convolution the number of positions of its output, for a
+    transposed one those of its input, padding counted like the rest; for a recurrent layer and for
+    attention the length of the sequence. A layer that is called several times, or shares its
+    weight, counts every time.
 
     Args:
         model: on the CPU; it is run once, in evaluation mode, and left as it was.
@@ -26,22 +32,32 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
         parameter name -> uses, for every prunable weight.
 
     Raises:
-        UsageError: a prunable weight is used in another way than by calling its layer.
+        UsageError: a prunable weight is used in another way than by calling its layer, or not every
+            number in it equally often.
 
     >>> weight_uses(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)), (1, 4, 4))
     {'0.weight': 4, '2.weight': 1}
     """
+    covered = covered_weights(model)
     parameters = dict(model.named_parameters())
-    names = {id(parameters[name]): name for name in prunable_weights(model)}
-    uses = dict.fromkeys(names.values(), 0)
+    names = {id(parameters[name]): name for name in covered}
+    uses = dict.fromkeys(covered, 0)
 
-    def count(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
-        weight = layer.get_parameter("weight")
-        # The first dimension of a weight is its outputs, each of which every position has once.
-        uses[names[id(weight)]] += output.numel() // weight.shape[0]
+    def count(layer: nn.Module, inputs: _Inputs, given: dict[str, Any], output: Any) -> None:
+        for attribute, kind in matrix_kinds(layer).items():
+            if name := names.get(id(getattr(layer, attribute))):
+                uses[name] += _uses(layer, attribute, kind, inputs, given, output)
+        if isinstance(layer, nn.MultiheadAttention):
+            # It takes this weight without calling the layer.
+            projection = names.get(id(layer.out_proj.weight))
+            if projection:
+                uses[projection] += output[0].numel() // layer.embed_dim
 
-    layers = [m for m in model.modules() if id(getattr(m, "weight", None)) in names]
-    handles = [layer.register_forward_hook(count) for layer in layers]
+    handles = [
+        layer.register_forward_hook(count, with_kwargs=True)
+        for layer in model.modules()
+        if matrix_kinds(layer)
+    ]
     was_training = model.training
     try:
         with torch.no_grad():
@@ -55,9 +71,35 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     if unseen:
         raise UsageError(
             f"cannot count the multiplications of {', '.join(unseen)}: the forward pass does not "
-            "call the layer"
+            "call the layer, or calls it with what is no plain sequence"
         )
     return uses
+
+
+def _uses(
+    layer: nn.Module,
+    attribute: str,
+    kind: Kind,
+    inputs: _Inputs,
+    given: dict[str, Any],
+    output: Any,
+) -> int:
+    """How often a call for one example used each number of a layer's matrix; 0 if unknown."""
+    if kind == "attention":
+        named = dict(zip(_SEQUENCES, inputs, strict=False)) | given
+        all_three = attribute == "in_proj_weight"
+        read = [name for name in _SEQUENCES if all_three or attribute.startswith(name[0])]
+        lengths = {named[name].numel() // named[name].shape[-1] for name in read}
+        return lengths.pop() if len(lengths) == 1 else 0
+    first = [*inputs, *given.values()][0]
+    if kind == "experts" or not isinstance(first, Tensor):
+        return 0
+    if kind in ("recurrent", "transposed convolution"):
+        features = layer.in_channels if kind == "transposed convolution" else first.shape[-1]
+        return first.numel() // int(features)  # type: ignore[arg-type]
+    weight = layer.get_parameter("weight")
+    outputs = weight.shape[1] if kind == "transposed linear" else weight.shape[0]
+    return int(output.numel()) // outputs
 
 
 def multiplications(counts: Mapping[str, int], uses: Mapping[str, int]) -> int:

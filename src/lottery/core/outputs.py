@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from lottery.core.mask import prunable_weights
+from lottery.core.coverage import prunable_weights
 from lottery.errors import UsageError
 
 _OUTPUT: Final = "its outputs are the network's"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lottery.core.mask import Mask, prunable_weights
+from lottery.core.coverage import prunable_weights, tie_parameters
+from lottery.core.mask import Mask
 
 
 def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> bool:
@@ -21,7 +22,8 @@ def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> b
     told, and the answer is True.
 
     Args:
-        model: the network, fresh from its maker; its parameters and their type are overwritten.
+        model: the network, fresh from its maker; its parameters and their type are overwritten,
+            and those of one memory become one.
         mask: of all its prunable weights.
         input_shape: of one example.
 
@@ -38,6 +40,7 @@ def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> b
     def answer(network: nn.Module) -> bool:
         return tells_apart(network, mask) or not tells_apart(network, dense)
 
+    tie_parameters(model)
     own = next(iter(prunable_weights(model).values())).dtype
     model = model.cpu().eval()
     try:
@@ -57,7 +60,7 @@ def _two_outputs(
         for name, parameter in model.named_parameters():
             if name in mask:
                 parameter.copy_(_averaging(mask[name], generator))
-            elif name.endswith("bias"):
+            elif name.rpartition(".")[2].startswith("bias") or name.endswith("bias"):
                 parameter.zero_()
         dtype = next(
             parameter.dtype for name, parameter in model.named_parameters() if name in mask

@@ -14,7 +14,7 @@ from lottery.experiments.estimate import Estimate, estimate
 from lottery.experiments.lengths import planned_at_most, planned_iterations
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge
-from lottery.experiments.network import experiment_units, left_out
+from lottery.experiments.network import coverage, experiment_units, left_out
 from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES
@@ -48,6 +48,7 @@ __all__ = [
     "cautions",
     "check_against_data",
     "config_hash",
+    "coverage",
     "differences",
     "estimate",
     "experiment_units",

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from lottery.core import Units, layer_fraction
+from lottery.core import Units, fan_ins, layer_fraction
 from lottery.experiments.config import ExperimentConfig
 from lottery.store import JobKey
 from lottery.tickets import (
@@ -84,7 +84,7 @@ def make_control(
         case "edge-popup":
             whole = untrained(ticket, initial())
             constant = config.masks.edge_popup.weights == "signed-constant"
-            return signs_scaled_constant(whole) if constant else whole
+            return signs_scaled_constant(whole, fan_ins(initialize())) if constant else whole
         case "supermask":
             whole = untrained(ticket, initial())
             constant = config.masks.supermask.weights == "signed-constant"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lottery.core import OutsideMask
 from lottery.store import JobKey, JobResult
 from lottery.training import Engine
 
@@ -29,7 +30,10 @@ class Listener:
         """Of the network's layers some have none of the ``units``: parameter name -> why not."""
 
     def noted(self, note: str) -> None:
-        """Something of the data or the config that is hardly what was meant, without a full stop."""
+        """What of data or config is hardly as it was meant, without a full stop."""
+
+    def outside_mask(self, covered: int, outside: Sequence[OutsideMask]) -> None:
+        """Of the network's matrices some lie outside every mask; ``covered`` weights do not."""
 
     def preparing(self, message: str) -> None:
         """Something takes a while before the first training, and this says what."""

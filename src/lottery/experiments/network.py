@@ -9,7 +9,16 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from lottery.core import GRANULARITIES, Units, prunable_weights
+from lottery.core import (
+    GRANULARITIES,
+    OutsideMask,
+    Units,
+    covered_weights,
+    outside_mask,
+    prunable_weights,
+    tie_parameters,
+    without_units,
+)
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig
 from lottery.models import INITIALIZATIONS, build_model
@@ -63,14 +72,24 @@ def left_out(config: ExperimentConfig, data: Dataset) -> dict[str, str]:
     granularity, (units, reasons) = config.prune.granularity, _traced(config, data)
     if units is None:
         return {}
-    names = prunable_weights(make_model(config, data))
+    kinds = {n: one.kind for n, one in covered_weights(make_model(config, data)).items()}
     if granularity == "channel":
-        return {name: reasons[name] for name in names if name in reasons}
+        return {name: reasons[name] for name in kinds if name in reasons}
+    whole = without_units(granularity, kinds)
     return {
-        name: reasons.get(name, f"a {granularity} is {GRANULARITIES.get(granularity, 'a tile')}")
-        for name in names
+        name: reasons.get(name)
+        or whole.get(name)
+        or f"a {granularity} is {GRANULARITIES.get(granularity, 'a tile')}"
+        for name in kinds
         if name not in units.labels
     }
+
+
+def coverage(config: ExperimentConfig, data: Dataset) -> tuple[int, tuple[OutsideMask, ...]]:
+    """How many weights the experiment's masks cover, and which matrices they do not."""
+    model = make_model(config, data)
+    covered = sum(weight.numel() for weight in prunable_weights(model).values())
+    return covered, outside_mask(model)
 
 
 def _traced(config: ExperimentConfig, data: Dataset) -> tuple[Units | None, Mapping[str, str]]:
@@ -109,4 +128,6 @@ def _built(model: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     # torch draws default weights from its global generator, which is not ours to move. Two threads
     # that do this at once could each put back what the other has drawn from.
     with _global_generator, torch.random.fork_rng(devices=[]):
-        return build_model(model, input_shape, classes)
+        network = build_model(model, input_shape, classes)
+    tie_parameters(network)
+    return network

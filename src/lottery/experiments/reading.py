@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from lottery.core import OutsideMask
 from lottery.errors import StoreError, UsageError
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
@@ -30,12 +31,15 @@ class Run:
         config: the experiment.
         experiment: the whole of ``experiment.json``.
         results: every job that has ended so far.
+        outside_mask: the network's matrices that no mask of the run covers, in the network's order;
+            empty also where that is not known, in a run from before it was recorded.
     """
 
     store: Store
     config: ExperimentConfig
     experiment: Mapping[str, Any]
     results: Mapping[JobKey, JobResult]
+    outside_mask: tuple[OutsideMask, ...] = ()
 
     @property
     def name(self) -> str:
@@ -119,7 +123,13 @@ def open_run(path: Path) -> Run:
         totals = layers if totals is None else totals
         if layers != totals:
             raise StoreError(f"{source}: layers: expected those of the run's other trainings")
-    return Run(store=store, config=config, experiment=experiment, results=results)
+    return Run(
+        store=store,
+        config=config,
+        experiment=experiment,
+        results=results,
+        outside_mask=tuple(OutsideMask(**one) for one in experiment.get("outside_mask", ())),
+    )
 
 
 def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
@@ -136,7 +146,9 @@ def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
         ) from error
     if experiment is None:
         raise StoreError(f"{store.path} holds no run: there is no {EXPERIMENT}")
-    return load_recorded_config(experiment["config"], source=str(store.path / EXPERIMENT)), experiment
+    return load_recorded_config(
+        experiment["config"], source=str(store.path / EXPERIMENT)
+    ), experiment
 
 
 def verify_run(path: Path) -> dict[JobKey, list[str]]:

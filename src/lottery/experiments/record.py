@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from torch import Tensor
+
+from lottery.core import OutsideMask
 from lottery.data import Dataset
 from lottery.errors import StoreError
 from lottery.experiments.config import (
@@ -19,7 +23,7 @@ from lottery.experiments.config import (
 )
 from lottery.experiments.environment import environment
 from lottery.experiments.listener import Listener
-from lottery.store import Store
+from lottery.store import JobKey, JobResult, Store
 from lottery.store.schema import TABLE, TEXT, Kind, is_whole, misfits, whole
 from lottery.store.store import EXPERIMENT
 from lottery.training import Engine
@@ -34,6 +38,7 @@ def record(
     engine: Engine,
     command: str,
     listener: Listener,
+    outside: Sequence[OutsideMask],
 ) -> None:
     """Write ``experiment.json``, or check that the run there is this one.
 
@@ -48,6 +53,7 @@ def record(
         "config": to_plain(config),
         "config_sha256": config_hash(config),
         "data": _described(data),
+        "outside_mask": [asdict(one) for one in outside],
         "environment": {
             **environment(),
             "device": device,
@@ -77,6 +83,13 @@ def record(
             f"{store.path} was begun with other data for '{config.data.name}'. Put those back "
             "(see --data-dir), or use another --out"
         )
+    # A run from before it was recorded has none.
+    if then.get("outside_mask", now["outside_mask"]) != now["outside_mask"]:
+        raise StoreError(
+            f"{store.path} was begun when other matrices of '{config.model}' were outside its "
+            f"masks: {_named(then['outside_mask'])} there, {_named(now['outside_mask'])} here. "
+            "Put the network back as it was, or use another --out"
+        )
     changes = differences(now["environment"], then["environment"])
     if changes:
         listener.environment_changed(changes)
@@ -92,7 +105,7 @@ def read_record(store: Store) -> dict[str, Any] | None:
     experiment = store.read_experiment()
     if experiment is None:
         return None
-    wrong = misfits(experiment, _FIELDS, optional=("data.variant",))
+    wrong = misfits(experiment, _FIELDS, optional=("data.variant", "outside_mask"))
     if not wrong:
         surroundings = experiment["environment"]
         found = misfits(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))
@@ -105,6 +118,34 @@ def read_record(store: Store) -> dict[str, Any] | None:
             f"{source}: the config is not the one the run was begun with (its SHA-256 differs)"
         )
     return experiment
+
+
+def check_same_weights(
+    store: Store, results: Mapping[JobKey, JobResult], weights: Mapping[str, Tensor]
+) -> None:
+    """Check that the masks of what is there are of the same weights as those to come.
+
+    Raises:
+        StoreError: the network has changed, or the rule of what masks cover; says how.
+    """
+    sizes = {name: weight.numel() for name, weight in weights.items()}
+    for result in results.values():
+        there = {name: total for name, (_, total) in result.layers.items()}
+        if there != sizes:
+            ours = sorted(name for name in sizes if sizes[name] != there.get(name))
+            theirs = sorted(name for name in there if there[name] != sizes.get(name))
+            raise StoreError(
+                f"{store.path}: the masks of {result.key} are of other weights than those that "
+                f"masks cover now (only now: {', '.join(ours) or 'none'}; only there: "
+                f"{', '.join(theirs) or 'none'}). The network is another, or the run is from "
+                "before masks covered such layers: it can be shown and judged as it is; to run it "
+                "again, use another --out"
+            )
+
+
+def _named(outside: Any) -> str:
+    names = [str(one.get("name")) for one in outside if isinstance(one, Mapping)]
+    return ", ".join(names) or "none"
 
 
 def _described(data: Dataset) -> dict[str, Any]:
@@ -149,6 +190,16 @@ def _is_date(value: object) -> bool:
 
 _MOST_INPUTS = 2**30
 _EXAMPLES = whole(1, 2**40)
+
+
+def _is_outside(value: Any) -> bool:
+    kinds = {"name": TEXT, "weights": whole(1), "reason": TEXT}
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and one.keys() == kinds.keys() and not misfits(one, kinds)
+        for one in value
+    )
+
+
 _FIELDS: Mapping[str, Kind] = {
     "schema": whole(),
     "config": TABLE,
@@ -163,6 +214,7 @@ _FIELDS: Mapping[str, Kind] = {
     ),
     "data.classes": whole(1, 2**24),
     "data.variant": TEXT,
+    "outside_mask": Kind("a list of name, weights and reason each", _is_outside),
     "environment": TABLE,
     "environment.lottery": TEXT,
     "environment.torch": TEXT,

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lottery.core import Mask, check_patterns, find_criterion, prunable_weights, weight_uses
+from lottery.core import (
+    Mask,
+    check_coverage,
+    check_patterns,
+    find_criterion,
+    prunable_weights,
+    weight_uses,
+)
 from lottery.data import Dataset, data_notes, load_dataset, steps_per_epoch
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.cautions import cautions
@@ -23,12 +30,18 @@ from lottery.experiments.lengths import iterations, mask_looks, rewind_iteration
 from lottery.experiments.listener import Listener, prepare
 from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
-from lottery.experiments.network import experiment_units, left_out, make_model
+from lottery.experiments.network import coverage, experiment_units, left_out, make_model
 from lottery.experiments.plan import hopeless, needs, plan
 from lottery.experiments.reading import examine_job
-from lottery.experiments.record import record
+from lottery.experiments.record import check_same_weights, record
 from lottery.experiments.stopping import StopRequest
-from lottery.experiments.trial import check_batches_of_one, check_forward, check_scoring
+from lottery.experiments.trial import (
+    check_batches_of_one,
+    check_forward,
+    check_gradients,
+    check_scoring,
+    check_types,
+)
 from lottery.experiments.workers import Pool, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
 from lottery.tickets import check_examples, criterion_problems, level_densities
@@ -77,16 +90,20 @@ def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the network cannot take the examples, or learn from a batch of one, the rewind
-            point lies after the end, a mask that is to change would not, a pattern fits no layer, a
-            density cannot be reached, multiplications cannot be counted, a criterion cannot be
-            imported, does not go with the config or cannot score the network, or there are fewer
-            examples than it is to look at.
+        UsageError: the network has nothing to prune, weights of several types, or weights that
+            masks cannot hold or no example reaches; it cannot take the examples, or learn from a
+            batch of one; the rewind point lies after the end, a mask that is to change would not, a
+            pattern fits no layer, a density cannot be reached, multiplications cannot be counted, a
+            criterion cannot be imported, does not go with the config or cannot score the network,
+            or there are fewer examples than it is to look at.
         MaskError: the scores of a criterion of your own are not what selection can use.
     """
-    check_forward(config.model, lambda: make_model(config, data), data)
-    check_batches_of_one(config, lambda: make_model(config, data), data)
     model = make_model(config, data)
+    check_forward(config.model, lambda: make_model(config, data), data)
+    check_types(config.model, model)
+    check_coverage(config.model, model)
+    check_gradients(config, lambda: make_model(config, data), data)
+    check_batches_of_one(config, lambda: make_model(config, data), data)
     weights = prunable_weights(model)
     check_patterns(weights, config.prune.fractions)
     units = experiment_units(config, data)
@@ -174,6 +191,7 @@ def run_experiment(
         jobs = plan(config)
         if not all(store.is_finished(key) for key in jobs):
             prepare(engine, listener)
+        covered, outside = coverage(config, data)
         record(
             store,
             config,
@@ -182,11 +200,15 @@ def run_experiment(
             engine=engine,
             command=options.command,
             listener=listener,
+            outside=outside,
         )
         results = _finished_before(store, config, len(data.train), listener)
+        check_same_weights(store, results, prunable_weights(model))
         left = len(jobs) - len(results)
         workers = min(worker_count(options.jobs, device.type), left or 1)
         listener.started(store.path, len(jobs), len(results), workers)
+        if outside:
+            listener.outside_mask(covered, outside)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
         _tell_first(config, data, listener)

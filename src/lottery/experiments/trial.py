@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,8 +18,13 @@ from lottery.rng import Streams
 from lottery.tickets import PruneConfig, make_probe, prune_mask
 from lottery.training import State, recalibrate_batch_norm
 from lottery.training.evaluate import input_dtype
+from lottery.training.loss import batch_loss
 
 _EXAMPLES = 2  # batch norm in training may need more than one
+# Batches that a weight may take no part in, as in stochastic depth or a mixture of experts; and
+# their size, after the first.
+_MOST_PASSES, _MORE_EXAMPLES = 64, 32
+_NAMED = 3
 _WHY = "batch norm needs 2 values or more of each channel"
 
 
@@ -54,6 +59,88 @@ def check_forward(name: str, make_model: Callable[[], nn.Module], data: Dataset)
             model.train(training)
             with torch.set_grad_enabled(training):
                 _check_outputs(model, inputs, data.classes, wrong)
+
+
+def check_types(name: str, model: nn.Module) -> None:
+    """Check that a network's parameters are of one type, that of floats.
+
+    An engine trains in one precision: it brings the whole network to the type of its weights.
+
+    Args:
+        name: of the network, for messages.
+        model: the network, as it is made.
+
+    Raises:
+        UsageError: they are of several types, or not of floats.
+    """
+    types: dict[torch.dtype, list[str]] = {}
+    for parameter_name, parameter in model.named_parameters():
+        types.setdefault(parameter.dtype, []).append(parameter_name)
+    if len(types) > 1 or not all(dtype.is_floating_point for dtype in types):
+        listed = "; ".join(f"{dtype} ({some(names)})" for dtype, names in types.items())
+        raise UsageError(
+            f"model '{name}': expected parameters of one type of real numbers, got {listed}; bring "
+            "all of them to one, such as with model.float()"
+        )
+
+
+def check_gradients(
+    config: ExperimentConfig, make_model: Callable[[], nn.Module], data: Dataset
+) -> None:
+    """Check that the loss depends on every weight that is to be pruned, on some example at least.
+
+    Two training examples pass forward and backward in training mode. Weights that took no part in
+    that, such as those of a block that is skipped now and then, have more examples and 63 more
+    passes to do so. torch's global CPU generator is left as it was.
+
+    Args:
+        config: the experiment.
+        make_model: makes a network, which is used for this and nothing else.
+        data: on the CPU.
+
+    Raises:
+        UsageError: weights never get a gradient, by name; or there are none to be had.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(Streams(config.seed, 0).seed_of("trial"))
+        model = make_model().train()
+        # As engines do it, buffers and all.
+        model.to(dtype=input_dtype(model))
+        idle = {name: model.get_parameter(name) for name in prunable_weights(model)}
+        first = 0
+        for _ in range(_MOST_PASSES):
+            count = _MORE_EXAMPLES if first else _EXAMPLES
+            chosen = torch.arange(first, first + count) % len(data.train)
+            inputs, targets = data.batch("train", chosen, input_dtype(model))
+            try:
+                with torch.enable_grad():
+                    batch_loss(config.training.loss, model(inputs), targets).backward()
+            except LotteryError:
+                raise
+            except Exception as error:
+                raise UsageError(
+                    f"model '{config.model}': a step of training fails with {said(error)}; mend "
+                    "the network's forward or backward pass"
+                ) from error
+            idle = {name: weight for name, weight in idle.items() if weight.grad is None}
+            if not idle:
+                return
+            first += count
+    raise UsageError(
+        f"model '{config.model}': the loss never depends on {some([*idle])} ({_MOST_PASSES} "
+        "batches tried); leave out of the network what takes no part in training, or freeze it "
+        "(requires_grad_(False)), which also keeps it out of the mask"
+    )
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names, and how many more there are.
+
+    >>> some(["a", "b"]), some(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    few = ", ".join(names[:_NAMED])
+    return f"{few} and {len(names) - _NAMED} more" if len(names) > _NAMED else few
 
 
 def check_batches_of_one(

@@ -19,7 +19,7 @@ wrong without a word; `lottery.core.find_channels` therefore checks every result
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -46,13 +46,18 @@ class _Traced:
 
 
 def traced_channels(
-    model: nn.Module, inputs: Tensor, *, heads: Mapping[str, int] | None = None
+    model: nn.Module,
+    inputs: Tensor,
+    prunable: Collection[str],
+    *,
+    heads: Mapping[str, int] | None = None,
 ) -> tuple[tuple[tuple[tuple[str, int, tuple[int, ...]], ...], ...], dict[str, str]]:
     """Coupled channels of a network as torch-pruning sees them, not yet checked.
 
     Args:
         model: the network; it stays as it is.
         inputs: a batch that it maps to a tensor.
+        prunable: the names of the weights that masks cover.
         heads: pattern of parameter names -> number of heads, see `lottery.core.find_channels`.
 
     Returns:
@@ -67,17 +72,22 @@ def traced_channels(
     graph = _dependency_graph(network, inputs)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     found = [_Traced(places) for places in _heads(network, names, heads or {})]
-    layers = {names[id(m.weight)]: m for m in network.modules() if _prunable(m)}
+    traceable = [module for module in network.modules() if _traceable(module)]
+    layers = {names[id(m.weight)]: m for m in traceable if names[id(m.weight)] in prunable}
+    unknown = {id(m) for m in traceable if names[id(m.weight)] not in prunable}
     known: set[tuple[str, int]] = set()
     for layer in layers.values():
         if layer in graph.module2node:
-            found += _channels_of(graph, layer, names, known)
+            found += _channels_of(graph, layer, names, known, unknown)
     merged = _merged(found)
     for channel in merged:
         if not channel.problem and not any(n in layers and d == 1 for n, d, _ in channel.places):
             channel.problem = "its outputs are the network's"
     unreached = (name for name, layer in layers.items() if layer not in graph.module2node)
-    left_out = dict.fromkeys(unreached, "the trace does not reach it")
+    left_out = dict.fromkeys(
+        (name for name in prunable if name not in layers), "channels of such a layer are not traced"
+    )
+    left_out |= dict.fromkeys(unreached, "the trace does not reach it")
     left_out |= {
         name: channel.problem
         for channel in merged
@@ -111,12 +121,16 @@ def _untraceable(error: Exception) -> UsageError:
     )
 
 
-def _prunable(module: object) -> bool:
+def _traceable(module: object) -> bool:
     return isinstance(module, (nn.Linear, *_CONVOLUTIONS))
 
 
 def _channels_of(
-    graph: Any, module: Any, names: Mapping[int, str], known: set[tuple[str, int]]
+    graph: Any,
+    module: Any,
+    names: Mapping[int, str],
+    known: set[tuple[str, int]],
+    unknown: Container[int],
 ) -> Iterator[_Traced]:
     """What goes with each output of a layer that is not known yet; those it meets become known."""
     name = names[id(module.weight)]
@@ -133,23 +147,23 @@ def _channels_of(
         traced = _Traced(set())
         for dep, indices in items:
             target, outputs = dep.target.module, graph.is_out_channel_pruning_fn(dep.handler)
-            traced.problem = traced.problem or _problem(target)
+            traced.problem = traced.problem or _problem(target, unknown)
             traced.places |= set(_places(target, outputs, indices, names))
-            if outputs and _prunable(target):
+            if outputs and _traceable(target):
                 known |= {(names[id(target.weight)], i) for i in indices}
         yield traced
 
 
-def _problem(target: object) -> str:
+def _problem(target: object, unknown: Container[int]) -> str:
     """Why nothing that passes this part of the network can be removed by zeros, if so."""
     if isinstance(target, _MIXING):
         return f"{type(target).__name__} mixes what it would have removed with the rest"
-    if _prunable(target) or isinstance(target, _PER_CHANNEL):
+    if (_traceable(target) and id(target) not in unknown) or isinstance(target, _PER_CHANNEL):
         return ""
     if isinstance(target, nn.Parameter):
         return "it meets a parameter of no layer"
     if isinstance(target, nn.Module) and any(True for _ in target.parameters()):
-        return f"it meets a {type(target).__name__}, whose weights no mask prunes"
+        return f"it meets a {type(target).__name__} in which no mask prunes channels"
     return ""
 
 
@@ -161,7 +175,7 @@ def _places(
         shared = isinstance(target, nn.PReLU) and target.num_parameters == 1
         vectors = [] if shared else list(target.parameters())
         yield from ((names[id(p)], 0, i) for p in vectors for i in indices)
-    elif _prunable(target):
+    elif _traceable(target):
         groups = getattr(target, "groups", 1)
         dim, along = _in_groups(target, outputs, indices) if groups > 1 else (1 - outputs, indices)
         tensors = [target.weight] if dim or target.bias is None else [target.weight, target.bias]

@@ -13,6 +13,7 @@ from typing import Final
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from lottery.errors import LotteryError, UsageError, said
 from lottery.integrations.hf_models import hf_model
@@ -71,7 +72,8 @@ def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Mod
 
     Whatever its builder draws from torch's global CPU generator is drawn from the same fixed seed
     every time, and the generator is left as it was. So parameters that an initialization does not
-    set (see `lottery.models.INITIALIZATIONS`) are the same in every build.
+    set (see `lottery.models.INITIALIZATIONS`) are the same in every build. Layers that take their
+    shapes from their first input (``LazyLinear`` and the like) get them from an example of zeros.
 
     Raises:
         UsageError: there is no such module or function, it fails, or it returns no network.
@@ -93,9 +95,38 @@ def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Mod
                 f"{name}: building it for examples of shape {shape} and {classes} classes failed "
                 f"with {said(error)}"
             ) from error
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"{name}: expected it to return a torch.nn.Module, got {_kind(model)}")
+        if not isinstance(model, nn.Module):
+            raise UsageError(f"{name}: expected it to return a torch.nn.Module, got {_kind(model)}")
+        _give_shapes(name, model, shape)
     return model
+
+
+def _give_shapes(name: str, model: nn.Module, shape: tuple[int, ...]) -> None:
+    """Pass an example of zeros through a network that has layers without a shape, as they want."""
+    if not _without_shape(model):
+        return
+    types = [p.dtype for p in model.parameters() if p.is_floating_point()]
+    training = [(layer, layer.training) for layer in model.modules()]
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, *shape, dtype=types[0] if types else None))
+    except Exception as error:
+        raise UsageError(
+            f"{name}: {', '.join(_without_shape(model))} have no shape yet, and passing an example "
+            f"of shape {shape} to give them one failed with {said(error)}"
+        ) from error
+    for layer, mode in training:
+        layer.training = mode
+    if left := _without_shape(model):
+        raise UsageError(
+            f"{name}: an example of shape {shape} gave no shape to {', '.join(left)}; leave out "
+            "what takes no part, or give these layers their sizes"
+        )
+
+
+def _without_shape(model: nn.Module) -> list[str]:
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return [name for name, value in named if is_lazy(value)]
 
 
 def _factory(module: str, path: str) -> Callable[[Sequence[int], int], object]:

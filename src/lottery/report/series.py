@@ -13,7 +13,6 @@ from lottery.analysis import formatting
 from lottery.analysis.types import Bound, Estimate
 from lottery.report.figure import Plot
 
-
 COLUMNS = ("level", "density", "replicate", "value", "low", "high")
 """What a mark's ``customdata`` holds: of a replicate its value, of a mean its interval as well."""
 

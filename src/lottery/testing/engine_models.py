@@ -15,7 +15,7 @@ from lottery.testing.engine_repeats import (
     resumes,
 )
 from lottery.testing.expect import expect, expect_pruned_zero, expect_same_state, same_bytes
-from lottery.testing.plain import expect_measured
+from lottery.testing.plain import expect_measured, follows_plain_loop
 from lottery.testing.running import loaded_model, train_done
 from lottery.testing.samples import CLASSES, INPUT_SHAPE, OPTIMIZERS, tiny_config, tiny_job
 from lottery.training import Engine
@@ -59,6 +59,43 @@ class TiedModel(nn.Module):
         hidden = torch.relu(self.first(inputs.flatten(1)))
         output: Tensor = self.output(torch.relu(self.second(hidden)))
         return output
+
+
+class SkippingModel(nn.Module):
+    """One layer takes no part in every third step, the first of them among these."""
+
+    steps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(INPUT_SHAPE[1] * INPUT_SHAPE[2], 8)
+        self.block = nn.Linear(8, 7)
+        self.output = nn.Linear(8 + 7, CLASSES)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits ``[N, classes]`` of inputs ``[N, *INPUT_SHAPE]``."""
+        hidden = torch.relu(self.first(inputs.flatten(1)))
+        block = hidden.new_zeros(len(hidden), 7)
+        if not self.training or self.steps % 3:
+            block = torch.relu(self.block(hidden))
+        if self.training:
+            self.steps += 1
+        output: Tensor = self.output(torch.cat([hidden, block], 1))
+        return output
+
+
+def check_skipped_layers(engine: Engine) -> None:
+    """A layer that takes no part in a step has a gradient of zero there: momentum and decay go on.
+
+    As in stochastic depth, or where no example of a batch comes to an expert.
+    """
+    for name, optimizer in OPTIMIZERS.items():
+        job = tiny_job(tiny_config(optimizer), make_model=SkippingModel)
+        what = f"{name}, with a layer that is skipped now and then"
+        follows_plain_loop(engine, job, what)
+        keeps_the_mask(engine, job, what)
+        resumes(engine, job, what)
 
 
 def check_any_model_resumes(engine: Engine) -> None:

@@ -124,5 +124,6 @@ ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
     engine_models.check_batch_norm_buffers,
     engine_models.check_any_model_with_settings,
     engine_models.check_tied_weights,
+    engine_models.check_skipped_layers,
 )
 """What an engine that takes any network must pass as well."""

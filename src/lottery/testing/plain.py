@@ -67,12 +67,13 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
     Epoch e visits the examples in the order ``randperm`` of the stream ``("order", e)``, batch
     after batch, the last one as small as it is, augmented as `Dataset.training_batch` does it.
     After the optimizer's step, as torch's own optimizers define it on masked gradients and masked
-    weights, pruned weights are set to zero, or to what the job holds them at.
+    weights, pruned weights are set to zero, or to what the job holds them at. A parameter that took
+    no part in a step has a gradient of zero.
 
     Returns:
         iteration -> state, for every iteration from the start to the end.
     """
-    dtype = next(iter(job.start.values())).dtype
+    dtype = next(value.dtype for value in job.start.values() if value.is_floating_point())
     with torch.random.fork_rng(devices=[]):
         model = job.make_model().to(dtype=dtype)
     model.load_state_dict(dict(job.start))
@@ -95,6 +96,9 @@ def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
         inputs, _ = job.data.training_batch(chosen, job.streams, iteration, dtype)
         optimizer.zero_grad()
         batch_loss(job.config.loss, model(inputs), targets[chosen]).backward()
+        for parameter in model.parameters():
+            if parameter.grad is None and parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
         _zero_pruned({n: p.grad for n, p in prunable.items() if p.grad is not None}, job.mask)
         _zero_pruned(prunable, job.mask)
         optimizer.step()

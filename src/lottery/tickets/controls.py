@@ -174,7 +174,7 @@ def untrained(ticket: Ticket, initial: State) -> Ticket:
     return replace(ticket, weights=initial, iteration=0, pruned=None)
 
 
-def signs_scaled_constant(ticket: Ticket) -> Ticket:
+def signs_scaled_constant(ticket: Ticket, fan_ins: Mapping[str, int]) -> Ticket:
     """The same mask and signs, with one magnitude for each layer by its fan-in and density.
 
     The magnitude is sqrt(2 / (fan-in * density of the layer)): He et al.'s deviation with the
@@ -183,13 +183,13 @@ def signs_scaled_constant(ticket: Ticket) -> Ticket:
 
     Args:
         ticket: whose mask and signs of rewind weights are kept; a zero counts by its sign bit.
+        fan_ins: how many weights each output of a layer has, from `lottery.core.fan_ins`.
     """
     magnitudes = {}
     for name, (kept, total) in ticket.mask.layers.items():
         weight = ticket.weights[name]
-        fan_in = total / weight.shape[0]
         density = kept / total if kept else 1.0
-        magnitudes[name] = torch.full_like(weight, math.sqrt(2 / (fan_in * density)))
+        magnitudes[name] = torch.full_like(weight, math.sqrt(2 / (fan_ins[name] * density)))
     return _with_prunable(ticket, magnitudes, ticket.weights)
 
 

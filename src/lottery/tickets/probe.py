@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from lottery.core import Mask, Probe
+from lottery.core import Mask, Probe, tie_parameters
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import UsageError
 from lottery.rng import Streams
@@ -83,6 +83,7 @@ def make_probe(
         MaskError: ``pruned`` does not have the mask's names and shapes.
     """
     check_examples(config, data)
+    tie_parameters(model)
     model.load_state_dict(dict(trained))
     # One by one: a weight that two layers share is in the state twice, but masked once.
     with torch.no_grad():

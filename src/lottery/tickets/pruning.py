@@ -16,15 +16,16 @@ from lottery.core import (
     ScoreContext,
     Scores,
     Units,
+    covered_weights,
     find_channels,
     find_criterion,
     lamp_scores,
     make_units,
     output_layers,
-    prunable_weights,
     prune_in_rounds,
     select,
     unit_counts,
+    without_units,
 )
 from lottery.core.units import surviving_units
 from lottery.core.weigh import weigh_units
@@ -159,7 +160,15 @@ def network_units(
         channels = (coupling or network_coupling(model, input_shape)).channels
     elif granularity != "weight" and outputs is None:
         outputs = network_outputs(model, input_shape)
-    shapes = {name: tuple(weight.shape) for name, weight in prunable_weights(model).items()}
+    covered = covered_weights(model)
+    whole = without_units(granularity, {name: one.kind for name, one in covered.items()})
+    if len(whole) == len(covered):
+        raise UsageError(
+            f"granularity '{granularity}' finds nothing to remove: "
+            f"{'; '.join(f'{name} ({why})' for name, why in whole.items())}; use granularity "
+            "'weight'"
+        )
+    shapes = {n: tuple(one.tensor.shape) for n, one in covered.items() if n not in whole}
     return make_units(
         granularity, shapes, channels=channels, fractions=config.fractions, outputs=outputs or ()
     )

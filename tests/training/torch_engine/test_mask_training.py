@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lottery.core import Mask, prunable_weights
+from lottery.core import Mask, fan_ins, prunable_weights
 from lottery.data import DataConfig, load_dataset, steps_per_epoch
 from lottery.errors import UsageError
 from lottery.models import glorot_normal_, mlp
@@ -88,9 +88,9 @@ def test_first_scores() -> None:
     full = torch.ones(4, 25, dtype=torch.bool)
     counts = Mask({"a": kept, "b": full, "c": ~full})
     generator = torch.Generator().manual_seed(0)
-    uniform = first_scores("edge-popup", counts, generator)
+    uniform = first_scores("edge-popup", counts, generator, dict.fromkeys("abc", 25))
     assert 0.19 < float(uniform["a"].abs().max()) <= 0.2  # 1 / sqrt(25)
-    probabilities = first_scores("supermask", counts, generator)
+    probabilities = first_scores("supermask", counts, generator, {})
     for name, p in (("a", 0.1), ("b", 0.99), ("c", 0.01)):
         torch.testing.assert_close(probabilities[name].sigmoid(), torch.full((4, 25), p))
 
@@ -99,7 +99,8 @@ def plain_scores(job: TrainingJob, method: MaskMethod) -> dict[str, Tensor]:
     """The scores at the end of SGD with momentum, with gradients to scores written out."""
     assert job.learns is not None
     stream = job.learns.stream
-    first = first_scores(method, job.mask, job.streams.generator(*stream, "scores"))
+    fans = fan_ins(job.make_model())
+    first = first_scores(method, job.mask, job.streams.generator(*stream, "scores"), fans)
     scores = {name: value.double() for name, value in first.items()}
     velocity = {name: torch.zeros_like(value) for name, value in scores.items()}
     model = job.make_model().double()
@@ -158,7 +159,8 @@ def test_training_follows_a_plain_loop(method: MaskMethod) -> None:
 
 def _first(job: TrainingJob, method: MaskMethod) -> dict[str, Tensor]:
     assert job.learns is not None
-    return first_scores(method, job.mask, job.streams.generator(*job.learns.stream, "scores"))
+    generator = job.streams.generator(*job.learns.stream, "scores")
+    return first_scores(method, job.mask, generator, fan_ins(job.make_model()))
 
 
 @pytest.mark.parametrize("make_model", [tiny_mlp, convolutional])

@@ -8,7 +8,7 @@ into batches does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,13 @@ from lottery.core.criteria.network import (
     scored_parameters,
     zeros,
 )
-from lottery.core.criteria.structures import following_norms, layers_of, per_unit, unit_dim
+from lottery.core.criteria.structures import (
+    WITH_UNITS,
+    following_norms,
+    layers_of,
+    per_unit,
+    unit_dim,
+)
 from lottery.errors import UsageError
 
 
@@ -55,11 +61,11 @@ def wanda(context: ScoreContext) -> Scores:
     squares = zeros(scored_parameters(context, model))
     seen = dict.fromkeys(squares, 0)
 
-    def observe(name: str, layer: Any, inputs: Tensor) -> None:
+    def observe(name: str, layer: Any, inputs: Sequence[Tensor]) -> None:
         # A layer is linear in its weight, so the derivative of the sum of its outputs is, for each
         # weight, the sum of the inputs it meets: here of their squares.
         with torch.enable_grad():
-            total = layer.forward(inputs.square()).sum()
+            total = layer.forward(*(given.square() for given in inputs)).sum()
         (found,) = torch.autograd.grad(total, layer.weight)
         squares[name] += as_double(found)
         seen[name] += 1
@@ -68,7 +74,7 @@ def wanda(context: ScoreContext) -> Scores:
         for layer in layers:
             layer.register_forward_pre_hook(
                 lambda layer, args, kwargs, name=name: observe(
-                    name, layer, args[0] if args else kwargs["input"]
+                    name, layer, _tensors([*args, *kwargs.values()])
                 ),
                 with_kwargs=True,
             )
@@ -77,6 +83,11 @@ def wanda(context: ScoreContext) -> Scores:
         name: as_double(context.weights[name]).abs() * total.sqrt()
         for name, total in squares.items()
     }
+
+
+def _tensors(given: Iterable[object]) -> list[Tensor]:
+    """A layer's inputs: one, or two if it is bilinear."""
+    return [one for one in given if isinstance(one, Tensor)]
 
 
 def _unit_means(context: ScoreContext, measure: Callable[[Tensor], Tensor]) -> Scores:
@@ -91,7 +102,7 @@ def _unit_means(context: ScoreContext, measure: Callable[[Tensor], Tensor]) -> S
         sums[name] += as_double(units.sum(1))
         seen[name] += units.shape[1]
 
-    for name, layers in layers_of(context, model).items():
+    for name, layers in layers_of(context, model, WITH_UNITS).items():
         norm = norms.get(name)
         for module in layers if norm is None else [norm]:
             module.register_forward_hook(
@@ -113,5 +124,6 @@ def _pass_examples(context: ScoreContext, model: nn.Module, seen: dict[str, int]
     if unused:
         raise UsageError(
             f"this criterion looks at the layers of {', '.join(unused)}, but the network never "
-            "calls them (it may use the weight itself); choose a criterion of weights or gradients"
+            "calls them (it may use the weight itself), or the criterion does not know their kind, "
+            "such as recurrent, attention or transposed; choose a criterion of weights or gradients"
         )

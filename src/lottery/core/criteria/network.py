@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -96,7 +97,11 @@ def mean_loss(probe: Probe, model: nn.Module, inputs: Tensor, targets: Tensor) -
     Raises:
         UsageError: the probe's loss gives something else.
     """
-    return loss_of_outputs(probe, model(inputs), targets)
+    # cuDNN differentiates recurrent layers in training mode alone, and not twice.
+    recurrent = inputs.is_cuda and any(isinstance(m, nn.RNNBase) for m in model.modules())
+    with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
+        outputs = model(inputs)
+    return loss_of_outputs(probe, outputs, targets)
 
 
 def loss_of_outputs(probe: Probe, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
+from typing import Final, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,16 +17,17 @@ from lottery.core.criteria.network import (
     scored_network,
     scored_parameters,
 )
+from lottery.layers import Kind, matrix_kinds
 
 
 def bn_scale(context: ScoreContext) -> Scores:
     """``|gamma|`` of the batch norm that takes the layer's output (Liu et al., arXiv:1708.06519).
 
     Section 3: the scale of a channel stands for its importance. One number per output unit,
-    repeated over the unit's weights. A layer whose output no batch norm takes has scores of
-    infinity: the paper never prunes such a layer, so a config must give it a prune fraction of 0,
-    or let layers compete globally. For what that comes to where channels go, see
-    `lottery.core.weigh.weigh_units`.
+    repeated over the unit's weights. A layer whose output no batch norm takes, or whose outputs are
+    not the rows of its weight, has scores of infinity: the paper never prunes such a layer, so a
+    config must give it a prune fraction of 0, or let layers compete globally. For what that comes
+    to where channels go, see `lottery.core.weigh.weigh_units`.
     """
     model = scored_network(context)
     norms = following_norms(context, model)
@@ -44,18 +47,35 @@ def per_unit(values: Tensor, shape: torch.Size) -> Tensor:
     return values.view(-1, *[1] * (len(shape) - 1)).expand(shape).clone()
 
 
-def layers_of(context: ScoreContext, model: nn.Module) -> dict[str, list[nn.Module]]:
-    """The modules that use each prunable weight; several where a weight is shared."""
+def layers_of(
+    context: ScoreContext, model: nn.Module, kinds: Container[Kind] = get_args(Kind)
+) -> dict[str, list[nn.Module]]:
+    """The modules that use each prunable weight as their one ``weight``; several if it is shared.
+
+    Args:
+        context: with a probe.
+        model: its `scored_network`.
+        kinds: of layers that count.
+
+    Returns:
+        parameter name -> modules; none for a weight that is none, or not the only one, of layers of
+        these kinds.
+    """
     parameters = scored_parameters(context, model)
+    layers = [m for m in model.modules() if matrix_kinds(m).get("weight") in kinds]
     return {
-        name: [m for m in model.modules() if getattr(m, "weight", None) is parameter]
+        name: [layer for layer in layers if layer.weight is parameter]
         for name, parameter in parameters.items()
     }
 
 
+WITH_UNITS: Final[tuple[Kind, ...]] = ("linear", "convolution")
+"""Kinds of layers whose weight has one output in each row."""
+
+
 def unit_dim(layer: nn.Module) -> int:
     """Which dimension of a layer's output numbers its output units."""
-    return -1 if isinstance(layer, nn.Linear) else 1
+    return -1 if matrix_kinds(layer).get("weight") == "linear" else 1
 
 
 def following_norms(context: ScoreContext, model: nn.Module) -> dict[str, _BatchNorm]:
@@ -87,7 +107,7 @@ def following_norms(context: ScoreContext, model: nn.Module) -> dict[str, _Batch
 
     hooks = [
         layer.register_forward_hook(lambda layer, _, output, name=name: note(name, layer, output))
-        for name, layers in layers_of(context, model).items()
+        for name, layers in layers_of(context, model, WITH_UNITS).items()
         for layer in layers
     ]
     hooks += [

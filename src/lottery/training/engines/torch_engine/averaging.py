@@ -27,6 +27,11 @@ class Measured:
         self._decay = config.averaging
         self.is_copy = bool(config.averaging or config.recalibrate_batch_norm)
         self.model = copy.deepcopy(trained) if self.is_copy else trained
+        if self.is_copy:
+            for layer in self.model.modules():
+                if isinstance(layer, nn.RNNBase):
+                    # On a GPU their weights are one piece of memory, which copying takes apart.
+                    layer.flatten_parameters()
         self._weights: list[Tensor] = list(trained.parameters())
         self._averages: list[Tensor] = list(self.model.parameters())
         self._buffers = list(zip(self.model.buffers(), trained.buffers(), strict=True))

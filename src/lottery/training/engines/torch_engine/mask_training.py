@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lottery.core import Mask
+from lottery.core import Mask, fan_ins
 from lottery.errors import UsageError
 from lottery.training.engines.torch_engine.batches import Batches
+from lottery.training.engines.torch_engine.masking import fill_gradients
 from lottery.training.engines.torch_engine.network import (
     measured,
     random_states,
@@ -57,11 +58,15 @@ class MaskTraining:
         torch.manual_seed(job.streams.seed_of("dropout", job.start_iteration))
 
         self.model, self.data = set_up(job, device)
+        fans = fan_ins(self.model)
         self.model.requires_grad_(False)
         own = dict(self.model.named_parameters())
         self.weights = {name: own[name].clone() for name in job.mask}
         first = first_scores(
-            learns.method, job.mask, job.streams.generator(*learns.stream, "scores")
+            learns.method,
+            job.mask,
+            job.streams.generator(*learns.stream, "scores"),
+            fans,
         )
         self.dtype = input_dtype(self.model)
         self.scores = nn.ParameterList(
@@ -88,6 +93,7 @@ class MaskTraining:
         loss = batch_loss(config.loss, outputs, targets, label_smoothing=config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.backward(loss)
+        fill_gradients(list(self.scores))
         with torch.no_grad():
             self.loss_sum += loss
             self._update()

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask
-from lottery.errors import UsageError
 from lottery.training.engines.torch_engine.held import Held, held_values, hold
 
 
@@ -83,12 +82,17 @@ class Pruned:
         hold(self._weights, self._held)
 
 
-def gradient_of(weight: Tensor) -> Tensor:
-    """The gradient of a prunable weight.
+def fill_gradients(parameters: Sequence[Tensor]) -> None:
+    """Give each parameter that took no part in a step, such as a skipped block's, a zero gradient.
 
-    Raises:
-        UsageError: it has none.
+    An optimizer would pass it over: neither would its momentum go on, nor would its weight decay.
     """
-    if weight.grad is None:
-        raise UsageError("a prunable weight takes no part in the loss; leave it out of the model")
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+
+
+def gradient_of(weight: Tensor) -> Tensor:
+    """The gradient of a weight, after `fill_gradients`."""
+    assert weight.grad is not None, "every parameter has a gradient by now"
     return weight.grad

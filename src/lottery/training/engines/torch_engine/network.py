@@ -8,7 +8,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor, nn
 
-from lottery.core import prunable_weights
+from lottery.core import prunable_weights, tie_parameters
 from lottery.data.dataset import Dataset
 from lottery.errors import UsageError
 from lottery.training.config import LossName
@@ -22,6 +22,7 @@ _MEASURED: Final[tuple[Literal["validation", "test"], ...]] = ("validation", "te
 def set_up(job: TrainingJob, device: torch.device) -> tuple[nn.Module, Dataset]:
     """The model at its start, not yet masked, and the data, in one precision on the device."""
     model, config = job.make_model(), job.config
+    tie_parameters(model)
     reason = unsupported(model, device, config)
     if reason is not None:
         raise UsageError(reason)

@@ -15,7 +15,9 @@ from lottery.training.interface import MaskMethod
 _LEAST, _MOST = 0.01, 0.99
 
 
-def first_scores(method: MaskMethod, counts: Mask, generator: torch.Generator) -> dict[str, Tensor]:
+def first_scores(
+    method: MaskMethod, counts: Mask, generator: torch.Generator, fan_ins: Mapping[str, int]
+) -> dict[str, Tensor]:
     """The scores that training starts from, float32 on the CPU, of each weight's shape.
 
     ``edge-popup``: uniform within 1 / sqrt(fan-in), He et al.'s initialization (arXiv:1502.01852)
@@ -26,14 +28,14 @@ def first_scores(method: MaskMethod, counts: Mask, generator: torch.Generator) -
         method: which.
         counts: says how dense each layer is.
         generator: a CPU generator; layers draw from it in sorted order of their names.
+        fan_ins: how many weights each output of a layer has, from `lottery.core.fan_ins`.
     """
     found = {}
     for name, (kept, total) in counts.layers.items():
         shape = counts[name].shape
         if method == "edge-popup":
-            fan_in = max(1, total // max(1, shape[0]))
             uniform = torch.rand(shape, generator=generator)
-            found[name] = (2 * uniform - 1) / math.sqrt(fan_in)
+            found[name] = (2 * uniform - 1) / math.sqrt(max(1, fan_ins[name]))
         else:
             p = min(max(kept / total, _LEAST), _MOST)
             found[name] = torch.full(shape, math.log(p / (1 - p)))

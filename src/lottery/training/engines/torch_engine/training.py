@@ -11,7 +11,7 @@ from torch import Tensor
 from lottery.training.engines.torch_engine.averaging import Measured
 from lottery.training.engines.torch_engine.batches import Batches
 from lottery.training.engines.torch_engine.compiling import compiled_forward
-from lottery.training.engines.torch_engine.masking import Pruned
+from lottery.training.engines.torch_engine.masking import Pruned, fill_gradients
 from lottery.training.engines.torch_engine.moving import Moving
 from lottery.training.engines.torch_engine.network import (
     measured,
@@ -52,7 +52,7 @@ class Training:
         skips = self.precision.scaled
         self.pruned = Pruned(self.model, job.mask, job.pruned, overflows=skips)
         self.dtype = input_dtype(self.model)
-        self.parameters = list(self.model.parameters())
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(job.config.optimizer, self.model, device, skips=skips)
         self.measured = Measured(self.model, job.config)
         self.moving = Moving(
@@ -78,6 +78,7 @@ class Training:
         loss = self._loss(*self.batches.of(self.progress))
         self.optimizer.zero_grad(set_to_none=True)
         self.precision.backward(loss)
+        fill_gradients(self.parameters)
         with torch.no_grad():
             self.loss_sum += loss
             if self.moving.replaces_step:

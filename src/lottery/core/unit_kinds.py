@@ -1,0 +1,45 @@
+"""Which layers have no units of a granularity for what their weights are, whatever their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from lottery.layers import Kind
+
+_WHY: Final[dict[Kind, str]] = {
+    "transposed linear": "its outputs are the columns of its weight",
+    "transposed convolution": "the outputs of a transposed convolution are not its weight's rows",
+    "bilinear": "a bilinear layer has a matrix for each output",
+    "recurrent": "the rows of its weight are gates",
+    "attention": "the rows of its weight are parts of queries, keys and values",
+    "experts": "it has a matrix for each expert",
+}
+_EXCLUDED: Final[dict[str, tuple[Kind, ...]]] = {
+    "kernel": ("bilinear", "experts"),
+    "filter": ("bilinear", "experts", "transposed convolution"),
+    "neuron": ("transposed linear", "recurrent", "attention"),
+}
+# Tiles and runs go by the weight as a matrix, outputs by inputs.
+_NO_ROWS: Final[tuple[Kind, ...]] = ("transposed linear", "transposed convolution", "experts")
+_ANY: Final = ("weight", "layer", "residual-block", "channel")
+
+
+def without_units(granularity: str, kinds: Mapping[str, Kind]) -> dict[str, str]:
+    """Layers that a granularity leaves whole since their outputs are not the rows of their weight.
+
+    Layers of a shape that it leaves alone, such as convolutions with ``neuron``, are not among
+    them: see `lottery.core.make_units`.
+
+    Args:
+        granularity: a valid one.
+        kinds: parameter name -> what it is.
+
+    Returns:
+        parameter name -> why.
+
+    >>> without_units("neuron", {"fc.weight": "linear", "rnn.weight_hh_l0": "recurrent"})
+    {'rnn.weight_hh_l0': 'the rows of its weight are gates'}
+    """
+    excluded = () if granularity in _ANY else _EXCLUDED.get(granularity, _NO_ROWS)
+    return {name: _WHY[kind] for name, kind in kinds.items() if kind in excluded}
