@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import SmallRun
@@ -25,6 +26,7 @@ from lottery.experiments import Listener, open_run, verify_run
 from lottery.experiments.config import plain_hash
 from lottery.store import JobKey, Store
 from lottery.store.commit import commit_directory
+from lottery.training import Checkpoint
 
 DENSE, TICKET = JobKey(0, "main", 0), JobKey(0, "main", 1)
 CONTROL = JobKey(0, "random-mask-1", 1)
@@ -126,6 +128,34 @@ def test_a_dense_network_without_what_tickets_go_back_to_is_done_again(
     shutil.rmtree(Store(run).directory(CONTROL))
     small_run.again(tmp_path)
     assert small_run.is_whole(run)
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize("engine", ["torch", "sparse_cpu"])
+@pytest.mark.parametrize(
+    ("tensors", "values"),
+    [
+        ({}, {}),
+        ({}, {"curve": [[1]], "reason": 3, "seconds": "long"}),
+        ({"model/x": torch.zeros(2)}, {"curve": [], "reason": "", "seconds": 1.0, "forms": {}}),
+    ],
+)
+def test_a_checkpoint_that_no_engine_can_go_on_from_is_set_aside(
+    small_run: SmallRun, tmp_path: Path, engine: str, tensors: Any, values: Any
+) -> None:
+    """Its manifest fits, as that of another version's does."""
+    run = small_run.copied(tmp_path)
+    store = Store(run)
+    shutil.rmtree(run / "replicate-0")
+    about = {"engine": engine, "device": "cpu", **values}
+    store.write_checkpoint(DENSE, Checkpoint(iteration=10, tensors=tensors, values=about))
+    summary = small_run.again(tmp_path, engine=engine)
+    assert {result.status for result in summary.results.values()} == {"done"}
+    (aside,) = store.corrupt()
+    assert aside.name.startswith(".corrupt-.checkpoint-level-00")
+    assert engine != "torch" or small_run.is_whole(run)
 
 
 # Links

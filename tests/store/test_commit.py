@@ -177,6 +177,11 @@ def test_what_a_killed_process_left_goes_with_the_next_writing_of_that_file(tmp_
     }
 
 
+def test_a_files_name_may_be_as_long_as_any(tmp_path: Path) -> None:
+    commit.write_file(tmp_path / ("a" * 255), b"whole")
+    assert [len(path.name) for path in tmp_path.iterdir()] == [255]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
 def test_a_file_that_is_being_written_is_no_leftover(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -35,9 +35,11 @@ class SmallRun:
         """A copy in another folder of runs."""
         return Path(shutil.copytree(self.path, out / self.path.name))
 
-    def again(self, out: Path, listener: Listener | None = None) -> RunSummary:
+    def again(
+        self, out: Path, listener: Listener | None = None, *, engine: str = "torch"
+    ) -> RunSummary:
         """Run its experiment in a folder of runs."""
-        options = RunOptions(out=out, jobs=1, device="cpu", engine="torch")
+        options = RunOptions(out=out, jobs=1, device="cpu", engine=engine)
         return run_experiment(self.config, options, listener=listener)
 
     def is_whole(self, path: Path) -> bool:

@@ -145,7 +145,8 @@ def verify(
 
     path = find_run(run, out)
     checked = verify_run(path)
-    problems = [problem for found in checked.values() for problem in found]
+    # A link may stand in the way of many trainings.
+    problems = list(dict.fromkeys(problem for found in checked.values() for problem in found))
     if as_json:
         echo(json.dumps({str(key): found for key, found in checked.items()}, indent=2))
     else:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
+
 from lottery.core import Mask, prunable_weights, signal_passes
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import Preempted
@@ -63,10 +65,24 @@ def run_job(
         store.write_job(ticket, result, None)
         return result
     job = training_job(key, ticket, config=config, data=data, streams=streams)
-    (trained,) = engine.train([job], [monitor])
+    trained = _train(job, engine, monitor)
     result = _result(key, ticket, trained, job.config, data, engine.name, trained.reason)
     store.write_job(ticket, result, trained)
     return result
+
+
+def _train(job: TrainingJob, engine: Engine, monitor: JobMonitor) -> TrainingResult:
+    """Train a job; from its start if its checkpoint is nothing that the engine can go on from."""
+    try:
+        (trained,) = engine.train([job], [monitor])
+    except torch.OutOfMemoryError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
+        # A checkpoint may be somebody else's, or of a version that kept other things in it.
+        if not monitor.set_checkpoint_aside():
+            raise
+        (trained,) = engine.train([job], [monitor])
+    return trained
 
 
 def _why_blocked(key: JobKey, ticket: Ticket, config: ExperimentConfig, data: Dataset) -> str:
@@ -272,6 +288,7 @@ class JobMonitor:
         self._store, self._key, self._engine, self._device = store, key, engine, device
         self._every, self._stop, self._report = every, stop, report
         self._saved = self._reported = time.monotonic()
+        self._restoring = False
 
     def restore(self) -> Checkpoint | None:
         """The job's newest whole checkpoint; one of another engine or device is dropped."""
@@ -282,9 +299,22 @@ class JobMonitor:
         engine = kept.values.get("engine", "torch")
         device = kept.values.get("device", "cuda" if "random-cuda" in kept.tensors else "cpu")
         if (engine, device) == (self._engine, self._device):
+            self._restoring = True
             return kept
         self._store.drop_checkpoints(self._key)
         return None
+
+    def set_checkpoint_aside(self) -> bool:
+        """Set aside a checkpoint from which the training has not come any further.
+
+        Returns:
+            False if there is none, so that it is not to blame.
+        """
+        if not self._restoring:
+            return False
+        self._restoring = False
+        self._store.set_checkpoints_aside(self._key)
+        return True
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
         """Report and save when due.
@@ -292,6 +322,7 @@ class JobMonitor:
         Raises:
             Preempted: the process was asked to stop; the checkpoint is on disk.
         """
+        self._restoring = False
         now = time.monotonic()
         if now - self._reported >= self._REPORT_SECONDS:
             self._reported = now

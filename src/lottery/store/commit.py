@@ -79,8 +79,10 @@ def write_file(target: Path, content: bytes) -> None:
     """
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(target.parent, f"{target.name}-", directories=False)
-        temporary = target.parent / f"{_TEMPORARY}{target.name}-{secrets.token_hex(8)}"
+        # A name may be as long as the file system allows.
+        name = f"{target.name[:60]}-"
+        remove_leftovers(target.parent, name, directories=False)
+        temporary = target.parent / f"{_TEMPORARY}{name}{secrets.token_hex(8)}"
         try:
             with new_part(temporary):
                 temporary.chmod(0o644)

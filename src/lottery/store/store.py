@@ -254,6 +254,11 @@ class Store:
                 commit.set_aside(path)
         return None
 
+    def set_checkpoints_aside(self, key: JobKey) -> None:
+        """Set aside a job's checkpoints, whole as they are, since nothing can go on from them."""
+        for path in self._checkpoints(key):
+            commit.set_aside(path)
+
     def drop_checkpoints(self, key: JobKey) -> None:
         """Remove a finished job's checkpoints and what killed processes left of its commits."""
         directory = self.directory(key)
