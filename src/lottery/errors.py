@@ -7,7 +7,7 @@ message without a traceback and ends with the class's ``exit_code``.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -101,6 +101,16 @@ def said(error: Exception) -> str:
     text = " ".join(str(error).split())
     short = text if len(text) <= 300 else f"{text[:297]}..."
     return f"{type(error).__name__}: {short}" if short else type(error).__name__
+
+
+def some_of(names: Sequence[str]) -> str:
+    """A few names, and how many more there are.
+
+    >>> some_of(["a", "b"]), some_of(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    few = ", ".join(names[:3])
+    return f"{few} and {len(names) - 3} more" if len(names) > 3 else few
 
 
 def printable(text: str) -> str:

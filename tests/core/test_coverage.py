@@ -161,6 +161,13 @@ def test_a_parametrized_weight_is_refused_by_name(make: Callable[[], nn.Module],
         prunable_weights(make())
 
 
+def test_a_weight_that_is_no_parameter_is_none_to_prune() -> None:
+    fixed = nn.Linear(3, 4)
+    del fixed.weight
+    fixed.register_buffer("weight", torch.ones(4, 3))
+    assert sizes(nn.Sequential(fixed, nn.Linear(4, 2))) == {"1.weight": 8}
+
+
 def test_a_weight_without_a_shape_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match=r"1\.0\.weight, 1\.0\.bias.*pass an example through"):
         prunable_weights(lazy(SHAPE, CLASSES))

@@ -23,11 +23,9 @@ from rich.progress import (
 from rich.text import Text
 
 from lottery.core import OutsideMask
-from lottery.errors import printable
+from lottery.errors import printable, some_of
 from lottery.experiments import ExperimentConfig, Listener
 from lottery.store import JobKey, JobResult
-
-_NAMED = 3  # layers of one reason
 
 
 @contextmanager
@@ -189,13 +187,7 @@ def _by_reason(reasons: Mapping[str, str]) -> str:
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names_by_reason.setdefault(reason, []).append(name)
-    return "; ".join(f"{_some(names)} ({reason})" for reason, names in names_by_reason.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    """A few names, and how many more there are."""
-    few = ", ".join(names[:_NAMED])
-    return f"{few} and {len(names) - _NAMED} more" if len(names) > _NAMED else few
+    return "; ".join(f"{some_of(names)} ({reason})" for reason, names in names_by_reason.items())
 
 
 def summary(result: JobResult) -> str:

@@ -190,7 +190,7 @@ def _refuse_parametrized(model: nn.Module) -> None:
         f"{path}.{attribute}" if path else attribute
         for path, layer in model.named_modules()
         for attribute in matrix_kinds(layer)
-        if attribute not in layer._parameters
+        if attribute not in layer._parameters and attribute not in layer._buffers
     ]
     if parametrized:
         raise UsageError(

@@ -144,7 +144,8 @@ def check_same_weights(
 
 
 def _named(outside: Any) -> str:
-    names = [str(one.get("name")) for one in outside if isinstance(one, Mapping)]
+    listed = outside if isinstance(outside, list) else []
+    names = [str(one.get("name")) for one in listed if isinstance(one, Mapping)]
     return ", ".join(names) or "none"
 
 

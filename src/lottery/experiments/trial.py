@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lottery.core import CRITERIA, Mask, Units, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
-from lottery.errors import LotteryError, UsageError, said
+from lottery.errors import LotteryError, UsageError, said, some_of
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
 from lottery.experiments.network import initialized, make_model
@@ -24,7 +24,6 @@ _EXAMPLES = 2  # batch norm in training may need more than one
 # Batches that a weight may take no part in, as in stochastic depth or a mixture of experts; and
 # their size, after the first.
 _MOST_PASSES, _MORE_EXAMPLES = 64, 32
-_NAMED = 3
 _WHY = "batch norm needs 2 values or more of each channel"
 
 
@@ -77,7 +76,7 @@ def check_types(name: str, model: nn.Module) -> None:
     for parameter_name, parameter in model.named_parameters():
         types.setdefault(parameter.dtype, []).append(parameter_name)
     if len(types) > 1 or not all(dtype.is_floating_point for dtype in types):
-        listed = "; ".join(f"{dtype} ({some(names)})" for dtype, names in types.items())
+        listed = "; ".join(f"{dtype} ({some_of(names)})" for dtype, names in types.items())
         raise UsageError(
             f"model '{name}': expected parameters of one type of real numbers, got {listed}; bring "
             "all of them to one, such as with model.float()"
@@ -127,20 +126,10 @@ def check_gradients(
                 return
             first += count
     raise UsageError(
-        f"model '{config.model}': the loss never depends on {some([*idle])} ({_MOST_PASSES} "
+        f"model '{config.model}': the loss never depends on {some_of([*idle])} ({_MOST_PASSES} "
         "batches tried); leave out of the network what takes no part in training, or freeze it "
         "(requires_grad_(False)), which also keeps it out of the mask"
     )
-
-
-def some(names: Sequence[str]) -> str:
-    """A few names, and how many more there are.
-
-    >>> some(["a", "b"]), some(["a", "b", "c", "d", "e"])
-    ('a, b', 'a, b, c and 2 more')
-    """
-    few = ", ".join(names[:_NAMED])
-    return f"{few} and {len(names) - _NAMED} more" if len(names) > _NAMED else few
 
 
 def check_batches_of_one(
