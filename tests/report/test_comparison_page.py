@@ -12,6 +12,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
+from lottery.report.figures import ACCURACY, EARLY_STOP
 from methods_samples import compared, criterion, method_run, results_of, sample
 
 from lottery.analysis import RunComparison
@@ -20,7 +21,6 @@ from lottery.analysis.methods.types import MEASURES
 from lottery.errors import StoreError, UsageError
 from lottery.report import comparison_tables, render_comparison, write_comparison
 from lottery.report.comparison_figures import methods_against_density, parts
-from lottery.report.figures import ACCURACY, EARLY_STOP
 from lottery.report.palette import METHODS, method
 from lottery.store.jobs import JobKey
 

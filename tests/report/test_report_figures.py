@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lottery.analysis.controls import CONTROLS
 from lottery.analysis import Evidence, judge
+from lottery.analysis.controls import CONTROLS
 from lottery.report import ReportData
 from lottery.report.curves import MOST_POINTS, learning_curves
 from lottery.report.density import ACCURACY, EARLY_STOP, Quantity, against_density
