@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+
 from lottery.analysis.procedure import Array, Samples, Settings
 from lottery.analysis.speed import smoothed
 
@@ -49,7 +50,7 @@ class Simulated:
     settings: Settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Situation:
     """A truth, and the claims that are false there.
 
@@ -172,7 +173,7 @@ def with_stops(
     )
 
 
-def _all_at_end(runs: Simulated, size: Size, rng: np.random.Generator) -> Simulated:
+def _all_at_end(runs: Simulated, size: Size, _: np.random.Generator) -> Simulated:
     full = np.full(size.pruned, END)
     return with_stops(runs, dense=np.full(size.dense, END), tickets=full, copies=full)
 
@@ -195,7 +196,7 @@ def _skewed(sigma: float) -> Callable[[Simulated, Size, np.random.Generator], Si
     return change
 
 
-def _copies_lost(runs: Simulated, size: Size, rng: np.random.Generator) -> Simulated:
+def _copies_lost(runs: Simulated, size: Size, _: np.random.Generator) -> Simulated:
     """All copies but one diverge, and that one does as well as its ticket."""
     lost = (np.arange(size.replicates) > 0)[None, None, :]
     accuracy, stop = runs.accuracy, runs.stop
@@ -258,7 +259,7 @@ def published(size: Size, rng: np.random.Generator) -> Simulated:
 
 SITUATIONS: Final[Mapping[str, Situation]] = {
     "null": Situation(
-        "tickets and copies equal dense", shifted(), ("hypothesis", "fails", "refuted")
+        "tickets and copies equal dense", shifted(), ("hypothesis", "fails", "loses")
     ),
     "margin": Situation(
         "tickets 0.2 points worse, 2,000 iterations sooner; copies 2 points worse, 1,500 later",

@@ -54,10 +54,14 @@ def test_nothing_is_decided_where_no_dense_network_learned(
 ) -> None:
     results = simulated(1, replicates=5, levels=3, ticket=ticket, reinit=FAILS)
     verdict = judged(_dense_at(results, 0.11, range(5)), classes=10)
-    assert verdict.hypothesis == "undecided"
-    assert verdict.dense_guessing == 5
-    assert verdict.smallest_winning_level is None
-    assert not any(level.wins or level.matching for level in verdict.levels)
+    assert verdict.headline == "not tested"
+    assert verdict.dense_missing.guessing == 5
+    assert verdict.level is None
+    for level in verdict.levels[1:]:
+        group = level.groups["main"]
+        assert not level.wins_on_means
+        assert group.against_dense["accuracy"].estimate is None
+        assert group.accuracy is not None, "what was measured is still shown"
     assert "no more than guessing" in verdict.paragraph
     assert any("In 5 of 5 replicates" in caveat for caveat in verdict.caveats)
 
@@ -67,15 +71,38 @@ def test_a_replicate_that_guesses_is_left_out_and_named(
 ) -> None:
     results = simulated(1, replicates=6, levels=3, ticket=WINS, reinit=FAILS)
     verdict = judged(_dense_at(results, 0.0980, range(1)), classes=10)
-    without = judged([r for r in results if r.replicate > 0 or r.level > 0], classes=10)
-    assert verdict.hypothesis == "supported"
+    without = judged([r for r in results if r.replicate > 0], classes=10)
+    assert verdict.headline == "confirmed"
     for level, same in zip(verdict.levels[1:], without.levels[1:], strict=True):
-        assert (level.matching, level.no_later) == (same.matching, same.no_later)
+        assert level.groups["main"].tests == same.groups["main"].tests
+        assert level.groups["main"].accuracy == same.groups["main"].accuracy
     assert any("In 1 of 6 replicates" in caveat for caveat in verdict.caveats)
-    # What was measured is still shown.
-    dense = verdict.levels[0].groups["main"].accuracy_at_early_stop
-    assert dense is not None
-    assert dense.values[0] == 0.098
+    assert verdict.levels[0].groups["main"].missing.guessing == 1
+
+
+@pytest.mark.parametrize("branch", ["main", "reinit-1"])
+def test_tickets_and_copies_that_guess_are_lost(
+    simulated: Simulated, judged: Judged, branch: str
+) -> None:
+    """Like those that diverged: counted, in no mean, and against the claim."""
+    results = simulated(1, replicates=5, levels=3, ticket=WINS, reinit=FAILS)
+    at = (2, branch, 3)
+
+    def changed(**values: object) -> Verdict:
+        one = [
+            replace(r, **values) if (r.replicate, r.branch, r.level) == at else r  # type: ignore[arg-type]
+            for r in results
+        ]
+        return judged(one, classes=10)
+
+    guesses = changed(test_accuracy_at_early_stop=0.1, early_stop_iteration=100)
+    diverged = changed(status="diverged")
+    kind = "main" if branch == "main" else "reinit"
+    found, same = (v.levels[3].groups[kind] for v in (guesses, diverged))
+    assert (found.n, found.accuracy, found.early_stop) == (4, same.accuracy, same.early_stop)
+    assert (found.missing.guessing, same.missing.diverged) == (1, 1)
+    assert found.tests == same.tests
+    assert guesses.levels[3].wins_on_means == (branch != "main")
 
 
 def test_a_dense_network_that_learned_is_compared(simulated: Simulated, judged: Judged) -> None:

@@ -34,29 +34,59 @@ def rows(text: str) -> list[list[str]]:
     return [line.split() for line in lines[rule + 1 : lines.index("", rule)]]
 
 
-def test_the_paragraph_comes_first_and_the_table_follows(verdict: Verdict) -> None:
+def test_headline_paragraph_answers_and_table_in_this_order(verdict: Verdict) -> None:
     text = verdict_text(verdict)
-    assert " ".join(text.split()).startswith(verdict.paragraph)
-    table = rows(text)
+    words = " ".join(text.split())
+    assert text.startswith("Lottery ticket hypothesis: confirmed\n")
+    places = [words.index(part) for part in (verdict.paragraph, "Does it match?", "Wins? n")]
+    assert places == sorted(places)
+    for answer in verdict.answers:
+        assert f"{answer.question} {answer.outcome} {answer.value}" in words
+
+
+def test_the_table_has_the_verdicts_numbers(verdict: Verdict) -> None:
+    table = rows(verdict_text(verdict))
     assert [row[0] for row in table] == ["0", "1", "2", ">"]
-    assert [row[-2:] for row in table] == [
-        ["-", "-"],
-        ["yes", "yes"],
-        ["yes", "yes"],
-        ["yes", "yes"],
-    ]
-    dense, smallest = verdict.levels[0].groups["main"], verdict.levels[3]
-    assert dense.accuracy_at_early_stop is not None
-    mean = dense.accuracy_at_early_stop.mean
-    high = dense.accuracy_at_early_stop.high
-    assert high is not None
-    assert table[0][1:5] == ["100", "5", f"{100 * mean:.2f}", f"±{100 * (high - mean):.2f}"]
-    assert smallest.matching is not None
-    assert f"{100 * smallest.matching.difference.mean:+.2f}" in table[3]
-    reinit = smallest.groups["reinit"].accuracy_at_early_stop
-    assert reinit is not None
-    assert f"{100 * reinit.mean:.2f}*" in table[3]
-    assert "* lower than the ticket's accuracy, confirmed." in text
+    assert table[0][1:4] == ["100", "-", "5"]
+    assert table[3][1:5] == ["3", "51.2", "confirmed", "5"]
+    smallest = verdict.levels[3]
+    main, reinit = smallest.groups["main"], smallest.groups["reinit"]
+    accuracy, difference = main.accuracy, main.against_dense["accuracy"].estimate
+    stop, copy = (
+        main.against_dense["early_stop"].estimate,
+        reinit.against_dense["accuracy"].estimate,
+    )
+    assert accuracy is not None
+    assert difference is not None
+    assert difference.high is not None
+    assert stop is not None
+    assert copy is not None
+    half = float(table[3][8].removeprefix("±"))
+    assert table[3][5] == f"{100 * accuracy.mean:.2f}"
+    assert table[3][7] == f"{100 * difference.mean:+.2f}"
+    assert half == pytest.approx(100 * (difference.high - difference.mean), abs=0.01)
+    assert half >= 100 * (difference.high - difference.mean)
+    assert table[3][9:] == [f"{stop.mean:.2f}", "-", f"{100 * copy.mean:+.2f}*"]
+    text = " ".join(verdict_text(verdict).split())
+    assert "* fails, confirmed" in text
+    assert "the margin is 0.2 percentage points" in text
+
+
+def test_lost_trainings_are_seen_in_the_table(simulated: Simulated, judged: Judged) -> None:
+    results = simulated(1, replicates=5, levels=2, ticket=(0.004, -3000.0), reinit=(-0.02, 3000.0))
+    lost = {(1, "main", 2), (2, "reinit-1", 1)}
+    verdict = judged(
+        [
+            replace(r, status="diverged") if (r.replicate, r.branch, r.level) in lost else r
+            for r in results
+        ]
+    )
+    _, first, second = rows(verdict_text(verdict))
+    assert first[-1] == "(-1)"
+    assert "4/5" in second
+    assert "its dense network diverged, collapsed or guesses" in " ".join(
+        verdict_text(verdict).split()
+    )
 
 
 @pytest.mark.parametrize("controls", [(), ("reinit",), ("reinit", "random-mask", "continued")])
@@ -69,12 +99,12 @@ def test_it_fits_80_columns_and_has_the_columns_it_needs(
         found += [replace(r, branch=f"{kind}-1") for r in results if r.branch != "main"]
     text = verdict_text(judged(found))
     assert all(len(line) <= 80 for line in text.splitlines())
-    assert all(len(row) >= 9 + len(controls) for row in rows(text))  # no cell is folded
+    beside = [kind for kind in controls if kind != "continued"]
+    assert all(len(row) >= 9 + len(beside) for row in rows(text))  # no cell is folded
     assert len(rows(text)) == 16
     header = text[text.index("Kept") : text.index("───")]
-    assert ("init" in header, "Random" in header, "Conti-" in header) == tuple(
-        kind in controls for kind in ("reinit", "random-mask", "continued")
-    )
+    assert ("init" in header, "Random" in header) == ("reinit" in beside, "random-mask" in beside)
+    assert ("Conti-" in text) == ("continued" in controls)
 
 
 def test_controls_that_do_not_fit_beside_have_a_table_of_their_own(
@@ -89,14 +119,14 @@ def test_controls_that_do_not_fit_beside_have_a_table_of_their_own(
     second = text[text.index("other controls") :]
     table = rows(second)
     assert [row[0] for row in table] == [str(level) for level in range(1, 16)]
-    assert all(len(row) == len(CONTROL_KINDS) - 2 for row in table)
+    assert all(len(row) == len(CONTROL_KINDS) - 1 for row in table)
     assert len(rows(text)) == 16
 
 
 def test_one_replicate_has_no_intervals(simulated: Simulated, judged: Judged) -> None:
     text = verdict_text(judged(simulated(3, replicates=1, levels=2, ticket=(0.004, -3000.0))))
     assert "±" not in text
-    assert [row[-2:] for row in rows(text)] == [["-", "-"], ["yes", "-"], ["yes", "-"]]
+    assert [row[2] for row in rows(text)[:2]] == ["-", "untested"]
 
 
 def test_nothing_is_said_by_colour_alone(verdict: Verdict) -> None:
@@ -111,7 +141,8 @@ def test_nothing_is_said_by_colour_alone(verdict: Verdict) -> None:
 
 def test_an_empty_verdict_is_one_sentence(judged: Judged) -> None:
     empty = judged([])
-    assert " ".join(verdict_text(empty).split()) == empty.paragraph
+    words = " ".join(verdict_text(empty).split())
+    assert words == f"Lottery ticket hypothesis: not tested {empty.paragraph}"
     assert verdict_table(empty).row_count == 0
 
 
@@ -130,11 +161,11 @@ def test_json_goes_round(verdict: Verdict) -> None:
     found = to_json(verdict)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert set(found) == {"schema_version", *(field.name for field in fields(Verdict))}
-    assert found["levels"][3]["matching"]["p_holm"] == verdict.levels[3].matching.p_holm  # type: ignore[union-attr]
-    values = found["levels"][1]["groups"]["main"]["accuracy_at_early_stop"]["values"]
-    estimate = verdict.levels[1].groups["main"].accuracy_at_early_stop
-    assert estimate is not None
-    assert values == {str(replicate): value for replicate, value in estimate.values.items()}
+    group, same = found["levels"][3]["groups"]["main"], verdict.levels[3].groups["main"]
+    assert group["tests"]["wins"]["p_adjusted"] == same.tests["wins"].p_adjusted
+    assert same.accuracy is not None
+    assert group["accuracy"]["values"] == {str(r): v for r, v in same.accuracy.values.items()}
+    assert group["against_dense"]["early_stop"]["scale"] == "ratio"
     assert all(isinstance(leaf, str | int | float | bool | None) for leaf in leaves(found))
 
 
@@ -152,4 +183,4 @@ def test_json_keys_do_not_depend_on_what_is_known(
 
 def test_json_refuses_what_is_not_finite(verdict: Verdict) -> None:
     with pytest.raises(ValueError, match="finite"):
-        to_json(replace(verdict, speedup=math.nan))
+        to_json(replace(verdict, margin=math.nan))

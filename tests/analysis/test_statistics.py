@@ -7,12 +7,19 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lottery.analysis import estimate, holm, one_sided_t
+from lottery.analysis.statistics import (
+    estimate,
+    estimate_ratio,
+    holm,
+    independent_difference,
+    paired_difference,
+)
 
+quick = settings(max_examples=60, deadline=None)
 numbers = st.floats(-100, 100).map(lambda x: round(x, 4))
 samples = st.lists(numbers, min_size=2, max_size=12)
 dyadic = st.integers(0, 1024).map(lambda k: k / 1024)
@@ -37,9 +44,31 @@ def test_estimate_does_not_depend_on_order(items: list[tuple[int, float]]) -> No
     assert list(found.values) == sorted(found.values)
 
 
+@given(samples, st.sampled_from([1e-4, 0.1, 5.0]), st.floats(0.5, 0.999))
+def test_no_interval_is_narrower_than_the_resolution(
+    values: list[float], resolution: float, confidence: float
+) -> None:
+    found = estimate(dict(enumerate(values)), confidence, resolution=resolution)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.mean >= resolution * (1 - 1e-6) - 1e-9
+    assert found.mean - found.low >= resolution * (1 - 1e-6) - 1e-9
+
+
 def test_one_value_has_no_interval() -> None:
     found = estimate({3: 0.98}, 0.95)
     assert (found.mean, found.low, found.high, found.values) == (0.98, None, None, {3: 0.98})
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=9), st.floats(0.5, 0.99))
+def test_a_ratio_is_estimated_by_its_logarithm(ratios: list[float], confidence: float) -> None:
+    assume(np.ptp(np.log(ratios)) > 1e-3)
+    found = estimate_ratio(dict(enumerate(ratios)), confidence)
+    upside = estimate_ratio(dict(enumerate(1 / x for x in ratios)), confidence)
+    assert found.mean == pytest.approx(stats.gmean(ratios))
+    assert found.low is not None
+    assert upside.high is not None
+    assert found.low == pytest.approx(1 / upside.high)
 
 
 @pytest.mark.parametrize(
@@ -51,81 +80,101 @@ def test_estimate_refuses(values: dict[int, float], confidence: float) -> None:
         estimate(values, confidence)
 
 
-@given(samples, st.floats(-10, 10))
-def test_one_sided_t_is_scipys(differences: list[float], margin: float) -> None:
-    assume(np.std(differences) > 1e-3)
-    expected = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
-    found = one_sided_t(differences, margin, resolution=0.0)
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-12)
+@pytest.mark.parametrize("ratio", [0.0, -1.0, math.inf, math.nan])
+def test_a_ratio_is_finite_and_positive(ratio: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        estimate_ratio({0: 1.0, 1: ratio}, 0.95)
 
 
-@given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=12))
-def test_one_sided_t_is_scipys_paired_test(pairs: list[tuple[float, float]]) -> None:
-    left, right = np.array(pairs).T
-    assume(np.std(left - right) > 1e-3)
-    expected = stats.ttest_rel(left, right, alternative="greater").pvalue
-    found = one_sided_t(list(left - right), 0.0, resolution=0.0)
-    assert found == pytest.approx(expected, rel=1e-6, abs=1e-12)
+@quick
+@given(samples, samples, st.floats(0.5, 0.99))
+def test_welch_is_scipys(left: list[float], right: list[float], confidence: float) -> None:
+    assume(min(np.std(left), np.std(right)) > 1e-2)
+    expected = stats.ttest_ind(left, right, equal_var=False)
+    interval = expected.confidence_interval(confidence)
+    found = independent_difference(left, right, resolution=0.0, confidence=confidence)
+    assert found.mean == pytest.approx(np.mean(left) - np.mean(right), abs=1e-9)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert found.degrees == pytest.approx(expected.df, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6)
 
 
-def test_two_differences_in_closed_form() -> None:
-    """With one degree of freedom Student's distribution is Cauchy's; here t = 2 / 1 = 2."""
-    found = one_sided_t([1.0, 3.0], 0.0, resolution=0.0)
-    assert found == pytest.approx(0.5 - math.atan(2.0) / math.pi)
+@quick
+@given(samples, st.floats(0.5, 0.99))
+def test_paired_is_scipys(differences: list[float], confidence: float) -> None:
+    assume(np.std(differences) > 1e-2)
+    expected = stats.ttest_1samp(differences, 0.0)
+    interval = expected.confidence_interval(confidence)
+    found = paired_difference(differences, resolution=0.0, confidence=confidence)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert found.degrees == len(differences) - 1
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-6)
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 10])
-@pytest.mark.parametrize("difference", [0.0, 0.3, 0.9])
-def test_equal_differences_have_the_deviation_of_the_grid(n: int, difference: float) -> None:
-    found = one_sided_t([difference] * n, margin=0.1, resolution=0.1)
-    t = (difference + 0.1) * math.sqrt(n) / (0.1 / math.sqrt(12))
-    assert found == pytest.approx(stats.t.sf(t, n - 1), rel=1e-6)
-    assert found is not None
-    assert found > 0
+@quick
+@given(samples, samples, st.sampled_from([0.0, 0.1, 5.0]))
+def test_the_two_sides_mirror_each_other(
+    left: list[float], right: list[float], resolution: float
+) -> None:
+    assume(np.std(left) > 1e-2)
+    one = independent_difference(left, right, resolution=resolution, confidence=0.9)
+    other = independent_difference(right, left, resolution=resolution, confidence=0.9)
+    assert one.mean == -other.mean
+    assert (one.p_above, one.p_below) == (other.p_below, other.p_above)
+    assert one.p == pytest.approx(min(1.0, 2 * min(one.p_above or 2, one.p_below or 2)))
+
+
+@quick
+@given(samples, samples, st.sampled_from([0.0, 0.1, 5.0]), st.floats(0.5, 0.99))
+def test_the_interval_leaves_out_zero_where_the_test_passes(
+    left: list[float], right: list[float], resolution: float, confidence: float
+) -> None:
+    paired = left[: len(right)]
+    for found in (
+        independent_difference(left, right, resolution=resolution, confidence=confidence),
+        paired_difference(paired, resolution=resolution, confidence=confidence),
+    ):
+        if found.p is None or abs(found.p - (1 - confidence)) < 1e-9:
+            continue
+        assert found.low is not None
+        assert found.high is not None
+        assert (found.p < 1 - confidence) == (not found.low <= 0 <= found.high)
+
+
+def test_values_on_one_grid_point_have_the_deviation_of_the_grid() -> None:
+    """Both samples of 16 are taken to have a deviation of 0.1 / sqrt(12), or the step as error."""
+    found = independent_difference([0.5] * 4, [0.4] * 4, resolution=0.1, confidence=0.95)
+    error = max(math.sqrt(2 * (0.1**2 / 12) / 4), 0.1 / stats.t.ppf(0.975, 6))
+    assert found.degrees == pytest.approx(6)
+    assert found.p == pytest.approx(2 * stats.t.sf(0.1 / error, 6), rel=1e-6)
+    assert independent_difference([0.5] * 4, [0.4] * 4, resolution=0.0, confidence=0.9).p is None
+
+
+@pytest.mark.parametrize(("left", "right"), [([1.0], [2.0, 3.0]), ([1.0, 2.0], [3.0])])
+def test_one_value_on_a_side_is_not_tested(left: list[float], right: list[float]) -> None:
+    found = independent_difference(left, right, resolution=0.1, confidence=0.95)
+    assert found.mean == np.mean(left) - np.mean(right)
+    assert (found.low, found.high, found.p, found.p_above) == (None, None, None, None)
 
 
 def test_equal_differences_on_an_unknown_grid_are_not_tested() -> None:
     # 0.3 - 0.2 and 0.2 - 0.1 differ in floating point and are equal as measurements.
-    assert one_sided_t([0.3 - 0.2, 0.2 - 0.1], 0.0, resolution=0.0) is None
-
-
-@given(st.lists(numbers, max_size=1), numbers)
-def test_fewer_than_two_differences_are_not_tested(values: list[float], margin: float) -> None:
-    assert one_sided_t(values, margin, resolution=0.1) is None
-
-
-@given(samples, st.floats(0, 5), st.floats(0.01, 1))
-def test_claim_and_opposite_share_the_evidence(
-    differences: list[float], margin: float, resolution: float
-) -> None:
-    claim = one_sided_t(differences, margin, resolution)
-    opposite = one_sided_t([-d for d in differences], -margin, resolution)
-    assert claim is not None
-    assert opposite is not None
-    assert claim + opposite == pytest.approx(1.0)
-
-
-@given(samples, st.floats(0, 5), st.floats(0.01, 5))
-def test_a_larger_margin_is_easier(differences: list[float], margin: float, more: float) -> None:
-    small = one_sided_t(differences, margin, 0.1)
-    large = one_sided_t(differences, margin + more, 0.1)
-    assert small is not None
-    assert large is not None
-    assert large <= small
+    found = paired_difference([0.3 - 0.2, 0.2 - 0.1], resolution=0.0, confidence=0.95)
+    assert (found.p, found.low) == (None, None)
 
 
 def test_p_is_never_zero() -> None:
-    found = one_sided_t([1e6] * 400, 0.0, resolution=1e-3)
-    assert found is not None
-    assert 0 < found < 1e-300
+    found = paired_difference([1e6] * 400, resolution=1e-3, confidence=0.95)
+    assert found.p is not None
+    assert 0 < found.p < 1e-300
 
 
-@pytest.mark.parametrize(
-    ("differences", "resolution"), [([math.nan, 0.0], 0.0), ([0.0, 1.0], -1.0), ([1.0], math.nan)]
-)
-def test_one_sided_t_refuses(differences: list[float], resolution: float) -> None:
+@pytest.mark.parametrize(("resolution", "confidence"), [(-1.0, 0.95), (math.nan, 0.95), (0.0, 1.0)])
+def test_what_is_out_of_range_is_refused(resolution: float, confidence: float) -> None:
     with pytest.raises(ValueError, match="expected"):
-        one_sided_t(differences, 0.0, resolution)
+        paired_difference([1.0, 2.0], resolution=resolution, confidence=confidence)
+    with pytest.raises(ValueError, match="expected"):
+        independent_difference([1.0, 2.0], [1.0, 2.0], resolution=resolution, confidence=confidence)
 
 
 def rejected_by_definition(p_values: list[float], alpha: Fraction) -> set[int]:

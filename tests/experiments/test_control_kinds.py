@@ -11,6 +11,7 @@ import torch
 from tiny import contents, tiny
 
 from lottery.analysis import judge_run, verdict_text
+from lottery.analysis.controls import CONTROLS, DENSE
 from lottery.errors import ConfigError
 from lottery.experiments import (
     ExperimentConfig,
@@ -26,8 +27,6 @@ from lottery.experiments import (
 )
 from lottery.experiments.plan import needs
 from lottery.report import write_report
-from lottery.report.palette import DASHES, SYMBOLS, TONES
-from lottery.report.words import KIND_NOTES, KINDS
 from lottery.store import CONTROL_KINDS, MAIN, JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import LearnedMasksConfig, Length, MaskTrainingConfig
@@ -176,19 +175,18 @@ def test_verdict_and_report_name_every_kind(run: RunSummary, tmp_path: Path) -> 
     verdict = judge_run(open_run(run.run))
     for level in verdict.levels[1:]:
         assert set(level.groups) == {MAIN, *CONTROL_KINDS}
-        compared = [level.groups[kind].accuracy_below_ticket for kind in CONTROL_KINDS]
-        assert all(comparison is not None for comparison in compared)
+        compared = [level.groups[kind].against_ticket["accuracy"] for kind in CONTROL_KINDS]
+        assert all(contrast.estimate is not None for contrast in compared)
     text = verdict_text(verdict)
     for title in ("Shuffled", "constant", "Random", "epochs", "FLOPs", "popup", "mask"):
         assert title in text
     assert all(len(line) <= 80 for line in text.splitlines())
     html = write_report(run.run, tmp_path / "report.html").read_text()
     for kind in CONTROL_KINDS:
-        assert KINDS[kind] in html
-    for words in (KINDS, KIND_NOTES, DASHES, SYMBOLS):
-        assert set(words) == {MAIN, *CONTROL_KINDS}
-    assert set(TONES) == {"ink", MAIN, *CONTROL_KINDS}
-    assert len({(SYMBOLS[kind], DASHES[kind]) for kind in KINDS}) == len(KINDS)
+        assert CONTROLS[kind].label in html
+    assert set(CONTROLS) == {DENSE, MAIN, *CONTROL_KINDS}
+    looks = {(CONTROLS[kind].symbol, CONTROLS[kind].dash) for kind in (MAIN, *CONTROL_KINDS)}
+    assert len(looks) == 1 + len(CONTROL_KINDS)
 
 
 def test_a_globally_shuffled_mask_that_empties_a_layer_is_collapsed(tmp_path: Path) -> None:

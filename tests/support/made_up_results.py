@@ -80,6 +80,8 @@ def simulated(
 def judged(
     results: Sequence[JobResult],
     *,
+    run: str = "runs/lenet-00000000",
+    name: str = "lenet",
     planned: Sequence[JobKey] | None = None,
     margin: float = 0.002,
     test_examples: int | None = 10_000,
@@ -88,8 +90,8 @@ def judged(
     """The verdict of made-up results; ``settings`` are more fields of `Evidence`."""
     return judge(
         Evidence(
-            run="runs/lenet-00000000",
-            name="lenet",
+            run=run,
+            name=name,
             results=results,
             planned=[result.key for result in results] if planned is None else planned,
             margin=margin,

@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from made_up_results import job
+from made_up_results import job, judged
 
-from lottery.analysis import RunComparison, judge
+from lottery.analysis import RunComparison
 from lottery.analysis.methods.compare import compare_methods
 from lottery.analysis.methods.types import MethodRun
 from lottery.experiments import ExperimentConfig, VerdictConfig, to_plain
@@ -80,14 +80,12 @@ def method_run(
     config = config or ExperimentConfig(name="demo")
     replicates = sorted({result.replicate for result in results})
     return MethodRun(
-        verdict=judge(
+        verdict=judged(
             results,
             run=run,
             name=config.name,
-            planned=[result.key for result in results] if planned is None else planned,
+            planned=planned,
             margin=margin,
-            confidence=0.95,
-            evaluation_interval=100,
             test_examples=data["test_examples"],
         ),
         results=results,

@@ -2,6 +2,9 @@
 
 from lottery.analysis.as_json import to_json
 from lottery.analysis.evidence import Evidence
+from lottery.analysis.methods.of_runs import compare_runs
+from lottery.analysis.methods.text import comparison_text
+from lottery.analysis.methods.types import RunComparison
 from lottery.analysis.reach import Reach, reachable
 from lottery.analysis.text import verdict_table, verdict_text, verdict_view
 from lottery.analysis.types import Answer, Contrast, Estimate, Group, LevelVerdict, Test, Verdict
@@ -15,8 +18,11 @@ __all__ = [
     "Group",
     "LevelVerdict",
     "Reach",
+    "RunComparison",
     "Test",
     "Verdict",
+    "compare_runs",
+    "comparison_text",
     "judge",
     "judge_run",
     "reachable",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lottery.analysis import formatting
 from lottery.analysis.lookup import spoken_of, tests_hypothesis
-from lottery.analysis.types import Answer, Contrast, Group, LevelVerdict, Missing, Test, Verdict
+from lottery.analysis.types import Answer, Contrast, Group, LevelVerdict, Test, Verdict
 from lottery.store.jobs import MAIN
 
 QUESTIONS = ("Does it match?", "Is it sooner?", "Does it need its initialization?")
@@ -47,9 +47,8 @@ def _sooner(verdict: Verdict, ticket: Group) -> Answer:
     time, test = ticket.against_dense.get("time_to_dense"), ticket.tests.get("sooner_to_dense")
     if time is not None and time.estimate is not None:
         interval = formatting.interval_of_ratio(time.estimate)
-        least = "at least " if time.estimate.bounds else ""
         notes.append(
-            f"to the dense network's accuracy in {least}{formatting.ratio(time.estimate.mean)} "
+            f"to the dense network's accuracy in {formatting.mean_ratio(time.estimate)} "
             f"times its iterations{f' ({interval})' if interval else ''}, sooner: "
             f"{test.outcome if test else 'untested'}"
         )
@@ -60,7 +59,7 @@ def _sooner(verdict: Verdict, ticket: Group) -> Answer:
         verdict,
         notes,
     )
-    # That it is sooner has no test of its own here, so that the outcome must not stand without this.
+    # That it is sooner is not what is tested, so that the outcome must not stand without this.
     after = "; the outcome is of being no later"
     return replace(answer, interval=f"{answer.interval}{after}" if answer.interval else "")
 
@@ -73,7 +72,7 @@ def _initialization(verdict: Verdict, copy: Group | None) -> Answer:
     notes = ["reinitialized copy against dense; it fails if it does not match or is later"]
     stop = copy.against_dense.get("early_stop")
     if stop is not None and stop.estimate is not None:
-        notes.append(f"early stop at {formatting.ratio(stop.estimate.mean)} times dense's")
+        notes.append(f"early stop at {formatting.mean_ratio(stop.estimate)} times dense's")
     return _answer(
         QUESTIONS[2], copy.tests.get("fails"), copy.against_dense.get("accuracy"), verdict, notes
     )
@@ -87,16 +86,14 @@ def _answer(
     notes: Sequence[str],
 ) -> Answer:
     found = contrast.estimate if contrast else None
-    missing = missing_words(contrast.missing) if contrast else ""
+    missing = formatting.missing_words(contrast.missing) if contrast else ""
     told = [*notes, f"n = {contrast.n if contrast else 0}", *([missing] if missing else [])]
     if test is not None and test.why:
         told.append(test.why)
     if found is None or contrast is None:
         return _nothing(question, "; ".join(told), test)
     if contrast.scale == "ratio":
-        value = (
-            f"{'at least ' if _lower_bound(contrast) else ''}{formatting.ratio(found.mean)} times"
-        )
+        value = f"{formatting.mean_ratio(found)} times"
         interval = formatting.interval_of_ratio(found)
     else:
         value = f"{formatting.signed_points(found.mean)} points"
@@ -110,26 +107,6 @@ def _answer(
         else "no interval: it takes two replicates",
         note="; ".join(told),
     )
-
-
-def missing_words(missing: Missing) -> str:
-    """What is missing, counted; empty where nothing is.
-
-    >>> missing_words(Missing(diverged=2, guessing=1))
-    '2 diverged, 1 guessing'
-    """
-    counts = (
-        (missing.diverged, "diverged"),
-        (missing.collapsed, "collapsed"),
-        (missing.guessing, "guessing"),
-        (missing.dense, "without a dense network"),
-    )
-    return ", ".join(f"{number} {word}" for number, word in counts if number)
-
-
-def _lower_bound(contrast: Contrast) -> bool:
-    bounds = contrast.estimate.bounds.values() if contrast.estimate else ()
-    return "at least" in bounds and "at most" not in bounds
 
 
 def _nothing(question: str, why: str, test: Test | None = None) -> Answer:

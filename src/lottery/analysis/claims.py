@@ -43,7 +43,7 @@ class Claims:
 def decide_claims(measured: Measured) -> Claims:
     """Test everything that a run claims."""
     kinds = [kind for kind in measured.kinds if kind != MAIN]
-    if not measured.levels or not measured.replicates():
+    if not measured.levels or not measured.replicates:
         return Claims(tickets={}, controls={}, headline="not tested")
     settings = procedure_settings(measured)
     reinit = REINIT if REINIT in kinds else None
@@ -135,15 +135,17 @@ def _outcome(
     level: int,
     words: str,
 ) -> Test:
-    untested = bool(claim.untested[level])
+    reasons = {reason for reason, flags in claim.reasons.items() if flags[level]}
     outcome: Outcome = (
-        "confirmed" if confirmed else "against" if against else "untested" if untested else "open"
+        "confirmed"
+        if confirmed
+        else "against"
+        if against
+        else "untested"
+        if reasons & procedure.UNTESTED
+        else "open"
     )
-    why = [
-        said
-        for reason, said in _WHY.items()
-        if reason in claim.reasons and claim.reasons[reason][level]
-    ]
+    why = [said for reason, said in _WHY.items() if reason in reasons]
     known = outcome != "untested"
     return Test(
         claim=words,

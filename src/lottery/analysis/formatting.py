@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from lottery.analysis.types import Estimate
+from lottery.analysis.types import Estimate, Missing
 
 NONE: Final = "-"
 """What stands where there is no number."""
@@ -104,15 +104,6 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def signed_count(value: float) -> str:
-    """A difference of counts, with its sign.
-
-    >>> signed_count(1200), signed_count(-0.2)
-    ('+1,200', '0')
-    """
-    return _without_sign_of_zero(f"{value:+,.0f}")
-
-
 def iterations(number: float) -> str:
     """A number of iterations.
 
@@ -140,6 +131,21 @@ def joined(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
+def missing_words(missing: Missing) -> str:
+    """What is missing, counted; empty where nothing is.
+
+    >>> missing_words(Missing(diverged=2, guessing=1))
+    '2 diverged, 1 guessing'
+    """
+    counts = (
+        (missing.diverged, "diverged"),
+        (missing.collapsed, "collapsed"),
+        (missing.guessing, "guessing"),
+        (missing.dense, "without a dense network"),
+    )
+    return ", ".join(f"{number} {word}" for number, word in counts if number)
+
+
 def probability(p: float | None) -> str:
     """A p-value, rounded up.
 
@@ -161,6 +167,17 @@ def interval_in_points(estimate: Estimate) -> str:
         return ""
     low, high = _down(100 * estimate.low, 2), _up(100 * estimate.high, 2)
     return " to ".join(_without_sign_of_zero(f"{end:+.2f}") for end in (low, high))
+
+
+def mean_ratio(estimate: Estimate) -> str:
+    """The mean of ratios, with what it is where some of them are bounds.
+
+    >>> mean_ratio(Estimate(mean=1.2, low=None, high=None, values={0: 1.2}, bounds={0: "at least"}))
+    'at least 1.20'
+    """
+    words = sorted(set(estimate.bounds.values()))
+    before = f"{words[0]} " if len(words) == 1 else "roughly " if words else ""
+    return f"{before}{ratio(estimate.mean)}"
 
 
 def interval_of_ratio(estimate: Estimate) -> str:
@@ -195,11 +212,11 @@ def _digits(value: float) -> int:
 
 
 def _down(value: float, digits: int) -> float:
-    return math.floor(value * 10**digits + _ROUNDING) / 10**digits
+    return math.floor(value * 10.0**digits + _ROUNDING) / 10.0**digits
 
 
 def _up(value: float, digits: int) -> float:
-    return math.ceil(value * 10**digits - _ROUNDING) / 10**digits
+    return math.ceil(value * 10.0**digits - _ROUNDING) / 10.0**digits
 
 
 def _without_sign_of_zero(text: str) -> str:

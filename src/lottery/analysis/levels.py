@@ -7,12 +7,22 @@ from collections.abc import Mapping
 from typing import Final
 
 from lottery.analysis.claims import Claims
-from lottery.analysis.measured import Measured, arithmetic_mean
+from lottery.analysis.measured import Measured, Place, arithmetic_mean
 from lottery.analysis.statistics import SMALLEST_DEVIATION, estimate, estimate_ratio
-from lottery.analysis.types import Bound, Contrast, Estimate, Group, LevelVerdict, Measure, Test
+from lottery.analysis.types import (
+    Bound,
+    Contrast,
+    Estimate,
+    Group,
+    LevelVerdict,
+    Measure,
+    Missing,
+    Test,
+)
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 from lottery.tickets import never_settled
 
+_ACCURACIES: Final[tuple[Measure, ...]] = ("accuracy", "accuracy_final")
 _TIMES: Final[tuple[Measure, ...]] = ("early_stop", "time_to_dense")
 
 
@@ -51,14 +61,13 @@ def _tests(claims: Claims, kind: str, level: int) -> Mapping[str, Test]:
 
 def _on_means(measured: Measured, level: int) -> tuple[bool, bool]:
     """Whether a level matches, and wins, on the plain means; not where a training is missing."""
-    if level == 0 or level not in measured.levels or not measured.replicates():
+    if level == 0 or level not in measured.levels or not measured.replicates:
         return False, False
-    row = measured.levels.index(level)
-    accuracy = measured.array(MAIN, "accuracy")[row]
+    accuracy = measured.row(MAIN, level, "accuracy")
+    stop = measured.row(MAIN, level, "early_stop")
     difference = float((accuracy - measured.dense_array("accuracy")).mean())
     matches = difference >= -measured.evidence.margin - SMALLEST_DEVIATION
-    stops = measured.array(MAIN, "early_stop")[row]
-    later = float((stops - measured.dense_array("early_stop")).mean())
+    later = float((stop - measured.dense_array("early_stop")).mean())
     cut = measured.at_end(MAIN, level) > 0
     return matches, matches and later < measured.evidence.evaluation_interval and not cut
 
@@ -87,64 +96,62 @@ def _group(measured: Measured, kind: str, level: int, tests: Mapping[str, Test])
     )
 
 
-def _contrasts(
-    measured: Measured, own: tuple[str, int], other: tuple[str, int]
-) -> dict[Measure, Contrast]:
+def _contrasts(measured: Measured, own: Place, other: Place) -> dict[Measure, Contrast]:
     """One place against another: accuracies as differences, times as ratios.
 
     Against the ticket an accuracy is the ticket's minus the control's; everything else is the
     place's own minus, or over, the other's.
     """
-    ticket = other[1] > 0
-    left, right = (other, own) if ticket else (own, other)
-    found: dict[Measure, Contrast] = {
-        "accuracy": _difference(measured, left, right, "accuracy"),
-        "accuracy_final": _difference(measured, left, right, "accuracy_final"),
-    }
+    missing = measured.missing(*own, compared=True)
+    left, right = (other, own) if other[1] else (own, other)
+    found: dict[Measure, Contrast] = {}
+    for measure in _ACCURACIES:
+        difference = _difference(measured, left, right, measure)
+        found[measure] = _contrast(left, right, measure, *difference, missing)
     if all(measured.compares_times(kind) for kind, _ in (own, other)):
-        found |= {measure: _ratio(measured, own, other, measure) for measure in _TIMES}
+        for measure in _TIMES:
+            found[measure] = _contrast(
+                own, other, measure, *_ratio(measured, own, other, measure), missing
+            )
     return found
 
 
 def _difference(
-    measured: Measured, left: tuple[str, int], right: tuple[str, int], measure: Measure
-) -> Contrast:
+    measured: Measured, left: Place, right: Place, measure: Measure
+) -> tuple[Estimate | None, float]:
+    """The mean difference and the resolution."""
     a, b = measured.values(*left, measure), measured.values(*right, measure)
     values = {r: a[r] - b[r] for r in _pairs(measured, a, b)}
-    step = _step(measured)
-    confidence = measured.evidence.confidence
-    found = estimate(values, confidence, resolution=step) if values else None
-    return _contrast(measured, left, right, measure, found, step)
+    step, confidence = _step(measured), measured.evidence.confidence
+    return (estimate(values, confidence, resolution=step) if values else None), step
 
 
 def _ratio(
-    measured: Measured, left: tuple[str, int], right: tuple[str, int], measure: Measure
-) -> Contrast:
-    """The geometric mean of ratios; pairs of which both are lower bounds say nothing."""
+    measured: Measured, left: Place, right: Place, measure: Measure
+) -> tuple[Estimate | None, float]:
+    """The geometric mean of ratios and the resolution; pairs of two lower bounds say nothing."""
     a, b = measured.values(*left, measure), measured.values(*right, measure)
     over, under = _bounded(measured, left, measure), _bounded(measured, right, measure)
     pairs = [r for r in _pairs(measured, a, b) if r not in over & under]
-    ratios = {r: _finite(measured, a[r]) / _finite(measured, b[r]) for r in pairs}
+    if not pairs:
+        return None, 0.0
+    times = {r: (_finite(measured, a[r]), _finite(measured, b[r])) for r in pairs}
     bounds: dict[int, Bound] = {r: "at least" for r in pairs if r in over}
     bounds |= {r: "at most" for r in pairs if r in under}
-    step = 0.0
-    if pairs:
-        mean = arithmetic_mean([_finite(measured, b[r]) for r in pairs])
-        step = measured.evidence.evaluation_interval / mean
+    step = measured.evidence.evaluation_interval / arithmetic_mean([y for _, y in times.values()])
+    ratios = {r: x / y for r, (x, y) in times.items()}
     confidence = measured.evidence.confidence
-    found = estimate_ratio(ratios, confidence, resolution=step, bounds=bounds) if pairs else None
-    return _contrast(measured, left, right, measure, found, step)
+    return estimate_ratio(ratios, confidence, resolution=step, bounds=bounds), step
 
 
 def _contrast(
-    measured: Measured,
-    left: tuple[str, int],
-    right: tuple[str, int],
+    left: Place,
+    right: Place,
     measure: Measure,
     found: Estimate | None,
-    step: float,
+    resolution: float,
+    missing: Missing,
 ) -> Contrast:
-    own = right if left == (MAIN, right[1]) and right[0] != MAIN else left
     return Contrast(
         left=left[0],
         right=right[0] if right[1] else "dense",
@@ -153,8 +160,8 @@ def _contrast(
         paired=True,
         estimate=found,
         n=len(found.values) if found else 0,
-        missing=measured.missing(*own, compared=True),
-        resolution=step,
+        missing=missing,
+        resolution=resolution,
     )
 
 
@@ -162,7 +169,7 @@ def _pairs(measured: Measured, a: Mapping[int, float], b: Mapping[int, float]) -
     return sorted(a.keys() & b.keys() & measured.dense.keys())
 
 
-def _bounded(measured: Measured, place: tuple[str, int], measure: Measure) -> set[int]:
+def _bounded(measured: Measured, place: Place, measure: Measure) -> set[int]:
     """Replicates whose time is a lower bound: not over at the end, or never reached."""
     if measure == "early_stop":
         return measured.stops_at_end(*place)

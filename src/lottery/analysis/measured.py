@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,28 +111,28 @@ class Measured:
             if never_settled(job.provenance)
         }
 
+    @cached_property
     def replicates(self) -> list[int]:
-        """The replicates that tests rest on: with a dense network, and a pruned level that ended."""
+        """Those that tests rest on: with a dense network, and with a pruned level that ended."""
         pruned = {j.replicate for (kind, n), jobs in self.jobs.items() if n for j in jobs}
         return sorted(self.dense.keys() & pruned)
 
-    def array(self, kind: str, measure: Measure) -> NDArray[np.float64]:
-        """(levels, replicates) of the tests, nan where lost or not there yet.
+    def row(self, kind: str, level: int, measure: Measure) -> NDArray[np.float64]:
+        """(replicates,) of the tests at a level, nan where lost or not there yet.
 
         A lost one of several controls in a replicate counts as no difference, which is what the
         tests take a replicate for that lost them all.
         """
-        return np.array(
-            [
-                [self._tested(kind, level, replicate, measure) for replicate in self.replicates()]
-                for level in self.levels
-            ]
-        ).reshape(len(self.levels), len(self.replicates()))
+        return np.array([self._tested(kind, level, r, measure) for r in self.replicates])
+
+    def array(self, kind: str, measure: Measure) -> NDArray[np.float64]:
+        """(levels, replicates) of the tests."""
+        return np.stack([self.row(kind, level, measure) for level in self.levels])
 
     def dense_array(self, measure: Measure) -> NDArray[np.float64]:
         """(replicates,) of the dense networks."""
         values = self.values(MAIN, 0, measure)
-        return np.array([values.get(r, math.nan) for r in self.replicates()])
+        return np.array([values.get(r, math.nan) for r in self.replicates])
 
     def at_end(self, kind: str, level: int) -> int:
         """Trainings that count whose early stop is the last evaluation: a lower bound."""
@@ -196,7 +197,7 @@ class Measured:
             if job.status != "done"
         }
         ended = {job.replicate for job in self.jobs.get((MAIN, level), ()) if job.status == "done"}
-        return failed - ended
+        return (failed & self.dense.keys() if self.dense else failed) - ended
 
 
 def _by_place(results: Iterable[JobResult]) -> Mapping[Place, Sequence[JobResult]]:

@@ -39,7 +39,7 @@ def reachable(replicates: int, levels: int, confidence: float = 0.95) -> Reach:
     """Whether a run with this many replicates can confirm anything.
 
     With ``alpha = 1 - confidence``, that one level alone wins is tested at ``alpha / levels``
-    (Hommel's correction), that every level does at alpha, and that copies fail at 0.4 alpha (alpha
+    (Hommel's correction), that every level does at alpha, and that copies fail at 0.2 alpha (alpha
     with one level), where half is left if they fail in one way only (Simes). A mean k standard
     deviations beyond what is tested passes when ``k * sqrt(n)`` exceeds the t quantile with n - 1
     degrees of freedom; a level's deviation is taken for that of the others as well. Fewer than 3

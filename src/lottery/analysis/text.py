@@ -19,6 +19,7 @@ from lottery.analysis.controls import CONTROLS
 from lottery.analysis.formatting import NONE
 from lottery.analysis.lookup import pruned, tests_hypothesis
 from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
+from lottery.analysis.words import notes
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 WIDTH = 80
@@ -50,7 +51,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
         if _controls(verdict, beside=False):
             title = "The other controls: test accuracy against dense, percentage points"
             parts += [Text(), Text(title), _more_controls(verdict)]
-        parts += [Text(), *(Text(note) for note in _notes(verdict))]
+        parts += [Text(), *(Text(note) for note in notes(verdict))]
     if verdict.caveats:
         parts += [Text(), Text("Keep in mind", style="bold"), listed(verdict.caveats, "-")]
     return Group(*parts)
@@ -109,8 +110,8 @@ def _measured(verdict: Verdict, level: LevelVerdict) -> list[str]:
     test = group.tests.get(claim)
     outcome: Outcome | str = NONE if level.level == 0 else test.outcome if test else "untested"
     accuracy, contrasts = group.accuracy, group.against_dense
-    n = group.n
-    lost = max(group.missing.total, level.tickets_lost + group.missing.guessing)
+    never_made = level.tickets_lost - group.missing.diverged - group.missing.collapsed
+    n, every = group.n, group.trainings + never_made
     written = NONE
     if accuracy is not None:
         half = formatting.half_width(accuracy, scale=100, digits=2)
@@ -118,7 +119,7 @@ def _measured(verdict: Verdict, level: LevelVerdict) -> list[str]:
     return [
         kept,
         outcome,
-        f"{n}/{n + lost}" if lost else f"{n}",
+        f"{n}/{every}" if every > n else f"{n}",
         written,
         _difference(contrasts.get("accuracy")),
         _ratio(contrasts.get("early_stop")),
@@ -136,9 +137,11 @@ def _difference(contrast: Contrast | None) -> str:
 def _ratio(contrast: Contrast | None) -> str:
     if contrast is None or contrast.estimate is None:
         return NONE
-    bounds = set(contrast.estimate.bounds.values())
-    sign = {frozenset({"at least"}): ">", frozenset({"at most"}): "<"}.get(frozenset(bounds), "")
-    return f"{'?' if len(bounds) > 1 else sign}{formatting.ratio(contrast.estimate.mean)}"
+    signs = (("at least ", ">"), ("at most ", "<"), ("roughly ", "?"))
+    written = formatting.mean_ratio(contrast.estimate)
+    for words, sign in signs:
+        written = written.replace(words, sign)
+    return written
 
 
 def _control(level: LevelVerdict, kind: str) -> str:
@@ -146,61 +149,13 @@ def _control(level: LevelVerdict, kind: str) -> str:
     if group is None:
         return NONE
     found = group.against_dense.get("accuracy")
-    lost = f"-{group.missing.total}" if group.missing.total else ""
+    missing = group.missing.total
     if found is None or found.estimate is None:
-        return f"lost {group.missing.total}" if lost else NONE
+        return f"lost {missing}" if missing else NONE
     fails = group.tests.get("fails")
     mark = "*" if fails is not None and fails.outcome == "confirmed" else " "
     value = formatting.signed_points(found.estimate.mean)
-    return f"{value}{mark}{f' ({lost})' if lost else ''}"
-
-
-def _notes(verdict: Verdict) -> list[str]:
-    interval = f"{100 * verdict.confidence:g}%"
-    groups = [group for level in verdict.levels for group in level.groups.values()]
-    notes = [
-        "Test acc.: test accuracy at early stop, where the validation loss is lowest. vs dense: in "
-        "percentage points, each replicate against its own dense network"
-        f"; the margin is {formatting.margin(verdict.margin)}."
-        " Controls: the same."
-    ]
-    if tests_hypothesis(verdict):
-        notes.append(
-            "Early stop: its iteration over the dense network's. To acc.: iterations to the dense "
-            "network's accuracy less the margin, over the dense network's own. Below 1 is sooner; "
-            "both are geometric means, > or < where a value is only a bound, ? where both are."
-        )
-    if any(group.n > 1 for group in groups):
-        notes.append(
-            f"±: half the {interval} t-interval of a mean over n replicates. It covers the luck of "
-            f"initialization and data order, not that of the test set{_sampling(verdict)}."
-        )
-    if any(group.missing.total for group in groups) or any(
-        lv.tickets_lost for lv in verdict.levels
-    ):
-        notes.append(
-            "n: a/b where a of b replicates have a result, the others diverged, collapsed or "
-            "guess; for controls (-k), k lost trainings."
-        )
-    what = "Wins?" if tests_hypothesis(verdict) else "Matches?"
-    notes.append(
-        f"{what} confirmed: by the tests, corrected for all levels. open: tested, neither that nor "
-        "its opposite is confirmed. against: the opposite is confirmed. untested: no test could be "
-        "made."
-    )
-    if verdict.level is not None:
-        notes.append("> the level that the paragraph speaks of.")
-    if any("*" in _control(level, kind) for level in verdict.levels for kind in CONTROL_KINDS):
-        notes.append("* fails, confirmed: it does not match the dense network, or is later.")
-    return notes
-
-
-def _sampling(verdict: Verdict) -> str:
-    """The sampling error of the test set, to follow the word."""
-    if verdict.test_error is None or verdict.test_examples is None:
-        return ""
-    error = f"{100 * verdict.test_error:.2g}"
-    return f": its {verdict.test_examples:,} examples alone leave every accuracy unsure by ±{error} points (95%)"
+    return f"{value}{mark}{f' (-{missing})' if missing else ''}"
 
 
 def printed(view: RenderableType, *, width: int) -> str:

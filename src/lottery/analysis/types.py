@@ -13,8 +13,8 @@ from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
 
 Outcome = Literal["confirmed", "open", "against", "untested"]
-"""``confirmed``: a test confirms the claim; ``open``: it was tested, and neither it nor its opposite
-is confirmed; ``against``: a test confirms its opposite; ``untested``: nothing could be tested."""
+"""``confirmed``: a test confirms the claim; ``open``: it was tested, and neither it nor its
+opposite is confirmed; ``against``: a test confirms its opposite; ``untested``: nothing could be."""
 
 Headline = Literal["confirmed", "indicated", "open", "contradicted", "not tested"]
 """The whole sentence in a word, see `lottery.analysis.procedure`."""

@@ -122,9 +122,17 @@ def _headline(
         return "not tested", tests[0]["no_later"].why
     if claims.headline == "contradicted" and not measured.evidence.complete:
         return "open", "the run is not complete, and levels that are missing may still show it"
-    if claims.headline == "open" and len(measured.replicates()) < 3:
+    if claims.headline == "open" and len(measured.replicates) < 3:
         return "open", "two replicates can confirm nothing"
-    return claims.headline, ""
+    return claims.headline, _short_of(levels) if claims.headline in ("open", "indicated") else ""
+
+
+def _short_of(levels: Sequence[LevelVerdict]) -> str:
+    """Which part of the hypothesis is not confirmed."""
+    winning = [level for level in levels if _confirms(level, "wins")]
+    if not winning:
+        return "at no level is it confirmed that the ticket wins"
+    return "where tickets are confirmed to win, it is not that their reinitialized copies fail"
 
 
 def _missing(measured: Measured) -> str:
@@ -141,7 +149,7 @@ def _missing(measured: Measured) -> str:
         return "the dense network learned no more than guessing, so there is nothing to match"
     if not measured.levels:
         return f"there is only the dense network{'' if evidence.complete else ' so far'}"
-    n = len(measured.replicates())
+    n = len(measured.replicates)
     if not any(
         j.replicate in measured.dense for lv in measured.levels for j in _main(measured, lv)
     ):

@@ -6,15 +6,12 @@ each line is a sentence, and those that come out empty are left out.
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any, Final
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.lookup import find_level, lost, pruned, spoken_of, tests_hypothesis
 from lottery.analysis.reach import reachable
+from lottery.analysis.rendering import render, sentences
 from lottery.analysis.types import Verdict
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 from lottery.training import MaskUpdateMethod
@@ -25,17 +22,22 @@ FLATTERED: Final = "by 0.03 to 0.18 percentage points in simulations"
 
 def paragraph(verdict: Verdict) -> str:
     """The verdict in a paragraph; the verdict's own paragraph is not read."""
-    return " ".join(_render("paragraph.txt.jinja", **_context(verdict)).split())
+    return " ".join(render("paragraph.txt.jinja", **_context(verdict)).split())
 
 
 def caveats(verdict: Verdict) -> tuple[str, ...]:
     """Everything that weakens the verdict, a sentence or two each."""
-    return _lines(_render("caveats.txt.jinja", **_context(verdict)))
+    return sentences(render("caveats.txt.jinja", **_context(verdict)))
+
+
+def notes(verdict: Verdict) -> tuple[str, ...]:
+    """What the columns and signs of the table mean."""
+    return sentences(render("notes.txt.jinja", **_context(verdict)))
 
 
 def ticket_caveats(verdict: Verdict) -> tuple[str, ...]:
     """What weakens a verdict because of how its tickets came to be, a sentence or two each."""
-    return _lines(_render("tickets.txt.jinja", **_context(verdict)))
+    return sentences(render("tickets.txt.jinja", **_context(verdict)))
 
 
 def updates_caveat(method: MaskUpdateMethod) -> str:
@@ -44,7 +46,7 @@ def updates_caveat(method: MaskUpdateMethod) -> str:
     >>> updates_caveat("none")
     ''
     """
-    return " ".join(_render("updates.txt.jinja", method=method).split())
+    return " ".join(render("updates.txt.jinja", method=method).split())
 
 
 def compared(verdict: Verdict) -> int:
@@ -74,21 +76,3 @@ def _context(verdict: Verdict) -> dict[str, Any]:
         "reach": reachable(max(n, 1), len(levels), verdict.confidence),
         "flattered": FLATTERED,
     }
-
-
-def _render(template: str, **context: Any) -> str:
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=False,  # plain text for terminals; pages escape it where they show it
-        undefined=StrictUndefined,
-    )
-    return environment.get_template(template).render(f=formatting, **context)
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(" ".join(line.split()) for line in text.splitlines() if line.strip())
-
-
-def _template(name: str) -> str:
-    found = resources.files("lottery.analysis").joinpath("templates", name)
-    return found.read_text(encoding="utf-8")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lottery.analysis import formatting
 from lottery.analysis.methods import facts
 from lottery.analysis.methods.types import Method, RunComparison
 from lottery.errors import StoreError, UsageError
 from lottery.report import comparison_tables as tables
-from lottery.report import html, words
-from lottery.report.comparison_figures import methods_against_density, parts
-from lottery.report.figures import ACCURACY, EARLY_STOP
+from lottery.report import html
+from lottery.report.comparison_figures import FIGURES
+from lottery.report.figure import Drawn
 from lottery.report.palette import method
-from lottery.report.series import Figure
-from lottery.report.summary import Card
 from lottery.store.commit import write_file
-from lottery.store.jobs import CONTROL_KINDS
 
 GENERATOR = "lottery compare"
 _HEAD_BYTES = 4096
@@ -27,7 +25,6 @@ def write_comparison(comparison: RunComparison, target: Path) -> Path:
     Raises:
         UsageError: there is another file at that place, and it is not such a page.
         StoreError: it cannot be written.
-        MissingPackageError: plotly is not installed.
     """
     _check_target(target)
     write_file(target, render_comparison(comparison).encode())
@@ -41,28 +38,33 @@ def render_comparison(comparison: RunComparison) -> str:
         comparison: what to show.
 
     Returns:
-        HTML to be written as UTF-8, about 5 MB, most of it the plotting library.
-
-    Raises:
-        MissingPackageError: plotly is not installed.
+        HTML to be written as UTF-8, more than 1.2 MB, most of it the plotting library.
     """
-    drawn = _figures(comparison)
-    there = set[str]().union(*map(parts, drawn.values()))
+    interval = f"{100 * comparison.confidence:.3g}%"
+    figures = [
+        Drawn(figure=one, content=content, caption=html.sentence(one.caption, interval=interval))
+        for one in FIGURES
+        if (content := one.draw(comparison))
+    ]
+    differing = tables.settings(comparison)
+    listed = {
+        "measured": tables.measured(comparison),
+        "tests": tables.contrasts(comparison),
+        "runs": [tables.runs(comparison)],
+        "settings": [differing] if differing else [],
+    }
     return html.page(
         "compare.html.jinja",
-        figures=drawn,
+        figures=figures,
+        tables=listed,
         tones={f"method-{i}": method(i)[0] for i in range(len(comparison.methods))},
         generator=GENERATOR,
         comparison=comparison,
+        drawn=figures,
+        listed=listed,
         cards=[_card(found) for found in comparison.methods],
-        captions=_captions(comparison, drawn),
-        controls=[(kind, words.KINDS[kind]) for kind in CONTROL_KINDS if kind in there],
-        bands="band" in there,
-        measured=tables.measured(comparison),
         notes=facts.notes(comparison),
-        contrasts=tables.contrasts(comparison),
-        runs=tables.runs(comparison),
-        settings=tables.settings(comparison),
+        fmt=formatting,
     )
 
 
@@ -82,46 +84,23 @@ def _check_target(target: Path) -> None:
         )
 
 
-def _figures(comparison: RunComparison) -> dict[str, Figure]:
-    built = {
-        "accuracy": methods_against_density(comparison, "accuracy_at_early_stop", ACCURACY),
-        "early-stop": methods_against_density(comparison, "early_stop_iteration", EARLY_STOP),
-    }
-    return {name: figure for name, figure in built.items() if figure}
-
-
-def _card(found: Method) -> Card:
+def _card(found: Method) -> dict[str, str]:
+    """The smallest matching density of a run, among those that all have."""
     verdict, place = found.verdict, found.smallest_matching
     sure = found.smallest_confirmed_matching
-    if place is None:
-        note = "no level matches its dense networks on the means"
+    if verdict.replicates < 2:
+        note = "one replicate shows nothing of what matches"
+    elif place is None and sure is None:
+        note = "no density that all runs have matches its dense networks"
     elif sure is None:
-        note = "smallest matching density on the means; no level is confirmed"
-    elif sure.level == place.level:
-        note = "smallest matching density, confirmed"
+        note = "smallest matching density that all runs have, on the means; none is confirmed"
     else:
-        note = f"smallest matching density; confirmed down to {words.density(sure.density)}"
-    number = words.plural(verdict.replicates, "replicate")
-    return Card(
-        found.label,
-        words.density(place.density) if place else "None",
-        "of weights" if place else "",
-        f"{note}. {number}, {verdict.run}",
-    )
-
-
-def _captions(comparison: RunComparison, drawn: dict[str, Figure]) -> dict[str, str]:
-    interval = f"{100 * comparison.confidence:.3g}% t-intervals of the mean"
-    accuracy = (
-        f"Lines are the means of each run's tickets (its dense networks at the left), bands are "
-        f"{interval}, cut off where they leave the figure, and each faint mark is one replicate. "
-        "Bands may overlap where a paired test tells two runs apart: the tables below say what is "
-        "confirmed. Click or tap a name below the figure to hide or show a run. With a mouse, drag "
-        "to zoom and double-click to return."
-    )
-    early_stop = (
-        "Lines, bands, marks and names as above. Lower is sooner: the iteration where validation "
-        "loss is lowest, found after training has run to its end."
-    )
-    told = {"accuracy": accuracy, "early-stop": early_stop}
-    return {name: told[name] for name in drawn}
+        note = "smallest density that all runs have and that is confirmed to match"
+    shown = sure or place
+    number = formatting.counted(verdict.replicates, "replicate")
+    return {
+        "label": found.label,
+        "value": formatting.percent(shown.density) if shown else "None",
+        "unit": "of weights" if shown else "",
+        "note": f"{note}. {number}, {verdict.run}; by itself: {verdict.headline}",
+    }

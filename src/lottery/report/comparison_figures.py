@@ -1,25 +1,29 @@
-"""The figures of a comparison: one line a run against density, as plain Plotly dictionaries."""
+"""The figures of a comparison: one line a run against density."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from lottery.analysis.methods.types import Measure, Method, RunComparison
-from lottery.analysis.types import Estimate
-from lottery.report import words
-from lottery.report.figures import ACCURACY, Quantity
-from lottery.report.palette import DASHES, method
+from lottery.analysis import formatting
+from lottery.analysis.controls import CONTROLS
+from lottery.analysis.methods.types import Method, RunComparison
+from lottery.analysis.types import Estimate, Measure
+from lottery.report.density import ACCURACY, EARLY_STOP, Quantity
+from lottery.report.figure import Figure, Plot, choice, figure_text
+from lottery.report.palette import method
 from lottery.report.series import (
-    Figure,
+    COLUMNS,
     Point,
     Series,
     density_axis,
+    estimate_text,
     extent,
     line,
     near_dense,
     traces,
 )
-from lottery.store.jobs import CONTROL_KINDS
+from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 _APART = 1 / 16
 """Between two ticks: densities of different runs may lie close to one another."""
@@ -27,11 +31,11 @@ _APART = 1 / 16
 
 def methods_against_density(
     comparison: RunComparison, measure: Measure, quantity: Quantity
-) -> Figure | None:
+) -> Plot | None:
     """Mean, interval and every replicate of each run; its controls, hidden until asked for.
 
     Returns:
-        The figure; None where no run has a value.
+        The plot; None where no run has a value.
     """
     main = [_main(comparison, place, measure, quantity) for place in _places(comparison)]
     estimates = [point.value for series in main for point in series.points if point.value]
@@ -42,24 +46,40 @@ def methods_against_density(
         for place in _places(comparison):
             drawn += _control(comparison, place, kind, quantity)
     shown = extent(estimates, [], quantity.scale)
-    layout = {
-        "title": {"text": quantity.title},
-        "xaxis": density_axis((row.density for row in comparison.rows), apart=_APART),
-        "yaxis": {"range": shown, "tickformat": ",~g" if quantity.scale == 1 else "~g"},
+    plot: Plot = {
+        "data": drawn,
+        "layout": {
+            "title": {"text": quantity.title},
+            "xaxis": density_axis((row.density for row in comparison.rows), apart=_APART),
+            "yaxis": {"range": shown, "tickformat": ",~g" if quantity.scale == 1 else "~g"},
+            "showlegend": True,
+        },
+        "columns": COLUMNS,
     }
-    figure: Figure = {"data": drawn, "layout": layout}
+    plot["choices"] = [choice("part", "What to show", _options(plot))]
     dense = _dense(comparison.methods[0], quantity)
     if quantity is ACCURACY and dense:
         means = [estimate.mean for estimate in estimates]
         near = near_dense(dense.mean, means, comparison.margin, shown)
         if near:
-            figure["ranges"] = {"all": shown, "near": near}
-    return figure
+            plot["ranges"] = {"all": shown, "near": near}
+    return plot
 
 
-def parts(figure: Figure) -> set[str]:
-    """Which parts a figure has: ``line``, ``band``, ``replicates`` or a kind of control."""
-    return {trace["meta"]["part"] for trace in figure["data"]}
+def parts(plot: Plot) -> set[str]:
+    """Which parts a plot has: ``line``, ``band``, ``replicates`` or a kind of control."""
+    return {trace["meta"]["part"] for trace in plot["data"]}
+
+
+def _options(plot: Plot) -> list[Plot]:
+    there = parts(plot)
+    named = {"replicates": "Single replicates", "band": "Intervals"}
+    named |= {kind: f"Control: {CONTROLS[kind].label.lower()}" for kind in CONTROL_KINDS}
+    return [
+        {"value": part, "label": label, "on": part not in CONTROLS}
+        for part, label in named.items()
+        if part in there
+    ]
 
 
 def _places(comparison: RunComparison) -> range:
@@ -67,9 +87,10 @@ def _places(comparison: RunComparison) -> range:
 
 
 def _main(comparison: RunComparison, place: int, measure: Measure, quantity: Quantity) -> Series:
-    label = words.figure_text(comparison.methods[place].label)
+    label = figure_text(comparison.methods[place].label)
     points = [
         Point(
+            level=cell.level,
             density=cell.density,
             value=(value := cell.of(measure)),
             name=f"{label}, level {cell.level}",
@@ -90,19 +111,19 @@ def _main(comparison: RunComparison, place: int, measure: Measure, quantity: Qua
 
 def _control(
     comparison: RunComparison, place: int, kind: str, quantity: Quantity
-) -> Iterator[Figure]:
+) -> Iterator[Plot]:
     """The means of one kind of control of one run."""
-    levels = comparison.methods[place].verdict.levels
-    label = words.figure_text(comparison.methods[place].label)
-    name = f"{label}: {words.KINDS[kind].lower()}"
+    label = figure_text(comparison.methods[place].label)
+    name = f"{label}: {CONTROLS[kind].label.lower()}"
     points = [
         Point(
+            level=level.level,
             density=level.density,
             value=(value := quantity.of(level.groups[kind])),
             name=name,
             hover=_hover(name, level.level, level.density, value, quantity),
         )
-        for level in levels
+        for level in comparison.methods[place].verdict.levels
         if kind in level.groups
     ]
     if not any(point.value for point in points):
@@ -112,7 +133,7 @@ def _control(
         group=f"method-{place}",
         tone=f"method-{place}",
         symbol=f"{method(place)[1]}-open",
-        dash=DASHES[kind],
+        dash=CONTROLS[kind].dash,
         points=points,
     )
     yield line(series, quantity.scale) | {
@@ -131,13 +152,38 @@ def _hover(
     if value is None:
         return ""
     return (
-        f"<b>{name}</b>, level {level}<br>{words.density(density)} of weights<br>"
-        f"{words.estimate(value, quantity.form)}<br>n = {len(value.values)}"
+        f"<b>{name}</b>, level {level}<br>{formatting.percent(density)} of weights<br>"
+        f"{estimate_text(value, quantity.form)}<br>n = {len(value.values)}"
     )
 
 
 def _dense(first: Method, quantity: Quantity) -> Estimate | None:
-    for level in first.verdict.levels:
-        if level.level == 0 and "main" in level.groups:
-            return quantity.of(level.groups["main"])
-    return None
+    dense = next((level for level in first.verdict.levels if level.level == 0), None)
+    return quantity.of(dense.groups[MAIN]) if dense and MAIN in dense.groups else None
+
+
+FIGURES: Final[tuple[Figure, ...]] = (
+    Figure(
+        name="accuracy",
+        section="Accuracy",
+        title="Test accuracy against density",
+        caption=(
+            "Lines are the means of each run's tickets (its dense networks at the left), bands are "
+            "{{ interval }} t-intervals of the mean, cut off where they leave the figure, and each "
+            "faint mark is one replicate. Bands may overlap where a paired test tells two runs "
+            "apart: the tables below say what is confirmed. Names below the figure hide and show a "
+            "run, by click, touch or Enter."
+        ),
+        draw=lambda comparison: methods_against_density(comparison, "accuracy", ACCURACY),
+    ),
+    Figure(
+        name="early-stop",
+        section="Speed of learning",
+        title="Early stop against density",
+        caption=(
+            "Lines, bands, marks and names as above. Lower is sooner: the iteration where "
+            "validation loss is lowest, found after training has run to its end."
+        ),
+        draw=lambda comparison: methods_against_density(comparison, "early_stop", EARLY_STOP),
+    ),
+)

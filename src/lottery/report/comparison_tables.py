@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from lottery.analysis import formatting
 from lottery.analysis.methods import facts
-from lottery.analysis.methods.types import MEASURES, Contrast, Measure, Outcome, RunComparison
-from lottery.report import words
-from lottery.report.tables import Table
+from lottery.analysis.methods.types import MEASURES, AgainstFirst, Outcome, RunComparison
+from lottery.analysis.types import Measure
+from lottery.report.csv_text import csv_text
+from lottery.report.tables import Column, Table, make_table, points_text, ratio_text
 
 _OUTCOMES: Mapping[Outcome, str] = {
     "ahead": "✓ better",
     "behind": "✕ worse",
-    "unsure": "~ unsure",
+    "open": "~ open",
     "untested": "· untested",
     "same": "= same trainings",
 }
 """What a test says of a run against the first -> how it is written."""
 
 
+@dataclass(frozen=True)
+class _Test:
+    """One run against the first at one density."""
+
+    density: float
+    label: str
+    made: AgainstFirst
+
+
 def measured(comparison: RunComparison) -> list[Table]:
     """For each measure, every run's mean at each density."""
     return [
-        _table(comparison, facts.TITLES[measure], "Density, %", facts.measured(comparison, measure))
+        _table(comparison, measure, facts.TITLES[measure], "Density, %", lines)
         for measure in MEASURES
+        if (lines := facts.measured(comparison, measure))
     ]
 
 
 def contrasts(comparison: RunComparison) -> list[Table]:
     """For each measure, every run's difference from the first at each density."""
-    tables = [_contrasts(comparison, measure) for measure in MEASURES]
-    return [table for table in tables if table.rows]
+    return [table for measure in MEASURES if (table := _contrasts(comparison, measure))]
 
 
 def runs(comparison: RunComparison) -> Table:
     """What each run is, how small its tickets get, and what it cost."""
-    return _table(comparison, "The runs", "What", facts.runs(comparison))
+    return _table(comparison, "runs", "The runs", "What", facts.runs(comparison))
 
 
 def settings(comparison: RunComparison) -> Table | None:
@@ -44,57 +57,65 @@ def settings(comparison: RunComparison) -> Table | None:
     if not lines:
         return None
     note = "All other settings are the same, but for the experiment's name."
-    return _table(comparison, "Settings that differ", "Setting", lines, note)
+    return _table(comparison, "settings", "Settings that differ", "Setting", lines, note)
 
 
 def _table(
     comparison: RunComparison,
+    name: str,
     title: str,
     corner: str,
     lines: Sequence[facts.Line],
     note: str = "",
 ) -> Table:
     labels = [method.label for method in comparison.methods]
-    return Table(title, note, (corner, *labels), [(name, *cells) for name, cells in lines])
+    head = (corner, *labels)
+    rows = [(line, *cells) for line, cells in lines]
+    csv = csv_text(dict(zip(head, row, strict=True)) for row in rows)
+    return Table(title, note, head, rows, name=f"measured-{name}", csv=csv)
 
 
-def _contrasts(comparison: RunComparison, measure: Measure) -> Table:
-    iterations = measure == "early_stop_iteration"
-    unit = "iterations" if iterations else "points"
-    number = words.plural(comparison.comparisons[measure], "test")
-    return Table(
-        f"{facts.TITLES[measure].removesuffix(', %')}: difference from "
-        f"{comparison.methods[0].label}",
-        f"In brackets, the {100 * comparison.confidence:g}% t-interval. p-values are two-sided, "
+_COLUMNS: Final[Sequence[Column[_Test]]] = (
+    Column("Density, %", lambda t: t.density, lambda d: formatting.percent(d)[:-1], "density"),
+    Column("Run", lambda t: t.label, key="run"),
+    Column("Result", lambda t: t.made.outcome, lambda outcome: _OUTCOMES[outcome], "outcome"),
+    Column("p (Holm)", lambda t: t.made.p_adjusted, formatting.probability, "p_adjusted"),
+    Column("p", lambda t: t.made.p, formatting.probability, "p"),
+    Column("n", lambda t: _n(t.made), key="n"),
+    Column("Test", lambda t: "paired" if t.made.contrast.paired else "Welch", key="test"),
+    Column("Why untested", lambda t: t.made.why or None, key="why"),
+)
+
+
+def _contrasts(comparison: RunComparison, measure: Measure) -> Table | None:
+    made = [
+        _Test(row.density, method.label, found)
+        for row in comparison.rows
+        for method, cell in zip(comparison.methods, row.cells, strict=True)
+        if cell and (found := cell.against_first.get(measure))
+    ]
+    if not made:
+        return None
+    ratio = made[0].made.contrast.scale == "ratio"
+    estimate: Column[_Test] = Column(
+        "Ratio" if ratio else "Difference, points",
+        lambda t: t.made.contrast.estimate,
+        ratio_text if ratio else points_text,
+        "ratio" if ratio else "difference",
+    )
+    number = formatting.counted(comparison.comparisons[measure], "test")
+    title, first = facts.TITLES[measure].partition(",")[0], comparison.methods[0].label
+    return make_table(
+        f"{title}: {'over' if ratio else 'difference from'} {first}",
+        f"In brackets, the {100 * comparison.confidence:g}% interval. p-values are two-sided, "
         f"corrected after Holm for {number}.",
-        ("Density, %", "Run", f"Difference, {unit}", "Result", "p (Holm)", "p", "n", "Test"),
-        [
-            (
-                words.density(row.density).removesuffix("%"),
-                method.label,
-                _difference(contrast, iterations=iterations),
-                _OUTCOMES[contrast.outcome],
-                words.probability(contrast.p_holm),
-                words.probability(contrast.p),
-                _n(contrast),
-                "paired" if contrast.paired else "Welch",
-            )
-            for row in comparison.rows
-            for method, cell in zip(comparison.methods, row.cells, strict=True)
-            if cell and (contrast := cell.against_first.get(measure))
-        ],
+        f"tests-{measure}",
+        [*_COLUMNS[:2], estimate, *_COLUMNS[2:]],
+        made,
     )
 
 
-def _difference(contrast: Contrast, *, iterations: bool) -> str:
-    form = words.signed_count if iterations else words.points
-    text = form(contrast.difference)
-    if contrast.low is None or contrast.high is None:
-        return text
-    return f"{text} [{form(contrast.low)}, {form(contrast.high)}]"
-
-
-def _n(contrast: Contrast) -> str:
-    if contrast.paired:
-        return words.plural(contrast.n, "pair")
-    return f"{contrast.n} and {contrast.n_first}"
+def _n(made: AgainstFirst) -> str:
+    if made.contrast.paired:
+        return formatting.counted(made.contrast.n, "pair")
+    return f"{made.contrast.n} and {made.n_first}"

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lottery.report.data import ReportData
 from lottery.report.palette import Tone
 
 Plot = dict[str, Any]
@@ -60,8 +59,8 @@ class Figure:
     title: str
     caption: str
     """How to read it: a template, in which ``v`` is the verdict and ``plot`` what was drawn."""
-    draw: Callable[[ReportData], Plot | Gallery | None]
-    """None where there is nothing to draw."""
+    draw: Callable[[Any], Plot | Gallery | None]
+    """From the `ReportData` of a run, or a `RunComparison`; None where there is nothing to draw."""
 
 
 @dataclass(frozen=True, kw_only=True)

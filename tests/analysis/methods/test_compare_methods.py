@@ -11,15 +11,17 @@ import pytest
 from methods_samples import DATA, compared, criterion, method_run, results_of, sample
 from scipy import stats
 
-from lottery.analysis import RunComparison, holm, to_json
-from lottery.analysis.methods.types import MEASURES, Contrast, Measure
+from lottery.analysis import RunComparison, to_json
+from lottery.analysis.methods.types import MEASURES, AgainstFirst
+from lottery.analysis.statistics import holm
+from lottery.analysis.types import Measure
 from lottery.data import AugmentationConfig
 from lottery.errors import UsageError
 from lottery.store.jobs import JobKey, JobResult
 from lottery.tickets import ControlsConfig, RewindConfig, RewindMethod
 from lottery.training import MaskUpdatesConfig
 
-ACCURACY: Measure = "accuracy_at_early_stop"
+ACCURACY: Measure = "accuracy"
 
 
 def pair(
@@ -31,7 +33,7 @@ def pair(
     )
 
 
-def contrast(found: RunComparison, row: int, place: int = 1) -> Contrast:
+def contrast(found: RunComparison, row: int, place: int = 1) -> AgainstFirst:
     cell = found.rows[row].cells[place]
     assert cell is not None
     return cell.against_first[ACCURACY]
@@ -56,11 +58,13 @@ def test_runs_of_one_start_are_compared_pair_by_pair() -> None:
     for level in (1, 2, 3, 4):
         expected = stats.ttest_rel(accuracies(right, level), accuracies(left, level))
         made = contrast(found, level)
-        assert made.paired
-        assert (made.n, made.n_first) == (5, 5)
+        assert made.contrast.paired
+        assert (made.contrast.n, made.n_first) == (5, 5)
         assert made.p == pytest.approx(expected.pvalue, rel=1e-6)
         interval = expected.confidence_interval(0.95)
-        assert (made.low, made.high) == pytest.approx((interval.low, interval.high), abs=1e-9)
+        assert made.contrast.estimate is not None
+        ends = (made.contrast.estimate.low, made.contrast.estimate.high)
+        assert ends == pytest.approx((interval.low, interval.high), abs=1e-9)
 
 
 def test_runs_of_other_seeds_are_compared_after_welch() -> None:
@@ -72,17 +76,16 @@ def test_runs_of_other_seeds_are_compared_after_welch() -> None:
             accuracies(right, level), accuracies(left, level), equal_var=False
         )
         made = contrast(found, level)
-        assert not made.paired
-        assert (made.n, made.n_first) == (7, 5)
+        assert not made.contrast.paired
+        assert (made.contrast.n, made.n_first) == (7, 5)
         assert made.p == pytest.approx(expected.pvalue, rel=1e-6)
-        assert made.degrees == pytest.approx(expected.df, rel=1e-6)
 
 
 def test_pairs_see_what_the_noise_between_replicates_hides() -> None:
     left, right = results_of(), results_of(worse=0.002)
     assert contrast(pair(left, right), 4).outcome == "behind"
     assert contrast(pair(right, left), 4).outcome == "ahead"
-    assert contrast(pair(left, right, seeds=(0, 1)), 4).outcome == "unsure"
+    assert contrast(pair(left, right, seeds=(0, 1)), 4).outcome == "open"
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -94,11 +97,11 @@ def test_each_measure_is_corrected_over_all_densities_and_methods(measure: Measu
         for cell in row.cells
         if cell and measure in cell.against_first
     ]
-    assert [one.p_holm for one in made] == holm([one.p for one in made])
+    assert [one.p_adjusted for one in made] == holm([one.p for one in made])
     assert found.comparisons[measure] == sum(one.p is not None for one in made)
     for one in made:
-        if one.p_holm is not None:
-            assert (one.outcome == "unsure") == (one.p_holm >= 0.05)
+        if one.p_adjusted is not None:
+            assert (one.outcome == "open") == (one.p_adjusted >= 0.05)
 
 
 def test_later_is_behind_and_sooner_ahead() -> None:
@@ -106,8 +109,8 @@ def test_later_is_behind_and_sooner_ahead() -> None:
     right = results_of(noise=0.0, worse=0.01)
     cell = pair(left, right).rows[2].cells[1]
     assert cell is not None
-    made = cell.against_first["early_stop_iteration"]
-    assert made.difference > 0
+    made = cell.against_first["early_stop"]
+    assert made.mean > 1
     assert made.outcome == "behind"
 
 
@@ -121,7 +124,7 @@ def test_equal_dense_trainings_are_not_tested() -> None:
     other = compared(
         method_run(results_of(), config=config), method_run(results_of(), config=longer)
     )
-    assert contrast(other, 0).outcome == "unsure"
+    assert contrast(other, 0).outcome == "open"
 
 
 def test_dense_trainings_are_the_same_whatever_tickets_do_with_what_is_pruned() -> None:
@@ -143,7 +146,7 @@ def test_dense_trainings_on_other_images_are_not_the_same() -> None:
     found = compared(
         method_run(results_of(), config=config), method_run(results_of(), config=flipped)
     )
-    assert contrast(found, 0).outcome == "unsure"
+    assert contrast(found, 0).outcome == "open"
     assert "trained in different ways (data.augmentation.flip)" in " ".join(found.warnings)
 
 
@@ -155,8 +158,8 @@ def test_dense_trainings_with_other_results_are_not_the_same() -> None:
         else result
         for result in results_of()
     ]
-    assert contrast(pair(results_of(), other), 0).outcome == "unsure"
-    assert contrast(pair(results_of(), other[len(other) // 5 :]), 0).outcome == "unsure"
+    assert contrast(pair(results_of(), other), 0).outcome == "open"
+    assert contrast(pair(results_of(), other[len(other) // 5 :]), 0).outcome == "open"
 
 
 @pytest.mark.parametrize("method", ["learning-rate", "fine-tune"])
@@ -167,13 +170,15 @@ def test_early_stops_of_trained_weights_are_not_compared_with_others(method: Rew
         method_run(results_of(worse=worse), config=made)
         for worse, made in ((0.0, config), (0.002, kept), (0.004, kept))
     ]
-    stops: Measure = "early_stop_iteration"
+    stops: Measure = "early_stop"
     for first, second, compares in ((0, 1, False), (1, 0, False), (1, 2, True)):
         found = compared(runs[first], runs[second])
         cells = [row.cells[1] for row in found.rows[1:]]
         assert all(cell and (stops in cell.against_first) is compares for cell in cells)
         assert all(cell and ACCURACY in cell.against_first for cell in cells)
-        assert compares or not any(row.best[stops].confirmed for row in found.rows[1:])
+        assert compares or not any(
+            row.best[stops].confirmed for row in found.rows[1:] if stops in row.best
+        )
 
 
 @pytest.mark.parametrize(
@@ -194,25 +199,30 @@ def test_what_is_not_shared_parts_the_replicates(other: object) -> None:
     first = method_run(results_of(), config=criterion("magnitude"))
     found = compared(first, other)  # type: ignore[arg-type]
     assert found.methods[1].paired is False
-    assert contrast(found, 1).paired is False
+    assert contrast(found, 1).contrast.paired is False
 
 
 def test_only_replicates_that_both_have_are_paired() -> None:
     left = results_of(failed=[JobKey(0, "main", 2)])
     right = results_of(worse=0.002, failed=[JobKey(1, "main", 2)], replicates=4)
     found = pair(left, right)
-    assert (contrast(found, 1).n, contrast(found, 2).n) == (4, 2)
+    assert (contrast(found, 1).contrast.n, contrast(found, 2).contrast.n) == (4, 2)
     first, second = found.rows[2].cells
     assert first is not None
     assert second is not None
-    assert (first.n, first.diverged, second.n, second.diverged) == (4, 1, 3, 1)
+    assert (first.group.n, first.group.missing.diverged, first.lost) == (4, 1, 1)
+    assert (second.group.n, second.group.missing.diverged) == (3, 1)
 
 
 def test_one_replicate_is_shown_and_not_tested() -> None:
     found = pair(results_of(replicates=1), results_of(replicates=1, worse=0.01))
     made = contrast(found, 3)
-    assert (made.n, made.p, made.low, made.outcome) == (1, None, None, "untested")
-    assert made.difference == pytest.approx(-0.03, abs=0.005)
+    assert made.contrast.estimate is not None
+    assert made.contrast.estimate.low is None
+    assert (made.contrast.n, made.p, made.outcome) == (1, None, "untested")
+    assert made.why == "it takes two replicates of each run"
+    assert made.mean == pytest.approx(-0.03, abs=0.005)
+    assert [method.smallest_matching for method in found.methods] == [None, None]
     assert found.comparisons[ACCURACY] == 0
     assert not any(best.confirmed for row in found.rows for best in row.best.values())
 
@@ -234,7 +244,9 @@ def test_the_best_of_two_is_marked_just_where_the_test_against_the_first_says_so
     for row, made in zip(found.rows, outcomes, strict=True):
         best = row.best[ACCURACY]
         assert best.confirmed == (made.outcome in ("ahead", "behind"))
-        assert best.p_holm == (None if made.p_holm is None else pytest.approx(made.p_holm))
+        assert best.p_adjusted == (
+            None if made.p_adjusted is None else pytest.approx(made.p_adjusted)
+        )
     assert any(made.outcome == "behind" for made in outcomes)
 
 
@@ -285,8 +297,8 @@ def test_rows_hold_what_was_measured_and_what_it_cost() -> None:
     assert [round(row.density, 4) for row in found.rows] == [1, 0.5, 0.25, 0.125, 0.0625]
     first = found.rows[3].cells[0]
     assert first is not None
-    assert first.accuracy_at_early_stop is not None
-    assert list(first.accuracy_at_early_stop.values.values()) == accuracies(left, 3)
+    assert first.group.accuracy is not None
+    assert list(first.group.accuracy.values.values()) == accuracies(left, 3)
     assert first.seconds == 2.0
     cost = found.methods[0].cost
     assert (cost.trainings, cost.seconds) == (25, 50.0)
@@ -323,7 +335,7 @@ def test_the_order_of_results_does_not_matter() -> None:
 def test_json_goes_round() -> None:
     found = to_json(sample())
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert found["rows"][2]["cells"][1]["against_first"][ACCURACY]["outcome"] == "behind"
     assert found["methods"][0]["verdict"]["levels"][0]["groups"]["main"]["n"] == 5
 

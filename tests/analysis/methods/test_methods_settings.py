@@ -187,7 +187,7 @@ def test_failed_trainings_are_counted_and_named() -> None:
     failed = [JobKey(0, "main", 1), JobKey(2, "main", 1)]
     results = results_of(levels=1, failed=failed)
     told = caveats(run(BASE), method_run(results, config=criterion("random")))
-    assert "demo (criterion=random): 2 trainings diverged." in told
+    assert "demo (criterion=random): of its trainings 2 diverged." in told
     assert "demo (criterion=magnitude):" not in told
 
 

@@ -6,23 +6,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lottery.analysis.methods.align import align
 from lottery.analysis.methods.contrasts import Basis, tested
 from lottery.analysis.methods.pairing import Pairing, pairing
-from lottery.analysis.methods.rows import untested_rows
 from lottery.analysis.methods.settings import labels, setting_differences
 from lottery.analysis.methods.types import (
     MEASURES,
+    Cell,
     Cost,
-    Measure,
     Method,
     MethodRun,
     Place,
     Row,
     RunComparison,
 )
-from lottery.analysis.methods.warnings import caveats, warnings
-from lottery.analysis.methods.words import findings, paragraph
-from lottery.analysis.types import LevelVerdict
+from lottery.analysis.methods.words import caveats, findings, paragraph, warnings
+from lottery.analysis.types import LevelVerdict, Measure
 from lottery.errors import UsageError
 from lottery.store.jobs import MAIN, JobResult
 
@@ -30,9 +29,10 @@ from lottery.store.jobs import MAIN, JobResult
 def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunComparison:
     """Compare every run with the first one, density by density.
 
-    At each density a two-sided test asks whether a method's mean differs from the first's: paired
-    by replicate where replicates share seed, model, data and initial weights, and Welch's where
-    they do not. For each measure all tests are corrected together (Holm).
+    At each density a two-sided test asks whether a run's mean differs from the first's: paired by
+    replicate where replicates share seed, model, data and initial weights, and Welch's where they
+    do not; times are compared as ratios, by their logarithms. For each measure all tests are
+    corrected together (Holm).
 
     Args:
         runs: two or more, all judged with one margin and one confidence.
@@ -45,13 +45,14 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
         raise UsageError(f"a comparison needs two or more runs, got {len(runs)}")
     if not 0 <= tolerance < 1:
         raise UsageError(f"a comparison needs a tolerance in [0, 1), got {tolerance}")
-    basis = _basis(runs)
-    rows = tested(untested_rows(runs, tolerance), basis)
     settings = setting_differences([run.config for run in runs])
     names = labels(runs, settings)
+    basis = _basis(runs, names)
+    rows = tested(_rows(runs, tolerance), basis)
+    common = [row for row in rows if all(row.cells)]
     comparison = RunComparison(
         methods=tuple(
-            _method(run, name, basis.pairings.get((place, 0)))
+            _method(run, name, place, common, basis.pairings.get((place, 0)))
             for place, (run, name) in enumerate(zip(runs, names, strict=True))
         ),
         rows=rows,
@@ -73,42 +74,77 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
     )
 
 
-def _basis(runs: Sequence[MethodRun]) -> Basis:
+def _basis(runs: Sequence[MethodRun], names: Sequence[str]) -> Basis:
     places = range(len(runs))
-    accuracy = max(1 / run.data["test_examples"] for run in runs)
-    interval = float(max(run.verdict.evaluation_interval for run in runs))
     return Basis(
+        labels=names,
         pairings={(a, b): pairing(runs[a], runs[b]) for a in places for b in places if a != b},
-        grids={m: interval if m == "early_stop_iteration" else accuracy for m in MEASURES},
+        step=max(1 / run.data["test_examples"] for run in runs),
+        grid=float(max(run.verdict.evaluation_interval for run in runs)),
         confidence=runs[0].verdict.confidence,
+    )
+
+
+def _rows(runs: Sequence[MethodRun], tolerance: float) -> list[Row]:
+    """Every density at which a run's main line has a result, without any test."""
+    levels = [
+        {level.level: level for level in run.verdict.levels if MAIN in level.groups} for run in runs
+    ]
+    densities = [{number: found.density for number, found in of.items()} for of in levels]
+    rows = []
+    for places in align(densities, tolerance):
+        cells = [
+            None if number is None else _cell(of[number], run.results)
+            for number, of, run in zip(places, levels, runs, strict=True)
+        ]
+        there = [cell.density for cell in cells if cell]
+        rows.append(Row(density=math.fsum(there) / len(there), cells=tuple(cells), best={}))
+    return rows
+
+
+def _cell(level: LevelVerdict, results: Sequence[JobResult]) -> Cell:
+    place = (MAIN, level.level, "done")
+    seconds = [job.seconds for job in results if (job.branch, job.level, job.status) == place]
+    group = level.groups[MAIN]
+    return Cell(
+        level=level.level,
+        density=level.density,
+        group=group,
+        lost=max(level.tickets_lost + group.missing.guessing, group.missing.total),
+        seconds=math.fsum(seconds) / len(seconds) if seconds else None,
+        against_first={},
     )
 
 
 def _tests(rows: Sequence[Row], measure: Measure) -> int:
     """How many tests against the first were made."""
     made = [cell.against_first.get(measure) for row in rows for cell in row.cells if cell]
-    return sum(contrast is not None and contrast.p is not None for contrast in made)
+    return sum(found is not None and found.p is not None for found in made)
 
 
-def _method(run: MethodRun, label: str, with_first: Pairing | None) -> Method:
-    levels = run.verdict.levels
-    matching = [
-        level
-        for level in levels
-        if level.matching and level.matching.holds and not level.tickets_lost
-    ]
-    confirmed = [level for level in matching if level.is_matching == "yes"]
+def _method(
+    run: MethodRun, label: str, place: int, common: Sequence[Row], with_first: Pairing | None
+) -> Method:
+    levels = {level.level: level for level in run.verdict.levels}
+    there = [levels[cell.level] for row in common if (cell := row.cells[place]) and cell.level]
+    several = [level for level in there if level.groups[MAIN].n > 1]
+    confirmed = [level for level in several if _is_matching(level)]
     return Method(
         label=label,
         paired=with_first.paired if with_first else None,
         pairing=with_first.why if with_first else "the others are compared with it",
         weights_total=max((result.weights_total for result in run.results), default=0),
-        dense=next((_place(level) for level in levels if level.level == 0), None),
-        smallest_matching=_smallest(matching),
+        dense=_place(levels[0]) if 0 in levels else None,
+        smallest_matching=_smallest([level for level in several if level.matches_on_means]),
         smallest_confirmed_matching=_smallest(confirmed),
         cost=_cost(run),
         verdict=run.verdict,
     )
+
+
+def _is_matching(level: LevelVerdict) -> bool:
+    test = level.groups[MAIN].tests.get("matches")
+    return test is not None and test.outcome == "confirmed"
 
 
 def _smallest(levels: Sequence[LevelVerdict]) -> Place | None:
@@ -118,7 +154,7 @@ def _smallest(levels: Sequence[LevelVerdict]) -> Place | None:
 
 def _place(level: LevelVerdict) -> Place:
     group = level.groups.get(MAIN)
-    stop = group.early_stop_iteration if group else None
+    stop = group.early_stop if group else None
     return Place(
         level=level.level,
         density=level.density,
@@ -134,14 +170,10 @@ def _cost(run: MethodRun) -> Cost:
     hardware = "gpu" if run.environment.get("device") == "cuda" else "processor"
     return Cost(
         trainings=len(main),
-        seconds=_seconds(main),
+        seconds=math.fsum(result.seconds for result in main),
         control_trainings=len(controls),
-        control_seconds=_seconds(controls),
+        control_seconds=math.fsum(result.seconds for result in controls),
         engines=tuple(sorted({result.engine for result in trained})),
         device=str(run.environment.get("device", "unknown")),
         hardware=str(run.environment.get(hardware, "unknown")),
     )
-
-
-def _seconds(results: Sequence[JobResult]) -> float:
-    return math.fsum(result.seconds for result in results)

@@ -1,21 +1,21 @@
-"""The numbers of a comparison as cells of text, one a method, for terminal and page alike."""
+"""The numbers of a comparison as cells of text, one a run, for terminal and page alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lottery.analysis import phrases
+from lottery.analysis import formatting
+from lottery.analysis.formatting import NONE
 from lottery.analysis.methods.settings import shown
-from lottery.analysis.methods.types import Cell, Measure, Method, Outcome, Place, Row, RunComparison
-from lottery.analysis.types import Estimate
-
-NONE: Final = "-"
+from lottery.analysis.methods.types import Cell, Method, Outcome, Place, Row, RunComparison
+from lottery.analysis.types import Estimate, Measure
 
 TITLES: Final[Mapping[Measure, str]] = {
-    "accuracy_at_early_stop": "Test accuracy at early stop, %",
+    "accuracy": "Test accuracy at early stop, %",
     "accuracy_final": "Test accuracy at the end, %",
-    "early_stop_iteration": "Early-stop iteration",
+    "early_stop": "Early-stop iteration",
+    "time_to_dense": "Time to the dense network's accuracy, as a share of its own",
 }
 """Measure -> its name for readers, with its unit."""
 
@@ -23,17 +23,18 @@ _MARKS: Final[Mapping[Outcome, str]] = {"ahead": ">", "behind": "<"}
 _BEST: Final = "*"
 
 Line = tuple[str, tuple[str, ...]]
-"""What it is, and its text for each method."""
+"""What it is, and its text for each run."""
 
 
 def measured(comparison: RunComparison, measure: Measure) -> list[Line]:
-    """One line a density: mean, half its t-interval, replicates and what the tests confirm."""
+    """One line a density: mean, half its interval, replicates and what the tests confirm."""
     return [
         (
-            phrases.percent(row.density).removesuffix("%"),
+            formatting.percent(row.density).removesuffix("%"),
             tuple(_measured(row, place, measure) for place in range(len(row.cells))),
         )
         for row in comparison.rows
+        if any(cell and cell.of(measure) for cell in row.cells) or measure != "time_to_dense"
     ]
 
 
@@ -42,14 +43,13 @@ def notes(comparison: RunComparison) -> list[str]:
     interval = f"{100 * comparison.confidence:g}% t-interval"
     told = [
         f"Mean, ± half its {interval}, and in brackets the replicates averaged (+ those lost: "
-        "diverged or collapsed, there or before). "
+        "diverged, collapsed or guessing, there or before). "
         f"{_MARKS['ahead']} better and {_MARKS['behind']} worse than the first run, confirmed; "
-        f"{_BEST} better than every other run there, confirmed. For early stop, sooner is better."
+        f"{_BEST} better than every other run there, confirmed. For times, sooner is better."
     ]
     if any(_spread(row) > 0.001 for row in comparison.rows):
-        told.append(
-            f"Densities within {phrases.percent(comparison.tolerance)} of one another share a row."
-        )
+        within = formatting.percent(comparison.tolerance)
+        told.append(f"Densities within {within} of one another share a row.")
     return told
 
 
@@ -57,18 +57,19 @@ def runs(comparison: RunComparison) -> list[Line]:
     """What each run is, how small its tickets get, and what it cost."""
     facts: list[tuple[str, Callable[[Method], str]]] = [
         ("Run", lambda method: method.verdict.run),
+        ("Verdict by itself", lambda method: method.verdict.headline),
         ("Replicates", lambda method: f"{method.verdict.replicates:,}"),
         ("Paired with the first", _paired),
         ("Trainings", _trainings),
         ("Prunable weights", lambda method: f"{method.weights_total:,}"),
-        ("Smallest matching density", lambda method: _density(method.smallest_matching)),
-        ("... confirmed", lambda method: _density(method.smallest_confirmed_matching)),
+        ("Smallest matching, confirmed", lambda m: _density(m.smallest_confirmed_matching)),
+        ("... on the means", lambda method: _density(method.smallest_matching)),
         ("Early stop, dense", lambda method: _stop(method.dense)),
         ("... at smallest matching", lambda method: _stop(method.smallest_matching)),
         ("Seconds, dense and tickets", lambda method: f"{method.cost.seconds:,.1f}"),
         ("... of one training", _seconds_each),
         ("... controls", lambda method: f"{method.cost.control_seconds:,.1f}"),
-        ("Engine", lambda method: phrases.joined(method.cost.engines or (NONE,))),
+        ("Engine", lambda method: formatting.joined(method.cost.engines or (NONE,))),
         ("Device", lambda method: method.cost.device),
     ]
     return [(name, tuple(map(of, comparison.methods))) for name, of in facts]
@@ -83,27 +84,26 @@ def _measured(row: Row, place: int, measure: Measure) -> str:
     cell = row.cells[place]
     if cell is None:
         return NONE
-    contrast, best = cell.against_first.get(measure), row.best.get(measure)
-    mark = _MARKS.get(contrast.outcome, "") if contrast else ""
+    made, best = cell.against_first.get(measure), row.best.get(measure)
+    mark = _MARKS.get(made.outcome, "") if made else ""
     if best and best.method == place and best.confirmed:
         mark += _BEST
-    scale, style = (1, ",.0f") if measure == "early_stop_iteration" else (100, ".2f")
-    return f"{_mean(cell.of(measure), scale, style)} ({_replicates(cell)}){mark}"
+    return f"{_mean(cell.of(measure), measure)} ({_replicates(cell)}){mark}"
 
 
-def _mean(estimate: Estimate | None, scale: float, style: str) -> str:
+def _mean(estimate: Estimate | None, measure: Measure) -> str:
     if estimate is None:
         return NONE
-    text = f"{scale * estimate.mean:{style}}"
-    if estimate.high is None:
-        return text
-    return f"{text} ±{scale * (estimate.high - estimate.mean):{style}}"
+    if measure == "time_to_dense":
+        interval = formatting.interval_of_ratio(estimate)
+        return formatting.ratio(estimate.mean) + (f" [{interval}]" if interval else "")
+    scale, digits = (1, 0) if measure == "early_stop" else (100, 2)
+    half = formatting.half_width(estimate, scale=scale, digits=digits)
+    return f"{scale * estimate.mean:,.{digits}f}{f' {half}' if half else ''}"
 
 
 def _replicates(cell: Cell) -> str:
-    # A dense network that failed is no lost ticket, but it is a lost replicate.
-    lost = max(cell.tickets_lost, cell.diverged + cell.collapsed)
-    return f"{cell.n}+{lost} lost" if lost else f"{cell.n}"
+    return f"{cell.group.n}+{cell.lost} lost" if cell.lost else f"{cell.group.n}"
 
 
 def _spread(row: Row) -> float:
@@ -129,13 +129,13 @@ def _trainings(method: Method) -> str:
 
 
 def _density(place: Place | None) -> str:
-    return phrases.percent(place.density) if place else NONE
+    return formatting.percent(place.density) if place else NONE
 
 
 def _stop(place: Place | None) -> str:
     if place is None or place.early_stop_iteration is None:
         return NONE
-    return f"{place.early_stop_iteration:,.0f}"
+    return formatting.count(place.early_stop_iteration)
 
 
 def _seconds_each(method: Method) -> str:

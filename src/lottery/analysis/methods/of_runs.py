@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lottery.analysis.methods.compare import compare_methods
 from lottery.analysis.methods.types import MethodRun, RunComparison
-from lottery.analysis.of_run import judge_run
+from lottery.analysis.verdict import judge_run
 from lottery.errors import UsageError
 from lottery.experiments import Run, to_plain
 from lottery.store.jobs import MAIN

@@ -38,7 +38,8 @@ def _view(comparison: RunComparison) -> RenderableType:
             parts += [Text(), Text(title), listed(items, "-")]
     for measure in MEASURES:
         lines = facts.measured(comparison, measure)
-        parts += _tables(comparison, facts.TITLES[measure], "Density %", lines)
+        if lines:
+            parts += _tables(comparison, facts.TITLES[measure], "Density %", lines)
     parts += [Text(), *(Text(note) for note in facts.notes(comparison))]
     parts += _tables(comparison, "The runs", "", facts.runs(comparison))
     lines = facts.settings(comparison)

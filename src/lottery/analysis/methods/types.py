@@ -10,22 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from lottery.analysis.types import Estimate, Verdict
+from lottery.analysis.types import Contrast, Estimate, Group, Measure, Verdict
 from lottery.store.jobs import JobResult
 
-Measure = Literal["accuracy_at_early_stop", "accuracy_final", "early_stop_iteration"]
-"""What is compared, by its name in a verdict's groups."""
+MEASURES: Final[tuple[Measure, ...]] = ("accuracy", "accuracy_final", "early_stop", "time_to_dense")
+"""What is compared."""
 
-MEASURES: Final[tuple[Measure, ...]] = (
-    "accuracy_at_early_stop",
-    "accuracy_final",
-    "early_stop_iteration",
-)
-
-Outcome = Literal["ahead", "behind", "unsure", "untested", "same"]
-"""``ahead``/``behind``: a test confirms that it is better/worse; ``unsure``: it confirms neither;
-``untested``: there are too few replicates; ``same``: both are the same training by their settings,
-seeds and start, so there is nothing to test."""
+Outcome = Literal["ahead", "behind", "open", "untested", "same"]
+"""``ahead``/``behind``: a test confirms that it is better/worse; ``open``: it was tested, and
+neither is confirmed; ``untested``: nothing could be tested; ``same``: both are the same training by
+their settings, seeds and start, so there is nothing to test."""
 
 Part = Literal["method", "conditions", "evidence"]
 """What a setting decides: how tickets are found; what is learned, by what and for how long; or how
@@ -91,70 +85,71 @@ class Method:
     """Prunable weights of the dense network."""
     dense: Place | None
     smallest_matching: Place | None
-    """The smallest density whose tickets match the run's own dense networks, on the means."""
+    """The smallest density *that every run has* whose tickets match the run's own dense networks on
+    the means; None also with one replicate, which shows nothing of means."""
     smallest_confirmed_matching: Place | None
-    """The smallest for which the tests confirm it."""
+    """The smallest of these for which the tests confirm it."""
     cost: Cost
     verdict: Verdict
     """The run judged by itself, with every number of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contrast:
-    """One method's mean minus the first one's, at one density."""
+class AgainstFirst:
+    """One run against the first, at one density and in one measure."""
 
-    difference: float
-    low: float | None
-    """Lower end of the t-interval; None where there is no test."""
-    high: float | None
-    paired: bool
-    n: int
-    """Values of this method that count here; the pairs, where paired."""
+    contrast: Contrast
+    """In accuracy the difference, in times the ratio."""
     n_first: int
-    degrees: float | None
-    """Degrees of freedom of the t-test."""
+    """Values of the first run that count here; ``contrast.n`` where paired."""
     p: float | None
-    """Two-sided."""
-    p_holm: float | None
-    """After Holm's correction over all densities and methods, for each measure."""
+    """Two-sided; None where nothing is tested."""
+    p_adjusted: float | None
+    """After Holm's correction over all densities and runs, for each measure."""
     outcome: Outcome
+    why: str = ""
+    """Why it is untested, in words; empty elsewhere."""
+
+    @property
+    def mean(self) -> float:
+        """The difference, or the ratio."""
+        assert self.contrast.estimate is not None, "what has no value is not compared"
+        return self.contrast.estimate.mean
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One method at one density."""
+    """One run at one density."""
 
     level: int
     density: float
-    n: int
-    """Replicates that came to their end, and are averaged."""
-    diverged: int
-    collapsed: int
-    tickets_lost: int
-    """Replicates without a ticket here because theirs diverged or collapsed, here or before."""
-    accuracy_at_early_stop: Estimate | None
-    accuracy_final: Estimate | None
-    early_stop_iteration: Estimate | None
+    group: Group
+    """Its tickets, or dense networks, there."""
+    lost: int
+    """Replicates without a result here, since theirs diverged, collapsed or guesses."""
     seconds: float | None
     """Of one training here, mean."""
-    against_first: Mapping[Measure, Contrast]
-    """Empty for the first method, and where one of the two has no value."""
+    against_first: Mapping[Measure, AgainstFirst]
+    """Empty for the first run, and where one of the two has no value."""
 
     def of(self, measure: Measure) -> Estimate | None:
-        """What was measured."""
-        found: Estimate | None = getattr(self, measure)
+        """What was measured; times to the dense network's accuracy as ratios to its own."""
+        if measure == "time_to_dense":
+            contrast = self.group.against_dense.get(measure)
+            return contrast.estimate if contrast else None
+        found: Estimate | None = getattr(self.group, measure)
         return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """The method whose mean is best at one density."""
+    """The run whose mean is best at one density."""
 
     method: int
-    """Its place among the methods."""
-    p_holm: float | None
+    """Its place among the runs."""
+    p_adjusted: float | None
     """P-value that it is better than every other one there, after Holm's correction over the
-    densities; None where a pair of methods cannot be tested."""
+    densities; None where a pair of runs cannot be tested."""
     confirmed: bool
 
 

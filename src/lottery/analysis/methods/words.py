@@ -1,145 +1,147 @@
-"""A comparison in plain words, which claim no more than the tests do."""
+"""A comparison in plain words, which claim no more than the tests do: templates filled in."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from scipy.special import stdtrit
-
-from lottery.analysis import phrases
+from lottery.analysis import formatting
 from lottery.analysis.lookup import pruned
-from lottery.analysis.methods.types import Contrast, Measure, Method, Row, RunComparison
+from lottery.analysis.methods.settings import shown
+from lottery.analysis.methods.types import (
+    AgainstFirst,
+    Method,
+    MethodRun,
+    Row,
+    RunComparison,
+    SettingDifference,
+)
+from lottery.analysis.rendering import render, sentences
+from lottery.analysis.types import Missing
+from lottery.analysis.words import ticket_caveats
+from lottery.store.jobs import MAIN
 
-_MEASURE: Measure = "accuracy_at_early_stop"
 _FEW = 5
-_OUTCOMES = {"ahead": "confirmed", "behind": "confirmed", "unsure": "not confirmed"}
+_OUTCOMES = {"ahead": "confirmed", "behind": "confirmed", "open": "not confirmed"}
+
+Found = Sequence[tuple[Row, AgainstFirst]]
 
 
 def paragraph(comparison: RunComparison) -> str:
-    """Who is ahead of the first method and where, and how sure that is."""
-    sentences = [
-        sentence
-        for place in range(1, len(comparison.methods))
-        for sentence in _method(comparison, place)
-    ]
-    sentences += [_smallest(comparison), *_how_sure(comparison)]
-    return " ".join(sentence for sentence in sentences if sentence)
+    """Who is ahead of the first run and where, and how sure that is."""
+    runs = [_against_first(comparison, place) for place in range(1, len(comparison.methods))]
+    compared = [made for run in runs for _, made in run["compared"]]
+    tests = [made for made in compared if made.p is not None]
+    fewest = min((min(made.contrast.n, made.n_first) for made in tests), default=_FEW)
+    text = render(
+        "comparison.txt.jinja",
+        c=comparison,
+        first=comparison.methods[0].label,
+        runs=runs,
+        common=sum(bool(row.density < 1 and all(row.cells)) for row in comparison.rows),
+        several=all(method.verdict.replicates > 1 for method in comparison.methods),
+        tests=len(tests),
+        any=bool(compared),
+        kinds_of_test=_kinds_of_test(comparison.methods),
+        few=fewest if fewest < _FEW and any(made.outcome == "open" for made in tests) else 0,
+        where=_where,
+        by=_by,
+    )
+    return " ".join(text.split())
 
 
 def findings(comparison: RunComparison) -> tuple[str, ...]:
-    """At each density, how far every method lies from the first."""
+    """At each density, how far every run lies from the first in accuracy at early stop."""
     told = [
-        f"At {phrases.percent(row.density)}: {'; '.join(parts)}."
+        f"At {formatting.percent(row.density)}: {'; '.join(parts)}."
         for row in comparison.rows
         if (parts := list(_parts(comparison, row)))
     ]
     return (*told, *_alone(comparison))
 
 
-def against_first(comparison: RunComparison, place: int) -> list[tuple[Row, Contrast]]:
-    """Every density at which a method is compared with the first in accuracy at early stop."""
-    return [
-        (row, contrast)
-        for row in comparison.rows
-        if (cell := row.cells[place]) and (contrast := cell.against_first.get(_MEASURE))
+def warnings(
+    runs: Sequence[MethodRun], names: Sequence[str], settings: Sequence[SettingDifference]
+) -> tuple[str, ...]:
+    """Every condition that is not the same in all runs, a sentence each."""
+
+    def of(values: Sequence[Any]) -> list[tuple[str, str]]:
+        return [(name, shown(value)) for name, value in zip(names, values, strict=True)]
+
+    parts = ("training_examples", "validation_examples", "test_examples")
+    training = [
+        setting.key
+        for setting in settings
+        if setting.part == "conditions" and setting.key.startswith(("training.", "data.augment"))
     ]
+    judged = {"margin": runs[0].verdict.margin, "confidence": runs[0].verdict.confidence}
+    text = render(
+        "comparison_warnings.txt.jinja",
+        names_of_data=of([run.config["data"]["name"] for run in runs]),
+        hashes=of([f"SHA-256 {str(run.data['sha256'])[:8]}" for run in runs]),
+        sizes=of([" / ".join(f"{run.data[part]:,}" for part in parts) for run in runs]),
+        models=of([run.config["model"] for run in runs]),
+        schemas=of([f"schema {run.schema}" for run in runs]),
+        training=training,
+        length=any(key.startswith("training.length") for key in training),
+        other_margins=any(
+            run.config["verdict"][key] != value for run in runs for key, value in judged.items()
+        ),
+        same=lambda values: len({value for _, value in values}) == 1,
+        **judged,
+    )
+    return sentences(text)
 
 
-def _method(comparison: RunComparison, place: int) -> Iterator[str]:
-    first, method = comparison.methods[0].label, comparison.methods[place].label
-    found = against_first(comparison, place)
-    for begun in (comparison.methods[0], comparison.methods[place]):
-        if not begun.verdict.complete and not pruned(begun.verdict):
-            yield f"{begun.label} has no trained ticket yet to compare."
-            return
-    if not found:
-        within = phrases.percent(comparison.tolerance)
-        yield f"{method} and {first} have no density (within {within}) at which both have results."
-        return
-    compared = [(row, contrast) for row, contrast in found if contrast.outcome != "same"]
-    if not compared:
-        yield f"{method} and {first} have only the same dense trainings in common."
-        return
-    tests = [(row, contrast) for row, contrast in compared if contrast.p is not None]
-    if not tests:
-        higher = sum(contrast.difference > 0 for _, contrast in compared)
-        lower = sum(contrast.difference < 0 for _, contrast in compared)
-        yield (
-            f"On the means alone, {method} is more accurate than {first} at {higher} and less "
-            f"accurate at {lower} of {_densities(len(compared))}; nothing of that can be tested."
-        )
-        return
-    for outcome, how in (("ahead", "more"), ("behind", "less")):
-        sure = [(row, contrast) for row, contrast in tests if contrast.outcome == outcome]
-        if sure:
-            yield (
-                f"{method} is confirmed to be {how} accurate than {first} at {_where(sure)}, by "
-                f"{_by(sure)}."
-            )
-    unsure = [(row, contrast) for row, contrast in tests if contrast.outcome == "unsure"]
-    if len(unsure) == len(tests):
-        yield (
-            f"The tests confirm no difference between {method} and {first} at "
-            f"{_where(tests) if len(tests) < 3 else f'any of {len(tests)} densities'}."
-        )
-    elif unsure:
-        yield f"At {_where(unsure)} the tests confirm no difference between the two."
+def caveats(comparison: RunComparison) -> tuple[str, ...]:
+    """What weakens the comparison; its own caveats are not read."""
+    methods = comparison.methods
+    keys = [setting.key for setting in comparison.settings if setting.part == "method"]
+    costs = [method.cost for method in methods]
+    text = render(
+        "comparison_caveats.txt.jinja",
+        c=comparison,
+        lost=[(method.label, _lost(method)) for method in methods],
+        at_end=[(method.label, *_at_end(method)) for method in methods],
+        ticket_caveats=ticket_caveats,
+        method_keys=keys,
+        hardware={(cost.engines, cost.device, cost.hardware) for cost in costs},
+    )
+    return sentences(text)
 
 
-def _densities(number: int) -> str:
-    return f"{number:,} {'density' if number == 1 else 'densities'}"
+def _against_first(comparison: RunComparison, place: int) -> dict[str, Any]:
+    """Every density at which a run is compared with the first in accuracy at early stop."""
+    method = comparison.methods[place]
+    found = [
+        (row, made)
+        for row in comparison.rows
+        if (cell := row.cells[place]) and (made := cell.against_first.get("accuracy"))
+    ]
+    compared = [(row, made) for row, made in found if made.outcome != "same"]
+    unstarted = [
+        begun.label
+        for begun in (comparison.methods[0], method)
+        if not begun.verdict.complete and not pruned(begun.verdict)
+    ]
+    return {
+        "label": method.label,
+        "unstarted": formatting.joined(unstarted[:1]) if unstarted else "",
+        "found": found,
+        "compared": [] if unstarted else compared,
+        "tests": [(row, made) for row, made in compared if made.p is not None],
+    }
 
 
-def _where(found: Sequence[tuple[Row, Contrast]]) -> str:
-    listed = [phrases.percent(row.density) for row, _ in found]
-    return f"{phrases.joined(listed)} density"
+def _where(found: Found) -> str:
+    return f"{formatting.joined([formatting.percent(row.density) for row, _ in found])} density"
 
 
-def _by(found: Sequence[tuple[Row, Contrast]]) -> str:
-    sizes = sorted(abs(100 * contrast.difference) for _, contrast in found)
+def _by(found: Found) -> str:
+    sizes = sorted(abs(100 * made.mean) for _, made in found)
     if f"{sizes[0]:.2f}" == f"{sizes[-1]:.2f}":
         return f"{sizes[0]:.2f} percentage points"
     return f"{sizes[0]:.2f} to {sizes[-1]:.2f} percentage points"
-
-
-def _smallest(comparison: RunComparison) -> str:
-    """The smallest matching density of each, on the means."""
-    told = [
-        f"{method.label} "
-        + (phrases.percent(place.density) if (place := method.smallest_matching) else _none(method))
-        for method in comparison.methods
-    ]
-    margin = phrases.margin(comparison.margin)
-    return (
-        f"The smallest density that matches the run's own dense networks on the means (within "
-        f"{margin}): {', '.join(told)}."
-    )
-
-
-def _none(method: Method) -> str:
-    return "none" if method.verdict.complete else "none so far"
-
-
-def _how_sure(comparison: RunComparison) -> Iterator[str]:
-    found = [
-        contrast
-        for place in range(1, len(comparison.methods))
-        for _, contrast in against_first(comparison, place)
-        if contrast.outcome != "same"
-    ]
-    if not found:
-        return
-    tests = [contrast for contrast in found if contrast.p is not None]
-    if not tests:
-        yield "A test needs two replicates of each run or more, five for most purposes."
-        return
-    number = phrases.counted(len(tests), "comparison")
-    yield f"{_kinds_of_test(comparison.methods)}, two-sided, and corrected (Holm) for {number}."
-    fewest = min(min(contrast.n, contrast.n_first) for contrast in tests)
-    if fewest < _FEW and any(contrast.outcome == "unsure" for contrast in tests):
-        paired = any(contrast.paired for contrast in tests)
-        yield _few(fewest, len(tests), comparison.confidence, paired=paired)
 
 
 def _kinds_of_test(methods: Sequence[Method]) -> str:
@@ -150,52 +152,48 @@ def _kinds_of_test(methods: Sequence[Method]) -> str:
     if not paired:
         return "Tests are Welch's, as replicates are not paired"
     return (
-        f"Tests are paired by replicate for {phrases.joined(paired)} and Welch's for "
-        f"{phrases.joined(others)}"
+        f"Tests are paired by replicate for {formatting.joined(paired)} and Welch's for "
+        f"{formatting.joined(others)}"
     )
 
 
-def _few(n: int, tests: int, confidence: float, *, paired: bool) -> str:
-    """What few replicates cannot show: Holm's first step tests at alpha / tests, on two sides."""
-    text = f"With {phrases.counted(n, 'replicate')} only large differences can be confirmed"
-    if paired:
-        quantile = -float(stdtrit(n - 1, (1 - confidence) / (2 * tests)))
-        text += f" (here, {quantile / math.sqrt(n):.2g} times their own standard deviation)"
-    return f"{text}: not confirmed does not mean equal."
+def _lost(method: Method) -> Missing:
+    found = [level.groups[MAIN].missing for level in method.verdict.levels if MAIN in level.groups]
+    return Missing(
+        diverged=sum(missing.diverged for missing in found),
+        collapsed=sum(missing.collapsed for missing in found),
+        guessing=sum(missing.guessing for missing in found),
+    )
+
+
+def _at_end(method: Method) -> tuple[int, int]:
+    groups = [level.groups[MAIN] for level in method.verdict.levels if MAIN in level.groups]
+    return sum(group.at_end for group in groups), sum(group.n for group in groups)
 
 
 def _parts(comparison: RunComparison, row: Row) -> Iterator[str]:
     for method, cell in zip(comparison.methods, row.cells, strict=True):
-        contrast = cell.against_first.get(_MEASURE) if cell else None
-        if cell is None or contrast is None:
+        made = cell.against_first.get("accuracy") if cell else None
+        if cell is None or made is None or made.contrast.estimate is None:
             continue
-        if contrast.outcome == "same":
+        if made.outcome == "same":
             yield f"{method.label} has the same dense trainings"
             continue
-        notes = [_interval(contrast, comparison.confidence)]
-        notes.append(_OUTCOMES.get(contrast.outcome, f"n = {contrast.n}, untested"))
-        yield (
-            f"{method.label} {phrases.higher_or_lower(contrast.difference)} "
-            f"({', '.join(note for note in notes if note)})"
-        )
-
-
-def _interval(contrast: Contrast, confidence: float) -> str:
-    if contrast.low is None or contrast.high is None:
-        return ""
-    low, high = 100 * contrast.low, 100 * contrast.high
-    return f"{100 * confidence:g}% interval {low:+.2f} to {high:+.2f}"
+        interval = formatting.interval_in_points(made.contrast.estimate)
+        notes = [f"{100 * comparison.confidence:g}% interval {interval}"] if interval else []
+        notes.append(_OUTCOMES.get(made.outcome, f"n = {made.contrast.n}, untested"))
+        yield f"{method.label} {formatting.higher_or_lower(made.mean)} ({', '.join(notes)})"
 
 
 def _alone(comparison: RunComparison) -> Iterator[str]:
-    """Densities at which a method cannot be compared with the first."""
+    """Densities at which a run cannot be compared with the first."""
     for place, method in enumerate(comparison.methods):
         alone = [
-            phrases.percent(row.density)
+            formatting.percent(row.density)
             for row in comparison.rows
             if (cell := row.cells[place])
             and (not cell.against_first if place else not any(row.cells[1:]))
         ]
         if alone:
             whom = comparison.methods[0].label if place else "another run"
-            yield f"{method.label} cannot be compared with {whom} at {phrases.joined(alone)}."
+            yield f"{method.label} cannot be compared with {whom} at {formatting.joined(alone)}."
