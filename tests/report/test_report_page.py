@@ -80,7 +80,8 @@ def test_names_in_figures_carry_no_markup(hostile_data: ReportData) -> None:
     for figure in Page(render(hostile_data)).embedded["figures"].values():
         for trace in figure["data"]:
             assert "<" not in trace["name"]
-            trace.pop("customdata", None)  # goes into CSV files alone
+            trace.pop("customdata", None)  # this and meta.csv go into CSV files alone
+            trace["meta"].pop("csv", None)
             assert "<a" not in json.dumps(trace)
             assert "<img" not in json.dumps(trace)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lottery.store.jobs import MAIN
+from lottery.tickets import RewindMethod
 
 DENSE: Final = "dense"
 """The main branch before anything is pruned, where a line or mark of its own is drawn for it."""
@@ -41,6 +42,13 @@ class Control:
     """Of its line, as Plotly names them."""
 
 
+_TICKETS: Final[Mapping[RewindMethod, str]] = {
+    "weights": "pruned, rewound to their own weights, trained again",
+    "learning-rate": "pruned, and with their trained weights trained again",
+    "fine-tune": "pruned, and trained on from their trained weights at the last learning rate",
+    "drawn": "pruned while the dense network trains, and trained on from the weights of then",
+}
+
 _KINDS: Final = (
     Control(
         kind=DENSE,
@@ -58,7 +66,7 @@ _KINDS: Final = (
         label="Tickets",
         column="Tickets",
         sentence="With its own initial weights the mask",
-        note="pruned, rewound to their own weights, trained again",
+        note=_TICKETS["weights"],
         light="#0068ac",
         dark="#56b4e9",
         symbol="circle",
@@ -202,3 +210,12 @@ def control_of(kind: str, level: int) -> Control:
     ('Dense', 'Tickets')
     """
     return CONTROLS[DENSE if kind == MAIN and level == 0 else kind]
+
+
+def ticket_note(rewind: RewindMethod) -> str:
+    """What tickets are, in a run whose tickets go back to what ``rewind`` says.
+
+    >>> ticket_note("drawn")
+    'pruned while the dense network trains, and trained on from the weights of then'
+    """
+    return _TICKETS[rewind]

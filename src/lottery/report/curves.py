@@ -159,7 +159,13 @@ def _group(
     common["showlegend"] = False
 
     def meta(part: str) -> dict[str, Any]:
-        return {"tone": _tone(kind, level.level), "level": level.level, "kind": kind, "part": part}
+        return {
+            "tone": _tone(kind, level.level),
+            "level": level.level,
+            "kind": kind,
+            "part": part,
+            "csv": {"level": level.level, "density": number(level.density), "kind": kind},
+        }
 
     drawn = []
     if len(keys) > 1 or not done:
@@ -279,9 +285,9 @@ CURVES = Figure(
     caption=(
         "Thick lines are means of the trainings that came to their end, thin ones single "
         "trainings; the large mark is the mean early stop, hollow where one of them lies at the "
-        "end of training. Colours and dashes are those of the kinds; denser levels than the first one "
-        "shown are paler, sparser ones stronger. The vertical axis fits what is shown after the "
-        "first fifth. {% if plot.thinned %}Of each curve, 200 evaluations are drawn. {% endif %}"
+        "end of training. Colours and dashes are those of the kinds; denser levels than the first "
+        "one shown are paler, sparser ones stronger. The vertical axis fits what is shown after "
+        "the first fifth. {% if plot.thinned %}Of each curve, 200 evaluations are drawn.{% endif %}"
     ),
     draw=learning_curves,
 )

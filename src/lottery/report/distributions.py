@@ -45,19 +45,9 @@ def weight_distributions(data: ReportData) -> Plot | None:
                     "legendgroup": part,
                     "x": [number(edge, digits=4) for edge in counts.edges],
                     "y": [number(value, digits=4) for value in (*share, share[-1])],
-                    "customdata": [
-                        [name, *ends, int(count)]
-                        for *ends, count in zip(
-                            counts.edges[:-1].tolist(),
-                            counts.edges[1:].tolist(),
-                            values,
-                            strict=True,
-                        )
-                        if count
-                    ],
                     "line": {"width": 2, "dash": dash, "shape": "hv"},
                     "hovertemplate": f"{label}<br>from %{{x:.3g}}: %{{y:.3g}}<extra></extra>",
-                    "meta": {"tone": tone, "layer": place, "part": part},
+                    "meta": {"tone": tone, "layer": place, "part": part, "csv": {"layer": name}},
                     "visible": place == 0,
                 }
             )
@@ -79,7 +69,7 @@ def weight_distributions(data: ReportData) -> Plot | None:
         },
         "choices": [choice("layer", "Layer to show", options, single=True)] if names[1:] else [],
         "fit": "both",
-        "columns": ("layer", "from", "to", "weights"),
+        "names": ("from_weight", "density"),
         "left_out": len(data.weights) - len(names),
     }
 

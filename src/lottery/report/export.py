@@ -94,6 +94,7 @@ def _marks(plot: Plot) -> Iterator[dict[str, Cell]]:
         head: dict[str, Cell] = {
             "series": html.unescape(trace["name"]),
             "part": trace["meta"].get("part", trace["type"]),
+            **trace["meta"].get("csv", {}),
         }
         if columns:
             for row in trace.get("customdata", []):

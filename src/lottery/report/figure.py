@@ -19,7 +19,7 @@ Traces, shapes and annotations carry no colours: ``meta.tone`` or ``name`` names
 painted for light or dark. ``height`` is in pixels. ``choices`` are rows of buttons, each with the
 ``attribute`` of ``meta`` that it chooses by. ``tones`` are colours that only this plot names.
 ``columns`` name what the ``customdata`` of each mark holds, for a CSV file; without them ``names``
-say what x and y are."""
+say what x and y are, and ``meta.csv`` what a trace is."""
 
 
 @dataclass(frozen=True, kw_only=True)

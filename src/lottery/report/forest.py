@@ -14,7 +14,7 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.types import Contrast, Group, LevelVerdict, Measure, Outcome, Scale, Verdict
 from lottery.report.figure import Figure, Plot
-from lottery.report.series import COLUMNS, hollow, number, round_values
+from lottery.report.series import COLUMNS, hollow, number, record, round_values
 from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 MARKS: Final[dict[Outcome, str]] = {
@@ -127,7 +127,7 @@ def _line(
             for _, level, r, value, e in dots
         ],
         "customdata": [
-            [level.level, level.density, r, value, None, None] for _, level, r, value, _ in dots
+            record(level.level, level.density, r, value) for _, level, r, value, _ in dots
         ],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": False,
@@ -151,7 +151,8 @@ def _line(
             for _, level, found, _ in means
         ],
         "customdata": [
-            [level.level, level.density, None, e.mean, e.low, e.high] for _, level, _, e in means
+            record(level.level, level.density, None, e.mean, e.low, e.high)
+            for _, level, _, e in means
         ],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": True,
@@ -360,7 +361,7 @@ FORESTS = (
             "Iteration of lowest validation loss, ticket over dense; means are geometric. Shaded: "
             "one evaluation interval, which still counts as no later. {% if at_end %}Hollow marks "
             "are bounds, since one of the two trainings has its lowest loss at its end. {% endif %}"
-            "Diamonds: the iteration where test accuracy first reaches the dense network's at early "
+            "Diamonds: the iteration where test accuracy first reaches what dense has at early "
             "stop, less the margin."
         ),
         draw=lambda data: speed_forest(data.verdict),

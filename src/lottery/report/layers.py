@@ -10,6 +10,7 @@ from lottery.analysis import formatting
 from lottery.report.data import ReportData
 from lottery.report.figure import Figure, Plot, figure_text
 from lottery.report.palette import Tone, share_tone
+from lottery.report.series import number
 from lottery.store.jobs import MAIN, JobResult
 
 MOST_LAYERS = 60
@@ -38,7 +39,7 @@ def layer_density(data: ReportData) -> Plot | None:
                 "x": [1] * len(shown),
                 "y": list(range(len(shown))),
                 "customdata": [
-                    [name, level.level, level.density, v]
+                    [name, level.level, number(level.density), number(v)]
                     for name, v in zip(shown, kept, strict=True)
                 ],
                 "text": ["" if v is None else _label(v) for v in kept],

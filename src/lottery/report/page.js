@@ -265,7 +265,7 @@
   const unescaped = (name) => name.replace(/&(lt|gt|amp);/g, (_, c) => ({ lt: "<", gt: ">", amp: "&" })[c]);
 
   const figureRows = ({ data, columns, measures, names }) => data.flatMap((trace, i) => {
-    const head = { series: unescaped(trace.name), part: trace.meta.part ?? trace.type };
+    const head = { series: unescaped(trace.name), part: trace.meta.part ?? trace.type, ...trace.meta.csv };
     if (columns) {
       return (trace.customdata ?? []).map((row) =>
         ({ ...head, ...Object.fromEntries(columns.map((column, at) => [column, row[at]])) }));
@@ -387,7 +387,7 @@
   addEventListener("beforeprint", () => {
     folded.push(...all(".verdict details:not([open])"));
     folded.forEach((details) => { details.open = true; });
-    for (const name of Object.keys(figures)) Plotly.relayout(plot(name), { width: 660, height: figures[name].height ?? 480 });
+    for (const name of Object.keys(figures)) Plotly.relayout(plot(name), { width: 660, height: figures[name].height ?? 400 });
   });
   addEventListener("afterprint", () => {
     folded.splice(0).forEach((details) => { details.open = false; });

@@ -134,6 +134,19 @@ def extent(estimates: Sequence[Estimate], others: Sequence[float], scale: float)
     return [(low - edge) * scale, (high + edge) * scale]
 
 
+def record(
+    level: int,
+    density: float,
+    replicate: int | None,
+    value: float,
+    low: float | None = None,
+    high: float | None = None,
+) -> list[float | None]:
+    """What `COLUMNS` name, with eight digits."""
+    shown = [number(each, digits=8) for each in (density, value, low, high)]
+    return [level, shown[0], replicate, *shown[1:]]
+
+
 def round_values(low: float, high: float) -> list[float]:
     """About six round values between two ends, for ticks.
 
@@ -183,7 +196,7 @@ def line(series: Series, scale: float) -> Plot:
         "marker": {"size": 8, "symbol": series.symbol},
         "text": [point.hover for point in points],
         "customdata": [
-            [point.level, point.density, None, value.mean, value.low, value.high]
+            record(point.level, point.density, None, value.mean, value.low, value.high)
             for point in points
             if (value := point.value)
         ],
@@ -228,8 +241,7 @@ def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> P
         },
         "opacity": 0.5,
         "customdata": [
-            [point.level, point.density, replicate, value, None, None]
-            for point, replicate, value in dots
+            record(point.level, point.density, replicate, value) for point, replicate, value in dots
         ],
         "text": [
             f"{point.name}, replicate {replicate}<br>{formatting.percent(point.density)} of "

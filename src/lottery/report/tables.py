@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from lottery.analysis import formatting
-from lottery.analysis.controls import CONTROLS
+from lottery.analysis.controls import CONTROLS, ticket_note
 from lottery.analysis.types import Contrast, Estimate, Group, LevelVerdict, Outcome, Test, Verdict
 from lottery.report.csv_text import Cell, csv_text
 from lottery.report.forest import MARKS
@@ -239,7 +239,7 @@ def level_tables(verdict: Verdict) -> list[Table]:
     found = [
         make_table(
             "Tickets against the dense network",
-            f"{interval} The first row is the dense network.",
+            f"Tickets are {ticket_note(verdict.rewind)}. {interval}",
             "levels",
             _LEVELS,
             verdict.levels,
