@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from lottery.cli.main import main
 from lottery.experiments import RunOptions, run_experiment, to_plain
 from lottery.experiments.config import plain_hash
 from lottery.experiments.toml import to_toml
-from lottery.training.engines.torch_engine import TorchEngine
+from lottery.store import JobKey, Store, own
+from lottery.training import Checkpoint
+from lottery.training.engines.sparse_cpu import ahead
 
 VERBS = ("demo", "run", "list", "show", "verdict", "report", "compare", "verify", "config")
 
@@ -79,13 +83,19 @@ def test_run_from_a_file_writes_a_report_and_a_verdict(cli: Cli, tmp_path: Path)
 def test_what_takes_a_while_before_the_first_training_is_said(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TorchEngine, "compiled", False)
+    monkeypatch.setattr(ahead, "cache_directory", lambda: None)  # as on a new machine
     (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=0))))
-    options = ("tiny.toml", "--jobs", "1", "--engine", "torch")
-    code, _, err = cli("run", *options)
-    assert (code, "compiling the training loop" in err) == (0, True), err
-    assert "compiling" in cli("run", *options, "--dry-run")[2]
-    assert "compiling" not in cli("run", *options, "--dry-run", "--json")[2]
+
+    def said(*more: str) -> str:
+        monkeypatch.setattr(ahead, "_done", threading.Event())
+        code, _, err = cli("run", "tiny.toml", "--jobs", "1", "--engine", "sparse_cpu", *more)
+        assert code == 0
+        return err
+
+    assert said().count("compiling the training loop") == 1
+    assert said("--dry-run").count("compiling the training loop") == 1
+    for silent in (("--dry-run", "--json"), ("--json",), ("--quiet",)):
+        assert said(*silent, "--seed", "1") == ""
 
 
 def test_run_json_is_the_verdict_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
@@ -167,6 +177,17 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
     assert "diverged" in cli("list", "runs")[1]
 
 
+def test_the_verdict_comes_before_a_report_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=0))))
+    (tmp_path / "file").touch()
+    options = ("tiny.toml", "--jobs", "1", "--report", "file/r.html")
+    code, out, err = cli("run", *options)
+    assert code == 1
+    assert "lottery ticket hypothesis" in out
+    assert "error: cannot write file/r.html" in err
+    assert json.loads(cli("run", *options, "--json")[1])["jobs_done"] == 1
+
+
 # Mistakes
 
 
@@ -194,7 +215,7 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
         (("config", "show", "nothing"), 2, "unknown recipe 'nothing'"),
         (("config", "diff", "demo", "nothing"), 2, "unknown recipe 'nothing'"),
         (("list", "recipe"), 2, "unknown list 'recipe'; did you mean 'recipes'?"),
-        (("runn",), 2, "No such command"),
+        (("runn",), 2, "no such command 'runn'"),
     ],
 )
 def test_a_mistake_is_one_message_with_its_exit_code(
@@ -344,6 +365,38 @@ def test_show(cli: Cli, run: Path) -> None:
     assert found["experiment"]["config"] == to_plain(tiny())
 
 
+def test_show_says_how_far_an_unfinished_run_is(cli: Cli, run: Path, tmp_path: Path) -> None:
+    part = tmp_path / "runs" / run.name
+    shutil.copytree(run, part)
+    ended, store = JobKey(1, "main", 2), Store(part)
+    shutil.rmtree(store.directory(ended))
+    checkpoint = Checkpoint(iteration=20, tensors={}, values={})
+    store.write_checkpoint(ended, checkpoint)
+    out = cli("show", "tiny")[1]
+    assert "17 of 18 trainings done" in out
+    assert "begun: replicate 1, main, level 2: iteration 20 of 30\n" in out
+    assert "nobody works on it now" in out
+    with own(part):
+        out, found = cli("show", "tiny")[1], json.loads(cli("show", "tiny", "--json")[1])
+    assert f"being worked on by process {os.getpid()} on " in out
+    assert "nobody" not in out
+    assert found["planned"] == 18
+    assert found["begun"] == [
+        {
+            "replicate": 1,
+            "branch": "main",
+            "level": 2,
+            "iteration": 20,
+            "last": 30,
+            "at_most": False,
+        }
+    ]
+    assert f"process {os.getpid()}" in found["owner"]
+    whole = cli("show", run)[1]
+    assert "begun: " not in whole
+    assert "works on" not in whole
+
+
 def test_verdict(cli: Cli, run: Path) -> None:
     code, out, _ = cli("verdict", run.name, "--out", run.parent)
     assert code == 0
@@ -354,7 +407,7 @@ def test_verdict(cli: Cli, run: Path) -> None:
 
 
 def test_report(cli: Cli, run: Path, tmp_path: Path) -> None:
-    code, out, _ = cli("report", run, "-o", "deep/er/r.html")
+    code, out, _ = cli("report", run, "--report", "deep/er/r.html")
     assert (code, out) == (0, "deep/er/r.html\n")
     assert (tmp_path / "deep/er/r.html").read_text().startswith("<!")
 

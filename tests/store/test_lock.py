@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lottery.errors import StoreError
-from lottery.store import own
+from lottery.store import holder, own
 
 HOLD = """
 import sys, time
@@ -48,3 +49,12 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"), own(tmp_path / "file" / "run"):
         pytest.fail("owned a directory inside a file")
+
+
+def test_whoever_looks_sees_the_owner_and_takes_nothing(tmp_path: Path) -> None:
+    assert holder(tmp_path / "nothing") is None
+    with own(tmp_path / "run"):
+        assert f"process {os.getpid()} on " in str(holder(tmp_path / "run"))
+    assert holder(tmp_path / "run") is None
+    with own(tmp_path / "run"):
+        pass

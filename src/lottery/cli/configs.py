@@ -9,8 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 
-app = typer.Typer(help="Look at configs: show, schema, diff.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at configs: show, schema, diff.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Source = Annotated[
     str, typer.Argument(metavar="RECIPE|FILE|RUN", help="A recipe, a TOML file, or a run.")
@@ -24,13 +27,16 @@ def show(
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Print a whole config, defaults written out, as TOML that `lottery run` reads.
+    """Print a whole config as a TOML file.
 
+    lottery run reads it. Defaults are written out.
+
+    \b
     Example:
-
-      lottery config show lenet-300-100/mnist > experiment.toml
+      lottery config show demo > experiment.toml
     """
     del debug
+    load()
     from lottery.experiments import load_config, to_plain
 
     values = to_plain(load_config(any_values(source, out), source=source))
@@ -44,8 +50,9 @@ def show(
 
 @app.command()
 def schema(as_json: options.Json = False, debug: options.Debug = False) -> None:
-    """Print every key of a config with its type, default and meaning."""
+    """Print every key, its type and its meaning."""
     del debug
+    load()
     from lottery.experiments.schema import schema_rows
 
     rows = schema_rows()
@@ -67,11 +74,12 @@ def diff(
 ) -> None:
     """Print where two configs differ.
 
+    \b
     Example:
-
       lottery config diff lenet-300-100/mnist demo
     """
     del debug
+    load()
     from lottery.experiments import differences, load_config, to_plain
 
     ours, theirs = (

@@ -10,7 +10,8 @@ import typer
 
 from lottery.analysis import reachable
 from lottery.analysis.phrases import joined
-from lottery.cli.progress import left_out_words
+from lottery.cli.pace import duration
+from lottery.cli.progress import left_out_words, log_heard
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, load_dataset
 from lottery.experiments import (
@@ -42,15 +43,16 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     data = load_dataset(config.data, data_dir=options.data_dir)
     check_against_data(config, data)
     device = resolve_device(options.device)
-    workers = worker_count(options.jobs, device.type)
-    found = estimate(
-        config,
-        data,
-        device=device.type,
-        engine=options.engine,
-        workers=workers,
-        listener=Listener() if as_json else _Tells(),
-    )
+    listener = Listener() if as_json else _Tells()
+    with log_heard(listener):
+        found = estimate(
+            config,
+            data,
+            device=device.type,
+            engine=options.engine,
+            workers=worker_count(options.jobs, device.type),
+            listener=listener,
+        )
     units, reasons = experiment_units(config, data), left_out(config, data)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
@@ -128,18 +130,3 @@ def _print(
     for engine, reason in found.passed_over.items():
         typer.echo(f"Not with engine {engine}, which would be faster: {reason}.")
     typer.echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
-
-
-def duration(seconds: float) -> str:
-    """A time span in words.
-
-    >>> duration(0.31), duration(42.3), duration(600), duration(9_000)
-    ('0.3 s', '42 s', '10 min', '2.5 h')
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5_400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 
 if TYPE_CHECKING:
     from lottery.experiments import Run
@@ -20,24 +21,32 @@ THINGS = ("recipes", "models", "datasets", "criteria", "engines", "runs")
 
 
 def list_things(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(THINGS)}.")],
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="WHAT", help=f"One of: {', '.join(THINGS)}.", autocompletion=lambda: THINGS
+        ),
+    ] = None,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """List what can be named: recipes, models, datasets, criteria, engines; or the runs made.
+    """List what can be named, or the runs made.
 
+    \b
     Examples:
-
       lottery list recipes
-
       lottery list models --json
+      lottery list runs --out elsewhere
     """
     del debug
     if what not in _ROWS:
         from lottery.errors import UsageError, unknown_name
 
+        if what is None:
+            raise UsageError(f"expected what to list: {', '.join(THINGS)}")
         raise UsageError(unknown_name("list", what, THINGS))
+    load()
     rows = _ROWS[what](out)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))

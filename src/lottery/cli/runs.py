@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lottery.experiments import Run
+    from lottery.experiments import Begun, Run
     from lottery.store import JobResult
 
 
@@ -23,60 +24,99 @@ def show(
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show a run: what it is, how far it is, and every training's result."""
+    """Show how far a run is, and its results.
+
+    \b
+    Examples:
+      lottery show lenet-300-100-mnist
+      lottery show runs/demo-12ab34cd --json
+    """
     del debug
+    load()
     from dataclasses import asdict
 
-    from lottery.experiments import plan
+    from lottery.experiments import begun, plan
+    from lottery.store import holder
 
     opened = _open(run, out)
-    results = [opened.results[key] for key in plan(opened.config) if key in opened.results]
+    jobs = plan(opened.config)
+    results = [opened.results[key] for key in jobs if key in opened.results]
+    under_way = begun(opened.store, opened.config, opened.experiment["data"]["training_examples"])
+    owner = holder(opened.store.path)
     if as_json:
-        listed = [asdict(result) for result in results]
-        typer.echo(json.dumps({"experiment": opened.experiment, "results": listed}, indent=2))
+        shown = {
+            "experiment": opened.experiment,
+            "planned": len(jobs),
+            "begun": [{**asdict(one.key), **_iterations(one)} for one in under_way],
+            "owner": owner,
+            "results": [asdict(result) for result in results],
+        }
+        typer.echo(json.dumps(shown, indent=2))
         return
-    from lottery.analysis.ticket_caveats import updates_caveat
-
-    environment = opened.experiment["environment"]
-    typer.echo(f"{opened.store.path}")
-    typer.echo(
-        f"{opened.config.name}: {opened.config.model} on {opened.config.data.name}, "
-        f"{len(results)} of {len(plan(opened.config))} trainings done"
-    )
-    typer.echo(
-        f"begun {opened.experiment['begun']} with lottery {environment['lottery']}, torch "
-        f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
-    )
-    if opened.experiment["command"]:
-        typer.echo(f"command: {opened.experiment['command']}")
-    changing = updates_caveat(opened.config.training.mask_updates.method)
-    if changing:
-        typer.echo(changing)
-    for path in opened.store.corrupt():
-        typer.echo(f"set aside as damaged: {path}")
+    _print_head(opened, len(results), len(jobs))
+    for one in under_way:
+        typer.echo(f"begun: {one}")
+    if owner:
+        typer.echo(f"being worked on by {owner}")
+    elif len(results) < len(jobs):
+        typer.echo("nobody works on it now; the command it was begun with goes on")
     if results:
         _print_results(results, trains_on=opened.config.rewind.method == "drawn")
+
+
+def _iterations(one: Begun) -> dict[str, Any]:
+    return {"iteration": one.iteration, "last": one.last, "at_most": one.at_most}
+
+
+def _print_head(run: Run, done: int, planned: int) -> None:
+    """What a run is, and what is notable of it."""
+    from lottery.analysis.ticket_caveats import updates_caveat
+
+    environment = run.experiment["environment"]
+    typer.echo(f"{run.store.path}")
+    typer.echo(
+        f"{run.config.name}: {run.config.model} on {run.config.data.name}, "
+        f"{done} of {planned} trainings done"
+    )
+    typer.echo(
+        f"begun {run.experiment['begun']} with lottery {environment['lottery']}, torch "
+        f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
+    )
+    if run.experiment["command"]:
+        typer.echo(f"command: {run.experiment['command']}")
+    changing = updates_caveat(run.config.training.mask_updates.method)
+    if changing:
+        typer.echo(changing)
+    for path in run.store.corrupt():
+        typer.echo(f"set aside as damaged: {path}")
 
 
 def verdict(
     run: options.RunName,
     margin: Annotated[
-        float | None, typer.Option(help="Judge with another margin (a fraction of 1).")
+        float | None,
+        typer.Option(
+            metavar="X", parser=options.number, help="Judge with another margin (a fraction of 1)."
+        ),
     ] = None,
-    confidence: Annotated[float | None, typer.Option(help="Judge with another confidence.")] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(metavar="X", parser=options.number, help="Judge with another confidence."),
+    ] = None,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Test the lottery ticket hypothesis on a run.
 
+    \b
     Examples:
-
       lottery verdict lenet-300-100-mnist
-
-      lottery verdict runs/demo-12ab34cd --margin 0.01 --json
+      lottery verdict runs/demo-12ab34cd --margin 0.01
+      lottery verdict demo --json
     """
     del debug
+    load()
     from lottery.analysis import judge_run, to_json, verdict_text
 
     judged = judge_run(_open(run, out), margin=margin, confidence=confidence)
@@ -85,19 +125,31 @@ def verdict(
 
 def report(
     run: options.RunName,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it.")
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Where to write it, if not into the run's directory."
+        ),
     ] = None,
     out: options.Out = Path("runs"),
     debug: options.Debug = False,
 ) -> None:
-    """Write a run's report: one HTML file that opens anywhere, offline."""
+    """Write a run's report, one HTML file.
+
+    It opens anywhere, offline.
+
+    \b
+    Examples:
+      lottery report demo
+      lottery report demo --report demo.html
+    """
     del debug
+    load()
     from lottery.experiments import find_run
     from lottery.report import write_report
 
     path = find_run(run, out)
-    typer.echo(write_report(path, output or path / "report.html"))
+    typer.echo(write_report(path, report or path / "report.html"))
 
 
 def verify(
@@ -106,8 +158,14 @@ def verify(
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Check every file of a run against the hashes in its manifests."""
+    """Check a run's files against their hashes.
+
+    \b
+    Example:
+      lottery verify demo
+    """
     del debug
+    load()
     from lottery.errors import StoreError
     from lottery.experiments import find_run, verify_run
 

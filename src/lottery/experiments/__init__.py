@@ -26,12 +26,14 @@ from lottery.experiments.run import (
     worker_count,
 )
 from lottery.experiments.smoke import smoke
+from lottery.experiments.standing import Begun, begun
 from lottery.experiments.stopping import StopRequest
 
 __all__ = [
     "RECIPES",
     "RECIPE_ENTRIES",
     "SCHEMA",
+    "Begun",
     "Estimate",
     "ExperimentConfig",
     "Listener",
@@ -42,6 +44,7 @@ __all__ = [
     "RunSummary",
     "StopRequest",
     "VerdictConfig",
+    "begun",
     "branches",
     "check_against_data",
     "config_hash",

@@ -19,7 +19,7 @@ from lottery.experiments.lengths import (
     planned_iterations,
     rewinds_to_snapshot,
 )
-from lottery.experiments.listener import Listener, prepare
+from lottery.experiments.listener import Listener
 from lottery.experiments.mask_updates import changes_mask
 from lottery.experiments.measure import measure
 from lottery.experiments.network import experiment_units, make_model
@@ -77,7 +77,7 @@ def estimate(
         data: its data.
         device, engine: names, as for a run.
         workers: jobs at once.
-        listener: hears if the engine has to be prepared first, and what is measured.
+        listener: hears what is measured.
     """
     model = make_model(config, data)
     place, learns = resolve_device(device), learns_masks(config)
@@ -85,7 +85,7 @@ def estimate(
     trainer = make_engine(engine, place, model=model, config=config.training, **what)
     over = passed_over(place, model, config.training, **what) if engine == "auto" else {}
     listener = listener or Listener()
-    prepare(trainer, listener)
+    trainer.prepare()
     measured = measure(config, data, trainer, listener)
     units = experiment_units(config, data)
     dense = Mask.dense(prunable_weights(model))
