@@ -200,6 +200,8 @@ def test_the_verdict_comes_before_a_report_that_cannot_be_written(cli: Cli, tmp_
         (("run", "demo", "--set", "levels"), 2, "KEY.PATH=VALUE"),
         (("run", "demo", "--jobs", "0"), 2, "--jobs"),
         (("run", "demo", "--jobs", "many"), 2, "--jobs"),
+        (("run", "demo", "--report", "."), 2, "expected a file, such as report.html"),
+        (("run", "."), 2, ". is a directory: expected a recipe, or the path of a TOML file"),
         (("run", "demo", "--device", "gpu"), 2, "unknown device"),
         (("run", "demo", "--engine", "torhc"), 2, "did you mean 'torch'?"),
         (("run", "demo", "--dry-run", "--engine", "sparse-cpu"), 2, "did you mean 'sparse_cpu'?"),
@@ -224,6 +226,29 @@ def test_a_mistake_is_one_message_with_its_exit_code(
     found, _, err = cli(*arguments)
     assert (found, message in err) == (code, True), err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "x" * 400),
+        ("verify", "x" * 400),
+        ("run", "x" * 400),
+        ("run", "demo", "--report", "x" * 400),
+        ("list", "runs", "--out", "x" * 400),
+        ("config", "diff", "demo", "x" * 400),
+    ],
+)
+def test_a_path_that_cannot_be_one_is_told_as_such(cli: Cli, words: tuple[str, ...]) -> None:
+    code, _, err = cli(*words)
+    assert code in (1, 2)
+    assert "output" not in err
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_run_given_for_a_recipe_is_told_as_such(cli: Cli, run: Path) -> None:
+    code, _, err = cli("run", run)
+    assert (code, f"{run} is a run, not a config" in err) == (2, True)
 
 
 def test_several_mistakes_are_told_at_once(cli: Cli) -> None:

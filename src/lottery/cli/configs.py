@@ -118,6 +118,13 @@ def base_values(source: str) -> dict[str, Any]:
         if recipe not in RECIPES:
             raise UsageError(f"{path}: recipe: {unknown_name('recipe', str(recipe), RECIPES)}")
         return merge(to_plain(RECIPES[recipe]()), values)
+    if (path / "experiment.json").is_file():
+        raise UsageError(
+            f"{path} is a run, not a config; lottery config show {path} > experiment.toml writes "
+            "its config as a file, and lottery show says by which command it goes on"
+        )
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory: expected a recipe, or the path of a TOML file")
     raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
 
 

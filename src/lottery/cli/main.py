@@ -74,6 +74,10 @@ def main() -> None:
     except Exception as error:
         from lottery.errors import LotteryError
 
+        if isinstance(error, OSError) and error.filename is not None and not debug:
+            # A path from the command line that cannot even be looked at.
+            typer.echo(f"error: cannot use {error.filename}: {error.strerror}", err=True)
+            sys.exit(1)
         if isinstance(error, OSError | UnicodeEncodeError) and not debug:
             # Files of ours raise errors of ours, so this is standard output: full, or too narrow
             # for a name in it.
