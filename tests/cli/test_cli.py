@@ -16,7 +16,17 @@ from command import Cli
 from tiny import tiny
 
 from lottery.cli.main import main
-from lottery.experiments import RunOptions, run_experiment, to_plain
+from lottery.experiments import (
+    RECIPES,
+    SCHEMA,
+    RunOptions,
+    load_config,
+    merge,
+    parse_override,
+    run_experiment,
+    run_name,
+    to_plain,
+)
 from lottery.experiments.config import plain_hash
 from lottery.experiments.toml import to_toml
 from lottery.store import JobKey, Store, own
@@ -375,6 +385,32 @@ def test_runs_of_one_name_are_told_apart(cli: Cli, run: Path, tmp_path: Path) ->
     assert (code, "lottery list runs" in err) == (2, True)
     assert run.name in err
     assert other.name in err
+
+
+def test_variants_of_a_recipe_say_what_they_change_of_it(cli: Cli, tmp_path: Path) -> None:
+    for number, changes in enumerate(([], ["seed=1"], ["seed=1", "prune.criterion=random"])):
+        values = to_plain(RECIPES["demo"]())
+        for change in changes:
+            values = merge(values, parse_override(change))
+        variant = load_config(values)
+        folder = tmp_path / "runs" / run_name(variant)
+        folder.mkdir(parents=True)
+        experiment = {
+            "schema": SCHEMA,
+            "config": values,
+            "config_sha256": plain_hash(values, SCHEMA),
+            "data": {
+                **dict.fromkeys(("training_examples", "validation_examples", "test_examples"), 1),
+                "classes": 1,
+                "input_shape": [1],
+            },
+            "environment": {},
+            "command": "",
+            "begun": f"{number}",
+        }
+        (folder / "experiment.json").write_text(json.dumps(experiment))
+    rows = json.loads(cli("list", "runs", "--json")[1])
+    assert {row["settings"] for row in rows} == {"", "seed=1", "criterion=random, seed=1"}
 
 
 # Reading a run

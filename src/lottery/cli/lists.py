@@ -194,13 +194,27 @@ def _runs(out: Path) -> list[dict[str, Any]]:
 
 
 def _telling(runs: Mapping[Path, Run]) -> dict[Path, str]:
-    """Run -> the settings that tell it from others of its name; empty where there are no others."""
-    from lottery.analysis.methods.settings import setting_differences, told_apart
-    from lottery.experiments import to_plain
+    """Run -> what it changes of the recipe whose name it has.
 
-    configs = [to_plain(run.config) for run in runs.values()]
+    Of runs with another name: the settings that tell those of the same name apart.
+    """
+    from lottery.analysis.methods.settings import (
+        changed_settings,
+        setting_differences,
+        told_apart,
+    )
+    from lottery.experiments import RECIPES, smoke, to_plain
+
+    recipes = [made for recipe in RECIPES.values() for made in (recipe(), smoke(recipe()))]
+    bases = {made.name: to_plain(made) for made in recipes}
     names = [run.config.name for run in runs.values()]
-    return dict(zip(runs, told_apart(names, setting_differences(configs)), strict=True))
+    configs = [to_plain(run.config) for run in runs.values()]
+    differences = setting_differences(configs)
+    telling = told_apart(names, differences, most=len(differences))
+    return {
+        path: changed_settings(config, bases[name]) if name in bases else among
+        for path, name, config, among in zip(runs, names, configs, telling, strict=True)
+    }
 
 
 def _print_entries(

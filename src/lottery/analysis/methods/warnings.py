@@ -30,7 +30,6 @@ def warnings(
 def caveats(comparison: RunComparison) -> tuple[str, ...]:
     """What weakens the comparison; its own caveats are not read."""
     found = [
-        *_incomplete(comparison),
         *_failed(comparison),
         *_still_improving(comparison),
         *_masks(comparison),
@@ -128,17 +127,6 @@ def _told(runs: Sequence[MethodRun], names: Sequence[str], of: Callable[[MethodR
 
 
 # Caveats
-
-
-def _incomplete(comparison: RunComparison) -> list[str]:
-    found = []
-    for method in comparison.methods:
-        verdict = method.verdict
-        if not verdict.complete:
-            ended = verdict.jobs_done + verdict.jobs_diverged + verdict.jobs_collapsed
-            jobs = phrases.counted(verdict.jobs_planned, "training")
-            found.append(f"{method.label} is not complete: {ended:,} of {jobs} have ended.")
-    return found
 
 
 def _failed(comparison: RunComparison) -> list[str]:

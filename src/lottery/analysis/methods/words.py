@@ -18,13 +18,24 @@ _OUTCOMES = {"ahead": "confirmed", "behind": "confirmed", "unsure": "not confirm
 
 def paragraph(comparison: RunComparison) -> str:
     """Who is ahead of the first method and where, and how sure that is."""
-    sentences = [
+    sentences = list(incomplete(comparison))
+    sentences += [
         sentence
         for place in range(1, len(comparison.methods))
         for sentence in _method(comparison, place)
     ]
     sentences += [_smallest(comparison), *_how_sure(comparison)]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def incomplete(comparison: RunComparison) -> Iterator[str]:
+    """Which runs have not come to their end, and how far they are."""
+    for method in comparison.methods:
+        verdict = method.verdict
+        if not verdict.complete:
+            ended = verdict.jobs_done + verdict.jobs_diverged + verdict.jobs_collapsed
+            jobs = phrases.counted(verdict.jobs_planned, "training")
+            yield f"{method.label} is not complete: {ended:,} of {jobs} have ended."
 
 
 def findings(comparison: RunComparison) -> tuple[str, ...]:
@@ -197,5 +208,11 @@ def _alone(comparison: RunComparison) -> Iterator[str]:
             and (not cell.against_first if place else not any(row.cells[1:]))
         ]
         if alone:
+            others = comparison.methods[:1] if place else comparison.methods[1:]
             whom = comparison.methods[0].label if place else "another run"
-            yield f"{method.label} cannot be compared with {whom} at {phrases.joined(alone)}."
+            unended = [other.label for other in others if not other.verdict.complete]
+            because = f"Since {phrases.joined(unended)} is not complete, " if unended else ""
+            yield (
+                f"{because}{method.label} cannot be compared with {whom} at "
+                f"{phrases.joined(alone)}."
+            )
