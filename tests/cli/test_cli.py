@@ -210,7 +210,6 @@ def test_the_verdict_comes_before_a_report_that_cannot_be_written(cli: Cli, tmp_
         (("run", "demo", "--set", "levels"), 2, "KEY.PATH=VALUE"),
         (("run", "demo", "--jobs", "0"), 2, "--jobs"),
         (("run", "demo", "--jobs", "many"), 2, "--jobs"),
-        (("run", "demo", "--report", "."), 2, "expected a file, such as report.html"),
         (("run", "."), 2, ". is a directory: expected a recipe, or the path of a TOML file"),
         (("run", "demo", "--device", "gpu"), 2, "unknown device"),
         (("run", "demo", "--engine", "torhc"), 2, "did you mean 'torch'?"),
@@ -286,6 +285,19 @@ def test_output_that_cannot_be_written_is_one_message(run: Path) -> None:
     assert done.returncode == 1
     assert "cannot write the output" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_letters_that_the_terminal_lacks_cost_no_result(run: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lottery", "verdict", str(run)],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        encoding="latin-1",
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "lottery ticket hypothesis" in done.stdout
+    assert "?????" in done.stdout  # the line below the head of the table
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

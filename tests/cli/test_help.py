@@ -14,6 +14,7 @@ from command import Cli
 from typer.main import get_command
 
 from lottery.cli.main import app
+from lottery.cli.options import report_file
 
 COMMANDS = (
     *((name,) for name in ("demo", "run", "list", "show", "verdict", "report", "compare")),
@@ -81,6 +82,25 @@ def test_words_that_mean_nothing_are_answered_in_ours(
         assert library not in err
 
 
+@pytest.mark.parametrize(
+    "words", [("run", "demo"), ("demo",), ("report", "a"), ("compare", "a", "b")]
+)
+def test_a_report_replaces_files_alone(cli: Cli, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name, what in (("folder", "a directory"), ("pipe", "no regular"), ("link", "no regular")):
+        code, _, err = cli(*words, "--report", name)
+        assert (code, what in err) == (2, True), err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_report_goes_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "link.html").symlink_to("there.html")
+    assert report_file(str(tmp_path / "link.html")) == (tmp_path / "there.html").resolve()
+    assert report_file(str(tmp_path / "new.html")) == tmp_path / "new.html"
+
+
 STOPPED_AT_TORCH = """
 import sys
 class Refuse:
@@ -109,6 +129,13 @@ def until_torch(*words: str, **environment: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize("words", [("demo",), ("run", "demo"), ("run", "demo", "--dry-run")])
 def test_something_is_said_before_torch_is_imported(words: tuple[str, ...], tmp_path: Path) -> None:
     assert until_torch(*words, "--out", str(tmp_path)) == (86, "", "loading PyTorch\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes standard error by the shell")
+def test_without_standard_error_nothing_is_said_and_all_goes_on() -> None:
+    closed = ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", STOPPED_AT_TORCH]
+    for words in (["demo"], ["show", "a"]):
+        assert subprocess.run([*closed, *words], check=False).returncode == 86
 
 
 @pytest.mark.parametrize("words", [("demo", "--quiet"), ("run", "demo", "--json"), ("show", "a")])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import typer
+
 _WORDS = "loading PyTorch"
 
 
@@ -15,12 +17,11 @@ def load(*, line: bool = False, silent: bool = False) -> None:
             when they are no longer true.
         silent: say nothing.
     """
-    if silent or "torch" in sys.modules or not (line or sys.stderr.isatty()):
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    if silent or "torch" in sys.modules or not (line or terminal):
         return
-    sys.stderr.write(f"{_WORDS}\n" if line else _WORDS)
-    sys.stderr.flush()
+    typer.echo(_WORDS, err=True, nl=line)
     import torch  # noqa: F401 - imported for those that come after
 
     if not line:
-        sys.stderr.write(f"\r{' ' * len(_WORDS)}\r")
-        sys.stderr.flush()
+        typer.echo(f"\r{' ' * len(_WORDS)}\r", err=True, nl=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from difflib import get_close_matches
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -64,6 +65,10 @@ def _root(
 def main() -> None:
     """Run the command; a user's mistake is one message and an exit code, never a traceback."""
     prefer_kernels()
+    for stream in (sys.stdout, sys.stderr):
+        # A question mark for a letter that the terminal does not have, rather than no verdict.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     debug = "--debug" in sys.argv
     try:
         sys.exit(app(prog_name="lottery", standalone_mode=False) or 0)
@@ -78,9 +83,8 @@ def main() -> None:
             # A path from the command line that cannot even be looked at.
             typer.echo(f"error: cannot use {error.filename}: {error.strerror}", err=True)
             sys.exit(1)
-        if isinstance(error, OSError | UnicodeEncodeError) and not debug:
-            # Files of ours raise errors of ours, so this is standard output: full, or too narrow
-            # for a name in it.
+        if isinstance(error, OSError) and not debug:
+            # Files of ours raise errors of ours, so this is standard output, which is full.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             typer.echo(f"error: cannot write the output: {error}", err=True)
             sys.exit(1)

@@ -36,10 +36,28 @@ def seconds(text: str) -> float:
     return value
 
 
+def report_file(text: str) -> Path:
+    """Where a report goes: a file, there or not, and the file that a link leads to.
+
+    Writing replaces what is there, which must not be a device or a pipe; and it is found out before
+    hours of training.
+    """
+    path = Path(text)
+    if path.is_symlink():
+        path = path.resolve()
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a directory; expected a file in it, or another")
+    if path.exists() and not path.is_file():
+        raise typer.BadParameter(f"{path} is no regular file; expected one, or a new name")
+    return path
+
+
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The directory that runs live in.")]
 Report = Annotated[
     Path | None,
-    typer.Option("--report", metavar="FILE", help="Write the report to this file too."),
+    typer.Option(
+        "--report", metavar="FILE", parser=report_file, help="Write the report to this file too."
+    ),
 ]
 DataDir = Annotated[
     Path | None,

@@ -195,7 +195,7 @@ class _Bars(_Lines):
             description=f"{self._done:,} of {self._planned:,} trainings",
             completed=made,
             total=whole,
-            note=self._left(),
+            note=self._left().removeprefix("about "),
         )
 
 

@@ -66,7 +66,6 @@ def run(
     """
     del debug
     load(line=True, silent=quiet or as_json)
-    _check_report(report)
     config = _config(recipe, overrides or [], levels=levels, replicates=replicates, seed=seed)
     if smoke:
         from lottery.experiments import smoke as shrink
@@ -105,7 +104,6 @@ def demo(
     """
     del debug
     load(line=True, silent=quiet or as_json)
-    _check_report(report)
     config = _config("demo", [], seed=seed)
     run_options = _run_options(out, None, device, engine, jobs, 30.0)
     _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
@@ -129,16 +127,6 @@ def _config(
     for override in overrides:
         values = merge(values, parse_override(override), emptying=True)
     return load_config(values, source=f"the config ({recipe})")
-
-
-def _check_report(target: Path | None) -> None:
-    """Find out before hours of training that the report cannot be a file of this name."""
-    from lottery.errors import UsageError
-
-    if target is not None and target.is_dir():
-        raise UsageError(
-            f"--report: {target} is a directory; expected a file, such as {target / 'report.html'}"
-        )
 
 
 def _run_options(

@@ -128,7 +128,10 @@ def report(
     report: Annotated[
         Path | None,
         typer.Option(
-            "--report", metavar="FILE", help="Where to write it, if not into the run's directory."
+            "--report",
+            metavar="FILE",
+            parser=options.report_file,
+            help="Where to write it, if not into the run's directory.",
         ),
     ] = None,
     out: options.Out = Path("runs"),
