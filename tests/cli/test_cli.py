@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,22 @@ from command import Cli
 from tiny import tiny
 
 from lottery.cli.main import main
-from lottery.experiments import RunOptions, run_experiment, to_plain
+from lottery.experiments import (
+    RECIPES,
+    SCHEMA,
+    RunOptions,
+    load_config,
+    merge,
+    parse_override,
+    run_experiment,
+    run_name,
+    to_plain,
+)
 from lottery.experiments.config import plain_hash
 from lottery.experiments.toml import to_toml
-from lottery.store import Store
-from lottery.training.engines.torch_engine import TorchEngine
+from lottery.store import JobKey, Store, own
+from lottery.training import Checkpoint
+from lottery.training.engines.sparse_cpu import ahead
 
 VERBS = ("demo", "run", "list", "show", "verdict", "report", "compare", "verify", "config")
 
@@ -80,13 +93,19 @@ def test_run_from_a_file_writes_a_report_and_a_verdict(cli: Cli, tmp_path: Path)
 def test_what_takes_a_while_before_the_first_training_is_said(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TorchEngine, "compiled", False)
+    monkeypatch.setattr(ahead, "cache_directory", lambda: None)  # as on a new machine
     (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=0))))
-    options = ("tiny.toml", "--jobs", "1", "--engine", "torch")
-    code, _, err = cli("run", *options)
-    assert (code, "compiling the training loop" in err) == (0, True), err
-    assert "compiling" in cli("run", *options, "--dry-run")[2]
-    assert "compiling" not in cli("run", *options, "--dry-run", "--json")[2]
+
+    def said(*more: str) -> str:
+        monkeypatch.setattr(ahead, "_done", threading.Event())
+        code, _, err = cli("run", "tiny.toml", "--jobs", "1", "--engine", "sparse_cpu", *more)
+        assert code == 0
+        return err
+
+    assert said().count("compiling the training loop") == 1
+    assert said("--dry-run").count("compiling the training loop") == 1
+    for silent in (("--dry-run", "--json"), ("--json",), ("--quiet",)):
+        assert said(*silent, "--seed", "1") == ""
 
 
 def test_run_json_is_the_verdict_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
@@ -154,6 +173,17 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
     assert "diverged" in cli("list", "runs")[1]
 
 
+def test_the_verdict_comes_before_a_report_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=0))))
+    (tmp_path / "file").touch()
+    options = ("tiny.toml", "--jobs", "1", "--report", "file/r.html")
+    code, out, err = cli("run", *options)
+    assert code == 1
+    assert "lottery ticket hypothesis" in out
+    assert "error: cannot write file/r.html" in err
+    assert json.loads(cli("run", *options, "--json")[1])["jobs_done"] == 1
+
+
 # Mistakes
 
 
@@ -166,6 +196,7 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
         (("run", "demo", "--set", "levels"), 2, "KEY.PATH=VALUE"),
         (("run", "demo", "--jobs", "0"), 2, "--jobs"),
         (("run", "demo", "--jobs", "many"), 2, "--jobs"),
+        (("run", "."), 2, ". is a directory: expected a recipe, or the path of a TOML file"),
         (("run", "demo", "--device", "gpu"), 2, "unknown device"),
         (("run", "demo", "--engine", "torhc"), 2, "did you mean 'torch'?"),
         (("run", "demo", "--dry-run", "--engine", "sparse-cpu"), 2, "did you mean 'sparse_cpu'?"),
@@ -181,7 +212,7 @@ def test_jobs_that_fail_are_shown_and_exit_4(cli: Cli, tmp_path: Path) -> None:
         (("config", "show", "nothing"), 2, "unknown recipe 'nothing'"),
         (("config", "diff", "demo", "nothing"), 2, "unknown recipe 'nothing'"),
         (("list", "recipe"), 2, "unknown list 'recipe'; did you mean 'recipes'?"),
-        (("runn",), 2, "No such command"),
+        (("runn",), 2, "no such command 'runn'"),
     ],
 )
 def test_a_mistake_is_one_message_with_its_exit_code(
@@ -190,6 +221,29 @@ def test_a_mistake_is_one_message_with_its_exit_code(
     found, _, err = cli(*arguments)
     assert (found, message in err) == (code, True), err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "x" * 400),
+        ("verify", "x" * 400),
+        ("run", "x" * 400),
+        ("run", "demo", "--report", "x" * 400),
+        ("list", "runs", "--out", "x" * 400),
+        ("config", "diff", "demo", "x" * 400),
+    ],
+)
+def test_a_path_that_cannot_be_one_is_told_as_such(cli: Cli, words: tuple[str, ...]) -> None:
+    code, _, err = cli(*words)
+    assert code in (1, 2)
+    assert "output" not in err
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_run_given_for_a_recipe_is_told_as_such(cli: Cli, run: Path) -> None:
+    code, _, err = cli("run", run)
+    assert (code, f"{run} is a run, not a config" in err) == (2, True)
 
 
 def test_several_mistakes_are_told_at_once(cli: Cli) -> None:
@@ -217,6 +271,19 @@ def test_output_that_cannot_be_written_is_one_message(run: Path) -> None:
     assert done.returncode == 1
     assert "cannot write the output" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_letters_that_the_terminal_lacks_cost_no_result(run: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lottery", "verdict", str(run)],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        encoding="latin-1",
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "lottery ticket hypothesis" in done.stdout
+    assert "?????" in done.stdout  # the line below the head of the table
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +385,32 @@ def test_runs_of_one_name_are_told_apart(cli: Cli, run: Path, tmp_path: Path) ->
     assert other.name in err
 
 
+def test_variants_of_a_recipe_say_what_they_change_of_it(cli: Cli, tmp_path: Path) -> None:
+    for number, changes in enumerate(([], ["seed=1"], ["seed=1", "prune.criterion=random"])):
+        values = to_plain(RECIPES["demo"]())
+        for change in changes:
+            values = merge(values, parse_override(change))
+        variant = load_config(values)
+        folder = tmp_path / "runs" / run_name(variant)
+        folder.mkdir(parents=True)
+        experiment = {
+            "schema": SCHEMA,
+            "config": values,
+            "config_sha256": plain_hash(values, SCHEMA),
+            "data": {
+                **dict.fromkeys(("training_examples", "validation_examples", "test_examples"), 1),
+                "classes": 1,
+                "input_shape": [1],
+            },
+            "environment": {},
+            "command": "",
+            "begun": f"{number}",
+        }
+        (folder / "experiment.json").write_text(json.dumps(experiment))
+    rows = json.loads(cli("list", "runs", "--json")[1])
+    assert {row["settings"] for row in rows} == {"", "seed=1", "criterion=random, seed=1"}
+
+
 # Reading a run
 
 
@@ -331,6 +424,38 @@ def test_show(cli: Cli, run: Path) -> None:
     assert found["experiment"]["config"] == to_plain(tiny())
 
 
+def test_show_says_how_far_an_unfinished_run_is(cli: Cli, run: Path, tmp_path: Path) -> None:
+    part = tmp_path / "runs" / run.name
+    shutil.copytree(run, part)
+    ended, store = JobKey(1, "main", 2), Store(part)
+    shutil.rmtree(store.directory(ended))
+    checkpoint = Checkpoint(iteration=20, tensors={}, values={})
+    store.write_checkpoint(ended, checkpoint)
+    out = cli("show", "tiny")[1]
+    assert "17 of 18 trainings done" in out
+    assert "begun: replicate 1, main, level 2: iteration 20 of 30\n" in out
+    assert "nobody works on it now" in out
+    with own(part):
+        out, found = cli("show", "tiny")[1], json.loads(cli("show", "tiny", "--json")[1])
+    assert f"being worked on by process {os.getpid()} on " in out
+    assert "nobody" not in out
+    assert found["planned"] == 18
+    assert found["begun"] == [
+        {
+            "replicate": 1,
+            "branch": "main",
+            "level": 2,
+            "iteration": 20,
+            "last": 30,
+            "at_most": False,
+        }
+    ]
+    assert f"process {os.getpid()}" in found["owner"]
+    whole = cli("show", run)[1]
+    assert "begun: " not in whole
+    assert "works on" not in whole
+
+
 def test_verdict(cli: Cli, run: Path) -> None:
     code, out, _ = cli("verdict", run.name, "--out", run.parent)
     assert code == 0
@@ -341,7 +466,7 @@ def test_verdict(cli: Cli, run: Path) -> None:
 
 
 def test_report(cli: Cli, run: Path, tmp_path: Path) -> None:
-    code, out, _ = cli("report", run, "-o", "deep/er/r.html")
+    code, out, _ = cli("report", run, "--report", "deep/er/r.html")
     assert (code, out) == (0, "deep/er/r.html\n")
     assert (tmp_path / "deep/er/r.html").read_text().startswith("<!")
 

@@ -114,7 +114,7 @@ def test_without_asking_nothing_is_written(cli: Cli, out: Path, tmp_path: Path) 
         (("magnitude", "random", "--tolerance", "1"), 2, "tolerance in [0, 1), got 1"),
         (("magnitude", "random", "--margin", "2"), 2, "margin in [0, 1), got 2"),
         (("magnitude", "random", "--confidence", "0.2"), 2, "confidence in [0.5, 1), got 0.2"),
-        ((), 2, "RUN..."),
+        ((), 2, "missing argument 'RUN'"),
     ],
 )
 def test_a_mistake_is_one_message(

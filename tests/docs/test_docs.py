@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 from typer.main import get_command
 
+import doc_api
+import generate_docs
 import lottery
 from lottery.cli.configs import base_values
 from lottery.cli.main import app
@@ -132,38 +132,44 @@ def test_every_field_of_a_result_is_described() -> None:
     assert [name for name in RESULT_FIELDS if f"`{name}`" not in text] == []
 
 
-@pytest.fixture(scope="module")
-def generated() -> ModuleType:
-    """The Sphinx extension that writes parts of the documentation."""
-    spec = importlib.util.spec_from_file_location("generated", ROOT / "docs/_ext/generated.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_what_is_made_from_the_code_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same at every width of the terminal."""
+    monkeypatch.setenv("COLUMNS", "40")
+    found = [str(page.relative_to(ROOT)) for page in generate_docs.stale()]
+    assert not found, f"run `make pages` and commit what it writes: {', '.join(found)}"
 
 
-def test_every_public_package_has_a_page(generated: ModuleType) -> None:
-    for package in generated.public_packages():
+def test_every_public_package_has_a_page() -> None:
+    for package in doc_api.public_packages():
         page = ROOT / "docs/api" / f"{package.rpartition('.')[2]}.md"
         assert f"<!-- generated: api {package} -->" in page.read_text(encoding="utf-8")
 
 
-def test_every_public_name_is_documented(generated: ModuleType) -> None:
-    assert generated.undocumented() == []
-    for name in lottery.__all__:
-        assert f"| `lottery.{name}` |" in generated.front(None)
+def test_every_public_name_is_documented() -> None:
+    assert doc_api.undocumented() == []
+    for front in (doc_api.front(None), doc_api.built_front(None)):
+        for name in lottery.__all__:
+            assert f"| `lottery.{name}` |" in front
 
 
-def test_every_recipe_is_in_the_reference(generated: ModuleType) -> None:
-    text = generated.recipes(None)
+def test_a_signature_is_that_of_the_source() -> None:
+    text = doc_api.api("lottery.core")
+    assert "### CRITERIA\n\n" in text
+    assert "```py\nselect(" in text
+    assert "- `dense(weights: Mapping[str, Tensor])`: " in text
+    assert "object at 0x" not in text
+    assert "field(default_factory" not in doc_api.api("lottery.tickets")
+
+
+def test_every_recipe_is_in_the_reference() -> None:
+    text = generate_docs.recipes(None)
     for name, entry in RECIPE_ENTRIES.items():
         assert f"## {name}\n\n{(entry.make.__doc__ or '').splitlines()[0]}\n" in text
         assert f"Source: {entry.source}. What it should show: {entry.shows}\n" in text
 
 
-def test_every_command_is_in_the_reference(generated: ModuleType) -> None:
-    text = generated.cli(None)
+def test_every_command_is_in_the_reference() -> None:
+    text = generate_docs.cli(None)
     for words in (("run",), ("config", "diff"), ("verdict",)):
         assert f"## lottery {' '.join(words)}\n" in text
     assert "--dry-run" in text

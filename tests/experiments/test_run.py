@@ -184,28 +184,22 @@ def test_running_again_trains_nothing(reference: RunSummary, tmp_path: Path) -> 
     assert again.results == reference.results
 
 
-def test_an_engine_is_prepared_before_the_first_training_and_this_is_told(
+def test_an_engine_is_prepared_before_the_first_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = list[str]()
 
     class Slow(TorchEngine):
-        compiled = False
-
         def prepare(self) -> None:
             heard.append("prepared")
 
     class Hear(Listener):
-        def preparing(self, message: str) -> None:
-            assert "compiling" in message
-            heard.append("preparing")
-
         def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
             heard.append("started")
 
     monkeypatch.setitem(ENGINES, "torch", Slow)
     options = RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch")
-    for expected in (["preparing", "prepared", "started"], ["started"]):
+    for expected in (["prepared", "started"], ["started"]):
         heard.clear()
         run_experiment(tiny(replicates=1, levels=0), options, listener=Hear())
         assert heard == expected

@@ -10,8 +10,9 @@ from tiny import tiny
 
 from lottery.data import Dataset, load_dataset
 from lottery.errors import Preempted
-from lottery.experiments import Listener, RunOptions, StopRequest, run, run_experiment
+from lottery.experiments import RunOptions, StopRequest, run, run_experiment
 from lottery.training import Engine
+from lottery.training.engines.torch_engine import TorchEngine
 
 
 def test_a_run_looks_at_a_request_as_soon_as_the_data_are_loaded(
@@ -26,11 +27,11 @@ def test_a_run_looks_at_a_request_as_soon_as_the_data_are_loaded(
         return data
 
     # Compiling takes no exception: it happens in functions that LLVM calls, which lose it.
-    def preparing(engine: Engine, listener: Listener) -> None:
+    def preparing(engine: Engine) -> None:
         heard.append(("preparing", stop.under_way))
 
     monkeypatch.setattr(run, "load_dataset", loading)
-    monkeypatch.setattr(run, "prepare", preparing)
+    monkeypatch.setattr(TorchEngine, "prepare", preparing)
     options = RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch")
     run_experiment(tiny(replicates=1, levels=0), options, stop=stop)
     assert heard == [("loaded", False), ("preparing", True)]
@@ -40,6 +41,6 @@ def test_a_request_from_before_is_looked_at_before_the_first_training(tmp_path: 
     stop = StopRequest()
     stop.set()
     options = RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch")
-    with pytest.raises(Preempted, match="between trainings"):
+    with pytest.raises(Preempted, match="0 of 18 trainings are done, and none was under way"):
         run_experiment(tiny(), options, stop=stop)
     assert not list(tmp_path.rglob("result.json"))

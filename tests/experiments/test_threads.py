@@ -53,7 +53,6 @@ class Threaded:
     """An engine made to run in threads, of which each step can be looked at."""
 
     parallel = "threads"
-    compiled = True
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.name, self.augments = engine, engine.name, engine.augments
@@ -153,7 +152,7 @@ def test_asked_to_stop_every_running_job_keeps_a_checkpoint(
         together.wait(600)
 
     engine.look = look
-    with pytest.raises(Preempted, match="checkpoint kept"):
+    with pytest.raises(Preempted, match="a checkpoint is kept:\n  replicate 0"):
         go(engine, tmp_path, stop=stop)
     assert len(list(the_run(tmp_path).rglob(".checkpoint-*"))) == 2
     engine.look = lambda job, iteration: None

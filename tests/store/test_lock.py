@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lottery.errors import StoreError
-from lottery.store import own
+from lottery.store import holder, own
 
 HOLD = """
 import sys, time
@@ -101,3 +101,12 @@ def test_an_owners_note_that_is_no_plain_file_is_in_nobodys_way(tmp_path: Path, 
     with own(tmp_path), refused, own(tmp_path):
         pytest.fail("two processes own one run")
     assert elsewhere.read_text() == "precious"
+
+
+def test_whoever_looks_sees_the_owner_and_takes_nothing(tmp_path: Path) -> None:
+    assert holder(tmp_path / "nothing") is None
+    with own(tmp_path / "run"):
+        assert f"process {os.getpid()} on " in str(holder(tmp_path / "run"))
+    assert holder(tmp_path / "run") is None
+    with own(tmp_path / "run"):
+        pass

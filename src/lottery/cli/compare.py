@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 from lottery.cli.output import echo
 
 _Runs = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...",
+        metavar="RUN",
         help="Two or more runs, each by its directory, its name, or how its name begins. All are "
         "compared with the first.",
     ),
@@ -23,34 +24,47 @@ _Runs = Annotated[
 
 def compare(
     runs: _Runs,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", "-o", help="Also write a page with figures to this file."),
-    ] = None,
+    report: options.Report = None,
     margin: Annotated[
         float | None,
-        typer.Option(help="What matches, as a fraction of 1; the first run's if not given."),
+        typer.Option(
+            metavar="X",
+            parser=options.number,
+            help="What matches, as a fraction of 1; the first run's if not given.",
+        ),
     ] = None,
     confidence: Annotated[
         float | None,
-        typer.Option(help="Of intervals and tests; the first run's if not given."),
+        typer.Option(
+            metavar="X",
+            parser=options.number,
+            help="Of intervals and tests; the first run's if not given.",
+        ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Densities are compared whose ratio is at most 1 + this.")
+        float,
+        typer.Option(
+            metavar="X",
+            parser=options.number,
+            help="Densities are compared whose ratio is at most 1 + this.",
+        ),
     ] = 0.02,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Compare runs side by side: accuracy and early stop at each density, settings and cost.
+    """Compare runs side by side.
 
+    Accuracy and early stop at each density, what tests confirm, settings and cost.
+
+    \b
     Examples:
-
+      lottery compare magnitude random
       lottery compare magnitude random --report compare.html
-
-      lottery compare runs/demo-12ab34cd runs/demo-56ef78ab --json
+      lottery compare demo-12ab34cd demo-56ef78ab --json
     """
     del debug
+    load()
     from lottery.analysis import compare_runs, comparison_text, to_json
     from lottery.experiments import find_run, open_run
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 from lottery.cli.output import echo
 
 if TYPE_CHECKING:
     from lottery.experiments import ExperimentConfig
 
-app = typer.Typer(help="Look at configs: show, schema, diff.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at configs: show, schema, diff.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Source = Annotated[
     str, typer.Argument(metavar="RECIPE|FILE|RUN", help="A recipe, a TOML file, or a run.")
@@ -28,13 +31,16 @@ def show(
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Print a whole config, defaults written out, as TOML that `lottery run` reads.
+    """Print a whole config as a TOML file.
 
+    lottery run reads it. Defaults are written out.
+
+    \b
     Example:
-
-      lottery config show lenet-300-100/mnist > experiment.toml
+      lottery config show demo > experiment.toml
     """
     del debug
+    load()
     from lottery.experiments import to_plain
 
     values = to_plain(_any_config(source, out))
@@ -48,8 +54,9 @@ def show(
 
 @app.command()
 def schema(as_json: options.Json = False, debug: options.Debug = False) -> None:
-    """Print every key of a config with its type, default and meaning."""
+    """Print every key, its type and its meaning."""
     del debug
+    load()
     from lottery.experiments.schema import schema_rows
 
     rows = schema_rows()
@@ -71,11 +78,12 @@ def diff(
 ) -> None:
     """Print where two configs differ.
 
+    \b
     Example:
-
       lottery config diff lenet-300-100/mnist demo
     """
     del debug
+    load()
     from lottery.experiments import differences, to_plain
 
     ours, theirs = (to_plain(_any_config(source, out)) for source in (first, second))
@@ -114,6 +122,13 @@ def base_values(source: str) -> dict[str, Any]:
         if recipe not in RECIPES:
             raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
         return merge(to_plain(RECIPES[recipe]()), values)
+    if (path / "experiment.json").is_file():
+        raise UsageError(
+            f"{path} is a run, not a config; lottery config show {path} > experiment.toml writes "
+            "its config as a file, and lottery show says by which command it goes on"
+        )
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory: expected a recipe, or the path of a TOML file")
     raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
 
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from lottery.analysis import reachable
 from lottery.analysis.formatting import joined
 from lottery.cli.output import echo
-from lottery.cli.progress import left_out_words, outside_words
+from lottery.cli.pace import duration
+from lottery.cli.progress import left_out_words, log_heard, outside_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, NotHereError, data_notes, load_dataset, made_up_dataset
 from lottery.experiments import (
@@ -47,16 +48,17 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     data, missing = _data(config, options)
     check_against_data(config, data)
     device = resolve_device(options.device)
-    workers = worker_count(options.jobs, device.type)
-    found = estimate(
-        config,
-        data,
-        device=device.type,
-        engine=options.engine,
-        workers=workers,
-        listener=Listener() if as_json else _Tells(),
-        timed=not missing,
-    )
+    listener = Listener() if as_json else _Tells()
+    with log_heard(listener):
+        found = estimate(
+            config,
+            data,
+            device=device.type,
+            engine=options.engine,
+            workers=worker_count(options.jobs, device.type),
+            listener=listener,
+            timed=not missing,
+        )
     notes = [*cautions(config), *([] if missing else data_notes(data))]
     units, reasons = experiment_units(config, data), left_out(config, data)
     covered, outside = coverage(config, data)
@@ -167,18 +169,3 @@ def _measured(found: Estimate) -> str:
         f": measured {found.seconds_per_step * 1e3:.2f} ms a step and "
         f"{found.seconds_per_evaluation * 1e3:.0f} ms an evaluation of the dense network"
     )
-
-
-def duration(seconds: float) -> str:
-    """A time span in words.
-
-    >>> duration(0.31), duration(42.3), duration(600), duration(9_000)
-    ('0.3 s', '42 s', '10 min', '2.5 h')
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5_400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

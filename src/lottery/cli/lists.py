@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 from lottery.cli.output import echo
 
 if TYPE_CHECKING:
@@ -21,24 +22,32 @@ THINGS = ("recipes", "models", "datasets", "criteria", "engines", "runs")
 
 
 def list_things(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help=f"One of: {', '.join(THINGS)}.")],
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="WHAT", help=f"One of: {', '.join(THINGS)}.", autocompletion=lambda: THINGS
+        ),
+    ] = None,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """List what can be named: recipes, models, datasets, criteria, engines; or the runs made.
+    """List what can be named, or the runs made.
 
+    \b
     Examples:
-
       lottery list recipes
-
       lottery list models --json
+      lottery list runs --out elsewhere
     """
     del debug
     if what not in _ROWS:
         from lottery.errors import UsageError, unknown_name
 
+        if what is None:
+            raise UsageError(f"expected what to list: {', '.join(THINGS)}")
         raise UsageError(unknown_name("list", what, THINGS))
+    load()
     rows = _ROWS[what](out)
     if as_json:
         echo(json.dumps(rows, indent=2))
@@ -186,13 +195,27 @@ def _runs(out: Path) -> list[dict[str, Any]]:
 
 
 def _telling(runs: Mapping[Path, Run]) -> dict[Path, str]:
-    """Run -> the settings that tell it from others of its name; empty where there are no others."""
-    from lottery.analysis.methods.settings import setting_differences, told_apart
-    from lottery.experiments import to_plain
+    """Run -> what it changes of the recipe whose name it has.
 
-    configs = [to_plain(run.config) for run in runs.values()]
+    Of runs with another name: the settings that tell those of the same name apart.
+    """
+    from lottery.analysis.methods.settings import (
+        changed_settings,
+        setting_differences,
+        told_apart,
+    )
+    from lottery.experiments import RECIPES, smoke, to_plain
+
+    recipes = [made for recipe in RECIPES.values() for made in (recipe(), smoke(recipe()))]
+    bases = {made.name: to_plain(made) for made in recipes}
     names = [run.config.name for run in runs.values()]
-    return dict(zip(runs, told_apart(names, setting_differences(configs)), strict=True))
+    configs = [to_plain(run.config) for run in runs.values()]
+    differences = setting_differences(configs)
+    telling = told_apart(names, differences, most=len(differences))
+    return {
+        path: changed_settings(config, bases[name]) if name in bases else among
+        for path, name, config, among in zip(runs, names, configs, telling, strict=True)
+    }
 
 
 def _print_entries(

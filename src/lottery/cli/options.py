@@ -1,22 +1,78 @@
-"""Options that several verbs share."""
+"""Options that several verbs share, and how numbers are read."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Out = Annotated[Path, typer.Option("--out", help="Directory that runs live in.")]
+
+def whole_number(text: str) -> int:
+    """A whole number as it is typed; the library's own message would be one for programmers."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a whole number, got '{text[:40]}'") from None
+
+
+def number(text: str) -> float:
+    """A number as it is typed, neither infinite nor undefined."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"expected a number, got '{text[:40]}'")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A time span: 0 or more."""
+    value = number(text)
+    if value < 0:
+        raise typer.BadParameter(f"expected 0 seconds or more, got '{text[:40]}'")
+    return value
+
+
+def report_file(text: str) -> Path:
+    """Where a report goes: a file, there or not, and the file that a link leads to.
+
+    Writing replaces what is there, which must not be a device or a pipe; and it is found out before
+    hours of training.
+    """
+    path = Path(text)
+    if path.is_symlink():
+        path = path.resolve()
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a directory; expected a file in it, or another")
+    if path.exists() and not path.is_file():
+        raise typer.BadParameter(f"{path} is no regular file; expected one, or a new name")
+    return path
+
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The directory that runs live in.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="FILE", parser=report_file, help="Write the report to this file too."
+    ),
+]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where datasets lie; before $LOTTERY_DATA and the cache."),
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where datasets lie; before $LOTTERY_DATA and the cache.",
+    ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.")]
 Engine = Annotated[
     str,
     typer.Option(
         "--engine",
+        metavar="NAME",
         help="An engine's name, see lottery list engines; or auto, the fastest that can train "
         "the network.",
     ),
@@ -25,15 +81,25 @@ Jobs = Annotated[
     str,
     typer.Option(
         "--jobs",
+        metavar="N",
         help="Trainings at once, each on one thread: a number, or auto for one per core. Results "
         "are the same for any.",
     ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", parser=whole_number, help="Seed of every random choice."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress; results only.")]
 CheckpointSeconds = Annotated[
     float,
-    typer.Option("--checkpoint-seconds", help="Seconds between checkpoints inside a job.", min=0.0),
+    typer.Option(
+        "--checkpoint-seconds",
+        metavar="S",
+        parser=seconds,
+        help="Seconds between checkpoints inside a job.",
+    ),
 ]
 RunName = Annotated[
     str,

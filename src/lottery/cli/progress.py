@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,53 +13,91 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
+from lottery.cli.pace import Pace, duration
 from lottery.core import OutsideMask
 from lottery.errors import printable, some_of
 from lottery.experiments import ExperimentConfig, Listener
 from lottery.store import JobKey, JobResult
 
+_LINE_SECONDS = 30.0
+
 
 @contextmanager
 def listening(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
     """A listener that shows how the run goes on, on standard error."""
+    listener = Listener()
     if silent:
-        yield Listener()
+        with log_heard(listener):
+            yield listener
         return
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield _Lines(config, console)
+        listener = _Lines(config, console)
+        with log_heard(listener):
+            yield listener
         return
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
         _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
         console=console,
         transient=True,
         expand=True,
     ) as progress:
-        yield _Bars(config, console, progress)
+        listener = _Bars(config, console, progress)
+        with log_heard(listener):
+            yield listener
+
+
+@contextmanager
+def log_heard(listener: Listener) -> Iterator[None]:
+    """Let a listener hear what the library logs, and nobody else."""
+    logger, handler = logging.getLogger("lottery"), _Told(listener)
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+class _Told(logging.Handler):
+    def __init__(self, listener: Listener) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._listener.preparing(record.getMessage())
 
 
 class _Lines(Listener):
-    """One line per event."""
+    """One line per event, and one now and then in between.
 
-    def __init__(self, config: ExperimentConfig, console: Console) -> None:
-        self._config, self._console = config, console
+    Args:
+        config: the experiment.
+        console: where lines go.
+        clock: tells seconds.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config, self._console, self._clock = config, console, clock
         self._planned = self._done = 0
+        self._pace, self._said = Pace({}, 0.0), 0.0
 
     def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
         self._planned, self._done = planned, finished
@@ -92,11 +132,31 @@ class _Lines(Listener):
     def preparing(self, message: str) -> None:
         self._say(message)
 
+    def to_train(self, spans: Mapping[JobKey, tuple[int, int]]) -> None:
+        self._said = self._clock()
+        self._pace = Pace(spans, self._said)
+
+    def progressed(self, key: JobKey, iteration: int) -> None:
+        self._pace.came_to(key, iteration)
+        if self._clock() - self._said >= _LINE_SECONDS:
+            self._said = self._clock()
+            jobs = (
+                f"{job} at {at:,} of {last:,}" for job, (at, last) in self._pace.running().items()
+            )
+            told = [text for text in (self._left(), *jobs) if text]
+            self._say(f"[{self._done}/{self._planned}] {'; '.join(told)}")
+
+    def _left(self) -> str:
+        seconds = self._pace.seconds_left(self._clock())
+        return "" if seconds is None else f"about {duration(seconds)} left"
+
     def finished(self, result: JobResult) -> None:
+        self._pace.ended(result.key)
         self._done += 1
         self._say(f"[{self._done}/{self._planned}] {summary(result)}")
 
     def skipped(self, key: JobKey, reason: str) -> None:
+        self._pace.ended(key)
         self._done += 1
         self._say(f"[{self._done}/{self._planned}] {key}: not run, since {reason}")
 
@@ -112,21 +172,20 @@ class _Bars(_Lines):
         self._progress = progress
         self._all: TaskID | None = None
         self._tasks: dict[JobKey, TaskID] = {}
-        self._total = 0
 
-    def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
-        super().started(run, planned, finished, workers)
-        self._all = self._progress.add_task("all trainings", total=planned, completed=finished)
+    def to_train(self, spans: Mapping[JobKey, tuple[int, int]]) -> None:
+        super().to_train(spans)
+        self._all = self._progress.add_task("", note="")
+        self._update_all()
 
     def progressed(self, key: JobKey, iteration: int) -> None:
+        self._pace.came_to(key, iteration)
+        last = self._pace.last(key)
         if key not in self._tasks:
-            config, length = self._config, self._config.training.length
-            masked = key.kind in ("edge-popup", "supermask")
-            tuned = key.level > 0 and config.rewind.method == "fine-tune" and not masked
-            as_dense = not tuned and key.kind != "scratch-flops"
-            total = length.amount if as_dense and length.unit == "iterations" else None
-            self._tasks[key] = self._progress.add_task(escape(str(key)), total=total)
-        self._progress.update(self._tasks[key], completed=iteration)
+            self._tasks[key] = self._progress.add_task(escape(str(key)), total=last, note="")
+        note = f"{iteration:,}/{last:,}"
+        self._progress.update(self._tasks[key], completed=iteration, note=note)
+        self._update_all()
 
     def finished(self, result: JobResult) -> None:
         super().finished(result)
@@ -139,17 +198,26 @@ class _Bars(_Lines):
     def _close(self, key: JobKey) -> None:
         if key in self._tasks:
             self._progress.remove_task(self._tasks.pop(key))
-        if self._all is not None:
-            self._progress.update(self._all, completed=self._done)
+        self._update_all()
+
+    def _update_all(self) -> None:
+        if self._all is None:
+            return
+        made, whole = self._pace.iterations()
+        self._progress.update(
+            self._all,
+            description=f"{self._done:,} of {self._planned:,} trainings",
+            completed=made,
+            total=whole,
+            note=self._left().removeprefix("about "),
+        )
 
 
 class _Rate(ProgressColumn):
-    """Steps per second of a job."""
+    """Steps per second, of all trainings together or of one."""
 
     def render(self, task: Task) -> Text:
-        if task.speed is None or task.description == "all trainings":
-            return Text("")
-        return Text(f"{task.speed:,.0f} steps/s")
+        return Text("" if task.speed is None else f"{task.speed:,.0f} steps/s")
 
 
 def left_out_words(granularity: str, units: int, reasons: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 from lottery.cli.output import echo
 
 if TYPE_CHECKING:
@@ -24,11 +25,17 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="A.B=C", help="Change one value of the config."),
     ] = None,
-    levels: Annotated[int | None, typer.Option(help="How many times to prune.")] = None,
-    replicates: Annotated[
-        int | None, typer.Option(help="Repetitions with their own seeds.")
+    levels: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=options.whole_number, help="How many times to prune."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    replicates: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", parser=options.whole_number, help="Repetitions with their own seeds."
+        ),
+    ] = None,
+    seed: options.Seed = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would take; train nothing.")
     ] = False,
@@ -36,6 +43,7 @@ def run(
         bool, typer.Option("--smoke", help="Everything, tiny: seconds instead of hours.")
     ] = False,
     out: options.Out = Path("runs"),
+    report: options.Report = None,
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
     engine: options.Engine = "auto",
@@ -45,17 +53,20 @@ def run(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Run an experiment; the same command again goes on where it stopped.
+    """Run an experiment, or go on with it.
 
+    The same command again goes on where it stopped. At the end it writes a report into the run's
+    directory and prints the verdict.
+
+    \b
     Examples:
-
-      lottery run lenet-300-100/mnist --replicates 3 --levels 10
-
-      lottery run experiment.toml --set training.optimizer.name=sgd --dry-run
-
+      lottery run lenet-300-100/mnist --dry-run
+      lottery run lenet-300-100/mnist --replicates 3
+      lottery run experiment.toml --set seed=1 --levels 10
       lottery run lenet-300-100/mnist --smoke
     """
     del debug
+    load(line=True, silent=quiet or as_json)
     config = _config(recipe, overrides or [], levels=levels, replicates=replicates, seed=seed)
     if smoke:
         from lottery.experiments import smoke as shrink
@@ -67,17 +78,15 @@ def run(
 
         print_dry_run(config, run_options, as_json=as_json)
         return
-    _run_and_judge(config, run_options, as_json=as_json, quiet=quiet)
+    _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
     if smoke and not as_json:
         echo("This was a smoke run: every step works, and its numbers mean nothing.")
 
 
 def demo(
     out: options.Out = Path("runs"),
-    report: Annotated[
-        Path, typer.Option(help="Where to write the report besides the run's directory.")
-    ] = Path("report.html"),
-    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    report: options.Report = Path("report.html"),
+    seed: options.Seed = None,
     device: options.Device = "auto",
     engine: options.Engine = "auto",
     jobs: options.Jobs = "auto",
@@ -85,8 +94,17 @@ def demo(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Find a winning ticket on bundled MNIST digits in a minute or two, and write a report."""
+    """Find a winning ticket on bundled digits.
+
+    This trains on 5,000 MNIST digits for a minute or two, prints the verdict and writes a report.
+
+    \b
+    Examples:
+      lottery demo
+      lottery demo --report demo.html --seed 1
+    """
     del debug
+    load(line=True, silent=quiet or as_json)
     config = _config("demo", [], seed=seed)
     run_options = _run_options(out, None, device, engine, jobs, 30.0)
     _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
@@ -137,7 +155,7 @@ def _run_and_judge(
     *,
     as_json: bool,
     quiet: bool,
-    report: Path | None = None,
+    report: Path | None,
 ) -> None:
     from lottery.analysis import judge_run, to_json, verdict_text
     from lottery.cli.progress import listening
@@ -147,14 +165,16 @@ def _run_and_judge(
     with stop_on_signals() as stop, listening(config, silent=quiet or as_json) as listener:
         summary = run_experiment(config, run_options, listener=listener, stop=stop)
     verdict = judge_run(open_run(summary.run))
-    written = _write_reports(
-        summary.run, [summary.run / "report.html", *([report] if report else [])]
-    )
     if as_json:
         echo(json.dumps(to_json(verdict), indent=2))
     else:
-        echo(verdict_text(verdict).rstrip())
-        echo(f"\nrun: {summary.run}\n{written}")
+        echo(f"{verdict_text(verdict).rstrip()}\n\nrun: {summary.run}")
+    # After the verdict: what hours of training have shown is not lost with a page.
+    written = _write_reports(
+        summary.run, [summary.run / "report.html", *([report] if report else [])]
+    )
+    if not as_json:
+        echo(written)
     if summary.failed:
         from lottery.errors import JobsFailedError
 

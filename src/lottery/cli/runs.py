@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.loading import load
 from lottery.cli.output import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lottery.experiments import Run
+    from lottery.experiments import Begun, Run
     from lottery.store import JobResult
 
 
@@ -27,11 +28,19 @@ def show(
     ] = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show a run: what it is, how far it is, and every training's result."""
+    """Show how far a run is, and its results.
+
+    \b
+    Examples:
+      lottery show lenet-300-100-mnist
+      lottery show runs/demo-12ab34cd --json
+    """
     del debug
+    load()
     from dataclasses import asdict
 
-    from lottery.experiments import plan
+    from lottery.experiments import begun, plan
+    from lottery.store import holder
 
     opened = _open(run, out)
     if as_csv:
@@ -39,53 +48,84 @@ def show(
 
         typer.echo(replicates_csv(opened), nl=False)
         return
-    results = [opened.results[key] for key in plan(opened.config) if key in opened.results]
+    jobs = plan(opened.config)
+    results = [opened.results[key] for key in jobs if key in opened.results]
+    under_way = begun(opened.store, opened.config, opened.experiment["data"]["training_examples"])
+    owner = holder(opened.store.path)
     if as_json:
-        listed = [asdict(result) for result in results]
-        echo(json.dumps({"experiment": opened.experiment, "results": listed}, indent=2))
+        shown = {
+            "experiment": opened.experiment,
+            "planned": len(jobs),
+            "begun": [{**asdict(one.key), **_iterations(one)} for one in under_way],
+            "owner": owner,
+            "results": [asdict(result) for result in results],
+        }
+        echo(json.dumps(shown, indent=2))
         return
-    from lottery.analysis.words import updates_caveat
-
-    environment = opened.experiment["environment"]
-    echo(f"{opened.store.path}")
-    echo(
-        f"{opened.config.name}: {opened.config.model} on {opened.config.data.name}, "
-        f"{len(results)} of {len(plan(opened.config))} trainings done"
-    )
-    echo(
-        f"begun {opened.experiment['begun']} with lottery {environment['lottery']}, torch "
-        f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
-    )
-    if opened.experiment["command"]:
-        echo(f"command: {opened.experiment['command']}")
-    changing = updates_caveat(opened.config.training.mask_updates.method)
-    if changing:
-        echo(changing)
-    for path in opened.store.corrupt():
-        echo(f"set aside as damaged: {path}")
+    _print_head(opened, len(results), len(jobs))
+    for one in under_way:
+        echo(f"begun: {one}")
+    if owner:
+        echo(f"being worked on by {owner}")
+    elif len(results) < len(jobs):
+        echo("nobody works on it now; the command it was begun with goes on")
     if results:
         _print_results(results, trains_on=opened.config.rewind.method == "drawn")
+
+
+def _iterations(one: Begun) -> dict[str, Any]:
+    return {"iteration": one.iteration, "last": one.last, "at_most": one.at_most}
+
+
+def _print_head(run: Run, done: int, planned: int) -> None:
+    """What a run is, and what is notable of it."""
+    from lottery.analysis.words import updates_caveat
+
+    environment = run.experiment["environment"]
+    echo(f"{run.store.path}")
+    echo(
+        f"{run.config.name}: {run.config.model} on {run.config.data.name}, "
+        f"{done} of {planned} trainings done"
+    )
+    echo(
+        f"begun {run.experiment['begun']} with lottery {environment['lottery']}, torch "
+        f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
+    )
+    if run.experiment["command"]:
+        echo(f"command: {run.experiment['command']}")
+    changing = updates_caveat(run.config.training.mask_updates.method)
+    if changing:
+        echo(changing)
+    for path in run.store.corrupt():
+        echo(f"set aside as damaged: {path}")
 
 
 def verdict(
     run: options.RunName,
     margin: Annotated[
-        float | None, typer.Option(help="Judge with another margin (a fraction of 1).")
+        float | None,
+        typer.Option(
+            metavar="X", parser=options.number, help="Judge with another margin (a fraction of 1)."
+        ),
     ] = None,
-    confidence: Annotated[float | None, typer.Option(help="Judge with another confidence.")] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(metavar="X", parser=options.number, help="Judge with another confidence."),
+    ] = None,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Test the lottery ticket hypothesis on a run.
 
+    \b
     Examples:
-
       lottery verdict lenet-300-100-mnist
-
-      lottery verdict runs/demo-12ab34cd --margin 0.01 --json
+      lottery verdict runs/demo-12ab34cd --margin 0.01
+      lottery verdict demo --json
     """
     del debug
+    load()
     from lottery.analysis import judge_run, to_json, verdict_text
 
     judged = judge_run(_open(run, out), margin=margin, confidence=confidence)
@@ -94,8 +134,14 @@ def verdict(
 
 def report(
     run: options.RunName,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it.")
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            parser=options.report_file,
+            help="Where to write it, if not into the run's directory.",
+        ),
     ] = None,
     figures: Annotated[
         Path | None,
@@ -109,21 +155,24 @@ def report(
     out: options.Out = Path("runs"),
     debug: options.Debug = False,
 ) -> None:
-    """Write a run's report: one HTML file that opens anywhere, offline.
+    """Write a run's report, one HTML file.
 
+    It opens anywhere, offline.
+
+    \b
     Examples:
-
-      lottery report lenet-300-100-mnist --output report.html
-
-      lottery report runs/demo-12ab34cd --figures figures
+      lottery report demo
+      lottery report demo --report demo.html
+      lottery report demo --figures figures
     """
     del debug
+    load()
     from lottery.experiments import find_run
     from lottery.report import write_figures, write_report
 
     path = find_run(run, out)
-    if figures is None or output is not None:
-        echo(write_report(path, output or path / "report.html"))
+    if figures is None or report is not None:
+        echo(write_report(path, report or path / "report.html"))
     if figures is not None:
         written, missing = write_figures(path, figures)
         for file in written:
@@ -138,8 +187,14 @@ def verify(
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Check every file of a run against the hashes in its manifests."""
+    """Check a run's files against their hashes.
+
+    \b
+    Example:
+      lottery verify demo
+    """
     del debug
+    load()
     from lottery.errors import StoreError
     from lottery.experiments import find_run, verify_run
 

@@ -48,7 +48,10 @@ def stop_on_signals() -> Iterator[StopRequest]:
         # shuts down, must not change its exit code.
         before = dict.fromkeys(before, signal.SIG_IGN)
         command = " ".join(["lottery", *sys.argv[1:]])
-        raise Preempted(f"{error}. Run the same command again to go on: {command}") from error
+        listed = "\n" if "\n" in str(error) else " "
+        raise Preempted(
+            f"{error}.{listed}Run the same command again to go on: {command}"
+        ) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

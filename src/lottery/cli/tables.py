@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lottery.cli.output import echo
 from lottery.errors import printable
 
 # A dash stands for a number that is not there.
@@ -19,6 +21,10 @@ _NUMBER = re.compile(r"-|[\d,.]+%?")
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:
     """Print rows that share their keys; numbers to the right, None as a dash."""
+    console = Console(highlight=False)
+    if _narrowest(rows) > console.width:
+        _print_each(rows, title, console.width)
+        return
     table = Table(
         box=box.SIMPLE_HEAD,
         title=Text(printable(title), style="table.title") if title else None,
@@ -33,7 +39,26 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
         )
     for row in rows:
         table.add_row(*(Text(_shown(value)) for value in row.values()))
-    Console(highlight=False).print(table)
+    console.print(table)
+
+
+def _narrowest(rows: Sequence[Mapping[str, Any]]) -> int:
+    """The width that the rows take with no word broken, and nothing of the first column."""
+    columns = [[name, *(_shown(row[name]) for row in rows)] for name in rows[0]]
+    words = [
+        columns[0],
+        *([word for text in column for word in text.split()] for column in columns[1:]),
+    ]
+    return sum(max(map(len, column)) + 1 for column in words) + 1
+
+
+def _print_each(rows: Sequence[Mapping[str, Any]], title: str | None, width: int) -> None:
+    """Print each row in words, where a table has no room."""
+    if title:
+        echo(title)
+    for row in rows:
+        told = [f"{name} {_shown(value)}" for name, value in row.items() if value not in (None, "")]
+        echo(fill(", ".join(told), width, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def _shown(value: object) -> str:

@@ -27,6 +27,7 @@ from lottery.experiments.run import (
     worker_count,
 )
 from lottery.experiments.smoke import smoke
+from lottery.experiments.standing import Begun, begun
 from lottery.experiments.stopping import StopRequest
 from lottery.experiments.toml import parse_override, read_toml
 
@@ -34,6 +35,7 @@ __all__ = [
     "RECIPES",
     "RECIPE_ENTRIES",
     "SCHEMA",
+    "Begun",
     "Estimate",
     "ExperimentConfig",
     "Listener",
@@ -44,6 +46,7 @@ __all__ = [
     "RunSummary",
     "StopRequest",
     "VerdictConfig",
+    "begun",
     "branches",
     "cautions",
     "check_against_data",

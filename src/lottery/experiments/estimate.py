@@ -19,7 +19,7 @@ from lottery.experiments.lengths import (
     planned_iterations,
     rewinds_to_snapshot,
 )
-from lottery.experiments.listener import Listener, prepare
+from lottery.experiments.listener import Listener
 from lottery.experiments.mask_updates import changes_mask
 from lottery.experiments.measure import measure
 from lottery.experiments.network import experiment_units, make_model
@@ -79,7 +79,7 @@ def estimate(
         data: its data.
         device, engine: names, as for a run.
         workers: jobs at once.
-        listener: hears if the engine has to be prepared first, and what is measured.
+        listener: hears what is measured.
         timed: whether anything is measured; without it all but the times is the same.
     """
     model = make_model(config, data)
@@ -100,7 +100,7 @@ def estimate(
     if not timed:
         return found
     listener = listener or Listener()
-    prepare(trainer, listener)
+    trainer.prepare()
     return _timed(found, config, data, measure(config, data, trainer, listener))
 
 

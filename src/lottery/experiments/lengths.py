@@ -145,14 +145,31 @@ def tuning(training: TrainingConfig, length: Length, steps_per_epoch: int) -> Tr
 
 def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> int:
     """How many steps a job will take, at most where `planned_at_most` says so."""
-    total = iterations(config, data)
+    first, last = planned_span(key, config, data)
+    return last - first
+
+
+def planned_span(key: JobKey, config: ExperimentConfig, data: Dataset) -> tuple[int, int]:
+    """The iterations that a job starts and ends at, where nothing but the plan is known of it."""
+    over = key.level == 0 or _starts_over(key)
+    first = 0 if over else rewind_iteration(config, data)
+    return first, last_iteration_of(key, config, _steps(config, data))
+
+
+def last_iteration_of(key: JobKey, config: ExperimentConfig, steps_per_epoch: int) -> int:
+    """The iteration that a job ends at, at most where `planned_at_most` says so.
+
+    Args:
+        key: the job.
+        config: the experiment.
+        steps_per_epoch: batches in one pass over the data.
+    """
+    total = config.training.length.iterations(steps_per_epoch)
     if key.kind == "scratch-flops":
         return round(total * MOST_STRETCH)
-    if key.level == 0 or _starts_over(key):
-        return total
     if _tuned(key, config):
-        return config.rewind.length.iterations(_steps(config, data))
-    return total - rewind_iteration(config, data)
+        return total + config.rewind.length.iterations(steps_per_epoch)
+    return total
 
 
 def planned_at_most(key: JobKey, config: ExperimentConfig) -> bool:

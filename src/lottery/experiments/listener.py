@@ -8,7 +8,6 @@ from typing import Any
 
 from lottery.core import OutsideMask
 from lottery.store import JobKey, JobResult
-from lottery.training import Engine
 
 
 class Listener:
@@ -38,6 +37,9 @@ class Listener:
     def preparing(self, message: str) -> None:
         """Something takes a while before the first training, and this says what."""
 
+    def to_train(self, spans: Mapping[JobKey, tuple[int, int]]) -> None:
+        """What is left: each job's iteration to go on from, and the one it ends at, at most."""
+
     def progressed(self, key: JobKey, iteration: int) -> None:
         """A job has come to this iteration."""
 
@@ -46,10 +48,3 @@ class Listener:
 
     def skipped(self, key: JobKey, reason: str) -> None:
         """A job cannot be run, because one it needs has no weights to give."""
-
-
-def prepare(engine: Engine, listener: Listener) -> None:
-    """Let an engine do what it needs once before the first training; tell if that takes a while."""
-    if not engine.compiled:
-        listener.preparing("compiling the training loop for this machine (once; about 20 seconds)")
-    engine.prepare()

@@ -26,14 +26,20 @@ from lottery.experiments.config import (
     scoring_problems,
     to_plain,
 )
-from lottery.experiments.lengths import iterations, mask_looks, rewind_iteration
-from lottery.experiments.listener import Listener, prepare
+from lottery.experiments.lengths import (
+    iterations,
+    mask_looks,
+    planned_span,
+    rewind_iteration,
+)
+from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config
 from lottery.experiments.mask_updates import check_updates_happen
 from lottery.experiments.network import coverage, experiment_units, left_out, make_model
 from lottery.experiments.plan import hopeless, needs, plan
 from lottery.experiments.reading import examine_job
 from lottery.experiments.record import check_same_weights, record
+from lottery.experiments.standing import begun
 from lottery.experiments.stopping import StopRequest
 from lottery.experiments.trial import (
     check_batches_of_one,
@@ -190,7 +196,7 @@ def run_experiment(
     with own(store.path):
         jobs = plan(config)
         if not all(store.is_finished(key) for key in jobs):
-            prepare(engine, listener)
+            engine.prepare()
         covered, outside = coverage(config, data)
         record(
             store,
@@ -212,6 +218,14 @@ def run_experiment(
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
         _tell_first(config, data, listener)
+        listener.to_train(
+            {
+                key: (store.checkpoint_iteration(key) or first, last)
+                for key in jobs
+                if key not in results
+                for first, last in [planned_span(key, config, data)]
+            }
+        )
         settings = WorkerSettings(
             config=config,
             run=store.path,
@@ -220,9 +234,24 @@ def run_experiment(
             engine=engine.name,
             checkpoint_seconds=options.checkpoint_seconds,
         )
-        with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
-            skipped = _run_all(jobs, config, results, pool, listener, stop)
+        try:
+            with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
+                skipped = _run_all(jobs, config, results, pool, listener, stop)
+        except Preempted as error:
+            # Only now that the pool is closed has every training kept its checkpoint.
+            raise Preempted(_what_is_kept(store, config, data)) from error
     return RunSummary(run=store.path, results=results, skipped=skipped)
+
+
+def _what_is_kept(store: Store, config: ExperimentConfig, data: Dataset) -> str:
+    jobs = plan(config)
+    done = f"{sum(map(store.is_finished, jobs)):,} of {len(jobs):,} trainings are done"
+    kept = begun(store, config, len(data.train))
+    if not kept:
+        return f"{done}, and none was under way"
+    return f"{done}, and of those begun a checkpoint is kept:" + "".join(
+        f"\n  {one}" for one in kept
+    )
 
 
 def _tell_first(config: ExperimentConfig, data: Dataset, listener: Listener) -> None:
@@ -262,7 +291,7 @@ def _run_all(
     skipped: dict[JobKey, str] = {}
     while waiting or running:
         if stop.is_set() and not running:
-            raise Preempted("between trainings, and all that had ended is kept")
+            raise Preempted("between trainings")
         for key in list(waiting):
             reason = hopeless(key, config, results, skipped)
             if reason:

@@ -1,7 +1,7 @@
 """Runs on disk: commit protocol, manifests, ownership, reading back."""
 
 from lottery.store.jobs import CONTROL_KINDS, MAIN, JobKey, JobResult
-from lottery.store.lock import own
+from lottery.store.lock import holder, own
 from lottery.store.store import Moment, Store
 
-__all__ = ["CONTROL_KINDS", "MAIN", "JobKey", "JobResult", "Moment", "Store", "own"]
+__all__ = ["CONTROL_KINDS", "MAIN", "JobKey", "JobResult", "Moment", "Store", "holder", "own"]

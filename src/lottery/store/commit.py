@@ -185,7 +185,9 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        taken = error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
         advice = "free some space" if full else "make the place writable"
+        advice = "name another place" if taken else advice
         raise StoreError(
             f"cannot write {path}: {error.strerror}. What was finished before is intact; "
             f"{advice} and run the same command again to go on"

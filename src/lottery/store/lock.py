@@ -36,7 +36,8 @@ def own(run: Path) -> Iterator[None]:
             raise StoreError(f"{trouble}. Remove it, and run the same command again")
         lock = FileLock(run / ".lock")
         try:
-            lock.acquire(timeout=0)
+            # Somebody who only looks, as `holder` does, has it for less than a moment.
+            lock.acquire(timeout=_MOMENT, poll_interval=_MOMENT / 10)
         except Timeout:
             raise StoreError(f"{run} is being worked on by {_owner(run)}. {_ADVICE}") from None
     try:
@@ -55,6 +56,25 @@ def own(run: Path) -> Iterator[None]:
         lock.release()
 
 
+def holder(run: Path) -> str | None:
+    """Who owns a run directory now, in words; None if nobody does, or it cannot be told.
+
+    Whoever wants to own it at this instant may have to wait for the blink of an eye.
+    """
+    if not (run / ".lock").is_file():
+        return None
+    lock = FileLock(run / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _owner(run)
+    except OSError:  # nothing may be written here
+        return None
+    lock.release()
+    return None
+
+
+_MOMENT = 0.2  # seconds
 _ADVICE = "Wait for it or stop it; then run the same command again to go on"
 
 

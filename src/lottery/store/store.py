@@ -259,6 +259,14 @@ class Store:
         for path in self._checkpoints(key):
             commit.set_aside(path)
 
+    def checkpoint_iteration(self, key: JobKey) -> int | None:
+        """The iteration of a job's newest checkpoint by its name, or None; nothing is read."""
+        for path in self._checkpoints(key):
+            iteration = path.name.rpartition("-")[2]
+            if iteration.isdecimal() and (path / commit.MANIFEST).is_file():
+                return int(iteration)
+        return None
+
     def drop_checkpoints(self, key: JobKey) -> None:
         """Remove a finished job's checkpoints and what killed processes left of its commits."""
         directory = self.directory(key)

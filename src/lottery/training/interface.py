@@ -217,14 +217,12 @@ class Engine(Protocol):
     learns_masks: bool
     """Whether it takes a job that ``learns`` a mask; otherwise it is not chosen where one does."""
 
-    @property
-    def compiled(self) -> bool:
-        """Whether `prepare` has nothing left to do that takes a while."""
-
     def prepare(self) -> None:
         """Do what is needed once before the first training, such as compiling a loop.
 
-        Training without it gives the same results; the first one then takes longer.
+        What takes more than a moment is logged first, as a warning of the logger ``lottery``, which
+        Python prints unless told otherwise. Training without it gives the same results; the first
+        one then takes longer.
         """
 
     def settings(self) -> Mapping[str, float]:

@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from methods_samples import DATA, compared, criterion, method_run, results_of
 
-from lottery.analysis.methods.settings import labels, setting_differences
+from lottery.analysis.methods.settings import (
+    changed_settings,
+    labels,
+    setting_differences,
+    told_apart,
+)
 from lottery.analysis.methods.types import MethodRun
 from lottery.experiments import ExperimentConfig, VerdictConfig, to_plain
 from lottery.store.jobs import JobKey
@@ -169,6 +174,20 @@ def test_what_makes_runs_incomparable_is_said(other: MethodRun, said: str) -> No
     assert said in warned(other)
 
 
+def test_what_a_variant_changes_is_listed_whole() -> None:
+    base, many = {"a": 0, "b": {"c": 0, "d": 0}, "e": 0, "f": 1}, {"a": 1, "b": {"c": 2, "d": 3}}
+    assert changed_settings(base, base) == ""
+    changed = changed_settings({**base, **many, "e": 4, "name": "x"}, {**base, "name": "y"})
+    assert changed == "a=1, c=2, d=3, e=4"
+
+
+def test_as_many_settings_as_it_takes() -> None:
+    made = [{"a": i & 1, "b": i & 2, "c": i & 4, "d": i & 8} for i in range(16)]
+    differences = setting_differences(made)
+    assert len(set(told_apart(["x"] * 16, differences))) == 8
+    assert len(set(told_apart(["x"] * 16, differences, most=4))) == 16
+
+
 # Caveats
 
 
@@ -179,8 +198,11 @@ def caveats(*runs: MethodRun) -> str:
 def test_an_unfinished_run_is_named() -> None:
     results = results_of(levels=1)
     planned = [*(result.key for result in results), JobKey(0, "main", 2)]
-    told = caveats(run(BASE), method_run(results, config=criterion("random"), planned=planned))
-    assert "demo (criterion=random) is not complete: 15 of 16 trainings have ended." in told
+    unfinished = method_run(results, config=criterion("random"), planned=planned)
+    told = compared(run(BASE), unfinished).paragraph
+    assert told.startswith(
+        "demo (criterion=random) is not complete: 15 of 16 trainings have ended."
+    )
 
 
 def test_failed_trainings_are_counted_and_named() -> None:

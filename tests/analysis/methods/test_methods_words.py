@@ -128,6 +128,20 @@ def test_runs_without_a_common_density_are_not_compared() -> None:
     )
 
 
+def test_of_an_unfinished_run_it_is_said_first_why_nothing_is_compared() -> None:
+    left, right = results_of(levels=2), results_of(levels=2)
+    begun = [r for r in right if r.level <= 1]
+    found = compared(
+        method_run(left, config=criterion("magnitude", name="a")),
+        method_run(begun, config=criterion("random", name="b"), planned=[r.key for r in right]),
+    )
+    ended = f"b is not complete: {len(begun)} of {len(right)} trainings have ended."
+    assert found.paragraph.startswith(ended)
+    assert found.findings[-1] == (
+        "Since b is not complete, a cannot be compared with another run at 25%."
+    )
+
+
 def test_dense_networks_alone_are_no_comparison() -> None:
     found = compared(
         method_run(results_of(levels=0), config=criterion("magnitude", name="a")),

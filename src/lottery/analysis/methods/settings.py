@@ -67,18 +67,35 @@ def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> 
     return tuple(told)
 
 
-def told_apart(names: Sequence[str], settings: Sequence[SettingDifference]) -> tuple[str, ...]:
+def changed_settings(config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """What a config changes of another, such as its recipe; empty if nothing.
+
+    >>> changed_settings({"seed": 1, "training": {"base": 2}}, {"seed": 0, "training": {"base": 3}})
+    'training.base=2, seed=1'
+    """
+    settings = setting_differences([config, base])
+    short = _short_keys([setting.key for setting in settings])
+    return ", ".join(f"{short[one.key]}={_cut(shown(one.values[0]))}" for one in settings)
+
+
+def told_apart(
+    names: Sequence[str],
+    settings: Sequence[SettingDifference],
+    *,
+    most: int = _MOST_IN_A_LABEL,
+) -> tuple[str, ...]:
     """The settings that tell each run from others of its name; empty where the name is enough.
 
     Args:
         names: the experiment's name of each run.
         settings: in which settings the runs differ, as `setting_differences` finds them.
+        most: settings of a run, even where more would be needed.
 
     >>> told_apart(["a", "a"], setting_differences([{"seed": 0}, {"seed": 1}]))
     ('seed=0', 'seed=1')
     """
     return tuple(
-        _settings(i, names, settings) if count > 1 else ""
+        _settings(i, names, settings, most) if count > 1 else ""
         for i, (_, count) in enumerate(_counted(names))
     )
 
@@ -108,14 +125,16 @@ def _counted(texts: Sequence[str]) -> list[tuple[str, int]]:
     return [(text, counts[text]) for text in texts]
 
 
-def _settings(number: int, names: Sequence[str], settings: Sequence[SettingDifference]) -> str:
+def _settings(
+    number: int, names: Sequence[str], settings: Sequence[SettingDifference], most: int
+) -> str:
     """The first settings that tell a run from others of its name, no more than it takes."""
     same = [i for i, name in enumerate(names) if name == names[number]]
     telling: list[SettingDifference] = []
     kinds = 1
     for setting in settings:
         split = len({tuple(shown(s.values[i]) for s in (*telling, setting)) for i in same})
-        if split > kinds and len(telling) < _MOST_IN_A_LABEL:
+        if split > kinds and len(telling) < most:
             telling.append(setting)
             kinds = split
     short = _short_keys([setting.key for setting in telling])

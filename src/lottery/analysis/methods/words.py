@@ -195,5 +195,11 @@ def _alone(comparison: RunComparison) -> Iterator[str]:
             and (not cell.against_first if place else not any(row.cells[1:]))
         ]
         if alone:
+            others = comparison.methods[:1] if place else comparison.methods[1:]
             whom = comparison.methods[0].label if place else "another run"
-            yield f"{method.label} cannot be compared with {whom} at {formatting.joined(alone)}."
+            unended = [other.label for other in others if not other.verdict.complete]
+            because = f"Since {formatting.joined(unended)} is not complete, " if unended else ""
+            yield (
+                f"{because}{method.label} cannot be compared with {whom} at "
+                f"{formatting.joined(alone)}."
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import suppress
 
@@ -19,6 +20,8 @@ from lottery.training.engines.sparse_cpu.training import Training
 from lottery.training.interface import TrainingJob
 from lottery.training.length import Length
 
+_log = logging.getLogger("lottery")
+_one_at_a_time = threading.Lock()
 _done = threading.Event()
 _MARK = "complete"
 
@@ -30,7 +33,18 @@ def is_compiled() -> bool:
 
 
 def compile_all() -> None:
-    """Compile everything that a training in float32 needs, and measure the machine's costs."""
+    """Compile everything that a training in float32 needs, and measure the machine's costs.
+
+    Where that takes a while it is logged first, whoever asks for it.
+    """
+    with _one_at_a_time:
+        if not is_compiled():
+            _log.warning("compiling the training loop for this machine (once; about 20 seconds)")
+        if not _done.is_set():
+            _compile()
+
+
+def _compile() -> None:
     machine_costs()
     with torch.random.fork_rng(devices=[]):
         training = Training(_smallest_job())

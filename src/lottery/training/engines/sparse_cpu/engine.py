@@ -40,11 +40,6 @@ class SparseCpuEngine:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
 
-    @property
-    def compiled(self) -> bool:
-        """Whether the compiled code is on disk or in this process already."""
-        return is_compiled()
-
     def prepare(self) -> None:
         """Compile for float32: about twenty seconds the first time, a moment afterwards."""
         with one_blas_thread(), denormals_flushed():
@@ -74,6 +69,8 @@ class SparseCpuEngine:
     ) -> list[TrainingResult]:
         """Train every job to its end; results in the order of the jobs."""
         with one_blas_thread(), denormals_flushed():
+            if not is_compiled():
+                compile_all()
             return [self._train(job, monitor) for job, monitor in zip(jobs, monitors, strict=True)]
 
     def _train(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:

@@ -26,7 +26,6 @@ class TorchEngine:
     name = "torch"
     # Dropout draws from torch's global generator, of which a process has one.
     parallel: Literal["threads", "processes"] = "processes"
-    compiled = True
     augments = True
     learns_masks = True
 
