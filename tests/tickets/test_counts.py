@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lottery.core import Mask, Units, make_units, unit_counts
+from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.tickets import PruneConfig, going_by_level, level_densities, prune_mask
 
@@ -118,3 +119,14 @@ def test_two_of_four_is_reached_from_the_dense_network() -> None:
     groups = going_by_level(config, 1, dense, units=units)
     assert [(group.layers, group.remove) for group in groups] == [(("a.weight",), 24)]
     assert level_densities(config, dense, 1, units) == pytest.approx([1.0, 48 / 72])
+
+
+@pytest.mark.parametrize("scope", ["layer", "global", "erk"])
+def test_a_mask_of_nothing_is_refused_in_words(scope: str) -> None:
+    config, nothing = PruneConfig(scope=scope), Mask({})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"nothing to prune.*outside_mask"):
+        level_densities(config, nothing, 2)
+    with pytest.raises(UsageError, match="nothing to prune"):
+        going_by_level(config, 1, nothing)
+    with pytest.raises(UsageError, match="nothing to prune"):
+        prune_mask(config, 1, nothing, trained={}, initial={}, streams=Streams(0, 0))

@@ -39,8 +39,10 @@ def level_groups(
         units: from `network_units`.
 
     Raises:
-        UsageError: the schedule says no density for the level, or one that cannot be reached.
+        UsageError: the schedule says no density for the level, or one that cannot be reached; or
+            the mask covers nothing.
     """
+    _check_something(mask)
     fixed = _fixed(config, mask, units)
     if fixed is not None:
         return fixed
@@ -68,8 +70,10 @@ def going_by_level(
         units: from `network_units`.
 
     Raises:
-        UsageError: the schedule says no density for the level, or one that cannot be reached.
+        UsageError: the schedule says no density for the level, or one that cannot be reached; or
+            the mask covers nothing.
     """
+    _check_something(dense)
     fixed = _fixed(config, dense, units)
     if fixed is not None:
         return fixed
@@ -84,6 +88,14 @@ def going_by_level(
     return tuple(
         Group(group.layers, sum(whole[n] - kept[n] for n in group.layers)) for group in groups
     )
+
+
+def _check_something(mask: Mask) -> None:
+    if not mask.total:
+        raise UsageError(
+            "there is nothing to prune: the mask covers no weight; "
+            "lottery.core.outside_mask(model) says why the network's matrices are not covered"
+        )
 
 
 def _allocated(
@@ -166,8 +178,10 @@ def level_densities(
         units: from `network_units`.
 
     Raises:
-        UsageError: a density cannot be reached, because exempt layers alone keep more.
+        UsageError: a density cannot be reached, because exempt layers alone keep more; or the mask
+            covers nothing.
     """
+    _check_something(dense)
     fixed = _fixed(config, dense, units)
     if fixed is not None:
         removed = sum(group.remove for group in fixed)
