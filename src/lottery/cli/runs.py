@@ -44,8 +44,11 @@ def show(
 
     opened = _open(run, out)
     if as_csv:
+        from lottery.errors import UsageError
         from lottery.report import replicates_csv
 
+        if as_json:
+            raise UsageError("expected --csv or --json, got both: choose one")
         typer.echo(replicates_csv(opened), nl=False)
         return
     jobs = plan(opened.config)

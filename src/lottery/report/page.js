@@ -92,13 +92,14 @@
     return result;
   };
 
-  // As many of the ticks as there is room for, always with the first.
+  // As many of the ticks as there is room for, always with no difference, or else with the first.
   const ticks = (figure, width) => {
     const { tickvals, ticktext } = figure.layout.xaxis;
     if (!tickvals) return {};
     const longest = Math.max(0, ...ticktext.map((text) => text.length));
     const every = Math.ceil((tickvals.length * (longest * 8 + 12)) / Math.max(width - 64 - (figure.layout.margin?.r ?? 0), 80));
-    const kept = (_, i) => i % every === 0;
+    const fixed = Math.max(0, ticktext.findIndex((text) => text === "0" || text === "1×"));
+    const kept = (_, i) => (i - fixed) % every === 0;
     return { "xaxis.tickvals": tickvals.filter(kept), "xaxis.ticktext": ticktext.filter(kept) };
   };
 
