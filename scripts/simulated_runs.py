@@ -183,7 +183,7 @@ def _rare(once_in: int) -> Callable[[Simulated, Size, np.random.Generator], Simu
     def change(runs: Simulated, size: Size, rng: np.random.Generator) -> Simulated:
         late = GRID * once_in * (rng.random(size.pruned) < 1 / once_in)
         dense, copies = np.full(size.dense, 2_000.0), np.full(size.pruned, 5_000.0)
-        return with_stops(runs, dense=dense, tickets=2_000 + late, copies=copies)
+        return with_stops(runs, dense=dense, tickets=np.asarray(2_000 + late, float), copies=copies)
 
     return change
 

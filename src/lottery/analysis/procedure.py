@@ -219,8 +219,8 @@ def _matches(accuracy: Array, dense: Array, settings: Settings) -> Claim:
     """Not lower by more than the margin; a level that lost a training cannot be confirmed."""
     lost = np.isnan(accuracy)
     y = np.where(lost, 0, accuracy - dense[..., None, :] + settings.margin)
-    lacking: Flags = lost.any(-1)
-    return _tested(y, settings.step, {LOST: lacking}, used=~lacking)
+    whole = np.asarray(~lost).all(-1)
+    return _tested(y, settings.step, {LOST: np.logical_not(whole)}, used=whole)
 
 
 def _worse(accuracy: Array, dense: Array, settings: Settings) -> Claim:
@@ -241,8 +241,8 @@ def sooner(time: Array, dense: Array, settings: Settings, *, slack: float) -> Cl
     """
     lost, dense = np.isnan(time), dense[..., None, :]
     step = settings.grid / dense.mean(-1)
-    cut: Flags = (time >= settings.end).any(-1)
-    known: Flags = ~(cut | lost.any(-1))
+    cut = (time >= settings.end).any(-1)
+    known = np.logical_not(cut | lost.any(-1))
     x = np.where(np.isfinite(time), time, np.broadcast_to(dense, time.shape))
     reasons = {
         LOST: lost.any(-1),
