@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lottery.analysis import Verdict, to_json, verdict_text
+from lottery.core import OutsideMask
 from lottery.store.jobs import JobResult
 
 Simulated = Callable[..., list[JobResult]]
@@ -287,3 +288,20 @@ def test_the_sampling_error_of_the_test_set_is_beside_the_intervals(
     text = " ".join(verdict_text(verdict).split())
     assert "not that of the test set: its 1,000 examples alone" in text
     assert judged(results, test_examples=None).test_error is None
+
+
+def test_what_lies_outside_the_mask_is_said_beside_every_share(
+    simulated: Simulated, judged: Judged
+) -> None:
+    """99% of the weights are kept where 25% of those that masks cover are."""
+    results = simulated(0, replicates=3, levels=2, ticket=(0.004, -3000.0), reinit=(-0.02, 3000.0))
+    outside = (OutsideMask(name="rnn.weight", weights=9 * 266_200, reason="of an unknown layer"),)
+    verdict = judged(results, outside_mask=outside)
+    assert "of the weights that masks cover (level 2)" in verdict.paragraph
+    assert any(
+        "2,395,800 in 1 of the network's matrices lie outside and are never pruned (rnn.weight)"
+        in caveat
+        and "no level keeps less than 90%" in caveat
+        for caveat in verdict.caveats
+    )
+    assert "masks cover" not in judged(results).paragraph

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lottery.core import OutsideMask
 from lottery.data import steps_per_epoch
 from lottery.errors import UsageError
 from lottery.experiments import Run, never_run, plan
@@ -52,6 +53,8 @@ class Evidence:
     """What tickets went back to: it decides what can be tested."""
     pruned_values: PrunedValues = "zero"
     """What pruned weights were held at."""
+    outside_mask: tuple[OutsideMask, ...] = ()
+    """The network's matrices that no mask covers."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -96,4 +99,5 @@ def evidence_of(
         mask_updates=config.training.mask_updates.method,
         rewind=config.rewind.method,
         pruned_values=config.training.pruned,
+        outside_mask=run.outside_mask,
     )

@@ -219,8 +219,8 @@ def _matches(accuracy: Array, dense: Array, settings: Settings) -> Claim:
     """Not lower by more than the margin; a level that lost a training cannot be confirmed."""
     lost = np.isnan(accuracy)
     y = np.where(lost, 0, accuracy - dense[..., None, :] + settings.margin)
-    whole = np.asarray(~lost).all(-1)
-    return _tested(y, settings.step, {LOST: np.logical_not(whole)}, used=whole)
+    whole = np.logical_not(lost.any(-1))
+    return _tested(y, settings.step, {LOST: ~whole}, used=whole)
 
 
 def _worse(accuracy: Array, dense: Array, settings: Settings) -> Claim:

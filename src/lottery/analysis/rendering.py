@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from lottery.analysis import formatting
+from lottery.errors import some_of
 
 
 def render(template: str, **context: Any) -> str:
@@ -24,7 +25,9 @@ def sentences(text: str) -> tuple[str, ...]:
 @cache
 def _environment() -> Environment:
     # No escaping: this is plain text for terminals, and pages escape it where they show it.
-    return Environment(loader=FunctionLoader(_read), autoescape=False, undefined=StrictUndefined)
+    found = Environment(loader=FunctionLoader(_read), autoescape=False, undefined=StrictUndefined)
+    found.filters["some_of"] = some_of
+    return found
 
 
 def _read(name: str) -> str:

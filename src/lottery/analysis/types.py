@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lottery.core import OutsideMask
 from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
 
@@ -210,3 +211,7 @@ class Verdict:
     mask_updates: MaskUpdateMethod = "none"
     rewind: RewindMethod = "weights"
     pruned_values: PrunedValues = "zero"
+    weights_covered: int = 0
+    """Weights of the network that masks cover; densities are shares of them."""
+    outside_mask: tuple[OutsideMask, ...] = ()
+    """The network's matrices that no mask covers, which are never pruned."""

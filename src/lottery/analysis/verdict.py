@@ -100,6 +100,8 @@ def judge(evidence: Evidence) -> Verdict:
         mask_updates=evidence.mask_updates,
         rewind=evidence.rewind,
         pruned_values=evidence.pruned_values,
+        weights_covered=max((result.weights_total for result in evidence.results), default=0),
+        outside_mask=evidence.outside_mask,
     )
     verdict = replace(verdict, answers=answers(verdict))
     return replace(verdict, paragraph=paragraph(verdict), caveats=caveats(verdict))

@@ -22,10 +22,18 @@ def strip(data: ReportData) -> list[tuple[str, str]]:
         ("Optimizer", _optimizer(training)),
         ("n", formatting.counted(verdict.replicates, "replicate")),
         ("Levels", f"{max((level.level for level in verdict.levels), default=0)}"),
+        ("Outside masks", _outside(data)),
         ("Margin", formatting.margin(verdict.margin)),
         ("Date", data.date[:10]),
     ]
     return [(name, str(value)) for name, value in found if value not in (None, "")]
+
+
+def _outside(data: ReportData) -> str:
+    """How many weights no mask covers, and in how many matrices."""
+    outside = data.verdict.outside_mask
+    weights = sum(one.weights for one in outside)
+    return f"{weights:,} weights, {len(outside):,} of the matrices" if outside else ""
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
