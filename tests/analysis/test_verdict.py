@@ -398,7 +398,8 @@ def test_time_to_the_dense_networks_accuracy(job: Job) -> None:
     assert found.bounds == {}
     assert group.tests["sooner_to_dense"].outcome == "confirmed"
     assert "the tests confirm that it gets there sooner" in verdict.paragraph
-    assert f"sooner: {group.tests['sooner_to_dense'].outcome}" in verdict.answers[1].note
+    assert verdict.answers[1].outcome == group.tests["sooner_to_dense"].outcome
+    assert f"no later: {group.tests['no_later'].outcome}" in verdict.answers[1].note
 
 
 def test_what_never_gets_there_is_a_bound_and_no_confirmation(job: Job) -> None:

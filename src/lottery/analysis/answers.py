@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from lottery.analysis import formatting
 from lottery.analysis.lookup import spoken_of, tests_hypothesis
@@ -43,25 +42,20 @@ def _match(verdict: Verdict, level: LevelVerdict, ticket: Group) -> Answer:
 def _sooner(verdict: Verdict, ticket: Group) -> Answer:
     if not tests_hypothesis(verdict):
         return _nothing(QUESTIONS[1], "tickets start from trained weights, so times say nothing")
-    notes = ["early stop against dense, tested for no later than one evaluation after it"]
-    time, test = ticket.against_dense.get("time_to_dense"), ticket.tests.get("sooner_to_dense")
-    if time is not None and time.estimate is not None:
-        interval = formatting.interval_of_ratio(time.estimate)
+    early, no_later = ticket.against_dense.get("early_stop"), ticket.tests.get("no_later")
+    time, sooner = ticket.against_dense.get("time_to_dense"), ticket.tests.get("sooner_to_dense")
+    untested = {None if test is None else test.outcome for test in (no_later, sooner)}
+    if time is None or time.estimate is None or untested & {None, "untested"}:
+        note = "early stop over dense's; the outcome is of being no later than one evaluation"
+        return _answer(QUESTIONS[1], no_later, early, verdict, [note])
+    notes = ["iterations to the dense network's accuracy, less the margin, over its own"]
+    if early is not None and early.estimate is not None and no_later is not None:
+        interval = formatting.interval_of_ratio(early.estimate)
         notes.append(
-            f"to the dense network's accuracy in {formatting.mean_ratio(time.estimate)} "
-            f"times its iterations{f' ({interval})' if interval else ''}, sooner: "
-            f"{test.outcome if test else 'untested'}"
+            f"early stop at {formatting.mean_ratio(early.estimate)} times dense's"
+            f"{f' ({interval})' if interval else ''}, no later: {no_later.outcome}"
         )
-    answer = _answer(
-        QUESTIONS[1],
-        ticket.tests.get("no_later"),
-        ticket.against_dense.get("early_stop"),
-        verdict,
-        notes,
-    )
-    # That it is sooner is not what is tested, so that the outcome must not stand without this.
-    after = "; the outcome is of being no later"
-    return replace(answer, interval=f"{answer.interval}{after}" if answer.interval else "")
+    return _answer(QUESTIONS[1], sooner, time, verdict, notes)
 
 
 def _initialization(verdict: Verdict, copy: Group | None) -> Answer:
