@@ -93,16 +93,19 @@ def test_what_lies_outside_is_named_counted_and_explained() -> None:
             "frozen": frozen(SHAPE, CLASSES),
             "embedding": nn.Embedding(5, 4),
             "bags": nn.EmbeddingBag(6, 4),
+            "normed": parametrizations.weight_norm(nn.Embedding(3, 2)),
             "norm": nn.LayerNorm([2, 3]),
             "own": Own(),
             "attention": nn.MultiheadAttention(4, 2, add_bias_kv=True),
         }
     )
+    computed = "what a parametrized weight is computed from"
     unknown = "of Own, a kind of layer that masks do not know"
     assert outside_mask(model) == (
         OutsideMask(name="frozen.1.weight", weights=60, reason="frozen"),
         OutsideMask(name="embedding.weight", weights=20, reason="an embedding"),
         OutsideMask(name="bags.weight", weights=24, reason="an embedding"),
+        OutsideMask(name="normed.parametrizations.weight.original1", weights=6, reason=computed),
         OutsideMask(name="norm.weight", weights=6, reason="a normalization"),
         OutsideMask(name="norm.bias", weights=6, reason="a normalization"),
         OutsideMask(name="own.matrix", weights=15, reason=unknown),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils.parametrize import ParametrizationList
 
 from lottery.errors import UsageError
 from lottery.layers import Kind, fan_in, matrix_kinds
@@ -278,6 +279,8 @@ def _why_not(uses: Sequence[_Use]) -> str | None:
         return "an embedding"
     if any(isinstance(use.layer, _NORMALIZATIONS) for use in strange):
         return "a normalization"
+    if any(isinstance(use.layer, ParametrizationList) for use in strange):
+        return "what a parametrized weight is computed from"
     if any("bias" in use.attribute for use in strange):
         return "a bias"
     if not any(use.parameter.requires_grad for use in uses):
