@@ -260,7 +260,7 @@ def test_a_block_that_holds_the_output_layer_stays() -> None:
 
 
 def test_a_network_of_outputs_alone_has_nothing_to_remove() -> None:
-    with pytest.raises(UsageError, match="never an output of the network"):
+    with pytest.raises(UsageError, match="outputs of the network stay"):
         make_units("neuron", {"fc.weight": (10, math.prod(SHAPE))}, outputs={"fc.weight"})
 
 

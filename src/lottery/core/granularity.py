@@ -185,7 +185,7 @@ def make_units(
     if not units.count:
         raise UsageError(
             f"granularity '{granularity}' finds nothing to remove; it removes "
-            f"{GRANULARITIES.get(granularity, 'tiles')}, never an output of the network, and "
+            f"{GRANULARITIES.get(granularity, 'tiles')} (outputs of the network stay), and "
             f"the network's layers are {', '.join(f'{n} {tuple(shapes[n])}' for n in shapes)}"
         )
     _check_fractions(granularity, units, fractions or {}, outputs)
