@@ -134,14 +134,12 @@
     const decided = { ...layoutColours(whole), ...ticks(figure, target.clientWidth) };
     for (const [path, value] of Object.entries(decided)) put(whole, path, value);
     Plotly.newPlot(target, traces, whole, config);
-    target.on("plotly_legendclick", ({ curveNumber }) => {
-      toggleName(name, figure.data[curveNumber].legendgroup, false);
-      return false;
-    });
-    target.on("plotly_legenddoubleclick", ({ curveNumber }) => {
-      toggleName(name, figure.data[curveNumber].legendgroup, true);
-      return false;
-    });
+    for (const [event, alone] of [["plotly_legendclick", false], ["plotly_legenddoubleclick", true]]) {
+      target.on(event, ({ curveNumber }) => {
+        toggleName(name, figure.data[curveNumber].legendgroup, alone);
+        return false;
+      });
+    }
     target.on("plotly_afterplot", () => openLegend(name));
     openLegend(name);
   };
@@ -164,7 +162,6 @@
 
   const hidden = Object.fromEntries(Object.keys(figures).map((name) => [name, new Set()]));
   const measure = {};
-
   const buttons = (name) => all("button[data-choice]").filter((button) =>
     button.dataset.plot.split(" ").includes(name));
 
@@ -240,9 +237,8 @@
   };
 
   const chooseOne = (button, others) => others.forEach((other) => press(other, other === button));
-
-  const same = (button, key) => all(`button[data-${key}]`).filter((other) =>
-    other.dataset.plot === button.dataset.plot);
+  const same = (button, key) =>
+    all(`button[data-${key}]`).filter((other) => other.dataset.plot === button.dataset.plot);
 
   // --- saving --------------------------------------------------------------------------------
 
