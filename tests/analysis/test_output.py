@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from lottery.analysis import Verdict, to_json, verdict_table, verdict_text, verdict_view
+from lottery.analysis.controls import CONTROLS
 from lottery.store.jobs import CONTROL_KINDS, JobResult
 
 Simulated = Callable[..., list[JobResult]]
@@ -119,7 +120,9 @@ def test_controls_that_do_not_fit_beside_have_a_table_of_their_own(
     second = text[text.index("other controls") :]
     table = rows(second)
     assert [row[0] for row in table] == [str(level) for level in range(1, 16)]
-    assert all(len(row) == len(CONTROL_KINDS) - 1 for row in table)
+    assert all(len(row) == 6 for row in table)
+    for kind in CONTROL_KINDS:
+        assert all(word in text for word in CONTROLS[kind].column.split("\n"))
     assert len(rows(text)) == 16
 
 

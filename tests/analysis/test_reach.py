@@ -78,7 +78,7 @@ def test_fifteen_levels_take_five_replicates() -> None:
 
 def test_the_sentence_fits_the_case() -> None:
     assert "only large effects can be" in reachable(3, 12).sentence
-    assert reachable(10, 12).sentence.endswith("where every level's does.")
+    assert reachable(8, 25).sentence.endswith("where every level's does.")
     assert reachable(5, 0).sentence == ""
     assert "1 level " in reachable(2, 1).sentence
     assert " or " not in reachable(5, 1).sentence

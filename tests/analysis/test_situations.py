@@ -188,7 +188,7 @@ def test_one_dense_network_that_guesses_leaves_one_speed(
     assert sorted(ratio.values) == [0, 1, 2]
     assert ratio == without.levels[2].groups["main"].against_dense["early_stop"].estimate
     number = f"{ratio.mean:.2f}"
-    assert f"lowest at {number} times" in verdict.paragraph
+    assert f"lowest after {number} times" in verdict.paragraph
     assert verdict.answers[1].value == f"{number} times"
     [row] = [line for line in verdict_text(verdict).splitlines() if line.startswith("  > 2")]
     assert number in row.split()

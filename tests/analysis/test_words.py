@@ -39,10 +39,10 @@ def test_the_numbers_have_their_units(job: Job, judged: Judged) -> None:
     text = verdict.paragraph
     assert "keeps 13.4% of the weights (level 9)" in text
     assert "97.95%, 0.35 percentage points above the dense network's (n = 1)" in text
-    assert "lowest at 0.43 times the dense network's iteration" in text
+    assert "lowest after 0.43 times the dense network's iterations" in text
     assert (
         "With new random weights the same mask is 0.27 percentage points below the dense network "
-        "in accuracy, and its validation loss is lowest at 1.32 times" in text
+        "in accuracy, and its validation loss is lowest after 1.32 times" in text
     )
 
 
@@ -121,7 +121,7 @@ def test_no_winner_says_what_is_missing(simulated: Simulated, judged: Judged) ->
     )
     stop = late.levels[2].groups["main"].against_dense["early_stop"].estimate
     assert stop is not None
-    assert f"lowest at {stop.mean:.2f} times the dense network's" in late.paragraph
+    assert f"lowest after {stop.mean:.2f} times the dense network's" in late.paragraph
     poor = judged(simulated(1, replicates=3, levels=2, ticket=FAILS, reinit=FAILS))
     assert "At no level is accuracy on the means, with no ticket lost, within 0.2" in (
         poor.paragraph

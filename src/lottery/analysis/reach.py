@@ -54,7 +54,7 @@ def reachable(replicates: int, levels: int, confidence: float = 0.95) -> Reach:
         ValueError: an argument is out of range.
 
     >>> round(reachable(5, 15, 0.95).multiple, 1)
-    2.2
+    2.3
     """
     check_confidence(confidence)
     if replicates < 1 or levels < 0:

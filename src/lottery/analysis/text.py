@@ -25,6 +25,8 @@ from lottery.store.jobs import CONTROL_KINDS, MAIN
 WIDTH = 80
 _BESIDE: Final = ("reinit", "random-mask")
 """Controls that the first table has room for."""
+_IN_A_ROW: Final = 5
+"""Controls that a further table has room for, with what they lost."""
 
 
 def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
@@ -48,9 +50,12 @@ def verdict_view(verdict: Verdict) -> RenderableType:
         parts += [Text(), _answers(verdict)]
     if verdict.levels:
         parts += [Text(), verdict_table(verdict)]
-        if _controls(verdict, beside=False):
+        others = _controls(verdict, beside=False)
+        if others:
             title = "The other controls: test accuracy against dense, percentage points"
-            parts += [Text(), Text(title), _more_controls(verdict)]
+            parts += [Text(), Text(title)]
+        for first in range(0, len(others), _IN_A_ROW):
+            parts += [Text(), _more_controls(verdict, others[first : first + _IN_A_ROW])]
         parts += [Text(), *(Text(note) for note in notes(verdict))]
     if verdict.caveats:
         parts += [Text(), Text("Keep in mind", style="bold"), listed(verdict.caveats, "-")]
@@ -85,9 +90,8 @@ def verdict_table(verdict: Verdict) -> Table:
     return table
 
 
-def _more_controls(verdict: Verdict) -> Table:
-    """One row a pruned level; columns for the controls that the first table has no room for."""
-    controls = _controls(verdict, beside=False)
+def _more_controls(verdict: Verdict, controls: Sequence[str]) -> Table:
+    """One row a pruned level; columns for controls that the first table has no room for."""
     table = bare_table(1)
     for title in ["Level", *(CONTROLS[kind].column for kind in controls)]:
         table.add_column(title, justify="right")
