@@ -134,7 +134,10 @@ def _line(
     mean: Plot = common | {
         "x": [_at(plan, e.mean) for *_, e in means],
         "y": [number(y) for y, *_ in means],
-        "marker": {"size": 10, "symbol": line.symbol},
+        "marker": {
+            "size": 10,
+            "symbol": [hollow(line.symbol, next(iter(e.bounds.values()), None)) for *_, e in means],
+        },
         "error_x": {
             "type": "data",
             "symmetric": False,

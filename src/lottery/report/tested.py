@@ -103,7 +103,8 @@ FORESTS = (
         caption=(
             "Iteration of lowest validation loss, ticket over dense; means are geometric. Shaded: "
             "one evaluation interval, which still counts as no later. {% if at_end %}Hollow marks "
-            "are bounds, since one of the two trainings has its lowest loss at its end. {% endif %}"
+            "are bounds, since one of the two trainings has its lowest loss at its end, and means "
+            "with bounds in them. {% endif %}"
             "Diamonds: the iteration where test accuracy first reaches what dense has at early "
             "stop, less the margin."
         ),
