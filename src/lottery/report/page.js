@@ -394,8 +394,5 @@
     }
   });
   let waiting = 0;
-  addEventListener("resize", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(fit, 150);
-  });
+  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(fit, 150); });
 })();
