@@ -60,10 +60,10 @@ def test_json_has_every_number(cli: Cli, out: Path) -> None:
     for level, contrast in enumerate(contrasts):
         left, right = accuracies(out, "magnitude", level), accuracies(out, "random", level)
         mean = sum(b - a for a, b in zip(left, right, strict=True)) / 2
-        assert contrast["accuracy_at_early_stop"]["difference"] == pytest.approx(mean)
-        assert contrast["accuracy_at_early_stop"]["paired"] is True
-    assert contrasts[0]["accuracy_at_early_stop"]["outcome"] == "same"
-    assert contrasts[0]["accuracy_at_early_stop"]["difference"] == 0
+        assert contrast["accuracy"]["contrast"]["estimate"]["mean"] == pytest.approx(mean)
+        assert contrast["accuracy"]["contrast"]["paired"] is True
+    assert contrasts[0]["accuracy"]["outcome"] == "same"
+    assert contrasts[0]["accuracy"]["contrast"]["estimate"]["mean"] == 0
     assert [method["label"] for method in found["methods"]] == ["magnitude", "random"]
     assert found["methods"][0]["cost"]["engines"] == ["sparse_cpu"]
     assert found["methods"][0]["cost"]["seconds"] > 0
@@ -89,7 +89,7 @@ def test_the_page_is_written_where_asked_and_over_nothing_else(
     assert said.endswith("\nreport: deep/c.html\n")
     assert (tmp_path / "deep/c.html").read_text().startswith("<!doctype html>")
     assert cli(*asked)[0] == 0
-    assert json.loads(cli(*asked, "--json")[1])["schema_version"] == 1
+    assert json.loads(cli(*asked, "--json")[1])["schema_version"] == 2
     (tmp_path / "deep/c.html").write_text("my own")
     code, _, err = cli(*asked)
     assert code == 2

@@ -33,12 +33,13 @@ def test_parts_of_a_comparison_can_be_shown_and_hidden(
     first = {"band": True, "replicates": True, "line": True, "reinit": False}
     with open_page(render_comparison(comparison)) as page:
         assert parts(page, "accuracy", "method-0") == first
-        page.locator("button[data-toggle='reinit']").click()
-        page.locator("button[data-toggle='replicates']").click()
-        for figure in ("accuracy", "early-stop"):
-            assert parts(page, figure, "method-0") == first | {"replicates": False, "reinit": True}
-        page.locator("button[data-toggle='reinit']").click()
-        page.locator("button[data-toggle='replicates']").click()
+        page.locator("#figure-accuracy button[data-value='reinit']").click()
+        page.locator("#figure-accuracy button[data-value='replicates']").click()
+        changed = first | {"replicates": False, "reinit": True}
+        assert parts(page, "accuracy", "method-0") == changed
+        assert parts(page, "early-stop", "method-0") == first
+        page.locator("#figure-accuracy button[data-value='reinit']").click()
+        page.locator("#figure-accuracy button[data-value='replicates']").click()
         assert parts(page, "accuracy", "method-0") == first
 
 
@@ -59,7 +60,7 @@ def test_a_hidden_run_stays_hidden_when_its_parts_are_asked_for(
         entry = page.locator("#plot-accuracy .legendtoggle").nth(1)
         entry.click()
         wait_for_line(page, "legendonly")
-        page.locator("button[data-toggle='reinit']").click()
+        page.locator("#figure-accuracy button[data-value='reinit']").click()
         shown = parts(page, "accuracy", "method-1")
         assert set(shown.values()) == {"legendonly"}
         assert parts(page, "accuracy", "method-0")["reinit"] is True

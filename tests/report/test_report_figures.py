@@ -14,9 +14,9 @@ from lottery.report.curves import MOST_POINTS, learning_curves
 from lottery.report.density import ACCURACY, EARLY_STOP, Quantity, against_density
 from lottery.report.distributions import weight_distributions
 from lottery.report.figure import short
-from lottery.report.forest import accuracy_forest, copies_forest, speed_forest
 from lottery.report.layers import layer_density
 from lottery.report.page import FIGURES, draw
+from lottery.report.tested import accuracy_forest, copies_forest, speed_forest
 from lottery.store.jobs import CONTROL_KINDS, JobKey
 from lottery.training.interface import CurvePoint
 

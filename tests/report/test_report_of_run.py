@@ -119,6 +119,11 @@ def test_weights_are_counted_by_what_the_verdict_s_level_keeps(run: Path) -> Non
     }
 
 
-def test_an_initial_weight_that_is_constant_has_bins_too() -> None:
-    counts = _added(None, "initial", np.zeros((2, 2), np.float32), np.ones((2, 2), bool))
-    assert counts.counts["initial-kept"].sum() == 4
+@pytest.mark.parametrize(
+    ("values", "counted"), [([0, 0, 0, 0], 4), ([np.nan, np.inf, 1, -1], 2), ([], 0)]
+)
+def test_weights_of_any_value_have_bins(values: list[float], counted: int) -> None:
+    weights = np.array(values, np.float32)
+    counts = _added(None, "initial", weights, np.ones(len(values), bool))
+    assert counts.counts["initial-kept"].sum() == counted
+    assert np.isfinite(counts.edges).all()

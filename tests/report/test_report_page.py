@@ -25,7 +25,8 @@ from lottery.report.export import figure_csv
 from lottery.report.html import PLOTLY, PLOTLY_SHA256, embed
 from lottery.report.page import draw
 from lottery.report.svg import plot_svg
-from lottery.report.tables import level_tables, replicates
+from lottery.report.tables import level_tables
+from lottery.report.training_tables import replicates
 from lottery.store.jobs import CONTROL_KINDS, JobKey
 
 MEGABYTE = 1_000_000

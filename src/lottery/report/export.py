@@ -16,7 +16,7 @@ import numpy as np
 from lottery.analysis import judge_run
 from lottery.errors import StoreError
 from lottery.experiments import Run, open_run
-from lottery.report import tables
+from lottery.report import tables, training_tables
 from lottery.report.csv_text import Cell, csv_text
 from lottery.report.data import ReportData
 from lottery.report.figure import Drawn, Gallery, Plot
@@ -55,7 +55,7 @@ def write_figures(run: Path, directory: Path) -> tuple[list[Path], str]:
 def replicates_csv(run: Run) -> str:
     """Every training of a run as CSV, one a line, as in the report's table."""
     last = judge_run(run).last_evaluation
-    return tables.replicates(list(run.results.values()), last).csv
+    return training_tables.replicates(list(run.results.values()), last).csv
 
 
 def figure_csv(content: Plot | Gallery) -> str:
@@ -68,10 +68,10 @@ def _files(data: ReportData) -> Iterator[tuple[str, str]]:
     for drawn in draw(data):
         yield f"{drawn.figure.name}.svg", _svg(drawn)
         yield f"{drawn.figure.name}.csv", figure_csv(drawn.content)
-    failed = tables.failures(data.results)
+    failed = training_tables.failures(data.results)
     for table in (
         *tables.level_tables(data.verdict),
-        tables.replicates(data.results, data.verdict.last_evaluation),
+        training_tables.replicates(data.results, data.verdict.last_evaluation),
         *([failed] if failed else []),
     ):
         yield f"table-{table.name}.csv", table.csv

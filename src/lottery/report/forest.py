@@ -1,4 +1,4 @@
-"""The forest plots: what is tested, level by level, one mark a replicate.
+"""Forest plots: contrasts level by level, one mark a replicate.
 
 A row is a level; rows run down from dense to sparse. The zone is what the margin allows.
 """
@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from lottery.analysis import formatting
-from lottery.analysis.controls import CONTROLS
-from lottery.analysis.types import Contrast, Group, LevelVerdict, Measure, Outcome, Scale, Verdict
-from lottery.report.figure import Figure, Plot
+from lottery.analysis.types import Contrast, Group, LevelVerdict, Outcome, Scale, Verdict
+from lottery.report.figure import Plot
 from lottery.report.series import COLUMNS, hollow, number, record, round_values
-from lottery.store.jobs import CONTROL_KINDS, MAIN
 
 MARKS: Final[dict[Outcome, str]] = {
     "confirmed": "✓",
@@ -136,7 +134,10 @@ def _line(
     mean: Plot = common | {
         "x": [_at(plan, e.mean) for *_, e in means],
         "y": [number(y) for y, *_ in means],
-        "marker": {"size": 10, "symbol": line.symbol},
+        "marker": {
+            "size": 10,
+            "symbol": [hollow(line.symbol, next(iter(e.bounds.values()), None)) for *_, e in means],
+        },
         "error_x": {
             "type": "data",
             "symmetric": False,
@@ -264,117 +265,3 @@ def _outcomes(
                 }
             )
     return drawn
-
-
-def _against_dense(measure: Measure, name: str, symbol: str, test: str) -> Line:
-    def of(level: LevelVerdict) -> Contrast | None:
-        group = level.groups.get(MAIN) if level.level else None
-        return group.against_dense.get(measure) if group else None
-
-    return Line(
-        kind=MAIN,
-        name=name,
-        symbol=symbol,
-        of=of,
-        test=lambda level: (test, level.groups[MAIN]) if of(level) else None,
-    )
-
-
-def _against_copy(kind: str) -> Line:
-    def of(level: LevelVerdict) -> Contrast | None:
-        group = level.groups.get(kind) if level.level else None
-        return group.against_ticket.get("accuracy") if group else None
-
-    return Line(
-        kind=kind,
-        name=CONTROLS[kind].label,
-        symbol=CONTROLS[kind].symbol,
-        of=of,
-        test=lambda level: ("fails", level.groups[kind]) if of(level) else None,
-    )
-
-
-def accuracy_forest(verdict: Verdict) -> Plot | None:
-    """Ticket minus dense network in test accuracy."""
-    plan = Forest(
-        title="Ticket minus dense, accuracy in points",
-        scale="difference",
-        lines=[_against_dense("accuracy", "Accuracy at early stop", "circle", "matches")],
-        zone=(-verdict.margin, 0.0),
-        sides=("worse", "better"),
-    )
-    return forest(verdict, plan)
-
-
-def speed_forest(verdict: Verdict) -> Plot | None:
-    """Ticket over dense network in times."""
-    lines = [
-        _against_dense("early_stop", "Early stop", "circle", "no_later"),
-        _against_dense("time_to_dense", "Time to dense accuracy", "diamond", "sooner_to_dense"),
-    ]
-    found = [c for level in verdict.levels if (c := lines[0].of(level))]
-    plan = Forest(
-        title="Ticket over dense, iterations",
-        scale="ratio",
-        lines=lines,
-        zone=(1.0, 1.0 + max([0.0, *(contrast.resolution for contrast in found)])),
-        sides=("sooner", "later"),
-    )
-    return forest(verdict, plan)
-
-
-def copies_forest(verdict: Verdict) -> Plot | None:
-    """Ticket minus its controls in test accuracy."""
-    kinds = [k for k in CONTROL_KINDS if any(k in level.groups for level in verdict.levels)]
-    plan = Forest(
-        title="Ticket minus its copy, accuracy in points",
-        scale="difference",
-        lines=[_against_copy(kind) for kind in kinds],
-        zone=(-verdict.margin, verdict.margin),
-        sides=("worse", "better"),
-    )
-    return forest(verdict, plan)
-
-
-_MARKS = (
-    "At the right, what the test says, with its p-value after correction over levels: ✓ confirmed, "
-    "✕ its opposite is confirmed, ~ neither, · not tested."
-)
-FORESTS = (
-    Figure(
-        name="tested-accuracy",
-        section="What was tested",
-        title="Does it match?",
-        caption=(
-            "One small mark a replicate, its ticket against its own dense network; the large mark "
-            "is their mean with its {{ interval }} interval. Shaded: the margin of "
-            "{{ margin(v.margin) }}, which still matches; an interval wholly to the right of the "
-            f"zone's left end matches. {_MARKS}"
-        ),
-        draw=lambda data: accuracy_forest(data.verdict),
-    ),
-    Figure(
-        name="tested-speed",
-        section="What was tested",
-        title="Is it sooner?",
-        caption=(
-            "Iteration of lowest validation loss, ticket over dense; means are geometric. Shaded: "
-            "one evaluation interval, which still counts as no later. {% if at_end %}Hollow marks "
-            "are bounds, since one of the two trainings has its lowest loss at its end. {% endif %}"
-            "Diamonds: the iteration where test accuracy first reaches what dense has at early "
-            "stop, less the margin."
-        ),
-        draw=lambda data: speed_forest(data.verdict),
-    ),
-    Figure(
-        name="tested-copies",
-        section="What was tested",
-        title="Does it need its initialization?",
-        caption=(
-            "The ticket against copies of it in which one thing is changed, by replicate. Shaded: "
-            "differences within the margin. At the right, whether the first kind fails: does not "
-            "match the dense network, or is later."
-        ),
-        draw=lambda data: copies_forest(data.verdict),
-    ),
-)

@@ -45,7 +45,7 @@ def layer_density(data: ReportData) -> Plot | None:
                 "text": ["" if v is None else _label(v) for v in kept],
                 "textposition": "inside",
                 "insidetextanchor": "middle",
-                "constraintext": "none",
+                "constraintext": "inside",
                 "textangle": 0,
                 "hovertext": [
                     f"<b>{row}</b>, level {level.level}<br>"

@@ -116,5 +116,5 @@ def _first_layer(
 
 def _reads(weight: torch.Tensor, shape: Sequence[int]) -> bool:
     """Whether a layer of such a weight can be the one that reads the input."""
-    inputs = shape[0] if weight.ndim > 2 else int(np.prod(shape))
-    return weight.ndim > 1 and weight.shape[1] == inputs
+    inputs = shape[:1] if weight.ndim > 2 else shape
+    return weight.ndim > 1 and weight.shape[1] == np.prod(inputs)

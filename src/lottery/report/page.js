@@ -12,10 +12,9 @@
   // --- colours -------------------------------------------------------------------------------
 
   const tone = (name) => (tones[name] || tones.dense)[darkness.matches ? 1 : 0];
-  const dark = (colour) => {
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-    return 0.3 * red + 0.59 * green + 0.11 * blue < 140;
-  };
+  const dark = (colour) =>
+    [[1, 0.3], [3, 0.59], [5, 0.11]].reduce((sum, [at, weight]) =>
+      sum + weight * parseInt(colour.slice(at, at + 2), 16), 0) < 140;
 
   // What the theme decides about traces, one value for each: the form Plotly.restyle takes.
   const traceColours = (traces) => {
@@ -24,9 +23,11 @@
     const decided = {
       "marker.color": colours,
       "line.color": single.map((colour, i) => colour + (traces[i].fill ? "40" : "")),
-      "marker.line.color": single.map((colour, i) =>
-        [].concat(traces[i].marker?.symbol ?? []).map((symbol) =>
-          (symbol.endsWith("-open") ? colour : css("--surface")))),
+      "marker.line.color": single.map((colour, i) => {
+        const line = (symbol) => (symbol.endsWith("-open") ? colour : css("--surface"));
+        const symbol = traces[i].marker?.symbol ?? "";
+        return Array.isArray(symbol) ? symbol.map(line) : line(symbol);
+      }),
       fillcolor: single.map((colour) => colour + "26"),
       "error_x.color": single,
       "insidetextfont.color": colours.map((colour) =>
@@ -134,14 +135,12 @@
     const decided = { ...layoutColours(whole), ...ticks(figure, target.clientWidth) };
     for (const [path, value] of Object.entries(decided)) put(whole, path, value);
     Plotly.newPlot(target, traces, whole, config);
-    target.on("plotly_legendclick", ({ curveNumber }) => {
-      toggleName(name, figure.data[curveNumber].legendgroup, false);
-      return false;
-    });
-    target.on("plotly_legenddoubleclick", ({ curveNumber }) => {
-      toggleName(name, figure.data[curveNumber].legendgroup, true);
-      return false;
-    });
+    for (const [event, alone] of [["plotly_legendclick", false], ["plotly_legenddoubleclick", true]]) {
+      target.on(event, ({ curveNumber }) => {
+        toggleName(name, figure.data[curveNumber].legendgroup, alone);
+        return false;
+      });
+    }
     target.on("plotly_afterplot", () => openLegend(name));
     openLegend(name);
   };
@@ -164,7 +163,6 @@
 
   const hidden = Object.fromEntries(Object.keys(figures).map((name) => [name, new Set()]));
   const measure = {};
-
   const buttons = (name) => all("button[data-choice]").filter((button) =>
     button.dataset.plot.split(" ").includes(name));
 
@@ -240,9 +238,8 @@
   };
 
   const chooseOne = (button, others) => others.forEach((other) => press(other, other === button));
-
-  const same = (button, key) => all(`button[data-${key}]`).filter((other) =>
-    other.dataset.plot === button.dataset.plot);
+  const same = (button, key) =>
+    all(`button[data-${key}]`).filter((other) => other.dataset.plot === button.dataset.plot);
 
   // --- saving --------------------------------------------------------------------------------
 
@@ -397,8 +394,5 @@
     }
   });
   let waiting = 0;
-  addEventListener("resize", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(fit, 150);
-  });
+  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(fit, 150); });
 })();

@@ -8,15 +8,16 @@ from typing import Any, Final
 
 from lottery.analysis import formatting
 from lottery.analysis.types import Headline
-from lottery.report import html, identity, tables
+from lottery.report import html, identity, tables, training_tables
 from lottery.report.curves import CURVES
 from lottery.report.data import ReportData
 from lottery.report.density import ACCURACY_FIGURE, SPEED_FIGURE
 from lottery.report.distributions import DISTRIBUTIONS
 from lottery.report.figure import Drawn, Figure
-from lottery.report.forest import FORESTS, MARKS
+from lottery.report.forest import MARKS
 from lottery.report.layers import LAYERS
 from lottery.report.pixels import FAINTEST, MASKS, PIXELS
+from lottery.report.tested import FORESTS
 
 FIGURES: Final[tuple[Figure, ...]] = (
     *FORESTS,
@@ -84,10 +85,10 @@ def draw(data: ReportData) -> Iterator[Drawn]:
 
 
 def _tables(data: ReportData) -> dict[str, list[tables.Table]]:
-    failed = tables.failures(data.results)
+    failed = training_tables.failures(data.results)
     return {
         "levels": tables.level_tables(data.verdict) if data.verdict.levels else [],
-        "replicates": [tables.replicates(data.results, data.verdict.last_evaluation)],
+        "replicates": [training_tables.replicates(data.results, data.verdict.last_evaluation)],
         "failures": [failed] if failed else [],
     }
 

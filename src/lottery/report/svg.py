@@ -68,10 +68,12 @@ def plot_svg(plot: Plot, tones: Mapping[str, Tone] | None = None) -> str:
     bottom = height - 52
     x = _axis(layout["xaxis"], left, WIDTH - right)
     y = _axis(layout["yaxis"], bottom, top)
+    # Several files may stand in one page, where an id may be found in another: it says its place.
+    area = f"area-{left:.0f}-{top}-{right}-{bottom}"
     body = [
         *_grid(layout, x, y),
         *(_shape(shape, x, y, colours) for shape in layout.get("shapes", [])),
-        '<g clip-path="url(#area)">',
+        f'<g clip-path="url(#{area})">',
         *(mark for trace in shown for mark in _trace(trace, x, y, colours, shown)),
         "</g>",
         *(_note(note, x, y, colours) for note in layout.get("annotations", [])),
@@ -79,7 +81,7 @@ def plot_svg(plot: Plot, tones: Mapping[str, Tone] | None = None) -> str:
         *_placed(rows, height),
     ]
     clip = (
-        f'<clipPath id="area"><rect x="{left}" y="{top}" width="{x.end - left:.1f}" '
+        f'<clipPath id="{area}"><rect x="{left}" y="{top}" width="{x.end - left:.1f}" '
         f'height="{bottom - top}"/></clipPath>'
     )
     return _file(WIDTH, height + 22 * len(rows), [clip, *body])
@@ -311,7 +313,7 @@ def _legend(
             symbol = sample.get("marker", {}).get("symbol", "")
             marks["marker"] = {
                 "size": 8,
-                "symbol": symbol if isinstance(symbol, str) else "circle",
+                "symbol": symbol if isinstance(symbol, str) else symbol[0],
             }
             parts = [lines] if "lines" in sample["mode"] else []
             parts += [marks | {"error_x": None}] if "markers" in sample["mode"] else []

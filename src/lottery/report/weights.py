@@ -51,7 +51,9 @@ def _added(
 ) -> WeightCounts:
     """Counts with those of one more training; the first one's initial weights decide the bins."""
     if before is None:
-        reach = 2.5 * float(np.nanquantile(np.abs(values), 0.99)) or 1.0
+        sizes = np.abs(values[np.isfinite(values)])
+        reach = 2.5 * float(np.quantile(sizes, 0.99)) if sizes.size else 0.0
+        reach = reach or 1.0
         before = WeightCounts(edges=np.linspace(-reach, reach, BINS + 1), counts={})
     counts: Mapping[str, NDArray[np.int64]] = {
         f"{moment}-kept": np.histogram(values[mask], before.edges)[0],
