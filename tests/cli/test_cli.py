@@ -401,12 +401,13 @@ def test_variants_of_a_recipe_say_what_they_change_of_it(cli: Cli, tmp_path: Pat
                 **dict.fromkeys(("training_examples", "validation_examples", "test_examples"), 1),
                 "classes": 1,
                 "input_shape": [1],
+                "sha256": "0" * 64,
             },
-            "environment": {},
+            "environment": dict.fromkeys(("lottery", "torch", "engine", "device"), "any"),
             "command": "",
-            "begun": f"{number}",
+            "begun": f"2026-01-0{number + 1}T00:00:00+00:00",
         }
-        (folder / "experiment.json").write_text(json.dumps(experiment))
+        Store(folder).write_experiment(experiment)
     rows = json.loads(cli("list", "runs", "--json")[1])
     assert {row["settings"] for row in rows} == {"", "seed=1", "criterion=random, seed=1"}
 

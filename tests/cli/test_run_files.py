@@ -58,7 +58,7 @@ def test_page_and_figures_can_be_asked_for_at_once(
     cli: Cli, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    code, out, _ = cli("report", str(run), "-o", "page.html", "--figures", "figures")
+    code, out, _ = cli("report", str(run), "--report", "page.html", "--figures", "figures")
     assert code == 0
     assert out.startswith("page.html\n")
     assert Path("page.html").is_file()

@@ -41,7 +41,7 @@ def test_nothing_where_every_class_is_everywhere() -> None:
         (dataset([0, 1, 2], [2], [0, 1, 2]), "classes 0, 1 in validation"),
         (
             dataset([0, 1, 2], [0, 1, 2], [0, 1], class_names=("a", "b", "c\x1b[2J")),
-            "class 2 (c\ufffd[2J) in test",
+            "class 2 (c\\u001b[2J) in test",
         ),
     ],
 )
@@ -60,7 +60,7 @@ def test_many_classes_are_a_short_line() -> None:
 def test_notes_of_the_data_come_first() -> None:
     data = dataset([0, 1], [0, 1], [0, 1], classes=3, notes=("one\x1b", "two"))
 
-    assert data_notes(data)[:2] == ["one\ufffd", "two"]
+    assert data_notes(data)[:2] == ["one\\u001b", "two"]
     assert len(data_notes(data)) == 3
 
 

@@ -122,7 +122,7 @@ def base_values(source: str) -> dict[str, Any]:
         if recipe not in RECIPES:
             raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
         return merge(to_plain(RECIPES[recipe]()), values)
-    if (path / "experiment.json").is_file():
+    if _is_file(path / "experiment.json"):
         raise UsageError(
             f"{path} is a run, not a config; lottery config show {path} > experiment.toml writes "
             "its config as a file, and lottery show says by which command it goes on"

@@ -49,7 +49,7 @@ def show(
 
         if as_json:
             raise UsageError("expected --csv or --json, got both: choose one")
-        typer.echo(replicates_csv(opened), nl=False)
+        echo(replicates_csv(opened).replace("\r\n", "\n"), nl=False)
         return
     jobs = plan(opened.config)
     results = [opened.results[key] for key in jobs if key in opened.results]

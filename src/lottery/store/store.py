@@ -89,6 +89,8 @@ class Store:
             whole = stated is None or stated == record_hash(experiment)
         except RecursionError as error:
             raise StoreError(f"cannot read {source}: it is nested too deep") from error
+        except ValueError as error:
+            raise StoreError(f"cannot read {source}: it holds a number that is none") from error
         if not whole:
             raise StoreError(f"{source} is not what was written: its SHA-256 differs")
         return experiment
