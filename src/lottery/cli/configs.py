@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +111,7 @@ def base_values(source: str) -> dict[str, Any]:
         values: dict[str, Any] = to_plain(RECIPES[source]())
         return values
     path = Path(source)
-    if path.suffix == ".toml" or _is_file(path):
+    if path.suffix == ".toml" or os.path.isfile(path):
         values = read_toml(path)
         if not values:
             raise UsageError(f"{path} is empty: expected a config; see `lottery config show demo`")
@@ -122,22 +123,14 @@ def base_values(source: str) -> dict[str, Any]:
         if recipe not in RECIPES:
             raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
         return merge(to_plain(RECIPES[recipe]()), values)
-    if _is_file(path / "experiment.json"):
+    if os.path.isfile(path / "experiment.json"):
         raise UsageError(
             f"{path} is a run, not a config; lottery config show {path} > experiment.toml writes "
             "its config as a file, and lottery show says by which command it goes on"
         )
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"{path} is a directory: expected a recipe, or the path of a TOML file")
     raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a path is a file; a name that is too long for one is none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _any_config(source: str, out: Path) -> ExperimentConfig:
