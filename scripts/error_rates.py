@@ -14,7 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lottery.analysis.procedure import Decision, Settings, decide, hommel, one_sided, sooner
+from lottery.analysis.level_tests import hommel, one_sided
+from lottery.analysis.procedure import (
+    Decision,
+    Settings,
+    decide,
+    sooner,
+)
 from simulated_runs import (
     END,
     GRID,

@@ -8,13 +8,17 @@ training noise of its own, correlated by 0.5 from one level to the next. Accurac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lottery.analysis.procedure import Array, Samples, Settings
+from lottery.analysis.level_tests import Array
+from lottery.analysis.procedure import (
+    Samples,
+    Settings,
+)
 from lottery.analysis.speed import smoothed
 
 Noise = Literal["normal", "t3", "log-normal"]
@@ -162,16 +166,9 @@ def with_stops(
     end: float = END,
 ) -> Simulated:
     """The same runs with other early stops."""
-    old = runs.stop
-    return Simulated(
-        accuracy=runs.accuracy,
-        stop=Samples(
-            dense=old.dense if dense is None else dense,
-            tickets=old.tickets if tickets is None else tickets,
-            copies=old.copies if copies is None else copies,
-        ),
-        settings=Settings(margin=MARGIN, grid=GRID, end=end, step=1 / TEST_EXAMPLES),
-    )
+    given = {"dense": dense, "tickets": tickets, "copies": copies}
+    stop = replace(runs.stop, **{name: of for name, of in given.items() if of is not None})
+    return replace(runs, stop=stop, settings=replace(runs.settings, end=end))
 
 
 def _all_at_end(runs: Simulated, size: Size, _: np.random.Generator) -> Simulated:
@@ -200,18 +197,10 @@ def _skewed(sigma: float) -> Callable[[Simulated, Size, np.random.Generator], Si
 def _copies_lost(runs: Simulated, size: Size, _: np.random.Generator) -> Simulated:
     """All copies but one diverge, and that one does as well as its ticket."""
     lost = (np.arange(size.replicates) > 0)[None, None, :]
-    accuracy, stop = runs.accuracy, runs.stop
-    return Simulated(
-        accuracy=Samples(
-            dense=accuracy.dense,
-            tickets=accuracy.tickets,
-            copies=np.where(lost, np.nan, accuracy.tickets),
-        ),
-        stop=Samples(
-            dense=stop.dense, tickets=stop.tickets, copies=np.where(lost, np.nan, stop.tickets)
-        ),
-        settings=runs.settings,
+    accuracy, stop = (
+        replace(of, copies=np.where(lost, np.nan, of.tickets)) for of in (runs.accuracy, runs.stop)
     )
+    return replace(runs, accuracy=accuracy, stop=stop)
 
 
 def _thirds(name: Literal["copies", "tickets"]) -> Callable[[Size, np.random.Generator], Simulated]:

@@ -10,20 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from lottery.analysis.level_tests import Array, hommel, one_sided, sign_flips
 from lottery.analysis.procedure import (
     AT_END,
     FEW,
     LOST,
     MEANS,
     SKEWED,
-    Array,
     Decision,
     Samples,
     Settings,
     decide,
-    hommel,
-    one_sided,
-    sign_flips,
     sooner,
 )
 
