@@ -297,8 +297,8 @@ class ControlsConfig:
     continued: bool = False
     """Same mask, but training goes on from the trained weights instead of the rewound ones."""
     shuffled_global: int = 0
-    """The mask shuffled over all layers that are not exempt, with true rewind weights. The number of
-    weights (or of units) stays the same in all."""
+    """The mask shuffled over all layers that are not exempt, with true rewind weights. The
+    number of weights (or of units) stays the same in all."""
     signs_random_magnitudes: int = 0
     """Same mask and the signs of the rewind weights, but magnitudes from a new initialization."""
     signs_constant: bool = False
