@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lottery.analysis import formatting, procedure
+from lottery.analysis.level_tests import hommel
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import Claim, Decision, Samples
 from lottery.analysis.types import Headline, Outcome, Test
@@ -167,7 +168,7 @@ def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[i
     # What is never reached is taken as lost: known to speak against the claim.
     time = np.where(np.isinf(time), math.nan, time)
     claim = procedure.sooner(time, dense, replace(settings, end=math.inf), slack=0.0)
-    adjusted = procedure.hommel(claim.p)
+    adjusted = hommel(claim.p)
     few = len(dense) < procedure.FEWEST
     passed = (adjusted < settings.alpha) & (claim.flips < settings.alpha) & (not few)
     return {
