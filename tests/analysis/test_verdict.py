@@ -410,6 +410,7 @@ def test_what_never_gets_there_is_a_bound_and_no_confirmation(job: Job) -> None:
     assert found is not None
     assert found.bounds == {4: "at least"}
     assert group.tests["sooner_to_dense"].outcome == "open"
+    assert group.tests["sooner_to_dense"].why == "not every ticket gets there"
     assert "in at least" in verdict.paragraph
 
 

@@ -70,3 +70,15 @@ def test_a_place_that_is_no_directory_is_a_clear_error(cli: Cli, run: Path, tmp_
     assert code == 1
     assert "cannot write" in err
     assert "Traceback" not in err
+
+
+def test_a_page_replaces_pages_and_nothing_else(cli: Cli, run: Path) -> None:
+    """A slip such as --report README.md must not cost the file."""
+    Path("notes.md").write_text("mine")
+    for verb in (("report", str(run)), ("demo",), ("run", "demo")):
+        code, _, err = cli(*verb, "--report", "notes.md")
+        assert code == 2
+        assert "notes.md is there already and is no page of lottery" in err
+    assert Path("notes.md").read_text() == "mine"
+    for _ in range(2):
+        assert cli("report", str(run), "--report", "page.html")[0] == 0

@@ -28,6 +28,7 @@ _WHY: Final = {
     procedure.LOST: "a training is lost or has not ended",
 }
 """Reason -> words; whatever else speaks against a claim is in its numbers."""
+_NEVER: Final = "not every ticket gets there"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,14 +167,19 @@ def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[i
         nothing = Test(claim=words, p=None, p_adjusted=None, outcome="untested", why=why)
         return dict.fromkeys(measured.levels, nothing)
     # What is never reached is taken as lost: known to speak against the claim.
+    never = np.isinf(time).any(-1)
     time = np.where(np.isinf(time), math.nan, time)
     claim = procedure.sooner(time, dense, replace(settings, end=math.inf), slack=0.0)
     adjusted = hommel(claim.p)
     few = len(dense) < procedure.FEWEST
     passed = (adjusted < settings.alpha) & (claim.flips < settings.alpha) & (not few)
-    return {
+    tests = {
         level: _outcome(claim, adjusted, bool(passed[i]), False, i, words)
         for i, level in enumerate(measured.levels)
+    }
+    return {
+        level: replace(test, why=_NEVER) if never[i] and test.outcome == "open" else test
+        for i, (level, test) in enumerate(tests.items())
     }
 
 

@@ -36,6 +36,9 @@ def seconds(text: str) -> float:
     return value
 
 
+_HEAD_BYTES = 4096
+
+
 def report_file(text: str) -> Path:
     """Where a report goes: a file, there or not, and the file that a link leads to.
 
@@ -49,7 +52,21 @@ def report_file(text: str) -> Path:
         raise typer.BadParameter(f"{path} is a directory; expected a file in it, or another")
     if path.exists() and not path.is_file():
         raise typer.BadParameter(f"{path} is no regular file; expected one, or a new name")
+    if path.is_file() and path.stat().st_size and not _is_page(path):
+        raise typer.BadParameter(
+            f"{path} is there already and is no page of lottery; expected such a page or a new "
+            "name, or move that file away"
+        )
     return path
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is a page that this program wrote."""
+    try:
+        with path.open("rb") as file:
+            return b'name="generator" content="lottery ' in file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {path}: {error.strerror}") from error
 
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The directory that runs live in.")]

@@ -248,7 +248,10 @@ ACCURACY_FIGURE = Figure(
     name="accuracy",
     section="Accuracy",
     title="Test accuracy against density",
-    caption=f"{_HOW} Everything at or above the dotted line matches the dense network.",
+    caption=(
+        f"{_HOW} The dotted line is the dense mean less the margin; what matches is tested "
+        "replicate by replicate, above."
+    ),
     draw=lambda data: against_density(data.verdict, ACCURACY),
 )
 SPEED_FIGURE = Figure(

@@ -91,8 +91,7 @@ FORESTS = (
         caption=(
             "One small mark a replicate, its ticket against its own dense network; the large mark "
             "is their mean with its {{ interval }} interval. Shaded: the margin of "
-            "{{ margin(v.margin) }}, which still matches; an interval wholly to the right of the "
-            f"zone's left end matches. {_MARKS}"
+            f"{{{{ margin(v.margin) }}}}, which still matches. {_MARKS}"
         ),
         draw=lambda data: accuracy_forest(data.verdict),
     ),
@@ -106,7 +105,7 @@ FORESTS = (
             "are bounds, since one of the two trainings has its lowest loss at its end, and means "
             "with bounds in them. {% endif %}"
             "Diamonds: the iteration where test accuracy first reaches what dense has at early "
-            "stop, less the margin."
+            "stop, less the margin. At the right, the test that the early stop is no later."
         ),
         draw=lambda data: speed_forest(data.verdict),
     ),
@@ -116,8 +115,8 @@ FORESTS = (
         title="Does it need its initialization?",
         caption=(
             "The ticket against copies of it in which one thing is changed, by replicate. Shaded: "
-            "differences within the margin. At the right, whether the first kind fails: does not "
-            "match the dense network, or is later."
+            "differences within the margin. The test at the right is another: whether the first "
+            "kind fails against the dense network, by not matching it or by being later."
         ),
         draw=lambda data: copies_forest(data.verdict),
     ),

@@ -96,7 +96,7 @@ def _mean(estimate: Estimate | None, measure: Measure) -> str:
         return NONE
     if measure == "time_to_dense":
         interval = formatting.interval_of_ratio(estimate)
-        return formatting.ratio(estimate.mean) + (f" [{interval}]" if interval else "")
+        return formatting.mean_ratio(estimate) + (f" [{interval}]" if interval else "")
     scale, digits = (1, 0) if measure == "early_stop" else (100, 2)
     half = formatting.half_width(estimate, scale=scale, digits=digits)
     return f"{scale * estimate.mean:,.{digits}f}{f' {half}' if half else ''}"
