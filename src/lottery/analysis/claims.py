@@ -167,7 +167,7 @@ def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[i
         nothing = Test(claim=words, p=None, p_adjusted=None, outcome="untested", why=why)
         return dict.fromkeys(measured.levels, nothing)
     # What is never reached is taken as lost: known to speak against the claim.
-    never = np.isinf(time).any(-1)
+    never = [bool(np.isinf(of).any()) for of in time]
     time = np.where(np.isinf(time), math.nan, time)
     claim = procedure.sooner(time, dense, replace(settings, end=math.inf), slack=0.0)
     adjusted = hommel(claim.p)
