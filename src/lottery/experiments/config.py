@@ -13,6 +13,7 @@ from lottery.data import DataConfig
 from lottery.experiments.mask_updates import mask_update_problems
 from lottery.experiments.structures import structure_problems
 from lottery.models import check_model
+from lottery.score import Score
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 
@@ -41,8 +42,8 @@ class VerdictConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExperimentConfig:
-    """A whole experiment."""
+class PlanConfig:
+    """What every experiment has, whatever is trained."""
 
     name: str = "experiment"
     """What the run is called; the first part of its directory's name."""
@@ -52,25 +53,12 @@ class ExperimentConfig:
     """Repetitions, each with its own seeds, 1 or more."""
     levels: int = 12
     """How many times the network is pruned, 0 or more; there are levels + 1 trainings."""
-    model: str = "lenet-300-100"
-    """A network's name: see `lottery list models`. ``package.module:factory`` is a function of your
-    own, called with the shape of one input and the number of classes: a config that names code
-    runs that code. ``timm:NAME``, ``torchvision:NAME`` and ``hf:NAME`` are networks of these
-    libraries."""
-    initialization: Literal["glorot-normal", "kaiming-normal", "truncated-normal"] = "glorot-normal"
-    """What the weights are drawn from, see `lottery.models.INITIALIZATIONS`."""
-    data: DataConfig = field(default_factory=DataConfig)
-    """What is learned."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    """How every level is trained."""
     prune: PruneConfig = field(default_factory=PruneConfig)
     """What is removed at every level."""
     rewind: RewindConfig = field(default_factory=RewindConfig)
     """What the survivors go back to."""
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     """What the tickets are compared with, besides the dense network."""
-    masks: LearnedMasksConfig = field(default_factory=LearnedMasksConfig)
-    """How the controls that train nothing but a mask train it."""
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     """How the result is judged."""
 
@@ -84,6 +72,25 @@ class ExperimentConfig:
         if not 0 <= self.levels <= 99:
             found.append(f"levels: must be between 0 and 99, got {self.levels}")
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig(PlanConfig):
+    """A whole experiment."""
+
+    model: str = "lenet-300-100"
+    """A network's name: see `lottery list models`. ``package.module:factory`` is a function of your
+    own, called with the shape of one input and the number of classes: a config that names code
+    runs that code. ``timm:NAME``, ``torchvision:NAME`` and ``hf:NAME`` are networks of these
+    libraries."""
+    initialization: Literal["glorot-normal", "kaiming-normal", "truncated-normal"] = "glorot-normal"
+    """What the weights are drawn from, see `lottery.models.INITIALIZATIONS`."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """What is learned."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """How every level is trained."""
+    masks: LearnedMasksConfig = field(default_factory=LearnedMasksConfig)
+    """How the controls that train nothing but a mask train it."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -111,6 +118,18 @@ class ExperimentConfig:
         # To know anything about a criterion from elsewhere, its code would have to be imported.
         known = CRITERIA.get(self.prune.criterion)
         return found + _rewinding_problems(self) + (scoring_problems(self, known) if known else [])
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnConfig(PlanConfig):
+    """An experiment on a training of the user's own code, as it is recorded."""
+
+    title: str = "own loop"
+    """What is trained, in a few words, for headings."""
+    score: Score = field(default_factory=Score)
+    """What it is judged by."""
+    task: Mapping[str, Any] = field(default_factory=dict)
+    """The fingerprint of the code, see `lottery.tasks`."""
 
 
 def learns_masks(config: ExperimentConfig) -> bool:

@@ -1,0 +1,1 @@
+"""What is trained and how it is measured: built in, or of the user's own code."""
