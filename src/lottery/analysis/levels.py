@@ -19,7 +19,8 @@ from lottery.analysis.types import (
     Missing,
     Test,
 )
-from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import MAIN
 from lottery.tickets import never_settled
 
 _ACCURACIES: Final[tuple[Measure, ...]] = ("accuracy", "accuracy_final")

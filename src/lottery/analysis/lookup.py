@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lottery.analysis.types import LevelVerdict, Missing, Verdict
-from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import MAIN
 from lottery.tickets import KEEPS_TRAINED
 
 

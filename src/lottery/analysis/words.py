@@ -13,7 +13,8 @@ from lottery.analysis.lookup import find_level, lost, pruned, spoken_of, tests_h
 from lottery.analysis.reach import reachable
 from lottery.analysis.rendering import render, sentences
 from lottery.analysis.types import Verdict
-from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import MAIN
 from lottery.training import MaskUpdateMethod
 
 FLATTERED: Final = (

@@ -15,22 +15,25 @@ from lottery.cli.tables import print_table
 from lottery.data import Dataset, NotHereError, data_notes, load_dataset, made_up_dataset
 from lottery.experiments import (
     Estimate,
+    Experiment,
     ExperimentConfig,
     Listener,
     RunOptions,
+    bind,
     branches,
     cautions,
     check_against_data,
-    coverage,
     estimate,
-    experiment_units,
-    left_out,
+    found_elsewhere,
+    list_runs,
     plan,
     planned_at_most,
-    planned_iterations,
+    planned_span,
     run_name,
     worker_count,
 )
+from lottery.store import JobKey, Store
+from lottery.tasks.supervised import Supervised
 from lottery.training import resolve_device
 
 
@@ -46,22 +49,23 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     then nothing is measured.
     """
     data, missing = _data(config, options)
-    check_against_data(config, data)
+    experiment = bind(config, options, data=data)
+    task = experiment.task
+    assert isinstance(task, Supervised), "bound to data"
+    check_against_data(config, task, experiment.bound)
     device = resolve_device(options.device)
     listener = Listener() if as_json else _Tells()
     with log_heard(listener):
         found = estimate(
-            config,
-            data,
-            device=device.type,
-            engine=options.engine,
+            experiment,
             workers=worker_count(options.jobs, device.type),
             listener=listener,
             timed=not missing,
         )
     notes = [*cautions(config), *([] if missing else data_notes(data))]
-    units, reasons = experiment_units(config, data), left_out(config, data)
-    covered, outside = coverage(config, data)
+    units, reasons = task.units(config.prune), task.left_out(config.prune)
+    covered, outside = task.coverage()
+    reused = 0 if missing else _reusable(experiment, options, device.type)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     if as_json:
         echo(
@@ -72,7 +76,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                         {
                             **asdict(job),
                             "density": found.densities[job.level],
-                            "iterations": planned_iterations(job, config, data),
+                            "iterations": _iterations(job, experiment),
                         }
                         for job in plan(config)
                     ],
@@ -80,6 +84,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     "left_out": reasons,
                     "data_missing": missing or None,
                     "notes": notes,
+                    "reused": reused,
                     "outside_mask": [asdict(one) for one in outside],
                     "estimate": asdict(found),
                     "significance": asdict(power) | {"sentence": power.sentence},
@@ -88,9 +93,11 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
             )
         )
         return
-    _print(config, options, found, _trainings(config, data), device.type)
+    _print(config, options, found, _trainings(experiment), device.type)
     if missing:
         echo(f"The data are not here yet: {missing}.")
+    if reused:
+        echo(f"{reused} of {len(plan(config))} trainings are there already.")
     for note in notes:
         echo(f"Note: {note}.")
     if outside:
@@ -112,11 +119,27 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _trainings(config: ExperimentConfig, data: Dataset) -> str:
+def _reusable(experiment: Experiment, options: RunOptions, device: str) -> int:
+    """How many trainings need not be done: this run has them, or another one."""
+    store = Store(options.out / run_name(experiment.config))
+    here = sum(store.is_finished(key) for key in plan(experiment.config))
+    if not options.reuse:
+        return here
+    found = found_elsewhere(experiment, store, list_runs(options.out), device)
+    return here + sum(isinstance(key, JobKey) for key in found)
+
+
+def _iterations(job: JobKey, experiment: Experiment) -> int:
+    first, last = planned_span(job, experiment) or (0, 0)
+    return last - first
+
+
+def _trainings(experiment: Experiment) -> str:
     """How many trainings there are of each length, in words."""
+    config = experiment.config
+    assert isinstance(config, ExperimentConfig), "own code has no dry run"
     counts = Counter(
-        (planned_iterations(job, config, data), planned_at_most(job, config))
-        for job in plan(config)
+        (_iterations(job, experiment), planned_at_most(job, config)) for job in plan(config)
     )
     told = [
         f"{count:,} of {'at most ' if most else ''}{iterations:,} iterations"

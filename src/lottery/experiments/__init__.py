@@ -1,9 +1,13 @@
 """Experiments: configs, recipes, the plan and running it."""
 
+from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
+from lottery.experiments.checks import check_against_data
 from lottery.experiments.config import (
     SCHEMA,
     ExperimentConfig,
+    OwnConfig,
+    PlanConfig,
     VerdictConfig,
     config_hash,
     differences,
@@ -11,10 +15,9 @@ from lottery.experiments.config import (
     to_plain,
 )
 from lottery.experiments.estimate import Estimate, estimate
-from lottery.experiments.lengths import planned_at_most, planned_iterations
+from lottery.experiments.lengths import planned_at_most, planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config, merge
-from lottery.experiments.network import coverage, experiment_units, left_out
 from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES
@@ -22,10 +25,11 @@ from lottery.experiments.recipes.entry import Recipe, RecipeEntry
 from lottery.experiments.run import (
     RunOptions,
     RunSummary,
-    check_against_data,
+    bind,
     run_experiment,
     worker_count,
 )
+from lottery.experiments.runner import found_elsewhere
 from lottery.experiments.smoke import smoke
 from lottery.experiments.standing import Begun, begun
 from lottery.experiments.stopping import StopRequest
@@ -37,8 +41,11 @@ __all__ = [
     "SCHEMA",
     "Begun",
     "Estimate",
+    "Experiment",
     "ExperimentConfig",
     "Listener",
+    "OwnConfig",
+    "PlanConfig",
     "Recipe",
     "RecipeEntry",
     "Run",
@@ -47,16 +54,15 @@ __all__ = [
     "StopRequest",
     "VerdictConfig",
     "begun",
+    "bind",
     "branches",
     "cautions",
     "check_against_data",
     "config_hash",
-    "coverage",
     "differences",
     "estimate",
-    "experiment_units",
     "find_run",
-    "left_out",
+    "found_elsewhere",
     "list_runs",
     "load_config",
     "merge",
@@ -65,7 +71,7 @@ __all__ = [
     "parse_override",
     "plan",
     "planned_at_most",
-    "planned_iterations",
+    "planned_span",
     "read_toml",
     "run_experiment",
     "run_name",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar
 
 from lottery.core import CRITERIA, CriterionEntry, n_of_m
 from lottery.data import DataConfig
@@ -17,7 +17,7 @@ from lottery.score import Score
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
 that gives an old config another result."""
 
@@ -251,7 +251,7 @@ def to_plain(config: object) -> Any:
     return config
 
 
-def config_hash(config: ExperimentConfig) -> str:
+def config_hash(config: PlanConfig) -> str:
     """SHA-256 (hex) of the canonical JSON of the whole config and the schema's version."""
     return plain_hash(to_plain(config), SCHEMA)
 
@@ -263,15 +263,55 @@ def plain_hash(config: Mapping[str, Any], schema: int) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def run_name(config: ExperimentConfig) -> str:
-    """The name of the run's directory: the experiment's name and 8 hex digits of its identity.
+def run_name(config: PlanConfig) -> str:
+    """The name of the run's directory: the experiment's name and 8 hex digits of what it is of.
+
+    These are of the training, the seed and the method, not of how much of it is asked for: a run
+    grows by replicates, levels and controls.
 
     >>> run_name(ExperimentConfig(name="lenet-300-100/mnist"))[:20]
     'lenet-300-100-mnist-'
     """
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in config.name)
     # A name that begins with a dash would be taken for an option, one with a dot is hidden.
-    return f"{safe.lstrip('-_.') or 'experiment'}-{config_hash(config)[:8]}"
+    return f"{safe.lstrip('-_.') or 'experiment'}-{plain_hash(lasting_part(config), SCHEMA)[:8]}"
+
+
+_Config = TypeVar("_Config", bound=PlanConfig)
+_GROWS = ("replicates", "levels")
+
+
+def lasting_part(config: PlanConfig) -> dict[str, Any]:
+    """What of a config stays the same in a run that grows: what is trained, how, and the seed.
+
+    With the linear schedule every level depends on how many there are, so that this stays too.
+    """
+    lasting: dict[str, Any] = to_plain(config)
+    for name in (*_GROWS, "name", "controls", "masks", "verdict"):
+        lasting.pop(name, None)
+    lasting["prune"].pop("densities")
+    if config.prune.schedule == "linear":
+        lasting["levels"] = config.levels
+    return lasting
+
+
+def grown(there: PlanConfig, asked: _Config) -> _Config:
+    """The config of a run that has what is there and what is asked for now.
+
+    How it is judged, and what it is called, is as asked for.
+    """
+    controls = {
+        f.name: max(getattr(there.controls, f.name), getattr(asked.controls, f.name))
+        for f in fields(asked.controls)
+    }
+    longer = max(there, asked, key=lambda config: config.levels)
+    return replace(
+        asked,
+        replicates=max(there.replicates, asked.replicates),
+        levels=longer.levels,
+        prune=replace(asked.prune, densities=longer.prune.densities),
+        controls=replace(asked.controls, **controls),
+    )
 
 
 def differences(

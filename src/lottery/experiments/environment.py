@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -41,6 +42,18 @@ def environment() -> dict[str, str | int | None]:
         "platform": platform.platform(terse=True),
         "processor": _processor(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """What decides, beside engine and device, how a job's numbers are rounded."""
+    return {
+        "lottery": version("lottery"),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "blas": blas_kernels(),
+        "processor": _processor(),
     }
 
 

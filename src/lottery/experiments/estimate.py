@@ -10,23 +10,15 @@ import numpy as np
 from torch import Tensor, nn
 
 from lottery.core import Mask, prunable_weights
-from lottery.data import Dataset, steps_per_epoch
-from lottery.experiments.config import ExperimentConfig, learns_masks
-from lottery.experiments.controls import mask_learning
-from lottery.experiments.lengths import (
-    iterations,
-    mask_looks,
-    planned_iterations,
-    rewinds_to_snapshot,
-)
+from lottery.experiments.bound import Experiment
+from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
-from lottery.experiments.mask_updates import changes_mask
 from lottery.experiments.measure import measure
-from lottery.experiments.network import experiment_units, make_model
-from lottery.experiments.plan import needs, plan
+from lottery.experiments.plan import how_trained, needs, plan
 from lottery.store import MAIN, JobKey
+from lottery.tasks.protocol import How
+from lottery.tasks.supervised import Supervised
 from lottery.tickets import level_densities
-from lottery.training import make_engine, passed_over, resolve_device
 
 # Two splits, each with a loss and an accuracy written out to the last digit.
 _CURVE_BYTES_PER_EVALUATION = 120
@@ -63,11 +55,8 @@ class Estimate:
 
 
 def estimate(
-    config: ExperimentConfig,
-    data: Dataset,
+    experiment: Experiment,
     *,
-    device: str,
-    engine: str,
     workers: int,
     listener: Listener | None = None,
     timed: bool = True,
@@ -75,52 +64,44 @@ def estimate(
     """Measure some steps at some of the levels and reckon up the plan.
 
     Args:
-        config: the experiment.
-        data: its data.
-        device, engine: names, as for a run.
+        experiment: from `bind`.
         workers: jobs at once.
         listener: hears what is measured.
         timed: whether anything is measured; without it all but the times is the same.
     """
-    model = make_model(config, data)
-    place, learns = resolve_device(device), learns_masks(config)
-    what = {"augmented": data.augmentation.active, "learns_masks": learns}
-    trainer = make_engine(engine, place, model=model, config=config.training, **what)
-    over = passed_over(place, model, config.training, **what) if engine == "auto" else {}
+    config, task = experiment.config, experiment.task
+    assert isinstance(task, Supervised), "nothing is known of own code before it runs"
+    model, engine = task.make_model(), task.engine(How())
     dense = Mask.dense(prunable_weights(model))
-    units = experiment_units(config, data)
-    densities = level_densities(config.prune, dense, config.levels, units)
+    densities = level_densities(config.prune, dense, config.levels, task.units(config.prune))
     found = Estimate(
-        engine=trainer.name,
-        passed_over=over,
+        engine=engine.name,
+        passed_over=task.passed_over(),
         densities=tuple(densities),
-        bytes_on_disk=_bytes_on_disk(config, data, model),
+        bytes_on_disk=_bytes_on_disk(experiment, task, model),
         workers=workers,
     )
     if not timed:
         return found
-    listener = listener or Listener()
-    trainer.prepare()
-    return _timed(found, config, data, measure(config, data, trainer, listener))
+    engine.prepare()
+    return _timed(found, experiment, task, measure(experiment, task, listener or Listener()))
 
 
 def _timed(
     found: Estimate,
-    config: ExperimentConfig,
-    data: Dataset,
+    experiment: Experiment,
+    task: Supervised,
     measured: Mapping[float, tuple[float, float]],
 ) -> Estimate:
     """The estimate with what was measured: density -> seconds of a step and of an evaluation."""
-    steps, evaluations = iterations(config, data), _evaluations(config, data)
+    config, steps, evaluations = experiment.config, task.steps().total, _evaluations(task)
     seconds = {
         density: steps * step + evaluations * evaluation
         for density, (step, evaluation) in measured.items()
     }
     whole = _interpolated(found.densities, seconds)
-    spent = {
-        job: whole[job.level] * planned_iterations(job, config, data) / steps
-        for job in plan(config)
-    }
+    spans = {job: planned_span(job, experiment) or (0, 0) for job in plan(config)}
+    spent = {job: whole[job.level] * (end - first) / steps for job, (first, end) in spans.items()}
     per_level = tuple(spent[JobKey(0, MAIN, level)] for level in range(config.levels + 1))
     # However many jobs run at once, each waits for those it needs.
     ends: dict[JobKey, float] = {}
@@ -136,36 +117,28 @@ def _timed(
     )
 
 
-def _bytes_on_disk(config: ExperimentConfig, data: Dataset, model: nn.Module) -> int:
+def _bytes_on_disk(experiment: Experiment, task: Supervised, model: nn.Module) -> int:
     """All files of a run: in every job, the weights it starts from, ends with and stops at."""
+    config = experiment.config
     tensors: list[Tensor] = [*model.state_dict().values()]
     state = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     mask = sum(weight.numel() for weight in prunable_weights(model).values())
-    states = 3 if config.training.pruned == "zero" else 4
-    job_bytes = states * state + mask + _evaluations(config, data) * _CURVE_BYTES_PER_EVALUATION
-    jobs = plan(config)
-    ends_with_another = sum(
-        changes_mask(job, config.training) or mask_learning(job) is not None for job in jobs
+    states = 4 if experiment.holds_pruned else 3
+    job_bytes = states * state + mask + _evaluations(task) * _CURVE_BYTES_PER_EVALUATION
+    hows = [how_trained(job, config) for job in plan(config)]
+    ends_with_another = sum(how.updates.active or how.learns is not None for how in hows)
+    kept = sum(
+        state if look.kind == "state" else mask + state * (config.rewind.method == "drawn")
+        for look in experiment.looks(0)
     )
-    rewinds = rewinds_to_snapshot(JobKey(0, MAIN, 0), config, data)
-    noted = config.levels if config.prune.by == "early-bird" else 0
-    dense_bytes = state * (rewinds + _noted_states(config, data)) + mask * noted
-    return len(jobs) * job_bytes + ends_with_another * mask + config.replicates * dense_bytes
+    return len(hows) * job_bytes + ends_with_another * mask + config.replicates * kept
 
 
-def _noted_states(config: ExperimentConfig, data: Dataset) -> int:
-    """How many states of the dense network are noted, at most: levels may share one."""
-    if config.rewind.method != "drawn":
-        return 0
-    draws = len(mask_looks(config, data)) - config.prune.early_bird.window + 1
-    return min(config.levels, draws)
-
-
-def _evaluations(config: ExperimentConfig, data: Dataset) -> int:
+def _evaluations(task: Supervised) -> int:
     """How often one training is measured, its start and its end included."""
-    steps = steps_per_epoch(len(data.train), config.training.batch_size)
-    every = config.training.evaluate_every.iterations(steps)
-    return math.ceil(iterations(config, data) / every) + 1
+    steps = task.steps()
+    every = task.settings.training.evaluate_every.iterations(steps.per_epoch)
+    return math.ceil(steps.total / every) + 1
 
 
 def _interpolated(densities: Sequence[float], measured: Mapping[float, float]) -> tuple[float, ...]:

@@ -3,257 +3,265 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
-from lottery.core import Mask, prunable_weights, signal_passes
-from lottery.data import Dataset, steps_per_epoch
-from lottery.errors import Preempted
-from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.controls import make_control, mask_learning
-from lottery.experiments.lengths import job_training, rewind_iteration, rewinds_to_snapshot
-from lottery.experiments.mask_updates import starts_dense
-from lottery.experiments.masks import early_watch, level_mask
-from lottery.experiments.network import experiment_units, initialized, make_model
-from lottery.experiments.plan import needs_ticket_of, needs_weights_of
-from lottery.rng import Streams
-from lottery.store import MAIN, JobKey, JobResult, Store
-from lottery.tickets import (
-    Drawn,
-    Ticket,
-    drawn,
-    drawn_state,
-    going_by_level,
-    last_trained,
-    pruned_values,
-)
-from lottery.training import (
-    Checkpoint,
-    Engine,
-    Notes,
-    TrainingConfig,
-    TrainingJob,
-    TrainingResult,
-)
+from lottery.core import Mask, scored_level
+from lottery.errors import Preempted, StoreError
+from lottery.experiments.bound import Experiment
+from lottery.experiments.environment import versions
+from lottery.experiments.inputs import Replicate
+from lottery.experiments.plan import how_trained, needs
+from lottery.methods import CONTROLS, Breaking
+from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
+from lottery.tasks.protocol import How, Task, Work
+from lottery.tickets import Ticket, drawn, watch_masks
+from lottery.training import Checkpoint, State, TrainingResult, Watch, final_scores
 
 
 def run_job(
-    key: JobKey,
-    *,
-    config: ExperimentConfig,
-    store: Store,
-    data: Dataset,
-    engine: Engine,
-    monitor: JobMonitor,
+    key: JobKey, *, experiment: Experiment, store: Store, device: str, monitor: JobMonitor
 ) -> JobResult:
     """Run one job to its end, or go on from its last checkpoint, and commit it.
 
-    A pure function of the key, the config, the data and the files of the jobs it needs: run
-    again, anywhere, it gives the same files.
+    A pure function of the key, the experiment and the files of the jobs it needs: run again,
+    anywhere, it gives the same files. Of a dense network that has ended, and of which something
+    more is to be kept on the way, the training is run again.
+
+    Args:
+        key: the job.
+        experiment: whose.
+        store: where the files are.
+        device: the name of what it is trained on, for the record.
+        monitor: of this job.
 
     Raises:
         Preempted: it was asked to stop; a checkpoint is on disk.
-        StoreError: files it needs or writes cannot be read or written.
+        StoreError: files it needs or writes cannot be read or written; or a training that was run
+            again gave something else.
     """
-    streams = Streams(config.seed, key.replicate)
-    ticket = make_ticket(key, config=config, store=store, data=data, streams=streams)
-    blocked = _why_blocked(key, ticket, config, data)
+    replicate = Replicate(experiment, store, key.replicate)
+    ticket = make_ticket(key, experiment, replicate)
+    blocked = _why_blocked(key, ticket, experiment, replicate)
+    about = _about(key, experiment, store, device)
     if blocked:
-        result = _result(key, ticket, None, config.training, data, engine.name, blocked)
-        store.write_job(ticket, result, None)
+        result = _result(
+            key, ticket, None, experiment.task, how_trained(key, experiment.config), blocked
+        )
+        store.write_job(ticket, result, None, about)
         return result
-    job = training_job(key, ticket, config=config, data=data, streams=streams)
-    trained = _train(job, engine, monitor)
-    result = _result(key, ticket, trained, job.config, data, engine.name, trained.reason)
-    store.write_job(ticket, result, trained)
+    work = make_work(key, ticket, experiment, missing_looks(key, experiment, store))
+    trained = _train(experiment.task, work, monitor)
+    if store.is_finished(key):
+        _check_same(key, store, trained)
+    _write_looks(key, experiment, store, trained, about)
+    if store.is_finished(key):
+        store.drop_checkpoints(key)
+        return store.result(key)
+    result = _result(key, ticket, trained, experiment.task, work.how, trained.reason)
+    store.write_job(ticket, result, trained, about)
     return result
 
 
-def _train(job: TrainingJob, engine: Engine, monitor: JobMonitor) -> TrainingResult:
+def _train(task: Task, work: Work, monitor: JobMonitor) -> TrainingResult:
     """Train a job; from its start if its checkpoint is nothing that the engine can go on from."""
     try:
-        (trained,) = engine.train([job], [monitor])
+        (trained,) = task.train([work], [monitor])
     except torch.OutOfMemoryError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
         # A checkpoint may be somebody else's, or of a version that kept other things in it.
         if not monitor.set_checkpoint_aside():
             raise
-        (trained,) = engine.train([job], [monitor])
+        (trained,) = task.train([work], [monitor])
     return trained
 
 
-def _why_blocked(key: JobKey, ticket: Ticket, config: ExperimentConfig, data: Dataset) -> str:
-    """Why no signal can pass a ticket, and so nothing be learned; empty where one can."""
+def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ticket:
+    """The ticket that a job trains, made from the files of the jobs it needs."""
+    ticket = replicate.ticket(key.level)
+    if key.branch != MAIN:
+        ticket = _control(key, ticket, experiment, replicate)
+    provenance = {
+        **experiment.task.about(),
+        "seed": experiment.config.seed,
+        "replicate": key.replicate,
+        "branch": key.branch,
+        "level": key.level,
+    }
+    drawn_how = {n: v for n, v in ticket.provenance.items() if n in ("drawn", "drawn_at")}
+    kept = drawn_how if key.branch == MAIN else {}
+    return replace(ticket, provenance=provenance | kept)
+
+
+def _control(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Replicate) -> Ticket:
+    stream = (key.branch, key.level)
+    breaking = Breaking(
+        ticket=ticket,
+        inputs=replicate,
+        bound=experiment.bound,
+        generator=replicate.streams.generator(*stream),
+        initialize=lambda: experiment.task.initial(replicate.streams, *stream),
+        trained=lambda: replicate.trained(experiment.method.needs(key.level)[-1]),
+    )
+    return CONTROLS[key.kind].make(breaking)
+
+
+def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Replicate) -> str:
+    """Why no signal can pass a ticket, and so nothing be learned; empty where one can.
+
+    The control of a ticket that no signal passes is not trained either.
+    """
+    reason = _blocked(ticket, how_trained(key, experiment.config), experiment.task)
+    if reason or key.branch == MAIN:
+        return reason
+    main = JobKey(key.replicate, MAIN, key.level)
+    its = replicate.ticket(key.level)
+    reason = _blocked(its, how_trained(main, experiment.config), experiment.task)
+    return f"{main} collapsed: {reason}" if reason else ""
+
+
+def _blocked(ticket: Ticket, how: How, task: Task) -> str:
     empty = ticket.mask.empty_layers
-    moves = config.training.mask_updates.method != "none" or mask_learning(key)
+    moves = how.updates.active or how.learns is not None
     # Counts of layers stay while masks move, but a way through may open.
     if ticket.mask.kept == ticket.mask.total or (moves and not empty):
         return ""
-    held = ticket.pruned or {}
-    carrying = {
-        name: kept | (held[name] != 0) if held else kept for name, kept in ticket.mask.items()
-    }
-    if signal_passes(make_model(config, data), Mask(carrying), data.input_shape):
+    if task.passes(ticket.mask, ticket.pruned):
         return ""
     if empty:
         return f"the mask keeps no weight of {', '.join(empty)}, so no signal could pass"
     return "the mask leaves no way from the input to an output, so no signal could pass"
 
 
-def training_job(
-    key: JobKey, ticket: Ticket, *, config: ExperimentConfig, data: Dataset, streams: Streams
-) -> TrainingJob:
-    """How a ticket is trained in this experiment."""
-    training = job_training(
-        key, ticket.mask, lambda: make_model(config, data), config=config, data=data
-    )
-    keeps = rewinds_to_snapshot(key, config, data)
-    watch = None
-    if config.prune.by == "early-bird" and key == JobKey(key.replicate, MAIN, 0) and config.levels:
-        watch = early_watch(
-            ticket.mask,
-            ticket.weights,
-            config=config,
-            data=data,
-            streams=streams,
-            make_model=lambda: make_model(config, data),
-        )
-    return TrainingJob(
-        make_model=lambda: make_model(config, data),
-        mask=ticket.mask,
-        start=ticket.weights,
-        start_iteration=ticket.iteration,
-        data=data,
-        config=training,
-        streams=streams,
-        snapshots_at=(rewind_iteration(config, data),) if keeps else (),
-        pruned=ticket.pruned,
-        going=(
-            going_by_level(config.prune, key.level, ticket.mask, levels=config.levels)
-            if starts_dense(key, config.training)
-            else ()
+def make_work(
+    key: JobKey, ticket: Ticket, experiment: Experiment, looks: Iterable[LookKey] = ()
+) -> Work:
+    """How a ticket is trained in this experiment, and what is kept of it on the way."""
+    looks = list(looks)
+    return Work(
+        ticket=ticket,
+        how=how_trained(key, experiment.config),
+        streams=experiment.bound.streams(key.replicate),
+        snapshots_at=tuple(look.number for look in looks if look.kind == "state"),
+        watch=(
+            _watch(ticket, experiment, key.replicate)
+            if any(look.kind == "drawn" for look in looks)
+            else None
         ),
-        learns=mask_learning(key),
-        watch=watch,
     )
 
 
-def make_ticket(
-    key: JobKey, *, config: ExperimentConfig, store: Store, data: Dataset, streams: Streams
-) -> Ticket:
-    """The ticket that a job trains, made from the files of the jobs it needs."""
-    provenance: dict[str, str | int] = {
-        "experiment": config.name,
-        "model": config.model,
-        "seed": config.seed,
-        "replicate": key.replicate,
-        "branch": key.branch,
-        "level": key.level,
+def _watch(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
+    """Notes every level's mask while the dense network trains, once it has settled.
+
+    At each look the dense network is pruned to level 1, that to level 2 and so on (with the
+    one-shot schedule the dense network to every level), all by the weights of the moment. These are
+    noted too where tickets go on from them.
+    """
+    bound, config = experiment.bound, experiment.config
+    steps = experiment.task.steps()
+    assert steps is not None, "a task of unknown length is refused"
+    frozen = None
+    if experiment.holds_pruned:
+        # `scoring_problems` refuses where what goes on the way would be held at later values.
+        frozen = {name: dense.weights[name] for name in dense.mask}
+
+    def masks(state: State) -> list[Mask]:
+        found = [dense.mask]
+        for level in range(1, config.levels + 1):
+            found.append(
+                bound.pruned(
+                    level,
+                    found[scored_level(config.prune.schedule, level)],
+                    trained=state,
+                    initial=dense.weights,
+                    streams=bound.streams(replicate),
+                    held=frozen,
+                )
+            )
+        return found[1:]
+
+    return watch_masks(
+        config.prune.early_bird,
+        masks,
+        total=steps.total,
+        steps_per_epoch=steps.per_epoch,
+        trains_on=config.rewind.method == "drawn",
+    )
+
+
+# What is kept of the dense network on the way
+
+
+def missing_looks(key: JobKey, experiment: Experiment, store: Store) -> tuple[LookKey, ...]:
+    """The looks at a job's training that are to be kept and are not there yet."""
+    if key.branch != MAIN or key.level:
+        return ()
+    looks = experiment.looks(key.replicate)
+    return tuple(look for look in looks if not store.is_finished(look))
+
+
+def _write_looks(
+    key: JobKey,
+    experiment: Experiment,
+    store: Store,
+    trained: TrainingResult,
+    about: dict[str, Any],
+) -> None:
+    """Commit what was kept on the way; of a training that diverged, nothing."""
+    if trained.status != "done":
+        return
+    for look in missing_looks(key, experiment, store):
+        if look.kind == "state":
+            found: Any = trained.snapshots[look.number]
+        else:
+            found = drawn(experiment.config.prune.early_bird, look.number, trained.notes)
+        store.write_look(look, found, {**about, "identity": experiment.identity(look)})
+
+
+def _check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
+    """Check that a training that was run again ended as it did before.
+
+    Raises:
+        StoreError: it did not: something kept of it now would not be of the network that is there.
+    """
+    before = store.weights(key)
+    same = before.keys() == trained.final.keys() and all(
+        before[name]
+        .cpu()
+        .contiguous()
+        .flatten()
+        .view(torch.uint8)
+        .equal(trained.final[name].cpu().contiguous().flatten().view(torch.uint8))
+        for name in before
+    )
+    if not same:
+        raise StoreError(
+            f"{key} was trained again, for what is to be kept on the way, and ended with other "
+            "weights: the machine, torch or the code is not what it was. Use another --out, or the "
+            "machine that the run was made on"
+        )
+
+
+def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> dict[str, Any]:
+    """Who a job is, what computes it, and from what; see `Store.about`."""
+    found: dict[str, str] = {}
+    made_from: list[JobKey | LookKey] = [*needs(key, experiment.config)]
+    if made_from:
+        made_from += experiment.looks(key.replicate)
+    for need in made_from:
+        if store.is_finished(need):
+            found[str(need)] = store.contents_hash(need)
+    engine = experiment.task.engine_name(how_trained(key, experiment.config))
+    return {
+        "identity": experiment.identity(key),
+        "computed": {"engine": engine, "device": device, **versions()},
+        "made_from": found,
     }
-    below = needs_ticket_of(key, config)
-    if below is None:
-        model = initialized(config, data, streams, "init")
-        weights = {name: value.clone() for name, value in model.state_dict().items()}
-        return Ticket(
-            mask=Mask.dense(prunable_weights(model)), weights=weights, provenance=provenance
-        )
-    ticket = store.ticket(below)
-    ticket.check_fits(make_model(config, data))
-    if key.branch == MAIN and config.rewind.method == "drawn":
-        return _trained_on(key, config, store, data, provenance)
-    if key.branch == MAIN:
-        return _pruned(key, ticket, config, store, data, streams, provenance)
-    stream = (key.branch, key.level)
-    control = make_control(
-        key,
-        ticket,
-        config,
-        units=experiment_units(config, data),
-        generator=streams.generator(*stream),
-        initialize=lambda: initialized(config, data, streams, *stream),
-        initial=lambda: store.ticket(JobKey(key.replicate, MAIN, 0)).weights,
-        trained=lambda: store.weights(needs_weights_of(key, config)[-1]),
-    )
-    return replace(control, provenance=provenance)
-
-
-def _pruned(
-    key: JobKey,
-    parent: Ticket,
-    config: ExperimentConfig,
-    store: Store,
-    data: Dataset,
-    streams: Streams,
-    provenance: dict[str, str | int],
-) -> Ticket:
-    dense = JobKey(key.replicate, MAIN, 0)
-    initial = store.ticket(dense).weights
-    iteration = rewind_iteration(config, data)
-    # With other methods the survivors stay as they were trained, and no snapshot was kept.
-    rewinds = config.rewind.method == "weights"
-    rewound = store.rewind_weights(dense) if rewinds and iteration else initial
-    if starts_dense(key, config.training):
-        return Ticket(mask=parent.mask, weights=rewound, iteration=iteration, provenance=provenance)
-    deciding = needs_weights_of(key, config)[-1]
-    trained = rewound if config.prune.by == "rewound" else store.weights(deciding)
-    weights = rewound if rewinds else last_trained(store.ticket(deciding), trained)
-    held = None
-    if config.training.pruned != "zero":
-        held = pruned_values(
-            config.training.pruned, before=parent, trained=trained, rewound=weights
-        )
-    if config.prune.by == "early-bird":
-        mask = _early_bird(key, config, store.notes(dense), provenance).mask
-        mask.check({name: initial[name] for name in parent.mask})
-    else:
-        mask = level_mask(
-            key.level,
-            parent.mask,
-            trained=trained,
-            initial=initial,
-            units=experiment_units(config, data),
-            config=config,
-            data=data,
-            streams=streams,
-            make_model=lambda: make_model(config, data),
-            pruned=held,
-        )
-    return Ticket(
-        mask=mask, weights=weights, iteration=iteration, provenance=provenance, pruned=held
-    )
-
-
-def _trained_on(
-    key: JobKey,
-    config: ExperimentConfig,
-    store: Store,
-    data: Dataset,
-    provenance: dict[str, str | int],
-) -> Ticket:
-    """An Early-Bird ticket that goes on from the weights it was drawn by."""
-    notes = store.notes(JobKey(key.replicate, MAIN, 0))
-    early = _early_bird(key, config, notes, provenance)
-    ticket = Ticket(
-        mask=early.mask,
-        weights=drawn_state(early, notes),
-        iteration=early.iteration,
-        provenance=provenance,
-    )
-    ticket.check_fits(make_model(config, data))
-    return ticket
-
-
-def _early_bird(
-    key: JobKey, config: ExperimentConfig, notes: Notes, provenance: dict[str, str | int]
-) -> Drawn:
-    """The level's mask, from the dense network's notes; the provenance says how it was drawn."""
-    early = drawn(config.prune.early_bird, key.level, notes)
-    how = early.words(config.prune.early_bird)
-    provenance |= {"drawn_at": early.iteration, "drawn": how}
-    return early
 
 
 class JobMonitor:
@@ -341,16 +349,15 @@ def _result(
     key: JobKey,
     ticket: Ticket,
     trained: TrainingResult | None,
-    training: TrainingConfig,
-    data: Dataset,
-    engine: str,
+    task: Task,
+    how: How,
     reason: str,
 ) -> JobResult:
     stop = trained.early_stop_iteration if trained else None
-    done = trained is not None and trained.status == "done"
     at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
     mask = ticket.mask if trained is None or trained.mask is None else trained.mask
-    early_test = at[stop, "test"] if stop is not None else None
+    done = trained is not None and trained.status == "done"
+    scores = final_scores(trained, task.score) if trained else {}
     return JobResult(
         replicate=key.replicate,
         branch=key.branch,
@@ -361,15 +368,18 @@ def _result(
         weights_kept=mask.kept,
         weights_total=mask.total,
         layers=mask.layers,
-        iterations=training.length.iterations(
-            steps_per_epoch(len(data.train), training.batch_size)
-        ),
+        iterations=task.last_iteration(how, ticket.mask) or 0,
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
-        validation_loss_at_early_stop=at[stop, "validation"].loss if stop is not None else None,
-        test_accuracy_at_early_stop=early_test.accuracy if early_test else None,
-        test_accuracy_final=trained.curve[-1].accuracy if trained and done else None,
+        validation_loss_at_early_stop=(
+            at[stop, "validation"].values.get("loss") if stop is not None else None
+        ),
+        score_at_early_stop=(
+            at[stop, "test"].values.get(task.score.name) if stop is not None else None
+        ),
+        score_final=scores.get(task.score.name) if done else None,
+        scores=scores if done else {},
         seconds=trained.seconds if trained else 0.0,
-        engine=engine,
+        engine=task.engine_name(how),
         provenance=dict(ticket.provenance),
     )

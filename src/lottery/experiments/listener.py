@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lottery.core import OutsideMask
-from lottery.store import JobKey, JobResult
+from lottery.store import JobKey, JobResult, LookKey
 
 
 class Listener:
@@ -16,7 +16,10 @@ class Listener:
     def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
         """The plan is made; ``finished`` of its jobs were on disk already."""
 
-    def set_aside(self, key: JobKey, path: Path, reason: str) -> None:
+    def reused(self, run: Path, number: int, planned: int) -> None:
+        """Of the ``planned`` trainings another run had this many, and they were taken from it."""
+
+    def set_aside(self, key: JobKey | LookKey, path: Path, reason: str) -> None:
         """A job's files were not what was written; what stood there is at ``path`` now."""
 
     def record_rebuilt(self, path: Path, reason: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from lottery.errors import UsageError
-from lottery.store import JobKey
 from lottery.tickets import ControlsConfig, PruneConfig
-from lottery.training import MaskUpdatesConfig, TrainingConfig
+from lottery.training import MaskUpdatesConfig
 
 
 def mask_update_problems(
@@ -47,16 +46,6 @@ def _gradual_problems(how: str, prune: PruneConfig, controls: ControlsConfig) ->
         )
         if number
     ]
-
-
-def changes_mask(key: JobKey, training: TrainingConfig) -> bool:
-    """Whether a job's mask changes while it trains: that of every pruned level and its controls."""
-    return training.mask_updates.active and key.level > 0
-
-
-def starts_dense(key: JobKey, training: TrainingConfig) -> bool:
-    """Whether a job's network is pruned in training alone."""
-    return changes_mask(key, training) and training.mask_updates.method == "gradual"
 
 
 def check_updates_happen(updates: MaskUpdatesConfig, *, start: int, total: int, epoch: int) -> None:

@@ -8,18 +8,16 @@ from dataclasses import replace
 from itertools import pairwise
 from statistics import StatisticsError, median
 
-from lottery.core import Mask, prunable_weights, scored_level, signal_passes
-from lottery.data import Dataset, Split
+from lottery.core import Mask, prunable_weights, scored_level
+from lottery.data import Split
 from lottery.errors import UsageError
-from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.execute import training_job
+from lottery.experiments.bound import Experiment
 from lottery.experiments.listener import Listener
-from lottery.experiments.network import experiment_units, initialized, make_model
 from lottery.experiments.workers import one_thread
-from lottery.rng import Streams
-from lottery.store import MAIN, JobKey
+from lottery.tasks.protocol import How, Work
+from lottery.tasks.supervised import Supervised
 from lottery.tickets import Ticket, prune_mask
-from lottery.training import Checkpoint, Engine, Length
+from lottery.training import Checkpoint, Engine, Length, TrainingJob
 
 # Steps of one measurement: as many as take some seconds, within these bounds.
 _FEWEST, _MOST, _SECONDS = 8, 300, 3.0
@@ -32,14 +30,13 @@ _EXAMPLES = 1000
 
 
 def measure(
-    config: ExperimentConfig, data: Dataset, engine: Engine, listener: Listener | None = None
+    experiment: Experiment, task: Supervised, listener: Listener | None = None
 ) -> dict[float, tuple[float, float]]:
     """Train some seconds at some of the levels, on one thread.
 
     Args:
-        config: the experiment.
-        data: its data.
-        engine: trains.
+        experiment: what is planned.
+        task: its task.
         listener: hears what is measured.
 
     Returns:
@@ -50,19 +47,22 @@ def measure(
         UsageError: training diverges at once.
     """
     listener = listener or Listener()
+    data, engine = task.data, task.engine(How())
     few = replace(data, validation=_first(data.validation), test=_first(data.test))
     share = (len(data.validation) + len(data.test)) / (len(few.validation) + len(few.test))
     found: dict[float, tuple[float, float]] = {}
     steps, slow = _FEWEST, False
     with one_thread():
-        for level, ticket in _tickets(config, data):
-            if slow and level < config.levels:
+        for level, ticket in _tickets(experiment, task):
+            if slow and level < experiment.config.levels:
                 continue
             listener.preparing(f"measuring steps with {ticket.mask.density:.1%} of the weights")
+            work = Work(ticket=ticket, how=How(), streams=experiment.bound.streams(0))
+            job = replace(task.job(work), data=task.data_on_device(few))
             if not found:  # first calls also load and warm things up
-                step, _ = _seconds(config, few, engine, ticket, steps)
+                step, _ = _seconds(engine, job, steps)
                 steps, slow = min(max(round(_SECONDS / step), _FEWEST), _MOST), step > _SLOW
-            step, evaluation = _seconds(config, few, engine, ticket, steps)
+            step, evaluation = _seconds(engine, job, steps)
             found[ticket.mask.density] = step, evaluation * share
     return found
 
@@ -71,17 +71,18 @@ def _first(split: Split) -> Split:
     return replace(split, inputs=split.inputs[:_EXAMPLES], targets=split.targets[:_EXAMPLES])
 
 
-def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[tuple[int, Ticket]]:
+def _tickets(experiment: Experiment, task: Supervised) -> Iterator[tuple[int, Ticket]]:
     """The dense network, and networks as sparse as those of some levels up to the last.
 
     They are pruned by the magnitude of their initial weights, whatever the config's criterion:
     nothing is trained yet, and speed hardly depends on which weights are kept.
     """
+    config, bound = experiment.config, experiment.bound
     prune = replace(config.prune, criterion="magnitude", rounds=1, regrow=False)
-    streams = Streams(config.seed, 0)
-    model = initialized(config, data, streams, "init")
+    streams = bound.streams(0)
+    model = task.initial(streams, "init")
     initial = model.state_dict()
-    units = experiment_units(config, data)
+    units = task.units(config.prune)
     masks = [Mask.dense(prunable_weights(model))]
     yield 0, Ticket(mask=masks[0], weights=initial)
     wanted = {round(config.levels * part / (_LEVELS - 1)) for part in range(1, _LEVELS)}
@@ -96,9 +97,7 @@ def _tickets(config: ExperimentConfig, data: Dataset) -> Iterator[tuple[int, Tic
             levels=config.levels,
             units=units,
         )
-        if mask.empty_layers and not signal_passes(
-            make_model(config, data), mask, data.input_shape
-        ):
+        if mask.empty_layers and not task.passes(mask, None):
             return  # nothing is trained from here on
         masks.append(mask)
         if level in wanted:
@@ -120,20 +119,10 @@ class _Stopwatch:
         self.calls.append((iteration, time.perf_counter()))
 
 
-def _seconds(
-    config: ExperimentConfig, data: Dataset, engine: Engine, ticket: Ticket, steps: int
-) -> tuple[float, float]:
+def _seconds(engine: Engine, job: TrainingJob, steps: int) -> tuple[float, float]:
     every = max(steps // 3, 2)
-    short = replace(
-        config.training, length=Length(amount=steps), evaluate_every=Length(amount=every)
-    )
-    job = training_job(
-        JobKey(0, MAIN, 0),
-        ticket,
-        config=replace(config, training=short, prune=replace(config.prune, by="trained")),
-        data=data,
-        streams=Streams(config.seed, 0),
-    )
+    short = replace(job.config, length=Length(amount=steps), evaluate_every=Length(amount=every))
+    job = replace(job, config=short)
     watch = _Stopwatch(every)
     (trained,) = engine.train([job], [watch])
     try:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lottery.core import scored_level
-from lottery.experiments.config import ExperimentConfig
-from lottery.store import CONTROL_KINDS, MAIN, JobKey, JobResult
+from lottery.experiments.config import ExperimentConfig, PlanConfig
+from lottery.methods import CONTROLS, Method, method_of
+from lottery.store import MAIN, JobKey, JobResult
+from lottery.tasks.protocol import How
 
 
-def branches(config: ExperimentConfig) -> tuple[str, ...]:
+def config_method(config: PlanConfig) -> Method:
+    """The method that an experiment's config describes."""
+    if isinstance(config, ExperimentConfig):
+        training = config.training
+        return method_of(
+            config.prune, config.rewind, updates=training.mask_updates, pruned=training.pruned
+        )
+    return method_of(config.prune, config.rewind)
+
+
+def branches(config: PlanConfig) -> tuple[str, ...]:
     """The control branches of every pruned level."""
     return tuple(
         f"{kind}-{number}"
-        for kind in CONTROL_KINDS
-        for number in range(1, 1 + getattr(config.controls, kind.replace("-", "_")))
+        for kind, control in CONTROLS.items()
+        for number in range(1, 1 + getattr(config.controls, control.setting))
     )
 
 
-def plan(config: ExperimentConfig) -> list[JobKey]:
+def plan(config: PlanConfig) -> list[JobKey]:
     """Every job of an experiment, each after those it needs.
 
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
@@ -32,44 +43,26 @@ def plan(config: ExperimentConfig) -> list[JobKey]:
     ]
 
 
-def needs_ticket_of(job: JobKey, config: ExperimentConfig) -> JobKey | None:
-    """The job whose ticket this job's ticket is made from; None for the dense network.
-
-    A control is made from the ticket of its level; a ticket from that of the level before or, with
-    the one-shot schedule, from the dense network's.
-
-    It is enough that the job has its files: a ticket exists even if its training diverged.
-    """
-    if job.branch != MAIN:
-        return JobKey(job.replicate, MAIN, job.level)
+def how_trained(job: JobKey, config: PlanConfig) -> How:
+    """How a job is trained, where that differs from the dense network."""
     if not job.level:
-        return None
-    return JobKey(job.replicate, MAIN, scored_level(config.prune.schedule, job.level))
+        return How()
+    how = config_method(config).how(job.level, config.levels)
+    return how if job.branch == MAIN else CONTROLS[job.kind].how(how, job.branch, job.level)
 
 
-def needs_weights_of(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
-    """The jobs whose trained weights this job starts or prunes from; each must end as ``done``."""
-    if job.level == 0 or job.kind not in (MAIN, "continued"):
-        return ()
-    deciding = 0
-    if config.prune.by == "trained":
-        deciding = scored_level(config.prune.schedule, job.level)
-    levels = {deciding, 0} if job.branch == MAIN else {deciding}
-    return tuple(JobKey(job.replicate, MAIN, level) for level in sorted(levels))
+def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
+    """The trainings that must have ended as ``done`` before this job can start.
 
-
-def needs(job: JobKey, config: ExperimentConfig) -> tuple[JobKey, ...]:
-    """Every job that must have ended before this one can start."""
-    tickets = [ticket] if (ticket := needs_ticket_of(job, config)) else []
-    if job.kind in ("signs-constant", "edge-popup", "supermask"):
-        # They take initial weights, or their spread, which the dense network's ticket holds.
-        tickets.append(JobKey(job.replicate, MAIN, 0))
-    return tuple(dict.fromkeys((*tickets, *needs_weights_of(job, config))))
+    A control needs what the ticket of its level is made from, and not that ticket's training.
+    """
+    levels = config_method(config).needs(job.level) if job.level else ()
+    return tuple(JobKey(job.replicate, MAIN, level) for level in levels)
 
 
 def hopeless(
     job: JobKey,
-    config: ExperimentConfig,
+    config: PlanConfig,
     results: Mapping[JobKey, JobResult],
     skipped: Mapping[JobKey, str],
 ) -> str | None:
@@ -81,18 +74,15 @@ def hopeless(
         results: the jobs that have ended.
         skipped: the jobs before it that can never run -> why.
     """
-    ticket = needs_ticket_of(job, config)
-    if ticket is not None and ticket in skipped:
-        return skipped[ticket]
-    if ticket is not None and ticket in results and results[ticket].status == "collapsed":
-        return f"{ticket} collapsed: {results[ticket].reason}"
-    for need in needs_weights_of(job, config):
+    for need in needs(job, config):
+        if need in skipped:
+            return skipped[need]
         if need in results and results[need].status != "done":
             return f"{need} {results[need].status}: {results[need].reason}"
     return None
 
 
-def never_run(config: ExperimentConfig, results: Mapping[JobKey, JobResult]) -> dict[JobKey, str]:
+def never_run(config: PlanConfig, results: Mapping[JobKey, JobResult]) -> dict[JobKey, str]:
     """The jobs of a plan that can never run, whatever becomes of the others -> why."""
     found: dict[JobKey, str] = {}
     for job in plan(config):

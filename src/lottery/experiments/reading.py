@@ -17,8 +17,8 @@ from lottery.experiments.lengths import last_iteration
 from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.plan import plan
 from lottery.experiments.record import read_record
-from lottery.store import MAIN, JobKey, JobResult, Store
-from lottery.store.contents import NOTES, RESULT, REWIND
+from lottery.store import JobKey, JobResult, LookKey, Store
+from lottery.store.contents import RESULT
 from lottery.store.store import EXPERIMENT
 
 
@@ -145,7 +145,7 @@ def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
     ), experiment
 
 
-def verify_run(path: Path) -> dict[JobKey, list[str]]:
+def verify_run(path: Path) -> dict[JobKey | LookKey, list[str]]:
     """Check every finished job of a run: against its manifest, its place and its experiment.
 
     Returns:
@@ -158,11 +158,13 @@ def verify_run(path: Path) -> dict[JobKey, list[str]]:
     store = Store(path)
     config, experiment = read_config(store)
     examples = experiment["data"]["training_examples"]
-    return {
+    jobs: dict[JobKey | LookKey, list[str]] = {
         key: examine_job(store, key, config, examples)[1]
         for key in plan(config)
         if store.is_there(key)
     }
+    looks = (look for number in range(config.replicates) for look in store.looks(number))
+    return jobs | {look: store.look_problems(look) for look in looks}
 
 
 def examine_job(
@@ -181,12 +183,7 @@ def examine_job(
         _check_fits(result, config, training_examples, directory / RESULT)
     except StoreError as error:
         return None, [str(error)]
-    missing = [
-        f"{directory / name} is missing"
-        for name in _needed_later(result, config)
-        if not os.path.lexists(directory / name)
-    ]
-    return (None, missing) if missing else (result, [])
+    return result, []
 
 
 def _check_fits(
@@ -209,12 +206,3 @@ def _check_fits(
             f"{source}: iterations: expected {most:,} at most, the run's longest training, got "
             f"{result.iterations:,}"
         )
-
-
-def _needed_later(result: JobResult, config: ExperimentConfig) -> list[str]:
-    """The files that a dense network leaves for the tickets that are made from it."""
-    if result.branch != MAIN or result.level or result.status != "done":
-        return []
-    rewinds = config.rewind.method == "weights" and config.rewind.to.amount > 0
-    draws = config.prune.by == "early-bird" and config.levels > 0
-    return [REWIND] * rewinds + [NOTES] * draws

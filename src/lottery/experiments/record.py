@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -15,35 +15,50 @@ from lottery.data import Dataset
 from lottery.errors import StoreError
 from lottery.experiments.config import (
     SCHEMA,
-    ExperimentConfig,
+    PlanConfig,
     config_hash,
     differences,
+    grown,
+    lasting_part,
     plain_hash,
     to_plain,
 )
 from lottery.experiments.environment import environment
 from lottery.experiments.listener import Listener
+from lottery.experiments.loading import load_recorded_config
 from lottery.store import JobKey, JobResult, Store
 from lottery.store.schema import TABLE, TEXT, Kind, is_whole, misfits, whole
 from lottery.store.store import EXPERIMENT
-from lottery.training import Engine
+
+_Config = TypeVar("_Config", bound=PlanConfig)
 
 
 def record(
     store: Store,
-    config: ExperimentConfig,
-    data: Dataset,
+    config: _Config,
+    described: Mapping[str, Any],
     *,
-    device: str,
-    engine: Engine,
+    surroundings: Mapping[str, Any],
     command: str,
     listener: Listener,
     outside: Sequence[OutsideMask],
-) -> None:
-    """Write ``experiment.json``, or check that the run there is this one.
+) -> _Config:
+    """Write ``experiment.json``, or make what is there grow to what is asked for.
 
-    One that is damaged is set aside and made anew: the directory's name is made of this config's
-    hash. The listener is told, and where the environment differs from the one the run was begun in.
+    One that is damaged is set aside and made anew. The listener is told, and where the environment
+    differs from the one the run was begun in.
+
+    Args:
+        store: the run's.
+        config: what is asked for.
+        described: the data, or what else tells that the task is the same.
+        surroundings: device and engine, besides what `environment` finds.
+        command: the command line.
+        listener: hears what is unlike before.
+        outside: the matrices that no mask covers.
+
+    Returns:
+        The config of the run: what was there, and what is asked for now.
 
     Raises:
         StoreError: the run there has another config or other data; says how they differ.
@@ -52,15 +67,9 @@ def record(
         "schema": SCHEMA,
         "config": to_plain(config),
         "config_sha256": config_hash(config),
-        "data": _described(data),
+        "data": dict(described),
         "outside_mask": [asdict(one) for one in outside],
-        "environment": {
-            **environment(),
-            "device": device,
-            "engine": engine.name,
-            "engine_settings": dict(engine.settings()),
-            "threads": 1,
-        },
+        "environment": {**environment(), **surroundings, "threads": 1},
         "command": command,
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -71,28 +80,52 @@ def record(
         listener.record_rebuilt(aside, str(error))
     if then is None:
         store.write_experiment(now)
-        return
-    for part, what in (("config", "config"), ("schema", "config's schema version")):
-        if then[part] != now[part]:
-            raise StoreError(
-                f"{store.path} holds another {what}: {_shown(now[part], then[part])}. "
-                "Use another --out, or move that run away"
-            )
+        return config
+    whole = _grown(store, config, now, then)
     if then["data"] != now["data"]:
         raise StoreError(
-            f"{store.path} was begun with other data for '{config.data.name}'. Put those back "
-            "(see --data-dir), or use another --out"
+            f"{store.path} was begun with other data. Put those back (see --data-dir), or use "
+            "another --out"
         )
     # A run from before it was recorded has none.
     if then.get("outside_mask", now["outside_mask"]) != now["outside_mask"]:
         raise StoreError(
-            f"{store.path} was begun when other matrices of '{config.model}' were outside its "
-            f"masks: {_named(then['outside_mask'])} there, {_named(now['outside_mask'])} here. "
+            f"{store.path} was begun when other matrices were outside its masks: "
+            f"{_named(then['outside_mask'])} there, {_named(now['outside_mask'])} here. "
             "Put the network back as it was, or use another --out"
         )
     changes = differences(now["environment"], then["environment"])
     if changes:
         listener.environment_changed(changes)
+    looked = list(then.get("looked_at", []))
+    if whole.replicates > then["config"]["replicates"]:
+        looked.append(then["config"]["replicates"])
+    if to_plain(whole) != then["config"]:
+        store.write_experiment(
+            then
+            | {"config": to_plain(whole), "config_sha256": config_hash(whole), "looked_at": looked}
+        )
+    return whole
+
+
+def _grown(
+    store: Store, config: _Config, now: Mapping[str, Any], then: Mapping[str, Any]
+) -> _Config:
+    """What there was and what is asked for.
+
+    Raises:
+        StoreError: what is there is of another training, method or seed.
+    """
+    if then["schema"] == now["schema"]:
+        there = load_recorded_config(then["config"], source=str(store.path / EXPERIMENT))
+        if type(there) is type(config) and lasting_part(there) == lasting_part(config):
+            return grown(there, config)
+    parts = [("config", "config"), ("schema", "config's schema version")]
+    part, what = next((p for p in parts if then[p[0]] != now[p[0]]), parts[0])
+    raise StoreError(
+        f"{store.path} holds another {what}: {_shown(now[part], then[part])}. "
+        "Use another --out, or move that run away"
+    )
 
 
 def read_record(store: Store) -> dict[str, Any] | None:
@@ -105,7 +138,7 @@ def read_record(store: Store) -> dict[str, Any] | None:
     experiment = store.read_experiment()
     if experiment is None:
         return None
-    wrong = misfits(experiment, _FIELDS, optional=("data.variant", "outside_mask"))
+    wrong = misfits(experiment, _FIELDS, optional=("data.variant", "outside_mask", "looked_at"))
     if not wrong:
         surroundings = experiment["environment"]
         found = misfits(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))
@@ -149,7 +182,8 @@ def _named(outside: Any) -> str:
     return ", ".join(names) or "none"
 
 
-def _described(data: Dataset) -> dict[str, Any]:
+def described(data: Dataset) -> dict[str, Any]:
+    """The data, as the record says them."""
     return {
         "sha256": data.fingerprint(),
         "training_examples": len(data.train),
@@ -193,6 +227,10 @@ _MOST_INPUTS = 2**30
 _EXAMPLES = whole(1, 2**40)
 
 
+def _is_counts(value: object) -> bool:
+    return isinstance(value, list) and all(is_whole(one) and one >= 1 for one in value)
+
+
 def _is_outside(value: Any) -> bool:
     kinds = {"name": TEXT, "weights": whole(1), "reason": TEXT}
     return isinstance(value, list) and all(
@@ -216,6 +254,7 @@ _FIELDS: Mapping[str, Kind] = {
     "data.classes": whole(1, 2**24),
     "data.variant": TEXT,
     "outside_mask": Kind("a list of name, weights and reason each", _is_outside),
+    "looked_at": Kind("a list of whole numbers", _is_counts),
     "environment": TABLE,
     "environment.lottery": TEXT,
     "environment.torch": TEXT,

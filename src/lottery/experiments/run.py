@@ -6,52 +6,30 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from lottery.core import (
-    Mask,
-    check_coverage,
-    check_patterns,
-    find_criterion,
-    prunable_weights,
-    weight_uses,
-)
-from lottery.data import Dataset, data_notes, load_dataset, steps_per_epoch
+from lottery.core import prunable_weights
+from lottery.data import Dataset, data_notes, load_dataset
 from lottery.errors import Preempted, UsageError
+from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
-from lottery.experiments.config import (
-    ExperimentConfig,
-    learns_masks,
-    run_name,
-    scoring_problems,
-    to_plain,
-)
-from lottery.experiments.lengths import (
-    iterations,
-    mask_looks,
-    planned_span,
-    rewind_iteration,
-)
+from lottery.experiments.checks import check_against_data
+from lottery.experiments.config import ExperimentConfig, run_name, to_plain
+from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config
-from lottery.experiments.mask_updates import check_updates_happen
-from lottery.experiments.network import coverage, experiment_units, left_out, make_model
-from lottery.experiments.plan import hopeless, needs, plan
-from lottery.experiments.reading import examine_job
-from lottery.experiments.record import check_same_weights, record
+from lottery.experiments.plan import how_trained, plan
+from lottery.experiments.reading import examine_job, list_runs
+from lottery.experiments.record import check_same_weights, described, record
+from lottery.experiments.runner import changed_needs, found_elsewhere, run_all, take
 from lottery.experiments.standing import begun
 from lottery.experiments.stopping import StopRequest
-from lottery.experiments.trial import (
-    check_batches_of_one,
-    check_forward,
-    check_gradients,
-    check_scoring,
-    check_types,
-)
-from lottery.experiments.workers import Pool, WorkerSettings, open_pool
-from lottery.store import MAIN, JobKey, JobResult, Store, own
-from lottery.tickets import check_examples, criterion_problems, level_densities
-from lottery.training import make_engine, resolve_device
+from lottery.experiments.workers import WorkerSettings, open_pool
+from lottery.store import JobKey, JobResult, Store, own
+from lottery.tasks.supervised import Supervised
+from lottery.training import Engine, resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +44,7 @@ class RunOptions:
         jobs: how many jobs at once; None for as many as there are cores (one on a GPU).
         checkpoint_seconds: time between checkpoints inside a job.
         command: the command line, for the record.
+        reuse: whether jobs that another run in ``out`` has finished are taken from it.
     """
 
     out: Path = Path("runs")
@@ -75,6 +54,7 @@ class RunOptions:
     jobs: int | None = None
     checkpoint_seconds: float = 30.0
     command: str = ""
+    reuse: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,64 +72,25 @@ class RunSummary:
         return ended_badly + len(self.skipped)
 
 
-def check_against_data(config: ExperimentConfig, data: Dataset) -> None:
-    """Check what can only be known with the data and the model at hand.
+def bind(
+    config: ExperimentConfig,
+    options: RunOptions,
+    *,
+    data: Dataset | None = None,
+    progress: bool = True,
+) -> Experiment:
+    """An experiment with its data and what trains it.
 
-    Raises:
-        UsageError: the network has nothing to prune, weights of several types, or weights that
-            masks cannot hold or no example reaches; it cannot take the examples, or learn from a
-            batch of one; the rewind point lies after the end, a mask that is to change would not, a
-            pattern fits no layer, a density cannot be reached, multiplications cannot be counted, a
-            criterion cannot be imported, does not go with the config or cannot score the network,
-            or there are fewer examples than it is to look at.
-        MaskError: the scores of a criterion of your own are not what selection can use.
+    Args:
+        config: the experiment.
+        options: where data lie, and on what to train.
+        data: the data, where they are at hand.
+        progress: whether loading says how far it is.
     """
-    model = make_model(config, data)
-    check_forward(config.model, lambda: make_model(config, data), data)
-    check_types(config.model, model)
-    check_coverage(config.model, model)
-    check_gradients(config, lambda: make_model(config, data), data)
-    check_batches_of_one(config, lambda: make_model(config, data), data)
-    weights = prunable_weights(model)
-    check_patterns(weights, config.prune.fractions)
-    units = experiment_units(config, data)
-    level_densities(config.prune, Mask.dense(weights), config.levels, units)
-    criterion = find_criterion(config.prune.criterion)
-    found = [f"prune.{problem}" for problem in criterion_problems(config.prune, criterion)]
-    for problem in found + scoring_problems(config, criterion):
-        raise UsageError(problem)
-    if criterion.needs_probe:
-        check_examples(config.prune, data)
-    if config.controls.scratch_flops:
-        weight_uses(model, data.input_shape)
-    check_looks(config, data)
-    rewind, total = rewind_iteration(config, data), iterations(config, data)
-    epoch = steps_per_epoch(len(data.train), config.training.batch_size)
-    check_updates_happen(config.training.mask_updates, start=rewind, total=total, epoch=epoch)
-    if rewind >= total and config.rewind.method != "fine-tune":
-        raise UsageError(
-            f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
-            f"training, {total}"
-        )
-    if criterion.needs_probe:  # last, for it takes longest
-        check_scoring(config, data, units)
-
-
-def check_looks(config: ExperimentConfig, data: Dataset) -> None:
-    """Check that masks are made often enough to see them settle.
-
-    Raises:
-        UsageError: fewer are made than are compared.
-    """
-    early = config.prune.early_bird
-    found = len(mask_looks(config, data))
-    if config.prune.by == "early-bird" and found < early.window:
-        where = "before the end of" if config.rewind.method == "drawn" else "in"
-        raise UsageError(
-            f"prune.early_bird: expected {early.window} masks or more {where} a training of "
-            f"{iterations(config, data):,} iterations, and one every {early.every} gives {found}; "
-            "make them more often, or compare fewer"
-        )
+    if data is None:
+        data = load_dataset(config.data, data_dir=options.data_dir, progress=progress)
+    device = resolve_device(options.device)
+    return Experiment(config, Supervised(config, data, engine=options.engine, device=device))
 
 
 def run_experiment(
@@ -160,6 +101,9 @@ def run_experiment(
     stop: threading.Event | None = None,
 ) -> RunSummary:
     """Run an experiment to its end, going on with whatever is on disk already.
+
+    A run there of the same training, method and seed grows: more replicates, levels or controls
+    are added to what it has, and asking for less trains nothing.
 
     Args:
         config: what to run.
@@ -177,70 +121,91 @@ def run_experiment(
     listener, stop = listener or Listener(), stop or threading.Event()
     # A config made in Python has not been checked yet.
     load_config(to_plain(config))
-    data = load_dataset(config.data, data_dir=options.data_dir)
-    check_against_data(config, data)
-    device = resolve_device(options.device)
-    model = make_model(config, data)
-    engine = make_engine(
-        options.engine,
-        device,
-        model=model,
-        config=config.training,
-        augmented=data.augmentation.active,
-        learns_masks=learns_masks(config),
-    )
+    experiment = bind(config, options)
+    task = experiment.task
+    assert isinstance(task, Supervised), "bound just now"
+    check_against_data(config, task, experiment.bound)
     store = Store(Path(options.out) / run_name(config))
     # An exception in the middle of compiling would be lost, or leave half of it.
     if isinstance(stop, StopRequest):
         stop.under_way = True
     with own(store.path):
-        jobs = plan(config)
-        if not all(store.is_finished(key) for key in jobs):
-            engine.prepare()
-        covered, outside = coverage(config, data)
-        record(
+        device = resolve_device(options.device).type
+        covered, outside = task.coverage()
+        engines = _engines(experiment)
+        if not all(store.is_finished(key) for key in plan(config)):
+            for engine in engines:
+                engine.prepare()
+        config = record(
             store,
             config,
-            data,
-            device=device.type,
-            engine=engine,
+            described(task.data),
+            surroundings={
+                "device": device,
+                "engine": engines[0].name,
+                "engine_settings": dict(engines[0].settings()),
+            },
             command=options.command,
             listener=listener,
             outside=outside,
         )
-        results = _finished_before(store, config, len(data.train), listener)
-        check_same_weights(store, results, prunable_weights(model))
+        experiment = Experiment(config, task)
+        if options.reuse:
+            others = found_elsewhere(experiment, store, list_runs(Path(options.out)), device)
+            for run, number in take(store, others).items():
+                listener.reused(run, number, len(plan(config)))
+        results = _finished_before(store, experiment, len(task.data.train), listener)
+        check_same_weights(store, results, prunable_weights(task.make_model()))
+        for key, needs in changed_needs(experiment, store, results).items():
+            listener.noted(
+                f"{key} was made from other files than there are now of {', '.join(needs)}"
+            )
+        jobs = plan(config)
         left = len(jobs) - len(results)
-        workers = min(worker_count(options.jobs, device.type), left or 1)
+        workers = min(worker_count(options.jobs, device), left or 1)
         listener.started(store.path, len(jobs), len(results), workers)
         if outside:
             listener.outside_mask(covered, outside)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
-        _tell_first(config, data, listener)
+        _tell_first(experiment, task, listener)
         listener.to_train(
             {
-                key: (store.checkpoint_iteration(key) or first, last)
+                key: (store.checkpoint_iteration(key) or span[0], span[1])
                 for key in jobs
-                if key not in results
-                for first, last in [planned_span(key, config, data)]
+                if key not in results and (span := planned_span(key, experiment)) is not None
             }
         )
         settings = WorkerSettings(
-            config=config,
-            run=store.path,
-            data_dir=options.data_dir,
-            device=device.type,
-            engine=engine.name,
+            remake=partial(bind, config, options, progress=False),
+            store=store,
+            device=device,
             checkpoint_seconds=options.checkpoint_seconds,
         )
+        parallel: Literal["threads", "processes"] = (
+            "threads" if all(e.parallel == "threads" for e in engines) else "processes"
+        )
         try:
-            with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
-                skipped = _run_all(jobs, config, results, pool, listener, stop)
+            with open_pool(
+                settings, experiment, workers, parallel, stop, listener.progressed
+            ) as pool:
+                skipped = run_all(experiment, store, results, pool, listener, stop)
         except Preempted as error:
             # Only now that the pool is closed has every training kept its checkpoint.
-            raise Preempted(_what_is_kept(store, config, data)) from error
+            raise Preempted(_what_is_kept(store, config, task.data)) from error
     return RunSummary(run=store.path, results=results, skipped=skipped)
+
+
+def _engines(experiment: Experiment) -> list[Engine]:
+    """What trains the jobs; the dense network's first.
+
+    Raises:
+        UsageError: some job cannot be trained.
+    """
+    task = experiment.task
+    assert isinstance(task, Supervised), "own code has no engine"
+    found = [task.engine(how_trained(key, experiment.config)) for key in plan(experiment.config)]
+    return list({engine.name: engine for engine in found}.values())
 
 
 def _what_is_kept(store: Store, config: ExperimentConfig, data: Dataset) -> str:
@@ -254,10 +219,11 @@ def _what_is_kept(store: Store, config: ExperimentConfig, data: Dataset) -> str:
     )
 
 
-def _tell_first(config: ExperimentConfig, data: Dataset, listener: Listener) -> None:
-    for note in (*cautions(config), *data_notes(data)):
+def _tell_first(experiment: Experiment, task: Supervised, listener: Listener) -> None:
+    config = experiment.config
+    for note in (*cautions(config), *data_notes(task.data)):
         listener.noted(note)
-    units, reasons = experiment_units(config, data), left_out(config, data)
+    units, reasons = task.units(config.prune), task.left_out(config.prune)
     if units is not None and reasons and config.levels:
         listener.left_out(units.count, reasons)
 
@@ -274,59 +240,22 @@ def worker_count(jobs: int | None, device: str) -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-def _run_all(
-    jobs: list[JobKey],
-    config: ExperimentConfig,
-    results: dict[JobKey, JobResult],
-    pool: Pool,
-    listener: Listener,
-    stop: threading.Event,
-) -> dict[JobKey, str]:
-    """Run every job whose needs are met until none is left; results are added as they come."""
-    # The main line first: everything else waits for it.
-    waiting = sorted(
-        (key for key in jobs if key not in results), key=lambda key: (key.branch != MAIN, key.level)
-    )
-    running: set[JobKey] = set()
-    skipped: dict[JobKey, str] = {}
-    while waiting or running:
-        if stop.is_set() and not running:
-            raise Preempted("between trainings")
-        for key in list(waiting):
-            reason = hopeless(key, config, results, skipped)
-            if reason:
-                waiting.remove(key)
-                skipped[key] = reason
-                listener.skipped(key, reason)
-            elif (
-                len(running) < pool.size
-                and not stop.is_set()
-                and all(need in results for need in needs(key, config))
-            ):
-                waiting.remove(key)
-                running.add(key)
-                pool.submit(key)
-        if not running:
-            continue
-        for key, result in pool.finished():
-            running.discard(key)
-            results[key] = result
-            listener.finished(result)
-    return skipped
-
-
 def _finished_before(
-    store: Store, config: ExperimentConfig, training_examples: int, listener: Listener
+    store: Store, experiment: Experiment, training_examples: int, listener: Listener
 ) -> dict[JobKey, JobResult]:
     """The results on disk; what is there but not whole is set aside."""
     results = {}
-    for key in plan(config):
+    for key in plan(experiment.config):
         if not store.is_there(key):
             continue
-        result, found = examine_job(store, key, config, training_examples)
+        result, found = examine_job(store, key, experiment.config, training_examples)
         if result is None:
             listener.set_aside(key, store.set_aside(key), "; ".join(found))
         else:
             results[key] = result
             store.drop_checkpoints(key)
+    for replicate in range(experiment.config.replicates):
+        for look in experiment.looks(replicate):
+            if store.is_there(look) and (found := store.look_problems(look)):
+                listener.set_aside(look, store.set_aside(look), "; ".join(found))
     return results

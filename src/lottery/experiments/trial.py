@@ -13,8 +13,8 @@ from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, said, some_of
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
-from lottery.experiments.network import initialized, make_model
 from lottery.rng import Streams
+from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig, make_probe, prune_mask
 from lottery.training import State, recalibrate_batch_norm
 from lottery.training.evaluate import input_dtype
@@ -223,7 +223,7 @@ def _check_outputs(
         raise wrong(f"gives outputs of shape {tuple(outputs.shape)}")
 
 
-def check_scoring(config: ExperimentConfig, data: Dataset, units: Units | None) -> None:
+def check_scoring(config: ExperimentConfig, task: Supervised, units: Units | None) -> None:
     """Check that the criterion can score the network, and choose among all that is to go.
 
     The network is pruned once, to the last level in one round. Two examples do, or one where the
@@ -233,8 +233,8 @@ def check_scoring(config: ExperimentConfig, data: Dataset, units: Units | None) 
 
     Args:
         config: the experiment; its criterion looks at the network.
-        data: on the CPU.
-        units: from `experiment_units`.
+        task: its task.
+        units: what goes as one.
 
     Raises:
         UsageError: the criterion fails, or has no finite scores where some must go.
@@ -244,7 +244,7 @@ def check_scoring(config: ExperimentConfig, data: Dataset, units: Units | None) 
         return
     try:
         with torch.random.fork_rng(devices=[]):
-            _prune_once(config, data, units)
+            _prune_once(config, task, units)
     except LotteryError:
         raise
     except Exception as error:
@@ -254,14 +254,14 @@ def check_scoring(config: ExperimentConfig, data: Dataset, units: Units | None) 
         ) from error
 
 
-def _prune_once(config: ExperimentConfig, data: Dataset, units: Units | None) -> None:
+def _prune_once(config: ExperimentConfig, task: Supervised, units: Units | None) -> None:
     prune, level = _at_once(config.prune, config.levels)
     if prune.criterion in CRITERIA:
         smallest = prune.examples // steps_per_epoch(prune.examples, prune.batch_size)
         few = min(smallest, _EXAMPLES)
         prune = replace(prune, examples=few, batch_size=few)
-    initial, deciding = _states(config, data)
-    streams, model = Streams(config.seed, 0), make_model(config, data)
+    initial, deciding = _states(config, task)
+    streams, model = Streams(config.seed, 0), task.make_model()
     dense = Mask.dense(prunable_weights(model))
     probe = make_probe(
         prune,
@@ -269,7 +269,7 @@ def _prune_once(config: ExperimentConfig, data: Dataset, units: Units | None) ->
         dense,
         model=model,
         trained=deciding,
-        data=data,
+        data=task.data,
         loss=config.training.loss,
         streams=streams,
     )
@@ -294,13 +294,13 @@ def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
     return at_once, 1 if last else levels
 
 
-def _states(config: ExperimentConfig, data: Dataset) -> tuple[State, State]:
+def _states(config: ExperimentConfig, task: Supervised) -> tuple[State, State]:
     """The first replicate's initial state, and one like that which decides."""
-    initial = initialized(config, data, Streams(config.seed, 0), "init")
+    initial = task.initial(Streams(config.seed, 0), "init")
     if config.prune.by == "rewound" and not config.rewind.to.amount:
         return initial.state_dict(), initial.state_dict()
     # Weights have moved by then, and statistics fit the data: without them the signal of a deep
     # network can grow beyond what a float holds.
-    moved = initialized(config, data, Streams(config.seed, 1), "init")
-    recalibrate_batch_norm(moved, [_inputs(moved, data, _EXAMPLES)])
+    moved = task.initial(Streams(config.seed, 1), "init")
+    recalibrate_batch_norm(moved, [_inputs(moved, task.data, _EXAMPLES)])
     return initial.state_dict(), moved.state_dict()

@@ -9,6 +9,7 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.methods.types import Method, RunComparison
 from lottery.analysis.types import Estimate, Measure
+from lottery.methods import CONTROL_KINDS
 from lottery.report.density import ACCURACY, EARLY_STOP, Quantity
 from lottery.report.figure import Figure, Plot, choice, figure_text
 from lottery.report.palette import method
@@ -23,7 +24,7 @@ from lottery.report.series import (
     near_dense,
     traces,
 )
-from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.store.jobs import MAIN
 
 _APART = 1 / 16
 """Between two ticks: densities of different runs may lie close to one another."""

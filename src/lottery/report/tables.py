@@ -9,9 +9,10 @@ from typing import Any, Generic, TypeVar
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, ticket_note
 from lottery.analysis.types import Contrast, Estimate, Group, LevelVerdict, Outcome, Test, Verdict
+from lottery.methods import CONTROL_KINDS
 from lottery.report.csv_text import Cell, csv_text
 from lottery.report.forest import MARKS
-from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.store.jobs import MAIN
 
 Row = TypeVar("Row")
 

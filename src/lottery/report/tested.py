@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.types import Contrast, LevelVerdict, Measure, Verdict
+from lottery.methods import CONTROL_KINDS
 from lottery.report.figure import Figure, Plot
 from lottery.report.forest import Forest, Line, forest
-from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.store.jobs import MAIN
 
 
 def _against_dense(measure: Measure, name: str, symbol: str, test: str) -> Line:

@@ -1,7 +1,19 @@
 """Runs on disk: commit protocol, manifests, ownership, reading back."""
 
-from lottery.store.jobs import CONTROL_KINDS, MAIN, JobKey, JobResult
+from lottery.store.jobs import MAIN, JobKey, JobResult
 from lottery.store.lock import holder, own
+from lottery.store.looks import LookKey
+from lottery.store.memory import MemoryStore
 from lottery.store.store import Moment, Store
 
-__all__ = ["CONTROL_KINDS", "MAIN", "JobKey", "JobResult", "Moment", "Store", "holder", "own"]
+__all__ = [
+    "MAIN",
+    "JobKey",
+    "JobResult",
+    "LookKey",
+    "MemoryStore",
+    "Moment",
+    "Store",
+    "holder",
+    "own",
+]

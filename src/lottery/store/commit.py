@@ -31,7 +31,9 @@ CORRUPT = ".corrupt-"
 _TEMPORARY = ".tmp-"
 
 
-def commit_directory(target: Path, files: Mapping[str, bytes]) -> None:
+def commit_directory(
+    target: Path, files: Mapping[str, bytes], about: Mapping[str, Any] | None = None
+) -> None:
     """Make ``target`` appear with these files and their manifest, whole and on the disk.
 
     If another process has committed the same target meanwhile, its files stay: the same job gives
@@ -40,6 +42,7 @@ def commit_directory(target: Path, files: Mapping[str, bytes]) -> None:
     Args:
         target: a directory that does not exist yet; its parents are made.
         files: plain file name -> contents.
+        about: what the manifest says of them besides, as plain JSON.
 
     Raises:
         StoreError: nothing could be written; names the path and the reason. ``target`` does not
@@ -51,6 +54,7 @@ def commit_directory(target: Path, files: Mapping[str, bytes]) -> None:
             name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
             for name, content in sorted(files.items())
         },
+        **({"about": dict(about)} if about else {}),
     }
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +131,28 @@ def read_file(directory: Path, name: str) -> bytes:
     if name not in expected:
         raise StoreError(f"{directory / name} is not in the manifest beside it")
     return _read_expected(directory / name, expected[name])
+
+
+def about(directory: Path) -> dict[str, Any]:
+    """What a committed directory's manifest says of it besides its files; empty if nothing.
+
+    Raises:
+        StoreError: there is no manifest, or none of ours.
+    """
+    _manifest(directory)
+    said = read_json(directory / MANIFEST).get("about", {})
+    if not isinstance(said, dict):
+        raise StoreError(f"{directory / MANIFEST} is not a manifest: about: expected a table")
+    return said
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """File name -> SHA-256 (hex), as a committed directory's manifest says.
+
+    Raises:
+        StoreError: there is no manifest, or none of ours.
+    """
+    return {name: entry["sha256"] for name, entry in _manifest(directory).items()}
 
 
 def _read_expected(path: Path, entry: Mapping[str, Any]) -> bytes:

@@ -21,8 +21,8 @@ TICKET, FINAL, CURVES, RESULT = (
     "curves.csv",
     "result.json",
 )
-REWIND = "rewind.safetensors"
-NOTES = "notes.safetensors"
+REWIND, NOTES = "rewind.safetensors", "notes.safetensors"
+"""What a dense network once kept beside its own files; see `lottery.store.looks`."""
 MASK = "mask/"
 
 
@@ -44,10 +44,6 @@ def pack_job(ticket: Ticket, result: JobResult, trained: TrainingResult | None) 
             | {f"early-stop/{name}": value for name, value in trained.early_stop.items()}
             | {f"{MASK}{name}": kept for name, kept in (trained.mask or {}).items()}
         )
-    if trained.notes:
-        files[NOTES] = pack_tensors(trained.notes)
-    for iteration, state in trained.snapshots.items():
-        files[REWIND] = pack_tensors(state, {"iteration": iteration})
     return files
 
 

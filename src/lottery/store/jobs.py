@@ -25,24 +25,9 @@ from lottery.store.schema import (
 
 MAIN = "main"
 """The branch of the tickets themselves."""
-CONTROL_KINDS = (
-    "reinit",
-    "random-mask",
-    "continued",
-    "shuffled-global",
-    "signs-random-magnitudes",
-    "signs-constant",
-    "random-signs",
-    "scratch-epochs",
-    "scratch-flops",
-    "edge-popup",
-    "supermask",
-)
-"""The kinds of control; a control's branch is its kind and a number from 1."""
-
 Status = Literal["done", "diverged", "collapsed"]
 
-_BRANCH = re.compile(rf"{MAIN}|({'|'.join(CONTROL_KINDS)})-[1-9]\d*")
+_BRANCH = re.compile(rf"{MAIN}|[a-z]+(-[a-z]+)*-[1-9]\d*")
 
 
 @dataclass(frozen=True, order=True)
@@ -61,7 +46,7 @@ class JobKey:
 
     @property
     def kind(self) -> str:
-        """The branch without its number: ``main``, or one of `CONTROL_KINDS`."""
+        """The branch without its number: ``main``, or a kind of control."""
         return self.branch if self.branch == MAIN else self.branch.rpartition("-")[0]
 
     @property

@@ -17,9 +17,7 @@ from lottery.store import commit
 from lottery.store.contents import (
     CURVES,
     FINAL,
-    NOTES,
     RESULT,
-    REWIND,
     TICKET,
     check_job,
     moved_mask,
@@ -29,9 +27,10 @@ from lottery.store.contents import (
 from lottery.store.curves import unpack_curve
 from lottery.store.files import read_json, why_no_directory
 from lottery.store.jobs import JobKey, JobResult
+from lottery.store.looks import LOOK, LookKey, pack_look, unpack_look
 from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors, unpack_ticket
-from lottery.tickets import Ticket
-from lottery.training import Checkpoint, CurvePoint, Notes, State, TrainingResult
+from lottery.tickets import Drawn, Ticket
+from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
 
 EXPERIMENT = "experiment.json"
 _CHECKPOINT = "state.safetensors"
@@ -101,15 +100,15 @@ class Store:
 
     # Jobs
 
-    def directory(self, key: JobKey) -> Path:
+    def directory(self, key: JobKey | LookKey) -> Path:
         """Where a job's files lie once it is finished."""
         return self.path / key.path
 
-    def is_there(self, key: JobKey) -> bool:
+    def is_there(self, key: JobKey | LookKey) -> bool:
         """Whether anything lies where a job's files belong; says nothing of what it is."""
         return self._in_the_way(key) is not None or os.path.lexists(self.directory(key))
 
-    def is_finished(self, key: JobKey) -> bool:
+    def is_finished(self, key: JobKey | LookKey) -> bool:
         """Whether there is a manifest, or what cannot be one; says nothing of the contents."""
         manifest = self.directory(key) / commit.MANIFEST
         return self._in_the_way(key) is not None or os.path.lexists(manifest)
@@ -137,11 +136,30 @@ class Store:
         except StoreError as error:
             return None, [str(error)]
 
-    def set_aside(self, key: JobKey) -> Path:
+    def look_problems(self, key: LookKey) -> list[str]:
+        """What is wrong with a look's files, one sentence each; empty when all is well."""
+        try:
+            self.look(key)
+        except StoreError as error:
+            return [str(error)]
+        return commit.problems(self.directory(key))
+
+    def looks(self, replicate: int) -> list[LookKey]:
+        """The looks of a replicate that are there, by their names."""
+        found = []
+        for path in sorted((self.path / f"replicate-{replicate}" / "looks").glob("*-*")):
+            kind, _, number = path.name.partition("-")
+            if kind in ("state", "drawn") and number.isdecimal():
+                key = LookKey(replicate, kind, int(number))  # type: ignore[arg-type]
+                if self.directory(key) == path:
+                    found.append(key)
+        return found
+
+    def set_aside(self, key: JobKey | LookKey) -> Path:
         """Make room for a job's files; where what stood in their place is now."""
         return commit.set_aside(self._in_the_way(key) or self.directory(key))
 
-    def _in_the_way(self, key: JobKey) -> Path | None:
+    def _in_the_way(self, key: JobKey | LookKey) -> Path | None:
         """What is no directory of this run where one on the way to a job's files belongs."""
         parts = key.path.parts
         for number in range(1, len(parts) + 1):
@@ -150,7 +168,7 @@ class Store:
                 return path
         return None
 
-    def _check_place(self, key: JobKey) -> None:
+    def _check_place(self, key: JobKey | LookKey) -> None:
         """Check that nothing on the way to a job's files leads out of the run.
 
         Raises:
@@ -160,18 +178,68 @@ class Store:
         if path is not None:
             raise StoreError(why_no_directory(path))
 
-    def write_job(self, ticket: Ticket, result: JobResult, trained: TrainingResult | None) -> None:
+    def write_job(
+        self,
+        ticket: Ticket,
+        result: JobResult,
+        trained: TrainingResult | None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         """Commit a finished job: all of its files, or none.
 
         Args:
             ticket: what it started from.
             result: what it found.
             trained: what training gave; None for a ticket that collapsed and was not trained.
+            about: who the job is, what computed it, and from what: see `about`.
         """
-        files = pack_job(ticket, result, trained)
-        self._check_place(result.key)
-        commit.commit_directory(self.directory(result.key), files)
+        self._commit(result.key, pack_job(ticket, result, trained), about)
         self.drop_checkpoints(result.key)
+
+    def write_look(
+        self, key: LookKey, found: State | Drawn, about: Mapping[str, Any] | None = None
+    ) -> None:
+        """Commit what was kept of a dense network on its way."""
+        self._commit(key, pack_look(key, found), about)
+
+    def _commit(
+        self, key: JobKey | LookKey, files: Mapping[str, bytes], about: Mapping[str, Any] | None
+    ) -> None:
+        self._check_place(key)
+        commit.commit_directory(self.directory(key), files, about)
+
+    def about(self, key: JobKey | LookKey) -> dict[str, Any]:
+        """What the manifest of finished files says of them; empty in runs from before it did.
+
+        ``identity``: that of the job; ``computed``: engine, device and versions; ``made_from``: the
+        job or look that it was made from -> SHA-256 of its contents.
+
+        Raises:
+            StoreError: there is no manifest, or none of ours.
+        """
+        self._check_place(key)
+        return commit.about(self.directory(key))
+
+    def contents_hash(self, key: JobKey | LookKey) -> str:
+        """SHA-256 (hex) of what finished files give to others: everything but the result's text.
+
+        Raises:
+            StoreError: there is no manifest, or none of ours.
+        """
+        self._check_place(key)
+        found = {n: h for n, h in commit.hashes(self.directory(key)).items() if n != RESULT}
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+    def take_from(self, other: Store, key: JobKey | LookKey) -> None:
+        """Make finished files of another run this run's own, whole.
+
+        Raises:
+            StoreError: they are not whole there, or cannot be written here.
+        """
+        files, found = commit.read_directory(other.directory(key))
+        if found:
+            raise StoreError(found[0])
+        self._commit(key, files, other.about(key))
 
     def result(self, key: JobKey) -> JobResult:
         """A finished job's result."""
@@ -203,13 +271,13 @@ class Store:
             return ticket
         return moved_mask(ticket, self._tensors(key, FINAL), source=self.directory(key) / FINAL)
 
-    def rewind_weights(self, key: JobKey) -> State:
-        """The state that a dense job kept for rewinding to a later point than initialization."""
-        return self._tensors(key, REWIND)
+    def look(self, key: LookKey) -> State | Drawn:
+        """What was kept of a dense network on its way.
 
-    def notes(self, key: JobKey) -> Notes:
-        """What was noted while a job trained; see `lottery.training.Watch`."""
-        return self._tensors(key, NOTES)
+        Raises:
+            StoreError: it is missing, damaged, or of another kind.
+        """
+        return unpack_look(key, self._read(key, LOOK), source=self.directory(key) / LOOK)
 
     def curve(self, key: JobKey) -> list[CurvePoint]:
         """A finished job's evaluations; empty for a ticket that collapsed."""
@@ -217,14 +285,14 @@ class Store:
             return []
         return unpack_curve(self._read(key, CURVES), source=self.directory(key) / CURVES)
 
-    def _tensors(self, key: JobKey, name: str) -> dict[str, Tensor]:
+    def _tensors(self, key: JobKey | LookKey, name: str) -> dict[str, Tensor]:
         return unpack_tensors(self._read(key, name), source=self.directory(key) / name)[0]
 
-    def _has(self, key: JobKey, name: str) -> bool:
+    def _has(self, key: JobKey | LookKey, name: str) -> bool:
         self._check_place(key)
         return os.path.lexists(self.directory(key) / name)
 
-    def _read(self, key: JobKey, name: str) -> bytes:
+    def _read(self, key: JobKey | LookKey, name: str) -> bytes:
         """The contents of one of a finished job's files, checked against the manifest."""
         self._check_place(key)
         return commit.read_file(self.directory(key), name)

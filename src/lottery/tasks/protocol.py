@@ -101,6 +101,9 @@ class Task(Protocol):
     def fingerprint(self) -> Mapping[str, Plain]:
         """All that the dense network's training depends on besides its ticket and the seed."""
 
+    def about(self) -> Mapping[str, str]:
+        """What a ticket's provenance says of the task."""
+
     def make_model(self) -> nn.Module:
         """The network; its weights are not yet those of any replicate."""
 
@@ -127,6 +130,9 @@ class Task(Protocol):
         pruned: Mapping[str, Tensor] | None = None,
     ) -> Probe:
         """The network with the weights that decide, and batches for a criterion that looks."""
+
+    def last_iteration(self, how: How, mask: Mask) -> int | None:
+        """The iteration that a training ends at; None where that is not known before."""
 
     def engine_name(self, how: How) -> str:
         """What trains it so: an engine's name, or ``own``. It decides reuse, not identity."""

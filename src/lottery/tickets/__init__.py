@@ -25,7 +25,6 @@ from lottery.tickets.counts import going_by_level, level_densities
 from lottery.tickets.early_bird import (
     Drawn,
     drawn,
-    drawn_state,
     looks,
     never_settled,
     watch_masks,
@@ -50,7 +49,6 @@ __all__ = [
     "continued",
     "criterion_problems",
     "drawn",
-    "drawn_state",
     "find_tickets",
     "going_by_level",
     "last_trained",

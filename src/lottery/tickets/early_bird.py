@@ -19,6 +19,7 @@ from lottery.core.early_bird import settled, spread
 from lottery.errors import StoreError
 from lottery.tickets.config import EarlyBirdConfig
 from lottery.training import Notes, State, Watch
+from lottery.training.progress import below
 
 _SPREAD = "spread"
 _STATE = "state/"
@@ -35,12 +36,15 @@ class Drawn:
             one looked at.
         settled: whether it had.
         spread: the largest distance then of the newest mask from those in the queue before it.
+        state: the dense network's whole state that the mask was made from, where tickets train on
+            from it.
     """
 
     mask: Mask
     iteration: int
     settled: bool
     spread: float
+    state: State | None = None
 
     def words(self, config: EarlyBirdConfig) -> str:
         """How it was drawn, for a ticket's provenance."""
@@ -154,23 +158,14 @@ def drawn(config: EarlyBirdConfig, level: int, notes: Notes) -> Drawn:
         raise StoreError(
             f"the dense training's notes hold no mask for level {level}: {error}"
         ) from error
-    return Drawn(mask=mask, iteration=iteration, settled=apart <= config.distance, spread=apart)
-
-
-def drawn_state(early: Drawn, notes: Notes) -> State:
-    """The dense network's whole state that a mask was made from, for a ticket to train on from.
-
-    Raises:
-        StoreError: the notes do not hold it: they are not those of a training that was watched so.
-    """
-    prefix = _state_prefix(early.iteration)
-    state = {n.removeprefix(prefix): t for n, t in notes.items() if n.startswith(prefix)}
-    if not state:
-        raise StoreError(
-            f"the dense training's notes hold no state of iteration {early.iteration}, by which a "
-            "mask was drawn"
-        )
-    return state
+    state = below(_state_prefix(iteration), notes)
+    return Drawn(
+        mask=mask,
+        iteration=iteration,
+        settled=apart <= config.distance,
+        spread=apart,
+        state=state or None,
+    )
 
 
 def _state_prefix(iteration: int) -> str:

@@ -7,38 +7,38 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager
+from typing import Literal
 
-from lottery.data import Dataset
+from lottery.experiments.bound import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.processes import process_pool
 from lottery.experiments.workers.serial import serial_pool
 from lottery.experiments.workers.threads import thread_pool
 from lottery.experiments.workers.worker import WorkerSettings, one_thread
-from lottery.training import Engine
 
 __all__ = ["Pool", "Report", "WorkerSettings", "one_thread", "open_pool"]
 
 
 def open_pool(
     settings: WorkerSettings,
-    engine: Engine,
-    data: Dataset,
+    experiment: Experiment,
     size: int,
+    parallel: Literal["threads", "processes"],
     stop: threading.Event,
     report: Report,
 ) -> AbstractContextManager[Pool]:
-    """The pool that suits the engine, for ``size`` jobs at once.
+    """The pool that suits the jobs, for ``size`` of them at once.
 
     Args:
         settings: what a worker needs to know.
-        engine: trains in this process.
-        data: the experiment's.
+        experiment: the jobs' experiment, in this process.
         size: 1 or more.
+        parallel: how several are best run at once.
         stop: set it and running jobs stop with a checkpoint.
         report: called in this thread with a job and the iteration it has come to.
     """
     if size == 1:
-        return serial_pool(settings, engine, data, stop, report)
-    if engine.parallel == "threads":
-        return thread_pool(settings, engine, data, size, stop, report)
+        return serial_pool(settings, experiment, stop, report)
+    if parallel == "threads":
+        return thread_pool(settings, experiment, size, stop, report)
     return process_pool(settings, size, stop, report)

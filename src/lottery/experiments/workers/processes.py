@@ -14,12 +14,10 @@ from multiprocessing.connection import wait as wait_for_any
 from queue import Empty
 from typing import Any
 
-from lottery.data import load_dataset
 from lottery.errors import LotteryError
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
 from lottery.store import JobKey, JobResult
-from lottery.training import make_engine, resolve_device
 
 
 @contextmanager
@@ -131,14 +129,11 @@ def _start(settings: WorkerSettings, asked: Any, progress: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    engine = make_engine(settings.engine, resolve_device(settings.device))
-    engine.prepare()
     with one_thread():
-        data = load_dataset(settings.config.data, data_dir=settings.data_dir, progress=False)
+        experiment = settings.remake()
     _worker = Worker(
         settings,
-        engine,
-        data,
+        experiment,
         stop=lambda: bool(asked.value),
         report=lambda key, iteration: progress.put((key, iteration)),
     )

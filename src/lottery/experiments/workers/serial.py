@@ -6,20 +6,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lottery.data import Dataset
+from lottery.experiments.bound import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
 from lottery.store import JobKey, JobResult
-from lottery.training import Engine
 
 
 @contextmanager
 def serial_pool(
-    settings: WorkerSettings, engine: Engine, data: Dataset, stop: threading.Event, report: Report
+    settings: WorkerSettings, experiment: Experiment, stop: threading.Event, report: Report
 ) -> Iterator[Pool]:
     """A pool that runs one job after another in this process."""
     with one_thread():
-        yield _Serial(Worker(settings, engine, data, stop.is_set, report))
+        yield _Serial(Worker(settings, experiment, stop.is_set, report))
 
 
 class _Serial:

@@ -1,6 +1,6 @@
 """Several threads of this process, for an engine that gives Python free while it trains.
 
-They share one set of training data, start at once, and end with the process.
+They share one task and its data, start at once, and end with the process.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from queue import Empty, SimpleQueue
 
 import torch
 
-from lottery.data import Dataset
+from lottery.experiments.bound import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
 from lottery.store import JobKey, JobResult
-from lottery.training import Engine
 
 # Seconds to wait at a time; in between, signals are heard and progress is shown.
 _MOMENT = 0.1
@@ -26,8 +25,7 @@ _MOMENT = 0.1
 @contextmanager
 def thread_pool(
     settings: WorkerSettings,
-    engine: Engine,
-    data: Dataset,
+    experiment: Experiment,
     size: int,
     stop: threading.Event,
     report: Report,
@@ -37,8 +35,7 @@ def thread_pool(
     progress = SimpleQueue[tuple[JobKey, int]]()
     worker = Worker(
         settings,
-        engine,
-        data,
+        experiment,
         lambda: stop.is_set() or ending.is_set(),
         lambda key, iteration: progress.put((key, iteration)),
     )

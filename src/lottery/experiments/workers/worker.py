@@ -5,48 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from lottery.blas import one_blas_thread
-from lottery.data import Dataset
 from lottery.errors import UsageError, said
-from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.bound import Experiment
 from lottery.experiments.execute import JobMonitor, run_job
+from lottery.experiments.plan import how_trained
 from lottery.experiments.workers.pool import Report
 from lottery.store import JobKey, JobResult, Store
-from lottery.training import Engine, resolve_device, same_every_time
+from lottery.training import same_every_time
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What a worker needs to run any job of one experiment; plain values only.
+    """What a worker needs to run any job of one experiment.
 
     Args:
-        config: the experiment.
-        run: the run's directory.
-        data_dir: where datasets lie, or None for the usual places.
+        remake: makes the experiment again, in another process; it can be sent there.
+        store: where the run's files are.
         device: resolved name of the device.
-        engine: name of the engine.
         checkpoint_seconds: time between checkpoints inside a job.
     """
 
-    config: ExperimentConfig
-    run: Path
-    data_dir: Path | None
+    remake: Callable[[], Experiment]
+    store: Store
     device: str
-    engine: str
     checkpoint_seconds: float
 
 
 class Worker:
-    """Runs jobs in this process; from several threads at once, if the engine allows it.
+    """Runs jobs in this process; from several threads at once, if their engines allow it.
 
     Args:
-        settings: of the experiment.
-        engine: trains; of the kind that the settings name.
-        data: the experiment's.
+        settings: of the run.
+        experiment: its experiment.
         stop: whether running jobs have been asked to stop.
         report: hears how far jobs are, on the thread that runs them.
     """
@@ -54,14 +48,12 @@ class Worker:
     def __init__(
         self,
         settings: WorkerSettings,
-        engine: Engine,
-        data: Dataset,
+        experiment: Experiment,
         stop: Callable[[], bool],
         report: Report,
     ) -> None:
-        self._settings, self._engine, self._stop, self._report = settings, engine, stop, report
-        self._data = data.to(resolve_device(settings.device))
-        self._store = Store(settings.run)
+        self._settings, self._experiment = settings, experiment
+        self._stop, self._report = stop, report
 
     def run(self, key: JobKey) -> JobResult:
         """Run a job to its end and commit it.
@@ -69,28 +61,28 @@ class Worker:
         Raises:
             UsageError: the device's memory is too small.
         """
+        settings, experiment = self._settings, self._experiment
         monitor = JobMonitor(
-            self._store,
+            settings.store,
             key,
-            engine=self._engine.name,
-            device=self._settings.device,
-            every=self._settings.checkpoint_seconds,
+            engine=experiment.task.engine_name(how_trained(key, experiment.config)),
+            device=settings.device,
+            every=settings.checkpoint_seconds,
             stop=self._stop,
             report=lambda iteration: self._report(key, iteration),
         )
         try:
-            with same_every_time(torch.device(self._settings.device)):
+            with same_every_time(torch.device(settings.device)):
                 return run_job(
                     key,
-                    config=self._settings.config,
-                    store=self._store,
-                    data=self._data,
-                    engine=self._engine,
+                    experiment=experiment,
+                    store=settings.store,
+                    device=settings.device,
                     monitor=monitor,
                 )
         except torch.OutOfMemoryError as error:
             raise UsageError(
-                f"{key}: the memory of {self._settings.device} is too small ({said(error)}); use a "
+                f"{key}: the memory of {settings.device} is too small ({said(error)}); use a "
                 "smaller training.batch_size or prune.batch_size, training.precision = 'bfloat16', "
                 "or another device"
             ) from error

@@ -1,0 +1,126 @@
+"""An experiment with its task: what every job refers to, and who a job is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from lottery.data import Dataset
+from lottery.experiments.config import ExperimentConfig, PlanConfig
+from lottery.experiments.plan import config_method, how_trained, needs
+from lottery.methods import CONTROLS, Bound, EarlyBird, Method, plain_how
+from lottery.store import MAIN, JobKey, LookKey
+from lottery.tasks.protocol import Task
+from lottery.tasks.supervised import Supervised
+
+IDENTITY = 1
+"""Version of what identities are made from; it rises when the same config gives other bytes."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment and its task.
+
+    Args:
+        config: what is asked.
+        task: what is trained.
+    """
+
+    config: PlanConfig
+    task: Task
+
+    @cached_property
+    def method(self) -> Method:
+        """How its tickets are made."""
+        return config_method(self.config)
+
+    @cached_property
+    def bound(self) -> Bound:
+        """What its methods and controls refer to."""
+        config = self.config
+        masks = {"masks": config.masks} if isinstance(config, ExperimentConfig) else {}
+        return Bound(self.task, config.prune, config.rewind, config.levels, config.seed, **masks)
+
+    @property
+    def holds_pruned(self) -> bool:
+        """Whether pruned weights are held at something else than zero."""
+        return isinstance(self.config, ExperimentConfig) and self.config.training.pruned != "zero"
+
+    # What is kept of the dense network on the way
+
+    def looks(self, replicate: int) -> tuple[LookKey, ...]:
+        """What the dense network leaves besides its own files, for tickets to be made from."""
+        if not self.config.levels:
+            return ()
+        states = self.method.states(self.bound)
+        drawn = [n for n in range(1, self.config.levels + 1) if self.method.draws(n)]
+        return tuple(
+            [LookKey(replicate, "state", iteration) for iteration in states]
+            + [LookKey(replicate, "drawn", level) for level in drawn]
+        )
+
+    # Who a job is
+
+    def identity(self, job: JobKey | LookKey) -> str:
+        """SHA-256 (hex) of all that a job's bytes depend on, and of the jobs it needs.
+
+        Not of what merely surrounds it: the name, how many replicates, levels or other controls
+        there are, how the run is judged. Engine, device and versions are no part of it.
+        """
+        return self._identities(job)
+
+    @cached_property
+    def _identities(self) -> Any:
+        return lru_cache(maxsize=None)(self._identity)
+
+    def _identity(self, job: JobKey | LookKey) -> str:
+        spec = self._look_spec(job) if isinstance(job, LookKey) else self._training_spec(job)
+        whole = {"version": IDENTITY, "seed": self.config.seed, "replicate": job.replicate, **spec}
+        canonical = json.dumps(whole, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _training_spec(self, job: JobKey) -> dict[str, Any]:
+        how = plain_how(how_trained(job, self.config))
+        return {
+            "job": "training",
+            "task": self._fingerprint,
+            "how": how,
+            "ticket": self._ticket(job),
+        }
+
+    def _ticket(self, job: JobKey) -> dict[str, Any]:
+        """All that decides a job's ticket."""
+        if not job.level:
+            return {"origin": self._origin}
+        made = {
+            "origin": self._origin,
+            "decides": self.method.decides(job.level, self.config.levels),
+            "iteration": self.bound.rewind_iteration,
+            "needs": [self.identity(need) for need in needs(job, self.config)],
+        }
+        if job.branch != MAIN:
+            made["control"] = [job.branch, job.level, CONTROLS[job.kind].decides(self.bound)]
+        return made
+
+    def _look_spec(self, look: LookKey) -> dict[str, Any]:
+        dense = self.identity(JobKey(look.replicate, MAIN, 0))
+        spec = {"job": "look", "of": dense, "kind": look.kind, "number": look.number}
+        if isinstance(self.method, EarlyBird) and look.kind == "drawn":
+            spec["drawn"] = self.method.drawn_part(look.number, self.config.levels)
+        return spec
+
+    @cached_property
+    def _origin(self) -> Any:
+        return dict(self.task.origin())
+
+    @cached_property
+    def _fingerprint(self) -> Any:
+        return dict(self.task.fingerprint())
+
+
+def supervised(config: ExperimentConfig, data: Dataset, **how: Any) -> Experiment:
+    """An experiment with the built-in trainer; ``how`` is as for `Supervised`."""
+    return Experiment(config, Supervised(config, data, **how))

@@ -1,0 +1,75 @@
+"""What there is of one replicate for tickets to be made from: read, or computed where it can be."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from lottery.core import Mask, prunable_weights
+from lottery.experiments.bound import Experiment
+from lottery.store import MAIN, JobKey, LookKey, Store
+from lottery.tickets import Drawn, Ticket
+from lottery.training import State
+
+
+class Replicate:
+    """The finished jobs of a replicate, and the tickets that follow from them.
+
+    A ticket is a pure function of what it is made from: that of a training that has not ended is
+    made here, so that a control need not wait for it.
+
+    Args:
+        experiment: whose.
+        store: where finished jobs are.
+        number: of the replicate.
+    """
+
+    def __init__(self, experiment: Experiment, store: Store, number: int) -> None:
+        self._experiment, self._store, self.number = experiment, store, number
+        self.streams = experiment.bound.streams(number)
+
+    @cached_property
+    def _dense(self) -> Ticket:
+        key = JobKey(self.number, MAIN, 0)
+        if self._store.is_finished(key):
+            return self._fitting(self._store.ticket(key))
+        model = self._experiment.task.initial(self.streams, "init")
+        # In the order that files have their tensors in.
+        weights = {name: value.clone() for name, value in sorted(model.state_dict().items())}
+        dense = Mask.dense(dict(sorted(prunable_weights(model).items())))
+        return Ticket(mask=dense, weights=weights)
+
+    @property
+    def initial(self) -> State:
+        """The dense network's state at initialization."""
+        return self._dense.weights
+
+    def ticket(self, level: int) -> Ticket:
+        """The ticket of a level; 0 is the dense network."""
+        if not level:
+            return self._dense
+        key = JobKey(self.number, MAIN, level)
+        if self._store.is_finished(key):
+            return self._fitting(self._store.ticket(key))
+        return self._experiment.method.ticket(level, self._experiment.bound, self)
+
+    def trained(self, level: int) -> State:
+        """The state that a level's training ended with."""
+        return self._store.weights(JobKey(self.number, MAIN, level))
+
+    def state(self, iteration: int) -> State:
+        """The dense network's state on the way; 0 is its initialization."""
+        if not iteration:
+            return self.initial
+        found = self._store.look(LookKey(self.number, "state", iteration))
+        assert not isinstance(found, Drawn), "unpacked by its key's kind"
+        return found
+
+    def drawn(self, level: int) -> Drawn:
+        """The mask of a level that was drawn while the dense network trained."""
+        found = self._store.look(LookKey(self.number, "drawn", level))
+        assert isinstance(found, Drawn), "unpacked by its key's kind"
+        return found
+
+    def _fitting(self, ticket: Ticket) -> Ticket:
+        ticket.check_fits(self._experiment.task.make_model())
+        return ticket

@@ -1,0 +1,192 @@
+"""The one runner: every job of an experiment, over a store and whoever runs jobs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lottery.errors import Preempted, StoreError
+from lottery.experiments.bound import Experiment
+from lottery.experiments.environment import versions
+from lottery.experiments.execute import missing_looks
+from lottery.experiments.listener import Listener
+from lottery.experiments.plan import hopeless, how_trained, needs, plan
+from lottery.experiments.workers import Pool
+from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
+
+
+def run_all(
+    experiment: Experiment,
+    store: Store,
+    results: dict[JobKey, JobResult],
+    pool: Pool,
+    listener: Listener,
+    stop: threading.Event,
+) -> dict[JobKey, str]:
+    """Run every job whose needs are met until none is left; results are added as they come.
+
+    Args:
+        experiment: what to run.
+        store: where finished jobs are.
+        results: of the jobs that have ended.
+        pool: runs jobs.
+        listener: hears of each.
+        stop: set to stop.
+
+    Returns:
+        The jobs that can never run -> why.
+
+    Raises:
+        Preempted: ``stop`` was set.
+    """
+    config = experiment.config
+    again = dense_again(experiment, store, results)
+    # The main line first: everything else waits for it.
+    waiting = sorted(
+        (key for key in plan(config) if key not in results or key in again),
+        key=lambda key: (key.branch != MAIN, key.level),
+    )
+    running: set[JobKey] = set()
+    skipped: dict[JobKey, str] = {}
+    while waiting or running:
+        if stop.is_set() and not running:
+            raise Preempted("between trainings")
+        for key in list(waiting):
+            reason = hopeless(key, config, results, skipped)
+            if reason:
+                waiting.remove(key)
+                skipped[key] = reason
+                listener.skipped(key, reason)
+            elif (
+                len(running) < pool.size
+                and not stop.is_set()
+                and all(need in results and need not in again for need in needs(key, config))
+            ):
+                waiting.remove(key)
+                running.add(key)
+                pool.submit(key)
+        if not running:
+            continue
+        for key, result in pool.finished():
+            running.discard(key)
+            again.discard(key)
+            results[key] = result
+            listener.finished(result)
+    return skipped
+
+
+def dense_again(
+    experiment: Experiment, store: Store, results: Mapping[JobKey, JobResult]
+) -> set[JobKey]:
+    """The dense networks that are trained again, for what is to be kept of them on the way.
+
+    A run that grew by a level or a rewinding may need more of them than was kept.
+    """
+    config = experiment.config
+    wanting = {key.replicate for key in plan(config) if key not in results and needs(key, config)}
+    dense = (JobKey(replicate, MAIN, 0) for replicate in wanting)
+    return {
+        key
+        for key in dense
+        if key in results
+        and results[key].status == "done"
+        and missing_looks(key, experiment, store)
+    }
+
+
+# What has been computed before
+
+
+def changed_needs(
+    experiment: Experiment, store: Store, results: Iterable[JobKey]
+) -> dict[JobKey, list[str]]:
+    """Finished jobs that were made from files with other contents than are there now -> which."""
+    found = {}
+    for key in results:
+        made_from = store.about(key).get("made_from", {})
+        there: list[JobKey | LookKey] = [
+            *needs(key, experiment.config),
+            *experiment.looks(key.replicate),
+        ]
+        other = [
+            str(need)
+            for need in there
+            if str(need) in made_from
+            and store.is_finished(need)
+            and store.contents_hash(need) != made_from[str(need)]
+        ]
+        if other:
+            found[key] = other
+    return found
+
+
+def found_elsewhere(
+    experiment: Experiment, store: Store, others: Iterable[Path], device: str
+) -> dict[JobKey | LookKey, Store]:
+    """What this run lacks and another has computed: the same job, by the same engine and versions.
+
+    Args:
+        experiment: the run's.
+        store: the run's.
+        others: directories of other runs.
+        device: the name of what this run trains on.
+    """
+    config = experiment.config
+    wanted = {key: experiment.identity(key) for key in _everything(experiment)}
+    missing = {key: one for key, one in wanted.items() if not store.is_there(key)}
+    engine = {
+        key: experiment.task.engine_name(how_trained(key, config))
+        for key in missing
+        if isinstance(key, JobKey)
+    }
+    found: dict[JobKey | LookKey, Store] = {}
+    for other in map(Store, others):
+        if other.path == store.path:
+            continue
+        for key, identity in missing.items():
+            if key in found:
+                continue
+            dense = JobKey(key.replicate, MAIN, 0)
+            computed = {
+                "engine": engine.get(key if isinstance(key, JobKey) else dense),
+                "device": device,
+                **versions(),
+            }
+            if isinstance(key, LookKey) and dense not in engine:
+                computed["engine"] = experiment.task.engine_name(how_trained(dense, config))
+            try:
+                said = other.about(key) if other.is_finished(key) else {}
+            except StoreError:
+                continue
+            if said.get("identity") == identity and said.get("computed") == computed:
+                found[key] = other
+    return found
+
+
+def take(store: Store, found: Mapping[JobKey | LookKey, Store]) -> dict[Path, int]:
+    """Copy finished jobs of other runs into this one, each whole or not at all.
+
+    Returns:
+        Other run -> how many trainings it gave.
+    """
+    taken: dict[Path, int] = {}
+    for key, other in found.items():
+        try:
+            if isinstance(key, JobKey) and other.problems(key):
+                continue
+            store.take_from(other, key)
+        except StoreError:
+            continue  # It is computed then, as if it had not been found.
+        if isinstance(key, JobKey):
+            taken[other.path] = taken.get(other.path, 0) + 1
+    return taken
+
+
+def _everything(experiment: Experiment) -> list[JobKey | LookKey]:
+    looks = [
+        look
+        for replicate in range(experiment.config.replicates)
+        for look in experiment.looks(replicate)
+    ]
+    return [*plan(experiment.config), *looks]

@@ -1,0 +1,83 @@
+"""What was kept of a dense network while it trained: a state, or a mask that was drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lottery.core import Mask
+from lottery.errors import MaskError, StoreError
+from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors
+from lottery.tickets import Drawn
+from lottery.training import State
+
+LOOK = "look.safetensors"
+
+
+@dataclass(frozen=True, order=True)
+class LookKey:
+    """One look at a dense network that trains.
+
+    Args:
+        replicate: from 0.
+        kind: ``state``: the whole state at an iteration; ``drawn``: the mask drawn for a level.
+        number: the iteration, or the level.
+    """
+
+    replicate: int
+    kind: Literal["state", "drawn"]
+    number: int
+
+    @property
+    def path(self) -> Path:
+        """Where its files lie, relative to the run."""
+        digits = 9 if self.kind == "state" else 2
+        return Path(f"replicate-{self.replicate}", "looks", f"{self.kind}-{self.number:0{digits}}")
+
+    def __str__(self) -> str:
+        what = "state at iteration" if self.kind == "state" else "mask drawn for level"
+        return f"replicate {self.replicate}, {what} {self.number}"
+
+
+def pack_look(key: LookKey, found: State | Drawn) -> dict[str, bytes]:
+    """File name -> contents."""
+    about = {"look": str(key)}
+    if not isinstance(found, Drawn):
+        return {LOOK: pack_tensors({f"state/{name}": t for name, t in found.items()}, about)}
+    tensors = {f"mask/{name}": kept for name, kept in found.mask.items()}
+    tensors |= {f"state/{name}": value for name, value in (found.state or {}).items()}
+    drawn = {"iteration": found.iteration, "settled": found.settled, "spread": found.spread}
+    return {LOOK: pack_tensors(tensors, {**about, **drawn})}
+
+
+def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | Drawn:
+    """What `pack_look` was given.
+
+    Raises:
+        StoreError: it is another look, or none.
+    """
+    tensors, about = unpack_tensors(content, source=source)
+    if about.get("look") != str(key):
+        raise StoreError(f"{source} is not the {key}")
+    parts: dict[str, dict[str, object]] = {"mask": {}, "state": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition("/")
+        if part not in parts:
+            raise StoreError(f"{source}: {name}: no such part of a look")
+        parts[part][rest] = tensor
+    state: State = parts["state"]  # type: ignore[assignment]
+    if key.kind == "state":
+        return state
+    iteration, settled, spread = (about.get(n) for n in ("iteration", "settled", "spread"))
+    if not is_iteration(iteration) or not isinstance(settled, bool):
+        raise StoreError(f"{source} does not say when its mask was drawn")
+    if not isinstance(spread, int | float) or not 0 <= spread <= 1:
+        raise StoreError(f"{source} does not say how far its masks were apart")
+    try:
+        mask = Mask(parts["mask"])  # type: ignore[arg-type]
+    except MaskError as error:
+        raise StoreError(f"{source}: {error}") from error
+    return Drawn(
+        mask=mask, iteration=iteration, settled=settled, spread=spread, state=state or None
+    )

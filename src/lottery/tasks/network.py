@@ -1,0 +1,100 @@
+"""A network by name, and what of it goes as one: built and traced once in a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from lottery.core import GRANULARITIES, Units, covered_weights, tie_parameters, without_units
+from lottery.models import build_model
+from lottery.tickets import PruneConfig, network_coupling, network_outputs, network_units
+
+# Held while torch's global generator is not as its owner left it.
+_global_generator = threading.Lock()
+# Held while channels are traced, so that of jobs that need them at once only one does it.
+_tracing = threading.Lock()
+
+
+def make_network(name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """A network by name; its weights are not yet those of any replicate."""
+    # torch draws default weights from its global generator, which is not ours to move. Two threads
+    # that do this at once could each put back what the other has drawn from.
+    with _global_generator, torch.random.fork_rng(devices=[]):
+        network = build_model(name, input_shape, classes)
+    tie_parameters(network)
+    return network
+
+
+def traced_units(
+    prune: PruneConfig, name: str, input_shape: tuple[int, ...], classes: int
+) -> tuple[Units | None, Mapping[str, str]]:
+    """What is removed as one, None for single weights; and why layers have no part in it.
+
+    Coupled channels and the network's outputs take a while to trace: that is done once in a process
+    for each network with its exceptions.
+
+    Raises:
+        UsageError: the network has no such units, a fraction is that of none, or what is coupled in
+            the network, or makes its outputs, cannot be traced.
+        MissingPackageError: coupled channels need the package torch-pruning.
+    """
+    if prune.granularity == "weight":
+        return None, {}
+    fractions = tuple(sorted(prune.fractions.items()))
+    with _tracing:
+        return _units(name, input_shape, classes, prune.granularity, fractions)
+
+
+def left_out(
+    prune: PruneConfig, network: nn.Module, units: Units | None, reasons: Mapping[str, str]
+) -> dict[str, str]:
+    """Prunable weights that no unit has as its own: parameter name -> why not.
+
+    Densities are shares of the units there are, so these layers stay as wide as they are. With
+    granularity ``channel`` it is a layer's outputs that are meant, all or some: its inputs can
+    still go with the channels that they read.
+
+    Args:
+        prune: the granularity.
+        network: one like that which is pruned.
+        units, reasons: from `traced_units`.
+    """
+    granularity = prune.granularity
+    if units is None:
+        return {}
+    kinds = {name: one.kind for name, one in covered_weights(network).items()}
+    if granularity == "channel":
+        return {name: reasons[name] for name in kinds if name in reasons}
+    whole = without_units(granularity, kinds)
+    return {
+        name: reasons.get(name)
+        or whole.get(name)
+        or f"a {granularity} is {GRANULARITIES.get(granularity, 'a tile')}"
+        for name in kinds
+        if name not in units.labels
+    }
+
+
+@lru_cache(maxsize=4)
+def _units(
+    name: str,
+    input_shape: tuple[int, ...],
+    classes: int,
+    granularity: str,
+    fractions: tuple[tuple[str, float], ...],
+) -> tuple[Units | None, Mapping[str, str]]:
+    network = make_network(name, input_shape, classes)
+    prune = PruneConfig(granularity=granularity, fractions=dict(fractions))
+    if granularity == "channel":
+        coupling = network_coupling(network, input_shape)
+        return network_units(prune, network, input_shape, coupling=coupling), coupling.left_out
+    with _global_generator:  # which a network of anybody's may draw from
+        outputs = network_outputs(network, input_shape)
+    units = network_units(prune, network, input_shape, outputs=outputs)
+    anyhow = network_units(PruneConfig(granularity=granularity), network, input_shape, outputs=())
+    assert anyhow is not None, "not single weights"
+    return units, {name: outputs[name] for name in outputs if name in anyhow.labels}

@@ -1,0 +1,274 @@
+"""The built-in task: a network by name, learning to classify a dataset, trained by an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from lottery.core import (
+    Mask,
+    OutsideMask,
+    Probe,
+    Units,
+    multiplications,
+    outside_mask,
+    prunable_weights,
+    signal_passes,
+    weight_uses,
+)
+from lottery.data import Dataset, steps_per_epoch
+from lottery.models import INITIALIZATIONS
+from lottery.rng import Streams
+from lottery.score import ACCURACY
+from lottery.tasks.network import left_out, make_network, traced_units
+from lottery.tasks.protocol import How, Steps, Task, Work
+from lottery.tasks.schedule import MOST_STRETCH, stretched, tuning
+from lottery.tickets import PruneConfig, going_by_level, make_probe
+from lottery.training import (
+    Engine,
+    LearnedMasksConfig,
+    Monitor,
+    State,
+    TrainingConfig,
+    TrainingJob,
+    TrainingResult,
+    make_engine,
+    passed_over,
+    scores_training,
+)
+
+
+class Settings(Protocol):
+    """What it reads of an experiment's config."""
+
+    @property
+    def model(self) -> str:
+        """A network's name."""
+
+    @property
+    def initialization(self) -> str:
+        """What its weights are drawn from."""
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How it is trained."""
+
+    @property
+    def masks(self) -> LearnedMasksConfig:
+        """How masks are trained, where they are."""
+
+
+class Supervised(Task):
+    """A network, its data and how it is trained, bound together.
+
+    Args:
+        settings: model, initialization and training.
+        data: on the CPU.
+        engine: an engine's name, or ``auto`` for the fastest that can do each job.
+        device: where to train.
+    """
+
+    score = ACCURACY
+    exclusive = False
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: Dataset,
+        *,
+        engine: str = "auto",
+        device: torch.device | None = None,
+    ) -> None:
+        self.settings, self.data = settings, data
+        self._engine, self._device = engine, device or torch.device("cpu")
+        self._placed = self.data_on_device(data)
+        self._engines: dict[bool, Engine] = {}
+
+    # What it is
+
+    @override
+    def origin(self) -> Mapping[str, Any]:
+        return {
+            "model": self.settings.model,
+            "initialization": self.settings.initialization,
+            "data": self._fingerprint,
+            "augmentation": asdict(self.data.augmentation),
+            "loss": self.settings.training.loss,
+            "covered": sorted(prunable_weights(self.make_model())),
+        }
+
+    @override
+    def fingerprint(self) -> Mapping[str, Any]:
+        training = asdict(self.settings.training)
+        # What pruned weights are held at is the ticket's, how masks change the job's.
+        for other in ("pruned", "mask_updates"):
+            training.pop(other)
+        return {
+            "model": self.settings.model,
+            "data": self._fingerprint,
+            "augmentation": asdict(self.data.augmentation),
+            "training": training,
+        }
+
+    @override
+    def about(self) -> Mapping[str, str]:
+        return {"model": self.settings.model}
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.data.fingerprint()
+
+    @override
+    def steps(self) -> Steps:
+        training = self.settings.training
+        epoch = steps_per_epoch(len(self.data.train), training.batch_size)
+        return Steps(total=training.length.iterations(epoch), per_epoch=epoch)
+
+    @override
+    def make_model(self) -> nn.Module:
+        return make_network(self.settings.model, self.data.input_shape, self.data.classes)
+
+    @override
+    def initial(self, streams: Streams, *purpose: str | int) -> nn.Module:
+        model = self.make_model()
+        INITIALIZATIONS[self.settings.initialization](model, streams.generator(*purpose))
+        return model
+
+    # What masks are of
+
+    @override
+    def units(self, prune: PruneConfig) -> Units | None:
+        return self._traced(prune)[0]
+
+    def left_out(self, prune: PruneConfig) -> dict[str, str]:
+        """Prunable weights that no unit has as its own: parameter name -> why not."""
+        return left_out(prune, self.make_model(), *self._traced(prune))
+
+    def _traced(self, prune: PruneConfig) -> tuple[Units | None, Mapping[str, str]]:
+        return traced_units(prune, self.settings.model, self.data.input_shape, self.data.classes)
+
+    def coverage(self) -> tuple[int, tuple[OutsideMask, ...]]:
+        """How many weights masks cover, and which matrices they do not."""
+        model = self.make_model()
+        covered = sum(weight.numel() for weight in prunable_weights(model).values())
+        return covered, outside_mask(model)
+
+    @override
+    def passes(self, mask: Mask, pruned: Mapping[str, Tensor] | None) -> bool:
+        held = pruned or {}
+        carrying = {n: kept | (held[n] != 0) if held else kept for n, kept in mask.items()}
+        return signal_passes(self.make_model(), Mask(carrying), self.data.input_shape)
+
+    @override
+    def probe(
+        self,
+        prune: PruneConfig,
+        level: int,
+        mask: Mask,
+        *,
+        trained: State,
+        streams: Streams,
+        pruned: Mapping[str, Tensor] | None = None,
+    ) -> Probe:
+        return make_probe(
+            prune,
+            level,
+            mask,
+            model=self.make_model(),
+            trained=trained,
+            data=self._placed,
+            loss=self.settings.training.loss,
+            streams=streams,
+            pruned=pruned,
+        )
+
+    # Training
+
+    def engine(self, how: How) -> Engine:
+        """What trains such a job: the fastest that can, unless one was named.
+
+        Raises:
+            UsageError: none can, or the one that was named cannot.
+        """
+        learns = how.learns is not None
+        if learns not in self._engines:
+            self._engines[learns] = make_engine(
+                self._engine,
+                self._device,
+                model=self.make_model(),
+                config=self.settings.training,
+                augmented=self.data.augmentation.active,
+                learns_masks=learns,
+            )
+        return self._engines[learns]
+
+    def passed_over(self) -> dict[str, str]:
+        """Faster engines than the one that ``auto`` takes for the dense network -> why not them."""
+        if self._engine != "auto":
+            return {}
+        augmented = self.data.augmentation.active
+        return passed_over(
+            self._device, self.make_model(), self.settings.training, augmented=augmented
+        )
+
+    @override
+    def engine_name(self, how: How) -> str:
+        return self.engine(how).name
+
+    @override
+    def refusal(self, how: How) -> str | None:
+        return None
+
+    def training(self, how: How, mask: Mask) -> TrainingConfig:
+        """How a ticket with this mask is trained."""
+        training = replace(self.settings.training, mask_updates=how.updates)
+        if how.same_multiplications:
+            uses = weight_uses(self.make_model(), self.data.input_shape)
+            dense = multiplications({n: total for n, (_, total) in mask.layers.items()}, uses)
+            sparse = multiplications({n: kept for n, (kept, _) in mask.layers.items()}, uses)
+            factor = min(MOST_STRETCH, dense / sparse)
+            return stretched(training, factor, self.steps().per_epoch)
+        if how.learns is not None:
+            return scores_training(training, self.settings.masks.of(how.learns.method))
+        if how.fine_tune is not None:
+            return tuning(training, how.fine_tune, self.steps().per_epoch)
+        return training
+
+    @override
+    def last_iteration(self, how: How, mask: Mask) -> int:
+        return self.training(how, mask).length.iterations(self.steps().per_epoch)
+
+    def data_on_device(self, data: Dataset) -> Dataset:
+        """Data where engines train."""
+        return data.to(self._device)
+
+    def job(self, work: Work) -> TrainingJob:
+        """A training as an engine takes it."""
+        ticket, gradual, going = work.ticket, work.how.gradual, ()
+        if gradual is not None:
+            going = going_by_level(gradual.prune, gradual.level, ticket.mask, levels=gradual.levels)
+        return TrainingJob(
+            make_model=self.make_model,
+            mask=ticket.mask,
+            start=ticket.weights,
+            start_iteration=ticket.iteration,
+            data=self._placed,
+            config=self.training(work.how, ticket.mask),
+            streams=work.streams,
+            snapshots_at=work.snapshots_at,
+            pruned=ticket.pruned,
+            going=going,
+            learns=work.how.learns,
+            watch=work.watch,
+        )
+
+    @override
+    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
+        engine = self.engine(works[0].how)
+        return engine.train([self.job(work) for work in works], monitors)
