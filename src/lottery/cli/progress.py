@@ -25,7 +25,7 @@ from lottery.cli.pace import Pace, duration
 from lottery.core import OutsideMask
 from lottery.errors import printable, some_of
 from lottery.experiments import ExperimentConfig, Listener
-from lottery.store import JobKey, JobResult
+from lottery.store import JobKey, JobResult, LookKey
 
 _LINE_SECONDS = 30.0
 
@@ -103,7 +103,10 @@ class _Lines(Listener):
         self._planned, self._done = planned, finished
         self._say(f"{run}: {planned} trainings, {finished} done already, {workers} at once")
 
-    def set_aside(self, key: JobKey, path: Path, reason: str) -> None:
+    def reused(self, run: Path, number: int, planned: int) -> None:
+        self._say(f"{number} of {planned} trainings found in {run}, and taken from it")
+
+    def set_aside(self, key: JobKey | LookKey, path: Path, reason: str) -> None:
         self._say(f"damaged: {key} is done anew, since {reason}; what was there is kept in {path}")
 
     def record_rebuilt(self, path: Path, reason: str) -> None:

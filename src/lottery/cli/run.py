@@ -49,14 +49,21 @@ def run(
     engine: options.Engine = "auto",
     jobs: options.Jobs = "auto",
     checkpoint_seconds: options.CheckpointSeconds = 30.0,
+    reuse: Annotated[
+        bool,
+        typer.Option(
+            help="Take finished trainings from other runs in --out, where they are the same."
+        ),
+    ] = True,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Run an experiment, or go on with it.
 
-    The same command again goes on where it stopped. At the end it writes a report into the run's
-    directory and prints the verdict.
+    The same command again goes on where it stopped, and with more replicates, levels or controls
+    the run grows by what is new. At the end it writes a report into the run's directory and prints
+    the verdict.
 
     \b
     Examples:
@@ -72,7 +79,7 @@ def run(
         from lottery.experiments import smoke as shrink
 
         config = shrink(config)
-    run_options = _run_options(out, data_dir, device, engine, jobs, checkpoint_seconds)
+    run_options = _run_options(out, data_dir, device, engine, jobs, checkpoint_seconds, reuse)
     if dry_run:
         from lottery.cli.dry_run import print_dry_run
 
@@ -106,7 +113,7 @@ def demo(
     del debug
     load(line=True, silent=quiet or as_json)
     config = _config("demo", [], seed=seed)
-    run_options = _run_options(out, None, device, engine, jobs, 30.0)
+    run_options = _run_options(out, None, device, engine, jobs, 30.0, True)
     _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
 
 
@@ -131,7 +138,13 @@ def _config(
 
 
 def _run_options(
-    out: Path, data_dir: Path | None, device: str, engine: str, jobs: str, seconds: float
+    out: Path,
+    data_dir: Path | None,
+    device: str,
+    engine: str,
+    jobs: str,
+    seconds: float,
+    reuse: bool,
 ) -> RunOptions:
     from lottery.errors import UsageError
     from lottery.experiments import RunOptions
@@ -145,6 +158,7 @@ def _run_options(
         engine=engine,
         jobs=None if jobs == "auto" else int(jobs),
         checkpoint_seconds=seconds,
+        reuse=reuse,
         command=" ".join(["lottery", *sys.argv[1:]]),
     )
 

@@ -42,6 +42,8 @@ def run_all(
     """
     config = experiment.config
     again = dense_again(experiment, store, results)
+    for key in sorted(again):
+        listener.noted(f"{key} is trained again, for what tickets need of it on the way")
     # The main line first: everything else waits for it.
     waiting = sorted(
         (key for key in plan(config) if key not in results or key in again),
@@ -70,7 +72,9 @@ def run_all(
             continue
         for key, result in pool.finished():
             running.discard(key)
-            again.discard(key)
+            if key in again:
+                again.discard(key)
+                continue
             results[key] = result
             listener.finished(result)
     return skipped
