@@ -27,8 +27,9 @@ from lottery.experiments import (
     verify_run,
 )
 from lottery.experiments.plan import needs
+from lottery.methods import CONTROL_KINDS
 from lottery.report import write_report
-from lottery.store import CONTROL_KINDS, MAIN, JobKey, Store
+from lottery.store import MAIN, JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import LearnedMasksConfig, Length, MaskTrainingConfig
 

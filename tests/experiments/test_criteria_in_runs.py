@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from bound import initialized, make_model
 from tiny import contents, tiny
 
 from lottery.core import (
@@ -22,7 +23,6 @@ from lottery.core import (
 )
 from lottery.errors import UsageError
 from lottery.experiments import RunOptions, RunSummary, run_experiment, smoke
-from lottery.experiments.network import initialized, make_model
 from lottery.store import JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, level_densities, make_probe, prune_mask
 

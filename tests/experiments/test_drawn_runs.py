@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import make_ticket, mask_looks, planned_iterations, training_job
 from tiny import contents, tiny
 from typer.testing import CliRunner
 
@@ -27,13 +28,11 @@ from lottery.experiments import (
     open_run,
     plan,
     planned_at_most,
-    planned_iterations,
     run_experiment,
     smoke,
     to_plain,
 )
-from lottery.experiments.execute import JobMonitor, make_ticket, training_job
-from lottery.experiments.lengths import mask_looks
+from lottery.experiments.execute import JobMonitor
 from lottery.report import write_report
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import make_ticket, training_job
 from tiny import contents, tiny
 from typer.testing import CliRunner
 
@@ -29,7 +30,7 @@ from lottery.experiments import (
     smoke,
     to_plain,
 )
-from lottery.experiments.execute import JobMonitor, make_ticket, training_job
+from lottery.experiments.execute import JobMonitor
 from lottery.report import write_report
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store

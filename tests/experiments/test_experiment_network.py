@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import experiment_units, left_out, make_model
 from tiny import contents, tiny
 from torch import Tensor, nn
 
@@ -17,8 +18,8 @@ from lottery.core import Coupling, Units, find_channels
 from lottery.data import load_dataset
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
-from lottery.experiments.network import _units, experiment_units, left_out, make_model
 from lottery.models import build_model
+from lottery.tasks.network import _units
 from lottery.testing import tiny_dataset
 from lottery.tickets import ControlsConfig, PruneConfig, network_units, pruning
 

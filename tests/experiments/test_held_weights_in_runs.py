@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import make_model
 from tiny import tiny
 from torch import Tensor
 
@@ -16,7 +17,6 @@ from lottery.core.criteria.network import scored_network
 from lottery.data import Dataset, load_dataset
 from lottery.errors import ConfigError, UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, check_against_data, run_experiment
-from lottery.experiments.network import make_model
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig

@@ -6,23 +6,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from bound import iterations, job_training, mask_looks, planned_iterations, rewind_iteration
 from torch import nn
 
 from lottery.core import Mask
 from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
-from lottery.experiments.lengths import (
-    iterations,
-    job_training,
-    mask_looks,
-    planned_at_most,
-    planned_iterations,
-    rewind_iteration,
-    rewinds_to_snapshot,
-    stretched,
-    tuning,
-)
+from lottery.experiments.lengths import planned_at_most, rewinds_to_snapshot
 from lottery.store import JobKey
+from lottery.tasks.schedule import stretched, tuning
 from lottery.testing import tiny_dataset
 from lottery.tickets import EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import make_model
 from tiny import contents, tiny
 from typer.testing import CliRunner
 
@@ -28,7 +29,6 @@ from lottery.experiments import (
 )
 from lottery.experiments.execute import JobMonitor
 from lottery.experiments.mask_updates import check_updates_happen
-from lottery.experiments.network import make_model
 from lottery.report import write_report
 from lottery.store import MAIN, JobKey, Store
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities

@@ -10,21 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from bound import coverage, left_out, make_model
 from tiny import tiny
 
 from lottery.core import OutsideMask, prunable_weights
 from lottery.data import load_dataset
 from lottery.errors import StoreError, UsageError
-from lottery.experiments import (
-    ExperimentConfig,
-    Listener,
-    RunOptions,
-    coverage,
-    left_out,
-    open_run,
-    run_experiment,
-)
-from lottery.experiments.network import make_model
+from lottery.experiments import ExperimentConfig, Listener, RunOptions, open_run, run_experiment
 from lottery.experiments.reading import Run
 from lottery.store import JobKey
 from lottery.store.commit import commit_directory

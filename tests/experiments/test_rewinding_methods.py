@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import initialized, training_job
 from tiny import contents, tiny
 
 from lottery.core import Mask, prunable_weights
@@ -22,8 +23,7 @@ from lottery.experiments import (
     plan,
     run_experiment,
 )
-from lottery.experiments.execute import JobMonitor, training_job
-from lottery.experiments.network import initialized
+from lottery.experiments.execute import JobMonitor
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes

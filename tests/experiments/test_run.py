@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import initialized, training_job
 from tiny import contents, tiny
 
 from lottery.blas import blas_kernels
@@ -30,8 +31,6 @@ from lottery.experiments import (
     run_name,
     verify_run,
 )
-from lottery.experiments.execute import training_job
-from lottery.experiments.network import initialized
 from lottery.models import INITIALIZATIONS, build_model, glorot_normal_
 from lottery.rng import Streams
 from lottery.store import JobKey, JobResult, Store

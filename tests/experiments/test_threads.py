@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import make_model
 from threadpoolctl import threadpool_info, threadpool_limits
 from tiny import contents, tiny
 
@@ -17,7 +18,6 @@ from lottery.data import load_dataset
 from lottery.errors import Preempted, StoreError
 from lottery.experiments import Listener, RunOptions, RunSummary, plan, run_experiment
 from lottery.experiments.execute import JobMonitor
-from lottery.experiments.network import make_model
 from lottery.experiments.workers.threads import _Threads
 from lottery.store import JobKey, JobResult
 from lottery.training import (

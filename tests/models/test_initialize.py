@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from bound import initialized, make_model
 from kinds_of_networks import Conv1D
 from scipy import stats
 from torch import Tensor, nn
 
 from lottery.core import prunable_weights
 from lottery.experiments import ExperimentConfig
-from lottery.experiments.network import initialized, make_model
 from lottery.models import (
     INITIALIZATIONS,
     MODEL_FAMILIES,

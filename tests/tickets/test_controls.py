@@ -7,14 +7,14 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from bound import initialized
 from scipy import stats
 
 from lottery.core import Mask, make_units
 from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
-from lottery.experiments.network import initialized
+from lottery.methods import CONTROL_KINDS
 from lottery.rng import Streams
-from lottery.store import CONTROL_KINDS
 from lottery.testing import tiny_dataset
 from lottery.testing.samples import random_sparse_mask
 from lottery.tickets import (

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lottery.experiments import RECIPE_ENTRIES, RECIPES, differences, plan, smoke, to_plain
-from lottery.experiments.lengths import tuning
+from lottery.tasks.schedule import tuning
 from lottery.tickets import RewindConfig
 from lottery.training import learning_rate
 
