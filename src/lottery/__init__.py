@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lottery.models import build_model
     from lottery.report import write_report
     from lottery.rng import Streams
-    from lottery.tickets import PruneConfig, Ticket, find_tickets, prune_mask
+    from lottery.tickets import PruneConfig, Ticket, prune_mask
     from lottery.training import NullMonitor, TrainingConfig, TrainingJob, make_engine
 
 _HOME = {
@@ -44,7 +44,7 @@ _HOME = {
     "models": ("build_model",),
     "report": ("write_report",),
     "rng": ("Streams",),
-    "tickets": ("PruneConfig", "Ticket", "find_tickets", "prune_mask"),
+    "tickets": ("PruneConfig", "Ticket", "prune_mask"),
     "training": ("NullMonitor", "TrainingConfig", "TrainingJob", "make_engine"),
 }
 
@@ -66,7 +66,6 @@ __all__ = [
     "Verdict",
     "allocate",
     "build_model",
-    "find_tickets",
     "judge_run",
     "load_config",
     "load_dataset",

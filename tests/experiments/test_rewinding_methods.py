@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from bound import initialized, training_job
+from plain_method import find_tickets
 from tiny import contents, tiny
 
 from lottery.core import Mask, prunable_weights
@@ -32,7 +33,6 @@ from lottery.tickets import (
     PruneConfig,
     RewindConfig,
     Ticket,
-    find_tickets,
     last_trained,
     prune_mask,
 )

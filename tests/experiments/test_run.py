@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from bound import initialized, training_job
+from plain_method import find_tickets
 from tiny import contents, tiny
 
 from lottery.blas import blas_kernels
@@ -39,7 +40,6 @@ from lottery.tickets import (
     PruneConfig,
     RewindConfig,
     Ticket,
-    find_tickets,
     prune_mask,
 )
 from lottery.training import (

@@ -29,7 +29,6 @@ from lottery.tickets.early_bird import (
     never_settled,
     watch_masks,
 )
-from lottery.tickets.imp import Level, find_tickets
 from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import network_coupling, network_outputs, network_units, prune_mask
 from lottery.tickets.rewinding import last_trained, pruned_values
@@ -40,7 +39,6 @@ __all__ = [
     "ControlsConfig",
     "Drawn",
     "EarlyBirdConfig",
-    "Level",
     "PruneConfig",
     "RewindConfig",
     "RewindMethod",
@@ -49,7 +47,6 @@ __all__ = [
     "continued",
     "criterion_problems",
     "drawn",
-    "find_tickets",
     "going_by_level",
     "last_trained",
     "level_densities",

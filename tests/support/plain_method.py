@@ -1,4 +1,4 @@
-"""Iterative pruning with rewinding: the method itself."""
+"""Iterative pruning with rewinding as one plain loop, which runs are compared with."""
 
 from __future__ import annotations
 
