@@ -32,7 +32,7 @@ class Score:
         found = []
         if not self.name or len(self.name) > 60 or not self.name.isprintable():
             found.append("name: must be 1 to 60 printable characters")
-        if len(self.unit) > 20 or not self.unit.isprintable() and self.unit:
+        if len(self.unit) > 20 or (not self.unit.isprintable() and self.unit):
             found.append("unit: must be at most 20 printable characters")
         if self.margin is not None and not 0 <= self.margin < float("inf"):
             found.append(f"margin: must be 0 or more, got {self.margin}")

@@ -41,7 +41,10 @@ def pretended(ticket: Ticket) -> TrainingResult:
 def result(final: State, status: str = "done") -> TrainingResult:
     return TrainingResult(
         status="done" if status == "done" else "diverged",
-        curve=(CurvePoint(0, "validation", 1.0, 0.5), CurvePoint(0, "test", 1.0, 0.5)),
+        curve=(
+            CurvePoint.measured(0, "validation", 1.0, 0.5),
+            CurvePoint.measured(0, "test", 1.0, 0.5),
+        ),
         final=final,
         early_stop=final,
         early_stop_iteration=0,

@@ -29,6 +29,7 @@ from lottery.experiments.run import (
 from lottery.experiments.smoke import smoke
 from lottery.experiments.standing import Begun, begun
 from lottery.experiments.stopping import StopRequest
+from lottery.experiments.task_facts import TaskFacts, task_facts
 from lottery.experiments.toml import parse_override, read_toml
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "RunOptions",
     "RunSummary",
     "StopRequest",
+    "TaskFacts",
     "VerdictConfig",
     "begun",
     "branches",
@@ -70,6 +72,7 @@ __all__ = [
     "run_experiment",
     "run_name",
     "smoke",
+    "task_facts",
     "to_plain",
     "verify_run",
     "worker_count",

@@ -19,6 +19,7 @@ from lottery.experiments.masks import early_watch, level_mask
 from lottery.experiments.network import experiment_units, initialized, make_model
 from lottery.experiments.plan import needs_ticket_of, needs_weights_of
 from lottery.rng import Streams
+from lottery.score import ACCURACY
 from lottery.store import MAIN, JobKey, JobResult, Store
 from lottery.tickets import (
     Drawn,
@@ -36,6 +37,7 @@ from lottery.training import (
     TrainingConfig,
     TrainingJob,
     TrainingResult,
+    final_scores,
 )
 
 
@@ -367,9 +369,10 @@ def _result(
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
         validation_loss_at_early_stop=at[stop, "validation"].loss if stop is not None else None,
-        test_accuracy_at_early_stop=early_test.accuracy if early_test else None,
-        test_accuracy_final=trained.curve[-1].accuracy if trained and done else None,
+        score_at_early_stop=early_test.accuracy if early_test else None,
+        score_final=trained.curve[-1].accuracy if trained and done else None,
         seconds=trained.seconds if trained else 0.0,
         engine=engine,
+        scores=final_scores(trained, ACCURACY) if trained else {},
         provenance=dict(ticket.provenance),
     )

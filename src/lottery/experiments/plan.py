@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lottery.core import scored_level
-from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.config import ExperimentConfig, PlanConfig
 from lottery.store import CONTROL_KINDS, MAIN, JobKey, JobResult
 
 
-def branches(config: ExperimentConfig) -> tuple[str, ...]:
+def branches(config: PlanConfig) -> tuple[str, ...]:
     """The control branches of every pruned level."""
     return tuple(
         f"{kind}-{number}"
@@ -18,7 +18,7 @@ def branches(config: ExperimentConfig) -> tuple[str, ...]:
     )
 
 
-def plan(config: ExperimentConfig) -> list[JobKey]:
+def plan(config: PlanConfig) -> list[JobKey]:
     """Every job of an experiment, each after those it needs.
 
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
