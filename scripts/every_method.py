@@ -334,7 +334,7 @@ def main() -> int:
         mask = Store(summary.run).final_mask(last)
         result = summary.results[last]
         kept, total = number_kept(mask), sum(k.numel() for k in mask.values())
-        final = result.test_accuracy_final
+        final = result.score_final
         accuracy = "-" if final is None else f"{final:.1%}"
         said = "yes" if not problems else "; ".join(problems)
         print(

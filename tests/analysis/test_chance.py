@@ -41,7 +41,7 @@ def test_unknown_classes_take_nothing_for_guessing() -> None:
 
 def _dense_at(results: list[JobResult], accuracy: float, replicates: range) -> list[JobResult]:
     return [
-        replace(r, test_accuracy_at_early_stop=accuracy)
+        replace(r, score_at_early_stop=accuracy)
         if r.level == 0 and r.replicate in replicates
         else r
         for r in results
@@ -95,7 +95,7 @@ def test_tickets_and_copies_that_guess_are_lost(
         ]
         return judged(one, classes=10)
 
-    guesses = changed(test_accuracy_at_early_stop=0.1, early_stop_iteration=100)
+    guesses = changed(score_at_early_stop=0.1, early_stop_iteration=100)
     diverged = changed(status="diverged")
     kind = "main" if branch == "main" else "reinit"
     found, same = (v.levels[3].groups[kind] for v in (guesses, diverged))

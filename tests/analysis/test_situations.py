@@ -100,7 +100,7 @@ def test_copies_that_are_lost_are_counted_and_decide_nothing(
     same = (0.003, -1500.0)
     change: dict[str, Any] = {"status": "diverged"}
     if lost == "guessing":
-        change = {"test_accuracy_at_early_stop": 0.1, "early_stop_iteration": 100}
+        change = {"score_at_early_stop": 0.1, "early_stop_iteration": 100}
     results = [
         replace(r, **change) if r.branch != "main" and r.replicate else r
         for r in simulated(2, replicates=5, levels=2, ticket=same, reinit=same)
@@ -119,7 +119,7 @@ def test_copies_that_are_lost_are_counted_and_decide_nothing(
 def test_copies_that_guess_are_not_sooner(simulated: Simulated, judged: Judged) -> None:
     results = simulated(1, replicates=5, levels=3, ticket=WINS, reinit=FAILS)
     verdict = judged(
-        copies_to(results, test_accuracy_at_early_stop=0.1, early_stop_iteration=100), classes=10
+        copies_to(results, score_at_early_stop=0.1, early_stop_iteration=100), classes=10
     )
     assert verdict.headline == "not tested"
     for level in verdict.levels[1:]:
@@ -178,7 +178,7 @@ def test_one_dense_network_that_guesses_leaves_one_speed(
 ) -> None:
     """Its replicate counts nowhere: not in the ratio, not in the means beside it."""
     results = simulated(1, replicates=4, levels=2, ticket=WINS, reinit=FAILS)
-    guesses: dict[str, Any] = {"test_accuracy_at_early_stop": 0.11, "early_stop_iteration": 200}
+    guesses: dict[str, Any] = {"score_at_early_stop": 0.11, "early_stop_iteration": 200}
     verdict = judged(
         [replace(r, **guesses) if (r.replicate, r.level) == (3, 0) else r for r in results],
         classes=10,

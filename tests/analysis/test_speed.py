@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from lottery.analysis.speed import smoothed, target_accuracy, time_to_reach
-from lottery.training.interface import CurvePoint
+from lottery.training import CurvePoint
 
 
 def curve(accuracies: list[float], *, every: int = 100, start: int = 0) -> list[CurvePoint]:
     points = []
     for number, accuracy in enumerate(accuracies):
         at = start + number * every
-        points.append(CurvePoint(iteration=at, split="validation", loss=1.0, accuracy=0.0))
-        points.append(CurvePoint(iteration=at, split="test", loss=1.0, accuracy=accuracy))
+        points.append(CurvePoint.measured(iteration=at, split="validation", loss=1.0, accuracy=0.0))
+        points.append(CurvePoint.measured(iteration=at, split="test", loss=1.0, accuracy=accuracy))
     return points
 
 

@@ -13,7 +13,7 @@ import pytest
 from lottery.analysis import Evidence, Verdict, judge
 from lottery.errors import StoreError, UsageError
 from lottery.store.jobs import JobKey, JobResult
-from lottery.training.interface import CurvePoint
+from lottery.training import CurvePoint
 
 Job = Callable[..., JobResult]
 Simulated = Callable[..., list[JobResult]]
@@ -363,7 +363,9 @@ def test_every_bad_argument_is_named() -> None:
 def rising(start: int, *, speed: float) -> list[CurvePoint]:
     """Test accuracy rises by ``speed`` points an evaluation up to 0.9; every 100 iterations."""
     return [
-        CurvePoint(iteration=at, split="test", loss=0.1, accuracy=min(0.9, speed * at / 10_000))
+        CurvePoint.measured(
+            iteration=at, split="test", loss=0.1, accuracy=min(0.9, speed * at / 10_000)
+        )
         for at in range(start, 10_001, 100)
     ]
 

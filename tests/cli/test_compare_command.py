@@ -34,7 +34,7 @@ def accuracies(out: Path, name: str, level: int) -> list[float]:
     return [
         found
         for replicate in range(2)
-        if (found := run.results[JobKey(replicate, "main", level)].test_accuracy_at_early_stop)
+        if (found := run.results[JobKey(replicate, "main", level)].score_at_early_stop)
     ]
 
 

@@ -85,8 +85,8 @@ def test_a_run_of_somebody_else_is_shown_harmless(
         reason=ATTACK,
         early_stop_iteration=None,
         validation_loss_at_early_stop=None,
-        test_accuracy_at_early_stop=None,
-        test_accuracy_final=None,
+        score_at_early_stop=None,
+        score_final=None,
     )
     run.write_job(small.ticket(key), failed, None)
     for verb in ("show", "verify", "verdict"):

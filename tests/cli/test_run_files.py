@@ -32,7 +32,7 @@ def test_show_prints_every_training_as_csv_and_nothing_else(cli: Cli, run: Path)
             key.branch,
             str(key.level),
         )
-        assert float(row["test_accuracy_final"]) == results[key].test_accuracy_final
+        assert float(row["test_accuracy_final"]) == results[key].score_final
 
 
 def test_csv_and_json_at_once_are_refused(cli: Cli, run: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_job_copied_over_another_is_reported_and_done_again(
         ("result.json", '"model": "mlp-4"', '"model": "mlp-5"'),
         ("result.json", '"iterations": 20', '"iterations": 21'),
         ("result.json", '"level": 1', '"level": 2'),
-        ("result.json", '"test_accuracy_final": 0', '"test_accuracy_final": 1e308, "x": 0'),
+        ("result.json", '"score_final": 0', '"score_final": 1e308, "x": 0'),
         ("curves.csv", "\n20,", "\n21,"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_job_that_the_run_cannot_have_given_is_reported_and_done_again(
     files = {path.name: path.read_bytes() for path in directory.iterdir()}
     del files["manifest.json"]
     if told not in files[name].decode() and "final" in told:
-        told = '"test_accuracy_final": 1'
+        told = '"score_final": 1'
     assert told in files[name].decode()
     shutil.rmtree(directory)
     commit_directory(

@@ -284,7 +284,7 @@ def test_a_diverged_job_ends_alone_and_is_recorded(
     bad = [result for result in summary.results.values() if result.status == "diverged"]
     assert [result.key for result in bad] == [JobKey(1, "main", 0)]
     assert "not finite" in bad[0].reason
-    assert bad[0].test_accuracy_final is None
+    assert bad[0].score_final is None
     assert {key.replicate for key in summary.skipped} == {1}
     assert len(summary.results) + len(summary.skipped) == len(plan(tiny()))
     assert never_run(tiny(), summary.results) == summary.skipped

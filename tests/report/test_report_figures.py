@@ -17,8 +17,9 @@ from lottery.report.figure import short
 from lottery.report.layers import layer_density
 from lottery.report.page import FIGURES, draw
 from lottery.report.tested import accuracy_forest, copies_forest, speed_forest
-from lottery.store.jobs import CONTROL_KINDS, JobKey
-from lottery.training.interface import CurvePoint
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import JobKey
+from lottery.training import CurvePoint
 
 Make = Callable[..., ReportData]
 
@@ -153,7 +154,7 @@ def test_trainings_that_start_at_iterations_of_their_own_are_not_torn(make_data:
     starts = {JobKey(0, "main", 1): 40, JobKey(1, "main", 1): 70}
     curves = {
         key: tuple(
-            CurvePoint(at, split, 0.5, 0.9)
+            CurvePoint.measured(at, split, 0.5, 0.9)
             for at in (start, 100, 200)
             for split in ("validation", "test")
         )
@@ -175,10 +176,10 @@ def test_trainings_that_start_at_iterations_of_their_own_are_not_torn(make_data:
 def test_a_loss_that_is_not_finite_is_a_gap(make_data: Make) -> None:
     data = make_data(levels=1, replicates=1, branches=())
     points = (
-        CurvePoint(1, "validation", math.inf, 0.1),
-        CurvePoint(1, "test", math.nan, 0.1),
-        CurvePoint(2, "validation", 0.5, 0.9),
-        CurvePoint(2, "test", 0.5, 0.9),
+        CurvePoint.measured(1, "validation", math.inf, 0.1),
+        CurvePoint.measured(1, "test", math.nan, 0.1),
+        CurvePoint.measured(2, "validation", 0.5, 0.9),
+        CurvePoint.measured(2, "test", 0.5, 0.9),
     )
     figure = learning_curves(replace(data, curves={JobKey(0, "main", 0): points}))
     assert figure is not None

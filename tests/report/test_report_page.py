@@ -27,7 +27,8 @@ from lottery.report.page import draw
 from lottery.report.svg import plot_svg
 from lottery.report.tables import level_tables
 from lottery.report.training_tables import replicates
-from lottery.store.jobs import CONTROL_KINDS, JobKey
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import JobKey
 
 MEGABYTE = 1_000_000
 
@@ -268,7 +269,7 @@ def test_every_replicate_has_a_row(data: ReportData) -> None:
     rows = list(csv.DictReader(io.StringIO(table.csv)))
     for row, result in zip(rows, sorted(data.results, key=lambda r: r.key), strict=True):
         assert row["branch"] == result.branch
-        assert float(row["test_accuracy_at_early_stop"]) == result.test_accuracy_at_early_stop
+        assert float(row["test_accuracy_at_early_stop"]) == result.score_at_early_stop
         at_end = result.early_stop_iteration == 30_000
         assert row["early_stop_is_lower_bound"] == str(at_end).lower()
 

@@ -30,8 +30,8 @@ TICKET = Ticket(
     mask=Mask({"fc.weight": torch.tensor([[True, False], [True, True]])}), weights=STATE
 )
 CURVE = (
-    CurvePoint(0, "validation", 2.302585092994046, 0.1),
-    CurvePoint(0, "test", 0.1 + 0.2, 1 / 3),
+    CurvePoint.measured(0, "validation", 2.302585092994046, 0.1),
+    CurvePoint.measured(0, "test", 0.1 + 0.2, 1 / 3),
 )
 
 
@@ -50,8 +50,8 @@ def result(key: JobKey = KEY) -> JobResult:
         start_iteration=0,
         early_stop_iteration=0,
         validation_loss_at_early_stop=2.302585092994046,
-        test_accuracy_at_early_stop=1 / 3,
-        test_accuracy_final=1 / 3,
+        score_at_early_stop=1 / 3,
+        score_final=1 / 3,
         seconds=0.1,
         engine="torch",
     )
@@ -115,7 +115,7 @@ def test_a_final_mask_from_anyone_is_checked(tmp_path: Path, kept: torch.Tensor)
 @given(
     st.lists(
         st.builds(
-            CurvePoint,
+            CurvePoint.measured,
             st.integers(0, 10**9),
             st.sampled_from(["validation", "test"]),
             st.floats(0, 1e300),
@@ -144,11 +144,13 @@ def replaced(store: Store, name: str, content: bytes) -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        *(f"0,test,{loss},0.5" for loss in ("nan", "inf", "1e308", "", "0x1", "1" * 200_000)),
+        *(f"0,test,{loss},0.5" for loss in ("nan", "inf", "1e308", "0x1", "1" * 200_000)),
         *(f"0,test,1.0,{accuracy}" for accuracy in ("1.5", "-0.1", "1e308", "nan")),
         *(f"{iteration},test,1.0,0.5" for iteration in ("-1", "1.5", "9" * 400)),
-        "0,training,1.0,0.5",
+        "0,holdout,1.0,0.5",
         "0,test",
+        "0,test,,",
+        "0,test,1.0,0.5,0.5",
     ],
 )
 def test_a_curve_from_anyone_is_checked(tmp_path: Path, row: str) -> None:
@@ -174,8 +176,8 @@ DEEP = "[" * 100_000 + "]" * 100_000
         ('"provenance": {}', '"provenance": {"drawn": ["never"]}'),
         ('"density": 0.75', f'"density": {10**400}'),
         ('"density": 0.75', '"density": 0.5'),
-        ('"test_accuracy_final": 0.3333333333333333', '"test_accuracy_final": 1e308'),
-        ('"test_accuracy_final": 0.3333333333333333', '"test_accuracy_final": null'),
+        ('"score_final": 0.3333333333333333', '"score_final": 1e308'),
+        ('"score_final": 0.3333333333333333', '"score_final": null'),
         (
             '"validation_loss_at_early_stop": 2.302585092994046',
             '"validation_loss_at_early_stop": -1e999',
@@ -310,11 +312,11 @@ def test_a_ticket_of_another_job_is_found(tmp_path: Path) -> None:
         (TICKET, None, r"curves\.csv is missing"),
         (TICKET, replace(TRAINED, status="diverged"), r"final\.safetensors is missing"),
         (TICKET, replace(TRAINED, final={"fc.weight": torch.zeros(3)}), r"end/fc\.weight"),
-        (TICKET, replace(TRAINED, early_stop={}), r"early-stop/fc\.weight"),
+        (TICKET, replace(TRAINED, early_stop={"x": torch.ones(1)}), r"early-stop/fc\.weight"),
         (TICKET, replace(TRAINED, snapshots={5: {}}), r"rewind\.safetensors: fc\.weight"),
         (
             TICKET,
-            replace(TRAINED, curve=(CurvePoint(11, "test", 1.0, 0.5),)),
+            replace(TRAINED, curve=(CurvePoint.measured(11, "test", 1.0, 0.5),)),
             r"curves\.csv: iteration: expected 0 to 10, got 11",
         ),
         (

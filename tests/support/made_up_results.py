@@ -39,8 +39,8 @@ def job(
         start_iteration=0,
         early_stop_iteration=iteration if done else None,
         validation_loss_at_early_stop=0.1 if done else None,
-        test_accuracy_at_early_stop=accuracy if done else None,
-        test_accuracy_final=accuracy if done else None,
+        score_at_early_stop=accuracy if done else None,
+        score_final=accuracy if done else None,
         seconds=1.0,
         engine="none",
     )

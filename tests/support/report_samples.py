@@ -16,7 +16,7 @@ from lottery.analysis import Evidence, judge
 from lottery.report import ReportData
 from lottery.report.data import WeightCounts
 from lottery.store.jobs import JobKey, JobResult
-from lottery.training.interface import CurvePoint
+from lottery.training import CurvePoint
 
 LAYERS = {"hidden1.weight": 235_200, "hidden2.weight": 30_000, "output.weight": 1_000}
 DENSE, SPAN = 0.9805, 30_000
@@ -53,8 +53,10 @@ def curve(accuracy: float, stop: float, evaluations: int, noise: Random) -> Iter
         learnt = 1 - math.exp(-6 * at / stop)
         jitter = noise.gauss(0, 0.0008)
         shape = 0.03 + 0.35 * (1 - learnt) + 0.04 * max(at / stop - 1, 0) ** 1.2
-        yield CurvePoint(at, "validation", (1 - accuracy) * 2.2 + shape + 4 * jitter, accuracy)
-        yield CurvePoint(at, "test", shape, accuracy * (0.86 + 0.14 * learnt) + jitter)
+        yield CurvePoint.measured(
+            at, "validation", (1 - accuracy) * 2.2 + shape + 4 * jitter, accuracy
+        )
+        yield CurvePoint.measured(at, "test", shape, accuracy * (0.86 + 0.14 * learnt) + jitter)
 
 
 @pytest.fixture(scope="session")
@@ -107,8 +109,8 @@ def build(
                 start_iteration=0,
                 early_stop_iteration=stop if done else None,
                 validation_loss_at_early_stop=(1 - accuracy) * 2.2 + 0.04 if done else None,
-                test_accuracy_at_early_stop=accuracy if done else None,
-                test_accuracy_final=accuracy - 0.0006 if done else None,
+                score_at_early_stop=accuracy if done else None,
+                score_final=accuracy - 0.0006 if done else None,
                 seconds=12.5,
                 engine="torch",
             )

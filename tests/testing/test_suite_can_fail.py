@@ -198,7 +198,7 @@ class CallsDivergedDone(Broken):
         result = self.sound(job, monitor)
         if result.status == "done":
             return result
-        curve = (CurvePoint(job.start_iteration, "validation", 1.0, 0.5), *result.curve)
+        curve = (CurvePoint.measured(job.start_iteration, "validation", 1.0, 0.5), *result.curve)
         return replace(
             result,
             status="done",

@@ -123,7 +123,10 @@ def with_another_loss(job: TrainingJob) -> TrainingJob:
 
 def measured_as_a_sum(job: TrainingJob, result: TrainingResult) -> TrainingResult:
     outputs = job.data.classes if job.config.loss == "mse" else 1
-    curve = tuple(replace(point, loss=point.loss * outputs) for point in result.curve)
+    curve = tuple(
+        replace(point, values={**point.values, "loss": point.loss * outputs})
+        for point in result.curve
+    )
     return replace(result, curve=curve)
 
 

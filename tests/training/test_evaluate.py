@@ -145,8 +145,8 @@ points = st.lists(st.tuples(st.sampled_from([0.5, 1.0, 2.0]), st.floats(0, 3)), 
 def test_early_stop_is_the_first_minimum_of_validation(losses: list[tuple[float, float]]) -> None:
     curve = []
     for number, (validation, test) in enumerate(losses):
-        curve.append(CurvePoint(number * 100, "validation", validation, 0.0))
-        curve.append(CurvePoint(number * 100, "test", test, 1.0))
+        curve.append(CurvePoint.measured(number * 100, "validation", validation, 0.0))
+        curve.append(CurvePoint.measured(number * 100, "test", test, 1.0))
     lowest = [validation for validation, _ in losses]
 
     assert early_stop_iteration(curve) == 100 * lowest.index(min(lowest))
@@ -154,10 +154,10 @@ def test_early_stop_is_the_first_minimum_of_validation(losses: list[tuple[float,
 
 def test_early_stop_looks_at_loss_and_not_at_accuracy_or_the_test_split() -> None:
     curve = [
-        CurvePoint(0, "validation", 2.0, 0.9),
-        CurvePoint(0, "test", 0.1, 0.9),
-        CurvePoint(5, "validation", 1.0, 0.1),
-        CurvePoint(5, "test", 3.0, 0.1),
+        CurvePoint.measured(0, "validation", 2.0, 0.9),
+        CurvePoint.measured(0, "test", 0.1, 0.9),
+        CurvePoint.measured(5, "validation", 1.0, 0.1),
+        CurvePoint.measured(5, "test", 3.0, 0.1),
     ]
 
     assert early_stop_iteration(curve) == 5
@@ -165,7 +165,7 @@ def test_early_stop_looks_at_loss_and_not_at_accuracy_or_the_test_split() -> Non
 
 def test_early_stop_of_nothing() -> None:
     with pytest.raises(ValueError, match="at least one validation point"):
-        early_stop_iteration([CurvePoint(0, "test", 1.0, 0.5)])
+        early_stop_iteration([CurvePoint.measured(0, "test", 1.0, 0.5)])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -119,7 +119,9 @@ def test_gradual_pruning_of_unknown_layers_is_refused() -> None:
 
 
 def test_early_stop_among_late_points() -> None:
-    curve = [CurvePoint(at, "validation", loss, 0.5) for at, loss in ((0, 0.1), (5, 3), (9, 2))]
+    curve = [
+        CurvePoint.measured(at, "validation", loss, 0.5) for at, loss in ((0, 0.1), (5, 3), (9, 2))
+    ]
     assert early_stop_iteration(curve) == 0
     assert early_stop_iteration(curve, since=5) == 9
     with pytest.raises(ValueError, match="expected at least one validation point"):

@@ -17,8 +17,8 @@ from lottery.training.progress import Progress
 
 def points(iteration: int, loss: float) -> list[CurvePoint]:
     return [
-        CurvePoint(iteration, "validation", loss, 0.5),
-        CurvePoint(iteration, "test", loss, 0.5),
+        CurvePoint.measured(iteration, "validation", loss, 0.5),
+        CurvePoint.measured(iteration, "test", loss, 0.5),
     ]
 
 

@@ -201,7 +201,7 @@ def test_early_stops_are_torchs() -> None:
             assert (point.iteration, point.split) == (other.iteration, other.split)
             assert point.loss == pytest.approx(other.loss, rel=1e-4)
             # Two digits of the five hundred or thousand, on the edge between classes.
-            assert abs(point.accuracy - other.accuracy) <= 2 / len(job.data.split(point.split))
+            assert abs(point.accuracy - other.accuracy) <= 2 / len(job.data.split(point.data_split))
         # Where the curve is flat, rounding may choose another of its points.
         loss = {p.iteration: p.loss for p in expected.curve if p.split == "validation"}
         assert got.early_stop_iteration is not None

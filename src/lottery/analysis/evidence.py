@@ -12,7 +12,7 @@ from lottery.experiments import Run, never_run, plan
 from lottery.store.jobs import JobKey, JobResult
 from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
-from lottery.training.interface import CurvePoint
+from lottery.training.curve import CurvePoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class Measured:
 
     def is_guessing(self, job: JobResult) -> bool:
         """Whether a training came to its end, and its test accuracy is below the limit."""
-        accuracy = job.test_accuracy_at_early_stop
+        accuracy = job.score_at_early_stop
         return job.status == "done" and accuracy is not None and accuracy < self.limit
 
     def is_lost(self, job: JobResult) -> bool:
@@ -166,9 +166,9 @@ class Measured:
     def _value(self, job: JobResult, measure: Measure) -> float | None:
         match measure:
             case "accuracy":
-                return job.test_accuracy_at_early_stop
+                return job.score_at_early_stop
             case "accuracy_final":
-                return job.test_accuracy_final
+                return job.score_final
             case "early_stop":
                 # One at initialization is no later than the first evaluation after it.
                 stop = job.early_stop_iteration

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lottery.training.interface import CurvePoint
+from lottery.training.curve import CurvePoint
 
 WINDOW: Final = 5
 """Evaluations that are averaged, two before and two after; fewer at the ends."""

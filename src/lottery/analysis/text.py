@@ -20,7 +20,8 @@ from lottery.analysis.formatting import NONE
 from lottery.analysis.lookup import pruned, tests_hypothesis
 from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
 from lottery.analysis.words import notes
-from lottery.store.jobs import CONTROL_KINDS, MAIN
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import MAIN
 
 WIDTH = 80
 _BESIDE: Final = ("reinit", "random-mask")

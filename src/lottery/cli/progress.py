@@ -267,7 +267,7 @@ def summary(result: JobResult) -> str:
     if result.status != "done":
         return f"{head}, {result.status}: {result.reason}"
     return (
-        f"{head}, test accuracy {result.test_accuracy_at_early_stop:.2%} "
+        f"{head}, test accuracy {result.score_at_early_stop:.2%} "
         f"at iteration {result.early_stop_iteration:,} ({result.seconds:.1f} s)"
         + (f"; {passed_by(result)}" if result.empty_layers else "")
     )

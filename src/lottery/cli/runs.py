@@ -256,7 +256,7 @@ def _row(result: JobResult) -> dict[str, Any]:
         "density": percent(result.density),
         "status": result.status,
         "stop": result.early_stop_iteration,
-        "acc.": percent(result.test_accuracy_at_early_stop),
-        "final": percent(result.test_accuracy_final),
+        "acc.": percent(result.score_at_early_stop),
+        "final": percent(result.score_final),
         "s": f"{result.seconds:.1f}",
     }

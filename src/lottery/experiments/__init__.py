@@ -33,6 +33,7 @@ from lottery.experiments.runner import found_elsewhere
 from lottery.experiments.smoke import smoke
 from lottery.experiments.standing import Begun, begun
 from lottery.experiments.stopping import StopRequest
+from lottery.experiments.task_facts import TaskFacts, task_facts
 from lottery.experiments.toml import parse_override, read_toml
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "RunOptions",
     "RunSummary",
     "StopRequest",
+    "TaskFacts",
     "VerdictConfig",
     "begun",
     "bind",
@@ -76,6 +78,7 @@ __all__ = [
     "run_experiment",
     "run_name",
     "smoke",
+    "task_facts",
     "to_plain",
     "verify_run",
     "worker_count",

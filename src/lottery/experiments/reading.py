@@ -17,6 +17,7 @@ from lottery.experiments.lengths import last_iteration
 from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.plan import plan
 from lottery.experiments.record import read_record
+from lottery.experiments.task_facts import TaskFacts, task_facts, task_score
 from lottery.store import JobKey, JobResult, LookKey, Store
 from lottery.store.contents import RESULT
 from lottery.store.store import EXPERIMENT
@@ -45,6 +46,11 @@ class Run:
     def name(self) -> str:
         """The name of its directory."""
         return self.store.path.name
+
+    @property
+    def facts(self) -> TaskFacts:
+        """What was trained and how it was measured."""
+        return task_facts(self.config, self.experiment)
 
 
 def find_run(name: str | Path, out: Path) -> Path:
@@ -200,6 +206,11 @@ def _check_fits(
             raise StoreError(
                 f"{source}: provenance.{name}: expected {ours!r} as in {EXPERIMENT}, got {theirs!r}"
             )
+    # Of the unit "%" are fractions alone.
+    for name in ("score_at_early_stop", "score_final"):
+        value = getattr(result, name)
+        if task_score(config).unit == "%" and value is not None and not 0 <= value <= 1:
+            raise StoreError(f"{source}: {name}: expected a number from 0 to 1, got {value}")
     most = last_iteration(config, training_examples)
     if result.iterations > most:
         raise StoreError(

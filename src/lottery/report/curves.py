@@ -20,7 +20,7 @@ from lottery.report.palette import TONES, Tone, shaded
 from lottery.report.series import extremes, hollow, number
 from lottery.store.jobs import MAIN, JobKey
 from lottery.training.config import LossName
-from lottery.training.interface import CurvePoint
+from lottery.training.curve import CurvePoint
 
 MOST_POINTS = 200
 """Evaluations drawn of one curve; of longer ones, an even selection."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lottery.analysis.types import Verdict
 from lottery.store.jobs import JobKey, JobResult
-from lottery.training.interface import CurvePoint
+from lottery.training.curve import CurvePoint
 
 Shares = NDArray[np.floating[Any]]
 

@@ -26,11 +26,11 @@ class Trained:
         """In accuracy at early stop."""
         own, dense = self.result, self.dense
         if dense is None or None in (
-            own.test_accuracy_at_early_stop,
-            dense.test_accuracy_at_early_stop,
+            own.score_at_early_stop,
+            dense.score_at_early_stop,
         ):
             return None
-        return (own.test_accuracy_at_early_stop or 0) - (dense.test_accuracy_at_early_stop or 0)
+        return (own.score_at_early_stop or 0) - (dense.score_at_early_stop or 0)
 
     @property
     def stop(self) -> str:
@@ -55,7 +55,7 @@ _REPLICATES: Sequence[Column[Trained]] = (
     Column("Status", _of("status"), key="status"),
     Column(
         "Accuracy, %",
-        _of("test_accuracy_at_early_stop"),
+        _of("score_at_early_stop"),
         formatting.accuracy,
         "test_accuracy_at_early_stop",
     ),
@@ -71,7 +71,7 @@ _REPLICATES: Sequence[Column[Trained]] = (
     Column("", _of("validation_loss_at_early_stop"), key="validation_loss_at_early_stop"),
     Column(
         "Accuracy at the end, %",
-        _of("test_accuracy_final"),
+        _of("score_final"),
         formatting.accuracy,
         "test_accuracy_final",
     ),

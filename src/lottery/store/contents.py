@@ -24,6 +24,7 @@ TICKET, FINAL, CURVES, RESULT = (
 REWIND, NOTES = "rewind.safetensors", "notes.safetensors"
 """What a dense network once kept beside its own files; see `lottery.store.looks`."""
 MASK = "mask/"
+EARLY_STOP = "early-stop/"
 
 
 def pack_job(ticket: Ticket, result: JobResult, trained: TrainingResult | None) -> dict[str, bytes]:
@@ -41,7 +42,7 @@ def pack_job(ticket: Ticket, result: JobResult, trained: TrainingResult | None) 
     if trained.status == "done":
         files[FINAL] = pack_tensors(
             {f"end/{name}": value for name, value in trained.final.items()}
-            | {f"early-stop/{name}": value for name, value in trained.early_stop.items()}
+            | {f"{EARLY_STOP}{name}": value for name, value in trained.early_stop.items()}
             | {f"{MASK}{name}": kept for name, kept in (trained.mask or {}).items()}
         )
     return files
@@ -89,7 +90,10 @@ def check_job(key: JobKey, files: Mapping[str, bytes], directory: Path) -> JobRe
         for name in (FINAL, REWIND, NOTES)
         if name in files or (name == FINAL and result.status == "done")
     }
-    for name, prefix in ((FINAL, "end/"), (FINAL, "early-stop/"), (REWIND, "")):
+    # Without an early stop, and of some trainings with one, no weights are kept of it.
+    early = any(name.startswith(EARLY_STOP) for name in tensors.get(FINAL, ()))
+    parts = ((FINAL, "end/"), *([(FINAL, EARLY_STOP)] if early else ()), (REWIND, ""))
+    for name, prefix in parts:
         if name in tensors:
             _check_weights(ticket, tensors[name], prefix, directory / name)
     # Of a training that diverged nothing is kept that tells where its mask had moved to.

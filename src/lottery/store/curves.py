@@ -6,25 +6,32 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import get_args
 
 from lottery.errors import StoreError
-from lottery.store.schema import LARGEST, number, whole
-from lottery.training import CurvePoint
+from lottery.store.schema import whole
+from lottery.training import CurvePoint, Split, value_problem
+from lottery.training.curve import MOST_NAMES
 
-_SPLITS: Final[dict[str, Literal["validation", "test"]]] = {
-    "validation": "validation",
-    "test": "test",
-}
-_COLUMNS = ("iteration", "split", "loss", "accuracy")
+_BEFORE = ("iteration", "split")
+_NO_VALUES = ("loss", "accuracy")
+"""The names of a curve without a point."""
+_ITERATION = whole()
 
 
 def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
-    """A curve as CSV; numbers have as many digits as it takes to read the same ones back."""
+    """A curve as CSV; numbers have as many digits as it takes to read the same ones back.
+
+    The columns are in the order in which the curve first has them; a cell is empty where a point
+    does not have the number.
+    """
+    names = list(dict.fromkeys(name for point in curve for name in point.values)) or _NO_VALUES
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows((p.iteration, p.split, repr(p.loss), repr(p.accuracy)) for p in curve)
+    writer.writerow((*_BEFORE, *names))
+    for point in curve:
+        cells = (repr(float(point.values[n])) if n in point.values else "" for n in names)
+        writer.writerow((point.iteration, point.split, *cells))
     return text.getvalue().encode()
 
 
@@ -32,25 +39,40 @@ def unpack_curve(content: bytes, *, source: Path) -> list[CurvePoint]:
     """The curve of `pack_curve`.
 
     Raises:
-        StoreError: it is no CSV of these columns, or a value is out of range.
+        StoreError: it is no CSV of such columns, or a value is out of range.
     """
     try:
-        rows = csv.DictReader(io.StringIO(content.decode()))
-        return [_point(row, rows.line_num) for row in rows]
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        rows = csv.reader(io.StringIO(content.decode()))
+        names = _names(next(rows, []))
+        return [_point(names, row, rows.line_num) for row in rows if row]
+    except (ValueError, csv.Error) as error:
         raise StoreError(f"{source} is not a learning curve: {error}") from error
 
 
-def _point(row: dict[str, str], line: int) -> CurvePoint:
-    point = CurvePoint(
-        int(row["iteration"]), _SPLITS[row["split"]], float(row["loss"]), float(row["accuracy"])
-    )
-    for name, kind in _KINDS.items():
-        if not kind.fits(getattr(point, name)):
-            raise ValueError(
-                f"line {line}: {name}: expected {kind.expected}, got {row[name][:60]!r}"
-            )
-    return point
+def _names(head: Sequence[str]) -> Sequence[str]:
+    """The names of the values, from the first line."""
+    names = head[len(_BEFORE) :]
+    if tuple(head[: len(_BEFORE)]) != _BEFORE or not names or len(set(names)) < len(names):
+        raise ValueError(
+            "line 1: expected the columns iteration and split, and then names of values, each once"
+        )
+    if len(names) > MOST_NAMES:
+        raise ValueError(f"line 1: expected {MOST_NAMES} names of values at most, got {len(names)}")
+    return names
 
 
-_KINDS = {"iteration": whole(), "loss": number(-LARGEST, LARGEST), "accuracy": number(0, 1)}
+def _point(names: Sequence[str], row: Sequence[str], line: int) -> CurvePoint:
+    if len(row) != len(_BEFORE) + len(names):
+        raise ValueError(f"line {line}: expected {len(_BEFORE) + len(names)} cells, got {len(row)}")
+    at, split, *cells = row
+    iteration = int(at)
+    if not _ITERATION.fits(iteration):
+        raise ValueError(f"line {line}: iteration: expected {_ITERATION.expected}, got {at[:60]!r}")
+    if split not in get_args(Split):
+        splits = ", ".join(get_args(Split))
+        raise ValueError(f"line {line}: split: expected one of {splits}, got {split[:60]!r}")
+    values = {name: float(cell) for name, cell in zip(names, cells, strict=True) if cell}
+    problems = [problem for name in values if (problem := value_problem(name, values[name]))]
+    if problems or not values:
+        raise ValueError(f"line {line}: {problems[0] if problems else 'has no number'}")
+    return CurvePoint(iteration, split, values)  # type: ignore[arg-type]

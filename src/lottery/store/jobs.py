@@ -11,7 +11,6 @@ from typing import Any, Final, Literal, TypeGuard, get_args
 
 from lottery.errors import StoreError
 from lottery.store.schema import (
-    LARGEST,
     MOST,
     TEXT,
     Kind,
@@ -22,9 +21,14 @@ from lottery.store.schema import (
     or_null,
     whole,
 )
+from lottery.training.curve import LARGEST, MOST_NAMES, value_problem
 
 MAIN = "main"
 """The branch of the tickets themselves."""
+DENSE_REWOUND = "dense-rewound"
+"""The branch of the dense network trained again as late-rewound tickets of a loop that starts over
+are: from the rewound step, the whole loop. It has a level 0 alone."""
+
 Status = Literal["done", "diverged", "collapsed"]
 
 _BRANCH = re.compile(rf"{MAIN}|[a-z]+(-[a-z]+)*-[1-9]\d*")
@@ -65,8 +69,9 @@ class JobKey:
 class JobResult:
     """What one job found: the contents of its ``result.json``.
 
-    Accuracies are fractions in [0, 1], times seconds, losses nats or the squared error, whichever
-    was trained with. What a job that did not end as ``done`` cannot know is None.
+    Scores are in the score's own unit (accuracies fractions in [0, 1]), measured on the test
+    examples; times are seconds, losses nats or the squared error, whichever was trained with. What
+    a job that did not end as ``done`` cannot know is None, and so is early stop without a curve.
     """
 
     replicate: int
@@ -80,20 +85,27 @@ class JobResult:
     layers: Mapping[str, tuple[int, int]]
     """Parameter name -> (kept, total)."""
     iterations: int
-    """Iterations of the whole schedule, counted from initialization."""
+    """Iterations of the whole training, counted from initialization."""
     start_iteration: int
     early_stop_iteration: int | None
     validation_loss_at_early_stop: float | None
-    test_accuracy_at_early_stop: float | None
-    test_accuracy_final: float | None
+    score_at_early_stop: float | None
+    score_final: float | None
     seconds: float
     engine: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Name -> what was measured on the test examples at the end, the score among it."""
     provenance: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def key(self) -> JobKey:
         """Which job this is the result of."""
         return JobKey(self.replicate, self.branch, self.level)
+
+    @property
+    def score(self) -> float | None:
+        """What it is judged by: the score at early stop where there is one, else at the end."""
+        return self.score_final if self.early_stop_iteration is None else self.score_at_early_stop
 
     @property
     def empty_layers(self) -> tuple[str, ...]:
@@ -118,7 +130,8 @@ class JobResult:
         if not isinstance(values, dict):
             raise StoreError(f"{source} is not a job's result: expected a table")
         # A run may come from anyone, so what it says of itself is checked before it is used.
-        wrong = misfits(values, RESULT_FIELDS, optional=("provenance",))
+        wrong = _take_old_names(values)
+        wrong += misfits(values, RESULT_FIELDS, optional=("provenance", "scores"))
         wrong += [f"{name}: no such field" for name in values if name not in RESULT_FIELDS]
         wrong = wrong or _contradictions(values)
         if wrong:
@@ -143,7 +156,17 @@ def is_layers(value: object) -> bool:
     )
 
 
+def is_scores(value: object) -> bool:
+    """Whether a JSON value can be what was measured at the end: name -> number."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= MOST_NAMES
+        and all(_MEASURED.fits(v) and not value_problem(name, v) for name, v in value.items())
+    )
+
+
 _SHARE = number(0, 1)
+_MEASURED = number(-LARGEST, LARGEST)
 RESULT_FIELDS: Final[Mapping[str, Kind]] = {
     "replicate": whole(),
     "branch": Kind(
@@ -160,19 +183,38 @@ RESULT_FIELDS: Final[Mapping[str, Kind]] = {
     "iterations": whole(),
     "start_iteration": whole(),
     "early_stop_iteration": or_null(whole()),
-    "validation_loss_at_early_stop": or_null(number(-LARGEST, LARGEST)),
-    "test_accuracy_at_early_stop": or_null(_SHARE),
-    "test_accuracy_final": or_null(_SHARE),
+    "validation_loss_at_early_stop": or_null(_MEASURED),
+    "score_at_early_stop": or_null(_MEASURED),
+    "score_final": or_null(_MEASURED),
+    "scores": Kind(f"a table of at most {MOST_NAMES} named numbers", is_scores),
     "seconds": number(0, 1e12),
     "engine": TEXT,
     "provenance": Kind("a table of texts and whole numbers", is_provenance),
 }
 """Field of ``result.json`` -> what it may hold."""
+_OLD_NAMES: Final = {
+    "test_accuracy_at_early_stop": "score_at_early_stop",
+    "test_accuracy_final": "score_final",
+}
+"""What fields were called when every score was an accuracy."""
+
+
+def _take_old_names(values: dict[str, Any]) -> list[str]:
+    """Rename the fields of a result from when every score was an accuracy; what is wrong of it."""
+    old = {name: values.pop(name) for name in _OLD_NAMES if name in values}
+    wrong = misfits(old, dict.fromkeys(old, or_null(_SHARE)))
+    values |= {_OLD_NAMES[name]: value for name, value in old.items()}
+    final = old.get("test_accuracy_final")
+    if final is not None:
+        values["scores"] = {"accuracy": final}
+    return wrong
+
+
 _KNOWN_WHEN_DONE = (
     "early_stop_iteration",
     "validation_loss_at_early_stop",
-    "test_accuracy_at_early_stop",
-    "test_accuracy_final",
+    "score_at_early_stop",
+    "score_final",
 )
 
 
@@ -180,9 +222,19 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     """What a result says against itself, one phrase each; every field is of its kind."""
     found = []
     done, status = values["status"] == "done", values["status"]
-    for name in _KNOWN_WHEN_DONE:
-        if (values[name] is not None) != done:
-            found.append(f"{name}: expected {'a number' if done else 'null'} of one that {status}")
+    known = [name for name in _KNOWN_WHEN_DONE if values[name] is not None]
+    if not done:
+        found += [f"{name}: expected null of one that {status}" for name in known]
+    stops = values["early_stop_iteration"] is not None
+    if done and stops != (values["score_at_early_stop"] is not None):
+        found.append("score_at_early_stop: expected a number where there is an early stop alone")
+    if stops and values["score_final"] is None:
+        found.append("score_final: expected a number where there is an early stop")
+    if values["validation_loss_at_early_stop"] is not None and not stops:
+        found.append("validation_loss_at_early_stop: expected null without an early stop")
+    scores = values.get("scores")
+    if scores and values["score_final"] not in (None, *scores.values()):
+        found.append("score_final: expected one of the scores")
     layers = values["layers"].values()
     for place, name in enumerate(("weights_kept", "weights_total")):
         of_layers = sum(pair[place] for pair in layers)

@@ -9,8 +9,6 @@ from typing import Any, Final
 
 MOST: Final = 2**53
 """The largest count that every reader of JSON has exactly."""
-LARGEST: Final = 1e300
-"""The largest size of a measured number, so that sums of them stay finite."""
 
 
 @dataclass(frozen=True)

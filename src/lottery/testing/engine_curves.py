@@ -49,7 +49,7 @@ def check_curve_measures_the_network(engine: Engine) -> None:
     expect(tuple(result.snapshots) == every, f"expected all snapshots, got {set(result.snapshots)}")
     for point in result.curve:
         state = result.snapshots[point.iteration]
-        loss, accuracy = measure(job, state, job.data.split(point.split))
+        loss, accuracy = measure(job, state, job.data.split(point.data_split))
         expect(
             math.isclose(point.loss, loss, rel_tol=_ROUNDING, abs_tol=_ROUNDING),
             f"{point.split} loss at iteration {point.iteration}: {point.loss}, measured {loss}",

@@ -33,7 +33,7 @@ def check_squared_error(engine: Engine) -> None:
     job = mlp_job((10, 7), config, density=0.9, snapshots_at=tuple(range(25)))
     result = train_done(engine, job)
     for point in result.curve:
-        loss, _ = measure(job, result.snapshots[point.iteration], job.data.split(point.split))
+        loss, _ = measure(job, result.snapshots[point.iteration], job.data.split(point.data_split))
         expect(
             math.isclose(point.loss, loss, rel_tol=1e-4),
             f"{point.split} loss at iteration {point.iteration}: {point.loss}, measured {loss}",

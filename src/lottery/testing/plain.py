@@ -53,7 +53,7 @@ def follows_plain_loop(engine: Engine, job: TrainingJob, what: str) -> None:
 def expect_measured(job: TrainingJob, result: TrainingResult, what: str) -> None:
     """Fail unless the curve ends with the loss and accuracy of the state at the end."""
     for point in result.curve[-2:]:
-        loss, accuracy = measure(job, result.final, job.data.split(point.split))
+        loss, accuracy = measure(job, result.final, job.data.split(point.data_split))
         expect(
             abs(point.loss - loss) <= _ROUNDING * max(1.0, abs(loss))
             and abs(point.accuracy - accuracy) < 1e-9,

@@ -7,12 +7,18 @@ from lottery.training.config import (
     TrainingConfig,
     learning_rate,
 )
+from lottery.training.curve import (
+    CurvePoint,
+    Split,
+    early_stop_by,
+    early_stop_iteration,
+    value_problem,
+)
 from lottery.training.devices import resolve_device, same_every_time
 from lottery.training.engines import ENGINES, make_engine, passed_over
 from lottery.training.evaluate import evaluate
 from lottery.training.interface import (
     Checkpoint,
-    CurvePoint,
     Engine,
     MaskLearning,
     MaskMethod,
@@ -23,7 +29,7 @@ from lottery.training.interface import (
     TrainingJob,
     TrainingResult,
     Watch,
-    early_stop_iteration,
+    final_scores,
 )
 from lottery.training.learned_masks import (
     LearnedMasksConfig,
@@ -54,13 +60,16 @@ __all__ = [
     "NullMonitor",
     "OptimizerConfig",
     "PrunedValues",
+    "Split",
     "State",
     "TrainingConfig",
     "TrainingJob",
     "TrainingResult",
     "Watch",
+    "early_stop_by",
     "early_stop_iteration",
     "evaluate",
+    "final_scores",
     "learning_rate",
     "length_table",
     "make_engine",
@@ -71,4 +80,5 @@ __all__ = [
     "scores_training",
     "take_lengths",
     "unlearnable",
+    "value_problem",
 ]

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from lottery.core import Group, Mask
 from lottery.data.dataset import Dataset
 from lottery.rng import Streams
+from lottery.score import Score
 from lottery.training.config import TrainingConfig
+from lottery.training.curve import CurvePoint
 
 State = Mapping[str, Tensor]
 """A model's ``state_dict``: parameters and buffers, name -> CPU tensor."""
@@ -97,24 +99,6 @@ class TrainingJob:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """One measurement of the network on all of one split.
-
-    Args:
-        iteration: optimizer steps done, counted from initialization.
-        split: which examples.
-        loss: mean over the examples of the loss that the config names: cross-entropy in nats, or
-            the squared error, which is a mean over the outputs as well.
-        accuracy: share classified right, in [0, 1].
-    """
-
-    iteration: int
-    split: Literal["validation", "test"]
-    loss: float
-    accuracy: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
     """What a training gives back.
@@ -124,10 +108,10 @@ class TrainingResult:
         reason: why, in words, when it diverged.
         curve: every evaluation, in order of iteration, validation before test.
         final: the state at the end; empty when diverged.
-        early_stop: the state at `early_stop_iteration`; empty when diverged.
+        early_stop: the state at `early_stop_iteration`; empty when diverged, or not kept.
         early_stop_iteration: the iteration of minimum validation loss, the first if there are
-            several; None when diverged. With gradual pruning, of those where the network has the
-            density that it ends with.
+            several; None when diverged, or where no curve tells. With gradual pruning, of those
+            where the network has the density that it ends with.
         snapshots: the states asked for, by iteration.
         seconds: time spent, over all interruptions.
         engine: the name of the engine.
@@ -135,6 +119,7 @@ class TrainingResult:
             ``mask_updates`` also where training diverged, and the state at early stop is zero where
             the mask pruned then. A mask that is learned is given once it is done.
         notes: of the job's watch, as they were at the end.
+        scores: name -> what was measured on the test examples at the end, besides the curve.
     """
 
     status: Literal["done", "diverged"]
@@ -148,6 +133,23 @@ class TrainingResult:
     engine: str
     mask: Mask | None = None
     notes: Notes = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def final_scores(result: TrainingResult, score: Score) -> Mapping[str, float]:
+    """Everything measured on the test examples at the end of a training; empty where nothing was.
+
+    That is what the training gave besides the curve; without the score among it, also what the
+    curve's last test point has.
+
+    Args:
+        result: what a training gave back.
+        score: what it is judged by.
+    """
+    if result.status != "done" or score.name in result.scores:
+        return result.scores
+    tests = [point.values for point in result.curve if point.split == "test"]
+    return {**(tests[-1] if tests else {}), **result.scores}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,21 +245,3 @@ class Engine(Protocol):
         self, jobs: Sequence[TrainingJob], monitors: Sequence[Monitor]
     ) -> list[TrainingResult]:
         """Train every job to its end; results in the order of the jobs."""
-
-
-def early_stop_iteration(curve: Sequence[CurvePoint], *, since: int = 0) -> int:
-    """The iteration of minimum validation loss; the first of equals.
-
-    Retroactive, as in Frankle & Carbin (arXiv:1803.03635, section 2): training has run to its end.
-
-    Args:
-        curve: the evaluations of a training.
-        since: points before this iteration do not count.
-
-    Raises:
-        ValueError: the curve has no validation point that counts.
-    """
-    validation = [p for p in curve if p.split == "validation" and p.iteration >= since]
-    if not validation:
-        raise ValueError("expected at least one validation point, got none")
-    return min(validation, key=lambda point: point.loss).iteration

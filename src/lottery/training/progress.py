@@ -15,14 +15,13 @@ from torch import Tensor
 from lottery.data.dataset import steps_per_epoch
 from lottery.errors import UsageError
 from lottery.training.config import learning_rate
+from lottery.training.curve import CurvePoint, early_stop_iteration
 from lottery.training.interface import (
     Checkpoint,
-    CurvePoint,
     Notes,
     State,
     TrainingJob,
     TrainingResult,
-    early_stop_iteration,
 )
 
 
@@ -162,7 +161,8 @@ class Progress:
         }
         kept |= {f"notes/{name}": value for name, value in self._notes.items()}
         ours = {
-            "curve": [[p.iteration, p.split, p.loss, p.accuracy] for p in self.curve],
+            # Pairs, since a table's order is not kept in files, and columns are in this one.
+            "curve": [[p.iteration, p.split, [*p.values.items()]] for p in self.curve],
             "reason": self.reason,
             "seconds": self._tick(),
         }
@@ -173,7 +173,7 @@ class Progress:
     def restore(self, kept: Checkpoint) -> None:
         """Go on from a checkpoint; the engine restores what it added."""
         self.iteration = kept.iteration
-        self.curve = [CurvePoint(*point) for point in kept.values["curve"]]
+        self.curve = [CurvePoint(at, on, dict(found)) for at, on, found in kept.values["curve"]]
         self.reason = kept.values["reason"]
         states: dict[str, dict[str, Tensor]] = {}
         for key, value in below("kept/", kept.tensors).items():

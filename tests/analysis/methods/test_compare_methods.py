@@ -41,10 +41,10 @@ def contrast(found: RunComparison, row: int, place: int = 1) -> AgainstFirst:
 
 def accuracies(results: Sequence[JobResult], level: int) -> list[float]:
     return [
-        result.test_accuracy_at_early_stop
+        result.score_at_early_stop
         for result in results
         if (result.branch, result.level) == ("main", level)
-        and result.test_accuracy_at_early_stop is not None
+        and result.score_at_early_stop is not None
     ]
 
 
@@ -153,7 +153,7 @@ def test_dense_trainings_on_other_images_are_not_the_same() -> None:
 def test_dense_trainings_with_other_results_are_not_the_same() -> None:
     """One setting is no proof: another machine or engine may have rounded otherwise."""
     other = [
-        replace(result, test_accuracy_at_early_stop=0.9)
+        replace(result, score_at_early_stop=0.9)
         if (result.replicate, result.level) == (3, 0)
         else result
         for result in results_of()
@@ -276,7 +276,7 @@ def test_without_any_difference_hardly_anything_is_confirmed() -> None:
             results = results_of(levels=3, branches=())
             made.append(
                 [
-                    replace(result, test_accuracy_at_early_stop=float(random.normal(0.97, 0.002)))
+                    replace(result, score_at_early_stop=float(random.normal(0.97, 0.002)))
                     for result in results
                 ]
             )

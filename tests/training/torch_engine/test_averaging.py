@@ -47,7 +47,7 @@ def test_what_is_measured_and_kept_is_the_average() -> None:
         torch.testing.assert_close(result.early_stop[name], values[stop], rtol=0, atol=1e-12)
     for point in result.curve:
         state = {name: values[point.iteration] for name, values in expected.items()}
-        loss, accuracy = measure(made, state, made.data.split(point.split))
+        loss, accuracy = measure(made, state, made.data.split(point.data_split))
         assert point.loss == pytest.approx(loss, rel=1e-10)
         assert point.accuracy == pytest.approx(accuracy)
 

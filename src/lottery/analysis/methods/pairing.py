@@ -85,8 +85,8 @@ def _dense_results(run: MethodRun, replicates: Set[int]) -> list[tuple[Any, ...]
             result.status,
             result.early_stop_iteration,
             result.validation_loss_at_early_stop,
-            result.test_accuracy_at_early_stop,
-            result.test_accuracy_final,
+            result.score_at_early_stop,
+            result.score_final,
         )
         for result in run.results
         if result.branch == MAIN and result.level == 0 and result.replicate in replicates

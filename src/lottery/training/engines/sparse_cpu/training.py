@@ -13,6 +13,7 @@ from torch import Tensor
 from lottery.core import prunable_weights
 from lottery.data import SplitName
 from lottery.errors import UsageError
+from lottery.training.curve import CurvePoint
 from lottery.training.engines.sparse_cpu import loop
 from lottery.training.engines.sparse_cpu.batches import make_batch
 from lottery.training.engines.sparse_cpu.costs import fastest_form, machine_costs
@@ -36,7 +37,7 @@ from lottery.training.engines.sparse_cpu.network import (
 from lottery.training.engines.sparse_cpu.optimizers import optimizer_numbers
 from lottery.training.engines.sparse_cpu.stacks import Stack, aligned, arrays_of, empty_stack, stack
 from lottery.training.engines.sparse_cpu.vectors import LANES
-from lottery.training.interface import Checkpoint, CurvePoint, State, TrainingJob, TrainingResult
+from lottery.training.interface import Checkpoint, State, TrainingJob, TrainingResult
 from lottery.training.progress import Progress, below
 
 _MEASURED: tuple[Literal["validation", "test"], ...] = ("validation", "test")
@@ -176,7 +177,7 @@ class Training:
 
     def _evaluate(self) -> None:
         points = [
-            CurvePoint(
+            CurvePoint.measured(
                 self.progress.iteration,
                 name,
                 *loop.evaluate(

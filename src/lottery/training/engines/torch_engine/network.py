@@ -12,9 +12,10 @@ from lottery.core import prunable_weights, tie_parameters
 from lottery.data.dataset import Dataset
 from lottery.errors import UsageError
 from lottery.training.config import LossName
+from lottery.training.curve import CurvePoint
 from lottery.training.engines.torch_engine.support import unsupported
 from lottery.training.evaluate import evaluate
-from lottery.training.interface import CurvePoint, TrainingJob
+from lottery.training.interface import TrainingJob
 
 _MEASURED: Final[tuple[Literal["validation", "test"], ...]] = ("validation", "test")
 
@@ -52,7 +53,10 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
 
 def measured(model: nn.Module, data: Dataset, iteration: int, loss: LossName) -> list[CurvePoint]:
     """Validation and test of the network as it is, labelled with the iteration."""
-    return [CurvePoint(iteration, name, *evaluate(model, data, name, loss)) for name in _MEASURED]
+    return [
+        CurvePoint.measured(iteration, name, *evaluate(model, data, name, loss))
+        for name in _MEASURED
+    ]
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
