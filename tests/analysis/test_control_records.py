@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lottery.analysis.controls import CONTROLS
-from lottery.store.jobs import CONTROL_KINDS
+from lottery.methods import CONTROL_KINDS
 
 Vector = NDArray[np.float64]
 

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from lottery.analysis import Verdict, to_json, verdict_table, verdict_text, verdict_view
 from lottery.analysis.controls import CONTROLS
-from lottery.store.jobs import CONTROL_KINDS, JobResult
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import JobResult
 
 Simulated = Callable[..., list[JobResult]]
 Judged = Callable[..., Verdict]

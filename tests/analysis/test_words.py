@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lottery.analysis import Verdict, verdict_text
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.words import updates_caveat
-from lottery.store.jobs import CONTROL_KINDS, JobKey, JobResult
+from lottery.methods import CONTROL_KINDS
+from lottery.store.jobs import JobKey, JobResult
 from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
-from bound import iterations, job_training, mask_looks, planned_iterations, rewind_iteration
+from bound import bound, iterations, job_training, mask_looks, planned_iterations, rewind_iteration
 from torch import nn
 
 from lottery.core import Mask
 from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
-from lottery.experiments.lengths import planned_at_most, rewinds_to_snapshot
-from lottery.store import JobKey
+from lottery.experiments.lengths import planned_at_most
+from lottery.store import JobKey, LookKey
 from lottery.tasks.schedule import stretched, tuning
+from lottery.tasks.supervised import Supervised
 from lottery.testing import tiny_dataset
 from lottery.tickets import EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate
@@ -53,7 +55,8 @@ def mask_with(convolution: int, linear: int) -> Mask:
 
 def trained(key: JobKey, mask: Mask, data: Dataset, **rewind: object) -> TrainingConfig:
     config = ExperimentConfig(training=TRAINING, rewind=RewindConfig(**rewind))  # type: ignore[arg-type]
-    return job_training(key, mask, network, config=config, data=data)
+    with patch.object(Supervised, "make_model", lambda _: network()):
+        return job_training(key, mask, config=config, data=data)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +142,8 @@ def test_where_tickets_start_and_how_many_steps_are_planned(data: Dataset) -> No
         assert planned_iterations(JobKey(0, "random-signs-1", 1), case, data) == steps
         assert planned_iterations(JobKey(0, "scratch-epochs-1", 1), case, data) == 40
         assert planned_iterations(JobKey(0, "scratch-flops-1", 1), case, data) == 80
-        assert rewinds_to_snapshot(dense, case, data) == snapshot
-        assert not rewinds_to_snapshot(ticket, case, data)
+        looks = [LookKey(0, "state", start)] if snapshot else []
+        assert list(bound(case, data).looks(0)) == looks
 
 
 def test_tickets_that_train_on_start_at_the_earliest_where_a_mask_can_settle(data: Dataset) -> None:
@@ -163,7 +166,7 @@ def test_tickets_that_train_on_start_at_the_earliest_where_a_mask_can_settle(dat
     ):
         assert planned_iterations(key, config, data) == steps
         assert planned_at_most(key, config) == most
-    assert not rewinds_to_snapshot(dense, config, data)
+    assert {look.kind for look in bound(config, data).looks(0)} == {"drawn"}
     rewound = replace(config, rewind=RewindConfig())
     assert mask_looks(rewound, data) == tuple(range(3, 40, 3))
     assert not planned_at_most(ticket, rewound)

@@ -9,7 +9,7 @@ from made_up_results import job as made_up
 from tiny import tiny
 
 from lottery.experiments import RECIPES, ExperimentConfig, never_run, plan, smoke, worker_count
-from lottery.experiments.plan import needs, needs_ticket_of, needs_weights_of
+from lottery.experiments.plan import needs
 from lottery.store import JobKey
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig
 from lottery.training import Length
@@ -30,18 +30,21 @@ def test_replicates_are_independent_and_controls_hang_on_their_level() -> None:
         assert {need.replicate for need in needs(job, config)} <= {job.replicate}
         assert all(need.branch == "main" for need in needs(job, config))
         if job.branch != "main":
-            assert JobKey(job.replicate, "main", job.level) in needs(job, config)
+            ticket = JobKey(job.replicate, "main", job.level)
+            assert needs(job, config) == needs(ticket, config), "and not that ticket's training"
     assert needs(JobKey(0, "main", 0), config) == ()
-    assert needs(JobKey(0, "main", 3), config)[0] == JobKey(0, "main", 2)
+    assert JobKey(0, "main", 2) in needs(JobKey(0, "main", 3), config)
+
+
+def test_pruned_at_initialization_everything_can_run_at_once() -> None:
+    config = tiny(levels=3, prune=PruneConfig(by="rewound", criterion="snip"))
+    assert all(needs(job, config) == () for job in plan(config))
 
 
 def test_one_shot_levels_need_the_dense_network_alone() -> None:
     config = tiny(levels=3, prune=PruneConfig(schedule="one-shot"))
     for job in plan(config):
-        level = 0 if job.branch == "main" else job.level
-        needed = [JobKey(job.replicate, "main", level)] if job.level else []
-        if job.kind == "continued":
-            needed.append(JobKey(job.replicate, "main", 0))
+        needed = [JobKey(job.replicate, "main", 0)] if job.level else []
         assert list(needs(job, config)) == needed
 
 
@@ -75,12 +78,8 @@ def left_over(config: ExperimentConfig, fates: dict[JobKey, str]) -> set[JobKey]
     left, ended = set(plan(config)), set[JobKey]()
 
     def can_start(key: JobKey) -> bool:
-        ticket, weights = needs_ticket_of(key, config), needs_weights_of(key, config)
-        return (
-            ended.issuperset(needs(key, config))
-            and (ticket is None or fates[ticket] != "collapsed")
-            and all(fates[need] == "done" for need in weights)
-        )
+        needed = needs(key, config)
+        return ended.issuperset(needed) and all(fates[need] == "done" for need in needed)
 
     while ready := [key for key in sorted(left) if can_start(key)]:
         left.remove(ready[-1])

@@ -9,6 +9,7 @@ import pytest
 
 from lottery.analysis import Evidence, judge
 from lottery.analysis.controls import CONTROLS
+from lottery.methods import CONTROL_KINDS
 from lottery.report import ReportData
 from lottery.report.curves import MOST_POINTS, learning_curves
 from lottery.report.density import ACCURACY, EARLY_STOP, Quantity, against_density
@@ -17,7 +18,6 @@ from lottery.report.figure import short
 from lottery.report.layers import layer_density
 from lottery.report.page import FIGURES, draw
 from lottery.report.tested import accuracy_forest, copies_forest, speed_forest
-from lottery.methods import CONTROL_KINDS
 from lottery.store.jobs import JobKey
 from lottery.training import CurvePoint
 

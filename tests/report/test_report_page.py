@@ -20,6 +20,7 @@ import pytest
 
 from lottery.analysis import Evidence, judge
 from lottery.analysis.types import Headline
+from lottery.methods import CONTROL_KINDS
 from lottery.report import ReportData, render
 from lottery.report.export import figure_csv
 from lottery.report.html import PLOTLY, PLOTLY_SHA256, embed
@@ -27,7 +28,6 @@ from lottery.report.page import draw
 from lottery.report.svg import plot_svg
 from lottery.report.tables import level_tables
 from lottery.report.training_tables import replicates
-from lottery.methods import CONTROL_KINDS
 from lottery.store.jobs import JobKey
 
 MEGABYTE = 1_000_000

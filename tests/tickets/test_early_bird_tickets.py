@@ -8,7 +8,7 @@ import torch
 from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.testing.monitors import round_trip
-from lottery.tickets import EarlyBirdConfig, drawn, drawn_state, looks, watch_masks
+from lottery.tickets import EarlyBirdConfig, drawn, looks, watch_masks
 from lottery.training import Checkpoint, Length, Notes, State
 
 EVERY_TWO = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.1)
@@ -94,12 +94,12 @@ def test_the_state_of_each_draw_is_noted_once(through_files: bool) -> None:
     for level, look in ((1, 4), (2, 2), (3, 4), (4, 7)):
         early = drawn(EVERY_TWO, level, notes)
         assert early.iteration == 2 * look + 2
-        found = drawn_state(early, notes)
+        found = early.state
+        assert found is not None
         assert found.keys() == state(look).keys()
         for name, value in state(look).items():
             torch.testing.assert_close(found[name], value, rtol=0, atol=0)
-        with pytest.raises(StoreError, match=f"hold no state of iteration {early.iteration},"):
-            drawn_state(early, plain)
+        assert drawn(EVERY_TWO, level, plain).state is None
 
 
 def test_no_state_is_noted_before_a_mask_has_settled() -> None:

@@ -125,6 +125,7 @@ def run_experiment(
     task = experiment.task
     assert isinstance(task, Supervised), "bound just now"
     check_against_data(config, task, experiment.bound)
+    engines = _engines(experiment)
     store = Store(Path(options.out) / run_name(config))
     # An exception in the middle of compiling would be lost, or leave half of it.
     if isinstance(stop, StopRequest):
@@ -132,7 +133,6 @@ def run_experiment(
     with own(store.path):
         device = resolve_device(options.device).type
         covered, outside = task.coverage()
-        engines = _engines(experiment)
         if not all(store.is_finished(key) for key in plan(config)):
             for engine in engines:
                 engine.prepare()

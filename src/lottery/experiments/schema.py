@@ -38,10 +38,11 @@ def _rows(config: Any, prefix: str) -> list[dict[str, Any]]:
 
 
 def field_docstrings(cls: type) -> dict[str, str]:
-    """The string literal under each field of a dataclass, in one line."""
+    """The string literal under each field of a dataclass and those above it, in one line."""
+    above = [field_docstrings(base) for base in cls.__bases__ if is_dataclass(base)]
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)
-    found = {}
+    found = {name: text for meanings in above for name, text in meanings.items()}
     for field, below in zip(definition.body, definition.body[1:], strict=False):
         match field, below:
             case (
