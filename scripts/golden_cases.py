@@ -1,0 +1,421 @@
+"""The experiments whose results `golden_runs.py` records: tiny ones, and each recipe made tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Final
+
+from lottery.core import CRITERIA
+from lottery.experiments import (
+    RECIPES,
+    ExperimentConfig,
+    load_config,
+    merge,
+    parse_override,
+    smoke,
+)
+
+BOTH: Final = ("torch", "sparse_cpu")
+TORCH: Final = ("torch",)
+RECIPE: Final = "recipe "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One experiment on one engine.
+
+    Args:
+        name: unique; ends with the engine's.
+        settings: what is set over `BASE`, as for ``--set``; none for a recipe.
+        engine: the engine's name, never ``auto``.
+        resumed: whether it must give the same when stopped time and again.
+    """
+
+    name: str
+    settings: tuple[str, ...]
+    engine: str
+    resumed: bool = False
+
+    def config(self) -> ExperimentConfig:
+        """The experiment."""
+        if self.name.startswith(RECIPE):
+            name = self.name.removeprefix(RECIPE).removesuffix(f", {self.engine}")
+            return replace(smoke(RECIPES[name]()), replicates=1)
+        values: dict[str, object] = {"name": "golden"}
+        for setting in (*BASE, *self.settings):
+            values = merge(values, parse_override(setting), emptying=True)
+        return load_config(values)
+
+    @property
+    def missing(self) -> str:
+        """The package that it needs and that is not installed; empty where nothing is missing."""
+        needed = "prune.granularity=channel" in self.settings and not find_spec("torch_pruning")
+        return "torch-pruning" if needed else ""
+
+
+BASE: Final = (
+    "model=mlp-20",
+    "replicates=1",
+    "levels=2",
+    "data.name=few:mnist-5k",
+    "data.validation=60",
+    # Five batches an epoch, the last of them smaller: two epochs end on the way.
+    "training.length.amount=12",
+    "training.batch_size=1000",
+    "training.evaluate_every.amount=4",
+    "training.learning_rate.base=3e-3",
+    "prune.fraction=0.5",
+    "prune.fractions={'output.weight'=0.25}",
+    "controls.reinit=0",
+)
+
+NO_FRACTIONS: Final = "prune.fractions={}"
+SPARED: Final = "prune.fractions={'output.weight'=0}"
+EARLY: Final = (
+    "prune.by=early-bird",
+    "prune.early_bird.every.amount=2",
+    "prune.early_bird.every.unit=iterations",
+    "prune.early_bird.window=3",
+    "prune.early_bird.distance=0.05",
+)
+BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "trained": (),
+    "rewound": ("prune.by=rewound",),
+    "early-bird": EARLY,
+}
+LATE: Final = "rewind.to.amount=4"
+DRAWN: Final = "rewind.method=drawn"
+RATE: Final = "rewind.method=learning-rate"
+TUNE: Final = ("rewind.method=fine-tune", "rewind.length.amount=4")
+FEW: Final = ("prune.examples=40", "prune.batch_size=15")
+SCRATCH: Final = ("controls.scratch_epochs=1", "controls.scratch_flops=1")
+SGD: Final = (
+    "training.optimizer.name=sgd",
+    "training.optimizer.momentum=0.9",
+    "training.learning_rate.base=0.05",
+)
+STEPS: Final = (
+    "training.learning_rate.schedule=step",
+    "training.learning_rate.warmup.amount=3",
+    "training.learning_rate.drops=[{amount=8}]",
+)
+CONVOLUTIONS: Final = (
+    "model=resnet-8",
+    "levels=1",
+    "training.length.amount=3",
+    "training.batch_size=10",
+    "training.evaluate_every.amount=2",
+)
+
+MOVED_CONTROLS: Final = (
+    "controls.reinit=1",
+    "controls.signs_random_magnitudes=1",
+    "controls.signs_constant=true",
+    "controls.random_signs=1",
+)
+TRAINED_CONTROLS: Final = (
+    *MOVED_CONTROLS,
+    "controls.random_mask=1",
+    "controls.continued=true",
+    "controls.shuffled_global=1",
+    "controls.scratch_flops=1",
+)
+LEARNED_CONTROLS: Final = ("controls.edge_popup=1", "controls.supermask=1")
+CONSTANT: Final = (
+    "masks.edge_popup.weights=signed-constant",
+    "masks.supermask.weights=signed-constant",
+)
+
+
+def _cases(
+    name: str, *settings: str, engines: tuple[str, ...] = BOTH, resumed: bool = False
+) -> tuple[Case, ...]:
+    return tuple(
+        Case(name=f"{name}, {engine}", settings=settings, engine=engine, resumed=resumed)
+        for engine in engines
+    )
+
+
+def _controls() -> tuple[Case, ...]:
+    start, late = "rewound to 0", "rewound to 4"
+    return (
+        *_cases(f"controls: trained, {start}", *TRAINED_CONTROLS),
+        *_cases(f"controls: trained, {late}", *TRAINED_CONTROLS, "controls.scratch_epochs=1", LATE),
+        *_cases(f"controls: learned, {start}", *LEARNED_CONTROLS, engines=TORCH, resumed=True),
+        *_cases(f"controls: learned, {late}", *LEARNED_CONTROLS, LATE, engines=TORCH),
+        *_cases("controls: learned constants", *LEARNED_CONTROLS, *CONSTANT, engines=TORCH),
+        *_cases(
+            "controls: several of each, two replicates",
+            "replicates=2",
+            "levels=1",
+            LATE,
+            "seed=7",
+            *(
+                f"controls.{name}=2"
+                for name in (
+                    "reinit",
+                    "random_mask",
+                    "shuffled_global",
+                    "signs_random_magnitudes",
+                    "random_signs",
+                    "scratch_epochs",
+                    "scratch_flops",
+                )
+            ),
+        ),
+    )
+
+
+def _methods() -> tuple[Case, ...]:
+    two = ("controls.reinit=1", "controls.random_mask=1")
+    return (
+        *_cases("trained, weights at 0", *two),
+        *_cases("trained, weights at 4", *two, *STEPS, LATE, resumed=True),
+        *_cases("trained, weights at 1 epoch", *two, "rewind.to={amount=1, unit='epochs'}"),
+        *_cases("trained, learning-rate to 0", *two, *STEPS, RATE),
+        *_cases("trained, learning-rate to 4", *two, *STEPS, *SCRATCH, RATE, LATE),
+        *_cases("trained, fine-tune", *two, *STEPS, *SCRATCH, *TUNE, resumed=True),
+        *_cases("rewound, weights at 0", *two, *BY["rewound"]),
+        *_cases("rewound, weights at 4", *two, *SCRATCH, *BY["rewound"], LATE),
+        *_cases("early-bird, weights at 0", *two, *EARLY),
+        *_cases("early-bird, weights at 4", *two, *SCRATCH, *EARLY, LATE),
+        *_cases("early-bird, drawn", *two, *SCRATCH, *EARLY, DRAWN, resumed=True),
+        *_cases("early-bird, drawn, never settled", *EARLY, DRAWN, "prune.early_bird.distance=0.0"),
+    )
+
+
+def _schedules() -> tuple[Case, ...]:
+    linear = ("prune.schedule=linear", "prune.final_density=0.2")
+    listed = ("prune.schedule=listed", "prune.densities=[0.5, 0.1]")
+    found: list[Case] = []
+    for by, settings in BY.items():
+        each = (*settings, "controls.reinit=1", NO_FRACTIONS)
+        found += _cases(f"{by}, one-shot", *each, "prune.schedule=one-shot")
+        found += _cases(
+            f"{by}, one-shot to densities, scope global",
+            *(*each, "prune.schedule=one-shot", "prune.densities=[0.5, 0.1]"),
+            "prune.scope=global",
+        )
+        found += _cases(f"{by}, linear, scope global", *each, *linear, "prune.scope=global")
+        found += _cases(f"{by}, listed, scope erk", *each, *listed, "prune.scope=erk")
+    for scope in ("global", "uniform", "erk", "lamp"):
+        found += _cases(f"scope {scope}, an exempt layer", SPARED, f"prune.scope={scope}")
+    found += _cases("one-shot, fine-tune", "prune.schedule=one-shot", *TUNE)
+    return tuple(found)
+
+
+def _criteria() -> tuple[Case, ...]:
+    found: list[Case] = []
+    for name, entry in CRITERIA.items():
+        units = ("prune.granularity=neuron", SPARED) if entry.per_unit else ()
+        network = ("prune.granularity=filter", SPARED) if name == "bn-scale" else units
+        settings = (f"prune.criterion={name}", *FEW, *network, "levels=1")
+        if name == "bn-scale":
+            found += _cases(f"criterion {name}", *CONVOLUTIONS, *settings, engines=TORCH)
+            continue
+        found += _cases(f"criterion {name}", *settings, engines=TORCH)
+        if entry.at_initialization:
+            at_start = (*settings, *BY["rewound"])
+            found += _cases(f"criterion {name}, rewound", *at_start, engines=TORCH)
+    for name in ("snip", "random"):
+        criterion = (f"prune.criterion={name}", *FEW)
+        for by in ("trained", "early-bird"):
+            found += _cases(
+                f"criterion {name} in rounds, {by}", *criterion, *BY[by], *ROUNDS, engines=TORCH
+            )
+        found += _cases(
+            f"criterion {name} in rounds, rewound to 4",
+            *criterion,
+            *AT_LATE,
+            *ROUNDS,
+            engines=TORCH,
+        )
+    force = ("prune.criterion=snip", *FEW, *ROUNDS, "prune.regrow=true")
+    found += _cases("criterion snip with regrowth", *force, *BY["rewound"], "controls.reinit=1")
+    found += _cases("criterion snip with regrowth, one-shot", *force, "prune.schedule=one-shot")
+    found += _cases(
+        "criterion snip by batch statistics",
+        *(*CONVOLUTIONS, "prune.criterion=snip", "prune.batch_statistics=true", *FEW),
+        *BY["rewound"],
+        engines=TORCH,
+    )
+    flow = ("prune.criterion=synflow", "prune.rounds=4", "prune.round_schedule=linear")
+    found += _cases("criterion synflow in linear rounds", *flow, *BY["rewound"], engines=TORCH)
+    return tuple(found)
+
+
+ROUNDS: Final = ("prune.rounds=3", "prune.scope=global", NO_FRACTIONS)
+AT_LATE: Final = (*BY["rewound"], LATE)
+
+
+def _structures() -> tuple[Case, ...]:
+    def unit(name: str) -> str:
+        return f"prune.granularity={name}"
+
+    shuffled = ("controls.random_mask=1", "controls.shuffled_global=1", "controls.scratch_flops=1")
+    deep = (*CONVOLUTIONS, SPARED, "prune.scope=global")
+    whole = (*CONVOLUTIONS, NO_FRACTIONS, "prune.scope=global", "controls.shuffled_global=1")
+    found = [
+        *_cases("neurons", unit("neuron"), "model=mlp-20-10", SPARED, *shuffled),
+        *_cases(
+            "neurons by l2, drawn", unit("neuron"), "prune.criterion=l2", SPARED, *EARLY, DRAWN
+        ),
+        *_cases("blocks", unit("block-4x4"), *shuffled),
+        *_cases(
+            "2:4",
+            unit("2:4"),
+            "levels=1",
+            "prune.schedule=one-shot",
+            SPARED,
+            "controls.random_mask=1",
+        ),
+    ]
+    for name in ("kernel", "filter", "channel"):
+        found += _cases(f"units: {name}", *deep, unit(name), *shuffled, engines=TORCH)
+    for name in ("layer", "residual-block"):
+        found += _cases(f"units: {name}", *whole, unit(name), engines=TORCH)
+    found += _cases("channels, frozen", *deep, unit("channel"), *FROZEN, engines=TORCH)
+    return tuple(found)
+
+
+FROZEN: Final = ("training.pruned=frozen",)
+MIXED: Final = ("training.pruned=mixed",)
+
+
+def _held() -> tuple[Case, ...]:
+    settings = {
+        "frozen": (*FROZEN, *TRAINED_CONTROLS),
+        "frozen at 4": (*FROZEN, *TRAINED_CONTROLS, LATE),
+        "frozen, rewound at 4": (*FROZEN, *BY["rewound"], LATE, "controls.random_mask=1"),
+        "frozen, early-bird": (*FROZEN, *EARLY, "controls.random_mask=1"),
+        "mixed": (*MIXED, *TRAINED_CONTROLS, *SGD),
+        "mixed at 4": (*MIXED, *TRAINED_CONTROLS, LATE),
+        "mixed, one-shot": (*MIXED, "prune.schedule=one-shot", "controls.random_mask=1"),
+        "frozen, snip in rounds": (*FROZEN, "prune.criterion=snip", *FEW, *ROUNDS),
+    }
+    return tuple(
+        case
+        for name, given in settings.items()
+        for case in _cases(f"pruned {name}", *given, engines=TORCH, resumed=name == "mixed at 4")
+    )
+
+
+def _changing() -> tuple[Case, ...]:
+    def method(name: str) -> tuple[str, ...]:
+        return (
+            f"training.mask_updates.method={name}",
+            "training.mask_updates.every={amount=2, unit='iterations'}",
+            *BY["rewound"],
+        )
+
+    found: list[Case] = []
+    for name in ("set", "rigl"):
+        drawn = (*method(name), "prune.criterion=random", "prune.scope=erk", NO_FRACTIONS)
+        controls = (*MOVED_CONTROLS, "controls.random_mask=1", "controls.scratch_flops=1")
+        found += _cases(name, *drawn, *controls, engines=TORCH, resumed=True)
+        found += _cases(f"{name} at 4", *drawn, LATE, *SGD, engines=TORCH)
+    learned = (*method("rigl"), *FEW, "prune.criterion=snip", "controls.shuffled_global=1")
+    found += _cases("rigl from snip, one-shot", *learned, "prune.schedule=one-shot", engines=TORCH)
+    gradual = method("gradual")
+    found += _cases("gradual", *gradual, *MOVED_CONTROLS, engines=TORCH, resumed=True)
+    found += _cases("gradual at 4, scope global", *gradual, LATE, *GLOBAL, engines=TORCH)
+    shape = "training.mask_updates.shape=linear"
+    densities = ("prune.schedule=one-shot", "prune.densities=[0.5, 0.1]", *GLOBAL)
+    found += _cases("gradual to densities, linear", *gradual, shape, *densities, engines=TORCH)
+    return tuple(found)
+
+
+GLOBAL: Final = ("prune.scope=global", NO_FRACTIONS)
+
+
+def _trainings() -> tuple[Case, ...]:
+    decay = "training.optimizer.weight_decay=1e-2"
+    images = ("data.augmentation.flip=true", "data.augmentation.crop_padding=2")
+    settings: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "nesterov, steps": ((*SGD, *STEPS, "training.optimizer.nesterov=true"), BOTH),
+        "decay": ((*SGD, decay), BOTH),
+        "adamw, cosine": (
+            ("training.optimizer.name=adamw", decay, "training.learning_rate.schedule=cosine"),
+            TORCH,
+        ),
+        "squared error": (("training.loss=mse", LATE), BOTH),
+        "smoothing, clipping": (
+            (
+                "training.label_smoothing=0.1",
+                "training.clip_gradients=0.5",
+                decay,
+                "training.optimizer.decay=weights",
+            ),
+            TORCH,
+        ),
+        "dropout": (("model=mlp-20-10-dropout0.5",), BOTH),
+        "averaging": (("training.averaging=0.9", LATE), TORCH),
+        "bfloat16": (("training.precision=bfloat16",), TORCH),
+        "float16": (("training.precision=float16",), TORCH),
+        "augmentation": (images, TORCH),
+        "batch norm": (
+            (*CONVOLUTIONS, *SGD, "training.recalibrate_batch_norm=40", "rewind.to.amount=1"),
+            TORCH,
+        ),
+        "channels last": ((*CONVOLUTIONS, "training.channels_last=true"), TORCH),
+        "kaiming": (("initialization=kaiming-normal", "model=mlp-20-tanh"), BOTH),
+        "truncated": (("initialization=truncated-normal",), BOTH),
+    }
+    stopped = ("dropout", "averaging", "augmentation", "float16")
+    found: list[Case] = []
+    for name, (given, engines) in settings.items():
+        resumed = name in stopped
+        found += _cases(f"training: {name}", *given, engines=engines, resumed=resumed)
+    # The kernels hear of a stop every 100 steps, and at the end.
+    long = ("training.length.amount=230", "training.evaluate_every.amount=100", LATE)
+    found += _cases("training: long", *long, "levels=1", engines=("sparse_cpu",), resumed=True)
+    return tuple(found)
+
+
+def _endings() -> tuple[Case, ...]:
+    harsh = ("training.optimizer.name=sgd", "training.learning_rate.base=1e30")
+    emptied = ("prune.fractions={'output.weight'=0.99}", "levels=4", "controls.reinit=1")
+    narrow = (
+        "model=mlp-1",
+        "levels=1",
+        "prune.fraction=0.99",
+        "prune.fractions={'output.weight'=0.1}",
+        "controls.shuffled_global=3",
+    )
+    scores = ("controls.edge_popup=1", "masks.edge_popup.learning_rate.base=1e38")
+    return (
+        *_cases("ending: the dense network diverges", *harsh, "controls.reinit=1"),
+        *_cases("ending: a control diverges", *scores, engines=TORCH),
+        *_cases("ending: a ticket collapses", *emptied),
+        *_cases("ending: a control collapses", *narrow),
+    )
+
+
+TINY: Final[Mapping[str, Case]] = {
+    case.name: case
+    for cases in (
+        _controls(),
+        _methods(),
+        _schedules(),
+        _criteria(),
+        _structures(),
+        _held(),
+        _changing(),
+        _trainings(),
+        _endings(),
+    )
+    for case in cases
+}
+"""Name -> case; each takes a fraction of a second."""
+
+RECIPE_CASES: Final[Mapping[str, Case]] = {
+    case.name: case
+    for name in RECIPES
+    for case in _cases(
+        f"{RECIPE}{name}",
+        engines=BOTH if RECIPES[name]().model == "lenet-300-100" else TORCH,
+    )
+}
+"""Name -> each recipe as ``--smoke`` makes it, with one replicate."""
