@@ -42,7 +42,7 @@ from golden_cases import RECIPE_CASES, TINY, Case
 from lottery.errors import DataError, MissingPackageError, Preempted
 from lottery.experiments import ExperimentConfig, RunOptions, RunSummary, run_experiment
 from lottery.store import MAIN, JobKey, Store
-from lottery.tickets import drawn, drawn_state
+from lottery.tickets import Drawn
 
 RECORDED: Final = Path(__file__).parents[1] / "tests" / "golden" / "golden.json"
 CASES: Final[Mapping[str, Case]] = {**TINY, **RECIPE_CASES}
@@ -94,16 +94,16 @@ def job_parts(store: Store, key: JobKey, config: ExperimentConfig) -> Parts:
     found["final weights"] = hash_tensors(store.weights(key, "end"))
     found["early-stop weights"] = hash_tensors(store.weights(key, "early-stop"))
     dense = key.branch == MAIN and key.level == 0
-    if dense and config.rewind.method == "weights" and config.rewind.to.amount:
-        found[f"state at {config.rewind.to}"] = hash_tensors(store.rewind_weights(key))
-    if dense and config.prune.by == "early-bird":
-        notes = store.notes(key)
-        for level in range(1, config.levels + 1):
-            early = drawn(config.prune.early_bird, level, notes)
-            found[f"early-bird {level}"] = f"{early.iteration}, {early.settled}, {early.spread!r}"
-            found[f"early-bird {level} mask"] = hash_tensors(early.mask)
-            if config.rewind.method == "drawn":
-                found[f"early-bird {level} state"] = hash_tensors(drawn_state(early, notes))
+    for look in store.looks(key.replicate) if dense else ():
+        kept = store.look(look)
+        if isinstance(kept, Drawn):
+            level = look.number
+            found[f"early-bird {level}"] = f"{kept.iteration}, {kept.settled}, {kept.spread!r}"
+            found[f"early-bird {level} mask"] = hash_tensors(kept.mask)
+            if kept.state is not None:
+                found[f"early-bird {level} state"] = hash_tensors(kept.state)
+        else:
+            found[f"state at {config.rewind.to}"] = hash_tensors(kept)
     return found
 
 

@@ -249,6 +249,8 @@ def _finished_before(
         if not store.is_there(key):
             continue
         result, found = examine_job(store, key, experiment.config, training_examples)
+        if result is not None and (found := _another(key, experiment, store)):
+            result = None
         if result is None:
             listener.set_aside(key, store.set_aside(key), "; ".join(found))
         else:
@@ -256,6 +258,16 @@ def _finished_before(
             store.drop_checkpoints(key)
     for replicate in range(experiment.config.replicates):
         for look in experiment.looks(replicate):
-            if store.is_there(look) and (found := store.look_problems(look)):
+            if not store.is_there(look):
+                continue
+            if found := store.look_problems(look) or _another(look, experiment, store):
                 listener.set_aside(look, store.set_aside(look), "; ".join(found))
     return results
+
+
+def _another(key: JobKey | LookKey, experiment: Experiment, store: Store) -> list[str]:
+    """Why files that are whole are not this job's; empty where they are."""
+    said = store.about(key).get("identity")
+    if said in (None, experiment.identity(key)):
+        return []
+    return [f"{store.directory(key)} holds another job, by its manifest's identity"]
