@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from lottery.data import Dataset
@@ -70,11 +70,13 @@ class Experiment:
         Not of what merely surrounds it: the name, how many replicates, levels or other controls
         there are, how the run is judged. Engine, device and versions are no part of it.
         """
-        return self._identities(job)
+        if job not in self._identities:
+            self._identities[job] = self._identity(job)
+        return self._identities[job]
 
     @cached_property
-    def _identities(self) -> Any:
-        return lru_cache(maxsize=None)(self._identity)
+    def _identities(self) -> dict[JobKey | LookKey, str]:
+        return {}
 
     def _identity(self, job: JobKey | LookKey) -> str:
         spec = self._look_spec(job) if isinstance(job, LookKey) else self._training_spec(job)

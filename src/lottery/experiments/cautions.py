@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lottery.core import find_criterion
-from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.config import PlanConfig
 
 
-def cautions(config: ExperimentConfig) -> list[str]:
+def cautions(config: PlanConfig) -> list[str]:
     """What to say of an experiment before it runs, one sentence each.
 
     Raises:

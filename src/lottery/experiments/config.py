@@ -304,7 +304,7 @@ def grown(there: PlanConfig, asked: _Config) -> _Config:
         f.name: max(getattr(there.controls, f.name), getattr(asked.controls, f.name))
         for f in fields(asked.controls)
     }
-    longer = max(there, asked, key=lambda config: config.levels)
+    longer: PlanConfig = asked if asked.levels >= there.levels else there
     return replace(
         asked,
         replicates=max(there.replicates, asked.replicates),

@@ -85,7 +85,7 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
     ticket = replicate.ticket(key.level)
     if key.branch != MAIN:
         ticket = _control(key, ticket, experiment, replicate)
-    provenance = {
+    provenance: dict[str, str | int] = {
         **experiment.task.about(),
         "seed": experiment.config.seed,
         "replicate": key.replicate,

@@ -27,7 +27,7 @@ from lottery.experiments.runner import changed_needs, found_elsewhere, run_all, 
 from lottery.experiments.standing import begun
 from lottery.experiments.stopping import StopRequest
 from lottery.experiments.workers import WorkerSettings, open_pool
-from lottery.store import JobKey, JobResult, Store, own
+from lottery.store import JobKey, JobResult, LookKey, Store, own
 from lottery.tasks.supervised import Supervised
 from lottery.training import Engine, resolve_device
 

@@ -43,7 +43,10 @@ class EarlyBird(Method):
     def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
         early, dense = inputs.drawn(level), inputs.ticket(0)
         early.mask.check({name: inputs.initial[name] for name in dense.mask})
-        how = {"drawn_at": early.iteration, "drawn": early.words(self.prune.early_bird)}
+        how: dict[str, str | int] = {
+            "drawn_at": early.iteration,
+            "drawn": early.words(self.prune.early_bird),
+        }
         if self.rewind.method == "drawn":
             assert early.state is not None, "noted with the mask"
             return Ticket(

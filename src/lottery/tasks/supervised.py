@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lottery.core import (
+    Group,
     Mask,
     OutsideMask,
     Probe,
@@ -250,7 +251,8 @@ class Supervised(Task):
 
     def job(self, work: Work) -> TrainingJob:
         """A training as an engine takes it."""
-        ticket, gradual, going = work.ticket, work.how.gradual, ()
+        ticket, gradual = work.ticket, work.how.gradual
+        going: tuple[Group, ...] = ()
         if gradual is not None:
             going = going_by_level(gradual.prune, gradual.level, ticket.mask, levels=gradual.levels)
         return TrainingJob(
