@@ -1,0 +1,438 @@
+"""Holding a mask in any training: pruned weights are exactly zero after every step.
+
+A hook on each masked weight makes pruned entries of its gradient zero as they come, before anything
+clips, scales or averages them; a hook after each optimizer's step does the same to weights and
+optimizer state. Neither model, loop nor optimizer is changed, and `Hold.release` leaves no trace.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from lottery.core.mask import Mask
+from lottery.errors import MaskError, UsageError, some_of
+
+# Entries are cleared by multiplying their bits by 0 or 1: NaN and infinity become zero as well,
+# what is kept stays bit-equal, and one call does a whole list of tensors.
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+# What optimizers begin with where that is not zero: key in a parameter's state -> its setting.
+_FIRST_STATE = {"step_size": "lr", "sum": "initial_accumulator_value"}
+
+_T = TypeVar("_T")
+
+_WRAPPERS = {"module", "_orig_mod"}
+
+_holds: tuple[Hold, ...] = ()  # replaced and never changed: steps in other threads iterate over it
+_lock = threading.Lock()
+_hooked = False
+
+
+def plain_name(name: str) -> str:
+    """A parameter's name without what DistributedDataParallel and torch.compile put into it.
+
+    >>> plain_name("_orig_mod.module.encoder._orig_mod.weight")
+    'encoder.weight'
+    """
+    *path, last = name.split(".")
+    return ".".join([*(part for part in path if part not in _WRAPPERS), last])
+
+
+def _plain(named: Mapping[str, _T]) -> dict[str, _T]:
+    """The same under plain names; as it was where two would be one: attributes may be so called."""
+    plain = {plain_name(name): value for name, value in named.items()}
+    return plain if len(plain) == len(named) else dict(named)
+
+
+def hold(
+    model: nn.Module,
+    optimizer: Optimizer | Mapping[str, Tensor] | None = None,
+    mask: Mapping[str, Tensor] | None = None,
+    *,
+    at: Mapping[int, Callable[[], None]] | None = None,
+    values: Mapping[str, Tensor] | None = None,
+) -> Hold:
+    """Hold a mask in a model, from now on and through whatever trains it.
+
+    Called as ``hold(model, mask)`` or ``hold(model, optimizer, mask)``.
+
+    After every step of any optimizer pruned weights are exactly zero, and so are their accumulated
+    gradients and the optimizer's state. Leaving the ``with`` block ends it and checks that it
+    could do its work. Without ``with`` it goes on until `Hold.release`.
+
+    Args:
+        model: the very model to be trained, wrapped or not (``torch.compile``,
+            ``DistributedDataParallel``).
+        optimizer: the only one that is heeded; left out, every optimizer that moves the model is.
+        mask: parameter name -> bool tensor of its shape, True = kept; a `lottery.Mask` is one.
+            Names may have ``module.`` and ``_orig_mod.`` in them or lack them.
+        at: number of steps -> what to call once every masked weight has had so many, such as
+            taking a snapshot. Where another optimizer of the model takes the same step later, it
+            is called again after that, so that the last call sees the whole step.
+        values: what pruned weights are held at instead of zero: parameter name -> tensor of its
+            shape, for every name of the mask. Their optimizer state is zero all the same.
+
+    Raises:
+        MaskError: the mask does not fit the model; at the end of a block, it was not held.
+        UsageError: the model's weights are sharded (FSDP).
+
+    Example:
+        >>> model = nn.Linear(2, 1, bias=False)
+        >>> optimizer = torch.optim.AdamW(model.parameters())
+        >>> with hold(model, {"weight": torch.tensor([[True, False]])}) as held:
+        ...     model(torch.ones(1, 2)).sum().backward()
+        ...     optimizer.step()
+        >>> held.steps, model.weight[0, 1].item()
+        (1, 0.0)
+    """
+    if isinstance(optimizer, Optimizer):
+        return Hold(model, mask, optimizer=optimizer, at=at, values=values)
+    return Hold(model, optimizer if mask is None else mask, at=at, values=values)
+
+
+@dataclass(eq=False, kw_only=True)
+class _Weight:
+    """A masked weight.
+
+    Args:
+        name: its plain name.
+        parameter: itself.
+        kept: integers of the weight's shape and element size, 1 = kept and 0 = pruned.
+        value: what is pruned is held at, zero where the weight is kept; None for zero.
+        steps: how many it has had.
+    """
+
+    name: str
+    parameter: nn.Parameter
+    kept: Tensor
+    value: Tensor | None = None
+    steps: int = 0
+
+    def kept_on(self, device: torch.device) -> Tensor:
+        """What is kept, on a device that the weight may have been moved to."""
+        if self.kept.device != device:
+            self.kept = self.kept.to(device)
+        return self.kept
+
+
+class Hold:
+    """A mask held in a model; see `hold`, which makes it.
+
+    Attributes:
+        steps: the fewest steps that any masked weight has had. Steps that a gradient scaler leaves
+            out do not count.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        mask: Mapping[str, Tensor] | None,
+        *,
+        optimizer: Optimizer | None = None,
+        at: Mapping[int, Callable[[], None]] | None = None,
+        values: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.steps = 0
+        self._model, self._at = model, dict(at or {})
+        self._weights = _masked_weights(model, mask, values)
+        self._by_id = {id(weight.parameter): weight for weight in self._weights}
+        # The parameters themselves, so that no other object gets their ids.
+        self._parameters = {id(parameter): parameter for parameter in model.parameters()}
+        self._counts: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
+        self._unmasked: dict[str, Tensor] | None = None
+        self._clear()
+        self._handles = [
+            weight.parameter.register_post_accumulate_grad_hook(self._mask_gradient)
+            for weight in self._weights
+        ]
+        if optimizer is None:
+            _add(self)
+        else:
+            self._counts[optimizer] = 0
+            self._handles.append(optimizer.register_step_post_hook(self._after_step))
+        if 0 in self._at:
+            self._at[0]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.release()
+        if error is None and (problems := self.problems()):
+            raise MaskError("the mask was not held in this block: " + "; ".join(problems))
+
+    def release(self) -> None:
+        """End it; the weights stay as they are."""
+        _remove(self)
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def change(self, mask: Mapping[str, Tensor]) -> None:
+        """Hold another mask from now on, as gradual pruning and growth need it.
+
+        What it prunes anew is zero at once, in gradients and optimizer state as well. A weight that
+        grows starts at zero (or what it was held at), with no past in either.
+
+        Args:
+            mask: of the same names.
+
+        Raises:
+            MaskError: it has other names or shapes.
+        """
+        kept = _plain(mask)
+        Mask(kept).check({weight.name: weight.parameter for weight in self._weights})
+        for weight in self._weights:
+            weight.kept.copy_(kept[weight.name])
+        self._clear()
+
+    def record_gradients(self) -> None:
+        """Keep unmasked gradients of what comes next, for `gradients`."""
+        self._unmasked = {}
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Gradients by every weight, kept or not, summed since `record_gradients`; ends recording.
+
+        They are those of this process, before anything averages, scales or clips them.
+
+        Returns:
+            Plain parameter name -> tensor of the weight's shape, for weights that had a gradient.
+        """
+        recorded, self._unmasked = self._unmasked, None
+        return recorded or {}
+
+    def problems(self) -> list[str]:
+        """Why the mask was not held, with what to do; empty if all is well."""
+        now = {id(parameter) for parameter in self._model.parameters()}
+        replaced = [w for w in self._weights if id(w.parameter) not in now]
+        there = [w for w in self._weights if id(w.parameter) in now]
+        unmoved = [w for w in there if w.parameter.requires_grad and not w.steps]
+        strayed = [w for w in there if _strayed(w)]
+        found = {
+            "were replaced by other tensors, which no mask was held in. Use load_state_dict without"
+            " assign=True, exchange layers before the mask is held": replaced,
+            "were moved by no optimizer. Train the very model that is held, not a copy or one made "
+            "in the loop, and give its parameters to an optimizer": unmoved,
+            "are no longer held at what the mask says. Something other than an optimizer wrote to "
+            "them: load or average weights before the mask is held": strayed,
+        }
+        return [
+            f"{some_of([w.name for w in weights])} {what}"
+            for what, weights in found.items()
+            if weights
+        ]
+
+    def _mask_gradient(self, parameter: Tensor) -> None:
+        weight, gradient = self._by_id[id(parameter)], parameter.grad
+        if gradient is None:
+            return
+        if self._unmasked is not None:
+            before = self._unmasked.get(weight.name)
+            self._unmasked[weight.name] = (
+                gradient.detach().clone()
+                if before is None
+                else gradient.detach().where(
+                    weight.kept_on(gradient.device) != 0, before + gradient
+                )
+            )
+        _clear_entries([gradient], [weight])
+
+    def _after_step(self, optimizer: Optimizer, *_: object) -> None:
+        parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
+        if not any(key in self._parameters for key in parameters):
+            return
+        weights = [self._by_id[key] for key in parameters if key in self._by_id]
+        first = not self._counts.setdefault(optimizer, 0)
+        if first:
+            _check_same_in_all_processes(weights)
+        _clear_weights(weights)
+        self._clear_state(optimizer)
+        # A fused optimizer is called although its gradients overflowed, and leaves the step out.
+        overflowed = getattr(optimizer, "found_inf", None)
+        if overflowed is not None and bool(overflowed):
+            return
+        self._count(optimizer, weights)
+
+    def _count(self, optimizer: Optimizer, weights: Iterable[_Weight]) -> None:
+        self._counts[optimizer] += 1
+        for weight in weights:
+            weight.steps += 1
+        before, self.steps = self.steps, min((w.steps for w in self._weights), default=0)
+        # Muon moves matrices and AdamW the rest: the state of step k is that after both.
+        if self.steps in self._at and (
+            self.steps > before or self._counts[optimizer] == self.steps
+        ):
+            self._at[self.steps]()
+
+    def _clear(self) -> None:
+        """Clear what is pruned everywhere that is known of."""
+        _clear_weights(self._weights)
+        for weight in self._weights:
+            if weight.parameter.grad is not None:
+                _clear_entries([weight.parameter.grad], [weight])
+        for optimizer in list(self._counts):
+            self._clear_state(optimizer)
+
+    def _clear_state(self, optimizer: Optimizer) -> None:
+        if isinstance(optimizer, LBFGS):
+            self._clear_history(optimizer)
+            return
+        tensors, weights = [], []
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                weight = self._by_id.get(id(parameter))
+                if weight is None:
+                    continue
+                for key, value in optimizer.state.get(parameter, {}).items():
+                    if not _is_like(value, parameter):
+                        continue
+                    first = float(group.get(_FIRST_STATE.get(key, ""), 0.0))
+                    if first:
+                        value.masked_fill_(weight.kept_on(value.device) == 0, first)
+                    else:
+                        tensors.append(value)
+                        weights.append(weight)
+        _clear_entries(tensors, weights)
+
+    def _clear_history(self, optimizer: LBFGS) -> None:
+        """Clear the vectors that L-BFGS keeps, each over all its parameters."""
+        parameters = optimizer.param_groups[0]["params"]
+        kept = torch.cat(
+            [
+                self._by_id[id(p)].kept_on(p.device).flatten().bool()
+                if id(p) in self._by_id
+                else torch.ones(p.numel(), dtype=torch.bool, device=p.device)
+                for p in parameters
+            ]
+        )
+        for value in optimizer.state.get(parameters[0], {}).values():
+            for vector in value if isinstance(value, list) else [value]:
+                if isinstance(vector, Tensor) and vector.shape == kept.shape:
+                    vector.masked_fill_(~kept, 0.0)
+
+
+def _after_any_step(optimizer: Optimizer, *_: object) -> None:
+    for one in _holds:
+        one._after_step(optimizer)
+
+
+def _add(one: Hold) -> None:
+    global _holds, _hooked
+    with _lock:
+        if not _hooked:
+            # Once and for ever: torch iterates over its hooks while other threads take steps.
+            register_optimizer_step_post_hook(_after_any_step)
+            _hooked = True
+        _holds = (*_holds, one)
+
+
+def _remove(one: Hold) -> None:
+    global _holds
+    with _lock:
+        _holds = tuple(other for other in _holds if other is not one)
+
+
+def _masked_weights(
+    model: nn.Module, mask: Mapping[str, Tensor] | None, values: Mapping[str, Tensor] | None
+) -> list[_Weight]:
+    """The weights that a mask names, checked."""
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"expected the model to hold a mask in, got {type(model).__name__}")
+    if not isinstance(mask, Mapping):
+        raise MaskError(f"expected a mask: name -> bool tensor, got {type(mask).__name__}")
+    named = _plain(dict(model.named_parameters(remove_duplicate=False)))
+    kept = Mask(_plain(mask))
+    kept.check({name: named[name] for name in kept if name in named})
+    held = None if values is None else _plain(values)
+    if held is not None:
+        kept.check(held)
+    weights = [_masked_weight(name, named[name], kept[name], held) for name in kept]
+    if len({id(weight.parameter) for weight in weights}) < len(weights):
+        raise MaskError("the mask names a weight more than once: name tied weights once only")
+    return weights
+
+
+def _masked_weight(
+    name: str, parameter: nn.Parameter, kept: Tensor, values: Mapping[str, Tensor] | None
+) -> _Weight:
+    if hasattr(parameter, "device_mesh"):
+        raise UsageError(
+            f"'{name}' is sharded over processes (a DTensor, as fully_shard makes it), and masks "
+            "are held in whole weights: use DistributedDataParallel"
+        )
+    like = torch.empty_like(parameter, dtype=_BITS[parameter.element_size()], requires_grad=False)
+    value = None
+    if values is not None:
+        value = torch.zeros_like(parameter, requires_grad=False)
+        value.copy_(values[name]).masked_fill_(kept.to(value.device), 0.0)
+    return _Weight(name=name, parameter=parameter, kept=like.copy_(kept), value=value)
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    """The tensor's memory as integers."""
+    return tensor.detach().view(_BITS[tensor.element_size()])
+
+
+def _clear_entries(tensors: Sequence[Tensor], weights: Sequence[_Weight]) -> None:
+    """Make entries zero where a weight is pruned; tensors have the weights' shapes."""
+    kept = [weight.kept_on(t.device) for t, weight in zip(tensors, weights, strict=True)]
+    if kept:
+        torch._foreach_mul_([_bits(tensor) for tensor in tensors], kept)
+
+
+def _clear_weights(weights: Sequence[_Weight]) -> None:
+    """Set pruned weights to what they are held at."""
+    _clear_entries([weight.parameter for weight in weights], weights)
+    for weight in weights:
+        if weight.value is not None:
+            weight.value = weight.value.to(weight.parameter)
+            _bits(weight.parameter).add_(_bits(weight.value))
+
+
+def _strayed(weight: _Weight) -> bool:
+    """Whether a pruned weight is not what it is held at; what diverged may be NaN."""
+    parameter = weight.parameter.detach()
+    pruned = weight.kept_on(parameter.device) == 0
+    value = 0.0 if weight.value is None else weight.value.to(parameter)
+    return bool((pruned & (parameter != value) & ~parameter.isnan()).any())
+
+
+def _is_like(value: object, parameter: Tensor) -> bool:
+    """Whether a value of an optimizer's state has an entry for each of the parameter's."""
+    return (
+        isinstance(value, Tensor) and value.shape == parameter.shape and value.is_floating_point()
+    )
+
+
+def _check_same_in_all_processes(weights: Iterable[_Weight]) -> None:
+    """Check that no other process gave gradients to what is pruned here.
+
+    Raises:
+        MaskError: one did, so that its mask is another.
+    """
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    for weight in weights:
+        gradient = weight.parameter.grad
+        if gradient is None:
+            continue
+        pruned = weight.kept_on(gradient.device) == 0
+        if bool((pruned & (gradient != 0)).any()):
+            raise MaskError(
+                f"other processes gave gradients to pruned weights of '{weight.name}': every "
+                "process must hold the same mask. Make it from the same weights, or send it to all "
+                "of them with torch.distributed.broadcast"
+            )
