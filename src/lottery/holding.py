@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.hooks import RemovableHandle
 
 from lottery.core.mask import Mask
 from lottery.errors import MaskError, UsageError, some_of
@@ -151,10 +152,7 @@ class Hold:
         self._counts: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._unmasked: dict[str, Tensor] | None = None
         self._clear()
-        self._handles = [
-            weight.parameter.register_post_accumulate_grad_hook(self._mask_gradient)
-            for weight in self._weights
-        ]
+        self._handles = [_hook(weight.parameter, ref(self)) for weight in self._weights]
         if optimizer is None:
             _add(self)
         else:
@@ -342,6 +340,25 @@ def _remove(one: Hold) -> None:
     global _holds
     with _lock:
         _holds = tuple(other for other in _holds if other is not one)
+
+
+def _hook(parameter: nn.Parameter, owner: ReferenceType[Hold]) -> RemovableHandle:
+    """Have a weight's gradients masked whenever they come, also if it is frozen until later.
+
+    Torch's side of a hook is out of the garbage collector's sight, hence the weak reference.
+    """
+
+    def mask_gradient(parameter: Tensor) -> None:
+        one = owner()
+        if one is not None:
+            one._mask_gradient(parameter)
+
+    trained = parameter.requires_grad
+    handle: RemovableHandle = parameter.requires_grad_().register_post_accumulate_grad_hook(
+        mask_gradient
+    )
+    parameter.requires_grad_(trained)
+    return handle
 
 
 def _masked_weights(
