@@ -8,10 +8,9 @@ optimizer state. Neither model, loop nor optimizer is changed, and `Hold.release
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
@@ -21,38 +20,24 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from lottery.core.mask import Mask
-from lottery.errors import MaskError, UsageError, some_of
+from lottery.core.masked_weights import (
+    MaskedWeight,
+    by_plain_name,
+    clear_entries,
+    clear_weights,
+    masked_weights,
+    plain_name,
+)
+from lottery.errors import MaskError, some_of
 
-# Entries are cleared by multiplying their bits by 0 or 1: NaN and infinity become zero as well,
-# what is kept stays bit-equal, and one call does a whole list of tensors.
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+__all__ = ["Hold", "hold", "plain_name"]
 
 # What optimizers begin with where that is not zero: key in a parameter's state -> its setting.
 _FIRST_STATE = {"step_size": "lr", "sum": "initial_accumulator_value"}
 
-_T = TypeVar("_T")
-
-_WRAPPERS = {"module", "_orig_mod"}
-
 _holds: tuple[Hold, ...] = ()  # replaced and never changed: steps in other threads iterate over it
 _lock = threading.Lock()
 _hooked = False
-
-
-def plain_name(name: str) -> str:
-    """A parameter's name without what DistributedDataParallel and torch.compile put into it.
-
-    >>> plain_name("_orig_mod.module.encoder._orig_mod.weight")
-    'encoder.weight'
-    """
-    *path, last = name.split(".")
-    return ".".join([*(part for part in path if part not in _WRAPPERS), last])
-
-
-def _plain(named: Mapping[str, _T]) -> dict[str, _T]:
-    """The same under plain names; as it was where two would be one: attributes may be so called."""
-    plain = {plain_name(name): value for name, value in named.items()}
-    return plain if len(plain) == len(named) else dict(named)
 
 
 def hold(
@@ -101,31 +86,6 @@ def hold(
     return Hold(model, optimizer if mask is None else mask, at=at, values=values)
 
 
-@dataclass(eq=False, kw_only=True)
-class _Weight:
-    """A masked weight.
-
-    Args:
-        name: its plain name.
-        parameter: itself.
-        kept: integers of the weight's shape and element size, 1 = kept and 0 = pruned.
-        value: what is pruned is held at, zero where the weight is kept; None for zero.
-        steps: how many it has had.
-    """
-
-    name: str
-    parameter: nn.Parameter
-    kept: Tensor
-    value: Tensor | None = None
-    steps: int = 0
-
-    def kept_on(self, device: torch.device) -> Tensor:
-        """What is kept, on a device that the weight may have been moved to."""
-        if self.kept.device != device:
-            self.kept = self.kept.to(device)
-        return self.kept
-
-
 class Hold:
     """A mask held in a model; see `hold`, which makes it.
 
@@ -145,7 +105,7 @@ class Hold:
     ) -> None:
         self.steps = 0
         self._model, self._at = model, dict(at or {})
-        self._weights = _masked_weights(model, mask, values)
+        self._weights = masked_weights(model, mask, values)
         self._by_id = {id(weight.parameter): weight for weight in self._weights}
         # The parameters themselves, so that no other object gets their ids.
         self._parameters = {id(parameter): parameter for parameter in model.parameters()}
@@ -190,7 +150,7 @@ class Hold:
         Raises:
             MaskError: it has other names or shapes.
         """
-        kept = _plain(mask)
+        kept = by_plain_name(mask)
         Mask(kept).check({weight.name: weight.parameter for weight in self._weights})
         for weight in self._weights:
             weight.kept.copy_(kept[weight.name])
@@ -217,7 +177,7 @@ class Hold:
         replaced = [w for w in self._weights if id(w.parameter) not in now]
         there = [w for w in self._weights if id(w.parameter) in now]
         unmoved = [w for w in there if w.parameter.requires_grad and not w.steps]
-        strayed = [w for w in there if _strayed(w)]
+        strayed = [w for w in there if w.strayed]
         found = {
             "were replaced by other tensors, which no mask was held in. Use load_state_dict without"
             " assign=True, exchange layers before the mask is held": replaced,
@@ -245,7 +205,7 @@ class Hold:
                     weight.kept_on(gradient.device) != 0, before + gradient
                 )
             )
-        _clear_entries([gradient], [weight])
+        clear_entries([gradient], [weight])
 
     def _after_step(self, optimizer: Optimizer, *_: object) -> None:
         parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
@@ -255,7 +215,7 @@ class Hold:
         first = not self._counts.setdefault(optimizer, 0)
         if first:
             _check_same_in_all_processes(weights)
-        _clear_weights(weights)
+        clear_weights(weights)
         self._clear_state(optimizer)
         # A fused optimizer is called although its gradients overflowed, and leaves the step out.
         overflowed = getattr(optimizer, "found_inf", None)
@@ -263,7 +223,7 @@ class Hold:
             return
         self._count(optimizer, weights)
 
-    def _count(self, optimizer: Optimizer, weights: Iterable[_Weight]) -> None:
+    def _count(self, optimizer: Optimizer, weights: Iterable[MaskedWeight]) -> None:
         self._counts[optimizer] += 1
         for weight in weights:
             weight.steps += 1
@@ -276,10 +236,10 @@ class Hold:
 
     def _clear(self) -> None:
         """Clear what is pruned everywhere that is known of."""
-        _clear_weights(self._weights)
+        clear_weights(self._weights)
         for weight in self._weights:
             if weight.parameter.grad is not None:
-                _clear_entries([weight.parameter.grad], [weight])
+                clear_entries([weight.parameter.grad], [weight])
         for optimizer in list(self._counts):
             self._clear_state(optimizer)
 
@@ -298,11 +258,11 @@ class Hold:
                         continue
                     first = float(group.get(_FIRST_STATE.get(key, ""), 0.0))
                     if first:
-                        value.masked_fill_(weight.kept_on(value.device) == 0, first)
+                        value.masked_fill_(weight.pruned_on(value.device), first)
                     else:
                         tensors.append(value)
                         weights.append(weight)
-        _clear_entries(tensors, weights)
+        clear_entries(tensors, weights)
 
     def _clear_history(self, optimizer: LBFGS) -> None:
         """Clear the vectors that L-BFGS keeps, each over all its parameters."""
@@ -361,71 +321,6 @@ def _hook(parameter: nn.Parameter, owner: ReferenceType[Hold]) -> RemovableHandl
     return handle
 
 
-def _masked_weights(
-    model: nn.Module, mask: Mapping[str, Tensor] | None, values: Mapping[str, Tensor] | None
-) -> list[_Weight]:
-    """The weights that a mask names, checked."""
-    if not isinstance(model, nn.Module):
-        raise UsageError(f"expected the model to hold a mask in, got {type(model).__name__}")
-    if not isinstance(mask, Mapping):
-        raise MaskError(f"expected a mask: name -> bool tensor, got {type(mask).__name__}")
-    named = _plain(dict(model.named_parameters(remove_duplicate=False)))
-    kept = Mask(_plain(mask))
-    kept.check({name: named[name] for name in kept if name in named})
-    held = None if values is None else _plain(values)
-    if held is not None:
-        kept.check(held)
-    weights = [_masked_weight(name, named[name], kept[name], held) for name in kept]
-    if len({id(weight.parameter) for weight in weights}) < len(weights):
-        raise MaskError("the mask names a weight more than once: name tied weights once only")
-    return weights
-
-
-def _masked_weight(
-    name: str, parameter: nn.Parameter, kept: Tensor, values: Mapping[str, Tensor] | None
-) -> _Weight:
-    if hasattr(parameter, "device_mesh"):
-        raise UsageError(
-            f"'{name}' is sharded over processes (a DTensor, as fully_shard makes it), and masks "
-            "are held in whole weights: use DistributedDataParallel"
-        )
-    like = torch.empty_like(parameter, dtype=_BITS[parameter.element_size()], requires_grad=False)
-    value = None
-    if values is not None:
-        value = torch.zeros_like(parameter, requires_grad=False)
-        value.copy_(values[name]).masked_fill_(kept.to(value.device), 0.0)
-    return _Weight(name=name, parameter=parameter, kept=like.copy_(kept), value=value)
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    """The tensor's memory as integers."""
-    return tensor.detach().view(_BITS[tensor.element_size()])
-
-
-def _clear_entries(tensors: Sequence[Tensor], weights: Sequence[_Weight]) -> None:
-    """Make entries zero where a weight is pruned; tensors have the weights' shapes."""
-    kept = [weight.kept_on(t.device) for t, weight in zip(tensors, weights, strict=True)]
-    if kept:
-        torch._foreach_mul_([_bits(tensor) for tensor in tensors], kept)
-
-
-def _clear_weights(weights: Sequence[_Weight]) -> None:
-    """Set pruned weights to what they are held at."""
-    _clear_entries([weight.parameter for weight in weights], weights)
-    for weight in weights:
-        if weight.value is not None:
-            weight.value = weight.value.to(weight.parameter)
-            _bits(weight.parameter).add_(_bits(weight.value))
-
-
-def _strayed(weight: _Weight) -> bool:
-    """Whether a pruned weight is not what it is held at; what diverged may be NaN."""
-    parameter = weight.parameter.detach()
-    pruned = weight.kept_on(parameter.device) == 0
-    value = 0.0 if weight.value is None else weight.value.to(parameter)
-    return bool((pruned & (parameter != value) & ~parameter.isnan()).any())
-
-
 def _is_like(value: object, parameter: Tensor) -> bool:
     """Whether a value of an optimizer's state has an entry for each of the parameter's."""
     return (
@@ -433,7 +328,7 @@ def _is_like(value: object, parameter: Tensor) -> bool:
     )
 
 
-def _check_same_in_all_processes(weights: Iterable[_Weight]) -> None:
+def _check_same_in_all_processes(weights: Iterable[MaskedWeight]) -> None:
     """Check that no other process gave gradients to what is pruned here.
 
     Raises:
@@ -446,7 +341,7 @@ def _check_same_in_all_processes(weights: Iterable[_Weight]) -> None:
         gradient = weight.parameter.grad
         if gradient is None:
             continue
-        pruned = weight.kept_on(gradient.device) == 0
+        pruned = weight.pruned_on(gradient.device)
         if bool((pruned & (gradient != 0)).any()):
             raise MaskError(
                 f"other processes gave gradients to pruned weights of '{weight.name}': every "
