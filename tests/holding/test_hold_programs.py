@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import pytest
+import refused_processes
 import run_program
 import torch
 from safetensors.torch import load_file
@@ -51,12 +53,11 @@ def test_mixed_precision_accumulation_average_schedule_and_compiling(
     assert lines("mixed_precision_held") <= lines("mixed_precision") + 10
 
 
-def test_distributed_data_parallel(tmp_path: Path) -> None:
-    """Two processes with batches of their own hold one mask, and end with the same weights."""
+def in_two_processes(script: ModuleType, *arguments: str | Path) -> None:
+    """Run a module as a script, in two processes that talk to each other."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    script = str(Path(run_program.__file__))
     found = subprocess.run(
-        [*command, script, str(PROGRAMS / "distributed.py"), str(tmp_path)],
+        [*command, str(script.__file__), *map(str, arguments)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -64,9 +65,25 @@ def test_distributed_data_parallel(tmp_path: Path) -> None:
         check=False,
     )
     assert found.returncode == 0, found.stderr
+
+
+def test_distributed_data_parallel(tmp_path: Path) -> None:
+    """Two processes with batches of their own hold one mask, and end with the same weights."""
+    in_two_processes(run_program, PROGRAMS / "distributed.py", tmp_path)
     first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
-    assert all(torch.equal(first[name], second[name]) for name in first)
     assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
     share = pytest.approx(0.8, abs=0.001)
     assert shares_of_zeros(first) == {"exp_avg": share, "exp_avg_sq": share, "weight": share}
     assert lines("distributed") <= 12
+
+
+def test_other_masks_in_other_processes_and_sharded_weights_are_refused(tmp_path: Path) -> None:
+    in_two_processes(refused_processes, tmp_path)
+    for rank in (0, 1):
+        other = (tmp_path / f"other_masks-{rank}").read_text(encoding="utf-8")
+        assert other.startswith("MaskError: other processes gave gradients to pruned weights of")
+        assert "with torch.distributed.broadcast" in other
+        sharded = (tmp_path / f"sharded-{rank}").read_text(encoding="utf-8")
+        assert sharded.startswith("UsageError: 'weight' is sharded over processes (a DTensor")
+        assert sharded.endswith("use DistributedDataParallel")
