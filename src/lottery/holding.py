@@ -22,15 +22,12 @@ from torch.utils.hooks import RemovableHandle
 from lottery.core.mask import Mask
 from lottery.core.masked_weights import (
     MaskedWeight,
-    by_plain_name,
     clear_entries,
     clear_weights,
     masked_weights,
-    plain_name,
 )
+from lottery.core.names import by_clean_name
 from lottery.errors import MaskError, some_of
-
-__all__ = ["Hold", "hold", "plain_name"]
 
 # What optimizers begin with where that is not zero: key in a parameter's state -> its setting.
 _FIRST_STATE = {"step_size": "lr", "sum": "initial_accumulator_value"}
@@ -150,7 +147,7 @@ class Hold:
         Raises:
             MaskError: it has other names or shapes.
         """
-        kept = by_plain_name(mask)
+        kept = by_clean_name(mask)
         Mask(kept).check({weight.name: weight.parameter for weight in self._weights})
         for weight in self._weights:
             weight.kept.copy_(kept[weight.name])
@@ -166,7 +163,8 @@ class Hold:
         They are those of this process, before anything averages, scales or clips them.
 
         Returns:
-            Plain parameter name -> tensor of the weight's shape, for weights that had a gradient.
+            Parameter name -> tensor of the weight's shape, for weights that had a gradient. Names
+            are those of the plain model.
         """
         recorded, self._unmasked = self._unmasked, None
         return recorded or {}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lottery import Mask, hold
 from lottery.core import prunable_weights
-from lottery.holding import plain_name
+from lottery.core.names import clean_name
 
 optim = torch.optim
 
@@ -101,7 +101,7 @@ def test_an_average_of_the_weights_is_sparse_too() -> None:
             optimizer.step()
             schedule.step()
             average.update_parameters(model)
-    averaged = {plain_name(name): p for name, p in average.named_parameters()}
+    averaged = {clean_name(name): p for name, p in average.named_parameters()}
     assert all(not averaged[name][~kept].any() for name, kept in mask.items())
     assert all(averaged[name][kept].any() for name, kept in mask.items())
 

@@ -27,7 +27,9 @@ def sharded(_: int) -> None:
     """The weights are DTensors."""
     from torch.distributed.fsdp import fully_shard  # takes seconds
 
-    hold(fully_shard(nn.Linear(8, 8)), {"weight": torch.ones(8, 8, dtype=torch.bool)})
+    model = nn.Linear(8, 8)
+    fully_shard(model)
+    hold(model, {"weight": torch.ones(8, 8, dtype=torch.bool)})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import lottery
 from lottery.core import Group, Mask, prunable_weights, select
-from lottery.holding import plain_name
+from lottery.core.names import clean_name
 
 
 def prune(model: torch.nn.Module, *, fraction: float) -> Mask:
@@ -35,10 +35,10 @@ def run(program: Path) -> dict[str, Tensor]:
     for model in (made["model"], made.get("average")):
         for name, weight in model.named_parameters() if model else ():
             kind = "weight" if model is made["model"] else "average"
-            found[f"{kind}/{plain_name(name)}"] = weight.detach().clone()
+            found[f"{kind}/{clean_name(name)}"] = weight.detach().clone()
             for key, value in made["optimizer"].state.get(weight, {}).items():
                 if value.shape == weight.shape:
-                    found[f"{key}/{plain_name(name)}"] = value.clone()
+                    found[f"{key}/{clean_name(name)}"] = value.clone()
     return found
 
 

@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lottery.core.mask import Mask
+from lottery.core.names import by_clean_name
 from lottery.errors import MaskError, UsageError
 
 # Entries are cleared by multiplying their bits by 0 or 1: NaN and infinity become zero as well,
 # what is kept stays bit-equal, and one call does a whole list of tensors.
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-_T = TypeVar("_T")
-
-_WRAPPERS = {"module", "_orig_mod"}
-
-
-def plain_name(name: str) -> str:
-    """A parameter's name without what DistributedDataParallel and torch.compile put into it.
-
-    >>> plain_name("_orig_mod.module.encoder._orig_mod.weight")
-    'encoder.weight'
-    """
-    *path, last = name.split(".")
-    return ".".join([*(part for part in path if part not in _WRAPPERS), last])
-
-
-def by_plain_name(named: Mapping[str, _T]) -> dict[str, _T]:
-    """The same under plain names; as it was where two would be one: attributes may be so called."""
-    plain = {plain_name(name): value for name, value in named.items()}
-    return plain if len(plain) == len(named) else dict(named)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -42,7 +22,7 @@ class MaskedWeight:
     """A masked weight.
 
     Args:
-        name: its plain name.
+        name: its name, without those of wrappers.
         parameter: itself.
         kept: integers of the weight's shape and element size, 1 = kept and 0 = pruned.
         value: what is pruned is held at, zero where the weight is kept; None for zero.
@@ -81,10 +61,10 @@ def masked_weights(
         raise UsageError(f"expected the model to hold a mask in, got {type(model).__name__}")
     if not isinstance(mask, Mapping):
         raise MaskError(f"expected a mask: name -> bool tensor, got {type(mask).__name__}")
-    named = by_plain_name(dict(model.named_parameters(remove_duplicate=False)))
-    kept = Mask(by_plain_name(mask))
+    named = by_clean_name(dict(model.named_parameters(remove_duplicate=False)))
+    kept = Mask(by_clean_name(mask))
     kept.check({name: named[name] for name in kept if name in named})
-    held = None if values is None else by_plain_name(values)
+    held = None if values is None else by_clean_name(values)
     if held is not None:
         kept.check(held)
     weights = [_masked_weight(name, named[name], kept[name], held) for name in kept]
