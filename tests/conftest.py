@@ -16,6 +16,9 @@ pytest_plugins = (
     "small_run",
 )
 
+# Complete programs, which tests of their own run: not to be imported in search of examples.
+collect_ignore_glob = ["programs/*"]
+
 # The networks of these tests are so small that a second thread only waits for the first.
 torch.set_num_threads(1)
 

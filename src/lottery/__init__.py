@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         open_run,
         run_experiment,
     )
+    from lottery.holding import Hold, hold
     from lottery.models import build_model
     from lottery.report import write_report
     from lottery.rng import Streams
@@ -41,6 +42,7 @@ _HOME = {
         "open_run",
         "run_experiment",
     ),
+    "holding": ("Hold", "hold"),
     "models": ("build_model",),
     "report": ("write_report",),
     "rng": ("Streams",),
@@ -53,6 +55,7 @@ __all__ = [
     "DataConfig",
     "Dataset",
     "ExperimentConfig",
+    "Hold",
     "LotteryError",
     "Mask",
     "NullMonitor",
@@ -66,6 +69,7 @@ __all__ = [
     "Verdict",
     "allocate",
     "build_model",
+    "hold",
     "judge_run",
     "load_config",
     "load_dataset",

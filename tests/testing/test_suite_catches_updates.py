@@ -11,6 +11,8 @@ import torch
 from rewired import Lossy, Rewired
 from torch import Tensor, nn
 
+from lottery.core import Mask
+from lottery.holding import Hold
 from lottery.rng import Streams
 from lottery.testing import ENGINE_CHECKS, engine_updates
 from lottery.training import (
@@ -22,7 +24,8 @@ from lottery.training import (
     early_stop_iteration,
 )
 from lottery.training.engines.torch_engine import TorchEngine
-from lottery.training.engines.torch_engine.moving import Moving
+from lottery.training.engines.torch_engine.dynamic_mask import DynamicMask
+from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.training import Training
 
 CHECKS = {
@@ -96,39 +99,36 @@ def test_a_broken_engine_is_caught(check: str, broken: Rewired) -> None:
     assert len(str(caught.value)) > 20, "a failure should say what is wrong"
 
 
-def test_a_past_that_outlives_its_weight_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["state", "averages"])
+def test_a_past_that_outlives_its_weight_is_caught(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Optimizer state of what was dropped, and its share of an average."""
-    change = Moving.change
+    change = DynamicMask.change
 
-    def keeping(what: str) -> Callable[[Moving, Any], None]:
-        def changed(self: Moving, mask: Any) -> None:
-            optimizer, averages = self._optimizer, self._averages
-            if what == "state":
-                self._optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
-            else:
-                self._averages = []
-            change(self, mask)
-            self._optimizer, self._averages = optimizer, averages
+    def keeping_averages(self: DynamicMask, mask: Mask) -> None:
+        self._averages = {}
+        change(self, mask)
 
-        return changed
-
-    for what in ("state", "averages"):
-        monkeypatch.setattr(Moving, "change", keeping(what))
-        with pytest.raises(AssertionError, match="not zero"):
-            CHECKS[KEEP](TorchEngine())
+    if what == "state":
+        monkeypatch.setattr(Hold, "_clear_state", lambda *_: None)
+    else:
+        monkeypatch.setattr(DynamicMask, "change", keeping_averages)
+    with pytest.raises(AssertionError, match="not zero"):
+        CHECKS[KEEP](TorchEngine())
 
 
 def test_a_step_in_the_place_of_an_update_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    move = Training._move_mask
+    update_mask = Training._update_mask
 
     def both(self: Training) -> None:
         gradients = [None if p.grad is None else p.grad.clone() for p in self.parameters]
-        move(self)
+        update_mask(self)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
-        self._update()
+        TrainingInProgress._update(self)
 
-    monkeypatch.setattr(Training, "_move_mask", both)
+    monkeypatch.setattr(Training, "_update_mask", both)
     with pytest.raises(AssertionError, match="rigl, from iteration 0"):
         CHECKS[PLAIN](TorchEngine())
 

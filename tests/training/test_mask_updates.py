@@ -18,7 +18,7 @@ from lottery.training import (
     TrainingJob,
     early_stop_iteration,
 )
-from lottery.training.moving import updated_mask
+from lottery.training.updated_mask import updated_mask
 
 SET = MaskUpdatesConfig(method="set", every=Length(amount=3))
 GRADUAL = MaskUpdatesConfig(method="gradual", every=Length(amount=3))

@@ -10,6 +10,7 @@ from torch import nn
 
 from lottery.training.config import TrainingConfig
 from lottery.training.devices import same_every_time
+from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.mask_training import MaskTraining
 from lottery.training.engines.torch_engine.support import unsupported
 from lottery.training.engines.torch_engine.training import Training
@@ -53,7 +54,7 @@ class TorchEngine:
         # Dropout draws from torch's global generator; the caller's is left as it was.
         devices = [self.device] if self.device.type == "cuda" else []
         with same_every_time(self.device), torch.random.fork_rng(devices):
-            training: Training | MaskTraining = (
+            training: TrainingInProgress = (
                 Training(job, self.device)
                 if job.learns is None
                 else MaskTraining(job, job.learns, self.device)

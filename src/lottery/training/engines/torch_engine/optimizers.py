@@ -78,6 +78,16 @@ def clip_gradients(parameters: Sequence[Tensor], most: float) -> None:
     torch._foreach_mul_(gradients, torch.where(norm.isfinite(), factor, 1.0))
 
 
+def fill_gradients(parameters: Sequence[Tensor]) -> None:
+    """Give each parameter that took no part in a step, such as a skipped block's, a zero gradient.
+
+    An optimizer would pass it over: neither would its momentum go on, nor would its weight decay.
+    """
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
     """A copy of the optimizer's state on the CPU: ``<number of the parameter>/<key>`` -> tensor."""
     return {

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask
 from lottery.errors import UsageError
+from lottery.holding import Hold
 from lottery.training.engines.torch_engine.averaging import Measured
-from lottery.training.engines.torch_engine.masking import Pruned, gradient_of
 from lottery.training.interface import TrainingJob
-from lottery.training.moving import updated_mask
 from lottery.training.progress import Progress
+from lottery.training.updated_mask import updated_mask
 
 
-class Moving:
+class DynamicMask:
     """The mask of one training, and what a change of it means for the rest.
 
     What is pruned is zero from then on: weights, optimizer state, and the average that is measured.
@@ -27,9 +26,8 @@ class Moving:
         job: says when and how.
         progress: where the training is.
         model: the network in training.
-        pruned: keeps its pruned weights pruned.
-        optimizer: whose state goes with weights that go.
-        measured: whose average does.
+        hold: keeps its pruned weights pruned.
+        measured: whose average is pruned as well.
 
     Raises:
         UsageError: the job holds pruned weights at values while its mask changes.
@@ -40,9 +38,7 @@ class Moving:
         job: TrainingJob,
         progress: Progress,
         model: nn.Module,
-        *,
-        pruned: Pruned,
-        optimizer: torch.optim.Optimizer,
+        hold: Hold,
         measured: Measured,
     ) -> None:
         self.mask, self.active = job.mask, job.config.mask_updates.active
@@ -51,10 +47,9 @@ class Moving:
                 "a job with mask_updates cannot hold pruned weights at values: which are pruned "
                 "changes, and new ones start at zero; leave out `pruned`"
             )
-        self._job, self._progress, self._pruned = job, progress, pruned
-        self._optimizer = optimizer
+        self._job, self._progress, self._hold = job, progress, hold
         self._weights = _of(job.mask, model)
-        self._averages = list(_of(job.mask, measured.model).values()) if measured.is_copy else []
+        self._averages = _of(job.mask, measured.model) if measured.is_copy else {}
 
     @property
     def replaces_step(self) -> bool:
@@ -74,7 +69,12 @@ class Moving:
             steps_per_epoch=self._progress.steps_per_epoch,
         )
 
-    def move(self) -> None:
+    def unmask_gradients(self) -> None:
+        """Make each weight's gradient what was recorded of it, kept or not."""
+        for name, gradient in self._hold.gradients().items():
+            self._weights[name].grad = gradient
+
+    def update(self) -> None:
         """Update the mask, by the gradients of this step where it replaces one.
 
         Where a weight is NaN or a gradient not finite, the mask stays: such a training diverges, or
@@ -83,9 +83,9 @@ class Moving:
         weights = {name: weight.detach() for name, weight in self._weights.items()}
         gradients = {}
         if self._job.config.mask_updates.method == "rigl":
-            gradients = {name: gradient_of(weight) for name, weight in self._weights.items()}
+            gradients = {n: w.grad for n, w in self._weights.items() if w.grad is not None}
         nan = any(bool(weight.isnan().any()) for weight in weights.values())
-        if not nan and all(bool(slope.isfinite().all()) for slope in gradients.values()):
+        if not nan and all(bool(gradient.isfinite().all()) for gradient in gradients.values()):
             self.change(
                 updated_mask(
                     self._job,
@@ -97,30 +97,18 @@ class Moving:
                     gradients=gradients,
                 )
             )
-        self._optimizer.zero_grad(set_to_none=True)
 
     def change(self, mask: Mask) -> None:
         """Keep what this mask keeps from now on; what it prunes is zero everywhere."""
         self.mask = mask
-        self._pruned.change(mask)
-        states = [self._optimizer.state.get(weight, {}) for weight in self._weights.values()]
-        for key in {key for state in states for key in state}:
-            # Step counters are numbers, and plain SGD's momentum is None.
-            found = [state.get(key) for state in states]
-            whole = [isinstance(value, Tensor) and value.dim() > 0 for value in found]
-            self._pruned.clear([v if w else None for v, w in zip(found, whole, strict=True)])
-        if self._averages:
-            self._pruned.clear(self._averages)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint holds, by name."""
-        return dict(self.mask) if self.active else {}
+        self._hold.change(mask)
+        for name, average in self._averages.items():
+            average.detach().masked_fill_(~mask[name].to(average.device), 0.0)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `tensors` gave; the weights are restored by others."""
-        if self.active:
-            self.mask = Mask(tensors)
-            self._pruned.change(self.mask)
+        """Go on from a mask that a checkpoint held; the weights are restored by others."""
+        self.mask = Mask(tensors)
+        self._hold.change(self.mask)
 
 
 def _of(mask: Mask, model: nn.Module) -> dict[str, nn.Parameter]:

@@ -29,7 +29,7 @@ def at(name: str, iteration: int, config: TrainingConfig = SGD) -> Training:
 
 def weights(training: Training) -> dict[str, Tensor]:
     found = training.model.state_dict()
-    return {name: found[name].clone() for name in training.moving.mask}
+    return {name: found[name].clone() for name in training.dynamic.mask}
 
 
 def is_new(before: Mask, after: Mask) -> dict[str, Tensor]:
@@ -39,7 +39,7 @@ def is_new(before: Mask, after: Mask) -> dict[str, Tensor]:
 def test_rigl_takes_no_step_and_grows_where_the_dense_gradient_is_largest() -> None:
     """Its update at iteration 3 moves a half, times (1 + cos(3 pi / 12)) / 2, of each layer."""
     training = at("rigl", 3)
-    mask, before = training.moving.mask, weights(training)
+    mask, before = training.dynamic.mask, weights(training)
     inputs, targets = training.batches.of(training.progress)
     loss = torch.nn.functional.cross_entropy(training.model(inputs), targets)
     parameters = dict(training.model.named_parameters())
@@ -50,15 +50,15 @@ def test_rigl_takes_no_step_and_grows_where_the_dense_gradient_is_largest() -> N
 
     after = weights(training)
     share = 0.5 * (1 + 2**-0.5) / 2
-    for name, new in is_new(mask, training.moving.mask).items():
-        dropped = mask[name] & ~training.moving.mask[name]
+    for name, new in is_new(mask, training.dynamic.mask).items():
+        dropped = mask[name] & ~training.dynamic.mask[name]
         moved = round(share * int(mask[name].sum()))
         assert 0 < new.sum() == dropped.sum() <= moved
         # The places of largest gradient among those free after the drop.
         least = before[name].abs()[mask[name]].sort().values[moved - 1]
         stays = mask[name] & (before[name].abs() > least)
         assert (
-            slopes[name].abs()[new].min() >= slopes[name].abs()[~training.moving.mask[name]].max()
+            slopes[name].abs()[new].min() >= slopes[name].abs()[~training.dynamic.mask[name]].max()
         )
         assert (after[name][new] == 0).all()
         assert torch.equal(after[name][stays], before[name][stays])
@@ -72,11 +72,11 @@ def test_new_weights_start_without_value_past_or_average(name: str, optimizer: s
     config = replace(tiny_config(OPTIMIZERS[optimizer]), averaging=0.5)
     moment = {"set": 2, "rigl": 4}[name]
     training = at(name, moment - 1, config)
-    mask = training.moving.mask
+    mask = training.dynamic.mask
 
     training.step()
 
-    now = training.moving.mask
+    now = training.dynamic.mask
     averages = dict(training.measured.model.named_parameters())
     for layer, weight in dict(training.model.named_parameters()).items():
         if layer not in now:
@@ -92,14 +92,14 @@ def test_new_weights_start_without_value_past_or_average(name: str, optimizer: s
 
 def test_an_update_whose_gradients_overflow_is_left_out_and_halves_the_scale() -> None:
     training = at("rigl", 3, replace(SGD, precision="float16"))
-    mask, scale = training.moving.mask, training.precision._scaler.get_scale()
+    mask, scale = training.dynamic.mask, training.precision._scaler.get_scale()
     parameter = dict(training.model.named_parameters())["fc1.weight"]
     handle = parameter.register_hook(lambda gradient: gradient * float("inf"))
 
     training.step()
     handle.remove()
 
-    assert training.moving.mask == mask
+    assert training.dynamic.mask == mask
     assert training.precision._scaler.get_scale() == scale / 2
     assert training.progress.iteration == 4
 

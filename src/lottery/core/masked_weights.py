@@ -1,0 +1,110 @@
+"""The weights of a model that a mask names, and what is pruned of them made zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lottery.core.mask import Mask
+from lottery.core.names import by_clean_name
+from lottery.errors import MaskError, UsageError
+
+# Entries are cleared by multiplying their bits by 0 or 1: NaN and infinity become zero as well,
+# what is kept stays bit-equal, and one call does a whole list of tensors.
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+@dataclass(eq=False, kw_only=True)
+class MaskedWeight:
+    """A masked weight.
+
+    Args:
+        name: its name, without those of wrappers.
+        parameter: itself.
+        kept: integers of the weight's shape and element size, 1 = kept and 0 = pruned.
+        value: what is pruned is held at, zero where the weight is kept; None for zero.
+        steps: how many it has had.
+    """
+
+    name: str
+    parameter: nn.Parameter
+    kept: Tensor
+    value: Tensor | None = None
+    steps: int = 0
+
+    def kept_on(self, device: torch.device) -> Tensor:
+        """What is kept, on a device that the weight may have been moved to."""
+        if self.kept.device != device:
+            self.kept = self.kept.to(device)
+        return self.kept
+
+    def pruned_on(self, device: torch.device) -> Tensor:
+        """True where it is pruned."""
+        return self.kept_on(device) == 0
+
+    @property
+    def strayed(self) -> bool:
+        """Whether what is pruned is not what it is held at; what diverged may be NaN."""
+        weight = self.parameter.detach()
+        value = 0.0 if self.value is None else self.value.to(weight)
+        return bool((self.pruned_on(weight.device) & (weight != value) & ~weight.isnan()).any())
+
+
+def masked_weights(
+    model: nn.Module, mask: Mapping[str, Tensor] | None, values: Mapping[str, Tensor] | None
+) -> list[MaskedWeight]:
+    """The weights that a mask names, checked."""
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"expected the model to hold a mask in, got {type(model).__name__}")
+    if not isinstance(mask, Mapping):
+        raise MaskError(f"expected a mask: name -> bool tensor, got {type(mask).__name__}")
+    named = by_clean_name(dict(model.named_parameters(remove_duplicate=False)))
+    kept = Mask(by_clean_name(mask))
+    kept.check({name: named[name] for name in kept if name in named})
+    held = None if values is None else by_clean_name(values)
+    if held is not None:
+        kept.check(held)
+    weights = [_masked_weight(name, named[name], kept[name], held) for name in kept]
+    if len({id(weight.parameter) for weight in weights}) < len(weights):
+        raise MaskError("the mask names a weight more than once: name tied weights once only")
+    return weights
+
+
+def _masked_weight(
+    name: str, parameter: nn.Parameter, kept: Tensor, values: Mapping[str, Tensor] | None
+) -> MaskedWeight:
+    if hasattr(parameter, "device_mesh"):
+        raise UsageError(
+            f"'{name}' is sharded over processes (a DTensor, as fully_shard makes it), and masks "
+            "are held in whole weights: use DistributedDataParallel"
+        )
+    like = torch.empty_like(parameter, dtype=_BITS[parameter.element_size()], requires_grad=False)
+    value = None
+    if values is not None:
+        value = torch.zeros_like(parameter, requires_grad=False)
+        value.copy_(values[name]).masked_fill_(kept.to(value.device), 0.0)
+    return MaskedWeight(name=name, parameter=parameter, kept=like.copy_(kept), value=value)
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    """The tensor's memory as integers."""
+    return tensor.detach().view(_BITS[tensor.element_size()])
+
+
+def clear_entries(tensors: Sequence[Tensor], weights: Sequence[MaskedWeight]) -> None:
+    """Make entries zero where a weight is pruned; tensors have the weights' shapes."""
+    kept = [weight.kept_on(t.device) for t, weight in zip(tensors, weights, strict=True)]
+    if kept:
+        torch._foreach_mul_([_bits(tensor) for tensor in tensors], kept)
+
+
+def clear_weights(weights: Sequence[MaskedWeight]) -> None:
+    """Set pruned weights to what they are held at."""
+    clear_entries([weight.parameter for weight in weights], weights)
+    for weight in weights:
+        if weight.value is not None:
+            weight.value = weight.value.to(weight.parameter)
+            _bits(weight.parameter).add_(_bits(weight.value))

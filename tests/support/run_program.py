@@ -1,0 +1,46 @@
+"""Run one of ``tests/programs`` in a process of its own, and keep what its model and optimizer are.
+
+Arguments: the program, and the folder to write to.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+import lottery
+from lottery.core import Group, Mask, prunable_weights, select
+from lottery.core.names import clean_name
+
+
+def prune(model: torch.nn.Module, *, fraction: float) -> Mask:
+    """The mask without the given share of weights, those of least magnitude."""
+    weights = prunable_weights(model)
+    sizes = {name: weight.abs() for name, weight in weights.items()}
+    every = sum(weight.numel() for weight in weights.values())
+    return select(sizes, Mask.dense(weights), [Group(tuple(weights), round(fraction * every))])
+
+
+def run(program: Path) -> dict[str, Tensor]:
+    """Run a program; what its model, its average and its optimizer hold afterwards, by name."""
+    lottery.__dict__.setdefault("prune", prune)
+    made = runpy.run_path(str(program))
+    found = {}
+    for model in (made["model"], made.get("average")):
+        for name, weight in model.named_parameters() if model else ():
+            kind = "weight" if model is made["model"] else "average"
+            found[f"{kind}/{clean_name(name)}"] = weight.detach().clone()
+            for key, value in made["optimizer"].state.get(weight, {}).items():
+                if value.shape == weight.shape:
+                    found[f"{key}/{clean_name(name)}"] = value.clone()
+    return found
+
+
+if __name__ == "__main__":
+    save_file(run(Path(sys.argv[1])), Path(sys.argv[2]) / f"{os.environ['RANK']}.safetensors")
