@@ -54,6 +54,7 @@ from lottery.core.granularity import (
 from lottery.core.lamp import lamp_scores
 from lottery.core.mask import Mask
 from lottery.core.multiplications import multiplications, weight_uses
+from lottery.core.names import clean_name, clean_names
 from lottery.core.outputs import output_layers
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
 from lottery.core.schedule import (
@@ -96,6 +97,8 @@ __all__ = [
     "check_criterion",
     "check_granularity",
     "check_patterns",
+    "clean_name",
+    "clean_names",
     "covered_weights",
     "erdos_renyi_share",
     "fan_ins",
