@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -15,21 +17,29 @@ def plain() -> nn.Sequential:
     return nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
 
 
+def compiled(model: nn.Module) -> nn.Module:
+    wrapped = torch.compile(model)
+    assert isinstance(wrapped, nn.Module)
+    return wrapped
+
+
 # Importing the compiler warns of parts of torch itself.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     "wrap",
     [
-        torch.compile,
+        compiled,
         nn.DataParallel,
         AveragedModel,
-        lambda model: torch.compile(nn.DataParallel(model)),
-        lambda model: nn.DataParallel(torch.compile(model)),
-        lambda model: nn.Sequential(*(torch.compile(layer) for layer in model)),
+        lambda model: compiled(nn.DataParallel(model)),
+        lambda model: nn.DataParallel(compiled(model)),
+        lambda model: nn.Sequential(*map(compiled, model)),
     ],
     ids=["compile", "data-parallel", "averaged", "both", "both-reversed", "compiled-layers"],
 )
-def test_a_wrapped_model_has_the_names_of_the_plain_one(wrap) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrapped_model_has_the_names_of_the_plain_one(
+    wrap: Callable[[nn.Module], nn.Module],
+) -> None:
     names = [name for name, _ in wrap(plain()).named_parameters()]
 
     assert names != [name for name, _ in plain().named_parameters()]

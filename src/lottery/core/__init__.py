@@ -29,7 +29,7 @@ from lottery.core.coverage import (
     fan_ins,
     outside_mask,
     prunable_weights,
-    tie_parameters,
+    set_coverage,
 )
 from lottery.core.criteria import (
     CRITERIA,
@@ -54,8 +54,9 @@ from lottery.core.granularity import (
 from lottery.core.lamp import lamp_scores
 from lottery.core.mask import Mask
 from lottery.core.multiplications import multiplications, weight_uses
-from lottery.core.names import clean_name, clean_names
+from lottery.core.names import Patterns, clean_name, clean_names
 from lottery.core.outputs import output_layers
+from lottery.core.parameter_uses import tie_parameters
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
 from lottery.core.schedule import (
     Schedule,
@@ -81,6 +82,7 @@ __all__ = [
     "LooksAt",
     "Mask",
     "OutsideMask",
+    "Patterns",
     "Probe",
     "Reduce",
     "RoundSchedule",
@@ -124,6 +126,7 @@ __all__ = [
     "scored_level",
     "scored_network",
     "select",
+    "set_coverage",
     "signal_passes",
     "sound_channels",
     "surviving_units",

@@ -1,11 +1,16 @@
-"""Names of parameters, whatever a model is wrapped in."""
+"""Names of parameters, whatever a model is wrapped in; and patterns of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Final
 
-from lottery.errors import UsageError
+from lottery.errors import UsageError, some_of
+
+Patterns = str | Iterable[str]
+"""One or more patterns of parameter names: ``*`` any characters, ``?`` one, ``[...]`` one of."""
 
 _WRAPPERS: Final = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 """What wrappers call the module inside of them, and nobody else does; they may stand anywhere."""
@@ -42,3 +47,40 @@ def clean_names(names: Iterable[str]) -> dict[str, str]:
                 "('module.', '_orig_mod.'), so that a mask cannot say which is meant; rename one"
             )
     return found
+
+
+def as_patterns(patterns: Patterns) -> tuple[str, ...]:
+    """Patterns as a tuple, also if one is given alone."""
+    return (patterns,) if isinstance(patterns, str) else tuple(patterns)
+
+
+def fits(names: Iterable[str], patterns: Sequence[str]) -> bool:
+    """Whether one of a parameter's names fits one of the patterns, as it is or cleaned.
+
+    >>> fits(["module.fc.weight"], ["fc.*"]), fits(["fc.weight"], ["fc"])
+    (True, False)
+    """
+    both = [form for name in names for form in {name, clean_name(name)}]
+    return any(fnmatchcase(name, pattern) for name in both for pattern in patterns)
+
+
+def check_patterns_fit(
+    setting: str, patterns: Iterable[str], parameters: Sequence[Sequence[str]], kind: str
+) -> None:
+    """Check that each pattern fits a parameter.
+
+    Args:
+        setting: that has the patterns, for messages.
+        patterns: to check.
+        parameters: the names of each.
+        kind: what the parameters are, for messages.
+
+    Raises:
+        UsageError: naming a pattern that fits none, and the nearest names.
+    """
+    for pattern in patterns:
+        if not any(fits(names, [pattern]) for names in parameters):
+            known = [name for names in parameters for name in names]
+            near = get_close_matches(pattern, known, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"they are {some_of(known)}"
+            raise UsageError(f"prune.{setting}: no {kind} fits '{pattern}'; {hint}")

@@ -16,6 +16,7 @@ from lottery.core import (
     covered_weights,
     outside_mask,
     prunable_weights,
+    set_coverage,
     tie_parameters,
     without_units,
 )
@@ -32,8 +33,11 @@ _tracing = threading.Lock()
 
 
 def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:
-    """The experiment's network; its weights are not yet those of any replicate."""
-    return _built(config.model, data.input_shape, data.classes)
+    """The experiment's network; its weights are not yet those of any replicate.
+
+    It knows what the experiment's masks cover, see `lottery.core.set_coverage`.
+    """
+    return _built(config.model, data.input_shape, data.classes, config.prune)
 
 
 def initialized(
@@ -94,12 +98,18 @@ def coverage(config: ExperimentConfig, data: Dataset) -> tuple[int, tuple[Outsid
 
 def _traced(config: ExperimentConfig, data: Dataset) -> tuple[Units | None, Mapping[str, str]]:
     """What is removed as one, and why layers have no part in it."""
-    if config.prune.granularity == "weight":
+    prune = config.prune
+    if prune.granularity == "weight":
         return None, {}
-    fractions = tuple(sorted(config.prune.fractions.items()))
+    fractions = tuple(sorted(prune.fractions.items()))
     with _tracing:
         return _units(
-            config.model, data.input_shape, data.classes, config.prune.granularity, fractions
+            config.model,
+            data.input_shape,
+            data.classes,
+            prune.granularity,
+            fractions,
+            (prune.also, prune.leave_out),
         )
 
 
@@ -110,9 +120,13 @@ def _units(
     classes: int,
     granularity: str,
     fractions: tuple[tuple[str, float], ...],
+    coverage: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> tuple[Units | None, Mapping[str, str]]:
-    network = _built(model, input_shape, classes)
-    prune = PruneConfig(granularity=granularity, fractions=dict(fractions))
+    also, leave_out = coverage
+    prune = PruneConfig(
+        granularity=granularity, fractions=dict(fractions), also=also, leave_out=leave_out
+    )
+    network = _built(model, input_shape, classes, prune)
     if granularity == "channel":
         coupling = network_coupling(network, input_shape)
         return network_units(prune, network, input_shape, coupling=coupling), coupling.left_out
@@ -124,10 +138,11 @@ def _units(
     return units, {name: outputs[name] for name in outputs if name in anyhow.labels}
 
 
-def _built(model: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+def _built(model: str, input_shape: tuple[int, ...], classes: int, prune: PruneConfig) -> nn.Module:
     # torch draws default weights from its global generator, which is not ours to move. Two threads
     # that do this at once could each put back what the other has drawn from.
     with _global_generator, torch.random.fork_rng(devices=[]):
         network = build_model(model, input_shape, classes)
     tie_parameters(network)
+    set_coverage(network, also=prune.also, leave_out=prune.leave_out)
     return network
