@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from lottery.core import clean_name, clean_names
-from lottery.errors import UsageError
+from lottery.core import by_clean_name, clean_name, unwrapped
 
 
 def plain() -> nn.Sequential:
@@ -40,18 +39,29 @@ def compiled(model: nn.Module) -> nn.Module:
 def test_a_wrapped_model_has_the_names_of_the_plain_one(
     wrap: Callable[[nn.Module], nn.Module],
 ) -> None:
-    names = [name for name, _ in wrap(plain()).named_parameters()]
+    model = wrap(plain())
+    parameters, expected = dict(model.named_parameters()), dict(plain().named_parameters())
 
-    assert names != [name for name, _ in plain().named_parameters()]
-    assert [*clean_names(names)] == [name for name, _ in plain().named_parameters()]
+    assert parameters.keys() != expected.keys()
+    assert by_clean_name(parameters).keys() == expected.keys()
 
 
-@pytest.mark.parametrize("name", ["fc.weight", "encoder.module.weight", "weight", "module", ""])
+@pytest.mark.parametrize("name", ["fc.weight", "weight", "module", ""])
 def test_other_names_stay(name: str) -> None:
     assert clean_name(name) == name
     assert clean_name(clean_name(name)) == name
 
 
-def test_two_parameters_of_one_clean_name_are_an_error() -> None:
-    with pytest.raises(UsageError, match=r"'fc.weight' and 'module.fc.weight' are both"):
-        clean_names(["fc.weight", "module.fc.weight"])
+def test_what_would_be_one_keeps_its_names() -> None:
+    both = {"fc.weight": 1, "module.fc.weight": 2}
+    assert by_clean_name(both) == both
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_model_inside_of_wrappers() -> None:
+    model = plain()
+    assert unwrapped(model) is model
+    assert unwrapped(compiled(nn.DataParallel(model))) is model
+    assert unwrapped(nn.DataParallel(compiled(model))) is model
+    averaged = AveragedModel(model)
+    assert unwrapped(averaged) is averaged

@@ -39,6 +39,7 @@ from lottery.core.criteria import (
     Probe,
     ScoreContext,
     Scores,
+    as_criterion,
     check_criterion,
     find_criterion,
     scored_network,
@@ -54,7 +55,7 @@ from lottery.core.granularity import (
 from lottery.core.lamp import lamp_scores
 from lottery.core.mask import Mask
 from lottery.core.multiplications import multiplications, weight_uses
-from lottery.core.names import Patterns, clean_name, clean_names
+from lottery.core.names import Patterns, by_clean_name, clean_name, unwrapped
 from lottery.core.outputs import output_layers
 from lottery.core.parameter_uses import tie_parameters
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
@@ -94,13 +95,14 @@ __all__ = [
     "Units",
     "allocate",
     "apportion",
+    "as_criterion",
+    "by_clean_name",
     "channel_units",
     "check_coverage",
     "check_criterion",
     "check_granularity",
     "check_patterns",
     "clean_name",
-    "clean_names",
     "covered_weights",
     "erdos_renyi_share",
     "fan_ins",
@@ -132,6 +134,7 @@ __all__ = [
     "surviving_units",
     "tie_parameters",
     "unit_counts",
+    "unwrapped",
     "weight_uses",
     "without_channels",
     "without_units",

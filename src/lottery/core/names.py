@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, TypeVar
+
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from lottery.errors import UsageError, some_of
 
 Patterns = str | Iterable[str]
 """One or more patterns of parameter names: ``*`` any characters, ``?`` one, ``[...]`` one of."""
 
-_WRAPPERS: Final = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
-"""What wrappers call the module inside of them, and nobody else does; they may stand anywhere."""
+_T = TypeVar("_T")
+
+_WRAPPERS: Final = frozenset(
+    {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+)
+"""What wrappers call the module inside of them."""
 
 
 def clean_name(name: str) -> str:
     """A parameter's name without what wrappers add: the one that it has in the plain model.
 
-    ``torch.compile`` adds ``_orig_mod.``, FSDP and activation checkpointing their own, anywhere.
-    ``module.`` of DistributedDataParallel, DataParallel and AveragedModel is removed at the
-    beginning alone, where it is that of the whole model.
+    Wrappers are ``torch.compile``, DistributedDataParallel, DataParallel, AveragedModel, FSDP and
+    activation checkpointing, of the whole model or of parts of it.
 
     >>> clean_name("module._orig_mod.fc.weight"), clean_name("encoder._orig_mod.module.weight")
-    ('fc.weight', 'encoder.module.weight')
+    ('fc.weight', 'encoder.weight')
     """
-    parts = [part for part in name.split(".") if part not in _WRAPPERS]
-    while len(parts) > 1 and parts[0] == "module":
-        del parts[0]
-    return ".".join(parts)
+    *path, last = name.split(".")
+    return ".".join([*(part for part in path if part not in _WRAPPERS), last])
 
 
-def clean_names(names: Iterable[str]) -> dict[str, str]:
-    """Clean name -> name, in the order given.
+def by_clean_name(named: Mapping[str, _T]) -> dict[str, _T]:
+    """The same under clean names; under its own where two would be one: attributes may be so named.
 
-    Raises:
-        UsageError: two names are the same without what wrappers add.
+    >>> by_clean_name({"module.fc.weight": 1}), by_clean_name({"module.fc": 1, "fc": 2})
+    ({'fc.weight': 1}, {'module.fc': 1, 'fc': 2})
     """
-    found: dict[str, str] = {}
-    for name in names:
-        clean = clean_name(name)
-        if found.setdefault(clean, name) != name:
-            raise UsageError(
-                f"'{found[clean]}' and '{name}' are both '{clean}' without what wrappers add "
-                "('module.', '_orig_mod.'), so that a mask cannot say which is meant; rename one"
-            )
-    return found
+    clean = {clean_name(name): value for name, value in named.items()}
+    return clean if len(clean) == len(named) else dict(named)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside of ``torch.compile``, DistributedDataParallel and DataParallel."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if isinstance(model, nn.DataParallel | DistributedDataParallel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
 
 
 def as_patterns(patterns: Patterns) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from lottery.core.criteria.context import (
     ScoreContext,
     Scores,
 )
-from lottery.core.criteria.lookup import check_criterion, find_criterion
+from lottery.core.criteria.lookup import as_criterion, check_criterion, find_criterion
 from lottery.core.criteria.network import scored_network
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Probe",
     "ScoreContext",
     "Scores",
+    "as_criterion",
     "check_criterion",
     "find_criterion",
     "scored_network",

@@ -95,6 +95,7 @@ class CriterionEntry:
         scores_pruned: whether what the mask prunes has scores like any other weight, so that it may
             come back in a later round.
         before_training: whether it was made to prune networks that are not trained yet.
+        needs_initial: whether it looks at the weights at initialization.
     """
 
     score: Criterion
@@ -106,6 +107,7 @@ class CriterionEntry:
     at_initialization: bool = True
     scores_pruned: bool = True
     before_training: bool = False
+    needs_initial: bool = False
 
     @property
     def needs_probe(self) -> bool:
