@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         run_experiment,
     )
     from lottery.models import build_model
+    from lottery.pieces import density, prune, reinitialize, rewind
     from lottery.report import write_report
     from lottery.rng import Streams
     from lottery.tickets import PruneConfig, Ticket, find_tickets, prune_mask
@@ -42,6 +43,7 @@ _HOME = {
         "run_experiment",
     ),
     "models": ("build_model",),
+    "pieces": ("density", "prune", "reinitialize", "rewind"),
     "report": ("write_report",),
     "rng": ("Streams",),
     "tickets": ("PruneConfig", "Ticket", "find_tickets", "prune_mask"),
@@ -66,6 +68,7 @@ __all__ = [
     "Verdict",
     "allocate",
     "build_model",
+    "density",
     "find_tickets",
     "judge_run",
     "load_config",
@@ -73,7 +76,10 @@ __all__ = [
     "make_engine",
     "open_run",
     "prunable_weights",
+    "prune",
     "prune_mask",
+    "reinitialize",
+    "rewind",
     "run_experiment",
     "select",
     "write_report",

@@ -42,6 +42,7 @@ from lottery.core.criteria import (
     as_criterion,
     check_criterion,
     find_criterion,
+    probe_from_batches,
     scored_network,
 )
 from lottery.core.granularity import (
@@ -121,6 +122,7 @@ __all__ = [
     "output_layers",
     "outside_mask",
     "planned_densities",
+    "probe_from_batches",
     "prunable_weights",
     "prune_in_rounds",
     "residual_blocks",

@@ -16,6 +16,7 @@ from lottery.core.criteria.context import (
 )
 from lottery.core.criteria.lookup import as_criterion, check_criterion, find_criterion
 from lottery.core.criteria.network import scored_network
+from lottery.core.criteria.own_batches import probe_from_batches
 
 __all__ = [
     "CRITERIA",
@@ -28,5 +29,6 @@ __all__ = [
     "as_criterion",
     "check_criterion",
     "find_criterion",
+    "probe_from_batches",
     "scored_network",
 ]
