@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from lottery.holding import Hold, hold
     from lottery.models import build_model
+    from lottery.pieces import density, prune, reinitialize, rewind
     from lottery.report import write_report
     from lottery.rng import Streams
     from lottery.tickets import PruneConfig, Ticket, prune_mask
@@ -44,6 +45,7 @@ _HOME = {
     ),
     "holding": ("Hold", "hold"),
     "models": ("build_model",),
+    "pieces": ("density", "prune", "reinitialize", "rewind"),
     "report": ("write_report",),
     "rng": ("Streams",),
     "tickets": ("PruneConfig", "Ticket", "prune_mask"),
@@ -69,6 +71,7 @@ __all__ = [
     "Verdict",
     "allocate",
     "build_model",
+    "density",
     "hold",
     "judge_run",
     "load_config",
@@ -76,7 +79,10 @@ __all__ = [
     "make_engine",
     "open_run",
     "prunable_weights",
+    "prune",
     "prune_mask",
+    "reinitialize",
+    "rewind",
     "run_experiment",
     "select",
     "write_report",

@@ -19,12 +19,15 @@ Kind = Literal[
     "recurrent",
     "attention",
     "experts",
+    "embedding",
+    "unknown",
 ]
 """What a matrix is. The weights of one output are one index of the first dimension for ``linear``,
 ``convolution`` and ``bilinear``; of the second one for ``transposed linear`` (Hugging Face's
 ``Conv1D``) and, group by group, ``transposed convolution``. A matrix of a ``recurrent`` layer holds
 its gates one below the other, one of ``attention`` its queries, keys and values. ``experts`` have a
-matrix for each index of the first dimension."""
+matrix for each index of the first dimension. What is no layer's matrix is covered only where a user
+says so: the table of an ``embedding``, or a parameter of a layer of ``unknown`` kind."""
 
 _CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -92,7 +95,7 @@ def single_matrices(layer: nn.Module, name: str, parameter: Tensor) -> tuple[Ten
 
     A matrix with outputs in its columns is given transposed, so that they are first; that of a
     transposed convolution stays as it is. Whatever else is of one piece comes back alone. Experts
-    are taken to have their outputs first, which not all of them do.
+    are taken to have their outputs first, unless the layer says ``is_transposed``.
 
     >>> layer = nn.GRU(2, 4)
     >>> [tuple(gate.shape) for gate in single_matrices(layer, "weight_ih_l0", layer.weight_ih_l0)]
@@ -107,7 +110,8 @@ def single_matrices(layer: nn.Module, name: str, parameter: Tensor) -> tuple[Ten
     if name == "in_proj_weight" and kind == "attention":
         return parameter.chunk(3)
     if kind == "experts":
-        return parameter.unbind()
+        transposed = getattr(layer, "is_transposed", False) is True
+        return (parameter.transpose(1, 2) if transposed else parameter).unbind()
     return (parameter.t(),) if kind == "transposed linear" else (parameter,)
 
 

@@ -286,6 +286,24 @@ class TransposedStorage(SharedStorage):
         return logits
 
 
+class Embedded(nn.Module):
+    """Grey values as tokens, a matrix that no layer has, and a linear layer."""
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(4, 6)
+        self.mixing = nn.Parameter(torch.randn(6, 5) * 0.3)
+        self.norm = nn.LayerNorm(5)
+        self.output = nn.Linear(5, classes)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits."""
+        tokens = inputs.flatten(1).mul(2).long().clamp(0, 3)
+        hidden = self.embedding(tokens).mean(1) @ self.mixing
+        logits: Tensor = self.output(torch.relu(self.norm(hidden)))
+        return logits
+
+
 COVERED: Final[dict[str, tuple[Callable[[Shape, int], nn.Module], dict[str, int]]]] = {
     "lstm": (lstm, {"rnn.weight_ih_l0": 80, "rnn.weight_hh_l0": 100, "output.weight": 15}),
     "gru": (gru, {"rnn.weight_ih_l0": 60, "rnn.weight_hh_l0": 75, "output.weight": 15}),

@@ -29,7 +29,7 @@ from lottery.core.coverage import (
     fan_ins,
     outside_mask,
     prunable_weights,
-    tie_parameters,
+    set_coverage,
 )
 from lottery.core.criteria import (
     CRITERIA,
@@ -39,8 +39,10 @@ from lottery.core.criteria import (
     Probe,
     ScoreContext,
     Scores,
+    as_criterion,
     check_criterion,
     find_criterion,
+    probe_from_batches,
     scored_network,
 )
 from lottery.core.granularity import (
@@ -54,7 +56,9 @@ from lottery.core.granularity import (
 from lottery.core.lamp import lamp_scores
 from lottery.core.mask import Mask
 from lottery.core.multiplications import multiplications, weight_uses
+from lottery.core.names import Patterns, by_clean_name, clean_name, unwrapped
 from lottery.core.outputs import output_layers
+from lottery.core.parameter_uses import tie_parameters
 from lottery.core.rounds import RoundSchedule, prune_in_rounds, round_counts
 from lottery.core.schedule import (
     Schedule,
@@ -80,6 +84,7 @@ __all__ = [
     "LooksAt",
     "Mask",
     "OutsideMask",
+    "Patterns",
     "Probe",
     "Reduce",
     "RoundSchedule",
@@ -91,11 +96,14 @@ __all__ = [
     "Units",
     "allocate",
     "apportion",
+    "as_criterion",
+    "by_clean_name",
     "channel_units",
     "check_coverage",
     "check_criterion",
     "check_granularity",
     "check_patterns",
+    "clean_name",
     "covered_weights",
     "erdos_renyi_share",
     "fan_ins",
@@ -114,6 +122,7 @@ __all__ = [
     "output_layers",
     "outside_mask",
     "planned_densities",
+    "probe_from_batches",
     "prunable_weights",
     "prune_in_rounds",
     "residual_blocks",
@@ -121,11 +130,13 @@ __all__ = [
     "scored_level",
     "scored_network",
     "select",
+    "set_coverage",
     "signal_passes",
     "sound_channels",
     "surviving_units",
     "tie_parameters",
     "unit_counts",
+    "unwrapped",
     "weight_uses",
     "without_channels",
     "without_units",

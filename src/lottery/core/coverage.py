@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
+from lottery.core.names import Patterns, as_patterns, check_patterns_fit, fits
+from lottery.core.parameter_uses import Use, by_memory, parameter_uses
 from lottery.errors import UsageError
 from lottery.layers import Kind, fan_in, matrix_kinds
 
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _NORMALIZATIONS = (_NormBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
+_RULE: Final = "_lottery_coverage"
+"""The attribute of a network that `set_coverage` sets: copies of the network have it too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rule:
+    also: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,7 @@ class CoveredWeight:
 
     Args:
         tensor: the parameter's, detached, in its own storage.
-        layer: the first that has it.
+        layer: the first that has it as a matrix, or else the first.
         attribute: its name in the layer.
         kind: what it is, see `lottery.layers.Kind`.
     """
@@ -50,36 +59,28 @@ class OutsideMask:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Use:
-    """A parameter in one of the layers that have it."""
-
-    name: str
-    parameter: nn.Parameter
-    layer: nn.Module
-    attribute: str
-
-    @property
-    def kind(self) -> Kind | None:
-        return matrix_kinds(self.layer).get(self.attribute)
-
-
-def covered_weights(model: nn.Module) -> dict[str, CoveredWeight]:
+def covered_weights(
+    model: nn.Module, *, also: Patterns = (), leave_out: Patterns = ()
+) -> dict[str, CoveredWeight]:
     """The weights that masks are made for, with their layers; see `prunable_weights`."""
-    _refuse_parametrized(model)
-    return {
-        uses[0].name: CoveredWeight(
-            tensor=uses[0].parameter.detach(),
-            layer=uses[0].layer,
-            attribute=uses[0].attribute,
-            kind=uses[0].kind,
+    rule = _rule(model, also, leave_out)
+    _refuse_parametrized(model, rule.leave_out)
+    covered = {}
+    for uses in _covered(model, by_memory(parameter_uses(model)), rule):
+        use = next((use for use in uses if use.kind), uses[0])
+        embedding = isinstance(use.layer, _EMBEDDINGS)
+        covered[uses[0].name] = CoveredWeight(
+            tensor=use.parameter.detach(),
+            layer=use.layer,
+            attribute=use.attribute,
+            kind=use.kind or ("embedding" if embedding else "unknown"),
         )
-        for uses in _by_memory(_uses(model))
-        if uses[0].kind is not None and _why_not(uses) is None
-    }
+    return covered
 
 
-def prunable_weights(model: nn.Module) -> dict[str, Tensor]:
+def prunable_weights(
+    model: nn.Module, *, also: Patterns = (), leave_out: Patterns = ()
+) -> dict[str, Tensor]:
     """The weights that masks are made for: those that multiply an input and are trained.
 
     Matrices of Linear, Conv, ConvTranspose and Bilinear, of RNN, LSTM and GRU and their cells, of
@@ -90,13 +91,35 @@ def prunable_weights(model: nn.Module) -> dict[str, Tensor]:
     under whatever names, are counted once, under the first name; what an embedding or a layer of
     unknown kind has as well is not prunable. `outside_mask` says what is not covered, and why.
 
+    Args:
+        model: any network.
+        also: patterns (``*``, ``?``, ``[...]``) of parameter names to cover in addition:
+            embeddings, and matrices of layers that masks do not know.
+        leave_out: patterns of what not to cover, whatever else says so. Both are added to what
+            `set_coverage` said of the model.
+
     Returns:
         parameter name -> the parameter's tensor (shared storage, detached), in the model's order.
 
     Raises:
-        UsageError: a weight is parametrized, has no shape yet, or shares a part of its memory.
+        UsageError: a weight is parametrized, has no shape yet, or shares a part of its memory; a
+            pattern fits nothing, or one of ``also`` fits what masks cannot cover.
+
+    >>> model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 3), nn.Linear(3, 2))
+    >>> [*prunable_weights(model, also=["0.*"], leave_out=["2.*"])]
+    ['0.weight', '1.weight']
     """
-    return {name: weight.tensor for name, weight in covered_weights(model).items()}
+    covered = covered_weights(model, also=also, leave_out=leave_out)
+    return {name: weight.tensor for name, weight in covered.items()}
+
+
+def set_coverage(model: nn.Module, *, also: Patterns = (), leave_out: Patterns = ()) -> None:
+    """Set for good what masks cover in addition, and what not, in this network and its copies.
+
+    Every function that asks what masks cover then follows it, `prunable_weights` first of all,
+    where the patterns are described. They are looked at there, not here.
+    """
+    setattr(model, _RULE, _Rule(also=as_patterns(also), leave_out=as_patterns(leave_out)))
 
 
 def fan_ins(model: nn.Module) -> dict[str, int]:
@@ -111,20 +134,31 @@ def fan_ins(model: nn.Module) -> dict[str, int]:
     }
 
 
-def outside_mask(model: nn.Module) -> tuple[OutsideMask, ...]:
+def outside_mask(
+    model: nn.Module, *, also: Patterns = (), leave_out: Patterns = ()
+) -> tuple[OutsideMask, ...]:
     """The matrices of a network that `prunable_weights` leaves out, in the model's order.
 
-    Those of layers that masks know, if they are frozen or shared with something else; and every
-    other parameter with two dimensions or more of more than one number.
+    Those of layers that masks know, if they are left out, frozen or shared with something else; and
+    every other parameter with two dimensions or more of more than one number.
 
     >>> outside_mask(nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)))
     (OutsideMask(name='0.weight', weights=20, reason='an embedding'),)
     """
+    rule, groups = _rule(model, also, leave_out), by_memory(parameter_uses(model))
+    covered = {id(uses) for uses in _covered(model, groups, rule)}
     return tuple(
-        OutsideMask(name=uses[0].name, weights=uses[0].parameter.numel(), reason=reason)
-        for uses in _by_memory(_uses(model))
-        for reason in [_why_not(uses)]
-        if reason is not None and (_is_matrix(uses[0].parameter) or any(u.kind for u in uses))
+        OutsideMask(
+            name=uses[0].name,
+            weights=uses[0].parameter.numel(),
+            reason="left out by prune.leave_out"
+            if fits([use.name for use in uses], rule.leave_out)
+            else reason,
+        )
+        for uses in groups
+        for reason in [_why_not(uses) or "covered"]
+        if id(uses) not in covered
+        and (_is_matrix(uses[0].parameter) or any(use.kind for use in uses))
     )
 
 
@@ -147,7 +181,7 @@ def check_coverage(name: str, model: nn.Module) -> None:
             f"trained, such as those of linear, convolutional or recurrent layers; its matrices "
             f"are: {listed}"
         )
-    for uses in _by_memory(_uses(model)):
+    for uses in by_memory(parameter_uses(model)):
         others = {use.name for use in uses if use.parameter is not uses[0].parameter}
         if others:
             raise UsageError(
@@ -157,135 +191,97 @@ def check_coverage(name: str, model: nn.Module) -> None:
             )
 
 
-def tie_parameters(model: nn.Module) -> None:
-    """Make parameters that are the same memory in the same form one parameter, in place.
-
-    What the network computes stays. As parameters of their own each would have a gradient and a
-    state in the optimizer, and the first copy of the network would part them.
-    """
-    first: dict[tuple[object, ...], nn.Parameter] = {}
-    for use in _uses(model):
-        p = use.parameter
-        if not isinstance(p, UninitializedParameter) and p.numel() and not p.is_meta:
-            form = (p.device, p.dtype, p.data_ptr(), p.shape, p.stride(), p.requires_grad)
-            one = first.setdefault(form, p)
-            if one is not p:
-                setattr(use.layer, use.attribute, one)
+def _rule(model: nn.Module, also: Patterns, leave_out: Patterns) -> _Rule:
+    """The patterns given, after those of `set_coverage`."""
+    own: _Rule = getattr(model, _RULE, _Rule())
+    return _Rule(
+        also=(*own.also, *as_patterns(also)), leave_out=(*own.leave_out, *as_patterns(leave_out))
+    )
 
 
-def _uses(model: nn.Module) -> list[_Use]:
+def _parametrized(model: nn.Module) -> list[str]:
+    """Matrices of layers that are no parameters, but computed from some."""
     return [
-        _Use(
-            name=f"{path}.{attribute}" if path else attribute,
-            parameter=parameter,
-            layer=layer,
-            attribute=attribute,
-        )
-        for path, layer in model.named_modules()
-        for attribute, parameter in layer.named_parameters(recurse=False, remove_duplicate=False)
-    ]
-
-
-def _refuse_parametrized(model: nn.Module) -> None:
-    parametrized = [
         f"{path}.{attribute}" if path else attribute
         for path, layer in model.named_modules()
         for attribute in matrix_kinds(layer)
         if attribute not in layer._parameters and attribute not in layer._buffers
     ]
+
+
+def _refuse_parametrized(model: nn.Module, leave_out: Sequence[str]) -> None:
+    parametrized = [name for name in _parametrized(model) if not fits([name], leave_out)]
     if parametrized:
         raise UsageError(
             f"{', '.join(parametrized)}: computed from other parameters, as weight_norm, "
             "spectral_norm and torch.nn.utils.prune do it, so that no mask would hold; undo that "
             "where the network is made, with torch.nn.utils.parametrize.remove_parametrizations "
-            "(or remove_weight_norm, remove_spectral_norm, prune.remove)"
+            "(or remove_weight_norm, remove_spectral_norm, prune.remove), or leave it out with "
+            "prune.leave_out"
         )
 
 
-def _by_memory(uses: Iterable[_Use]) -> list[list[_Use]]:
-    """The uses of each parameter, and of others in the same memory; in the order of the first."""
-    groups: dict[int, list[_Use]] = {}
-    for use in uses:
-        groups.setdefault(id(use.parameter), []).append(use)
-    first = [group[0] for group in groups.values()]
-    lazy = [use.name for use in first if isinstance(use.parameter, UninitializedParameter)]
-    if lazy:
-        raise UsageError(
-            f"{', '.join(lazy)}: no shape yet; pass an example through the network first"
-        )
-    storages: dict[tuple[torch.device, int], list[list[_Use]]] = {}
-    for group in groups.values():
-        p = group[0].parameter
-        # Without data nothing is shared but by being the same parameter.
-        alone = p.is_meta or not p.numel()
-        where = -id(p) if alone else p.untyped_storage().data_ptr()
-        storages.setdefault((p.device, where), []).append(group)
-    merged = {id(group): group for group in groups.values()}
-    for sharing in storages.values():
-        for second, group in enumerate(sharing):
-            for earlier in sharing[:second]:
-                if id(earlier) in merged and _same_memory(earlier[0], group[0]):
-                    earlier += merged.pop(id(group))
-                    break
-    return list(merged.values())
-
-
-def _same_memory(one: _Use, other: _Use) -> bool:
-    """Whether two parameters of one storage are the same numbers; False for other parts of it.
+def _covered(model: nn.Module, groups: Sequence[list[Use]], rule: _Rule) -> list[list[Use]]:
+    """Of the groups of `by_memory` of a network, those that masks cover by the rule.
 
     Raises:
-        UsageError: they have some numbers in common, and others not.
+        UsageError: a pattern fits nothing, or one that adds fits what cannot be masked.
     """
-    (first, after), (second, end) = (_extent(use.parameter) for use in (one, other))
-    if after <= second or end <= first:
-        return False
-    places = [_places(use.parameter) for use in (one, other)]
-    common = torch.isin(places[0], places[1]).sum()
-    if not common:
-        return False
-    if common == len(places[0]) == len(places[1]):
-        return True
-    raise UsageError(
-        f"{one.name} and {other.name} have a part of their memory in common; make what they share "
-        "one parameter"
-    )
-
-
-def _extent(parameter: Tensor) -> tuple[int, int]:
-    """Where in its storage a parameter's first number begins and its last one ends, in bytes."""
-    steps = zip(parameter.shape, parameter.stride(), strict=True)
-    last = sum((length - 1) * stride for length, stride in steps)
-    first, size = int(parameter.storage_offset()), parameter.element_size()
-    return first * size, (first + int(last) + 1) * size
-
-
-def _places(parameter: Tensor) -> Tensor:
-    """Which bytes of its storage a parameter's numbers begin at, each once."""
-    places = torch.tensor([int(parameter.storage_offset())])
-    for length, stride in zip(parameter.shape, parameter.stride(), strict=True):
-        places = (places.view(-1, 1) + torch.arange(length) * stride).flatten()
-    unique: Tensor = places.unique()
-    return unique * parameter.element_size()
+    names = [[use.name for use in uses] for uses in groups]
+    check_patterns_fit("also", rule.also, names, "parameter of the network")
+    refused = [
+        f"{uses[0].name} is {reason}"
+        for uses, own in zip(groups, names, strict=True)
+        for reason in [_cannot_be_masked(uses) or _cannot_be_added(uses)]
+        if reason and fits(own, rule.also) and not fits(own, rule.leave_out)
+    ]
+    if refused:
+        raise UsageError(
+            f"prune.also: {'; '.join(refused)}, which masks cannot cover; they can cover "
+            "embeddings and matrices that are trained: write patterns that fit these alone"
+        )
+    covered = [
+        uses
+        for uses, own in zip(groups, names, strict=True)
+        if _why_not(uses) is None or fits(own, rule.also)
+    ]
+    names = [[use.name for use in uses] for uses in covered]
+    computed = [[name] for name in _parametrized(model)]
+    check_patterns_fit("leave_out", rule.leave_out, names + computed, "weight that masks cover")
+    return [uses for uses, own in zip(covered, names, strict=True) if not fits(own, rule.leave_out)]
 
 
 def _is_matrix(parameter: Tensor) -> bool:
     return sum(length > 1 for length in parameter.shape) > 1
 
 
-def _why_not(uses: Sequence[_Use]) -> str | None:
+def _why_not(uses: Sequence[Use]) -> str | None:
     """Why masks do not cover a parameter, by the layers that have it; None if they do."""
     strange = [use for use in uses if use.kind is None]
     if any(isinstance(use.layer, _EMBEDDINGS) for use in strange):
         return "an embedding"
+    never = _cannot_be_masked(uses)
+    if never or not strange:
+        return never
+    shared = "also " if len(strange) < len(uses) else ""
+    return f"{shared}of {type(strange[0].layer).__name__}, a kind of layer that masks do not know"
+
+
+def _cannot_be_masked(uses: Sequence[Use]) -> str | None:
+    """Why no pattern makes masks cover a parameter; None if one may."""
+    strange = [use for use in uses if use.kind is None]
     if any(isinstance(use.layer, _NORMALIZATIONS) for use in strange):
         return "a normalization"
     if any(isinstance(use.layer, ParametrizationList) for use in strange):
         return "what a parametrized weight is computed from"
     if any("bias" in use.attribute for use in strange):
         return "a bias"
-    if not any(use.parameter.requires_grad for use in uses):
-        return "frozen"
-    if not strange:
-        return None
-    shared = "also " if len(strange) < len(uses) else ""
-    return f"{shared}of {type(strange[0].layer).__name__}, a kind of layer that masks do not know"
+    return None if any(use.parameter.requires_grad for use in uses) else "frozen"
+
+
+def _cannot_be_added(uses: Sequence[Use]) -> str | None:
+    """The same for what masks do not cover anyhow."""
+    if uses[0].parameter.dim() < 2:
+        return "a vector"
+    sparse = any(isinstance(use.layer, _EMBEDDINGS) and use.layer.sparse for use in uses)
+    return "an embedding with sparse gradients" if sparse else None

@@ -21,8 +21,8 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
 
     1 for a linear or bilinear layer; for a convolution the number of positions of its output, for a
     transposed one those of its input, padding counted like the rest; for a recurrent layer and for
-    attention the length of the sequence. A layer that is called several times, or shares its
-    weight, counts every time.
+    attention the length of the sequence; 0 for an embedding. A layer that is called several times,
+    or shares its weight, counts every time.
 
     Args:
         model: on the CPU; it is run once, in evaluation mode, and left as it was.
@@ -67,7 +67,8 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
         model.train(was_training)
         for handle in handles:
             handle.remove()
-    unseen = [name for name, number in uses.items() if not number]
+    looked_up = {name for name, one in covered.items() if one.kind == "embedding"}
+    unseen = [name for name, number in uses.items() if not number and name not in looked_up]
     if unseen:
         raise UsageError(
             f"cannot count the multiplications of {', '.join(unseen)}: the forward pass does not "

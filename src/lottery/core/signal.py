@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lottery.core.coverage import prunable_weights, tie_parameters
+from lottery.core.coverage import prunable_weights
 from lottery.core.mask import Mask
+from lottery.core.parameter_uses import tie_parameters
 
 
 def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> bool:

@@ -14,14 +14,22 @@ _WHY: Final[dict[Kind, str]] = {
     "recurrent": "the rows of its weight are gates",
     "attention": "the rows of its weight are parts of queries, keys and values",
     "experts": "it has a matrix for each expert",
+    "embedding": "the rows of an embedding are its entries",
+    "unknown": "the layer is of a kind that masks do not know",
 }
+_NO_LAYER: Final[tuple[Kind, ...]] = ("embedding", "unknown")
 _EXCLUDED: Final[dict[str, tuple[Kind, ...]]] = {
-    "kernel": ("bilinear", "experts"),
-    "filter": ("bilinear", "experts", "transposed convolution"),
-    "neuron": ("transposed linear", "recurrent", "attention"),
+    "kernel": ("bilinear", "experts", *_NO_LAYER),
+    "filter": ("bilinear", "experts", "transposed convolution", *_NO_LAYER),
+    "neuron": ("transposed linear", "recurrent", "attention", *_NO_LAYER),
 }
 # Tiles and runs go by the weight as a matrix, outputs by inputs.
-_NO_ROWS: Final[tuple[Kind, ...]] = ("transposed linear", "transposed convolution", "experts")
+_NO_ROWS: Final[tuple[Kind, ...]] = (
+    "transposed linear",
+    "transposed convolution",
+    "experts",
+    *_NO_LAYER,
+)
 _ANY: Final = ("weight", "layer", "residual-block", "channel")
 
 

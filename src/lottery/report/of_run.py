@@ -85,7 +85,8 @@ def _layers(run: Run) -> tuple[str, ...]:
     # Only the names are needed, so no memory is given to the weights, however many there are.
     with torch.device("meta"):
         model = build_model(run.config.model, data["input_shape"], data["classes"])
-    return tuple(prunable_weights(model))
+    prune = run.config.prune
+    return tuple(prunable_weights(model, also=prune.also, leave_out=prune.leave_out))
 
 
 def _first_layer(

@@ -9,7 +9,14 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from lottery.core import GRANULARITIES, Units, covered_weights, tie_parameters, without_units
+from lottery.core import (
+    GRANULARITIES,
+    Units,
+    covered_weights,
+    set_coverage,
+    tie_parameters,
+    without_units,
+)
 from lottery.models import build_model
 from lottery.tickets import PruneConfig, network_coupling, network_outputs, network_units
 
@@ -19,13 +26,19 @@ _global_generator = threading.Lock()
 _tracing = threading.Lock()
 
 
-def make_network(name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """A network by name; its weights are not yet those of any replicate."""
+def make_network(
+    name: str, input_shape: tuple[int, ...], classes: int, prune: PruneConfig
+) -> nn.Module:
+    """A network by name, which knows what masks cover; see `lottery.core.set_coverage`.
+
+    Its weights are not yet those of any replicate.
+    """
     # torch draws default weights from its global generator, which is not ours to move. Two threads
     # that do this at once could each put back what the other has drawn from.
     with _global_generator, torch.random.fork_rng(devices=[]):
         network = build_model(name, input_shape, classes)
     tie_parameters(network)
+    set_coverage(network, also=prune.also, leave_out=prune.leave_out)
     return network
 
 
@@ -46,7 +59,8 @@ def traced_units(
         return None, {}
     fractions = tuple(sorted(prune.fractions.items()))
     with _tracing:
-        return _units(name, input_shape, classes, prune.granularity, fractions)
+        coverage = prune.also, prune.leave_out
+        return _units(name, input_shape, classes, prune.granularity, fractions, coverage)
 
 
 def left_out(
@@ -86,9 +100,13 @@ def _units(
     classes: int,
     granularity: str,
     fractions: tuple[tuple[str, float], ...],
+    coverage: tuple[tuple[str, ...], tuple[str, ...]],
 ) -> tuple[Units | None, Mapping[str, str]]:
-    network = make_network(name, input_shape, classes)
-    prune = PruneConfig(granularity=granularity, fractions=dict(fractions))
+    also, leave_out = coverage
+    prune = PruneConfig(
+        granularity=granularity, fractions=dict(fractions), also=also, leave_out=leave_out
+    )
+    network = make_network(name, input_shape, classes, prune)
     if granularity == "channel":
         coupling = network_coupling(network, input_shape)
         return network_units(prune, network, input_shape, coupling=coupling), coupling.left_out

@@ -57,6 +57,10 @@ class Settings(Protocol):
         """What its weights are drawn from."""
 
     @property
+    def prune(self) -> PruneConfig:
+        """What masks cover."""
+
+    @property
     def training(self) -> TrainingConfig:
         """How it is trained."""
 
@@ -133,7 +137,8 @@ class Supervised(Task):
 
     @override
     def make_model(self) -> nn.Module:
-        return make_network(self.settings.model, self.data.input_shape, self.data.classes)
+        settings, data = self.settings, self.data
+        return make_network(settings.model, data.input_shape, data.classes, settings.prune)
 
     @override
     def initial(self, streams: Streams, *purpose: str | int) -> nn.Module:

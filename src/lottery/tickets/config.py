@@ -93,6 +93,12 @@ class PruneConfig:
     channels it spares those that the layer writes, not those that it reads. A channel that several
     layers write, and a residual block, has the fraction of the first of them that is exempt, or
     else named. Where scope or schedule say the densities, 0 is the only exception."""
+    also: tuple[str, ...] = ()
+    """Patterns of parameter names that masks cover in addition, such as ``embedding.*``: those of
+    embeddings, and of matrices of layers that masks do not know."""
+    leave_out: tuple[str, ...] = ()
+    """Patterns of parameter names that masks do not cover: such weights are never pruned, and no
+    part of any density. To spare a layer and still count it, give it a fraction of 0."""
     final_density: float = 0.0
     """With the linear schedule, the density of the last level, above 0 and below 1; else 0."""
     densities: tuple[float, ...] = ()

@@ -10,6 +10,7 @@ from torch import nn
 
 from lottery.core import (
     Coupling,
+    CriterionEntry,
     Group,
     Mask,
     Probe,
@@ -49,6 +50,7 @@ def prune_mask(
     probe: Probe | None = None,
     levels: int | None = None,
     units: Units | None = None,
+    criterion: CriterionEntry | None = None,
 ) -> Mask:
     """The mask of ``level``: ``mask`` pruned once more, or with one-shot in one go.
 
@@ -64,6 +66,7 @@ def prune_mask(
         probe: from `make_probe`, for a criterion that looks at the network.
         levels: how many there are in all; for the linear schedule alone.
         units: from `network_units`.
+        criterion: in place of the one that the config names.
 
     Returns:
         A subset of ``mask`` with exactly the count that the config says. It may leave a layer
@@ -74,7 +77,7 @@ def prune_mask(
             lets go, or the schedule says no density for the level or one that cannot be reached.
         MaskError: scores are not what selection, or the scope, can use.
     """
-    criterion = find_criterion(config.criterion)
+    criterion = criterion or find_criterion(config.criterion)
     context = ScoreContext(
         weights={name: trained[name] for name in mask},
         initial={name: initial[name] for name in mask},

@@ -14,8 +14,9 @@ from lottery.core.criteria.context import (
     ScoreContext,
     Scores,
 )
-from lottery.core.criteria.lookup import check_criterion, find_criterion
+from lottery.core.criteria.lookup import as_criterion, check_criterion, find_criterion
 from lottery.core.criteria.network import scored_network
+from lottery.core.criteria.own_batches import probe_from_batches
 
 __all__ = [
     "CRITERIA",
@@ -25,7 +26,9 @@ __all__ = [
     "Probe",
     "ScoreContext",
     "Scores",
+    "as_criterion",
     "check_criterion",
     "find_criterion",
+    "probe_from_batches",
     "scored_network",
 ]

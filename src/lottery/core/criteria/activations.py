@@ -18,6 +18,7 @@ from lottery.core.criteria.context import ScoreContext, Scores
 from lottery.core.criteria.network import (
     as_double,
     needed_probe,
+    pass_batch,
     scored_network,
     scored_parameters,
     zeros,
@@ -117,9 +118,10 @@ def _unit_means(context: ScoreContext, measure: Callable[[Tensor], Tensor]) -> S
 
 def _pass_examples(context: ScoreContext, model: nn.Module, seen: dict[str, int]) -> None:
     """Pass every batch through the model, whose hooks count in ``seen`` what they saw."""
+    probe = needed_probe(context)
     with torch.no_grad():
-        for inputs, _ in needed_probe(context).batches:
-            model(inputs)
+        for batch in probe.batches:
+            pass_batch(probe, model, batch)
     unused = [name for name, count in seen.items() if not count]
     if unused:
         raise UsageError(

@@ -34,6 +34,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         looks_at="weights",
         about="|wi|: the largest initial weights stay",
         source=_DECONSTRUCTING,
+        needs_initial=True,
     ),
     "small-init": CriterionEntry(
         score=weights.small_init,
@@ -41,18 +42,21 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         about="-|wi|: the smallest initial weights stay",
         source=_DECONSTRUCTING,
         rescalable=False,
+        needs_initial=True,
     ),
     "large-init-large-final": CriterionEntry(
         score=weights.large_init_large_final,
         looks_at="weights",
         about="large at both ends: the lower percentile in its layer, of |wi| and |wf|",
         source=_DECONSTRUCTING,
+        needs_initial=True,
     ),
     "small-init-small-final": CriterionEntry(
         score=weights.small_init_small_final,
         looks_at="weights",
         about="small at both ends: the lower percentile in its layer, of -|wi| and -|wf|",
         source=_DECONSTRUCTING,
+        needs_initial=True,
     ),
     "magnitude-increase": CriterionEntry(
         score=weights.magnitude_increase,
@@ -61,6 +65,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         source=_DECONSTRUCTING,
         rescalable=False,
         at_initialization=False,
+        needs_initial=True,
     ),
     "movement": CriterionEntry(
         score=weights.movement,
@@ -68,6 +73,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
         about="|wf - wi|: how far the weight went in training",
         source=_DECONSTRUCTING,
         at_initialization=False,
+        needs_initial=True,
     ),
     "snip": CriterionEntry(
         score=gradients.snip,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lottery.core.mask import Mask
@@ -26,8 +27,12 @@ class Probe:
             are taken from it; its prunable weights are those of the context, under the mask of the
             context and ``pruned``: see `scored_network`.
         batches: (inputs ``[N, ...]``, targets ``[N, ...]``) of N examples each, on the model's
-            device; at least one batch, N 1 or more.
+            device; at least one batch, N 1 or more. Inputs of other models are a tuple of their
+            arguments or a dict of named ones, and targets whatever the loss takes.
         loss: (outputs, targets) of a batch -> the mean loss of its examples, a scalar.
+        batch_loss: (model, batch) -> the same, in place of ``loss``, where batches are not inputs
+            and targets: such as dicts for models that compute their loss themselves. Criteria that
+            need outputs and loss apart, such as ``grasp`` and ``hessian``, then refuse.
         pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
             each weight is in the network while it is pruned. None: zero.
         batch_statistics: what `snip` lets batch norm use: the statistics of each batch, or its
@@ -35,8 +40,9 @@ class Probe:
     """
 
     model: nn.Module
-    batches: Sequence[tuple[Tensor, Tensor]]
-    loss: Callable[[Tensor, Tensor], Tensor]
+    batches: Sequence[Any]
+    loss: Callable[[Tensor, Any], Tensor] = F.cross_entropy
+    batch_loss: Callable[[nn.Module, Any], Tensor] | None = None
     pruned: Mapping[str, Tensor] | None = None
     batch_statistics: bool = False
 
@@ -89,6 +95,7 @@ class CriterionEntry:
         scores_pruned: whether what the mask prunes has scores like any other weight, so that it may
             come back in a later round.
         before_training: whether it was made to prune networks that are not trained yet.
+        needs_initial: whether it looks at the weights at initialization.
     """
 
     score: Criterion
@@ -100,6 +107,7 @@ class CriterionEntry:
     at_initialization: bool = True
     scores_pruned: bool = True
     before_training: bool = False
+    needs_initial: bool = False
 
     @property
     def needs_probe(self) -> bool:

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lottery.core.criteria.batches import (
+    call_model,
+    example_count,
+    map_tensors,
+    single_examples,
+)
 from lottery.core.criteria.context import Probe, ScoreContext, Scores
 from lottery.core.criteria.gradients import mean_gradient
 from lottery.core.criteria.network import (
@@ -22,6 +28,7 @@ from lottery.core.criteria.network import (
     loss_of_outputs,
     mean_loss,
     needed_probe,
+    probe_of_outputs,
     scored_network,
     scored_parameters,
     weighted_batches,
@@ -47,7 +54,7 @@ def grasp(context: ScoreContext) -> Scores:
     batch norm uses the statistics of each batch; without batch norm the cut into batches does not
     matter.
     """
-    context = replace(context, probe=_at_temperature(needed_probe(context), GRASP_TEMPERATURE))
+    context = replace(context, probe=_at_temperature(probe_of_outputs(context), GRASP_TEMPERATURE))
     gradient = mean_gradient(context, batch_statistics=True)
     surviving = context.mask.apply(gradient)
     model = scored_network(context, batch_statistics=True)
@@ -91,25 +98,25 @@ def gauss_newton_diagonal(context: ScoreContext) -> dict[str, Tensor]:
     Raises:
         UsageError: the loss of an example has no finite second derivatives.
     """
-    probe, model = needed_probe(context), scored_network(context)
+    probe, model = probe_of_outputs(context), scored_network(context)
     parameters = scored_parameters(context, model)
     diagonal = zeros(parameters)
-    for inputs, targets, share in weighted_batches(probe):
-        for one, target in zip(inputs.split(1), targets.split(1), strict=True):
+    for batch, share in weighted_batches(probe):
+        for inputs, target in single_examples(batch):
             with torch.enable_grad():
-                outputs = model(one)
+                outputs = call_model(model, inputs)
             if not outputs.requires_grad:
                 continue
             curvatures, directions = _output_curvature(probe, outputs, target)
             found = _gradients_along(outputs, [*parameters.values()], directions)
             for curvature, gradients in zip(curvatures, found, strict=True):
-                value = float(curvature) * share / len(targets)
+                value = float(curvature) * share / example_count(batch)
                 for name, gradient in zip(parameters, map(as_double, gradients), strict=True):
                     diagonal[name].addcmul_(gradient, gradient, value=value)
     return diagonal
 
 
-def _output_curvature(probe: Probe, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _output_curvature(probe: Probe, outputs: Tensor, target: Any) -> tuple[Tensor, Tensor]:
     """Where the loss of one example curves: eigenvalues of its Hessian by outputs, and directions.
 
     Args:
@@ -125,7 +132,7 @@ def _output_curvature(probe: Probe, outputs: Tensor, target: Tensor) -> tuple[Te
     with torch.enable_grad():
         # Of a sure classification's curvature single precision leaves noise of either sign.
         leaf = as_double(outputs).requires_grad_()
-        loss = loss_of_outputs(probe, leaf, target.cpu())
+        loss = loss_of_outputs(probe, leaf, map_tensors(target, Tensor.cpu))
         (slope,) = torch.autograd.grad(loss, leaf, create_graph=True, materialize_grads=True)
     if not slope.requires_grad:  # the loss is linear in the outputs
         return torch.zeros(0), outputs.detach().expand(0, *outputs.shape)
@@ -186,8 +193,8 @@ def hessian_product(
     parameters = scored_parameters(context, model)
     along = [vector[name].to(p.device, p.dtype) for name, p in parameters.items()]
     mean = zeros(parameters)
-    for inputs, targets, share in weighted_batches(probe):
-        found = _batch_product(probe, model, inputs, targets, [*parameters.values()], along)
+    for batch, share in weighted_batches(probe):
+        found = _batch_product(probe, model, batch, [*parameters.values()], along)
         for name, product in zip(parameters, found, strict=True):
             mean[name] += as_double(product) * share
     return mean
@@ -196,14 +203,13 @@ def hessian_product(
 def _batch_product(
     probe: Probe,
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    batch: Any,
     parameters: list[Tensor],
     along: list[Tensor],
 ) -> Iterable[Tensor]:
     # Of torch's kernels for attention only the plain one can be differentiated twice.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        loss = mean_loss(probe, model, inputs, targets)
+        loss = mean_loss(probe, model, batch)
         gradient = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
         slope = torch.stack([(g * v).sum() for g, v in zip(gradient, along, strict=True)]).sum()
         if not slope.requires_grad:  # the loss is linear in the weights

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lottery.core.criteria.batches import example_count, single_examples
 from lottery.core.criteria.context import ScoreContext, Scores
 from lottery.core.criteria.network import (
     as_double,
@@ -69,13 +70,13 @@ def fisher(context: ScoreContext) -> Scores:
     model = scored_network(context)
     parameters = scored_parameters(context, model)
     mean_square = zeros(parameters)
-    for inputs, targets, share in weighted_batches(probe):
-        for one, target in zip(inputs.split(1), targets.split(1), strict=True):
+    for batch, share in weighted_batches(probe):
+        for one in single_examples(batch):
             with torch.enable_grad():
-                loss = mean_loss(probe, model, one, target)
+                loss = mean_loss(probe, model, one)
                 found = torch.autograd.grad(loss, [*parameters.values()], materialize_grads=True)
             for name, g in zip(parameters, found, strict=True):
-                mean_square[name] += as_double(g).square() * (share / len(targets))
+                mean_square[name] += as_double(g).square() * (share / example_count(batch))
     return {
         name: as_double(context.weights[name]).square() / 2 * m for name, m in mean_square.items()
     }
@@ -95,9 +96,9 @@ def mean_gradient(context: ScoreContext, *, batch_statistics: bool = False) -> d
     model = scored_network(context, batch_statistics=batch_statistics)
     parameters = scored_parameters(context, model)
     mean = zeros(parameters)
-    for inputs, targets, share in weighted_batches(probe):
+    for batch, share in weighted_batches(probe):
         with torch.enable_grad():
-            loss = mean_loss(probe, model, inputs, targets)
+            loss = mean_loss(probe, model, batch)
             found = torch.autograd.grad(loss, [*parameters.values()], materialize_grads=True)
         for name, g in zip(parameters, found, strict=True):
             mean[name] += as_double(g) * share

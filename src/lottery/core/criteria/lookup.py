@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from lottery.core.criteria.catalog import CRITERIA
-from lottery.core.criteria.context import CriterionEntry
+from lottery.core.criteria.context import Criterion, CriterionEntry
 from lottery.errors import UsageError, unknown_name
 
 _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -46,7 +46,22 @@ def find_criterion(name: str) -> CriterionEntry:
         raise UsageError(problem)
     if name in CRITERIA:
         return CRITERIA[name]
-    found = _imported(name)
+    return _entry(_imported(name), name)
+
+
+def as_criterion(criterion: str | Criterion | CriterionEntry) -> tuple[str, CriterionEntry]:
+    """A criterion's name and entry, given by its name (see `find_criterion`) or itself.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(criterion, str):
+        return criterion, find_criterion(criterion)
+    name = getattr(criterion, "__name__", type(criterion).__name__)
+    return name, _entry(criterion, name)
+
+
+def _entry(found: object, name: str) -> CriterionEntry:
     if isinstance(found, CriterionEntry):
         return found
     if not callable(found):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lottery.core.criteria.batches import call_model, example_count, tensors
 from lottery.core.criteria.context import Probe, ScoreContext
 from lottery.errors import UsageError
 
@@ -26,10 +28,26 @@ def needed_probe(context: ScoreContext) -> Probe:
             "this criterion looks at the network: expected ScoreContext.probe to be a Probe, got "
             "None; pass one, with a model, batches and a loss"
         )
-    if not probe.batches or not all(len(targets) for _, targets in probe.batches):
+    if not probe.batches or not all(map(example_count, probe.batches)):
         raise UsageError(
             "the probe has no batch, or an empty one; expected one batch or more, each with one "
             "example or more"
+        )
+    return probe
+
+
+def probe_of_outputs(context: ScoreContext) -> Probe:
+    """The same, for a criterion that needs the network's outputs and the loss of them apart.
+
+    Raises:
+        UsageError: there is none, it has no example, or its loss is one of model and batch.
+    """
+    probe = needed_probe(context)
+    if probe.batch_loss is not None:
+        raise UsageError(
+            "this criterion changes the network's outputs before the loss, or looks at how the "
+            "loss curves in them: expected batches of (inputs, targets) and a loss of (outputs, "
+            "targets), got a loss of (model, batch); choose a criterion such as 'snip' or 'taylor'"
         )
     return probe
 
@@ -69,7 +87,7 @@ def scored_network(context: ScoreContext, *, batch_statistics: bool = False) -> 
 
 def _use_batch_statistics(model: nn.Module, probe: Probe) -> None:
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    if norms and any(len(targets) < 2 for _, targets in probe.batches):
+    if norms and any(example_count(batch) < 2 for batch in probe.batches):
         raise UsageError(
             "this criterion lets batch norm use the statistics of each batch; expected batches of "
             "2 examples or more, got one of 1: use larger batches"
@@ -84,35 +102,50 @@ def scored_parameters(context: ScoreContext, model: nn.Module) -> dict[str, Tens
     return {name: parameters[name] for name in context.mask}
 
 
-def weighted_batches(probe: Probe) -> Iterator[tuple[Tensor, Tensor, float]]:
-    """Every batch's inputs and targets, and its share of all examples, in (0, 1]."""
-    examples = sum(len(targets) for _, targets in probe.batches)
-    for inputs, targets in probe.batches:
-        yield inputs, targets, len(targets) / examples
+def weighted_batches(probe: Probe) -> Iterator[tuple[Any, float]]:
+    """Every batch, and its share of all examples, in (0, 1]."""
+    examples = sum(map(example_count, probe.batches))
+    for batch in probe.batches:
+        yield batch, example_count(batch) / examples
 
 
-def mean_loss(probe: Probe, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+def mean_loss(probe: Probe, model: nn.Module, batch: Any) -> Tensor:
     """The mean loss of a batch, a scalar.
 
     Raises:
         UsageError: the probe's loss gives something else.
     """
     # cuDNN differentiates recurrent layers in training mode alone, and not twice.
-    recurrent = inputs.is_cuda and any(isinstance(m, nn.RNNBase) for m in model.modules())
+    cuda = any(tensor.is_cuda for tensor in tensors(batch))
+    recurrent = cuda and any(isinstance(m, nn.RNNBase) for m in model.modules())
     with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
-        outputs = model(inputs)
+        if probe.batch_loss is not None:
+            return _scalar(probe.batch_loss(model, batch))
+        inputs, targets = batch
+        outputs = call_model(model, inputs)
     return loss_of_outputs(probe, outputs, targets)
 
 
-def loss_of_outputs(probe: Probe, outputs: Tensor, targets: Tensor) -> Tensor:
+def loss_of_outputs(probe: Probe, outputs: Tensor, targets: Any) -> Tensor:
     """The same from a batch's outputs."""
-    loss = probe.loss(outputs, targets)
-    if loss.dim():
+    return _scalar(probe.loss(outputs, targets))
+
+
+def _scalar(loss: object) -> Tensor:
+    if not isinstance(loss, Tensor) or loss.dim():
+        got = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
         raise UsageError(
-            f"the probe's loss gave a tensor of shape {tuple(loss.shape)}; expected the mean over "
-            "the batch, a scalar"
+            f"the probe's loss gave {got}; expected the mean over the batch, a scalar tensor"
         )
     return loss
+
+
+def pass_batch(probe: Probe, model: nn.Module, batch: Any) -> None:
+    """Pass a batch through a model, for the hooks on its layers."""
+    if probe.batch_loss is not None:
+        probe.batch_loss(model, batch)
+    else:
+        call_model(model, batch[0])
 
 
 def zeros(parameters: dict[str, Tensor]) -> dict[str, Tensor]:

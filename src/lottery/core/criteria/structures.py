@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lottery.core.criteria.batches import single_examples
 from lottery.core.criteria.context import ScoreContext, Scores
 from lottery.core.criteria.network import (
     as_double,
     needed_probe,
+    pass_batch,
     scored_network,
     scored_parameters,
 )
@@ -115,8 +117,9 @@ def following_norms(context: ScoreContext, model: nn.Module) -> dict[str, _Batch
         for module in model.modules()
         if isinstance(module, _BatchNorm)
     ]
+    probe = needed_probe(context)
     with torch.no_grad():
-        model(needed_probe(context).batches[0][0][:1])
+        pass_batch(probe, model, next(single_examples(probe.batches[0])))
     for hook in hooks:
         hook.remove()
     return found

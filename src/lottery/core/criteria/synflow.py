@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
+from lottery.core.criteria.batches import call_model
 from lottery.core.criteria.context import ScoreContext, Scores
 from lottery.core.criteria.network import (
     as_double,
@@ -25,16 +27,23 @@ def synflow(context: ScoreContext) -> Scores:
     layer normalization and attention do that.
 
     Raises:
-        UsageError: R is not finite.
+        UsageError: R is not finite, or the network's inputs are not one tensor of real numbers.
     """
-    inputs = needed_probe(context).batches[0][0]
+    probe = needed_probe(context)
+    inputs = None if probe.batch_loss is not None else probe.batches[0][0]
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+        raise UsageError(
+            "synflow gives the network an input of ones: expected batches of (inputs, targets), "
+            "the inputs one tensor of real numbers; choose another criterion for a network of "
+            "tokens or of several inputs"
+        )
     model = scored_network(context).cpu().double()
     for value in (*model.parameters(), *model.buffers()):
         if value.is_floating_point():
             value.detach().abs_()
     parameters = scored_parameters(context, model)
     with torch.enable_grad():
-        flow = model(torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum()
+        flow = call_model(model, torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum()
         found = torch.autograd.grad(flow, [*parameters.values()], materialize_grads=True)
     if not flow.isfinite():
         raise UsageError(

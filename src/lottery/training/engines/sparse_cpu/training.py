@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lottery.core import prunable_weights
+from lottery.core import Mask, prunable_weights
 from lottery.data import SplitName
 from lottery.errors import UsageError
 from lottery.training.curve import CurvePoint
@@ -66,7 +66,9 @@ class Training:
         dtype = job.start[f"{self.linear[0].name}.weight"].dtype
         self.dtype = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         self.inputs = make_inputs(job.data, torch.from_numpy(np.zeros(0, self.dtype)).dtype)
-        self.kept = [job.mask[f"{linear.name}.weight"].numpy() for linear in self.linear]
+        names = [f"{linear.name}.weight" for linear in self.linear]
+        left_out = Mask.dense({name: job.start[name] for name in names if name not in job.mask})
+        self.kept = [({**left_out, **job.mask})[name].numpy() for name in names]
         self.forms = forms or self._fastest_forms()
         _check_forms(self.forms, compressed=len(self.inputs["train"].starts) > 0)
         self.layers = tuple(
