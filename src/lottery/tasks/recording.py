@@ -168,6 +168,6 @@ def as_number(value: Any) -> float | None:
     if isinstance(value, str | bytes) or getattr(value, "size", 1) == 0:
         return None
     try:
-        return float(value)
+        return float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         return None
