@@ -1,0 +1,362 @@
+"""Winning tickets of a training of the user's own: from functions to an experiment, and its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor, nn
+
+from lottery.core import Mask, check_patterns, find_criterion, prunable_weights
+from lottery.errors import ConfigError, UsageError, unknown_name
+from lottery.experiments.config import OwnConfig, VerdictConfig
+from lottery.experiments.reading import Run
+from lottery.experiments.structures import structure_problems
+from lottery.score import ACCURACY, Score
+from lottery.tasks.elsewhere import imported_in_child, unsendable
+from lottery.tasks.fingerprint import difference
+from lottery.tasks.initial import DRAWS_WEIGHTS
+from lottery.tasks.own import OwnCode, OwnTask
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities
+from lottery.training import Length
+
+_HIGHER: Final = "f1 auc auroc map bleu rouge r2 iou miou dice psnr ssim recall precision reward"
+_LOWER: Final = "loss perplexity error mse mae rmse nll bpc wer cer fid"
+_NEEDS_BUILT_IN: Final = {
+    "edge_popup": "trains a mask",
+    "supermask": "trains a mask",
+    "scratch_flops": "trains until it has made as many multiplications",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRun:
+    """What is to be run, and how.
+
+    Args:
+        config: the experiment, as it is recorded.
+        task: the user's functions.
+        out: the run's directory; None to keep it in memory.
+        jobs: how many trainings at once.
+        verbose: whether to say how it goes on.
+        notes: what a user should know before it begins, one sentence each.
+    """
+
+    config: OwnConfig
+    task: OwnTask
+    out: Path | None
+    jobs: int
+    verbose: bool
+    notes: tuple[str, ...]
+
+
+def find_tickets(
+    make_model: Callable[[], nn.Module],
+    train: Callable[..., Any],
+    evaluate: Callable[[nn.Module], Any] | None = None,
+    *,
+    levels: int = 5,
+    replicates: int = 3,
+    out: str | Path | None = None,
+    verbose: bool = True,
+    **settings: Any,
+) -> Run:
+    """Find winning tickets in a training loop of your own, and test whether they win.
+
+    The same call goes on with what is in ``out``: after an interruption, or with more levels,
+    replicates or controls. Every optimizer of torch that steps in ``train`` keeps the mask.
+
+    Args:
+        make_model: gives a new network each time, its weights drawn from the global generators,
+            which are seeded for each replicate.
+        train: ``train(model)`` or ``train(model, session)`` (see `LoopSession`): trains the network
+            in place. It may return the score, or curves.
+        evaluate: gives a network's score, or a dict of numbers with it. None where ``train``
+            returns it.
+        levels: how many times the network is pruned, 0 or more.
+        replicates: repetitions, each with its own seeds, 1 or more.
+        out: the run's directory; None to keep everything in memory.
+        verbose: whether to say how it goes on.
+        settings: as `own_run` has them: ``score``, ``controls``, ``rewind``, ``fraction`` and more.
+
+    Raises:
+        UsageError: something cannot be run so; says what to do.
+        StoreError: the run there is another's, or of other functions.
+    """
+    run = own_run(
+        make_model,
+        train,
+        evaluate,
+        levels=levels,
+        replicates=replicates,
+        out=out,
+        verbose=verbose,
+        **settings,
+    )
+    from lottery.experiments.run import run_own  # type: ignore[attr-defined]
+
+    finished: Run = run_own(run)
+    return finished
+
+
+def own_run(
+    make_model: Callable[[], nn.Module],
+    train: Callable[..., Any],
+    evaluate: Callable[[nn.Module], Any] | None = None,
+    *,
+    levels: int = 5,
+    replicates: int = 3,
+    out: str | Path | None = None,
+    score: Score | str | None = None,
+    lower_is_better: bool | None = None,
+    margin: float | None = None,
+    confidence: float = 0.95,
+    controls: ControlsConfig | Mapping[str, int] | None = None,
+    prune: PruneConfig | None = None,
+    fraction: float | None = None,
+    criterion: str | None = None,
+    scope: str | None = None,
+    rewind: int | str | RewindConfig = 0,
+    starts_at_step: bool = False,
+    steps: int | None = None,
+    batches: Any = None,
+    loss: Callable[[nn.Module, Any], Tensor] | None = None,
+    reinitialize: Callable[[nn.Module], Any] | None = None,
+    example_input: Tensor | None = None,
+    fingerprint: Any = None,
+    seed: int = 0,
+    jobs: int = 1,
+    title: str = "own loop",
+    verbose: bool = True,
+) -> OwnRun:
+    """Everything that `find_tickets` runs, checked; nothing is trained.
+
+    Args:
+        make_model: see `find_tickets`, as for what is not described here.
+        train: see `find_tickets`.
+        evaluate: see `find_tickets`.
+        levels: see `find_tickets`.
+        replicates: see `find_tickets`.
+        out: see `find_tickets`.
+        score: what networks are judged by: a name, such as ``"perplexity"``, or a `Score`. None:
+            accuracy, a share between 0 and 1.
+        lower_is_better: the direction of a score whose name does not say it.
+        margin: by how much of the score a ticket may be worse and still match the dense network.
+            Without one nothing is tested, but of accuracy, which has 0.002.
+        confidence: of intervals and tests, between 0.5 and 1.
+        controls: what tickets are compared with: kind -> how many; None: one reinitialized copy.
+        prune: what is removed at every level; or, in its place:
+        fraction: the share of surviving weights that goes, 0.2 if not said;
+        criterion: what makes a weight superfluous, ``magnitude`` if not said;
+        scope: where weights compete, ``layer`` or ``global`` and so on.
+        rewind: the optimizer step that survivors go back to; 0 is the initialization. Or
+            ``"learning-rate"``: they keep their trained weights, and are trained again.
+        starts_at_step: whether the loop begins at ``session.start_step``; if not, it is gone
+            through from its beginning after late rewinding too, and compared with the dense network
+            trained the same way.
+        steps: how many optimizer steps the loop makes, if it always makes as many.
+        batches: for criteria that look at data: a list or DataLoader of batches (tuples, or dicts
+            as models of transformers take them), or a function that gives one.
+        loss: (model, batch) -> the mean loss; not needed for dicts with labels.
+        reinitialize: draws new weights in a network, in place, where ``make_model`` loads its own.
+        example_input: a batch of inputs, for granularities other than single weights.
+        fingerprint: plain JSON values that identify what functions cannot tell, such as a version
+            of the data; ``{"train": ...}`` stands for the code of that function.
+        seed: every random choice follows from it and the replicate's number.
+        jobs: how many trainings at once, each in a process of its own.
+        title: what is trained, in a few words, for headings.
+        verbose: see `find_tickets`.
+
+    Raises:
+        UsageError: something cannot be run so; says what to do.
+    """
+    if imported_in_child():
+        raise UsageError(
+            "find_tickets was come to while a worker process imports this script; put the call "
+            'under `if __name__ == "__main__":`'
+        )
+    pruning = _pruning(prune, fraction=fraction, criterion=criterion, scope=scope)
+    config = OwnConfig(
+        name=title,
+        title=title,
+        seed=seed,
+        replicates=replicates,
+        levels=levels,
+        prune=pruning,
+        rewind=_rewinding(rewind),
+        controls=_controls(controls),
+        verdict=VerdictConfig(confidence=confidence),
+        score=_score(score, lower_is_better, margin),
+    )
+    code = OwnCode(
+        make_model=make_model,
+        train=train,
+        evaluate=evaluate,
+        score=config.score,
+        fingerprint=fingerprint,
+        reinitialize=reinitialize,
+        batches=batches,
+        loss=loss,
+        steps=steps,
+        starts_at_step=starts_at_step,
+        example=example_input,
+        also=pruning.also,
+        leave_out=pruning.leave_out,
+    )
+    task = OwnTask(code)
+    problems = [*own_problems(config, task)]
+    if problems:
+        raise ConfigError(problems, source="find_tickets")
+    _check_network(config, task)
+    workers, notes = _workers(jobs, code)
+    if task.not_covered:
+        notes.append(
+            "whether these change is not noticed when a run is gone on with: "
+            f"{'; '.join(task.not_covered)}. fingerprint= can tell"
+        )
+    config = replace(config, task={**task.origin(), **task.fingerprint()})
+    where = None if out is None else Path(out)
+    return OwnRun(
+        config=config, task=task, out=where, jobs=workers, verbose=verbose, notes=tuple(notes)
+    )
+
+
+def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
+    """What is wrong with an experiment on own code, one sentence each; no network is made."""
+    parts = ("prune", "rewind", "controls", "verdict", "score")
+    for part in parts:
+        yield from (f"{part}.{problem}" for problem in getattr(config, part).problems())
+    yield from config.limits()
+    yield from structure_problems(config.prune, config.controls)
+    for name, does in _NEEDS_BUILT_IN.items():
+        if getattr(config.controls, name):
+            yield f"controls.{name}: it {does}, which needs a training that lottery runs itself"
+    rewind, known = config.rewind, task.steps() is not None
+    if rewind.method in ("fine-tune", "drawn"):
+        yield (
+            f"rewind: '{rewind.method}' goes on in the middle of a training, which needs one that "
+            "lottery runs itself; use a number of optimizer steps, or 'learning-rate'"
+        )
+    if rewind.to.unit == "epochs" and rewind.to.amount:
+        yield (
+            f"rewind: nobody knows how long an epoch of a loop of your own is, got '{rewind.to}'; "
+            "say it as a number of optimizer steps"
+        )
+    if config.prune.by == "early-bird":
+        yield (
+            "prune.by: 'early-bird' looks at the dense network in every epoch, which nobody knows "
+            "of a loop of your own; use 'trained' or 'rewound'"
+        )
+    listed = config.prune.densities
+    if listed and len(listed) != config.levels:
+        yield f"levels: prune.densities lists {len(listed)} levels, got {config.levels}"
+    total = task.code.steps
+    if known and total is not None and rewind.to.amount >= total:
+        yield f"rewind: {rewind.to.amount} is not before the end of the training, {total}"
+
+
+def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """How a run's functions are others than those it was begun with; None if they are not.
+
+    Args:
+        recorded: ``task`` of the run's config.
+        now: that of the config at hand.
+    """
+    found = difference(recorded, now)
+    if not found:
+        return None
+    return (
+        f"the code changed since this run was begun: {'; '.join(found)}. Put it back, or use "
+        "another out="
+    )
+
+
+def _check_network(config: OwnConfig, task: OwnTask) -> None:
+    """Check what takes a network to know."""
+    drawing = {name for name in DRAWS_WEIGHTS if getattr(config.controls, name)}
+    task.check(replicates=config.replicates, drawing=drawing)
+    weights = prunable_weights(task.make_model())
+    check_patterns(weights, config.prune.fractions)
+    units = task.units(config.prune)
+    level_densities(config.prune, Mask.dense(weights), config.levels, units)
+    if find_criterion(config.prune.criterion).needs_probe and task.code.batches is None:
+        raise UsageError(
+            f"criterion: '{config.prune.criterion}' looks at data; pass batches=, a list or "
+            "DataLoader of them, or use a criterion such as 'magnitude'"
+        )
+
+
+def _workers(jobs: int, code: OwnCode) -> tuple[int, list[str]]:
+    """How many trainings at once, and why not as many as asked for."""
+    if jobs < 1:
+        raise UsageError(f"jobs: expected 1 or more, got {jobs}")
+    reason = unsendable([code]) if jobs > 1 else None
+    if reason is None:
+        return jobs, []
+    return 1, [f"trainings run one after another in this process, since {reason}"]
+
+
+def _score(score: Score | str | None, lower_is_better: bool | None, margin: float | None) -> Score:
+    if score is None or score == "accuracy":
+        found = ACCURACY
+    elif isinstance(score, str):
+        higher = _direction(score) if lower_is_better is None else not lower_is_better
+        if higher is None:
+            raise UsageError(
+                f"score: whether more of '{score}' is better is not known; pass lower_is_better="
+            )
+        found = Score(name=score, higher=higher)
+    elif isinstance(score, Score):
+        found = score
+    else:
+        raise UsageError(f"score: expected a name or a Score, got {type(score).__name__}")
+    if lower_is_better is not None and lower_is_better == found.higher:
+        raise UsageError(
+            f"lower_is_better: of {found.name} {'more' if found.higher else 'less'} is better; "
+            "give a score of another kind its own name with score="
+        )
+    return found if margin is None else replace(found, margin=margin)
+
+
+def _direction(name: str) -> bool | None:
+    """Whether more of it is better; None where its name says nothing."""
+    words = "".join(c if c.isalnum() else " " for c in name.lower()).split()
+    if any(word in _LOWER.split() for word in words):
+        return False
+    return True if any(word in _HIGHER.split() for word in [*words, "".join(words)]) else None
+
+
+def _controls(controls: ControlsConfig | Mapping[str, int] | None) -> ControlsConfig:
+    if controls is None or isinstance(controls, ControlsConfig):
+        return controls or ControlsConfig()
+    known = [field.name for field in fields(ControlsConfig)]
+    for name in controls:
+        if name not in known:
+            raise UsageError(f"controls: {unknown_name('control', str(name), known)}")
+    # What is not among those asked for is not wanted.
+    return ControlsConfig(**{"reinit": 0, **controls})  # type: ignore[arg-type]
+
+
+def _pruning(prune: PruneConfig | None, **short: Any) -> PruneConfig:
+    given = {name: value for name, value in short.items() if value is not None}
+    if prune is None:
+        return PruneConfig(**given)
+    if given:
+        raise UsageError(f"{', '.join(given)}: said by prune= already; say it there")
+    return prune
+
+
+def _rewinding(rewind: int | str | RewindConfig) -> RewindConfig:
+    if isinstance(rewind, RewindConfig):
+        return rewind
+    if isinstance(rewind, str) and rewind in ("learning-rate", "fine-tune", "drawn"):
+        amount = 1 if rewind == "fine-tune" else 0
+        return RewindConfig(method=rewind, length=Length(amount=amount))  # type: ignore[arg-type]
+    try:
+        return RewindConfig(to=Length.of(rewind))
+    except UsageError as error:
+        raise UsageError(
+            f"rewind: expected a number of optimizer steps, or 'learning-rate'; got {rewind!r}"
+        ) from error

@@ -1,0 +1,95 @@
+"""The networks that a user's function makes: whether they are new, and their weights drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from lottery.core import prunable_weights, tie_parameters
+from lottery.errors import UsageError, some_of
+from lottery.tasks.global_random import seeded
+
+DRAWS_WEIGHTS = frozenset({"reinit", "scratch_epochs", "scratch_flops", "signs_random_magnitudes"})
+"""Controls, by their name in a config, that draw new initial weights."""
+
+
+def made_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A network with the global generators seeded.
+
+    Raises:
+        UsageError: what the function gives is no network.
+    """
+    with seeded(seed):
+        model = make_model()
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"make_model: expected a function that gives a torch.nn.Module, got "
+            f"{type(model).__name__}"
+        )
+    tie_parameters(model)
+    return model
+
+
+def check_new(one: nn.Module, other: nn.Module) -> None:
+    """Check that two networks have no memory in common.
+
+    Raises:
+        UsageError: they do, so that training one would move the other.
+    """
+    of_one, of_other = (
+        {t.untyped_storage().data_ptr() for t in _tensors(model) if t.numel() and not t.is_meta}
+        for model in (one, other)
+    )
+    if of_one & of_other:
+        raise UsageError(
+            "make_model gives the same weights in the same memory every time it is called, so that "
+            "one training would go on from the end of another; make a new network in it, such as "
+            "with copy.deepcopy(model)"
+        )
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> tuple[str, ...]:
+    """The prunable weights that two networks of different seeds have in common, of those drawn.
+
+    What an initialization makes constant, such as zeros, is the same in all networks.
+    """
+    others = prunable_weights(other)
+    return tuple(
+        name
+        for name, weight in prunable_weights(one).items()
+        if torch.equal(weight, others[name]) and bool((weight != weight.flatten()[0]).any())
+    )
+
+
+def initialization_problem(
+    same: Iterable[str], weights: int, *, replicates: int, drawing: Iterable[str], given: bool
+) -> str | None:
+    """Why an experiment cannot be made with initial weights that are not drawn; None if it can.
+
+    Args:
+        same: what `same_weights` found.
+        weights: how many prunable weights there are.
+        replicates: how many the experiment has.
+        drawing: its controls that draw new initial weights.
+        given: whether there is a function that draws them.
+    """
+    names, controls = [*same], sorted(drawing)
+    if given or not names:
+        return None
+    if controls:
+        what = f"{', '.join(controls)} would start from the ticket's own weights"
+    elif replicates > 1 and len(names) == weights:
+        what = f"all {replicates} replicates would start from the same weights"
+    else:
+        return None
+    return (
+        f"make_model gives the same initial weights whatever the seed ({some_of(names)}), so that "
+        f"{what}. If it loads weights, pass reinitialize=, a function that draws new ones in a "
+        "model; if it seeds itself, leave that out"
+    )
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]

@@ -1,0 +1,118 @@
+"""How functions of the user's are called, and what they give back is read."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from lottery.errors import UsageError
+from lottery.tasks.recording import Recording, as_number, measured
+from lottery.tasks.session import LoopSession
+from lottery.training import CurvePoint
+
+
+def wants_session(train: Callable[..., Any]) -> bool:
+    """Whether a function is called with model and session, or with the model alone.
+
+    The session is a second argument without a default, or one of the name ``session``.
+
+    Raises:
+        UsageError: it takes neither.
+    """
+    try:
+        parameters = inspect.signature(train).parameters
+    except (TypeError, ValueError):  # what is made in C may have none
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    open_ones = [p.name for p in parameters.values() if p.kind in kinds and p.default is p.empty]
+    variable = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+    if "session" in parameters:
+        open_ones = [name for name in open_ones if name != "session"]
+    elif len(open_ones) == 2:
+        return True
+    if len(open_ones) > 1 or not (open_ones or variable or "session" in parameters):
+        raise UsageError(
+            f"train: expected a function train(model) or train(model, session), got one of "
+            f"({', '.join(parameters)}); give other arguments defaults, or use functools.partial"
+        )
+    return "session" in parameters
+
+
+def call_train(train: Callable[..., Any], model: nn.Module, session: LoopSession) -> Any:
+    """Call it the way it wants."""
+    if not wants_session(train):
+        return train(model)
+    if "session" in inspect.signature(train).parameters:
+        return train(model, session=session)
+    return train(model, session)
+
+
+def read_scores(value: Any, name: str, where: str) -> dict[str, float]:
+    """The scores that a function gave: a number, or a dict that has one of the score's name.
+
+    Args:
+        value: what it gave.
+        name: of the score.
+        where: the function, for messages.
+
+    Raises:
+        UsageError: it is neither, or the dict lacks the score.
+        FloatingPointError: a number is not finite.
+    """
+    found = value if isinstance(value, Mapping) else {name: value}
+    if name not in found:
+        raise UsageError(
+            f"{where}: expected a dict with '{name}', got {', '.join(map(str, found)) or 'none'}; "
+            "say with score= which of them counts"
+        )
+    if not isinstance(value, Mapping) and as_number(value) is None:
+        raise UsageError(
+            f"{where}: expected a number, or a dict of numbers, got {type(value).__name__}"
+        )
+    return measured(found, where)
+
+
+def read_returned(
+    value: Any, recording: Recording, name: str, *, first: int, evaluated: bool
+) -> dict[str, float]:
+    """What ``train`` gave back: nothing, a score, scores, or curves, which are recorded.
+
+    Curves are a list of points, each a dict of ``step``, ``split`` (validation, if it says none)
+    and numbers, or a `CurvePoint`.
+
+    Args:
+        value: what it returned.
+        recording: of the training.
+        name: of the score.
+        first: the iteration that step 0 of the points is.
+        evaluated: whether ``evaluate`` gives the score; then a number is not looked at, and
+            neither is anything that no loop of one's own is known to return.
+
+    Returns:
+        The scores at the end; empty where they are to come from ``evaluate``.
+    """
+    if isinstance(value, list | tuple) and value and all(map(_is_point, value)):
+        for point in value:
+            if isinstance(point, CurvePoint):
+                recording.add(first + point.iteration, point.split, point.values)
+                continue
+            numbers = {key: one for key, one in point.items() if key not in ("step", "split")}
+            split = point.get("split", "validation")
+            recording.add(first + int(point["step"]), split, measured(numbers, "train"))
+        tests = [p for p in recording.curve if p.split == "test" and name in p.values]
+        value = dict(tests[-1].values) if tests else None
+    if evaluated:
+        return {}
+    if value is None:
+        raise UsageError(
+            f"train gave no {name}, and there is no evaluate: return it, or pass "
+            "evaluate, a function of the model"
+        )
+    return read_scores(value, name, "train")
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, CurvePoint) or (isinstance(value, Mapping) and "step" in value)

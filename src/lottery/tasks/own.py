@@ -1,0 +1,437 @@
+"""A task of the user's own code: functions that make a network, train it and judge it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor, nn
+
+from lottery.core import Mask, Probe, Units, check_coverage, prunable_weights, set_coverage
+from lottery.errors import Preempted, UsageError
+from lottery.holding import hold
+from lottery.rng import Streams
+from lottery.score import ACCURACY, Score
+from lottery.tasks.batches import BatchLoss, default_loss, take_batches
+from lottery.tasks.fingerprint import describe, digest, not_covered, tensor_digest
+from lottery.tasks.global_random import seeded
+from lottery.tasks.initial import check_new, initialization_problem, made_model, same_weights
+from lottery.tasks.loops import call_train, read_returned, read_scores, wants_session
+from lottery.tasks.protocol import How, Plain, Steps, Work
+from lottery.tasks.recording import Recording
+from lottery.tasks.session import LoopSession
+from lottery.tickets import PruneConfig, network_units
+from lottery.tickets.probe import stream_level
+from lottery.training import (
+    Monitor,
+    State,
+    TrainingResult,
+    early_stop_by,
+)
+from lottery.training.engines.torch_engine.network import state_of
+
+_ANY = Streams(0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnCode:
+    """The functions of a task, and what is to be known of them.
+
+    Args:
+        make_model: gives a new network each time, its weights drawn from the global generators.
+        train: ``train(model)`` or ``train(model, session)``: trains the network in place with
+            optimizers of torch. It returns nothing, the score, or curves (see `read_returned`).
+        evaluate: ``evaluate(model)`` gives the score, or a dict of numbers with the score among
+            them. None: ``train`` returns it.
+        score: what is judged by.
+        fingerprint: plain JSON values that identify what functions cannot tell of themselves, such
+            as a version of the data; a table's ``make_model``, ``train`` and ``evaluate`` stand
+            for these functions, which are then not looked at.
+        reinitialize: draws new weights in a network, in place; for controls that need them where
+            ``make_model`` loads its weights.
+        batches: for criteria that look at data; see `take_batches`.
+        loss: (model, batch) -> the mean loss of its examples.
+        steps: how many optimizer steps the loop makes, if it always makes as many.
+        starts_at_step: whether the loop begins at ``session.start_step``.
+        example: what a network is called with, for granularities other than single weights.
+        also: patterns of parameters that masks cover in addition, see `lottery.core.set_coverage`.
+        leave_out: patterns of those that they do not.
+    """
+
+    make_model: Callable[[], nn.Module]
+    train: Callable[..., Any]
+    evaluate: Callable[[nn.Module], Any] | None = None
+    score: Score = ACCURACY
+    fingerprint: Plain = None
+    reinitialize: Callable[[nn.Module], Any] | None = None
+    batches: Any = None
+    loss: BatchLoss | None = None
+    steps: int | None = None
+    starts_at_step: bool = False
+    example: Tensor | None = None
+    also: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+
+    @property
+    def functions(self) -> tuple[Any, ...]:
+        """All that another process would have to be sent."""
+        return (self.make_model, self.train, self.evaluate, self.reinitialize, self.loss)
+
+
+class OwnTask:
+    """The task of a loop of the user's own, of which nothing has to be known but its functions.
+
+    Args:
+        code: the functions.
+
+    Raises:
+        UsageError: a function is none, or takes other arguments.
+    """
+
+    exclusive = True
+
+    def __init__(self, code: OwnCode) -> None:
+        for name in ("make_model", "train", "evaluate", "reinitialize", "loss"):
+            function = getattr(code, name)
+            optional = name not in ("make_model", "train") and function is None
+            if not optional and not callable(function):
+                raise UsageError(f"{name}: expected a function, got {type(function).__name__}")
+        wants_session(code.train)
+        if code.steps is not None and code.steps < 1:
+            raise UsageError(f"steps: expected 1 or more, got {code.steps}")
+        self.code, self.score = code, code.score
+        self._ends: dict[str, int] = {}
+
+    # What it is
+
+    @property
+    def starts_over(self) -> bool:
+        """Whether every training goes through the whole loop, wherever its ticket is rewound to."""
+        return not self.code.starts_at_step
+
+    def origin(self) -> Mapping[str, Plain]:
+        """What initial weights, and what criteria look at, depend on."""
+        names = ("make_model", "reinitialize", "batches", "loss")
+        return {name: self._described[name] for name in names} | self._told
+
+    def fingerprint(self) -> Mapping[str, Plain]:
+        """What a training and its score depend on."""
+        described = {name: self._described[name] for name in ("train", "evaluate")}
+        return described | {"starts_at_step": self.code.starts_at_step} | self._told
+
+    @property
+    def not_covered(self) -> list[str]:
+        """What the functions use and fingerprints say nothing of, in words."""
+        found = [f"{name}: {one}" for name, d in self._described.items() for one in not_covered(d)]
+        return [] if self.code.fingerprint is not None else found
+
+    @cached_property
+    def _described(self) -> dict[str, Plain]:
+        told = self.code.fingerprint if isinstance(self.code.fingerprint, Mapping) else {}
+        names = ("make_model", "train", "evaluate", "reinitialize", "batches", "loss")
+        values = {name: getattr(self.code, name) for name in names}
+        return {
+            name: told.get(name, None if value is None else describe(value))
+            for name, value in values.items()
+        }
+
+    @property
+    def _told(self) -> dict[str, Plain]:
+        return {"fingerprint": self.code.fingerprint}
+
+    def about(self) -> Mapping[str, str]:
+        """What a ticket's provenance says of the task."""
+        return {}
+
+    def engine_name(self, how: How) -> str:  # noqa: ARG002
+        """Always the same."""
+        return "own"
+
+    def steps(self) -> Steps | None:
+        """How long the dense network trains, if that was said."""
+        total = self.code.steps
+        return None if total is None else Steps(total=total, per_epoch=total)
+
+    def last_iteration(self, how: How, mask: Mask) -> int | None:  # noqa: ARG002
+        """The iteration that a training ends at; None where that is not known before."""
+        return None if self.starts_over else self.code.steps
+
+    def refusal(self, how: How) -> str | None:
+        """Why a ticket cannot be trained so; None when it can."""
+        if how.as_usual:
+            return None
+        asked = {
+            "fine-tuning": how.fine_tune is not None,
+            "training until as many multiplications are made": how.same_multiplications,
+            "gradual pruning": how.gradual is not None,
+            "learning a mask": how.learns is not None,
+        }
+        what = next((name for name, wanted in asked.items() if wanted), "a mask that changes")
+        return (
+            f"{what} needs a training that lottery runs itself: a loop of your own trains from its "
+            "beginning to its end, with the mask that it is given"
+        )
+
+    # Networks
+
+    def make_model(self) -> nn.Module:
+        """A new network, whose weights are those of no replicate."""
+        return self._made(_ANY.seed_of("model"))
+
+    def _made(self, seed: int) -> nn.Module:
+        model = made_model(self.code.make_model, seed)
+        set_coverage(model, also=self.code.also, leave_out=self.code.leave_out)
+        check_coverage("made by make_model", model)
+        return model
+
+    def initial(self, streams: Streams, *purpose: str | int) -> nn.Module:
+        """A new network with weights drawn from the stream of this name."""
+        seed = streams.seed_of(*purpose)
+        model = self._made(seed)
+        # A replicate starts from what make_model gives; another draw is what controls ask for.
+        if self.code.reinitialize is not None and purpose[0] != "init":
+            with seeded(seed):
+                self.code.reinitialize(model)
+        return model
+
+    def check(self, *, replicates: int = 1, drawing: Iterable[str] = ()) -> None:
+        """Check what can be known before anything is trained: a network is made and judged.
+
+        Args:
+            replicates: how many there are to be.
+            drawing: the controls that draw new initial weights, by their names in a config.
+
+        Raises:
+            UsageError: networks share their memory, their initial weights are not drawn, or what
+                ``evaluate`` gives is no score.
+        """
+        one, other = (self._made(_ANY.seed_of("init", number)) for number in (0, 1))
+        check_new(one, other)
+        problem = initialization_problem(
+            same_weights(one, other),
+            len(prunable_weights(one)),
+            replicates=replicates,
+            drawing=drawing,
+            given=self.code.reinitialize is not None,
+        )
+        if problem:
+            raise UsageError(problem)
+        if self.code.evaluate is not None:
+            try:
+                # Before any training it need not be finite.
+                with suppress(FloatingPointError):
+                    self._scores(one, _ANY)
+            except Exception as error:
+                error.add_note("lottery: in evaluate, tried on a network before any training")
+                raise
+
+    def units(self, prune: PruneConfig) -> Units | None:
+        """What is removed as one; None for single weights."""
+        if prune.granularity == "weight":
+            return None
+        if self.code.example is None:
+            raise UsageError(
+                f"prune.granularity: '{prune.granularity}' is found by passing an example through "
+                "the network; pass example_input=, a tensor of one batch, or use 'weight'"
+            )
+        return network_units(prune, self.make_model(), tuple(self.code.example.shape[1:]))
+
+    def passes(self, mask: Mask, pruned: Mapping[str, Tensor] | None) -> bool:  # noqa: ARG002
+        """Always, since nobody can tell of any network."""
+        return True
+
+    def probe(
+        self,
+        prune: PruneConfig,
+        level: int,
+        mask: Mask,
+        *,
+        trained: State,
+        streams: Streams,
+        pruned: Mapping[str, Tensor] | None = None,
+    ) -> Probe:
+        """The network with the weights that decide, and the user's batches."""
+        if self.code.batches is None:
+            raise UsageError(
+                f"prune.criterion: '{prune.criterion}' looks at data; pass batches=, a list or "
+                "DataLoader of them, or use a criterion such as 'magnitude'"
+            )
+        model = self.make_model()
+        model.load_state_dict(mask.apply(trained, pruned))
+        device = next(model.parameters()).device
+        with seeded(streams.seed_of("criterion", stream_level(prune, level), "batches")):
+            batches = take_batches(self.code.batches, prune.examples, device)
+        return Probe(
+            model=model,
+            batches=batches,
+            batch_loss=self.code.loss or default_loss,
+            pruned=pruned,
+            batch_statistics=prune.batch_statistics,
+        )
+
+    # Training
+
+    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
+        """Train one after another."""
+        return [self._train(work, one) for work, one in zip(works, monitors, strict=True)]
+
+    def _train(self, work: Work, monitor: Monitor) -> TrainingResult:
+        try:
+            result = self._trained(work, monitor)
+        except Exception as error:
+            if not isinstance(error, Preempted):
+                error.add_note(f"lottery: {_described_work(work)}")
+            raise
+        if result.status == "done" and work.how.as_usual and work.ticket.mask.density == 1:
+            self.check_other_replicates(work.streams.replicate, result.final)
+        return result
+
+    def check_other_replicates(self, replicate: int, final: State) -> None:
+        """Check that a dense network's training ended elsewhere than those of other replicates.
+
+        Args:
+            replicate: the replicate's number.
+            final: the state at the end; that of an earlier run too.
+
+        Raises:
+            UsageError: another replicate ended with the same weights, to the bit.
+        """
+        end = digest(*(f"{name} {tensor_digest(value)}" for name, value in final.items()))
+        other = self._ends.setdefault(end, replicate)
+        if other != replicate:
+            raise UsageError(
+                f"replicates {other} and {replicate} ended with the same weights, to the bit: they "
+                "are no repetitions. Where train or make_model seeds a generator with a fixed "
+                "number, leave that out, or seed with session.seed() of train(model, session)"
+            )
+
+    def _trained(self, work: Work, monitor: Monitor) -> TrainingResult:
+        ticket = work.ticket
+        if problem := self.refusal(work.how):
+            raise UsageError(problem)
+        model = self.make_model()
+        ticket.check_fits(model)
+        model.load_state_dict(dict(ticket.start()))
+        recording = Recording(work, model, self.score)
+        try:
+            scores, end = self._run_loop(work, model, recording, monitor)
+        except FloatingPointError as error:
+            return _result(recording, reason=str(error) or type(error).__name__)
+        final = state_of(model)
+        bad = [name for name, value in final.items() if not bool(value.isfinite().all())]
+        if bad:
+            return _result(recording, reason=f"{bad[0]} was not finite at the end")
+        try:
+            scores = scores or self._scores(model, work.streams)
+            recording.add(end, "test", scores)
+            best = recording.best_iteration
+            if self.code.evaluate is not None and best is not None and best != end:
+                self._judge_best(model, recording, best, work.streams)
+        except FloatingPointError as error:
+            return _result(recording, reason=str(error))
+        stop = early_stop_by(recording.curve, self.score)
+        kept = recording.early_stop if stop == recording.best_iteration else {}
+        return _result(recording, final=final, stop=stop, early_stop=kept, scores=scores)
+
+    def _run_loop(
+        self, work: Work, model: nn.Module, recording: Recording, monitor: Monitor
+    ) -> tuple[dict[str, float], int]:
+        """Train; the scores that the loop gave itself, and the iteration at its end."""
+        ticket, streams = work.ticket, work.streams
+        with (
+            seeded(streams.seed_of("train", ticket.iteration)),
+            hold(model, ticket.mask, at=recording.callbacks(), values=ticket.pruned) as held,
+        ):
+            session = LoopSession(
+                model=model,
+                held=held,
+                recording=recording,
+                monitor=monitor,
+                streams=streams,
+                iteration=ticket.iteration,
+                start_step=0 if self.starts_over else ticket.iteration,
+            )
+            returned = call_train(self.code.train, model, session)
+        self._check_steps(work, recording, session)
+        scores = read_returned(
+            returned,
+            recording,
+            self.score.name,
+            first=ticket.iteration - session.start_step,
+            evaluated=self.code.evaluate is not None,
+        )
+        return scores, session.step
+
+    def _check_steps(self, work: Work, recording: Recording, session: LoopSession) -> None:
+        """Check that the loop was as long as it was said to be, and as what is wanted of it."""
+        first = work.ticket.iteration
+        missing = [at for at in work.snapshots_at if at >= first and at not in recording.snapshots]
+        if missing:
+            raise UsageError(
+                f"the state of step {missing[0]} is wanted, and the loop ended after "
+                f"{session.step - first} optimizer steps; rewind to an earlier one"
+            )
+        wanted = self.code.steps
+        if wanted is None:
+            return
+        expected = wanted + (first if self.starts_over else 0)
+        if session.step != expected:
+            late = first and not self.starts_over
+            hint = f" when it begins at session.start_step = {first}" if late else ""
+            raise UsageError(
+                f"steps: expected the loop to end at step {expected}{hint}, and it ended at "
+                f"{session.step}; leave steps= out where loops differ in length"
+            )
+
+    def _judge_best(
+        self, model: nn.Module, recording: Recording, best: int, streams: Streams
+    ) -> None:
+        """Read the score of the best state too, where the loop did not."""
+        there = recording.points.get((best, "test"))
+        if there is None or self.score.name not in there.values:
+            model.load_state_dict(dict(recording.early_stop))
+            recording.add(best, "test", self._scores(model, streams))
+
+    def _scores(self, model: nn.Module, streams: Streams) -> dict[str, float]:
+        assert self.code.evaluate is not None, "else train gave it"
+        with seeded(streams.seed_of("evaluate")):
+            value = self.code.evaluate(model)
+        return read_scores(value, self.score.name, "evaluate")
+
+
+def _result(
+    recording: Recording,
+    *,
+    reason: str = "",
+    final: State | None = None,
+    stop: int | None = None,
+    early_stop: State | None = None,
+    scores: Mapping[str, float] | None = None,
+) -> TrainingResult:
+    return TrainingResult(
+        status="diverged" if reason else "done",
+        reason=reason,
+        curve=recording.curve,
+        final=final or {},
+        early_stop=early_stop or {},
+        early_stop_iteration=stop,
+        snapshots=recording.snapshots,
+        seconds=recording.seconds(),
+        engine="own",
+        notes=recording.notes,
+        scores=scores or {},
+    )
+
+
+def _described_work(work: Work) -> str:
+    """Which training it was, for a note on an error."""
+    about = work.ticket.provenance
+    branch, level = about.get("branch", ""), about.get("level", "")
+    which = f", {branch}, level {level}" if branch else ""
+    density = work.ticket.mask.density
+    kept = f", {density:.1%} of weights kept" if math.isfinite(density) else ""
+    return f"in the training of replicate {work.streams.replicate}{which}{kept}"

@@ -1,0 +1,173 @@
+"""What is measured and kept of a user's loop on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from torch import Tensor, nn
+
+from lottery.errors import UsageError
+from lottery.score import Score
+from lottery.tasks.protocol import Work
+from lottery.training import CurvePoint, Notes, Split, State, value_problem
+from lottery.training.engines.torch_engine.network import state_of
+from lottery.training.progress import below
+
+
+class Recording:
+    """The curve, kept states, notes and seconds of one training.
+
+    Args:
+        work: what is trained, and what is to be kept of it.
+        model: the one that is trained.
+        score: what it is judged by.
+    """
+
+    def __init__(self, work: Work, model: nn.Module, score: Score) -> None:
+        self._work, self._model, self._score = work, model, score
+        self.points: dict[tuple[int, str], CurvePoint] = {}
+        self.notes: Notes = {}
+        self._kept: dict[str, State] = {}
+        self._best: tuple[str, float] | None = None
+        self.best_iteration: int | None = None
+        self._seconds, self._clock = 0.0, time.perf_counter()
+
+    def callbacks(self) -> dict[int, Callable[[], None]]:
+        """What a hold is to call, by the number of steps since the training began."""
+        first, watch = self._work.ticket.iteration, self._work.watch
+        wanted = {*self._work.snapshots_at, *(watch.at if watch else ())}
+        return {at - first: lambda at=at: self._look(at) for at in wanted if at >= first}  # type: ignore[misc]
+
+    def _look(self, iteration: int) -> None:
+        state, watch = state_of(self._model), self._work.watch
+        if iteration in self._work.snapshots_at:
+            self._kept[f"snapshot-{iteration}"] = state
+        if watch and iteration in watch.at:
+            self.notes = watch.note(iteration, state, self.notes)
+
+    def log(self, iteration: int, split: str, values: Mapping[str, Any]) -> None:
+        """Take in a measurement, and keep the state if it is the best so far.
+
+        Raises:
+            UsageError: a name, the split or a value is not what a curve can have.
+            FloatingPointError: a value is not finite.
+        """
+        self.add(iteration, split, measured(values, "session.log"))
+        if split == "validation" and self._is_best(values):
+            self.best_iteration = iteration
+            self._kept["early-stop"] = state_of(self._model)
+
+    def add(self, iteration: int, split: str, values: Mapping[str, float]) -> None:
+        """Take in a measurement of a state that cannot be kept."""
+        if split not in get_args(Split):
+            raise UsageError(
+                f"split: expected one of {', '.join(get_args(Split))}, got {split!r}; early stop "
+                "is looked for in validation, and the score read in test"
+            )
+        before = self.points.get((iteration, split))
+        everything = {**(before.values if before else {}), **values}
+        self.points[iteration, split] = CurvePoint(iteration, split, everything)  # type: ignore[arg-type]
+
+    def _is_best(self, values: Mapping[str, Any]) -> bool:
+        """Whether it is, by the validation loss if there is one, else by the score."""
+        if "loss" in values:
+            now = ("loss", -float(values["loss"]))
+        elif self._score.name in values and (self._best is None or self._best[0] != "loss"):
+            value = float(values[self._score.name])
+            now = ("score", value if self._score.higher else -value)
+        else:
+            return False
+        best = self._best is None or self._best[0] != now[0] or now[1] > self._best[1]
+        self._best = now if best else self._best
+        return best
+
+    @property
+    def curve(self) -> tuple[CurvePoint, ...]:
+        """Every measurement in order of iteration, training before validation before test."""
+        order = get_args(Split)
+        return tuple(
+            sorted(self.points.values(), key=lambda p: (p.iteration, order.index(p.split)))
+        )
+
+    @property
+    def early_stop(self) -> State:
+        """The state at `best_iteration`; empty without one."""
+        return self._kept.get("early-stop", {})
+
+    @property
+    def snapshots(self) -> dict[int, State]:
+        """The states asked for, by iteration."""
+        there = {at: f"snapshot-{at}" for at in self._work.snapshots_at}
+        return {at: self._kept[label] for at, label in there.items() if label in self._kept}
+
+    def seconds(self) -> float:
+        """Seconds so far, over all interruptions."""
+        now = time.perf_counter()
+        self._seconds, self._clock = self._seconds + now - self._clock, now
+        return self._seconds
+
+    def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All of it as tensors and plain values."""
+        tensors = {
+            f"kept/{label}/{name}": value
+            for label, state in self._kept.items()
+            for name, value in state.items()
+        }
+        tensors |= {f"notes/{name}": value for name, value in self.notes.items()}
+        values = {
+            "curve": [[p.iteration, p.split, dict(p.values)] for p in self.points.values()],
+            "best": self._best and [*self._best],
+            "best_iteration": self.best_iteration,
+            "seconds": self.seconds(),
+        }
+        return tensors, values
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Go on from what `checkpoint` gave."""
+        self.points = {(at, on): CurvePoint(at, on, found) for at, on, found in values["curve"]}
+        self._best = values["best"] and tuple(values["best"])
+        self.best_iteration, self.notes = values["best_iteration"], below("notes/", tensors)
+        kept: dict[str, dict[str, Tensor]] = {}
+        for key, value in below("kept/", tensors).items():
+            label, _, name = key.partition("/")
+            kept.setdefault(label, {})[name] = value
+        self._kept = {**kept}
+        self._seconds, self._clock = values["seconds"], time.perf_counter()
+
+
+def measured(values: Mapping[Any, Any], where: str) -> dict[str, float]:
+    """Measured numbers as plain ones, checked.
+
+    Args:
+        values: name -> a number, or a tensor or array of one.
+        where: they come from, for messages.
+
+    Raises:
+        UsageError: a name or a value is not what a score can be.
+        FloatingPointError: a value is not finite.
+    """
+    found = {}
+    for name, value in values.items():
+        number = as_number(value)
+        if number is None:
+            raise UsageError(f"{where}: expected a number as {name!r}, got {type(value).__name__}")
+        if not math.isfinite(number):
+            raise FloatingPointError(f"{where}: {name} was {number}")
+        if problem := value_problem(str(name), number):
+            hint = " (a share, not a percentage; a score of another kind has another name: score=)"
+            raise UsageError(f"{where}: {problem}{hint if name == 'accuracy' else ''}")
+        found[str(name)] = number
+    return found
+
+
+def as_number(value: Any) -> float | None:
+    """A number from anything that is one: a tensor or array of one number too; else None."""
+    if isinstance(value, str | bytes) or getattr(value, "size", 1) == 0:
+        return None
+    try:
+        return float(value.detach() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError, RuntimeError):
+        return None

@@ -1,0 +1,194 @@
+"""What a loop of the user's own can ask for while it trains a ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from lottery.errors import UsageError
+from lottery.holding import Hold
+from lottery.rng import Streams
+from lottery.tasks.global_random import random_state, set_random_state
+from lottery.tasks.recording import Recording
+from lottery.tasks.saved_state import flatten, load_object_state, object_state, unflatten
+from lottery.training import Checkpoint, Monitor
+from lottery.training.progress import below
+
+
+class LoopSession:
+    """The second argument of a ``train`` that has one; nothing of it has to be used.
+
+    Attributes:
+        start_step: the step to begin at: above 0 where tickets are rewound to a step of the
+            training and the loop honours it (``starts_at_step=True``).
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        held: Hold,
+        recording: Recording,
+        monitor: Monitor,
+        streams: Streams,
+        iteration: int,
+        start_step: int,
+    ) -> None:
+        self.start_step = start_step
+        self._model, self._held, self._recording = model, held, recording
+        self._monitor, self._streams, self._first = monitor, streams, iteration
+        self._objects: list[Any] | None = None
+
+    @property
+    def replicate(self) -> int:
+        """The replicate's number, from 0."""
+        return self._streams.replicate
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done since the initialization, as the mask's hold counts them.
+
+        Of several optimizers the one counts that has moved its weights least often.
+        """
+        return self._first + self._held.steps
+
+    def seed(self, *purpose: str | int) -> int:
+        """A seed for a random stream of this replicate, in ``[0, 2**32)``.
+
+        The same at every level and in every control, other for every replicate.
+
+        Args:
+            purpose: the stream's name, such as ``"order"`` and the epoch's number.
+        """
+        return self._streams.seed_of("own", *purpose) % 2**32
+
+    def log(self, step: int | None = None, split: str = "validation", **values: Any) -> None:
+        """Take a measurement into the curve.
+
+        Early stop is the point of the lowest validation ``loss``, or, where no loss is logged, of
+        the best validation score; the weights of then are kept.
+
+        Args:
+            step: for your own bookkeeping: points stand at the number of optimizer steps done,
+                `step`, whatever your loop counts.
+            split: ``training``, ``validation`` or ``test``.
+            values: name -> a number, or a tensor of one.
+
+        Raises:
+            UsageError: no such split, or a value is no number.
+            FloatingPointError: a value is not finite; left alone, it ends the training, which then
+                counts as diverged.
+        """
+        del step
+        self._recording.log(self.step, split, values)
+
+    def resume(self, *objects: Any) -> int:
+        """Put everything back where the newest checkpoint left it, and say where to go on.
+
+        Call it once, before the first step, with all that changes while the loop trains: models,
+        optimizers, schedulers, scalers, averages (whatever has ``state_dict`` and
+        ``load_state_dict``), random generators of its own, dicts and lists. The model that is
+        trained and the global generators of torch, numpy and Python come back by themselves.
+
+        Returns:
+            The ``step`` that `checkpoint` was given last; without one `start_step`.
+
+        Raises:
+            UsageError: it is not the first call, there were steps before, or an object has no
+                state.
+        """
+        if self._objects is not None or self._held.steps:
+            raise UsageError(
+                "session.resume: expected one call, before the first step of an optimizer; make "
+                "model, optimizer and schedule first, then resume, then train"
+            )
+        self._objects = [self._model, *objects]
+        for one in objects:
+            object_state(one)
+        kept = self._monitor.restore()
+        return self.start_step if kept is None else self._restore(kept)
+
+    def checkpoint(self, step: int) -> None:
+        """Say that the loop could start again from here, at ``step``.
+
+        Whether a checkpoint is written is a matter of how long ago the last was. Call it where all
+        that the loop goes on with is in the objects that `resume` was given: at the end of an
+        epoch, or anywhere if batches follow from the step's number alone.
+
+        Args:
+            step: what `resume` is to return: steps done, by whatever the loop counts.
+
+        Raises:
+            UsageError: `resume` was not called, or a state holds what cannot be saved.
+            Preempted: the run was asked to stop; let it through.
+        """
+        if self._objects is None:
+            raise UsageError(
+                "session.checkpoint: nothing could start again from it; call "
+                "`start = session.resume(optimizer, ...)` before the first step"
+            )
+        if type(step) is not int or step < 0:
+            raise UsageError(f"session.checkpoint: expected a whole number of steps, got {step!r}")
+        self._monitor.step(self.step, lambda: self._checkpoint(step))
+
+    def _checkpoint(self, step: int) -> Checkpoint:
+        assert self._objects is not None, "resumed"
+        tensors, values = self._recording.checkpoint()
+        states = {
+            _label(number, one): object_state(one) for number, one in enumerate(self._objects)
+        }
+        found: dict[str, Any] = {}
+        flat = {name: flatten(state, name, found) for name, state in states.items()}
+        values |= {
+            "step": step,
+            "objects": flat,
+            "random": flatten(random_state(), "random", found),
+            "counts": _counts(self._held, self._objects),
+        }
+        tensors |= {f"objects/{number}": tensor for number, tensor in found.items()}
+        return Checkpoint(iteration=self.step, tensors=tensors, values=values)
+
+    def _restore(self, kept: Checkpoint) -> int:
+        assert self._objects is not None, "resumed"
+        values, states = kept.values, below("objects/", kept.tensors)
+        labels = [_label(number, one) for number, one in enumerate(self._objects)]
+        if labels != list(values["objects"]):
+            raise UsageError(
+                f"session.resume: the checkpoint is of {', '.join(values['objects'])}; got "
+                f"{', '.join(labels)}"
+            )
+        self._recording.restore(kept.tensors, values)
+        for label, one in zip(labels, self._objects, strict=True):
+            load_object_state(one, unflatten(values["objects"][label], states))
+        _set_counts(self._held, self._objects, values["counts"])
+        # Last, since loading may draw.
+        set_random_state(unflatten(values["random"], states))
+        step: int = values["step"]
+        return step
+
+
+def _label(number: int, one: Any) -> str:
+    """An object's name in messages; the model that is trained comes first."""
+    return f"object {number} ({type(one).__name__})" if number else "the model"
+
+
+def _counts(held: Hold, objects: list[Any]) -> Mapping[str, Any]:
+    """How many steps each masked weight and each optimizer has had."""
+    optimizers = [one for one in objects if isinstance(one, Optimizer)]
+    return {
+        "weights": {weight.name: weight.steps for weight in held._weights},
+        "optimizers": [held._counts.get(one, 0) for one in optimizers],
+    }
+
+
+def _set_counts(held: Hold, objects: list[Any], counts: Mapping[str, Any]) -> None:
+    for weight in held._weights:
+        weight.steps = counts["weights"][weight.name]
+    optimizers = [one for one in objects if isinstance(one, Optimizer)]
+    for one, steps in zip(optimizers, counts["optimizers"], strict=True):
+        if steps:
+            held._counts[one] = steps
+    held.steps = min((weight.steps for weight in held._weights), default=0)

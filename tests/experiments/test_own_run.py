@@ -1,0 +1,198 @@
+"""From functions of the user's to an experiment: what is guessed, and what is refused in words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import own_loops
+import pytest
+import torch
+from own_loops import evaluate, loss_of, make_model, train
+from torch import nn
+
+from lottery.errors import UsageError
+from lottery.experiments.config import to_plain
+from lottery.experiments.own import OwnRun, changed_code, own_run
+from lottery.score import ACCURACY, Score
+from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.training import Length
+
+
+def asked(**settings: Any) -> OwnRun:
+    functions = {"make_model": make_model, "train": train, "evaluate": evaluate}
+    return own_run(**{**functions, **settings})
+
+
+def test_five_lines_ask_for_levels_replicates_and_one_control() -> None:
+    run = asked(levels=4, replicates=2, out="runs/mine")
+    config = run.config
+    assert (config.levels, config.replicates, config.seed) == (4, 2, 0)
+    assert (config.prune, config.controls, config.score) == (
+        PruneConfig(),
+        ControlsConfig(reinit=1),
+        ACCURACY,
+    )
+    assert (run.out, run.jobs, run.notes) == (Path("runs/mine"), 1, ())
+    assert {*config.task} >= {"make_model", "train", "evaluate", "fingerprint"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "score"),
+    [
+        ({}, ACCURACY),
+        ({"margin": 0.01}, Score(name="accuracy", unit="%", margin=0.01)),
+        ({"score": "perplexity"}, Score(name="perplexity", higher=False)),
+        ({"score": "test loss", "margin": 0.1}, Score(name="test loss", higher=False, margin=0.1)),
+        ({"score": "macro F1"}, Score(name="macro F1")),
+        ({"score": "F-1"}, Score(name="F-1")),
+        ({"score": "calm", "lower_is_better": True}, Score(name="calm", higher=False)),
+        ({"score": Score(name="x", higher=False)}, Score(name="x", higher=False)),
+    ],
+)
+def test_scores_have_a_direction(settings: Any, score: Score) -> None:
+    name = score.name
+    run = asked(evaluate=lambda model: {name: 0.5}, **settings)
+    assert run.config.score == run.task.score == score
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"controls": {"random_mask": 2}}, {"controls": ControlsConfig(reinit=0, random_mask=2)}),
+        ({"controls": {}}, {"controls": ControlsConfig(reinit=0)}),
+        (
+            {"fraction": 0.5, "scope": "global"},
+            {"prune": PruneConfig(fraction=0.5, scope="global")},
+        ),
+        ({"rewind": 20}, {"rewind": RewindConfig(to=Length(amount=20))}),
+        ({"rewind": "1,000 iterations"}, {"rewind": RewindConfig(to=Length(amount=1000))}),
+        ({"rewind": "learning-rate"}, {"rewind": RewindConfig(method="learning-rate")}),
+    ],
+)
+def test_short_forms(settings: Any, expected: Any) -> None:
+    config = asked(**settings).config
+    assert {name: getattr(config, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"score": "calm"}, "whether more of 'calm' is better is not known; pass lower_is_better="),
+        ({"score": 3}, "score: expected a name or a Score, got int"),
+        ({"lower_is_better": True}, "of accuracy more is better; give a score of another kind"),
+        ({"margin": -1.0}, "score.margin: must be 0 or more"),
+        ({"controls": {"reinitt": 1}}, "unknown control 'reinitt'; did you mean 'reinit'"),
+        ({"controls": {"edge_popup": 1}}, "controls.edge_popup: it trains a mask, which needs a"),
+        ({"controls": {"scratch_flops": 1}}, "controls.scratch_flops: it trains until"),
+        ({"fraction": 0.1, "prune": PruneConfig()}, "fraction: said by prune= already"),
+        ({"fraction": 1.5}, "prune.fraction: must lie between 0 and 1"),
+        ({"criterion": "magnitud"}, "did you mean 'magnitude'"),
+        ({"criterion": "snip"}, "criterion: 'snip' looks at data; pass batches="),
+        (
+            {"rewind": "2 epochs"},
+            "nobody knows how long an epoch of a loop of your own is, got '2 e",
+        ),
+        ({"rewind": "soon"}, "rewind: expected a number of optimizer steps, or 'learning-rate'"),
+        ({"rewind": "fine-tune"}, "'fine-tune' goes on in the middle of a training"),
+        ({"rewind": 30, "steps": 30}, "rewind: 30 is not before the end of the training, 30"),
+        ({"prune": PruneConfig(by="early-bird")}, "prune.by: 'early-bird' looks at the dense"),
+        (
+            {"prune": PruneConfig(schedule="listed", scope="global", densities=(0.5,))},
+            "levels: prune.densities lists 1 levels, got 5",
+        ),
+        ({"prune": PruneConfig(granularity="neuron")}, "pass example_input="),
+        ({"prune": PruneConfig(fractions={"conv*": 0.0})}, "conv"),
+        ({"replicates": 0}, "replicates: must be between 1 and 1000"),
+        ({"jobs": 0}, "jobs: expected 1 or more"),
+        ({"title": "a\x1b"}, "name: must be 1 to 100 printable characters"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_words(settings: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        asked(**settings)
+    assert message in str(caught.value)
+
+
+def test_loaded_weights_are_refused_where_a_control_draws_new_ones() -> None:
+    loaded = make_model().state_dict()
+
+    def pretrained() -> nn.Module:
+        model = make_model()
+        model.load_state_dict(loaded)
+        return model
+
+    with pytest.raises(UsageError, match="reinit would start from the ticket's own weights"):
+        asked(make_model=pretrained, replicates=1)
+    asked(make_model=pretrained, replicates=1, controls={"random_mask": 1})
+    with pytest.raises(UsageError, match="all 2 replicates would start from the same weights"):
+        asked(make_model=pretrained, replicates=2, controls={"random_mask": 1})
+
+
+def test_functions_that_cannot_be_sent_run_in_this_process_and_that_is_said() -> None:
+    run = asked(train=lambda model: train(model), jobs=2)
+    assert run.jobs == 1
+    assert run.notes[0].startswith("trainings run one after another in this process, since they ")
+
+
+def test_several_at_once_where_functions_can_be_sent() -> None:
+    assert asked(make_model=own_loops.make_model, jobs=2).jobs == 2
+
+
+def test_what_fingerprints_say_nothing_of_is_said() -> None:
+    generator = torch.Generator()
+
+    def trains(model: nn.Module) -> None:
+        generator.manual_seed(0)
+        train(model)
+
+    (note,) = asked(train=trains).notes
+    assert note == (
+        "whether these change is not noticed when a run is gone on with: train: generator "
+        "(Generator). fingerprint= can tell"
+    )
+    assert asked(train=trains, fingerprint="v1").notes == ()
+
+
+def test_a_change_of_the_code_is_told_with_the_difference() -> None:
+    rate = 0.1
+
+    def trains(model: nn.Module) -> float:
+        return rate
+
+    before = to_plain(asked(train=trains).config.task)
+    assert changed_code(before, asked(train=trains).config.task) is None
+    rate = 0.2
+    said = changed_code(before, asked(train=trains).config.task)
+    assert said is not None
+    assert said.startswith("the code changed since this run was begun: train: rate, which ")
+    assert said.endswith("uses, was 0.1 and is 0.2. Put it back, or use another out=")
+    assert changed_code(before, asked(train=trains, evaluate=loss_of).config.task) != said
+
+
+def test_a_script_that_would_begin_anew_in_every_process_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import runpy, sys\n"
+        "from own_loops import evaluate, make_model, train\n"
+        "from lottery.errors import UsageError\n"
+        "from lottery.experiments.own import own_run\n"
+        "if __name__ == '__main__':\n"
+        "    runpy.run_path(__file__, run_name='__mp_main__')\n"
+        "else:\n"
+        "    try:\n"
+        "        own_run(make_model, train, evaluate)\n"
+        "    except UsageError as error:\n"
+        "        print(error)\n",
+        encoding="utf-8",
+    )
+    code = f"import sys; sys.path[:] = {sys.path!r}; sys.argv = [{str(script)!r}]; import runpy; "
+    done = subprocess.run(
+        [sys.executable, "-c", code + f"runpy.run_path({str(script)!r}, run_name='__main__')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "put the call under `if __name__ == " in done.stdout
