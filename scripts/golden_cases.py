@@ -188,20 +188,23 @@ def _methods() -> tuple[Case, ...]:
 
 def _schedules() -> tuple[Case, ...]:
     linear = ("prune.schedule=linear", "prune.final_density=0.2")
+    shot = ("prune.schedule=one-shot", "prune.densities=[0.5, 0.1]")
     listed = ("prune.schedule=listed", "prune.densities=[0.5, 0.1]")
     found: list[Case] = []
     for by, settings in BY.items():
-        each = (*settings, "controls.reinit=1", NO_FRACTIONS)
-        found += _cases(f"{by}, one-shot", *each, "prune.schedule=one-shot")
-        found += _cases(
-            f"{by}, one-shot to densities, scope global",
-            *(*each, "prune.schedule=one-shot", "prune.densities=[0.5, 0.1]"),
-            "prune.scope=global",
-        )
-        found += _cases(f"{by}, linear, scope global", *each, *linear, "prune.scope=global")
-        found += _cases(f"{by}, listed, scope erk", *each, *listed, "prune.scope=erk")
+        # Masks are made alike on every engine, so that one way to them on both is enough.
+        engines = BOTH if by == "trained" else TORCH
+        for name, schedule in {
+            "one-shot": ("prune.schedule=one-shot",),
+            "one-shot to densities, scope global": (*shot, "prune.scope=global"),
+            "linear, scope global": (*linear, "prune.scope=global"),
+            "listed, scope erk": (*listed, "prune.scope=erk"),
+        }.items():
+            each = (*settings, "controls.reinit=1", NO_FRACTIONS, *schedule)
+            found += _cases(f"{by}, {name}", *each, engines=engines)
     for scope in ("global", "uniform", "erk", "lamp"):
-        found += _cases(f"scope {scope}, an exempt layer", SPARED, f"prune.scope={scope}")
+        spared = (SPARED, f"prune.scope={scope}")
+        found += _cases(f"scope {scope}, an exempt layer", *spared, engines=TORCH)
     found += _cases("one-shot, fine-tune", "prune.schedule=one-shot", *TUNE)
     return tuple(found)
 

@@ -330,10 +330,18 @@ def compare(names: list[str], workers: int, *, every: bool) -> int:
     elsewhere, wrong = other_machine(recorded_on), 0
     if elsewhere:
         print(f"Only what no rounding changes is compared: this machine has {elsewhere}.")
-    runs = [(name, stops) for name in names for stops in (False, True)[: 1 + CASES[name].resumed]]
+    for name in names:
+        if name not in recorded:
+            print(f"not recorded: {name}")
+    runs = [
+        (name, stops)
+        for name in names
+        if name in recorded
+        for stops in (False, True)[: 1 + CASES[name].resumed]
+    ]
     count = 0
     for name, stops, jobs in run_all(runs, workers):
-        expected = recorded.get(name, {})
+        expected = recorded[name]
         if elsewhere:
             expected, jobs = (rounded_the_same(CASES[name], one) for one in (expected, jobs))
         lines = differences(expected, jobs)
