@@ -12,7 +12,7 @@ from lottery.experiments.config import (
 )
 from lottery.experiments.estimate import Estimate, estimate
 from lottery.experiments.lengths import planned_at_most, planned_iterations
-from lottery.experiments.listener import Listener
+from lottery.experiments.listener import Listener, Listeners
 from lottery.experiments.loading import load_config, merge
 from lottery.experiments.network import coverage, experiment_units, left_out
 from lottery.experiments.plan import branches, never_run, plan
@@ -39,6 +39,7 @@ __all__ = [
     "Estimate",
     "ExperimentConfig",
     "Listener",
+    "Listeners",
     "Recipe",
     "RecipeEntry",
     "Run",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -31,6 +31,7 @@ from lottery.tickets import (
 )
 from lottery.training import (
     Checkpoint,
+    CurvePoint,
     Engine,
     Notes,
     TrainingConfig,
@@ -65,6 +66,7 @@ def run_job(
         store.write_job(ticket, result, None)
         return result
     job = training_job(key, ticket, config=config, data=data, streams=streams)
+    job = replace(job, measured=monitor.measured)
     trained = _train(job, engine, monitor)
     result = _result(key, ticket, trained, job.config, data, engine.name, trained.reason)
     store.write_job(ticket, result, trained)
@@ -267,7 +269,8 @@ class JobMonitor:
             rounds differently and has random states of its own.
         every: seconds between checkpoints.
         stop: whether the process has been asked to stop.
-        report: called with the iteration, a few times a second.
+        report: called with the iteration and no points a few times a second, and with what was
+            measured at every evaluation.
     """
 
     steps_at_once = 100
@@ -283,7 +286,7 @@ class JobMonitor:
         device: str,
         every: float,
         stop: Callable[[], bool],
-        report: Callable[[int], None],
+        report: Callable[[int, Sequence[CurvePoint]], None],
     ) -> None:
         self._store, self._key, self._engine, self._device = store, key, engine, device
         self._every, self._stop, self._report = every, stop, report
@@ -303,6 +306,10 @@ class JobMonitor:
             return kept
         self._store.drop_checkpoints(self._key)
         return None
+
+    def measured(self, points: Sequence[CurvePoint]) -> None:
+        """Report an evaluation."""
+        self._report(points[0].iteration, points)
 
     def set_checkpoint_aside(self) -> bool:
         """Set aside a checkpoint from which the training has not come any further.
@@ -326,7 +333,7 @@ class JobMonitor:
         now = time.monotonic()
         if now - self._reported >= self._REPORT_SECONDS:
             self._reported = now
-            self._report(iteration)
+            self._report(iteration, ())
         stopping = self._stop()
         if stopping or now - self._saved >= self._every:
             kept = checkpoint()

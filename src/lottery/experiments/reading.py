@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lottery.core import OutsideMask
 from lottery.errors import StoreError, UsageError
@@ -20,6 +20,11 @@ from lottery.experiments.record import read_record
 from lottery.store import MAIN, JobKey, JobResult, Store
 from lottery.store.contents import NOTES, RESULT, REWIND
 from lottery.store.store import EXPERIMENT
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from lottery.report import RunFigure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,26 @@ class Run:
     def name(self) -> str:
         """The name of its directory."""
         return self.store.path.name
+
+    # A run is read here and looked at by packages above this one, which are imported when asked.
+
+    def frame(self) -> DataFrame:
+        """Every job that has ended, one a row; see `lottery.report.run_frame`."""
+        from lottery.report import run_frame
+
+        return run_frame(self)
+
+    def curves(self) -> DataFrame:
+        """Every evaluation of every job, one a row; see `lottery.report.run_curves`."""
+        from lottery.report import run_curves
+
+        return run_curves(self)
+
+    def figures(self) -> dict[str, RunFigure]:
+        """The report's figures by name; a notebook shows each."""
+        from lottery.report import run_figures
+
+        return run_figures(self)
 
 
 def find_run(name: str | Path, out: Path) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,10 @@ from lottery.experiments.trial import (
     check_scoring,
     check_types,
 )
-from lottery.experiments.workers import Pool, WorkerSettings, open_pool
+from lottery.experiments.workers import Pool, Report, WorkerSettings, open_pool
 from lottery.store import MAIN, JobKey, JobResult, Store, own
 from lottery.tickets import check_examples, criterion_problems, level_densities
-from lottery.training import make_engine, resolve_device
+from lottery.training import CurvePoint, make_engine, resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +165,7 @@ def run_experiment(
     Args:
         config: what to run.
         options: where and how.
-        listener: hears how it goes on.
+        listener: hears how it goes on, for several `Listeners`.
         stop: set it to stop: running jobs keep a checkpoint first. A `StopRequest` is also told
             when the data are loaded; nothing looks at it before.
 
@@ -193,7 +194,7 @@ def run_experiment(
     # An exception in the middle of compiling would be lost, or leave half of it.
     if isinstance(stop, StopRequest):
         stop.under_way = True
-    with own(store.path):
+    with own(store.path), closing(listener):
         jobs = plan(config)
         if not all(store.is_finished(key) for key in jobs):
             engine.prepare()
@@ -235,12 +236,21 @@ def run_experiment(
             checkpoint_seconds=options.checkpoint_seconds,
         )
         try:
-            with open_pool(settings, engine, data, workers, stop, listener.progressed) as pool:
+            with open_pool(settings, engine, data, workers, stop, _told(listener)) as pool:
                 skipped = _run_all(jobs, config, results, pool, listener, stop)
         except Preempted as error:
             # Only now that the pool is closed has every training kept its checkpoint.
             raise Preempted(_what_is_kept(store, config, data)) from error
     return RunSummary(run=store.path, results=results, skipped=skipped)
+
+
+def _told(listener: Listener) -> Report:
+    def tell(key: JobKey, iteration: int, points: Sequence[CurvePoint]) -> None:
+        for point in points:
+            listener.measured(key, point)
+        listener.progressed(key, iteration)
+
+    return tell
 
 
 def _what_is_kept(store: Store, config: ExperimentConfig, data: Dataset) -> str:

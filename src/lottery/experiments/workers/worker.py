@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -76,7 +77,7 @@ class Worker:
             device=self._settings.device,
             every=self._settings.checkpoint_seconds,
             stop=self._stop,
-            report=lambda iteration: self._report(key, iteration),
+            report=partial(self._report, key),
         )
         try:
             with same_every_time(torch.device(self._settings.device)):
