@@ -25,11 +25,11 @@ def test_a_frame_has_a_row_a_job_with_the_columns_of_the_csv(run: Run) -> None:
     pytest.importorskip("pandas", reason="pandas is not installed")
     frame = run.frame()
     assert list(frame.columns) == next(csv.reader(io.StringIO(replicates_csv(run))))
-    assert len(frame) == len(plan(run.config)) == 3
+    assert len(frame) == len(plan(run.config)) == 4
     for row in frame.to_dict("records"):
         (result,) = [r for key, r in run.results.items() if key == _key(row)]
         assert row["kind"] == result.key.kind
-        assert (row["control"] == 1) == (row["branch"] == "random-mask-1")
+        assert (row["control"] == 1) == (row["branch"] != "main")
         assert row["density"] == result.density == pytest.approx(1 - row["sparsity"])
         assert row["status"] == "done"
         assert row["test_accuracy_at_early_stop"] == result.test_accuracy_at_early_stop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lottery.analysis import judge_run
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lottery.experiments import Run
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunFigure:
     """A figure of a run's report; where it is the value of a notebook's cell, it is shown."""
 
@@ -26,10 +26,13 @@ class RunFigure:
     title: str
     caption: str
     """How to read it."""
-    svg: str = field(repr=False)
+    svg: str
     """The text of an SVG file."""
-    csv: str = field(repr=False)
+    csv: str
     """What is drawn, as CSV with one mark or pixel a line."""
+
+    def __repr__(self) -> str:
+        return f"<figure {self.name}: {self.title}>"
 
     def _repr_svg_(self) -> str:
         return self.svg
