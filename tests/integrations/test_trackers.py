@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -84,10 +85,16 @@ def fake_tensorboard(record: Record) -> Any:
 
 
 def fake_wandb(record: Record) -> Any:
+    """As Trackio does, it ends what was begun before in the same context."""
+    current = ContextVar[str]("current", default="")
+
     def init(*, project: str, name: str, group: str, config: dict[str, Any], **_: Any) -> Any:
         assert project == "lottery"
         assert name.startswith(f"{group}/")
         place = name.removeprefix(f"{group}/")
+        if current.get():
+            record.end(current.get())
+        current.set(place)
         record.begin(place, config)
         return SimpleNamespace(
             log=lambda values, step: record.log(place, values, step),
@@ -162,10 +169,10 @@ def run(out: Path, tracker: Tracker | None = None) -> Path:
 
 def expected(path: Path) -> dict[str, dict[int, dict[str, float]]]:
     """The evaluations of every training, as trackers have them."""
-    store, found = Store(path), dict[str, dict[int, dict[str, float]]]()
-    for key in plan(CONFIG):
+    opened, found = open_run(path), dict[str, dict[int, dict[str, float]]]()
+    for key in plan(opened.config):
         steps = found.setdefault(key.path.as_posix(), {})
-        for point in store.curve(key):
+        for point in opened.store.curve(key):
             values = {f"{point.split}/{name}": value for name, value in point.values.items()}
             steps.setdefault(point.iteration, {}).update(values)
     return found
@@ -233,14 +240,21 @@ def test_a_tracker_that_fails_is_dropped_and_changes_nothing(
     assert asked[-1] == where, "it was asked again"
 
 
-def test_what_was_stopped_is_ended_as_such(name: str, record: Record, tmp_path: Path) -> None:
-    tracker, key = make_tracker(name), JobKey(0, "main", 0)
-    path = run(tmp_path)
-    tracker.started(path, 1, 0, 1)
-    tracker.measured(key, Store(path).curve(key)[0])
-    tracker.close()
-    tracker.close()
-    assert record.ended == {key.path.as_posix(): "KILLED" if name == "mlflow" else ""}
+def test_trainings_at_once_are_kept_apart_and_ended_where_they_are_stopped(
+    name: str, record: Record, reference: Path
+) -> None:
+    tracker, keys = make_tracker(name), [JobKey(0, "main", level) for level in (0, 1)]
+    tracker.started(reference, 2, 0, 2)
+    for point in Store(reference).curve(keys[0]):
+        for key in keys:
+            tracker.measured(key, point)
+    assert not record.ended
+    first, second = (record.values[key.path.as_posix()] for key in keys)
+    assert first == second == expected(reference)[keys[0].path.as_posix()]
+    for _ in range(2):
+        tracker.close()
+    status = "KILLED" if name == "mlflow" else ""
+    assert record.ended == {key.path.as_posix(): status for key in keys}
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(
@@ -274,7 +288,9 @@ def test_nothing_of_a_tracker_is_imported_unless_one_is_asked_for() -> None:
     assert not {"pandas", "wandb", "trackio", "mlflow", "tensorboard"} & set(done.stdout.split())
 
 
-def test_settings_reach_the_tracker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_settings_reach_the_tracker(
+    monkeypatch: pytest.MonkeyPatch, reference: Path, tmp_path: Path
+) -> None:
     given = list[Any]()
     wandb, tensorboard, mlflow = (
         ModuleType(PACKAGES[name]) for name in ("wandb", "tensorboard", "mlflow")
@@ -284,17 +300,17 @@ def test_settings_reach_the_tracker(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     mlflow.__dict__["MlflowClient"] = given.append
     for module in (wandb, tensorboard, mlflow):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    path, key = run(tmp_path), JobKey(0, "main", 0)
+    key = JobKey(0, "main", 0)
     for tracker in (
         Wandb("mine", entity="us", mode="offline"),
         TensorBoard(tmp_path / "events"),
         MLflow("sqlite:///here.db"),
     ):
-        tracker.started(path, 1, 0, 1)
-        tracker.measured(key, Store(path).curve(key)[0])
+        tracker.started(reference, 1, 0, 1)
+        tracker.measured(key, Store(reference).curve(key)[0])
     settings, directory, uri = given
     assert (settings["project"], settings["entity"], settings["mode"]) == ("mine", "us", "offline")
-    assert directory == str(tmp_path / "events" / path.name / key.path)
+    assert directory == str(tmp_path / "events" / reference.name / key.path)
     assert uri == "sqlite:///here.db"
 
 
@@ -304,11 +320,9 @@ from pathlib import Path
 from tiny import tiny
 from lottery.experiments import RunOptions, run_experiment
 from lottery.integrations.trackers import make_tracker
-from lottery.tickets import ControlsConfig
 
 options = RunOptions(out=Path("runs"), jobs=2, device="cpu", engine="sparse_cpu")
-config = tiny(replicates=1, levels=1, controls=ControlsConfig(reinit=1))
-run = run_experiment(config, options, listener=make_tracker(sys.argv[1])).run
+run = run_experiment(tiny(levels=0), options, listener=make_tracker(sys.argv[1])).run
 print(run)
 """
 
@@ -328,7 +342,8 @@ def real(tmp_path: Path) -> Callable[[str], Path]:
             "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
-            "HOME": str(tmp_path),
+            "WANDB_CACHE_DIR": str(tmp_path / "wandb-cache"),
+            "WANDB_CONFIG_DIR": str(tmp_path / "wandb-config"),
         }
         done = subprocess.run(
             [sys.executable, "-c", _SCRIPT, name],

@@ -58,7 +58,7 @@ class Tracker(Listener):
     def measured(self, key: JobKey, point: CurvePoint) -> None:
         """Log what was measured on one split."""
         values = {f"{point.split}/{name}": value for name, value in point.values.items()}
-        self._attempt(lambda: self._log(self._training(key), values, point.iteration))
+        self._attempt(self._log_to, key, values, point.iteration)
 
     def finished(self, result: JobResult) -> None:
         """Log the numbers of a result, and end its training."""
@@ -67,30 +67,33 @@ class Tracker(Listener):
             for name, value in asdict(result).items()
             if name not in _PLACE and isinstance(value, int | float)
         }
-        self._attempt(lambda: self._log(self._training(result.key), values, result.iterations))
-        self._attempt(lambda: self._end(self._trainings.pop(result.key), result.status))
+        self._attempt(self._log_to, result.key, values, result.iterations)
+        self._attempt(self._end_of, result.key, result.status)
 
     def close(self) -> None:
         """End the trainings that were stopped."""
         for key in list(self._trainings):
-            self._attempt(lambda key=key: self._end(self._trainings.pop(key), "stopped"))
+            self._attempt(self._end_of, key, "stopped")
 
-    def _training(self, key: JobKey) -> Any:
+    def _log_to(self, key: JobKey, values: Mapping[str, float], step: int) -> None:
         if key not in self._trainings:
             experiment = json.loads((self._run / "experiment.json").read_text(encoding="utf-8"))
             config = {**experiment["config"], **{name: getattr(key, name) for name in _PLACE}}
             name = f"{self._run.name}/{key.path.as_posix()}"
             self._trainings[key] = self._begin(name, config)
-        return self._trainings[key]
+        self._log(self._trainings[key], values, step)
 
-    def _attempt(self, action: Callable[[], None]) -> None:
+    def _end_of(self, key: JobKey, status: str) -> None:
+        self._end(self._trainings.pop(key), status)
+
+    def _attempt(self, action: Callable[..., None], *what: Any) -> None:
         """Do something with the tracker; drop it if that fails in any way."""
         if self._dropped:
             return
         try:
             # Some print, and standard output is for results.
             with redirect_stdout(sys.stderr):
-                action()
+                action(*what)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code
             self._dropped = True
             what = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
