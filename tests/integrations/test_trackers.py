@@ -205,9 +205,7 @@ def test_a_tracker_has_every_evaluation_and_every_result(
         config = record.configs["replicate-0/reinit-1/level-01"]
         assert (config["branch"], config["level"]) == ("reinit-1", 1)
         assert config["training"]["batch_size"] == CONFIG.training.batch_size
-    out, err = capsys.readouterr()
-    assert out == "", "standard output is for results"
-    assert "view your run at" in err
+    assert capsys.readouterr().out == "", "standard output is for results"
 
 
 @pytest.mark.parametrize(
@@ -235,7 +233,7 @@ def test_a_tracker_that_fails_is_dropped_and_changes_nothing(
         path = run(tmp_path, make_tracker(name))
     assert contents(path) == contents(reference)
     (told,) = [line for line in caplog.messages if "the run goes on" in line]
-    assert type(error).__name__ in told
+    assert f"({type(error).__name__}: {str(error).partition(' ')[0]}" in told
     assert told.isprintable()
     assert asked[-1] == where, "it was asked again"
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from contextvars import Context
 from dataclasses import asdict
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,16 +91,16 @@ class Tracker(Listener):
         if self._dropped:
             return
         try:
-            # Some print, and standard output is for results.
-            with redirect_stdout(sys.stderr):
+            # Some print lines for every training, and standard output is for results.
+            with redirect_stdout(StringIO()):
                 action(*what)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code
             self._dropped = True
-            what = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
+            reason = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
             logging.getLogger("lottery").warning(
                 "%s failed and is not told any more; the run goes on (%s)",
                 type(self).__name__,
-                what,
+                reason,
             )
 
 
