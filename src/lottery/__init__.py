@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         RECIPES,
         ExperimentConfig,
         RunOptions,
+        find_tickets,
         load_config,
         open_run,
         run_experiment,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from lottery.pieces import density, prune, reinitialize, rewind
     from lottery.report import write_report
     from lottery.rng import Streams
-    from lottery.tickets import PruneConfig, Ticket, prune_mask
+    from lottery.score import Score
+    from lottery.tickets import ControlsConfig, PruneConfig, Ticket, prune_mask
     from lottery.training import NullMonitor, TrainingConfig, TrainingJob, make_engine
 
 _HOME = {
@@ -39,6 +41,7 @@ _HOME = {
         "RECIPES",
         "ExperimentConfig",
         "RunOptions",
+        "find_tickets",
         "load_config",
         "open_run",
         "run_experiment",
@@ -48,6 +51,7 @@ _HOME = {
     "pieces": ("density", "prune", "reinitialize", "rewind"),
     "report": ("write_report",),
     "rng": ("Streams",),
+    "score": ("Score",),
     "tickets": ("PruneConfig", "Ticket", "prune_mask"),
     "training": ("NullMonitor", "TrainingConfig", "TrainingJob", "make_engine"),
 }
@@ -63,6 +67,7 @@ __all__ = [
     "NullMonitor",
     "PruneConfig",
     "RunOptions",
+    "Score",
     "Split",
     "Streams",
     "Ticket",
@@ -72,6 +77,7 @@ __all__ = [
     "allocate",
     "build_model",
     "density",
+    "find_tickets",
     "hold",
     "judge_run",
     "load_config",

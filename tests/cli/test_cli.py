@@ -191,7 +191,13 @@ def test_the_verdict_comes_before_a_report_that_cannot_be_written(cli: Cli, tmp_
     ("arguments", "code", "message"),
     [
         (("run", "lenet-300-100/mnits"), 2, "did you mean 'lenet-300-100/mnist'?"),
-        (("run", "missing.toml"), 2, "cannot read missing.toml"),
+        (("run", "missing.toml"), 2, "there is no file 'missing.toml'"),
+        (("run", "nowhere/exp.toml"), 2, "no file 'nowhere/exp.toml', and no directory 'nowhere'"),
+        (("run", "demo.x"), 2, "there is no file 'demo.x'"),
+        (("run", "conv-2-dropout0.5"), 2, "did you mean 'conv-2-dropout0.5/cifar-10'?"),
+        (("run", "demo", "--track", "tensorbord"), 2, "did you mean 'tensorboard'?"),
+        (("demo", "--replicates", "3"), 2, "try lottery run demo --replicates"),
+        (("demo", "--replicate", "3"), 2, "no option '--replicate'"),
         (("run", "demo", "--set", "levls=3"), 2, "did you mean 'levels'?"),
         (("run", "demo", "--set", "levels"), 2, "KEY.PATH=VALUE"),
         (("run", "demo", "--jobs", "0"), 2, "--jobs"),
@@ -244,6 +250,26 @@ def test_a_path_that_cannot_be_one_is_told_as_such(cli: Cli, words: tuple[str, .
 def test_a_run_given_for_a_recipe_is_told_as_such(cli: Cli, run: Path) -> None:
     code, _, err = cli("run", run)
     assert (code, f"{run} is a run, not a config" in err) == (2, True)
+    for name in (run.name, run.name[:-9]):
+        code, _, err = cli("run", name, "--out", run.parent)
+        assert (code, f"{run} is a run, not a config; lottery show {run}" in err) == (2, True)
+    assert "unknown recipe" in cli("run", run.name[:-10], "--out", run.parent)[2]
+
+
+def test_a_file_whose_name_is_wrong_is_told_the_nearest(cli: Cli) -> None:
+    Path("experiment.toml").touch()
+    for name in ("experiment.tml", "experimnt.toml", "./experiment.tom"):
+        code, _, err = cli("run", name)
+        assert (code, "did you mean 'experiment.toml'?" in err) == (2, True), err
+
+
+def test_a_directory_that_a_report_would_make_is_said(cli: Cli, run: Path) -> None:
+    _, out, err = cli("report", run, "--report", "new/place/r.html")
+    assert (out, err) == (
+        "new/place/r.html\n",
+        "note: the directory new/place is not there and will be made\n",
+    )
+    assert cli("report", run, "--report", "new/place/again.html")[2] == ""
 
 
 def test_several_mistakes_are_told_at_once(cli: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -187,11 +188,11 @@ def test_without_data_it_is_said_that_nothing_was_measured(
 ) -> None:
     away()
 
-    print_dry_run(one(), RunOptions(device="cpu", engine="torch", jobs=2), as_json=False)
+    print_dry_run(one(), RunOptions(device="cpu", engine="torch", jobs=1), as_json=False)
 
     said = capsys.readouterr().out.splitlines()
     assert (
-        "3 trainings of 30 iterations each; time not measured, 2 at once, with engine torch on cpu."
+        "3 trainings of 30 iterations each; time not measured, 1 at once, with engine torch on cpu."
     ) in said
     assert f"The data are not here yet: {AWAY}." in said
 
@@ -234,3 +235,22 @@ def test_why_auto_is_not_the_fastest_engine_is_told(
     printed = capsys.readouterr().out
     assert said in printed
     assert ("Not with engine" in printed) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "useful"), [(2, 999, 2), (64, 999, 4), (64, 3, None), (64, None, None)]
+)
+def test_a_number_of_jobs_that_is_of_no_use_is_not_believed(
+    cores: int,
+    jobs: int | None,
+    useful: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two replicates of three levels: their tickets, or a ticket and the control of the last."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores), raising=False)
+    config = tiny(controls=ControlsConfig(reinit=1))
+    print_dry_run(config, RunOptions(device="cpu", engine="torch", jobs=jobs), as_json=False)
+    out = capsys.readouterr().out
+    assert f", {useful or jobs or 4} at once, " in out
+    assert (f"{useful} are of use here" in out) == (useful is not None)

@@ -12,6 +12,7 @@ from command import Cli
 from tiny import tiny
 
 from lottery.experiments import RunOptions, open_run, plan, run_experiment
+from lottery.report import latex_table
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +36,16 @@ def test_show_prints_every_training_as_csv_and_nothing_else(cli: Cli, run: Path)
         assert float(row["test_accuracy_final"]) == results[key].score_final
 
 
+def test_show_prints_a_latex_table_and_nothing_else(cli: Cli, run: Path) -> None:
+    code, out, err = cli("show", str(run), "--latex")
+    assert (code, out, err) == (0, latex_table(open_run(run)), "")
+
+
 def test_csv_and_json_at_once_are_refused(cli: Cli, run: Path) -> None:
-    code, _, err = cli("show", str(run), "--csv", "--json")
-    assert code == 2
-    assert "choose one" in err
+    for several in (("--csv", "--json"), ("--csv", "--latex"), ("--latex", "--json")):
+        code, _, err = cli("show", str(run), *several)
+        assert code == 2
+        assert "choose one" in err
 
 
 def test_figures_are_written_and_listed(

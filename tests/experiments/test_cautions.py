@@ -38,7 +38,11 @@ def test_criteria_for_networks_before_training(name: str) -> None:
 )
 def test_other_forms_of_it(changes: dict[str, Any], told: bool) -> None:
     assert bool(cautions(tiny(prune=PruneConfig(criterion="snip", **changes)))) == told
-    assert not cautions(tiny(prune=PruneConfig(criterion="snip"), levels=0))
+
+
+def test_an_experiment_that_prunes_nothing_is_told_so() -> None:
+    (told,) = cautions(tiny(prune=PruneConfig(criterion="snip"), levels=0))
+    assert "nothing is pruned" in told
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -27,7 +27,7 @@ def monitor(store: Store, engine: str, *, device: str = "cpu", stopping: bool = 
         device=device,
         every=1000.0,
         stop=lambda: stopping,
-        report=lambda iteration: None,
+        report=lambda iteration, points: None,
     )
 
 

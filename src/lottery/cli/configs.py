@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,8 +100,12 @@ def diff(
         echo("no difference")
 
 
-def base_values(source: str) -> dict[str, Any]:
+def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
     """The plain config of a recipe, or of a TOML file (which may build on a recipe).
+
+    Args:
+        source: a recipe's name, or a path.
+        out: where runs lie, so that a run's name can be told from one that is nothing.
 
     Raises:
         UsageError: neither a recipe nor a file.
@@ -111,7 +117,7 @@ def base_values(source: str) -> dict[str, Any]:
         values: dict[str, Any] = to_plain(RECIPES[source]())
         return values
     path = Path(source)
-    if path.suffix == ".toml" or os.path.isfile(path):
+    if os.path.isfile(path) or (path.suffix == ".toml" and os.path.lexists(path)):
         values = read_toml(path)
         if not values:
             raise UsageError(f"{path} is empty: expected a config; see `lottery config show demo`")
@@ -123,14 +129,37 @@ def base_values(source: str) -> dict[str, Any]:
         if recipe not in RECIPES:
             raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
         return merge(to_plain(RECIPES[recipe]()), values)
-    if os.path.isfile(path / "experiment.json"):
+    run = path if os.path.isfile(path / "experiment.json") else out and _run_called(source, out)
+    if run:
         raise UsageError(
-            f"{path} is a run, not a config; lottery config show {path} > experiment.toml writes "
-            "its config as a file, and lottery show says by which command it goes on"
+            f"{run} is a run, not a config; lottery show {run} says by which command it goes on, "
+            f"and lottery config show {run} > experiment.toml writes its config as a file"
         )
     if os.path.isdir(path):
         raise UsageError(f"{path} is a directory: expected a recipe, or the path of a TOML file")
+    if _FILE_ENDING.fullmatch(path.suffix):
+        raise UsageError(f"there is no file '{path}'{_nearest_file(path)}")
     raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
+
+
+_FILE_ENDING = re.compile(r"\.[A-Za-z]\w{0,4}")
+
+
+def _run_called(name: str, out: Path) -> Path | None:
+    """The run of that name, with its hash or without; not one whose name only begins so."""
+    from lottery.experiments import list_runs
+
+    called = re.compile(f"{re.escape(name)}(-[0-9a-f]{{8}})?")
+    return next((run for run in list_runs(out) if called.fullmatch(run.name)), None)
+
+
+def _nearest_file(path: Path) -> str:
+    try:
+        there = [file.name for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        return f", and no directory '{path.parent}'"
+    near = get_close_matches(path.name, there, n=1)
+    return f"; did you mean '{path.parent / near[0]}'?" if near else ""
 
 
 def _any_config(source: str, out: Path) -> ExperimentConfig:

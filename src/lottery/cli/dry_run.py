@@ -32,6 +32,7 @@ from lottery.experiments import (
     run_name,
     worker_count,
 )
+from lottery.experiments.plan import needs
 from lottery.store import JobKey, Store
 from lottery.tasks.supervised import Supervised
 from lottery.training import resolve_device
@@ -54,15 +55,18 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     assert isinstance(task, Supervised), "bound to data"
     check_against_data(config, task, experiment.bound)
     device = resolve_device(options.device)
+    asked, useful = worker_count(options.jobs, device.type), _useful_at_once(config, device.type)
     listener = Listener() if as_json else _Tells()
     with log_heard(listener):
         found = estimate(
             experiment,
-            workers=worker_count(options.jobs, device.type),
+            workers=min(asked, useful),
             listener=listener,
             timed=not missing,
         )
     notes = [*cautions(config), *([] if missing else data_notes(data))]
+    if options.jobs and asked > useful:
+        notes.append(f"of {asked:,} trainings at once, {useful:,} are of use here: {_LIMITS}")
     units, reasons = task.units(config.prune), task.left_out(config.prune)
     covered, outside = task.coverage()
     reused = 0 if missing else _reusable(experiment, options, device.type)
@@ -105,6 +109,18 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     if units is not None and reasons:
         echo(_sentence(left_out_words(config.prune.granularity, units.count, reasons)))
     echo(power.sentence)
+
+
+_LIMITS = "each takes a core, and waits for those it is made from"
+
+
+def _useful_at_once(config: ExperimentConfig, device: str) -> int:
+    """How many trainings can go on at once, each as soon as those it needs have ended."""
+    rounds: dict[JobKey, int] = {}
+    for job in plan(config):
+        rounds[job] = 1 + max((rounds[need] for need in needs(job, config)), default=0)
+    widest = max(Counter(rounds.values()).values())
+    return min(widest, worker_count(None, device)) if device == "cpu" else widest
 
 
 def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:

@@ -99,6 +99,10 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
+def _options(command: Any) -> list[str]:
+    return [name for parameter in command.params for name in parameter.opts]
+
+
 def _usage_message(error: Any) -> str:
     """What to tell of words on the command line that typer has no use for."""
     said = str(error.format_message())
@@ -108,8 +112,12 @@ def _usage_message(error: Any) -> str:
         return f"error: {said[0].lower()}{said[1:]}"
     option = getattr(error, "option_name", None)
     if option and said.startswith("No such option"):
-        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
+        known = _options(error.ctx.command)
         near = get_close_matches(option, known, n=1)
         said = f"no option '{option}'" + (f"; did you mean '{near[0]}'?" if near else ".")
+        if error.ctx.command.name == "demo" and option in _options(
+            error.ctx.parent.command.commands["run"]
+        ):
+            said = f"no option '{option}': the demo is as it is; try lottery run demo {option} ..."
     usage = " ".join(error.ctx.get_usage().split())
     return f"error: {said[0].lower()}{said[1:]}\n{usage}\nhelp: {error.ctx.command_path} --help"

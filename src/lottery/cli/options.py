@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lottery.cli.output import echo
+
 
 def whole_number(text: str) -> int:
     """A whole number as it is typed; the library's own message would be one for programmers."""
@@ -57,6 +59,8 @@ def report_file(text: str) -> Path:
             f"{path} is there already and is no page of lottery; expected such a page or a new "
             "name, or move that file away"
         )
+    if not path.parent.exists():
+        echo(f"note: the directory {path.parent} is not there and will be made", err=True)
     return path
 
 

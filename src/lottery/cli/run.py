@@ -14,7 +14,7 @@ from lottery.cli.loading import load
 from lottery.cli.output import echo
 
 if TYPE_CHECKING:
-    from lottery.experiments import ExperimentConfig, RunOptions
+    from lottery.experiments import ExperimentConfig, Listener, RunOptions
 
 
 def run(
@@ -36,6 +36,13 @@ def run(
         ),
     ] = None,
     seed: options.Seed = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Follow it with tensorboard, wandb, trackio or mlflow; may be given again.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would take; train nothing.")
     ] = False,
@@ -71,10 +78,15 @@ def run(
       lottery run lenet-300-100/mnist --replicates 3
       lottery run experiment.toml --set seed=1 --levels 10
       lottery run lenet-300-100/mnist --smoke
+      lottery run demo --track tensorboard
     """
     del debug
     load(line=True, silent=quiet or as_json)
-    config = _config(recipe, overrides or [], levels=levels, replicates=replicates, seed=seed)
+    from lottery.integrations.trackers import make_tracker
+
+    short = {"levels": levels, "replicates": replicates, "seed": seed}
+    config = _config(recipe, overrides or [], out=out, **short)
+    trackers = [make_tracker(name) for name in track or []]
     if smoke:
         from lottery.experiments import smoke as shrink
 
@@ -85,7 +97,7 @@ def run(
 
         print_dry_run(config, run_options, as_json=as_json)
         return
-    _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
+    _run_and_judge(config, run_options, *trackers, as_json=as_json, quiet=quiet, report=report)
     if smoke and not as_json:
         echo("This was a smoke run: every step works, and its numbers mean nothing.")
 
@@ -112,7 +124,7 @@ def demo(
     """
     del debug
     load(line=True, silent=quiet or as_json)
-    config = _config("demo", [], seed=seed)
+    config = _config("demo", [], out=out, seed=seed)
     run_options = _run_options(out, None, device, engine, jobs, 30.0, True)
     _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
 
@@ -121,16 +133,14 @@ def _config(
     recipe: str,
     overrides: list[str],
     *,
-    levels: int | None = None,
-    replicates: int | None = None,
-    seed: int | None = None,
+    out: Path,
+    **short: int | None,
 ) -> ExperimentConfig:
-    """The config that the command line asks for."""
+    """The config that the command line asks for; ``short`` are options that set one key each."""
     from lottery.cli.configs import base_values
     from lottery.experiments import load_config, merge, parse_override
 
-    values = base_values(recipe)
-    short = {"levels": levels, "replicates": replicates, "seed": seed}
+    values = base_values(recipe, out)
     values = merge(values, {key: value for key, value in short.items() if value is not None})
     for override in overrides:
         values = merge(values, parse_override(override), emptying=True)
@@ -166,7 +176,7 @@ def _run_options(
 def _run_and_judge(
     config: ExperimentConfig,
     run_options: RunOptions,
-    *,
+    *trackers: Listener,
     as_json: bool,
     quiet: bool,
     report: Path | None,
@@ -174,9 +184,10 @@ def _run_and_judge(
     from lottery.analysis import judge_run, to_json, verdict_text
     from lottery.cli.progress import listening
     from lottery.cli.signals import stop_on_signals
-    from lottery.experiments import open_run, run_experiment
+    from lottery.experiments import Listeners, open_run, run_experiment
 
-    with stop_on_signals() as stop, listening(config, silent=quiet or as_json) as listener:
+    with stop_on_signals() as stop, listening(config, silent=quiet or as_json) as progress:
+        listener = Listeners(progress, *trackers)
         summary = run_experiment(config, run_options, listener=listener, stop=stop)
     verdict = judge_run(open_run(summary.run))
     if as_json:

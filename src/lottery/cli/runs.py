@@ -26,6 +26,9 @@ def show(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print every training as CSV, one a line.")
     ] = False,
+    as_latex: Annotated[
+        bool, typer.Option("--latex", help="Print a LaTeX table: densities by kinds of training.")
+    ] = False,
     debug: options.Debug = False,
 ) -> None:
     """Show how far a run is, and its results.
@@ -34,26 +37,34 @@ def show(
     Examples:
       lottery show lenet-300-100-mnist
       lottery show runs/demo-12ab34cd --json
+      lottery show demo --latex > table.tex
     """
     del debug
     load()
     from dataclasses import asdict
 
+    from lottery.errors import UsageError
     from lottery.experiments import begun, plan
     from lottery.store import holder
 
+    if as_csv + as_latex + as_json > 1:
+        raise UsageError("expected --csv, --latex or --json, got several: choose one")
     opened = _open(run, out)
     if as_csv:
-        from lottery.errors import UsageError
         from lottery.report import replicates_csv
 
-        if as_json:
-            raise UsageError("expected --csv or --json, got both: choose one")
         echo(replicates_csv(opened).replace("\r\n", "\n"), nl=False)
+        return
+    if as_latex:
+        from lottery.report import latex_table
+
+        echo(latex_table(opened), nl=False)
         return
     jobs = plan(opened.config)
     results = [opened.results[key] for key in jobs if key in opened.results]
-    under_way = begun(opened.store, opened.config, opened.experiment["data"]["training_examples"])
+    under_way = begun(
+        opened.store, opened.config, opened.experiment["data"].get("training_examples")
+    )
     owner = holder(opened.store.path)
     if as_json:
         shown = {

@@ -16,8 +16,9 @@ from lottery.experiments.config import (
 )
 from lottery.experiments.estimate import Estimate, estimate
 from lottery.experiments.lengths import planned_at_most, planned_span
-from lottery.experiments.listener import Listener
+from lottery.experiments.listener import Listener, Listeners
 from lottery.experiments.loading import load_config, merge
+from lottery.experiments.own import find_tickets
 from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES
@@ -45,6 +46,7 @@ __all__ = [
     "Experiment",
     "ExperimentConfig",
     "Listener",
+    "Listeners",
     "OwnConfig",
     "PlanConfig",
     "Recipe",
@@ -64,6 +66,7 @@ __all__ = [
     "differences",
     "estimate",
     "find_run",
+    "find_tickets",
     "found_elsewhere",
     "list_runs",
     "load_config",

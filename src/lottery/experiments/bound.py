@@ -95,8 +95,11 @@ class Experiment:
 
     def _ticket(self, job: JobKey) -> dict[str, Any]:
         """All that decides a job's ticket."""
-        if not job.level:
+        if not job.level and job.branch == MAIN:
             return {"origin": self._origin}
+        if not job.level:
+            dense = self.identity(JobKey(job.replicate, MAIN, 0))
+            return {"again": dense, "iteration": self.bound.rewind_iteration}
         made = {
             "origin": self._origin,
             "decides": self.method.decides(job.level, self.config.levels),

@@ -14,7 +14,9 @@ def cautions(config: PlanConfig) -> list[str]:
     """
     prune = config.prune
     criterion = find_criterion(prune.criterion)
-    if prune.by == "rewound" or not (config.levels and criterion.before_training):
+    if not config.levels:
+        return ["levels = 0: nothing is pruned, and dense networks alone are trained"]
+    if prune.by == "rewound" or not criterion.before_training:
         return []
     which = "of the dense training under way" if prune.by == "early-bird" else "that are trained"
     return [

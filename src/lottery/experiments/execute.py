@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from lottery.experiments.inputs import Replicate
 from lottery.experiments.plan import how_trained, needs
 from lottery.methods import CONTROLS, Breaking
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
+from lottery.store.jobs import DENSE_REWOUND
 from lottery.tasks.protocol import How, Task, Work
 from lottery.tickets import Ticket, drawn, watch_masks
-from lottery.training import Checkpoint, State, TrainingResult, Watch, final_scores
+from lottery.training import Checkpoint, CurvePoint, State, TrainingResult, Watch, final_scores
 
 
 def run_job(
@@ -53,7 +54,8 @@ def run_job(
         )
         store.write_job(ticket, result, None, about)
         return result
-    work = make_work(key, ticket, experiment, missing_looks(key, experiment, store))
+    looks = missing_looks(key, experiment, store)
+    work = make_work(key, ticket, experiment, looks, measured=monitor.measured)
     trained = _train(experiment.task, work, monitor)
     if store.is_finished(key):
         _check_same(key, store, trained)
@@ -83,7 +85,10 @@ def _train(task: Task, work: Work, monitor: JobMonitor) -> TrainingResult:
 def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ticket:
     """The ticket that a job trains, made from the files of the jobs it needs."""
     ticket = replicate.ticket(key.level)
-    if key.branch != MAIN:
+    if key.kind == DENSE_REWOUND:
+        start = experiment.bound.rewind_iteration
+        ticket = replace(ticket, weights=replicate.state(start), iteration=start)
+    elif key.branch != MAIN:
         ticket = _control(key, ticket, experiment, replicate)
     provenance: dict[str, str | int] = {
         **experiment.task.about(),
@@ -116,7 +121,7 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
     The control of a ticket that no signal passes is not trained either.
     """
     reason = _blocked(ticket, how_trained(key, experiment.config), experiment.task)
-    if reason or key.branch == MAIN:
+    if reason or key.branch == MAIN or not key.level:
         return reason
     main = JobKey(key.replicate, MAIN, key.level)
     its = replicate.ticket(key.level)
@@ -138,7 +143,11 @@ def _blocked(ticket: Ticket, how: How, task: Task) -> str:
 
 
 def make_work(
-    key: JobKey, ticket: Ticket, experiment: Experiment, looks: Iterable[LookKey] = ()
+    key: JobKey,
+    ticket: Ticket,
+    experiment: Experiment,
+    looks: Iterable[LookKey] = (),
+    measured: Callable[[Sequence[CurvePoint]], None] | None = None,
 ) -> Work:
     """How a ticket is trained in this experiment, and what is kept of it on the way."""
     looks = list(looks)
@@ -146,6 +155,7 @@ def make_work(
         ticket=ticket,
         how=how_trained(key, experiment.config),
         streams=experiment.bound.streams(key.replicate),
+        measured=measured,
         snapshots_at=tuple(look.number for look in looks if look.kind == "state"),
         watch=(
             _watch(ticket, experiment, key.replicate)
@@ -275,7 +285,8 @@ class JobMonitor:
             rounds differently and has random states of its own.
         every: seconds between checkpoints.
         stop: whether the process has been asked to stop.
-        report: called with the iteration, a few times a second.
+        report: called with the iteration and no points a few times a second, and with what was
+            measured at every evaluation.
     """
 
     steps_at_once = 100
@@ -291,7 +302,7 @@ class JobMonitor:
         device: str,
         every: float,
         stop: Callable[[], bool],
-        report: Callable[[int], None],
+        report: Callable[[int, Sequence[CurvePoint]], None],
     ) -> None:
         self._store, self._key, self._engine, self._device = store, key, engine, device
         self._every, self._stop, self._report = every, stop, report
@@ -311,6 +322,10 @@ class JobMonitor:
             return kept
         self._store.drop_checkpoints(self._key)
         return None
+
+    def measured(self, points: Sequence[CurvePoint]) -> None:
+        """Report an evaluation."""
+        self._report(points[0].iteration, points)
 
     def set_checkpoint_aside(self) -> bool:
         """Set aside a checkpoint from which the training has not come any further.
@@ -334,7 +349,7 @@ class JobMonitor:
         now = time.monotonic()
         if now - self._reported >= self._REPORT_SECONDS:
             self._reported = now
-            self._report(iteration)
+            self._report(iteration, ())
         stopping = self._stop()
         if stopping or now - self._saved >= self._every:
             kept = checkpoint()
@@ -368,7 +383,7 @@ def _result(
         weights_kept=mask.kept,
         weights_total=mask.total,
         layers=mask.layers,
-        iterations=task.last_iteration(how, ticket.mask) or 0,
+        iterations=_last_iteration(ticket, trained, task, how),
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
         validation_loss_at_early_stop=(
@@ -383,3 +398,12 @@ def _result(
         engine=task.engine_name(how),
         provenance=dict(ticket.provenance),
     )
+
+
+def _last_iteration(ticket: Ticket, trained: TrainingResult | None, task: Task, how: How) -> int:
+    """The iteration that a training ended at, or would have."""
+    planned = task.last_iteration(how, ticket.mask)
+    if planned is not None:
+        return planned
+    ends = [point.iteration for point in trained.curve] if trained else []
+    return max([ticket.iteration, *ends])

@@ -1,13 +1,15 @@
-"""Who is told how a run goes on."""
+"""Who hears how a run goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 from lottery.core import OutsideMask
 from lottery.store import JobKey, JobResult, LookKey
+from lottery.training import CurvePoint
 
 
 class Listener:
@@ -46,8 +48,42 @@ class Listener:
     def progressed(self, key: JobKey, iteration: int) -> None:
         """A job has come to this iteration."""
 
+    def measured(self, key: JobKey, point: CurvePoint) -> None:
+        """A job has been evaluated on one split.
+
+        Points of a job come in order. A job that goes on after an interruption begins after its
+        checkpoint, with points that may have been heard before.
+        """
+
     def finished(self, result: JobResult) -> None:
         """A job has ended and is on disk."""
 
     def skipped(self, key: JobKey, reason: str) -> None:
         """A job cannot be run, because one it needs has no weights to give."""
+
+    def close(self) -> None:
+        """The run has come to its end, was stopped or failed; nothing more will be heard."""
+
+
+class Listeners(Listener):
+    """Several listeners that hear the same, in their order.
+
+    Args:
+        listeners: one or more.
+    """
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+
+def _by_each(event: str) -> Callable[..., None]:
+    @wraps(vars(Listener)[event])
+    def tell(self: Listeners, *what: Any) -> None:
+        for listener in self._listeners:
+            getattr(listener, event)(*what)
+
+    return tell
+
+
+for _event in [name for name in vars(Listener) if not name.startswith("_")]:
+    setattr(Listeners, _event, _by_each(_event))

@@ -8,16 +8,17 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from reprlib import Repr
-from types import GenericAlias
+from types import GenericAlias, NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from lottery.errors import ConfigError
-from lottery.experiments.config import ExperimentConfig, to_plain
+from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig, to_plain
 from lottery.experiments.guesses import hint_and_default, keys_meant, option_meant
 from lottery.experiments.toml import toml_value
 from lottery.training import LENGTH_FORMS, Length, length_table
 
 T = TypeVar("T")
+_Config = TypeVar("_Config", bound=PlanConfig)
 
 _WHOLE_NUMBERS: Final = range(-(2**63), 2**63)
 """Those that TOML promises to hold, and that arrays of whole numbers can."""
@@ -33,10 +34,10 @@ def load_config(values: Mapping[str, Any], *, source: str = "the config") -> Exp
     Raises:
         ConfigError: listing every unknown key, wrong type and value out of range.
     """
-    return _load(values, source, _Reader())
+    return _load(ExperimentConfig, values, source, _Reader())
 
 
-def load_recorded_config(values: Mapping[str, Any], *, source: str) -> ExperimentConfig:
+def load_recorded_config(values: Mapping[str, Any], *, source: str) -> PlanConfig:
     """Build the config that a run was made from, even if it would be refused today.
 
     Rules become stricter, and a run that was made before them can still be read. Types, and the
@@ -45,11 +46,12 @@ def load_recorded_config(values: Mapping[str, Any], *, source: str) -> Experimen
     Raises:
         ConfigError: listing every unknown key, wrong type and value beyond such a limit.
     """
-    return _load(values, source, _Reader(rules=False))
+    kind = OwnConfig if "task" in values else ExperimentConfig
+    return _load(kind, values, source, _Reader(rules=False))
 
 
-def _load(values: Mapping[str, Any], source: str, reader: _Reader) -> ExperimentConfig:
-    config = reader.dataclass(ExperimentConfig, values, "")
+def _load(kind: type[_Config], values: Mapping[str, Any], source: str, reader: _Reader) -> _Config:
+    config = reader.dataclass(kind, values, "")
     if reader.problems or isinstance(config, _Wrong):
         # What a file says may hold anything, and is printed.
         told = [_printable(problem) for problem in reader.problems]
@@ -150,6 +152,11 @@ class _Reader:
 
     def value(self, hint: Any, value: object, path: str) -> Any:
         origin = get_origin(hint)
+        if hint is Any:
+            return value
+        if origin is UnionType:
+            (given,) = (arg for arg in get_args(hint) if arg is not NoneType)
+            return None if value is None else self.value(given, value, path)
         if is_dataclass(hint) and isinstance(hint, type):
             return self.dataclass(hint, value, path)
         if origin is Literal:
@@ -193,6 +200,8 @@ class _Reader:
         if not isinstance(value, Mapping):
             return self._wrong(path, "a table", value, self._meant(path, value))
         item = get_args(hint)[1]
+        if item is Any:
+            return dict(value)
         if not all(map(_is_text, value)):
             return self._wrong(path, f"a table whose names are each {_WITHIN[str]}", value)
         for key, inner in value.items():

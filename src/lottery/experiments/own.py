@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import torch
 from torch import Tensor, nn
 
-from lottery.core import Mask, check_patterns, find_criterion, prunable_weights
-from lottery.errors import ConfigError, UsageError, unknown_name
+from lottery.core import Mask, check_patterns, find_criterion, outside_mask, prunable_weights
+from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
+from lottery.experiments.bound import Experiment
+from lottery.experiments.cautions import cautions
 from lottery.experiments.config import OwnConfig, VerdictConfig
-from lottery.experiments.reading import Run
+from lottery.experiments.listener import Listener
+from lottery.experiments.printing import Printing
+from lottery.experiments.reading import Run, run_in
+from lottery.experiments.run import RunOptions, Way, run_bound
 from lottery.experiments.structures import structure_problems
+from lottery.pieces import reinitialize as reinitialize_model
 from lottery.score import ACCURACY, Score
+from lottery.store import MemoryStore, Store
 from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.initial import DRAWS_WEIGHTS
@@ -95,10 +105,47 @@ def find_tickets(
         verbose=verbose,
         **settings,
     )
-    from lottery.experiments.run import run_own  # type: ignore[attr-defined]
+    return run_own(run)
 
-    finished: Run = run_own(run)
-    return finished
+
+def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
+    """Run what `own_run` made ready.
+
+    Args:
+        run: what to run.
+        listener: hears how it goes on; None for lines on the screen, if wanted.
+
+    Raises:
+        StoreError: the run there is another's, or of other functions; or cannot be written.
+    """
+    store = MemoryStore() if run.out is None else Store(run.out)
+    recorded = store.read_experiment()
+    if recorded is not None and isinstance(recorded.get("config"), Mapping):
+        changed = changed_code(recorded["config"].get("task", {}), run.config.task)
+        if changed:
+            raise StoreError(f"{store.path}: {changed}")
+    experiment = Experiment(run.config, run.task)
+    listener = listener or (Printing(run.config.score) if run.verbose else Listener())
+    model = run.task.make_model()
+    outside = outside_mask(model)
+    covered = sum(weight.numel() for weight in prunable_weights(model).values())
+
+    def begin(listener: Listener) -> None:
+        if outside:
+            listener.outside_mask(covered, outside)
+        for note in (*run.notes, *cautions(run.config)):
+            listener.noted(note)
+
+    way = Way(
+        options=RunOptions(jobs=run.jobs, reuse=False, checkpoint_seconds=0.0),
+        surroundings={"device": "cpu", "engine": "own"},
+        outside=outside,
+        parallel="processes",
+        remake=partial(Experiment, run.config, run.task),
+        begin=begin,
+    )
+    run_bound(experiment, store, way, listener, threading.Event())
+    return run_in(store)
 
 
 def own_run(
@@ -123,7 +170,7 @@ def own_run(
     steps: int | None = None,
     batches: Any = None,
     loss: Callable[[nn.Module, Any], Tensor] | None = None,
-    reinitialize: Callable[[nn.Module], Any] | None = None,
+    reinitialize: Callable[[nn.Module], Any] | Literal[True] | None = None,
     example_input: Tensor | None = None,
     fingerprint: Any = None,
     seed: int = 0,
@@ -159,8 +206,10 @@ def own_run(
         steps: how many optimizer steps the loop makes, if it always makes as many.
         batches: for criteria that look at data: a list or DataLoader of batches (tuples, or dicts
             as models of transformers take them), or a function that gives one.
-        loss: (model, batch) -> the mean loss; not needed for dicts with labels.
+        loss: (model, batch) -> the mean loss; not needed for dicts with labels, nor where it is the
+            cross-entropy of (inputs, targets).
         reinitialize: draws new weights in a network, in place, where ``make_model`` loads its own.
+            True: each layer draws them as when it is made, see `lottery.pieces.reinitialize`.
         example_input: a batch of inputs, for granularities other than single weights.
         fingerprint: plain JSON values that identify what functions cannot tell, such as a version
             of the data; ``{"train": ...}`` stands for the code of that function.
@@ -196,7 +245,7 @@ def own_run(
         evaluate=evaluate,
         score=config.score,
         fingerprint=fingerprint,
-        reinitialize=reinitialize,
+        reinitialize=_draw_again if reinitialize is True else reinitialize,
         batches=batches,
         loss=loss,
         steps=steps,
@@ -271,6 +320,11 @@ def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
         f"the code changed since this run was begun: {'; '.join(found)}. Put it back, or use "
         "another out="
     )
+
+
+def _draw_again(model: nn.Module) -> None:
+    # Called with the global generators seeded.
+    reinitialize_model(model, seed=torch.initial_seed())
 
 
 def _check_network(config: OwnConfig, task: OwnTask) -> None:

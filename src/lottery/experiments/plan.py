@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lottery.experiments.config import ExperimentConfig, PlanConfig
+from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig
 from lottery.methods import CONTROLS, Method, method_of
 from lottery.store import MAIN, JobKey, JobResult
+from lottery.store.jobs import DENSE_REWOUND
 from lottery.tasks.protocol import How
 
 
@@ -35,12 +36,25 @@ def plan(config: PlanConfig) -> list[JobKey]:
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
     ['replicate 0, main, level 0', 'replicate 0, main, level 1', 'replicate 0, reinit-1, level 1']
     """
+    again = (f"{DENSE_REWOUND}-1",) if trains_dense_again(config) else ()
     return [
         JobKey(replicate, branch, level)
         for level in range(config.levels + 1)
         for replicate in range(config.replicates)
-        for branch in (MAIN, *(branches(config) if level else ()))
+        for branch in (MAIN, *(branches(config) if level else again))
     ]
+
+
+def trains_dense_again(config: PlanConfig) -> bool:
+    """Whether the dense network is trained again, as its late-rewound tickets are.
+
+    A loop that starts over gives them the steps before as well; they are to be compared with a
+    dense network that has these too.
+    """
+    late = config.rewind.method == "weights" and config.rewind.to.amount > 0
+    if not isinstance(config, OwnConfig) or not late or not config.levels:
+        return False
+    return not config.task.get("starts_at_step", False)
 
 
 def how_trained(job: JobKey, config: PlanConfig) -> How:
@@ -56,7 +70,9 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
 
     A control needs what the ticket of its level is made from, and not that ticket's training.
     """
-    levels = config_method(config).needs(job.level) if job.level else ()
+    if not job.level:
+        return () if job.branch == MAIN else (JobKey(job.replicate, MAIN, 0),)
+    levels = config_method(config).needs(job.level)
     return tuple(JobKey(job.replicate, MAIN, level) for level in levels)
 
 

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lottery.core import OutsideMask
 from lottery.errors import StoreError, UsageError
-from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.config import ExperimentConfig, PlanConfig
 from lottery.experiments.lengths import last_iteration
 from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.plan import plan
@@ -21,6 +22,12 @@ from lottery.experiments.task_facts import TaskFacts, task_facts, task_score
 from lottery.store import JobKey, JobResult, LookKey, Store
 from lottery.store.contents import RESULT
 from lottery.store.store import EXPERIMENT
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from lottery.analysis import Verdict
+    from lottery.report import RunFigure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +44,7 @@ class Run:
     """
 
     store: Store
-    config: ExperimentConfig
+    config: PlanConfig
     experiment: Mapping[str, Any]
     results: Mapping[JobKey, JobResult]
     outside_mask: tuple[OutsideMask, ...] = ()
@@ -51,6 +58,39 @@ class Run:
     def facts(self) -> TaskFacts:
         """What was trained and how it was measured."""
         return task_facts(self.config, self.experiment)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the run shows; see `lottery.judge_run`."""
+        from lottery.analysis import judge_run
+
+        return judge_run(self)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the page of the run; see `lottery.write_report`."""
+        from lottery.report import write_report
+
+        return write_report(self, Path(path))
+
+    # A run is read here and looked at by packages above this one, which are imported when asked.
+
+    def frame(self) -> DataFrame:
+        """Every job that has ended, one a row; see `lottery.report.run_frame`."""
+        from lottery.report import run_frame
+
+        return run_frame(self)
+
+    def curves(self) -> DataFrame:
+        """Every evaluation of every job, one a row; see `lottery.report.run_curves`."""
+        from lottery.report import run_curves
+
+        return run_curves(self)
+
+    def figures(self) -> dict[str, RunFigure]:
+        """The report's figures by name; a notebook shows each."""
+        from lottery.report import run_figures
+
+        return run_figures(self)
 
 
 def find_run(name: str | Path, out: Path) -> Path:
@@ -117,9 +157,13 @@ def open_run(path: Path) -> Run:
         StoreError: a file is damaged, holds what the run cannot have given, or the config is not
             what its hash says.
     """
-    store = Store(path)
+    return run_in(Store(path))
+
+
+def run_in(store: Store) -> Run:
+    """The run in a store, as `open_run` reads it."""
     config, experiment = read_config(store)
-    examples = experiment["data"]["training_examples"]
+    examples = experiment["data"].get("training_examples")
     results = {key: store.result(key) for key in plan(config) if store.is_finished(key)}
     for key, result in results.items():
         _check_fits(result, config, examples, store.directory(key) / RESULT)
@@ -132,7 +176,7 @@ def open_run(path: Path) -> Run:
     )
 
 
-def read_config(store: Store) -> tuple[ExperimentConfig, dict[str, Any]]:
+def read_config(store: Store) -> tuple[PlanConfig, dict[str, Any]]:
     """A run's config, and the whole of its ``experiment.json``.
 
     Raises:
@@ -163,7 +207,7 @@ def verify_run(path: Path) -> dict[JobKey | LookKey, list[str]]:
     """
     store = Store(path)
     config, experiment = read_config(store)
-    examples = experiment["data"]["training_examples"]
+    examples = experiment["data"].get("training_examples")
     jobs: dict[JobKey | LookKey, list[str]] = {
         key: examine_job(store, key, config, examples)[1]
         for key in plan(config)
@@ -174,7 +218,7 @@ def verify_run(path: Path) -> dict[JobKey | LookKey, list[str]]:
 
 
 def examine_job(
-    store: Store, key: JobKey, config: ExperimentConfig, training_examples: int
+    store: Store, key: JobKey, config: PlanConfig, training_examples: int | None
 ) -> tuple[JobResult | None, list[str]]:
     """A finished job's result, and what is wrong with its files, one sentence each.
 
@@ -193,14 +237,15 @@ def examine_job(
 
 
 def _check_fits(
-    result: JobResult, config: ExperimentConfig, training_examples: int, source: Path
+    result: JobResult, config: PlanConfig, training_examples: int | None, source: Path
 ) -> None:
     """Check that a result can be of this experiment.
 
     Raises:
         StoreError: it is of another one, or longer than any training of this one.
     """
-    for name, ours in (("seed", config.seed), ("model", config.model)):
+    known = {"seed": config.seed, "model": getattr(config, "model", None)}
+    for name, ours in known.items():
         theirs = result.provenance.get(name, ours)
         if theirs != ours:
             raise StoreError(
@@ -211,6 +256,8 @@ def _check_fits(
         value = getattr(result, name)
         if task_score(config).unit == "%" and value is not None and not 0 <= value <= 1:
             raise StoreError(f"{source}: {name}: expected a number from 0 to 1, got {value}")
+    if training_examples is None or not isinstance(config, ExperimentConfig):
+        return
     most = last_iteration(config, training_examples)
     if result.iterations > most:
         raise StoreError(

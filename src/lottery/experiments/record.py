@@ -138,7 +138,11 @@ def read_record(store: Store) -> dict[str, Any] | None:
     experiment = store.read_experiment()
     if experiment is None:
         return None
-    wrong = misfits(experiment, _FIELDS, optional=("data.variant", "outside_mask", "looked_at"))
+    optional = ["data.variant", "outside_mask", "looked_at"]
+    if isinstance(experiment.get("config"), dict) and "task" in experiment["config"]:
+        # Of own code nobody knows the data.
+        optional += [name for name in _FIELDS if name.startswith("data.")]
+    wrong = misfits(experiment, _FIELDS, optional=tuple(optional))
     if not wrong:
         surroundings = experiment["environment"]
         found = misfits(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))

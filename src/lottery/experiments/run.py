@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from lottery.core import prunable_weights
+from lottery.core import OutsideMask, prunable_weights
 from lottery.data import Dataset, data_notes, load_dataset
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.bound import Experiment
@@ -26,10 +27,10 @@ from lottery.experiments.record import check_same_weights, described, record
 from lottery.experiments.runner import changed_needs, found_elsewhere, run_all, take
 from lottery.experiments.standing import begun
 from lottery.experiments.stopping import StopRequest
-from lottery.experiments.workers import WorkerSettings, open_pool
-from lottery.store import JobKey, JobResult, LookKey, Store, own
+from lottery.experiments.workers import Report, WorkerSettings, open_pool
+from lottery.store import JobKey, JobResult, LookKey, MemoryStore, Store, own
 from lottery.tasks.supervised import Supervised
-from lottery.training import Engine, resolve_device
+from lottery.training import CurvePoint, Engine, resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ def run_experiment(
     Args:
         config: what to run.
         options: where and how.
-        listener: hears how it goes on.
+        listener: hears how it goes on, for several `Listeners`.
         stop: set it to stop: running jobs keep a checkpoint first. A `StopRequest` is also told
             when the data are loaded; nothing looks at it before.
 
@@ -126,49 +127,113 @@ def run_experiment(
     assert isinstance(task, Supervised), "bound just now"
     check_against_data(config, task, experiment.bound)
     engines = _engines(experiment)
-    store = Store(Path(options.out) / run_name(config))
+    covered, outside = task.coverage()
     # An exception in the middle of compiling would be lost, or leave half of it.
     if isinstance(stop, StopRequest):
         stop.under_way = True
-    with own(store.path):
-        device = resolve_device(options.device).type
-        covered, outside = task.coverage()
-        if not all(store.is_finished(key) for key in plan(config)):
-            for engine in engines:
-                engine.prepare()
+
+    def begin(listener: Listener) -> None:
+        if outside:
+            listener.outside_mask(covered, outside)
+        for note in (*cautions(config), *data_notes(task.data)):
+            listener.noted(note)
+        units, reasons = task.units(config.prune), task.left_out(config.prune)
+        if units is not None and reasons and config.levels:
+            listener.left_out(units.count, reasons)
+
+    way = Way(
+        options=options,
+        prepare=lambda: [engine.prepare() for engine in engines],
+        described=described(task.data),
+        surroundings={
+            "device": resolve_device(options.device).type,
+            "engine": engines[0].name,
+            "engine_settings": dict(engines[0].settings()),
+        },
+        outside=outside,
+        parallel="threads" if all(e.parallel == "threads" for e in engines) else "processes",
+        remake=partial(bind, config, options, progress=False),
+        begin=begin,
+    )
+    return run_bound(experiment, Store(Path(options.out) / run_name(config)), way, listener, stop)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How an experiment that is bound to its task is run, and what its record says.
+
+    Args:
+        options: of the run.
+        prepare: done once before the first training of a process.
+        described: the data, for the record.
+        surroundings: device and engine, for the record.
+        outside: the matrices that no mask covers.
+        parallel: how several jobs are best run at once.
+        remake: makes the experiment again in another process.
+        begin: tells a listener what there is to know before anything is trained.
+    """
+
+    options: RunOptions
+    prepare: Callable[[], object] = lambda: None
+    described: Mapping[str, Any] = field(default_factory=dict)
+    surroundings: Mapping[str, Any]
+    outside: Sequence[OutsideMask] = ()
+    parallel: Literal["threads", "processes"]
+    remake: Callable[[], Experiment]
+    begin: Callable[[Listener], None]
+
+
+def run_bound(
+    experiment: Experiment,
+    store: Store,
+    way: Way,
+    listener: Listener,
+    stop: threading.Event,
+) -> RunSummary:
+    """Run an experiment on any task, over a store on disk or in memory.
+
+    Args:
+        experiment: what to run.
+        store: where finished jobs are, and go.
+        way: how.
+        listener: hears how it goes on.
+        stop: set it to stop.
+
+    Raises:
+        StoreError, Preempted: as `run_experiment`.
+    """
+    options, device = way.options, way.surroundings["device"]
+    examples = way.described.get("training_examples")
+    ours = nullcontext() if isinstance(store, MemoryStore) else own(store.path)
+    with ours, closing(listener):
+        if not all(store.is_finished(key) for key in plan(experiment.config)):
+            way.prepare()
         config = record(
             store,
-            config,
-            described(task.data),
-            surroundings={
-                "device": device,
-                "engine": engines[0].name,
-                "engine_settings": dict(engines[0].settings()),
-            },
+            experiment.config,
+            way.described,
+            surroundings=way.surroundings,
             command=options.command,
             listener=listener,
-            outside=outside,
+            outside=way.outside,
         )
-        experiment = Experiment(config, task)
+        experiment, jobs = Experiment(config, experiment.task), plan(config)
         if options.reuse:
-            others = found_elsewhere(experiment, store, list_runs(Path(options.out)), device)
+            others = found_elsewhere(experiment, store, list_runs(store.path.parent), device)
             for run, number in take(store, others).items():
-                listener.reused(run, number, len(plan(config)))
-        results = _finished_before(store, experiment, len(task.data.train), listener)
-        check_same_weights(store, results, prunable_weights(task.make_model()))
+                listener.reused(run, number, len(jobs))
+        results = _finished_before(store, experiment, examples, listener)
+        check_same_weights(store, results, prunable_weights(experiment.task.make_model()))
         for key, needs in changed_needs(experiment, store, results).items():
             listener.noted(
                 f"{key} was made from other files than there are now of {', '.join(needs)}"
             )
-        jobs = plan(config)
         left = len(jobs) - len(results)
         workers = min(worker_count(options.jobs, device), left or 1)
         listener.started(store.path, len(jobs), len(results), workers)
-        if outside:
-            listener.outside_mask(covered, outside)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
-        _tell_first(experiment, task, listener)
+        way.begin(listener)
         listener.to_train(
             {
                 key: (store.checkpoint_iteration(key) or span[0], span[1])
@@ -177,22 +242,19 @@ def run_experiment(
             }
         )
         settings = WorkerSettings(
-            remake=partial(bind, config, options, progress=False),
+            remake=way.remake,
             store=store,
             device=device,
             checkpoint_seconds=options.checkpoint_seconds,
         )
-        parallel: Literal["threads", "processes"] = (
-            "threads" if all(e.parallel == "threads" for e in engines) else "processes"
-        )
         try:
             with open_pool(
-                settings, experiment, workers, parallel, stop, listener.progressed
+                settings, experiment, workers, way.parallel, stop, _telling(listener)
             ) as pool:
                 skipped = run_all(experiment, store, results, pool, listener, stop)
         except Preempted as error:
             # Only now that the pool is closed has every training kept its checkpoint.
-            raise Preempted(_what_is_kept(store, config, task.data)) from error
+            raise Preempted(_what_is_kept(store, experiment, examples)) from error
     return RunSummary(run=store.path, results=results, skipped=skipped)
 
 
@@ -208,24 +270,24 @@ def _engines(experiment: Experiment) -> list[Engine]:
     return list({engine.name: engine for engine in found}.values())
 
 
-def _what_is_kept(store: Store, config: ExperimentConfig, data: Dataset) -> str:
-    jobs = plan(config)
+def _telling(listener: Listener) -> Report:
+    def tell(key: JobKey, iteration: int, points: Sequence[CurvePoint]) -> None:
+        for point in points:
+            listener.measured(key, point)
+        listener.progressed(key, iteration)
+
+    return tell
+
+
+def _what_is_kept(store: Store, experiment: Experiment, examples: int | None) -> str:
+    jobs = plan(experiment.config)
     done = f"{sum(map(store.is_finished, jobs)):,} of {len(jobs):,} trainings are done"
-    kept = begun(store, config, len(data.train))
+    kept = begun(store, experiment.config, examples)
     if not kept:
         return f"{done}, and none was under way"
     return f"{done}, and of those begun a checkpoint is kept:" + "".join(
         f"\n  {one}" for one in kept
     )
-
-
-def _tell_first(experiment: Experiment, task: Supervised, listener: Listener) -> None:
-    config = experiment.config
-    for note in (*cautions(config), *data_notes(task.data)):
-        listener.noted(note)
-    units, reasons = task.units(config.prune), task.left_out(config.prune)
-    if units is not None and reasons and config.levels:
-        listener.left_out(units.count, reasons)
 
 
 def worker_count(jobs: int | None, device: str) -> int:
@@ -241,14 +303,14 @@ def worker_count(jobs: int | None, device: str) -> int:
 
 
 def _finished_before(
-    store: Store, experiment: Experiment, training_examples: int, listener: Listener
+    store: Store, experiment: Experiment, examples: int | None, listener: Listener
 ) -> dict[JobKey, JobResult]:
     """The results on disk; what is there but not whole is set aside."""
     results = {}
     for key in plan(experiment.config):
         if not store.is_there(key):
             continue
-        result, found = examine_job(store, key, experiment.config, training_examples)
+        result, found = examine_job(store, key, experiment.config, examples)
         if result is not None and (found := _another(key, experiment, store)):
             result = None
         if result is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lottery.data import steps_per_epoch
 from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig
-from lottery.experiments.plan import plan
+from lottery.experiments.plan import trains_dense_again
 from lottery.score import ACCURACY, Score
 from lottery.store.jobs import DENSE_REWOUND, MAIN
 from lottery.training import MaskUpdateMethod, PrunedValues
@@ -79,4 +79,4 @@ def _classification(config: ExperimentConfig, data: Mapping[str, Any]) -> TaskFa
 
 def _dense_kind(config: PlanConfig) -> str:
     """With late rewinding of a loop that starts over, the dense network trained the same way."""
-    return DENSE_REWOUND if any(key.kind == DENSE_REWOUND for key in plan(config)) else MAIN
+    return DENSE_REWOUND if trains_dense_again(config) else MAIN

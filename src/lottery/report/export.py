@@ -19,7 +19,7 @@ from lottery.experiments import Run, open_run
 from lottery.report import tables, training_tables
 from lottery.report.csv_text import Cell, csv_text
 from lottery.report.data import ReportData
-from lottery.report.figure import Drawn, Gallery, Plot
+from lottery.report.figure import Gallery, Plot
 from lottery.report.of_run import report_data
 from lottery.report.page import draw
 from lottery.report.svg import gallery_svg, plot_svg
@@ -66,7 +66,7 @@ def figure_csv(content: Plot | Gallery) -> str:
 def _files(data: ReportData) -> Iterator[tuple[str, str]]:
     """Name and contents of every file but the PNG files."""
     for drawn in draw(data):
-        yield f"{drawn.figure.name}.svg", _svg(drawn)
+        yield f"{drawn.figure.name}.svg", figure_svg(drawn.content)
         yield f"{drawn.figure.name}.csv", figure_csv(drawn.content)
     failed = training_tables.failures(data.results)
     for table in (
@@ -77,8 +77,8 @@ def _files(data: ReportData) -> Iterator[tuple[str, str]]:
         yield f"table-{table.name}.csv", table.csv
 
 
-def _svg(drawn: Drawn) -> str:
-    content = drawn.content
+def figure_svg(content: Plot | Gallery) -> str:
+    """A figure as the text of an SVG file."""
     return gallery_svg(content) if isinstance(content, Gallery) else plot_svg(content)
 
 

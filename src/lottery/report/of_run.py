@@ -21,13 +21,14 @@ from lottery.store import MAIN, JobKey
 from lottery.store.commit import write_file
 
 
-def write_report(run: Path, target: Path) -> Path:
-    """Write a run's report and return where it is.
+def write_report(run: Path | Run, target: Path) -> Path:
+    """Write the report of a run, or of its directory, and return where it is.
 
     Raises:
         StoreError: a file of the run is damaged, or the report cannot be written.
     """
-    write_file(target, render(report_data(open_run(run))).encode())
+    opened = run if isinstance(run, Run) else open_run(run)
+    write_file(target, render(report_data(opened)).encode())
     return target
 
 

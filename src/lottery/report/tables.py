@@ -112,11 +112,15 @@ def make_table(
         rows=[[column.text(row) for column in columns if column.head] for row in rows],
         marked=marked,
         name=name,
-        csv=csv_text(
-            {key: cell for c in columns if c.key for key, cell in c.cells(row).items()}
-            for row in rows
-        ),
+        csv=csv_text(records(columns, rows)),
     )
+
+
+def records(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[dict[str, Cell]]:
+    """What the CSV file holds, one mapping a row."""
+    return [
+        {key: cell for c in columns if c.key for key, cell in c.cells(row).items()} for row in rows
+    ]
 
 
 def answer(test: Test) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
-from lottery.report.tables import Column, Table, make_table
+from lottery.report.csv_text import Cell
+from lottery.report.tables import Column, Table, make_table, records
 from lottery.store.jobs import MAIN, JobKey, JobResult
 
 
@@ -33,6 +34,12 @@ class Trained:
         return (own.score_at_early_stop or 0) - (dense.score_at_early_stop or 0)
 
     @property
+    def control(self) -> int | None:
+        """Its number among the controls of its kind; None for tickets and dense networks."""
+        key = self.result.key
+        return None if key.kind == MAIN else int(key.branch.rpartition("-")[2])
+
+    @property
     def stop(self) -> str:
         """Its early stop in words."""
         stop = self.result.early_stop_iteration
@@ -48,8 +55,11 @@ _REPLICATES: Sequence[Column[Trained]] = (
     Column("Replicate", _of("replicate"), key="replicate"),
     Column("Kind", lambda row: CONTROLS[row.result.key.kind].label),
     Column("", _of("branch"), key="branch"),
+    Column("", lambda row: row.result.key.kind, key="kind"),
+    Column("", lambda row: row.control, key="control"),
     Column("Level", _of("level"), key="level"),
     Column("Density", _of("density"), formatting.percent, "density"),
+    Column("", lambda row: 1 - row.result.density, key="sparsity"),
     Column("", _of("weights_kept"), key="weights_kept"),
     Column("", _of("weights_total"), key="weights_total"),
     Column("Status", _of("status"), key="status"),
@@ -90,8 +100,19 @@ def replicates(results: Sequence[JobResult], last_evaluation: int) -> Table:
         results: of the run.
         last_evaluation: an early stop there is a lower bound.
     """
+    note = "≥ marks an early stop at the last evaluation: a lower bound."
+    rows = _trained(results, last_evaluation)
+    return make_table("Every replicate", note, "replicates", _REPLICATES, rows)
+
+
+def replicate_records(results: Sequence[JobResult], last_evaluation: int) -> list[dict[str, Cell]]:
+    """The rows of the CSV file of `replicates`."""
+    return records(_REPLICATES, _trained(results, last_evaluation))
+
+
+def _trained(results: Sequence[JobResult], last_evaluation: int) -> list[Trained]:
     by_key = {result.key: result for result in results}
-    rows = [
+    return [
         Trained(
             result,
             by_key.get(JobKey(key.replicate, MAIN, 0)),
@@ -100,8 +121,6 @@ def replicates(results: Sequence[JobResult], last_evaluation: int) -> Table:
         )
         for key, result in sorted(by_key.items())
     ]
-    note = "≥ marks an early stop at the last evaluation: a lower bound."
-    return make_table("Every replicate", note, "replicates", _REPLICATES, rows)
 
 
 _FAILURES: Sequence[Column[JobResult]] = (

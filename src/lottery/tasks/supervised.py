@@ -273,6 +273,7 @@ class Supervised(Task):
             going=going,
             learns=work.how.learns,
             watch=work.watch,
+            measured=work.measured,
         )
 
     @override

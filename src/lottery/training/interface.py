@@ -83,6 +83,8 @@ class TrainingJob:
             effect. None: the weights are trained. An engine that `Engine.learns_masks` says cannot
             do it refuses the job.
         watch: what to note on the way; None for nothing.
+        measured: hears every evaluation when it is made: validation and test, at one iteration. It
+            must not raise. None: nobody does.
     """
 
     make_model: Callable[[], nn.Module]
@@ -97,6 +99,7 @@ class TrainingJob:
     going: tuple[Group, ...] = ()
     learns: MaskLearning | None = None
     watch: Watch | None = None
+    measured: Callable[[Sequence[CurvePoint]], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,6 +114,8 @@ class Progress:
             self.reason = f"the loss was not finite at iteration {self.iteration} or shortly before"
             return False
         self.curve += points
+        if self.job.measured is not None:
+            self.job.measured(points)
         settled = self.iteration >= self.settled
         if settled and early_stop_iteration(self.curve, since=self.settled) == self.iteration:
             self._states["early-stop"] = state()

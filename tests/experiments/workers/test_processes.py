@@ -37,7 +37,7 @@ def open_pool(tmp_path: Path) -> Callable[[], Any]:
         engine="torch",
         checkpoint_seconds=30.0,
     )
-    return lambda: process_pool(settings, 2, threading.Event(), lambda key, iteration: None)
+    return lambda: process_pool(settings, 2, threading.Event(), lambda key, iteration, points: None)
 
 
 @pytest.fixture(autouse=True)

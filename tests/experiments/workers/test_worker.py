@@ -34,6 +34,6 @@ def test_too_little_memory_is_one_message_that_says_what_to_do(
     )
     engine = make_engine("torch", torch.device("cpu"))
     data = load_dataset(config.data)
-    worker = Worker(settings, engine, data, lambda: False, lambda key, iteration: None)
+    worker = Worker(settings, engine, data, lambda: False, lambda key, iteration, points: None)
     with pytest.raises(UsageError, match=r"main, level 0: .*8\.00 GiB.*training\.batch_size"):
         worker.run(JobKey(0, "main", 0))

@@ -35,7 +35,8 @@ def open_pool(
         size: 1 or more.
         parallel: how several are best run at once.
         stop: set it and running jobs stop with a checkpoint.
-        report: called in this thread with a job and the iteration it has come to.
+        report: called in this thread with a job, the iteration it has come to, and what was
+            measured there; nothing of a job comes after it is finished.
     """
     if size == 1:
         return serial_pool(settings, experiment, stop, report)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from lottery.store import JobKey, JobResult
+from lottery.training import CurvePoint
 
-Report = Callable[[JobKey, int], None]
-"""Hears that a job has come to an iteration."""
+Report = Callable[[JobKey, int, Sequence[CurvePoint]], None]
+"""Hears that a job has come to an iteration, and what was measured there, if anything was."""
 
 
 class Pool(Protocol):

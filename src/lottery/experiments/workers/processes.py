@@ -11,7 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for_any
-from queue import Empty
 from typing import Any
 
 from lottery.errors import LotteryError
@@ -28,7 +27,9 @@ def process_pool(
     context = multiprocessing.get_context("spawn")
     # A flag without a lock, which one byte does not need: a worker that is killed while it looks
     # would keep the lock for ever, and asking the others to stop would wait for it.
-    asked, progress = context.Value("b", 0, lock=False), context.Queue()
+    asked = context.Value("b", 0, lock=False)
+    # What is put into it has arrived when the job that put it ends.
+    progress = context.SimpleQueue()
     executor = ProcessPoolExecutor(
         size, mp_context=context, initializer=_start, initargs=(settings, asked, progress)
     )
@@ -38,9 +39,11 @@ def process_pool(
     finally:
         # Whatever ended the block, running jobs keep a checkpoint and the processes end.
         asked.value = 1
-        pool.wait_for_the_last()
-        executor.shutdown(wait=True, cancel_futures=True)
-        progress.close()
+        try:
+            pool.wait_for_the_last()
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+            progress.close()
 
 
 class _Processes:
@@ -68,20 +71,23 @@ class _Processes:
         done, _ = wait(self._running, timeout=0.1, return_when=FIRST_COMPLETED)
         if self._stop.is_set():
             self._asked.value = 1
-        while True:
-            try:
-                self._report(*self._progress.get_nowait())
-            except Empty:
-                break
+        self._tell()
         with _a_killed_worker_told():
             return [(self._running.pop(future), future.result()) for future in done]
 
     def wait_for_the_last(self) -> None:
         """Wait for the jobs that still run, which were asked to stop."""
-        ended, _ = wait(self._running)
+        # Meanwhile what they report is taken out of the pipe, or they would wait for room in it.
+        while wait(self._running, timeout=0.1).not_done:
+            self._tell()
+        self._tell()
         # One may have been killed since anybody looked.
-        if any(isinstance(future.exception(), BrokenProcessPool) for future in ended):
+        if any(isinstance(future.exception(), BrokenProcessPool) for future in self._running):
             _end_the_others()
+
+    def _tell(self) -> None:
+        while not self._progress.empty():
+            self._report(*self._progress.get())
 
 
 @contextmanager
@@ -135,7 +141,7 @@ def _start(settings: WorkerSettings, asked: Any, progress: Any) -> None:
         settings,
         experiment,
         stop=lambda: bool(asked.value),
-        report=lambda key, iteration: progress.put((key, iteration)),
+        report=lambda *told: progress.put(told),
     )
 
 

@@ -6,10 +6,10 @@ They share one task and its data, start at once, and end with the process.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 import torch
 
@@ -17,6 +17,7 @@ from lottery.experiments.bound import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
 from lottery.store import JobKey, JobResult
+from lottery.training import CurvePoint
 
 # Seconds to wait at a time; in between, signals are heard and progress is shown.
 _MOMENT = 0.1
@@ -32,12 +33,12 @@ def thread_pool(
 ) -> Iterator[Pool]:
     """A pool of ``size`` threads; each job computes on its own thread alone."""
     ending = threading.Event()
-    progress = SimpleQueue[tuple[JobKey, int]]()
+    progress = SimpleQueue[tuple[JobKey, int, Sequence[CurvePoint]]]()
     worker = Worker(
         settings,
         experiment,
         lambda: stop.is_set() or ending.is_set(),
-        lambda key, iteration: progress.put((key, iteration)),
+        lambda *told: progress.put(told),
     )
     # OpenMP keeps a number of threads for every thread that calls it, so each sets its own.
     executor = ThreadPoolExecutor(size, initializer=torch.set_num_threads, initargs=(1,))
@@ -50,6 +51,7 @@ def thread_pool(
             ending.set()
             pool.wait_for_all()
             executor.shutdown()
+            pool.tell()
 
 
 class _Threads:
@@ -58,7 +60,7 @@ class _Threads:
         executor: ThreadPoolExecutor,
         worker: Worker,
         size: int,
-        progress: SimpleQueue[tuple[JobKey, int]],
+        progress: SimpleQueue[tuple[JobKey, int, Sequence[CurvePoint]]],
         report: Report,
     ) -> None:
         self.size = size
@@ -72,12 +74,13 @@ class _Threads:
     def finished(self) -> list[tuple[JobKey, JobResult]]:
         done, _ = wait(self._running, timeout=_MOMENT, return_when=FIRST_COMPLETED)
         # What a job had to tell is in the queue before it ends, so none is heard of afterwards.
-        while True:
-            try:
-                self._report(*self._progress.get_nowait())
-            except Empty:
-                break
+        self.tell()
         return [(self._running.pop(future), future.result()) for future in done]
+
+    def tell(self) -> None:
+        """Report what the jobs have told since."""
+        while not self._progress.empty():
+            self._report(*self._progress.get())
 
     def wait_for_all(self) -> None:
         """Wait until no job runs, for a moment at a time: a signal is heard only in between."""

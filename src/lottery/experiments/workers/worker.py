@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -69,7 +70,7 @@ class Worker:
             device=settings.device,
             every=settings.checkpoint_seconds,
             stop=self._stop,
-            report=lambda iteration: self._report(key, iteration),
+            report=partial(self._report, key),
         )
         try:
             with same_every_time(torch.device(settings.device)):
