@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lottery.report import write_report
     from lottery.rng import Streams
     from lottery.score import Score
-    from lottery.tickets import ControlsConfig, PruneConfig, Ticket, prune_mask
+    from lottery.tickets import PruneConfig, Ticket, prune_mask
     from lottery.training import NullMonitor, TrainingConfig, TrainingJob, make_engine
 
 _HOME = {

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from lottery.core import OutsideMask
 from lottery.errors import printable
 from lottery.experiments.listener import Listener
@@ -23,23 +25,29 @@ class Printing(Listener):
     def __init__(self, score: Score) -> None:
         self._score, self._planned, self._done = score, 0, 0
 
+    @override
     def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
         self._planned, self._done = planned, finished
         self._say(f"{run}: {planned} trainings, {finished} done already, {workers} at once")
 
+    @override
     def set_aside(self, key: JobKey | LookKey, path: Path, reason: str) -> None:
         self._say(f"damaged: {key} is done anew, since {reason}; what was there is kept in {path}")
 
+    @override
     def record_rebuilt(self, path: Path, reason: str) -> None:
         self._say(f"damaged: {reason}. It is made anew; the old one is kept in {path}")
 
+    @override
     def noted(self, note: str) -> None:
         self._say(f"note: {note}")
 
+    @override
     def outside_mask(self, covered: int, outside: Sequence[OutsideMask]) -> None:
         named = ", ".join(f"{one.name} ({one.weights:,}, {one.reason})" for one in outside)
         self._say(f"note: masks cover {covered:,} weights, and not {named}")
 
+    @override
     def finished(self, result: JobResult) -> None:
         self._done += 1
         score = result.score
@@ -56,9 +64,11 @@ class Printing(Listener):
             f"{what}, {result.seconds:.1f} s"
         )
 
+    @override
     def skipped(self, key: JobKey, reason: str) -> None:
         self._done += 1
         self._say(f"[{self._done}/{self._planned}] {key}: not run, since {reason}")
 
     def _say(self, line: str) -> None:
-        print(printable(line), file=sys.stderr, flush=True)
+        sys.stderr.write(f"{printable(line)}\n")
+        sys.stderr.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from typing_extensions import override
 from lottery.errors import StoreError
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.looks import LookKey
-from lottery.store.store import Store
+from lottery.store.store import Store, contents_hash
 from lottery.training import Checkpoint
 
 
@@ -47,6 +48,10 @@ class MemoryStore(Store):
     @override
     def about(self, key: JobKey | LookKey) -> dict[str, Any]:
         return self._about[key]
+
+    @override
+    def contents_hash(self, key: JobKey | LookKey) -> str:
+        return contents_hash({n: sha256(c).hexdigest() for n, c in self._files[key].items()})
 
     @override
     def write_checkpoint(self, key: JobKey, checkpoint: Checkpoint) -> None:

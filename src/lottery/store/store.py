@@ -227,8 +227,7 @@ class Store:
             StoreError: there is no manifest, or none of ours.
         """
         self._check_place(key)
-        found = {n: h for n, h in commit.hashes(self.directory(key)).items() if n != RESULT}
-        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+        return contents_hash(commit.hashes(self.directory(key)))
 
     def take_from(self, other: Store, key: JobKey | LookKey) -> None:
         """Make finished files of another run this run's own, whole.
@@ -360,6 +359,12 @@ class Store:
     def corrupt(self) -> list[Path]:
         """Everything that was set aside in this run."""
         return sorted(self.path.rglob(f"{commit.CORRUPT}*"))
+
+
+def contents_hash(files: Mapping[str, str]) -> str:
+    """One hash of a job's files, by each one's, but for the result's text."""
+    counting = {name: one for name, one in files.items() if name != RESULT}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
 
 
 def record_hash(experiment: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from lottery.rng import Streams
 from lottery.score import Score
 from lottery.tickets import PruneConfig, Ticket
 from lottery.training import (
+    CurvePoint,
     Length,
     MaskLearning,
     MaskUpdatesConfig,
@@ -69,6 +70,7 @@ class Work:
         streams: the replicate's; data order and so on are drawn from them.
         snapshots_at: iterations at which the state is kept.
         watch: what is noted on the way; None for nothing.
+        measured: hears of every evaluation while it happens.
     """
 
     ticket: Ticket
@@ -76,6 +78,7 @@ class Work:
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
     watch: Watch | None = None
+    measured: Callable[[Sequence[CurvePoint]], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
