@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights
@@ -14,6 +15,7 @@ from lottery.errors import ConfigError, UsageError, unknown_name
 from lottery.experiments.config import OwnConfig, VerdictConfig
 from lottery.experiments.reading import Run
 from lottery.experiments.structures import structure_problems
+from lottery.pieces import reinitialize as reinitialize_model
 from lottery.score import ACCURACY, Score
 from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
@@ -123,7 +125,7 @@ def own_run(
     steps: int | None = None,
     batches: Any = None,
     loss: Callable[[nn.Module, Any], Tensor] | None = None,
-    reinitialize: Callable[[nn.Module], Any] | None = None,
+    reinitialize: Callable[[nn.Module], Any] | Literal[True] | None = None,
     example_input: Tensor | None = None,
     fingerprint: Any = None,
     seed: int = 0,
@@ -159,8 +161,10 @@ def own_run(
         steps: how many optimizer steps the loop makes, if it always makes as many.
         batches: for criteria that look at data: a list or DataLoader of batches (tuples, or dicts
             as models of transformers take them), or a function that gives one.
-        loss: (model, batch) -> the mean loss; not needed for dicts with labels.
+        loss: (model, batch) -> the mean loss; not needed for dicts with labels, nor where it is the
+            cross-entropy of (inputs, targets).
         reinitialize: draws new weights in a network, in place, where ``make_model`` loads its own.
+            True: each layer draws them as when it is made, see `lottery.pieces.reinitialize`.
         example_input: a batch of inputs, for granularities other than single weights.
         fingerprint: plain JSON values that identify what functions cannot tell, such as a version
             of the data; ``{"train": ...}`` stands for the code of that function.
@@ -196,7 +200,7 @@ def own_run(
         evaluate=evaluate,
         score=config.score,
         fingerprint=fingerprint,
-        reinitialize=reinitialize,
+        reinitialize=_draw_again if reinitialize is True else reinitialize,
         batches=batches,
         loss=loss,
         steps=steps,
@@ -271,6 +275,11 @@ def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
         f"the code changed since this run was begun: {'; '.join(found)}. Put it back, or use "
         "another out="
     )
+
+
+def _draw_again(model: nn.Module) -> None:
+    # Called with the global generators seeded.
+    reinitialize_model(model, seed=torch.initial_seed())
 
 
 def _check_network(config: OwnConfig, task: OwnTask) -> None:

@@ -86,8 +86,8 @@ def initialization_problem(
         return None
     return (
         f"make_model gives the same initial weights whatever the seed ({some_of(names)}), so that "
-        f"{what}. If it loads weights, pass reinitialize=, a function that draws new ones in a "
-        "model; if it seeds itself, leave that out"
+        f"{what}. If it loads weights, pass reinitialize=True, or a function that draws new ones "
+        "in a model, or ask for other controls; if it seeds itself, leave that out"
     )
 
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
 
-from lottery.core import Mask, Probe, Units, check_coverage, prunable_weights, set_coverage
+from lottery.core import (
+    Mask,
+    Probe,
+    Units,
+    check_coverage,
+    probe_from_batches,
+    prunable_weights,
+    set_coverage,
+)
 from lottery.errors import Preempted, UsageError
 from lottery.holding import hold
 from lottery.rng import Streams
 from lottery.score import ACCURACY, Score
-from lottery.tasks.batches import BatchLoss, default_loss, take_batches
+from lottery.tasks.batches import take_batches
 from lottery.tasks.fingerprint import describe, digest, not_covered, tensor_digest
 from lottery.tasks.global_random import seeded
 from lottery.tasks.initial import check_new, initialization_problem, made_model, same_weights
@@ -54,7 +62,7 @@ class OwnCode:
         reinitialize: draws new weights in a network, in place; for controls that need them where
             ``make_model`` loads its weights.
         batches: for criteria that look at data; see `take_batches`.
-        loss: (model, batch) -> the mean loss of its examples.
+        loss: (model, batch) -> the mean loss of its examples; see `probe_from_batches`.
         steps: how many optimizer steps the loop makes, if it always makes as many.
         starts_at_step: whether the loop begins at ``session.start_step``.
         example: what a network is called with, for granularities other than single weights.
@@ -69,7 +77,7 @@ class OwnCode:
     fingerprint: Plain = None
     reinitialize: Callable[[nn.Module], Any] | None = None
     batches: Any = None
-    loss: BatchLoss | None = None
+    loss: Callable[[nn.Module, Any], Tensor] | None = None
     steps: int | None = None
     starts_at_step: bool = False
     example: Tensor | None = None
@@ -262,16 +270,10 @@ class OwnTask:
             )
         model = self.make_model()
         model.load_state_dict(mask.apply(trained, pruned))
-        device = next(model.parameters()).device
         with seeded(streams.seed_of("criterion", stream_level(prune, level), "batches")):
-            batches = take_batches(self.code.batches, prune.examples, device)
-        return Probe(
-            model=model,
-            batches=batches,
-            batch_loss=self.code.loss or default_loss,
-            pruned=pruned,
-            batch_statistics=prune.batch_statistics,
-        )
+            batches = take_batches(self.code.batches, prune.examples)
+        probe = probe_from_batches(model, batches, self.code.loss)
+        return replace(probe, pruned=pruned, batch_statistics=prune.batch_statistics)
 
     # Training
 
