@@ -16,6 +16,7 @@ from torch import nn
 from lottery.errors import UsageError
 from lottery.experiments.config import to_plain
 from lottery.experiments.own import OwnRun, changed_code, own_run
+from lottery.rng import Streams
 from lottery.score import ACCURACY, Score
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
 from lottery.training import Length
@@ -127,6 +128,11 @@ def test_loaded_weights_are_refused_where_a_control_draws_new_ones() -> None:
     with pytest.raises(UsageError, match="reinit would start from the ticket's own weights"):
         asked(make_model=pretrained, replicates=1)
     asked(make_model=pretrained, replicates=1, controls={"random_mask": 1})
+    task = asked(make_model=pretrained, reinitialize=True).task
+    drawn = [task.initial(Streams(0, n), "reinit-1", 1).state_dict()["0.weight"] for n in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], loaded["0.weight"])
     with pytest.raises(UsageError, match="all 2 replicates would start from the same weights"):
         asked(make_model=pretrained, replicates=2, controls={"random_mask": 1})
 

@@ -19,6 +19,7 @@ from own_loops import own_task
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from lottery.errors import UsageError
 from lottery.tasks.fingerprint import describe, difference, not_covered
 
 SCRIPT = '''
@@ -200,11 +201,13 @@ def test_what_a_module_of_ones_own_gives_is_looked_into(
 
 def test_what_is_not_covered_is_listed(tmp_path: Path) -> None:
     text = """
-    import io, os, threading
+    import io, logging, os, re, threading
     LOG = io.StringIO()
+    LOGGER, PATTERN = logging.getLogger(), re.compile("x")
     LOCK = threading.Lock()
     def train(model):
         LOG.write("x")
+        LOGGER.info(PATTERN)
         return LOCK, os.environ
     """
     found = described(text, tmp_path)
@@ -224,6 +227,10 @@ def test_what_the_user_tells_is_part_of_it_or_stands_for_a_function() -> None:
     assert plain.fingerprint() != told.fingerprint()
     (changed,) = difference(told.fingerprint(), own_task(fingerprint={"data": "v2"}).fingerprint())
     assert changed == "fingerprint: was {'data': 'v1'} and is {'data': 'v2'}"
+    # As it comes back from a file.
+    assert own_task(fingerprint=(1, 2)).fingerprint()["fingerprint"] == [1, 2]
+    with pytest.raises(UsageError, match="fingerprint: expected texts, numbers, and lists"):
+        own_task(fingerprint=object())
     named = own_task(fingerprint={"train": "v1"})
     other = own_task(fingerprint={"train": "v1"}, train=lambda model: None)
     assert named.fingerprint() == other.fingerprint()

@@ -19,8 +19,6 @@ from lottery.rng import Streams
 from lottery.tasks.batches import take_batches
 from lottery.tickets import PruneConfig
 
-CPU = torch.device("cpu")
-
 
 def loss(model: nn.Module, batch: Any) -> Tensor:
     inputs, targets = batch
@@ -32,7 +30,7 @@ def pairs(size: int = 30) -> list[tuple[Tensor, Tensor]]:
 
 
 def snip(batches: Any, **changes: Any) -> dict[str, Tensor]:
-    task = own_task(batches=batches, loss=loss, **changes)
+    task = own_task(**{"batches": batches, "loss": loss, **changes})
     first = dense(task)
     prune, streams = PruneConfig(criterion="snip"), Streams(0, 0)
     probe = task.probe(prune, 1, first.mask, trained=first.weights, streams=streams)
@@ -124,18 +122,18 @@ def test_random_batches_are_the_same_for_the_same_level() -> None:
     [
         (iter(pairs()), "gone through again at every level"),
         (3, "expected a list, a DataLoader or a function that gives one, got int"),
-        ([], "expected one batch or more, got none"),
     ],
 )
 def test_batches_that_cannot_be_used_are_told(batches: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        take_batches(batches, 10, CPU)
+        take_batches(batches, 10)
 
 
-def test_a_loss_that_is_not_known_is_told() -> None:
-    probe = probe_of(own_task(batches=pairs()))
-    assert probe.batch_loss is not None
-    with pytest.raises(UsageError, match=r"pass loss=, a function \(model, batch\)"):
-        probe.batch_loss(probe.model, probe.batches[0])
-    with pytest.raises(UsageError, match="gave no loss for a batch of x; add labels, or pass loss"):
-        probe.batch_loss(WithLoss(), {"x": INPUTS})
+def test_pairs_without_a_loss_have_their_cross_entropy() -> None:
+    for name, scores in expected().items():
+        torch.testing.assert_close(snip(pairs(), loss=None)[name], scores)
+
+
+def test_no_batch_is_told() -> None:
+    with pytest.raises(UsageError, match="give batches, such as"):
+        probe_of(own_task(batches=[]))

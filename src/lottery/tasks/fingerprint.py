@@ -12,7 +12,9 @@ import dataclasses
 import functools
 import hashlib
 import json
+import logging
 import math
+import re
 import types
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -198,7 +200,9 @@ class _Walk:
         if isinstance(value, nn.Module):
             state = [f"{n} {tensor_digest(v)}" for n, v in value.state_dict().items()]
             return f"model {kind} {digest(*state)}"
-        if isinstance(value, np.generic | torch.dtype | torch.device | range | slice):
+        if isinstance(value, logging.Logger):
+            return kind
+        if isinstance(value, np.generic | torch.dtype | torch.device | range | slice | re.Pattern):
             return f"{kind} {value}"
         if isinstance(value, types.BuiltinFunctionType | np.ufunc):
             return f"{value.__name__}"

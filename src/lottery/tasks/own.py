@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -112,6 +113,7 @@ class OwnTask:
         if code.steps is not None and code.steps < 1:
             raise UsageError(f"steps: expected 1 or more, got {code.steps}")
         self.code, self.score = code, code.score
+        self._fingerprint = _plain(code.fingerprint)
         self._ends: dict[str, int] = {}
 
     # What it is
@@ -135,11 +137,11 @@ class OwnTask:
     def not_covered(self) -> list[str]:
         """What the functions use and fingerprints say nothing of, in words."""
         found = [f"{name}: {one}" for name, d in self._described.items() for one in not_covered(d)]
-        return [] if self.code.fingerprint is not None else found
+        return [] if self._fingerprint is not None else found
 
     @cached_property
     def _described(self) -> dict[str, Plain]:
-        told = self.code.fingerprint if isinstance(self.code.fingerprint, Mapping) else {}
+        told = self._fingerprint if isinstance(self._fingerprint, Mapping) else {}
         names = ("make_model", "train", "evaluate", "reinitialize", "batches", "loss")
         values = {name: getattr(self.code, name) for name in names}
         return {
@@ -149,7 +151,7 @@ class OwnTask:
 
     @property
     def _told(self) -> dict[str, Plain]:
-        return {"fingerprint": self.code.fingerprint}
+        return {"fingerprint": self._fingerprint}
 
     def about(self) -> Mapping[str, str]:
         """What a ticket's provenance says of the task."""
@@ -403,6 +405,16 @@ class OwnTask:
         with seeded(streams.seed_of("evaluate")):
             value = self.code.evaluate(model)
         return read_scores(value, self.score.name, "evaluate")
+
+
+def _plain(fingerprint: Any) -> Plain:
+    """What the user tells, as it comes back from a file."""
+    try:
+        return json.loads(json.dumps(fingerprint, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"fingerprint: expected texts, numbers, and lists and dicts of these; {error}"
+        ) from error
 
 
 def _result(
