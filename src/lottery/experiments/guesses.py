@@ -31,6 +31,8 @@ _GUESSES: Final = {
     "training.precision": "dtype amp",
     "prune.fraction": "prune_fraction pruning_fraction pruning_rate prune_rate prune.rate",
     "prune.criterion": "pruner prune_method pruning_method",
+    "prune.leave_out": "exclude ignore skip ignored_layers",
+    "prune.also": "include",
     "rewind.to": "rewind_to rewind_step rewind_iteration rewind.step rewind.iteration",
     "rewind.to={} epochs": "rewind_epoch rewind_epochs rewind.epoch rewind.epochs",
     "seed": "random_seed manual_seed random_state seeds",

@@ -99,8 +99,8 @@ def prune(
     config = _config(name, entry, fraction, density, scope, fractions or {}, rounds)
     check_patterns(weights, config.fractions)
     probe = None
-    if batches is not None or (entry.needs_probe and name in CRITERIA):
-        probe = probe_from_batches(unwrapped(model), batches or (), loss)
+    if entry.needs_probe and (batches is not None or name in CRITERIA):
+        probe = probe_from_batches(unwrapped(model), () if batches is None else batches, loss)
     values = {n: weight.detach().cpu() for n, weight in weights.items()}
     start = _initial(name, entry, values, initial)
     with _compiling_nothing(unwrapped(model)):

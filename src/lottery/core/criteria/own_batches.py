@@ -32,6 +32,12 @@ def probe_from_batches(
     Raises:
         UsageError: there is no batch, or one of another form.
     """
+    one = isinstance(batches, tuple) and all(isinstance(part, Tensor) for part in batches)
+    if isinstance(batches, Tensor | Mapping) or (one and batches):
+        raise UsageError(
+            "expected a list of batches or a DataLoader, got what looks like one batch; write "
+            "batches=[(inputs, targets)]"
+        )
     device = next(model.parameters()).device
     given = [map_tensors(batch, lambda t: t.to(device)) for batch in batches]
     if not given:
