@@ -92,7 +92,7 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
     return f"unknown {kind} '{name}'{hint} Choices: {', '.join(known)}"
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """An error's type and the beginning of what it says, in one line.
 
     >>> said(ValueError("expected\\n   images"))

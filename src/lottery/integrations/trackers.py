@@ -20,7 +20,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lottery.errors import UsageError, printable, unknown_name
+from lottery.errors import UsageError, printable, said, unknown_name
 from lottery.experiments.listener import Listener
 from lottery.integrations.extra import import_extra
 
@@ -96,11 +96,10 @@ class Tracker(Listener):
                 action(*what)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code
             self._dropped = True
-            reason = printable(" ".join(f"{type(error).__name__}: {error}".split())[:300])
             logging.getLogger("lottery").warning(
                 "%s failed and is not told any more; the run goes on (%s)",
                 type(self).__name__,
-                reason,
+                printable(said(error)),
             )
 
 
