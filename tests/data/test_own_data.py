@@ -136,10 +136,13 @@ def test_bytes_are_images_and_standardized(shape: tuple[int, ...]) -> None:
 
 
 def test_token_ids_stay_whole() -> None:
-    ids = torch.arange(240).view(40, 6)
+    ids, labels = torch.arange(240).view(40, 6), torch.arange(40) % 2
 
-    data = as_dataset(((ids, torch.arange(40) % 2), (ids, torch.arange(40) % 2)), validation=10)
+    data = as_dataset(((ids, labels), (ids + 240, labels)), validation=10)
 
+    for check in DATASET_CHECKS:
+        check(data)
+    ids += 240
     assert data.batch("test", slice(None))[0].dtype == torch.int64
     assert torch.equal(data.batch("test", slice(None))[0], ids)
 
