@@ -127,7 +127,9 @@ FEW: Final = "few:"
 FEW_TESTS: Final = 100
 """How many test examples are left of one, at most."""
 OWN: Final = "package.module:function"
-"""Form of the name of a function that returns a dataset."""
+"""Form of the name of a function that returns data."""
+OWN_ABOUT: Final = "Data that a function of yours returns; a config that names code runs that code"
+"""What such a name stands for, for a listing."""
 
 
 def path_of(place: str) -> Path:
