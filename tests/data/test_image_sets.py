@@ -179,15 +179,15 @@ def test_that_images_differ_in_size_is_told_at_once(
     source = folder_source(fill(tmp_path / "pets", images))
     seen = []
 
-    images = source.open()
+    encoded = source.open()
 
     def read() -> Iterator[Encoded]:
-        for image in images.read():
+        for image in encoded.read():
             seen.append(image.number)
             yield image
 
     with pytest.raises(DataError, match=r"1.png 8 x 9\. Set data\.image_size") as caught:
-        cached_images(replace(source, open=lambda: replace(images, read=read)), 0, progress=False)
+        cached_images(replace(source, open=lambda: replace(encoded, read=read)), 0, progress=False)
 
     assert seen == [0, 1]
     assert "delete" not in str(caught.value)

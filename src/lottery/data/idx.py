@@ -94,7 +94,8 @@ def read_idx(path: Path, role: Role) -> npt.NDArray[Any]:
     with open_plain(path, "an IDX file", (zlib.error, EOFError)) as file:
         packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
-        stream, limit = file, MAX_BYTES
+        stream: BinaryIO = file
+        limit = MAX_BYTES
         if packed:
             stream = cast(BinaryIO, gzip.GzipFile(fileobj=file))
             limit = unpacked_limit(os.fstat(file.fileno()).st_size)

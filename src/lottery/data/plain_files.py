@@ -6,8 +6,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from lottery.errors import DataError, said
 
@@ -44,7 +44,9 @@ def unpacked_limit(packed: int) -> int:
 
 
 @contextmanager
-def open_plain(path: Path, kind: str, damage: tuple[type[Exception], ...]) -> Iterator[BinaryIO]:
+def open_plain(
+    path: Path, kind: str, damage: tuple[type[Exception], ...]
+) -> Iterator[BufferedReader]:
     """A plain file's bytes, for a ``with`` block in which whatever fails is a `FileError`.
 
     Args:

@@ -185,6 +185,6 @@ def _is_entered(root: Path, prefix: str, name: str) -> bool:
     may_be_class = len(above) < 2 or (
         len(above) == 2 and is_split(above[1]) and not is_split(above[0])
     )
-    passed = (os.path.realpath(root / way) for way in (prefix, *Path(prefix).parents))
+    passed = (os.path.realpath(root / way) for way in (Path(prefix), *Path(prefix).parents))
     leads_back = any(Path(place).is_relative_to(os.path.realpath(path)) for place in passed)
     return may_be_class and not leads_back

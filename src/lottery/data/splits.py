@@ -47,10 +47,11 @@ class Examples:
         if every_class:
             for one, other in exchanges(self.labels[rows], first):
                 rows[[one, other]] = rows[[other, one]]
-        one, other = (
-            Examples(self.inputs[part], self.labels[part]) for part in (rows[:first], rows[first:])
+        chosen, rest = rows[:first], rows[first:]
+        return (
+            Examples(self.inputs[chosen], self.labels[chosen]),
+            Examples(self.inputs[rest], self.labels[rest]),
         )
-        return one, other
 
 
 def shuffled(count: int, *purpose: str) -> Rows:

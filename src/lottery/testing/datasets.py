@@ -24,7 +24,7 @@ _LARGEST: Final = 10.0
 
 
 def check_shapes_and_types(dataset: Dataset) -> None:
-    """Bytes, floats or token ids of one shape, int64 targets, as many of the one as of the other."""
+    """Bytes, floats or token ids of one shape, and as many int64 targets."""
     expect(bool(dataset.name), "the dataset has no name")
     for name in _SPLITS:
         split = dataset.split(name)
