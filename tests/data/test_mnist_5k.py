@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from lottery.data import DataConfig, Dataset, describe_dataset, load_dataset
+from lottery.data.checksums import MNIST
 from lottery.data.idx import read_idx
-from lottery.data.known import MNIST
 from lottery.data.mnist_5k import BUNDLED, FILES
 from lottery.errors import DataError
 
@@ -143,7 +143,7 @@ def test_every_digit_is_in_mnist_with_its_label() -> None:
     label_of = {
         image.tobytes(): int(label)
         for images, labels in (paths[:2], paths[2:])
-        for image, label in zip(read_idx(images, 3), read_idx(labels, 1), strict=True)
+        for image, label in zip(read_idx(images, "inputs"), read_idx(labels, "labels"), strict=True)
     }
 
     images, labels = raw()

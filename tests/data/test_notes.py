@@ -11,8 +11,8 @@ import torch
 from pictures import Pixels, fill, pictures, tar_of
 
 from lottery.data import DataConfig, Dataset, Split, data_notes, load_dataset
-from lottery.data.folder import FILES
 from lottery.data.idx import encode_idx
+from lottery.data.idx_folder import FILES
 
 
 def dataset(

@@ -30,8 +30,7 @@ def unlabelled(images: Bytes) -> Examples:
 
 
 def numbers(examples: Examples) -> list[int]:
-    parts = [part.reshape(-1, 2) for part in examples.parts()]
-    pixels = np.concatenate([np.zeros((0, 2), np.uint8), *parts]).astype(int)
+    pixels = examples.inputs.reshape(-1, 2).astype(int)
     return (pixels[:, 0] * 256 + pixels[:, 1]).tolist()  # type: ignore[no-any-return]
 
 
@@ -84,10 +83,10 @@ def test_of_classes_that_are_few_each_is_in_both_parts() -> None:
     for seed in range(20):
         labels = np.zeros(300, np.uint8)
         labels[np.random.default_rng(seed).permutation(300)[:3]] = (1, 1, 2)
-        examples = Examples(numbered(300).images, labels)
+        examples = Examples(numbered(300).inputs, labels)
         held, rest = examples.parted(30, "any", every_class=True)
-        assert set(held.chosen_labels()) >= {0, 1}
-        assert set(rest.chosen_labels()) == {0, 1, 2}
+        assert set(held.labels.tolist()) >= {0, 1}
+        assert set(rest.labels.tolist()) == {0, 1, 2}
         assert sorted(numbers(held) + numbers(rest)) == list(range(300))
 
 
@@ -101,7 +100,7 @@ class TestParted:
         assert len(part) == first
         assert sorted(numbers(part) + numbers(rest)) == list(range(count))
         for examples in (part, rest):
-            assert [number % 2 for number in numbers(examples)] == examples.chosen_labels().tolist()
+            assert [number % 2 for number in numbers(examples)] == examples.labels.tolist()
 
     @given(count=st.integers(2, 200), data=st.data())
     def test_a_larger_part_holds_every_smaller(self, count: int, data: st.DataObject) -> None:
@@ -152,7 +151,7 @@ class TestStored:
 
     @given(images=images)
     def test_scale_agrees_with_numpy(self, images: Bytes) -> None:
-        scale = scale_of(unlabelled(images).parts())
+        scale = scale_of(images)
 
         np.testing.assert_allclose(scale.mean, [(images / 255).mean()], atol=1e-12)
         np.testing.assert_allclose(scale.deviation, [(images / 255).std()], atol=1e-12)
@@ -161,7 +160,7 @@ class TestStored:
         images = np.zeros((10_000, 1, 1), dtype=np.uint8)
         images[::2] = 255
 
-        assert scale_of(unlabelled(images).parts()) == Scale((0.5,), (0.5,))
+        assert scale_of(images) == Scale((0.5,), (0.5,))
 
 
 class TestAssemble:

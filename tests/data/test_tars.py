@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lottery.data import idx, tars
+from lottery.data import plain_files
 from lottery.data.tars import list_tar, read_tar
 from lottery.errors import DataError
 
@@ -45,7 +45,7 @@ def test_names_sizes_and_contents(tmp_path: Path, pack: Callable[[bytes], bytes]
     path = tmp_path / "any.tar"
     path.write_bytes(pack(packed(CONTENTS)))
 
-    assert list_tar(path).sizes == {name: len(values) for name, values in CONTENTS.items()}
+    assert list_tar(path) == {name: len(values) for name, values in CONTENTS.items()}
     assert list(read_tar(path, {"a/three": 1280, "a/one": 1000})) == [
         ("a/one", CONTENTS["a/one"]),
         ("a/three", CONTENTS["a/three"]),
@@ -57,7 +57,7 @@ def test_many_members_in_order(tmp_path: Path) -> None:
     path = tmp_path / "any.tar.gz"
     path.write_bytes(gzip.compress(packed(contents), 1))
 
-    assert dict(read_tar(path, list_tar(path).sizes)) == contents
+    assert dict(read_tar(path, list_tar(path))) == contents
 
 
 def test_links_devices_and_folders_are_never_read(tmp_path: Path) -> None:
@@ -65,7 +65,6 @@ def test_links_devices_and_folders_are_never_read(tmp_path: Path) -> None:
     strange = [
         special("link", tarfile.SYMTYPE, "/etc/passwd"),
         special("hard", tarfile.LNKTYPE, "/etc/passwd"),
-        special("ahead", tarfile.LNKTYPE, "two"),
         special("pipe", tarfile.FIFOTYPE),
         special("device", tarfile.CHRTYPE),
         special("folder", tarfile.DIRTYPE),
@@ -73,28 +72,10 @@ def test_links_devices_and_folders_are_never_read(tmp_path: Path) -> None:
     ]
     path.write_bytes(packed(CONTENTS, *strange))
 
-    found = list_tar(path)
-
-    assert set(found.sizes) == set(CONTENTS)
-    assert found.copies == {}
-    assert sorted(found.unread) == ["ahead", "hard", "link"]
-    assert "a link to /etc/passwd" in found.unread["hard"]
+    assert set(list_tar(path)) == set(CONTENTS)
     with pytest.raises(DataError, match="expected 1 more in it: link"):
         list(read_tar(path, {"link": 0}))
     assert dict(read_tar(path, {"two": 0})) == {"two": b""}
-
-
-def test_a_hard_link_is_another_name_of_a_file_before_it(tmp_path: Path) -> None:
-    path = tmp_path / "any.tar"
-    (tmp_path / "one").write_bytes(b"here")
-    os.link(tmp_path / "one", tmp_path / "other")
-    with tarfile.open(path, "w") as tar:
-        tar.add(tmp_path / "one", "one")
-        tar.add(tmp_path / "other", "other")
-
-    found = list_tar(path)
-
-    assert (found.sizes, found.copies, found.unread) == ({"one": 4}, {"other": "one"}, {})
 
 
 def test_names_that_are_not_utf_8_stay_apart(tmp_path: Path) -> None:
@@ -104,7 +85,7 @@ def test_names_that_are_not_utf_8_stay_apart(tmp_path: Path) -> None:
         for name in names:
             tar.addfile(tarfile.TarInfo(name))
 
-    assert list(list_tar(path).sizes) == names
+    assert list(list_tar(path)) == names
     with pytest.raises(DataError) as caught:
         list(read_tar(path, {names[0]: 1}))
     assert str(caught.value).isprintable()
@@ -119,7 +100,7 @@ def test_names_that_lead_elsewhere_write_nothing(
     absolute = str(tmp_path / "elsewhere")
     path.write_bytes(packed({"../outside": b"x", absolute: b"y"}))
 
-    assert dict(read_tar(path, list_tar(path).sizes)) == {"../outside": b"x", absolute: b"y"}
+    assert dict(read_tar(path, list_tar(path))) == {"../outside": b"x", absolute: b"y"}
     assert os.listdir(tmp_path) == ["in"]
 
 
@@ -143,11 +124,8 @@ def test_a_member_that_would_unpack_for_minutes_is_refused_by_its_header(
     path.write_bytes(pack(packed(CONTENTS)[:2048] + member.tobuf(tarfile.GNU_FORMAT)))
 
     for read in (lambda: list_tar(path), lambda: list(read_tar(path, {"two": 0}))):
-        with pytest.raises(
-            DataError, match="more than 200 times as large unpacked as packed"
-        ) as caught:
+        with pytest.raises(DataError, match="more than 200 times as large by its headers"):
             read()
-        assert "a/\\u001b[2Jlarge.png of 8,589,934,592 bytes" in str(caught.value)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
@@ -156,12 +134,12 @@ def test_members_that_are_many_times_the_packed_file_are_refused(
 ) -> None:
     path = tmp_path / "any.tar.gz"
     path.write_bytes(pack(packed({f"{number}.png": bytes(1000) for number in range(2_000)})))
-    assert len(list_tar(path).sizes) == 2_000
+    assert len(list_tar(path)) == 2_000
 
-    monkeypatch.setattr(idx, "_ALWAYS", 2**10)
-    monkeypatch.setattr(idx, "MOST_TIMES", 10)
+    monkeypatch.setattr(plain_files, "_ALWAYS", 2**10)
+    monkeypatch.setattr(plain_files, "MOST_TIMES", 10)
 
-    with pytest.raises(DataError, match="times as large unpacked as packed"):
+    with pytest.raises(DataError, match="times as large by its headers"):
         list_tar(path)
 
 
@@ -181,7 +159,7 @@ def test_another_size_than_expected(tmp_path: Path) -> None:
     path = tmp_path / "any.tar"
     path.write_bytes(packed(CONTENTS))
 
-    with pytest.raises(DataError, match="expected 999 bytes in a/one, got 1,000"):
+    with pytest.raises(DataError, match="a/one has another size than expected"):
         list(read_tar(path, {"a/one": 999}))
 
 
@@ -194,7 +172,7 @@ def test_cut_off_anywhere(tmp_path: Path, pack: Callable[[bytes], bytes]) -> Non
     for length in (*range(1, len(sound), 311), len(sound) - 1):
         path.write_bytes(sound[:length])
         with pytest.raises(DataError):
-            list(read_tar(path, list_tar(path).sizes))
+            list(read_tar(path, list_tar(path)))
 
 
 def test_every_changed_byte_is_an_error_or_changes_what_is_read(tmp_path: Path) -> None:
@@ -206,13 +184,13 @@ def test_every_changed_byte_is_an_error_or_changes_what_is_read(tmp_path: Path) 
         broken[place] ^= 0x55
         path.write_bytes(broken)
         with pytest.raises(DataError):
-            dict(read_tar(path, list_tar(path).sizes))
+            dict(read_tar(path, list_tar(path)))
 
 
 @pytest.mark.parametrize(
     ("contents", "reason"),
     [
-        (b"", "damaged .*empty file"),
+        (b"", "damaged .*ReadError"),
         (b"no tar file at all" * 100, "expected a tar file"),
         (gzip.compress(b"neither" * 200, mtime=0), "expected a tar file"),
         (b"\x1f\x8bnonsense", "expected a tar file"),
@@ -227,24 +205,12 @@ def test_what_is_no_tar_file(tmp_path: Path, contents: bytes, reason: str) -> No
         list_tar(path)
 
 
-@pytest.mark.parametrize(
-    ("contents", "kind"),
-    [(b"PK\x03\x04\x14\0\0", "a zip file"), (b"\x28\xb5\x2f\xfd\x24", "packed with zstd")],
-)
-def test_what_is_packed_otherwise(tmp_path: Path, contents: bytes, kind: str) -> None:
-    path = tmp_path / "any.tar"
-    path.write_bytes(contents * 300)
-
-    with pytest.raises(DataError, match=f"expected a tar file, but this is {kind}. Pack it anew"):
-        list_tar(path)
-
-
 @pytest.mark.parametrize("name", ["PKs/1", "BZh/1", "BZ"])
 def test_a_first_name_that_begins_as_packed_files_do(tmp_path: Path, name: str) -> None:
     path = tmp_path / "any.tar"
     path.write_bytes(packed({name: b"here"}))
 
-    assert list_tar(path).sizes == {name: 4}
+    assert list_tar(path) == {name: 4}
 
 
 def test_places_that_are_no_files(tmp_path: Path) -> None:
@@ -285,24 +251,6 @@ def test_a_huge_member_is_known_by_its_size_and_not_read(tmp_path: Path) -> None
         list_tar(path)
 
 
-def test_endless_zeros_after_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tars, "_REST", 2**20)
-    path = tmp_path / "any.tar.gz"
-    path.write_bytes(gzip.compress(packed(CONTENTS) + bytes(2**21)))
-
-    with pytest.raises(DataError, match="bytes follow the tar file's end"):
-        list_tar(path)
-
-
-def test_more_members_than_there_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tars, "MAX_MEMBERS", 2)
-    path = tmp_path / "any.tar"
-    path.write_bytes(packed(CONTENTS))
-
-    with pytest.raises(DataError, match="more than 2 files"):
-        list_tar(path)
-
-
 def sparse(size: int, *, real_size: int, extended: bool) -> bytes:
     """The header of an old GNU sparse file with an empty map."""
     block = bytearray(header("sparse", size, tarfile.GNUTYPE_SPARSE))
@@ -335,75 +283,12 @@ def test_headers_that_confuse_are_damage(tmp_path: Path, contents: bytes) -> Non
         list_tar(path)
 
 
-def mapped(entries: int) -> bytes:
-    """A GNU sparse file, version 1.0, whose map has this many entries."""
-    record = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
-    first = header("pax", len(record), tarfile.XHDTYPE) + record.ljust(512, b"\0")
-    text = b"%d\n" % entries + b"0\n" * (2 * entries)
-    text += bytes(-len(text) % 512)
-    return first + header("sparse", len(text)) + text
-
-
-def test_a_sparse_map_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "any.tar.gz"
-    path.write_bytes(gzip.compress(mapped(10) + packed(CONTENTS)))
-    assert set(list_tar(path).sizes) == set(CONTENTS)
-
-    path.write_bytes(gzip.compress(mapped(2**20) + packed(CONTENTS)))
-    assert os.path.getsize(path) < 2**14
-    read = 0
-    sound = tars._Bounded.read
-
-    def counted(stream: tars._Bounded, size: int = -1) -> bytes:
-        nonlocal read
-        read += size
-        return sound(stream, size)
-
-    monkeypatch.setattr(tars._Bounded, "read", counted)
-    with pytest.raises(DataError, match="headers of one file"):
-        list_tar(path)
-    assert read < 2**18
-
-
 def test_headers_of_many_members_may_be_many(tmp_path: Path) -> None:
     contents = {f"{'deep/' * 800}{number}": b"" for number in range(40)}
     path = tmp_path / "any.tar"
     path.write_bytes(packed(contents))
 
-    assert set(list_tar(path).sizes) == set(contents)
-
-
-def record(key: bytes, value: bytes) -> bytes:
-    """A pax record with its own length before it, in six digits."""
-    return b"%06d %s=%s\n" % (len(key) + len(value) + 9, key, value)
-
-
-def test_headers_for_all_that_follows_do_not_pile_up(tmp_path: Path) -> None:
-    def globals_of(count: int) -> bytes:
-        found = b""
-        for number in range(count):
-            text = record(b"comment.%d" % number, b"x" * 400)
-            found += header("pax", len(text), tarfile.XGLTYPE) + text.ljust(512, b"\0")
-            found += header(f"between-{number}", 0)
-        return found
-
-    path = tmp_path / "any.tar"
-    path.write_bytes(globals_of(3) + packed(CONTENTS))
-    assert len(list_tar(path).sizes) == 3 + len(CONTENTS)
-
-    path.write_bytes(globals_of(1_000) + packed(CONTENTS))
-    with pytest.raises(DataError, match="headers for all files"):
-        list_tar(path)
-
-
-def test_a_number_without_end_in_a_header(tmp_path: Path) -> None:
-    """Some versions of tarfile take time in the square of its length: here half a minute."""
-    text = b"1" * 2**16
-    path = tmp_path / "any.tar"
-    path.write_bytes(header("pax", len(text), tarfile.XHDTYPE) + text + packed(CONTENTS))
-
-    with pytest.raises(DataError, match="a number of very many digits"):
-        list_tar(path)
+    assert set(list_tar(path)) == set(contents)
 
 
 def test_a_name_of_many_digits_is_a_name(tmp_path: Path) -> None:
@@ -412,25 +297,3 @@ def test_a_name_of_many_digits_is_a_name(tmp_path: Path) -> None:
     path.write_bytes(packed({name: b"here"}))
 
     assert dict(read_tar(path, {name: 4})) == {name: b"here"}
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        sparse(-512, real_size=7, extended=False),
-        header("pax", 25, tarfile.XHDTYPE)
-        + record(b"GNU.sparse.size", b"7").ljust(512, b"\0")
-        + header("second", -1536),
-    ],
-    ids=["of its own", "of another record"],
-)
-def test_a_size_below_zero_beside_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bytes
-) -> None:
-    """The size that leads back to the same header is not the one that is told."""
-    monkeypatch.setattr(tars, "MAX_MEMBERS", 100)
-    path = tmp_path / "any.tar"
-    path.write_bytes(header("before", 0) + first + packed(CONTENTS))
-
-    with pytest.raises(DataError, match="leads back"):
-        list_tar(path)

@@ -206,7 +206,7 @@ INPUTS, TARGETS = SOUND.test.inputs, SOUND.test.targets
     ("dataset", "check", "message"),
     [
         (replace(SOUND, name=""), "check_shapes_and_types", "no name"),
-        (split_of(INPUTS.long(), TARGETS), "check_shapes_and_types", "expected uint8 or floats"),
+        (split_of(INPUTS.int(), TARGETS), "check_shapes_and_types", "expected uint8, floats or"),
         (split_of(INPUTS, TARGETS.int()), "check_shapes_and_types", "expected int64"),
         (split_of(INPUTS, TARGETS[:, None]), "check_shapes_and_types", r"expected \[N\]"),
         (split_of(INPUTS[1:], TARGETS), "check_shapes_and_types", "12 inputs for 13 targets"),

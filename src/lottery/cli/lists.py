@@ -122,7 +122,7 @@ def _about_model(row: dict[str, Any]) -> list[str]:
 
 
 def _datasets(_out: Path) -> list[dict[str, Any]]:
-    from lottery.data import DATASET_KINDS, DATASETS
+    from lottery.data import DATASET_KINDS, DATASETS, OWN, OWN_ABOUT
 
     rows: list[dict[str, Any]] = [
         {
@@ -136,8 +136,8 @@ def _datasets(_out: Path) -> list[dict[str, Any]]:
         for name, entry in DATASETS.items()
     ]
     unknown = dict.fromkeys(list(rows[0])[2:])
-    kinds = DATASET_KINDS.values()
-    return [*rows, *({"name": kind.form, "what": kind.what} | unknown for kind in kinds)]
+    forms = {kind.form: kind.what for kind in DATASET_KINDS.values()} | {OWN: OWN_ABOUT}
+    return [*rows, *({"name": form, "what": what} | unknown for form, what in forms.items())]
 
 
 def _criteria(_out: Path) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core.coverage import covered_weights
+from lottery.core.embeddings import any_numbers_as_tokens
 from lottery.errors import UsageError
 from lottery.layers import Kind, matrix_kinds
 
@@ -60,7 +61,7 @@ def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     ]
     was_training = model.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), any_numbers_as_tokens(model):
             dtype = next(iter(parameters.values())).dtype
             model.eval()(torch.zeros(1, *input_shape, dtype=dtype))
     finally:

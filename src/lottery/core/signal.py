@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lottery.core.coverage import prunable_weights
+from lottery.core.embeddings import any_numbers_as_tokens
 from lottery.core.mask import Mask
 from lottery.core.parameter_uses import tie_parameters
 
@@ -35,7 +36,8 @@ def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> b
     dense = Mask({name: torch.ones_like(kept) for name, kept in mask.items()})
 
     def tells_apart(network: nn.Module, under: Mask) -> bool:
-        first, second = _two_outputs(network, under, input_shape)
+        with any_numbers_as_tokens(network):
+            first, second = _two_outputs(network, under, input_shape)
         return not torch.equal(first, second)
 
     def answer(network: nn.Module) -> bool:

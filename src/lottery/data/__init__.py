@@ -7,7 +7,10 @@ from lottery.data.catalog import (
     DATASET_KINDS,
     DATASETS,
     FEW,
+    OWN,
+    OWN_ABOUT,
     CatalogEntry,
+    DatasetInfo,
     DatasetKind,
     check_dataset,
     describe_dataset,
@@ -15,15 +18,17 @@ from lottery.data.catalog import (
 from lottery.data.config import DataConfig
 from lottery.data.dataset import Dataset, Split, SplitName, steps_per_epoch
 from lottery.data.download import NotHereError
-from lottery.data.info import DatasetInfo
 from lottery.data.loading import load_dataset, made_up_dataset
 from lottery.data.notes import data_notes
+from lottery.data.own_data import as_dataset
 from lottery.data.request import Request
 
 __all__ = [
     "DATASETS",
     "DATASET_KINDS",
     "FEW",
+    "OWN",
+    "OWN_ABOUT",
     "AugmentationConfig",
     "CatalogEntry",
     "DataConfig",
@@ -34,6 +39,7 @@ __all__ = [
     "Request",
     "Split",
     "SplitName",
+    "as_dataset",
     "check_dataset",
     "data_notes",
     "describe_dataset",

@@ -8,25 +8,39 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import torch
+
+from lottery.data.checksums import FASHION_MNIST, MNIST, KnownDataset, load_known
 from lottery.data.cifar import CIFAR_10, CIFAR_100, BinaryArchive, load_cifar
-from lottery.data.dataset import Dataset
-from lottery.data.few import FEW_TESTS, with_few_tests
-from lottery.data.folder import describe_folder, load_folder
-from lottery.data.image_sets import (
-    describe_image_folder,
-    describe_image_tar,
-    load_image_folder,
-    load_image_tar,
-)
-from lottery.data.info import DatasetInfo
-from lottery.data.known import FASHION_MNIST, MNIST, KnownDataset, load_known
+from lottery.data.dataset import Dataset, Split
+from lottery.data.hf_tables import load_hf
+from lottery.data.idx_folder import load_idx_folder
+from lottery.data.image_sets import load_images
 from lottery.data.mnist_5k import load_mnist_5k
+from lottery.data.npz import load_npz
+from lottery.data.own_data import is_import_path, load_own
 from lottery.data.request import Request
-from lottery.data.tables import load_hf
+from lottery.data.sources import folder_source, tar_source
 from lottery.errors import UsageError, unknown_name
 
-Loader = Callable[[Request], Dataset]
-"""How it is wanted -> the dataset."""
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """What is known of a dataset before it is loaded.
+
+    Args:
+        description: one line for a listing.
+        input_shape: shape of one example, such as ``(1, 28, 28)``.
+        classes: number of classes.
+        training_examples: how many there are before validation examples are held out of them.
+        test_examples: how many only measure.
+    """
+
+    description: str
+    input_shape: tuple[int, ...]
+    classes: int
+    training_examples: int
+    test_examples: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +53,7 @@ class CatalogEntry:
     """
 
     info: DatasetInfo
-    load: Loader
+    load: Callable[[Request], Dataset]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +65,7 @@ class DatasetKind:
         what: one line for a listing.
         place: what follows the prefix, such as "a folder".
         example: a whole name.
-        load: (whole name, what follows the prefix, how it is wanted) -> the dataset.
-        describe: (what follows the prefix, image size) -> its facts; None where they are known
-            only once it is loaded.
+        load: (whole name, what follows the prefix, how it is to be loaded) -> the dataset.
         takes: which keys of the config beyond those for every dataset have a meaning.
     """
 
@@ -62,7 +74,6 @@ class DatasetKind:
     place: str
     example: str
     load: Callable[[str, str, Request], Dataset]
-    describe: Callable[[str, int], DatasetInfo] | None
     takes: frozenset[str] = frozenset()
 
 
@@ -76,13 +87,7 @@ def _mnist_like(dataset: KnownDataset, what: str) -> CatalogEntry:
             training_examples=60_000,
             test_examples=10_000,
         ),
-        load=lambda request: load_known(
-            dataset,
-            validation=request.validation,
-            data_dir=request.data_dir,
-            progress=request.progress,
-            fetch=request.download,
-        ),
+        load=lambda request: load_known(dataset, request),
     )
 
 
@@ -117,6 +122,15 @@ DATASETS: Final[dict[str, CatalogEntry]] = {
 }
 """Name in a config -> dataset; besides these there are `DATASET_KINDS`."""
 
+FEW: Final = "few:"
+"""How the name of a dataset with few test examples begins; the name of the whole follows."""
+FEW_TESTS: Final = 100
+"""How many test examples are left of one, at most."""
+OWN: Final = "package.module:function"
+"""Form of the name of a function that returns data."""
+OWN_ABOUT: Final = "Data that a function of yours returns; a config that names code runs that code"
+"""What such a name stands for, for a listing."""
+
 
 def path_of(place: str) -> Path:
     """A path as a user writes it; ``~`` is the home directory.
@@ -128,17 +142,21 @@ def path_of(place: str) -> Path:
     return Path(os.path.expanduser(place))
 
 
-FEW: Final = "few:"
-"""How the name of a dataset with few test examples begins; the name of the whole follows."""
+def with_few_tests(dataset: Dataset, name: str) -> Dataset:
+    """The same dataset with at most `FEW_TESTS` test examples, under a name that says so.
 
+    They lie evenly apart, so that a test set that is sorted by class keeps many classes. What is
+    learned from, and what is held out of it, stays what it is.
 
-def _describe_few(name: str, size: int) -> DatasetInfo:
-    info = describe_dataset(name, image_size=size)
-    return replace(
-        info,
-        description=f"{info.description}; few of its test examples",
-        test_examples=min(info.test_examples, FEW_TESTS),
-    )
+    Args:
+        dataset: the whole.
+        name: of what is returned.
+    """
+    count = len(dataset.test)
+    kept = min(count, FEW_TESTS)
+    chosen = (torch.arange(kept) * count) // max(kept, 1)
+    test = Split(inputs=dataset.test.inputs[chosen], targets=dataset.test.targets[chosen])
+    return replace(dataset, name=name, test=test)
 
 
 DATASET_KINDS: Final[dict[str, DatasetKind]] = {
@@ -147,18 +165,25 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         what="Any folder of four IDX files",
         place="a folder",
         example="idx:data/digits",
-        load=lambda name, place, request: load_folder(
+        load=lambda name, place, request: load_idx_folder(
             name, path_of(place), validation=request.validation
         ),
-        describe=lambda place, _size: describe_folder(path_of(place)),
+    ),
+    "npz:": DatasetKind(
+        form="npz:PATH",
+        what="An NPZ file with x_train, y_train, x_test and y_test, or a folder of such arrays",
+        place="a file or folder",
+        example="npz:data/digits.npz",
+        load=lambda name, place, request: load_npz(
+            name, path_of(place), validation=request.validation
+        ),
     ),
     "folder:": DatasetKind(
         form="folder:FOLDER",
         what="Images in class folders, train/CLASS/ and test/CLASS/ or CLASS/ alone",
         place="a folder",
         example="folder:data/flowers",
-        load=lambda name, place, request: load_image_folder(name, path_of(place), request),
-        describe=lambda place, size: describe_image_folder(path_of(place), size),
+        load=lambda name, place, request: load_images(name, folder_source(path_of(place)), request),
         takes=frozenset({"image_size"}),
     ),
     "tar:": DatasetKind(
@@ -166,17 +191,15 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         what="A tar file, compressed or not, of images in class folders",
         place="a file",
         example="tar:data/flowers.tar.gz",
-        load=lambda name, place, request: load_image_tar(name, path_of(place), request),
-        describe=lambda place, size: describe_image_tar(path_of(place), size),
+        load=lambda name, place, request: load_images(name, tar_source(path_of(place)), request),
         takes=frozenset({"image_size"}),
     ),
     "hf:": DatasetKind(
         form="hf:NAME",
-        what="A dataset of images of Hugging Face; needs pip install 'lottery[datasets]'",
+        what="Images or numeric columns of Hugging Face; needs pip install 'lottery[datasets]'",
         place="a name",
         example="hf:cifar10",
         load=load_hf,
-        describe=None,
         takes=frozenset({"image_size", "image_column", "label_column"}),
     ),
     FEW: DatasetKind(
@@ -185,32 +208,32 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         place="a dataset",
         example="few:cifar-10",
         load=lambda name, whole, request: with_few_tests(load_named(whole, request), name),
-        describe=_describe_few,
     ),
 }
-"""How a name begins -> what follows."""
+"""How a name begins -> what follows; any other name with a colon is of the form `OWN`."""
 
 
 def _kind_of(name: str) -> tuple[DatasetKind, str] | None:
     """The kind of a dataset whose name has a prefix, and what follows that."""
-    return next(
-        (
-            (kind, name.removeprefix(prefix))
-            for prefix, kind in DATASET_KINDS.items()
-            if name.startswith(prefix)
-        ),
-        None,
-    )
+    for prefix, kind in DATASET_KINDS.items():
+        if name.startswith(prefix):
+            return kind, name.removeprefix(prefix)
+    return None
 
 
 def check_dataset(name: str) -> str | None:
-    """What is wrong with a dataset's name, or None; whether it is there is not looked at."""
+    """What is wrong with a dataset's name, or None; whether it is there is not looked at.
+
+    >>> check_dataset("mnist"), check_dataset("my_package.flowers:load")
+    (None, None)
+    """
     if name.startswith(FEW):
         return check_dataset(name.removeprefix(FEW))
     found = _kind_of(name)
     if found is None:
-        choices = [*DATASETS, *(kind.form for kind in DATASET_KINDS.values())]
-        return None if name in DATASETS else unknown_name("dataset", name, choices)
+        choices = [*DATASETS, *(kind.form for kind in DATASET_KINDS.values()), OWN]
+        known = name in DATASETS or is_import_path(name)
+        return None if known else unknown_name("dataset", name, choices)
     kind, place = found
     if not place.strip() or "\0" in place:
         prefix = name.removesuffix(place)
@@ -228,36 +251,38 @@ def takes(name: str, key: str) -> bool:
     return found is not None and key in found[0].takes
 
 
-def describe_dataset(name: str, *, image_size: int = 0) -> DatasetInfo:
-    """A dataset's facts without loading it: names of files, headers and labels are read at most.
+def describe_dataset(name: str) -> DatasetInfo:
+    """A named dataset's facts, without loading it.
 
     Args:
-        name: of the dataset.
-        image_size: as in the config, for datasets that take it.
+        name: one of `DATASETS`, with `FEW` before it or not.
 
     Raises:
-        UsageError: no such dataset, or one whose facts are known only once it is loaded.
-        DataError: what the name says is not there, or not what it should be.
+        UsageError: it is another one, whose facts are known only once it is loaded.
 
     >>> describe_dataset("mnist").training_examples
     60000
     """
-    problem = check_dataset(name)
-    if problem:
-        raise UsageError(problem)
-    found = _kind_of(name)
-    if found is None:
-        return DATASETS[name].info
-    kind, place = found
-    if kind.describe is None:
-        raise UsageError(f"the facts of '{name}' are known only once it is loaded; load it")
-    return kind.describe(place, image_size)
+    whole = name.removeprefix(FEW)
+    if whole not in DATASETS:
+        problem = check_dataset(name)
+        raise UsageError(problem or f"what '{name}' holds is known only once it is loaded; load it")
+    info = DATASETS[whole].info
+    if whole == name:
+        return info
+    return replace(
+        info,
+        description=f"{info.description}; few of its test examples",
+        test_examples=min(info.test_examples, FEW_TESTS),
+    )
 
 
 def load_named(name: str, request: Request) -> Dataset:
     """Load a dataset whose name has been checked."""
     found = _kind_of(name)
-    if found is None:
+    if found is not None:
+        kind, place = found
+        return kind.load(name, place, request)
+    if name in DATASETS:
         return DATASETS[name].load(request)
-    kind, place = found
-    return kind.load(name, place, request)
+    return load_own(name, validation=request.validation, data_dir=request.data_dir)

@@ -12,16 +12,19 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from lottery.data.cache_lock import cache_folder
+from lottery.data.checksums import check_data_dir, places
 from lottery.data.dataset import Dataset
 from lottery.data.download import NotHereError, download
-from lottery.data.idx import Bytes, FileError
+from lottery.data.idx import Bytes
 from lottery.data.image_sets import load_images
-from lottery.data.known import cache_folder, check_data_dir, places
+from lottery.data.plain_files import FileError, open_plain
 from lottery.data.request import Request
 from lottery.data.sources import tar_source
 from lottery.data.splits import Examples, Scale, assemble
@@ -69,9 +72,11 @@ class BinaryArchive:
         Raises:
             FileError: the file is damaged, or it is another one.
         """
-        if not os.path.isfile(path):
-            raise FileError(path, "expected an archive, but this is no file")
-        found = _md5_of(path)
+        with open_plain(path, "an archive", ()) as file:
+            # It tells a file from another, not from one made to deceive: nothing is trusted for it.
+            found = hashlib.file_digest(
+                file, partial(hashlib.md5, usedforsecurity=False)
+            ).hexdigest()
         if found != self.md5:
             raise FileError(path, f"expected an archive with MD5 {self.md5}, got {found}")
         record = self.labels + _PIXELS
@@ -176,14 +181,3 @@ def _with_short_names(dataset: BinaryArchive, folders: list[Path]) -> list[Path]
     short = dataset.name.replace("-", "")
     beside = [folder.with_name(short) for folder in folders if folder.name == dataset.name]
     return [*folders, *beside]
-
-
-def _md5_of(path: Path) -> str:
-    """MD5 (hex) of a file: it tells a file from another, not from one made to deceive."""
-    try:
-        with open(path, "rb") as file:
-            # It is only what the publisher gives; nothing is trusted for it.
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    except OSError as error:
-        fix = "Check that it is there and that you may read it."
-        raise FileError(path, f"cannot be read ({error.strerror or error})", fix) from error

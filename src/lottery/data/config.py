@@ -14,9 +14,11 @@ class DataConfig:
     """A dataset, how much of it is held out, and what is done to training batches."""
 
     name: str = "mnist"
-    """A dataset's name; or ``idx:FOLDER`` for a folder of four IDX files, ``folder:FOLDER`` for one
-    of class folders with images, ``tar:FILE`` for a tar file of such, ``hf:NAME`` for a dataset
-    of Hugging Face, ``few:DATASET`` for any of them with 100 of its test examples."""
+    """A dataset's name; or ``idx:FOLDER`` for a folder of four IDX files, ``npz:PATH`` for NumPy's
+    arrays, ``folder:FOLDER`` for class folders with images, ``tar:FILE`` for a tar file of such,
+    ``hf:NAME`` for a dataset of Hugging Face, ``few:DATASET`` for any of them with 100 of its test
+    examples. ``package.module:function`` is a function of your own that returns data: a config that
+    names code runs that code."""
     validation: int = 5_000
     """Training examples held out for early stopping, 1 or more; the same ones in every run."""
     image_size: int = 0
@@ -24,7 +26,8 @@ class DataConfig:
     to: the shorter side resized, the longer one cropped in the middle. 0 to leave images as they
     are, which then have one size."""
     image_column: str = ""
-    """The column of an ``hf:`` dataset that holds the images; found by its type if empty."""
+    """The column of an ``hf:`` dataset that holds the images; found by its type if empty, and where
+    there is none, the numeric columns are the examples."""
     label_column: str = ""
     """The column of an ``hf:`` dataset that holds the classes; found by its type if empty."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

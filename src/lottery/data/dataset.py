@@ -23,7 +23,8 @@ class Split:
     """Examples and their classes, in a fixed order.
 
     Args:
-        inputs: as they are stored: uint8 images ``[N, C, H, W]``, or floats ``[N, ...]``.
+        inputs: as they are stored: uint8 images ``[N, C, H, W]``, floats ``[N, ...]``, or token ids
+            ``[N, length]``, int64.
         targets: int64 classes, ``[N]``.
         mapped: whether the inputs are a file that is mapped into memory: they then stay there, and
             only what a batch takes of them is read and goes to the device.

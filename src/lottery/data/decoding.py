@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Final
 
 from lottery.data.idx import Bytes
-from lottery.data.progress import counted
-from lottery.data.sources import Encoded, ImageSource
-from lottery.errors import DataError, MissingPackageError
+from lottery.data.loading_progress import progress_bar
+from lottery.data.sources import Encoded, EncodedImages
+from lottery.errors import DataError
 
 _AT_ONCE: Final = 64
 """Images in memory at a time."""
@@ -20,7 +20,7 @@ _MOST_NAMED: Final = 20
 
 
 def decode_all(
-    source: ImageSource, size: int, *, progress: bool
+    what: str, source: EncodedImages, size: int, *, progress: bool
 ) -> Generator[tuple[int, Bytes], None, None]:
     """Every image with its number, as uint8 ``[3, H, W]``.
 
@@ -28,18 +28,16 @@ def decode_all(
     differ in size is told at once.
 
     Args:
+        what: where they lie, for messages.
         source: the images.
         size: side of the squares they are brought to; 0 to leave them as they are.
         progress: show a bar.
 
     Raises:
         DataError: some are damaged or differ in size, or the source cannot be read.
-        MissingPackageError: Pillow is not installed.
     """
-    try:
-        from lottery.data.images import BadImageError, decode, quiet
-    except ImportError as error:
-        raise MissingPackageError("decoding images", "pillow") from error
+    # Pillow is slow to import.
+    from lottery.data.images import BadImageError, decode, ignore_size_warnings
 
     def decoded(image: Encoded) -> Bytes | str:
         if image.contents is None:
@@ -53,30 +51,30 @@ def decode_all(
     first: tuple[str, tuple[int, ...]] | None = None
     total = len(source.train) + len(source.test)
     with ExitStack() as stack:
-        stack.enter_context(quiet())
+        stack.enter_context(ignore_size_warnings())
         # Pillow gives Python's lock free while it decodes.
         pool = stack.enter_context(ThreadPoolExecutor(_threads()))
-        advance = stack.enter_context(counted(source.what, total, progress))
+        advance = stack.enter_context(progress_bar(what, total, visible=progress))
         images = source.read()
-        while chunk := _some(images, source.what):
+        while chunk := _next_images(images, what):
             for image, found in zip(chunk, pool.map(decoded, chunk), strict=True):
-                advance()
+                advance(1)
                 if isinstance(found, str):
                     bad.append(f"{image.name}: {found}")
                     continue
                 first = first or (image.name, found.shape)
                 if found.shape != first[1]:
                     raise DataError(
-                        f"{source.what}: expected images of one size, but {first[0]} is "
+                        f"{what}: expected images of one size, but {first[0]} is "
                         f"{_size(first[1])} pixels and {image.name} {_size(found.shape)}. Set "
                         "data.image_size to the side of the squares to bring them to."
                     )
                 yield image.number, found
     if bad:
-        raise _cannot_be_used(source.what, bad, total)
+        raise _cannot_be_used(what, bad, total)
 
 
-def _some(images: Iterator[Encoded], what: str) -> list[Encoded]:
+def _next_images(images: Iterator[Encoded], what: str) -> list[Encoded]:
     try:
         return list(islice(images, _AT_ONCE))
     except OSError as error:

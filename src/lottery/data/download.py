@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import http.client
-import os
-import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from lottery.data.idx import FileError
-from lottery.data.parts import new_part, remove_leftovers
+from lottery.data.loading_progress import progress_bar
+from lottery.data.partial_files import whole_file
+from lottery.data.plain_files import FileError
 from lottery.errors import DataError
 
 TIMEOUT_SECONDS = 30.0
@@ -22,8 +21,6 @@ TIMEOUT_SECONDS = 30.0
 _CHUNK = 2**16
 
 Value = TypeVar("Value")
-Advance = Callable[[int, int | None], None]
-"""(bytes so far, bytes in all where the mirror says so) -> nothing; shows how far it is."""
 
 
 class NotHereError(DataError):
@@ -54,12 +51,11 @@ def download(
 ) -> Value:
     """Fetch one file into a dataset's folder and return what ``read`` makes of it.
 
-    The bytes go to a temporary file beside the target, which takes the target's name only after
-    ``read`` has accepted it. A download that is interrupted, even by a kill, leaves no target.
+    The file appears only after ``read`` has accepted its bytes. A download that is interrupted,
+    even by a kill, leaves none.
 
     Args:
-        urls: where the file may be had, in the order they are tried; http or https alone, also
-            where a mirror redirects.
+        urls: where the file may be had, in the order they are tried; http or https.
         target: what the file is called once it is whole and right, in a folder of the dataset's
             name.
         read: reads a file and raises ``FileError`` where it is not the right one.
@@ -73,10 +69,13 @@ def download(
     dataset = target.parent.name
     failures = []
     for url in urls:
+        bar = f"{dataset}: {target.name} from {urllib.parse.urlsplit(url).netloc}"
         try:
-            host = urllib.parse.urlsplit(url).netloc
-            with _bar(f"{dataset}: {target.name} from {host}", progress) as advance:
-                return _fetched(url, target, read, limit, advance)
+            with whole_file(target) as file:
+                for chunk in _transfer(url, limit, bar, progress):
+                    file.write(chunk)
+                file.flush()
+                return read(Path(file.name))
         except _TransferError as error:
             failures.append(f"{url}: {error}")
         except FileError as error:
@@ -97,40 +96,21 @@ def download(
     )
 
 
-def _fetched(
-    url: str, target: Path, read: Callable[[Path], Value], limit: int, advance: Advance
-) -> Value:
-    """Fetch, check, and only then rename."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        remove_leftovers(target.parent)
-        with new_part(part):
-            with open(part, "r+b") as file:
-                for chunk in _transfer(url, limit, advance):
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            value = read(part)
-            os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-    return value
-
-
-def _transfer(url: str, limit: int, advance: Advance) -> Iterator[bytes]:
+def _transfer(url: str, limit: int, bar: str, progress: bool) -> Iterator[bytes]:
     """The bytes at ``url`` as they come; every failure of the transfer is a ``_TransferError``."""
     try:
-        with closing(_opener().open(url, timeout=TIMEOUT_SECONDS)) as response:
+        request = urllib.request.Request(url, headers={"User-Agent": "lottery"})
+        with closing(urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)) as response:
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
             received = 0
-            while chunk := response.read(_CHUNK):
-                received += len(chunk)
-                if received > limit:
-                    raise _TransferError(f"cut off: the file has more than {limit:,} bytes")
-                advance(received, total)
-                yield chunk
+            with progress_bar(bar, total, visible=progress, in_bytes=True) as advance:
+                while chunk := response.read(_CHUNK):
+                    received += len(chunk)
+                    if received > limit:
+                        raise _TransferError(f"cut off: the file has more than {limit:,} bytes")
+                    advance(len(chunk))
+                    yield chunk
             if total is not None and received != total:
                 raise _TransferError(f"the transfer ended after {received:,} of {total:,} bytes")
     except urllib.error.HTTPError as error:
@@ -140,37 +120,3 @@ def _transfer(url: str, limit: int, advance: Advance) -> Iterator[bytes]:
         raise _TransferError(str(error.reason)) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _TransferError(str(error) or type(error).__name__) from error
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """An opener of http and https alone: urllib's own would follow a redirect to ftp."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
-    opener.addheaders = [("User-Agent", "lottery")]
-    return opener
-
-
-@contextmanager
-def _bar(description: str, shown: bool) -> Iterator[Advance]:
-    """A progress bar on standard error, which leaves standard output to results."""
-    # rich is slow to import and needed for a download alone.
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(description, total=None)
-
-        def advance(received: int, total: int | None) -> None:
-            bar.update(task, completed=received, total=total)
-
-        yield advance

@@ -1,9 +1,9 @@
-"""IDX files, the format of MNIST and its kin: a header of sizes, then one unsigned byte a value.
+"""IDX files, the format of MNIST and its kin: a header of sizes, then the values.
 
 The format: two zero bytes, a byte for the type of the values (0x08: unsigned bytes), a byte for
-the number of dimensions, each dimension's size as a big-endian 32-bit integer, and the values. A
-file is untrusted input: nothing is allocated or decompressed because its header says so, and
-whatever is wrong with it is one ``DataError``.
+the number of dimensions, each dimension's size as a big-endian 32-bit integer, and the values,
+big-endian as well. A file is untrusted input: nothing is allocated or decompressed because its
+header says so, and whatever is wrong with it is one ``DataError``.
 """
 
 from __future__ import annotations
@@ -12,59 +12,47 @@ import gzip
 import hashlib
 import math
 import os
-import stat
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from lottery.errors import DataError
+from lottery.data.plain_files import MOST_TIMES, FileError, open_plain, unpacked_limit
 
 Bytes = npt.NDArray[np.uint8]
-Dimensions = Literal[1, 3]
+Role = Literal["inputs", "labels"]
 
 MAX_BYTES = 2**30
-"""Values in one file, at most: a guard against gzip bombs, twice EMNIST's largest file."""
+"""Bytes of values in one file, at most: a guard against gzip bombs, twice EMNIST's largest file."""
 MAX_EXAMPLES = 2**24
 """Examples in one file, at most: each costs 8 bytes as a target, however small its image."""
 
-MOST_TIMES = 200
-"""How many times larger than itself a packed file may become, at most; see `unpacked_limit`."""
-_ALWAYS = 2**28
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 2**20
-_REPLACE = "Replace the file with a good copy, or delete it."
-_TYPES = {
-    0x08: "unsigned bytes",
-    0x09: "signed bytes",
-    0x0B: "16-bit integers",
-    0x0C: "32-bit integers",
-    0x0D: "32-bit floats",
-    0x0E: "64-bit floats",
+_TYPES: Final = {
+    0x08: ("unsigned bytes", "u1"),
+    0x09: ("signed bytes", "i1"),
+    0x0B: ("16-bit integers", ">i2"),
+    0x0C: ("32-bit integers", ">i4"),
+    0x0D: ("32-bit floats", ">f4"),
+    0x0E: ("64-bit floats", ">f8"),
+}
+_DIMENSIONS: Final[dict[Role, dict[int, tuple[int, ...]]]] = {
+    "inputs": {0x08: (3, 4), 0x0D: (2, 3, 4), 0x0E: (2, 3, 4)},
+    "labels": dict.fromkeys((0x08, 0x09, 0x0B, 0x0C), (1,)),
+}
+"""What is read: type of values -> numbers of dimensions."""
+_WANTED: Final[dict[Role, str]] = {
+    "inputs": "inputs: unsigned bytes of N x [channels x] height x width, or floats of 2 to 4 "
+    "dimensions",
+    "labels": "labels: integers of 1 dimension",
 }
 _CONVERT = (
-    "It is a valid kind of IDX file, but only unsigned bytes are read: images of N x height x "
-    "width values from 0 to 255, and N labels from 0 on. Convert it, or make a "
-    "lottery.data.Dataset of its values in Python."
+    "Convert it, or name a function of yours that returns its values: data.name = "
+    "'package.module:function'."
 )
-
-
-class FileError(DataError):
-    """One file cannot be read, is damaged, or is not the file it should be.
-
-    Args:
-        path: the file.
-        reason: what was expected of it and what was found, without a full stop.
-        fix: a sentence on what to do.
-    """
-
-    def __init__(self, path: Path, reason: str, fix: str = _REPLACE) -> None:
-        self.reason = reason
-        super().__init__(f"{path}: {reason}. {fix}")
 
 
 def header_of(shape: tuple[int, ...]) -> bytes:
@@ -89,83 +77,38 @@ def sha256_of(values: Bytes) -> str:
     return digest.hexdigest()
 
 
-def unpacked_limit(packed: int) -> int:
-    """Bytes that a packed file may become: a guard against a few bytes that unpack for minutes.
-
-    256 MiB are always allowed. Images that are packed already become little larger, and bytes of
-    gzip could become a thousand times as many.
-
-    Args:
-        packed: its size in bytes.
-    """
-    return max(_ALWAYS, MOST_TIMES * packed)
-
-
-def read_shape(path: Path, dimensions: Dimensions) -> tuple[int, ...]:
-    """The shape that a file's header promises; its values are neither read nor counted.
-
-    Args:
-        path: the file, gzipped or not.
-        dimensions: 1 for labels, 3 for images.
-
-    Raises:
-        FileError: the file cannot be read, or its header is not that of such a file.
-    """
-    with _contents(path) as (stream, limit):
-        return _checked_shape(stream, path, dimensions, limit)
-
-
-def read_idx(path: Path, dimensions: Dimensions) -> Bytes:
-    """The values of one file, ``[N]`` labels or ``[N, H, W]`` images.
+def read_idx(path: Path, role: Role) -> npt.NDArray[Any]:
+    """The values of one file: ``[N]`` labels or ``[N, ...]`` inputs, in this machine's byte order.
 
     Whether the file is gzipped is seen from its first bytes, not from its name.
 
     Args:
         path: the file, gzipped or not.
-        dimensions: 1 for labels, 3 for images.
+        role: ``labels`` are integers of 1 dimension; ``inputs`` are unsigned bytes of 3 or 4
+            dimensions, or floats of 2 to 4.
 
     Raises:
         FileError: the file cannot be read, is not such a file, or holds fewer or more values than
             its header promises.
     """
-    with _contents(path) as (stream, limit):
-        shape = _checked_shape(stream, path, dimensions, limit)
-        size = math.prod(shape)
+    with open_plain(path, "an IDX file", (zlib.error, EOFError)) as file:
+        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        file.seek(0)
+        stream: BinaryIO = file
+        limit = MAX_BYTES
+        if packed:
+            stream = cast(BinaryIO, gzip.GzipFile(fileobj=file))
+            limit = unpacked_limit(os.fstat(file.fileno()).st_size)
+        kind, shape = _header(stream, path, role, limit)
+        size = math.prod(shape) * kind.itemsize
         # One byte more than promised tells a file that goes on from one that ends here, and makes
         # gzip check its checksum, which it does at the end of the stream.
         values = _read_at_most(stream, size + 1)
     if len(values) != size:
-        promised = f"{' x '.join(map(str, shape))} = {size:,} values"
-        found = f"only {len(values):,}" if len(values) < size else "more"
+        promised = f"{' x '.join(map(str, shape))} = {math.prod(shape):,} values"
+        found = f"only {len(values) // kind.itemsize:,}" if len(values) < size else "more"
         raise FileError(path, f"its header promises {promised}, but {found} follow")
-    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
-
-
-@contextmanager
-def _contents(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """The file's uncompressed bytes, and how many there may be.
-
-    Whatever fails while they are read is a ``DataError``.
-    """
-    try:
-        # Opening a pipe would wait for ever, so what is no plain file is never opened.
-        state = os.stat(path)
-        if not stat.S_ISREG(state.st_mode):
-            kind = "a directory" if stat.S_ISDIR(state.st_mode) else "not a plain file"
-            raise FileError(path, f"expected an IDX file, but this is {kind}")
-        with open(path, "rb") as file:
-            packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-            file.seek(0)
-            if packed:
-                with gzip.GzipFile(fileobj=file) as unpacked:
-                    yield cast(BinaryIO, unpacked), unpacked_limit(state.st_size)
-            else:
-                yield file, MAX_BYTES
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise FileError(path, f"expected a gzip file, but it is damaged ({error})") from error
-    except OSError as error:
-        fix = "Check that it is there and that you may read it."
-        raise FileError(path, f"cannot be read ({error.strerror or error})", fix) from error
+    return np.frombuffer(values, kind).reshape(shape).astype(kind.newbyteorder("="), copy=False)
 
 
 def _read_at_most(stream: BinaryIO, limit: int) -> bytearray:
@@ -176,45 +119,39 @@ def _read_at_most(stream: BinaryIO, limit: int) -> bytearray:
     return found
 
 
-def _checked_shape(
-    stream: BinaryIO, path: Path, dimensions: Dimensions, limit: int
-) -> tuple[int, ...]:
-    """The shape in the header at the start of ``stream``, with every size credible."""
-    length = 4 + 4 * dimensions
-    header = bytes(_read_at_most(stream, length))
-    magic = bytes((0, 0, 8, dimensions))
-    if header[:4] != magic:
-        raise _wrong_magic(path, header[:4], magic)
-    if len(header) < length:
-        raise FileError(path, f"expected a header of {length} bytes, got {len(header)}")
-    shape = tuple(int.from_bytes(header[at : at + 4], "big") for at in range(4, length, 4))
+def _header(
+    stream: BinaryIO, path: Path, role: Role, limit: int
+) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Type and shape in the header at the start of ``stream``, with every size credible."""
+    begin = bytes(_read_at_most(stream, 4))
+    if len(begin) < 4 or begin[3] not in _DIMENSIONS[role].get(begin[2], ()) or any(begin[:2]):
+        raise _wrong_kind(path, begin, role)
+    sizes = bytes(_read_at_most(stream, 4 * begin[3]))
+    if len(sizes) < 4 * begin[3]:
+        raise FileError(path, f"expected {4 * begin[3]} bytes of sizes, got {len(sizes)}")
+    kind = np.dtype(_TYPES[begin[2]][1])
+    shape = tuple(int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4))
     size = math.prod(shape)
-    if size == 0 or size > MAX_BYTES or shape[0] > MAX_EXAMPLES:
+    if size == 0 or size * kind.itemsize > MAX_BYTES or shape[0] > MAX_EXAMPLES:
         raise FileError(
             path,
             f"its header promises {' x '.join(map(str, shape))} values; expected 1 to "
-            f"{MAX_BYTES:,} of them, in at most {MAX_EXAMPLES:,} examples",
+            f"{MAX_BYTES // kind.itemsize:,} of them, in at most {MAX_EXAMPLES:,} examples",
         )
-    if size > limit:
+    if size * kind.itemsize > limit:
         raise FileError(
             path,
             f"its header promises {size:,} values, more than {MOST_TIMES} times the packed file",
         )
-    return shape
+    return kind, shape
 
 
-def _wrong_magic(path: Path, got: bytes, expected: bytes) -> FileError:
-    """What is wrong where a file's first four bytes are not the expected ones."""
-    kinds = {1: "labels (1 dimension)", 3: "images (3 dimensions)"}
-    wanted = f"an IDX file of {kinds[expected[3]]}"
-    if not got:
-        return FileError(path, f"expected {wanted}, but it is empty")
-    if len(got) == 4 and got[:2] == b"\0\0" and got[2] in _TYPES and got[3]:
-        found = kinds.get(got[3], f"{got[3]} dimensions")
-        if got[2] == 8:
-            fix = _REPLACE if got[3] in kinds else _CONVERT
-            return FileError(path, f"expected {wanted}, got {found}", fix)
-        values = f"{_TYPES[got[2]]} (type 0x{got[2]:02x}), {found}"
-        return FileError(path, f"expected unsigned bytes (type 0x08), got {values}", _CONVERT)
-    reason = f"expected {wanted}, which begins with {expected.hex(' ')}, got {got.hex(' ')}"
+def _wrong_kind(path: Path, begin: bytes, role: Role) -> FileError:
+    """What is wrong where a file's first four bytes are not those of ``role``."""
+    if not begin:
+        return FileError(path, "expected an IDX file, but it is empty")
+    if len(begin) == 4 and not any(begin[:2]) and begin[2] in _TYPES and begin[3]:
+        found = f"{_TYPES[begin[2]][0]} (type 0x{begin[2]:02x}) of {begin[3]} dimensions"
+        return FileError(path, f"expected {_WANTED[role]}; got {found}", _CONVERT)
+    reason = f"expected an IDX file, which begins with two zeros and a type, got {begin.hex(' ')}"
     return FileError(path, reason)

@@ -43,7 +43,7 @@ _BOMB: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def ignore_size_warnings() -> Iterator[None]:
     """Pillow does not warn of large images in a ``with`` block: an error says more of them.
 
     It holds for all threads of the process.

@@ -75,7 +75,7 @@ def made_up_dataset(config: DataConfig) -> Dataset:
         ConfigError, DataError, UsageError: as `load_dataset` and `describe_dataset`.
     """
     _check(config)
-    info = describe_dataset(config.name, image_size=config.image_size)
+    info = describe_dataset(config.name)
     check_validation(config.name, config.validation, info.training_examples)
     generator = torch.Generator().manual_seed(0)
     few = torch.randint(0, 256, (100, *info.input_shape), generator=generator, dtype=torch.uint8)

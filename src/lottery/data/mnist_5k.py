@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lottery.data.checksums import MNIST, KnownFile
 from lottery.data.dataset import Dataset
-from lottery.data.known import MNIST, KnownFile
 from lottery.data.splits import Examples, assemble
 
 BUNDLED = Path(__file__).parent / "bundled"

@@ -17,14 +17,14 @@ def normalized(
     deviation: PerChannel,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """``(x - mean) / deviation``; bytes are divided by 255 first.
+    """``(x - mean) / deviation``; bytes are divided by 255 first, int64 token ids stay as they are.
 
     Bytes are reckoned with in float32 whatever ``dtype`` is, so that a network in double precision
     sees the same numbers as one in single precision, on every device; floats in their own type.
     With mean 0 and deviation 1, floats of the type asked for are given back without a copy.
 
     Args:
-        inputs: ``[N, C, ...]``, uint8 or floats; left as they are.
+        inputs: ``[N, C, ...]``, uint8, floats or int64; left as they are.
         mean: of each channel, or one for all; of bytes in units of a full 255.
         deviation: likewise, above 0.
         dtype: of the result.
@@ -32,6 +32,8 @@ def normalized(
     >>> normalized(torch.tensor([[0, 51, 255]], dtype=torch.uint8), (0.2,), (0.4,)).tolist()
     [[-0.5, 0.0, 2.0]]
     """
+    if inputs.dtype == torch.int64:
+        return inputs
     as_bytes = inputs.dtype == torch.uint8
     if not as_bytes and not any(mean) and set(deviation) == {1.0}:
         return inputs.to(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lottery.data.dataset import Dataset, SplitName
-from lottery.data.names import shown, some
+from lottery.data.image_names import first_names, one_line
 
 _SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -15,7 +15,7 @@ def data_notes(data: Dataset) -> list[str]:
         Lines without unprintable characters and without a full stop.
     """
     missing = _missing_classes(data)
-    return [*map(shown, data.notes), *([missing] if missing else [])]
+    return [*map(one_line, data.notes), *([missing] if missing else [])]
 
 
 def _missing_classes(data: Dataset) -> str:
@@ -31,7 +31,9 @@ def _missing_classes(data: Dataset) -> str:
     ]
     if not groups:
         return ""
-    return f"{shown(data.name)}: without examples, of {data.classes:,} classes: {'; '.join(groups)}"
+    return (
+        f"{one_line(data.name)}: without examples, of {data.classes:,} classes: {'; '.join(groups)}"
+    )
 
 
 def _named(data: Dataset, labels: list[int]) -> str:
@@ -39,7 +41,7 @@ def _named(data: Dataset, labels: list[int]) -> str:
         f"{label} ({data.class_names[label]})" if data.class_names else str(label)
         for label in labels
     ]
-    return f"class{'es'[: 2 * (len(labels) > 1)]} {some(names)}"
+    return f"class{'es'[: 2 * (len(labels) > 1)]} {first_names(names)}"
 
 
 def _joined(names: tuple[SplitName, ...]) -> str:

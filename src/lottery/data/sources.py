@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lottery.data.arrange import Arranged, arrange, is_part
-from lottery.data.listings import remembered_listing
-from lottery.data.names import is_image, shown
-from lottery.data.tars import Listing, read_tar
+from lottery.data.class_folders import ClassFolders, class_folders, is_split
+from lottery.data.image_names import is_image, one_line
+from lottery.data.tars import list_tar, read_tar
 from lottery.errors import DataError
 
 MAX_FILE: Final = 2**25
@@ -37,12 +36,10 @@ class Encoded(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSource:
+class EncodedImages:
     """Images with their classes, encoded.
 
     Args:
-        what: where they lie, for messages.
-        identity: changes when the images do: names, sizes and times of files.
         classes: their names, in the order of their numbers.
         train: class of each training image.
         test: class of each test image.
@@ -51,8 +48,6 @@ class ImageSource:
             stop.
     """
 
-    what: str
-    identity: str
     classes: tuple[str, ...]
     train: tuple[int, ...]
     test: tuple[int, ...]
@@ -60,126 +55,136 @@ class ImageSource:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageSource:
+    """Where images lie.
+
+    Args:
+        what: where, for messages.
+        identity: changes when the images do: names, sizes and times of files.
+        open: finds all of them; of a packed tar file that is to unpack it.
+    """
+
+    what: str
+    identity: str
+    open: Callable[[], EncodedImages]
+
+
 def folder_source(folder: Path) -> ImageSource:
-    """The images in a folder of class folders; see `arrange`.
+    """The images in a folder of class folders; see `class_folders`.
 
     Raises:
-        DataError: it cannot be read, or its images are not arranged so.
+        DataError: it cannot be read, or, when it is opened, its images are not arranged so.
     """
     place = os.path.realpath(folder)
     digest = hashlib.sha256(os.fsencode(place))
     try:
-        found = sorted(_walk(os.fspath(folder), "", (place,)))
+        found = sorted(_walk(folder))
     except OSError as error:
         inner = error.filename not in (None, os.fspath(folder))
         raise DataError(
             f"{folder}: expected a folder of class folders, but "
-            f"{shown(os.fsdecode(error.filename)) if inner else 'it'} cannot be read "
+            f"{one_line(os.fsdecode(error.filename)) if inner else 'it'} cannot be read "
             f"({error.strerror or error}). Check "
             f"{'that you may read it' if inner else 'the path after ' + repr('folder:')}."
         ) from error
     for name, size, time in found:
         digest.update(os.fsencode(name) + f"\0{size} {time}\0".encode())
-    arranged = arrange(str(folder), (name for name, _, _ in found))
 
-    def read() -> Iterator[Encoded]:
-        for number, name in enumerate((*arranged.train, *arranged.test)):
-            path = os.path.join(folder, name)
-            try:
-                with open(path, "rb") as file:
-                    contents = file.read(MAX_FILE + 1)
-                yield Encoded(number, shown(path), contents)
-            except OSError as error:
-                trouble = str(error.strerror or error)
-                if os.path.islink(path):
-                    trouble += f"; a link to {shown(os.readlink(path))}"
-                yield Encoded(number, shown(path), None, trouble)
+    def open_folder() -> EncodedImages:
+        names = class_folders(str(folder), (name for name, _, _ in found))
+        return _encoded(names, lambda: _read_folder(folder, names))
 
-    return _source(str(folder), digest.hexdigest(), arranged, read)
+    return ImageSource(what=str(folder), identity=digest.hexdigest(), open=open_folder)
 
 
 def tar_source(path: Path) -> ImageSource:
-    """The images in a tar file of class folders; see `arrange`.
+    """The images in a tar file of class folders; see `class_folders`.
 
     Raises:
-        DataError: it cannot be read or is damaged, or its images are not arranged so.
+        DataError: when it is opened, it cannot be read or is damaged, or its images are not
+            arranged so.
     """
-    found = remembered_listing(path)
-    state = os.stat(path)
-    place = os.fsencode(os.path.realpath(path)) + f"\0{state.st_size} {state.st_mtime_ns}".encode()
-    arranged = arrange(str(path), filter(is_image, chain(*found)))
-    numbers = {name: n for n, name in enumerate((*arranged.train, *arranged.test))}
+    place = os.fsencode(os.path.realpath(path))
+    with suppress(OSError):
+        state = os.stat(path)
+        place += f"\0{state.st_size} {state.st_mtime_ns}".encode()
 
-    def read() -> Iterator[Encoded]:
-        names_of: dict[str, list[str]] = {}
-        for name in numbers:
-            trouble = _trouble(found, name)
-            if trouble:
-                yield Encoded(numbers[name], f"{path}: {shown(name)}", None, trouble)
-            else:
-                names_of.setdefault(found.copies.get(name, name), []).append(name)
-        for stored, contents in read_tar(path, {name: found.sizes[name] for name in names_of}):
-            for name in names_of[stored]:
-                yield Encoded(numbers[name], f"{path}: {shown(name)}", contents)
+    def open_tar() -> EncodedImages:
+        sizes = list_tar(path)
+        names = class_folders(str(path), filter(is_image, sizes))
+        return _encoded(names, lambda: _read_tar(path, sizes, names))
 
-    return _source(str(path), hashlib.sha256(place).hexdigest(), arranged, read)
+    identity = hashlib.sha256(place).hexdigest()
+    return ImageSource(what=str(path), identity=identity, open=open_tar)
 
 
-def _trouble(found: Listing, name: str) -> str:
-    """Why an image in a tar file is not read; empty if it is."""
-    if name in found.unread:
-        return found.unread[name]
-    size = found.sizes[found.copies.get(name, name)]
-    return f"{size:,} bytes; expected {MAX_FILE:,} at most" if size > MAX_FILE else ""
-
-
-def _source(
-    what: str, identity: str, arranged: Arranged, read: Callable[[], Iterator[Encoded]]
-) -> ImageSource:
-    return ImageSource(
-        what=what,
-        identity=identity,
-        classes=arranged.classes,
-        train=tuple(arranged.class_of[name] for name in arranged.train),
-        test=tuple(arranged.class_of[name] for name in arranged.test),
+def _encoded(names: ClassFolders, read: Callable[[], Iterator[Encoded]]) -> EncodedImages:
+    return EncodedImages(
+        classes=names.classes,
+        train=tuple(names.class_of[name] for name in names.train),
+        test=tuple(names.class_of[name] for name in names.test),
         read=read,
+        notes=names.notes,
     )
 
 
-def _walk(folder: str, prefix: str, entered: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of every image below a folder; 0 and 0 of a link that leads nowhere.
+def _read_folder(folder: Path, names: ClassFolders) -> Iterator[Encoded]:
+    for number, name in enumerate((*names.train, *names.test)):
+        path = os.path.join(folder, name)
+        try:
+            with open(path, "rb") as file:
+                contents = file.read(MAX_FILE + 1)
+            yield Encoded(number, one_line(path), contents)
+        except OSError as error:
+            trouble = str(error.strerror or error)
+            if os.path.islink(path):
+                trouble += f"; a link to {one_line(os.readlink(path))}"
+            yield Encoded(number, one_line(path), None, trouble)
 
-    Args:
-        folder: its path.
-        prefix: what comes before names in it.
-        entered: where it and the links on the way to it really are.
+
+def _read_tar(path: Path, sizes: dict[str, int], names: ClassFolders) -> Iterator[Encoded]:
+    numbers = {name: number for number, name in enumerate((*names.train, *names.test))}
+    wanted = {name: sizes[name] for name in numbers if sizes[name] <= MAX_FILE}
+    for name in numbers.keys() - wanted.keys():
+        trouble = f"{sizes[name]:,} bytes; expected {MAX_FILE:,} at most"
+        yield Encoded(numbers[name], f"{path}: {one_line(name)}", None, trouble)
+    for name, contents in read_tar(path, wanted):
+        yield Encoded(numbers[name], f"{path}: {one_line(name)}", contents)
+
+
+def _walk(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of every image below a folder; 0 and 0 of a link that leads nowhere."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(root, onerror=stop, followlinks=True):
+        prefix = "" if folder == os.fspath(root) else f"{os.path.relpath(folder, root)}/"
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and _is_entered(root, prefix, name)
+        ]
+        for name in filter(is_image, files):
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                state = os.stat(path)
+                yield prefix + name, state.st_size, state.st_mtime_ns
+            elif not os.path.exists(path):
+                yield prefix + name, 0, 0
+
+
+def _is_entered(root: Path, prefix: str, name: str) -> bool:
+    """Whether a folder is looked into; of links only those to folders that may be a class's.
+
+    Others could lead in a circle.
     """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            name = f"{prefix}{entry.name}"
-            linked = entry.is_symlink()
-            if linked and not os.path.exists(entry.path):
-                if is_image(name):
-                    yield name, 0, 0
-            elif entry.is_dir():
-                if not linked:
-                    yield from _walk(entry.path, f"{name}/", entered)
-                elif _may_be_class(name):
-                    there = os.path.realpath(entry.path)
-                    passed = (*entered, os.path.realpath(folder))
-                    if not any(Path(place).is_relative_to(there) for place in passed):
-                        yield from _walk(entry.path, f"{name}/", (*entered, there))
-            elif is_image(name) and entry.is_file():
-                state = entry.stat()
-                yield name, state.st_size, state.st_mtime_ns
-
-
-def _may_be_class(name: str) -> bool:
-    """Whether a folder is a class's or holds those of classes; links further down are passed over.
-
-    They could lead in a circle.
-    """
-    *above, _ = name.split("/")
-    return len(above) < 2 or (len(above) == 2 and is_part(above[1]) and not is_part(above[0]))
+    path = root / prefix / name
+    if not path.is_symlink():
+        return True
+    above = prefix.split("/")[:-1]
+    may_be_class = len(above) < 2 or (
+        len(above) == 2 and is_split(above[1]) and not is_split(above[0])
+    )
+    passed = (os.path.realpath(root / way) for way in (Path(prefix), *Path(prefix).parents))
+    leads_back = any(Path(place).is_relative_to(os.path.realpath(path)) for place in passed)
+    return may_be_class and not leads_back

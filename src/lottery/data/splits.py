@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from lottery.data.dataset import Dataset, Split
-from lottery.data.idx import Bytes
 from lottery.data.normalize import PerChannel
 from lottery.errors import DataError
 from lottery.rng import Streams
 
 Rows = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
 
 _PART = 512
 """Images looked at together; bounds the memory this takes beside the images."""
@@ -24,31 +23,18 @@ _PART = 512
 
 @dataclass(frozen=True)
 class Examples:
-    """Images and their classes as they come from a file.
+    """Inputs and their classes as they come from a file.
 
     Args:
-        images: ``[N, H, W]`` or ``[N, C, H, W]``.
-        labels: ``[N]``.
-        rows: which of them, in which order, int64; all of them if left out. They are not copied,
-            so that a dataset being loaded takes little more memory than it does afterwards.
+        inputs: bytes ``[N, H, W]`` or ``[N, C, H, W]``; or floats or int64 ``[N, ...]``.
+        labels: integers ``[N]``.
     """
 
-    images: Bytes
-    labels: Bytes
-    rows: Rows | None = None
+    inputs: NDArray[Any]
+    labels: NDArray[np.integer[Any]]
 
     def __len__(self) -> int:
-        return len(self.labels if self.rows is None else self.rows)
-
-    def parts(self) -> Iterator[Bytes]:
-        """The images, in order, some hundreds at a time."""
-        for first in range(0, len(self), _PART):
-            part = slice(first, first + _PART)
-            yield self.images[part] if self.rows is None else self.images[self.rows[part]]
-
-    def chosen_labels(self) -> Bytes:
-        """The labels, in order."""
-        return self.labels if self.rows is None else self.labels[self.rows]
+        return len(self.labels)
 
     def parted(
         self, first: int, *purpose: str, every_class: bool = False
@@ -59,10 +45,13 @@ class Examples:
         """
         rows = shuffled(len(self), *purpose)
         if every_class:
-            for one, other in exchanges(self.chosen_labels()[rows], first):
+            for one, other in exchanges(self.labels[rows], first):
                 rows[[one, other]] = rows[[other, one]]
-        rows = rows if self.rows is None else self.rows[rows]
-        return replace(self, rows=rows[:first]), replace(self, rows=rows[first:])
+        chosen, rest = rows[:first], rows[first:]
+        return (
+            Examples(self.inputs[chosen], self.labels[chosen]),
+            Examples(self.inputs[rest], self.labels[rest]),
+        )
 
 
 def shuffled(count: int, *purpose: str) -> Rows:
@@ -127,23 +116,21 @@ class Scale:
     deviation: PerChannel
 
 
-def scale_of(parts: Iterable[Bytes]) -> Scale:
+def scale_of(images: Bytes) -> Scale:
     """Mean and standard deviation of each channel over all pixels, in units of a full 255.
 
-    >>> scale_of([np.array([[[0, 255]]], dtype=np.uint8)])
+    Args:
+        images: ``[N, H, W]`` or ``[N, C, H, W]``.
+
+    >>> scale_of(np.array([[[0, 255]]], dtype=np.uint8))
     Scale(mean=(0.5,), deviation=(0.5,))
     """
-    counts = np.zeros((1, 256), dtype=np.int64)
-    for images in parts:
-        counts = counts + histogram(images)
-    return scale_of_histogram(counts)
-
-
-def histogram(images: Bytes) -> Rows:
-    """How often each channel of ``[N, H, W]`` or ``[N, C, H, W]`` has each value: ``[C, 256]``."""
     channels = images.shape[1] if images.ndim == 4 else 1
-    flat = images.reshape(len(images), channels, -1)
-    return np.stack([np.bincount(flat[:, n].ravel(), minlength=256) for n in range(channels)])
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    for first in range(0, len(images), _PART):
+        part = images[first : first + _PART].reshape(-1, channels, images[0].size // channels)
+        counts += [np.bincount(part[:, n].ravel(), minlength=256) for n in range(channels)]
+    return scale_of_histogram(counts)
 
 
 def scale_of_histogram(counts: Rows) -> Scale:
@@ -165,12 +152,11 @@ def scale_of_histogram(counts: Rows) -> Scale:
 
 
 def stored(examples: Examples) -> Split:
-    """Images as uint8 ``[N, C, H, W]``, in one copy, and int64 labels."""
-    shape = examples.images.shape[1:]
-    inputs = torch.empty(len(examples), *(1, *shape)[-3:], dtype=torch.uint8)
-    for place, images in zip(inputs.split(_PART), examples.parts(), strict=True):
-        place.copy_(torch.from_numpy(images.reshape(place.shape)))
-    return Split(inputs, torch.from_numpy(examples.chosen_labels()).to(torch.int64))
+    """A copy: bytes as ``[N, C, H, W]``, other inputs as they are, and int64 labels."""
+    inputs = torch.from_numpy(np.array(examples.inputs, order="C"))
+    if inputs.dtype == torch.uint8 and inputs.dim() == 3:
+        inputs = inputs.unsqueeze(1)
+    return Split(inputs, torch.from_numpy(examples.labels.astype(np.int64)))
 
 
 def assemble(
@@ -182,8 +168,10 @@ def assemble(
     classes: int,
     scale: Scale | None,
     stream: str,
+    held_out: Examples | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Hold ``validation`` of the training examples out.
+    """Hold ``validation`` of the training examples out, unless some are held out already.
 
     Args:
         name: the dataset's name in configs and reports.
@@ -191,16 +179,22 @@ def assemble(
         test: examples that only measure.
         validation: how many to hold out, 1 or more.
         classes: number of classes.
-        scale: what to standardize with; ``None`` computes it from the examples that remain for
-            training.
+        scale: what to standardize with; ``None`` computes it of bytes from the examples that remain
+            for training, and leaves other inputs as they are.
         stream: names the shuffle, see `shuffled`.
+        held_out: the validation examples where there are some.
+        notes: see `Dataset`.
 
     Raises:
         DataError: nothing would remain to learn from, or every pixel has the same value.
     """
-    check_validation(name, validation, len(training))
-    held_out, train = training.parted(validation, stream, "validation", every_class=True)
-    scale = scale or scale_of(train.parts())
+    train = training
+    if held_out is None:
+        check_validation(name, validation, len(training))
+        held_out, train = training.parted(validation, stream, "validation", every_class=True)
+    if scale is None:
+        is_bytes = training.inputs.dtype == np.uint8
+        scale = scale_of(train.inputs) if is_bytes else Scale((0.0,), (1.0,))
     check_scale(name, scale)
     return Dataset(
         name=name,
@@ -210,6 +204,7 @@ def assemble(
         classes=classes,
         mean=scale.mean,
         deviation=scale.deviation,
+        notes=notes,
     )
 
 

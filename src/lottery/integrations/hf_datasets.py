@@ -1,4 +1,4 @@
-"""Datasets of images by way of the package ``datasets`` of Hugging Face.
+"""Datasets of images or numbers by way of the package ``datasets`` of Hugging Face.
 
 They come from that package's cache or are downloaded by it, the way it is set up. Images are taken
 as they are encoded, so that it is not the package that decodes them.
@@ -11,17 +11,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lottery.errors import DataError, UsageError, said
+import numpy as np
+from numpy.typing import NDArray
+
+from lottery.errors import DataError, UsageError, said, some_of
 from lottery.integrations.extra import import_extra
 
 _TEST_PARTS: Final = ("test", "validation", "valid", "val")
 _IMAGE_VALUES: Final = frozenset({"binary", "large_binary", "string", "large_string"})
-_CLASS_VALUES: Final = frozenset(
-    {
-        *("bool", "string", "large_string", "int8", "int16", "int32", "int64"),
-        *("uint8", "uint16", "uint32", "uint64"),
-    }
+_WHOLE_VALUES: Final = frozenset(
+    {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 )
+_CLASS_VALUES: Final = _WHOLE_VALUES | {"string", "large_string"}
+_NUMBER_VALUES: Final = _WHOLE_VALUES | {"float16", "float32", "float64"}
 _LARGEST_FILE: Final = 2**25
 
 
@@ -33,37 +35,46 @@ class Part:
         fingerprint: changes when the data do.
         labels: class of each example.
         rows: the package's table, whose images are not decoded.
-        column: the one with the images.
+        columns: the one with the images, or those with numbers.
     """
 
     fingerprint: str
     labels: tuple[int, ...]
     rows: Any
-    column: str
+    columns: tuple[str, ...]
 
     def images(self) -> Iterator[bytes | None]:
         """Each example's encoded image, in order; None where there is none or it is too large."""
         for row in self.rows:
-            image = row[self.column] or {}
+            image = row[self.columns[0]] or {}
             yield image.get("bytes") or _from_file(image.get("path"))
+
+    def numbers(self) -> NDArray[np.float64]:
+        """Each example's numbers, ``[N, columns]``; NaN where there is none."""
+        return np.stack([np.array(list(self.rows[c]), np.float64) for c in self.columns], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """A dataset: its parts, the names of its classes, and what of it is passed over, in words."""
+    """A dataset: its parts, the names of its classes, and what of it is passed over, in words.
+
+    Its examples are images, or else numbers.
+    """
 
     train: Part
     test: Part | None
     classes: tuple[str, ...]
+    has_images: bool
     notes: tuple[str, ...] = ()
 
 
 def open_tables(name: str, *, image_column: str = "", label_column: str = "") -> Tables:
     """A dataset of Hugging Face.
 
-    Its part ``train`` is learned from. What measures is ``test``, or else ``validation``; None if
-    there is no such part. One whose examples all have no class, as in a competition, is passed over
-    and noted; one where some have none is an error.
+    Where no column holds images, and none is stated, its examples are the numbers in all numeric
+    columns but that of the classes. Its part ``train`` is learned from. What measures is ``test``,
+    or else ``validation``; None if there is no such part. One whose examples all have no class, as
+    in a competition, is passed over and noted; one where some have none is an error.
 
     Args:
         name: of the dataset there, or a folder that the package can read; after a colon there may
@@ -83,36 +94,60 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
     if "train" not in found:
         raise DataError(f"{what}: expected a part 'train', got {', '.join(map(str, found))}.")
     features = found["train"].features
-    image_column = image_column or _only(what, features, "Image", "image_column")
     label_column = label_column or _only(what, features, "ClassLabel", "label_column")
-    _check_columns(what, "train", features, image_column, label_column)
+    columns, has_images = _numeric_columns(features, label_column), False
+    if image_column or any(type(feature).__name__ == "Image" for feature in features.values()):
+        has_images = True
+        columns = (image_column or _only(what, features, "Image", "image_column"),)
+    elif not columns:
+        raise UsageError(
+            f"{what}: expected a column of images, or some of numbers; there are "
+            f"{_columns(features)}. For text name a function of yours, data.name = "
+            "'package.module:function', that gives token ids, int64 [N, length]"
+        )
+    _check_columns(what, "train", features, columns, label_column, has_images)
     classes, numbers = _classes(features[label_column], found["train"][label_column])
 
     def part(key: str) -> Part | None:
-        _check_columns(what, key, found[key].features, image_column, label_column)
+        _check_columns(what, key, found[key].features, columns, label_column, has_images)
         labels = _labels(what, key, found[key][label_column], numbers)
         if labels is None:
             return None
-        return Part(
-            fingerprint=str(getattr(found[key], "_fingerprint", "")),
-            labels=labels,
-            rows=found[key].cast_column(image_column, package.Image(decode=False)),
-            column=image_column,
-        )
+        rows = found[key]
+        if has_images:
+            rows = rows.cast_column(columns[0], package.Image(decode=False))
+        fingerprint = str(getattr(found[key], "_fingerprint", ""))
+        return Part(fingerprint=fingerprint, labels=labels, rows=rows, columns=columns)
 
     train = part("train")
     if not train:
         raise DataError(f"{what}: expected a class for each training example, none has one.")
     if len(classes) < 2:
         raise DataError(f"{what}: expected at least 2 classes in '{label_column}', got 1.")
+    others = [name for name in features if name not in (*columns, label_column)]
     notes = []
+    if not has_images:
+        passed_over = f"; passed over: {some_of(others)}" if others else ""
+        notes.append(f"{what}: an example is its {some_of(columns)}{passed_over}")
     for key in filter(found.__contains__, _TEST_PARTS):
         if test := part(key):
             break
         notes.append(f"{what}: no example of its part '{key}' has a class, so it does not measure")
     else:
         test = None
-    return Tables(train=train, test=test, classes=classes, notes=tuple(notes))
+    return Tables(
+        train=train, test=test, classes=classes, has_images=has_images, notes=tuple(notes)
+    )
+
+
+def _numeric_columns(features: Mapping[str, Any], label_column: str) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, feature in features.items()
+        if name != label_column
+        and type(feature).__name__ == "Value"
+        and feature.dtype in _NUMBER_VALUES
+    )
 
 
 def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
@@ -129,16 +164,25 @@ def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
 
 
 def _check_columns(
-    what: str, part: str, features: Mapping[str, Any], image_column: str, label_column: str
+    what: str,
+    part: str,
+    features: Mapping[str, Any],
+    columns: Iterable[str],
+    label_column: str,
+    has_images: bool,
 ) -> None:
-    """Check that a part has both columns, and that they hold images and classes.
+    """Check that a part has all columns, and that they hold images, or numbers, and classes.
 
     Raises:
         UsageError: one is missing or holds something else.
     """
-    for column, key, kind, dtypes, wanted in (
-        (image_column, "image_column", "Image", _IMAGE_VALUES, "images or files' bytes or paths"),
-        (label_column, "label_column", "ClassLabel", _CLASS_VALUES, "classes, integers or text"),
+    inputs: tuple[str, frozenset[str], str] = ("", _NUMBER_VALUES, "numbers")
+    if has_images:
+        inputs = ("Image", _IMAGE_VALUES, "images or files' bytes or paths")
+    classes = ("ClassLabel", _CLASS_VALUES, "classes, integers or text")
+    for column, key, (kind, dtypes, wanted) in (
+        *((column, "image_column", inputs) for column in columns),
+        (label_column, "label_column", classes),
     ):
         if column not in features:
             raise UsageError(

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lottery.data.parts import held, new_part
+from lottery.data.partial_files import file_lock, new_partial_file
 from lottery.errors import StoreError
 from lottery.store.files import read_json, read_plain, why_no_directory
 from lottery.store.schema import TEXT, misfits, whole
@@ -88,7 +88,7 @@ def write_file(target: Path, content: bytes) -> None:
         remove_leftovers(target.parent, name, directories=False)
         temporary = target.parent / f"{_TEMPORARY}{name}{secrets.token_hex(8)}"
         try:
-            with new_part(temporary):
+            with new_partial_file(temporary):
                 temporary.chmod(0o644)
                 _write_flushed(temporary, content)
                 temporary.replace(target)
@@ -198,7 +198,7 @@ def remove_leftovers(parent: Path, name: str = "", *, directories: bool = True) 
             if not path.name.startswith(f"{_TEMPORARY}{name}"):
                 continue
             if stat.S_ISREG(path.lstat().st_mode):
-                with suppress(OSError), held(path, waiting=False):
+                with suppress(OSError), file_lock(path, waiting=False):
                     path.unlink()
             elif directories:
                 remove(path)

@@ -24,14 +24,14 @@ _LARGEST: Final = 10.0
 
 
 def check_shapes_and_types(dataset: Dataset) -> None:
-    """Bytes or floats of one shape, int64 targets, as many of the one as of the other."""
+    """Bytes, floats or token ids of one shape, and as many int64 targets."""
     expect(bool(dataset.name), "the dataset has no name")
     for name in _SPLITS:
         split = dataset.split(name)
         inputs, targets = split.inputs, split.targets
         expect(
-            inputs.is_floating_point() or inputs.dtype == torch.uint8,
-            f"{name}: inputs are {inputs.dtype}, expected uint8 or floats",
+            inputs.is_floating_point() or inputs.dtype in (torch.uint8, torch.int64),
+            f"{name}: inputs are {inputs.dtype}, expected uint8, floats or int64 token ids",
         )
         expect(targets.dtype == torch.int64, f"{name}: targets are {targets.dtype}, expected int64")
         expect(
@@ -73,6 +73,9 @@ def check_values(dataset: Dataset) -> None:
             low >= 0 and high < dataset.classes,
             f"{name}: targets span {low} to {high}, expected 0 to {dataset.classes - 1}",
         )
+        if split.inputs.dtype == torch.int64:
+            expect(int(split.inputs.min()) >= 0, f"{name}: some token ids are below 0")
+            continue
         centre, spread = _moments(dataset, split)
         expect(math.isfinite(centre), f"{name}: some inputs are not finite")
         expect(

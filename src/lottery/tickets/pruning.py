@@ -28,6 +28,7 @@ from lottery.core import (
     unit_counts,
     without_units,
 )
+from lottery.core.embeddings import any_numbers_as_tokens
 from lottery.core.units import surviving_units
 from lottery.core.weigh import weigh_units
 from lottery.errors import UsageError
@@ -124,7 +125,8 @@ def network_coupling(model: nn.Module, input_shape: Sequence[int]) -> Coupling:
         UsageError: the network cannot be traced.
         MissingPackageError: the package torch-pruning is not installed.
     """
-    return find_channels(model, torch.zeros(2, *input_shape, dtype=input_dtype(model)))
+    with any_numbers_as_tokens(model):
+        return find_channels(model, torch.zeros(2, *input_shape, dtype=input_dtype(model)))
 
 
 def network_outputs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, str]:
@@ -133,7 +135,8 @@ def network_outputs(model: nn.Module, input_shape: Sequence[int]) -> dict[str, s
     Raises:
         UsageError: the network gives no tensor that can be traced.
     """
-    return output_layers(model, torch.zeros(2, *input_shape, dtype=input_dtype(model)))
+    with any_numbers_as_tokens(model):
+        return output_layers(model, torch.zeros(2, *input_shape, dtype=input_dtype(model)))
 
 
 def network_units(

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from lottery.data.parts import new_part, remove_leftovers
+from lottery.data.partial_files import new_partial_file, remove_abandoned
 
 WRITE = """
 import sys, time
 from pathlib import Path
-from lottery.data.parts import new_part
+from lottery.data.partial_files import new_partial_file
 part = Path(sys.argv[1])
-with new_part(part):
+with new_partial_file(part):
     part.write_bytes(b"half")
     print("written", flush=True)
     time.sleep(3600)
@@ -31,11 +31,11 @@ def test_a_living_process_keeps_its_part_and_a_killed_one_does_not(tmp_path: Pat
     with writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "written\n"
-        remove_leftovers(tmp_path)
+        remove_abandoned(tmp_path)
         assert part.read_bytes() == b"half"
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-    remove_leftovers(tmp_path)
+    remove_abandoned(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -45,20 +45,20 @@ def test_only_parts_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"mine")
     # What another process is about to hold.
     (tmp_path / ".new.part").touch()
-    remove_leftovers(tmp_path)
+    remove_abandoned(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*names, ".new.part"}
 
 
 def test_no_folder_and_no_permission_are_no_trouble(tmp_path: Path) -> None:
-    remove_leftovers(tmp_path / "none")
+    remove_abandoned(tmp_path / "none")
     (tmp_path / ".folder.part").mkdir()
-    remove_leftovers(tmp_path)
+    remove_abandoned(tmp_path)
 
 
 def test_a_part_that_is_there_is_not_taken(tmp_path: Path) -> None:
     part = tmp_path / ".any.part"
     part.write_bytes(b"mine")
-    with pytest.raises(FileExistsError), new_part(part):
+    with pytest.raises(FileExistsError), new_partial_file(part):
         pytest.fail("took a file of another process")
     assert part.read_bytes() == b"mine"
 
@@ -70,7 +70,7 @@ def test_without_locks_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("fcntl.flock", refused)
     part = tmp_path / ".any.part"
-    with new_part(part):
+    with new_partial_file(part):
         part.write_bytes(b"half")
-    remove_leftovers(tmp_path)
+    remove_abandoned(tmp_path)
     assert part.read_bytes() == b"half"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from lottery.data import DataConfig, Dataset, NotHereError, describe_dataset, known, load_dataset
-from lottery.data.folder import FILES
+from lottery.data import Dataset, NotHereError, Request, checksums
+from lottery.data.cache_lock import cache_folder
+from lottery.data.checksums import KnownDataset, KnownFile, load_known
 from lottery.data.idx import encode_idx
-from lottery.data.known import FASHION_MNIST, KnownDataset, KnownFile, cache_folder, load_known
+from lottery.data.idx_folder import FILES
 from lottery.data.splits import Scale
 from lottery.errors import DataError
 
@@ -51,19 +50,16 @@ def fill(folder: Path, contents: dict[str, bytes], ending: str = ".gz") -> Path:
     return folder
 
 
-def load(
-    data_dir: Path | None = None, dataset: KnownDataset = DIGITS, validation: int = 5
-) -> Dataset:
-    return load_known(dataset, validation=validation, data_dir=data_dir, progress=False)
+def load(data_dir: Path | None = None, validation: int = 5, download: bool = True) -> Dataset:
+    request = Request(validation=validation, data_dir=data_dir, progress=False, download=download)
+    return load_known(DIGITS, request)
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No folder of this machine is looked in, and the known datasets are the small ones."""
+    """No folder of this machine is looked in."""
     monkeypatch.delenv("LOTTERY_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(known, "MNIST", DIGITS)
-    monkeypatch.setattr(known, "FASHION_MNIST", CLOTHES)
 
 
 class TestPlaces:
@@ -89,13 +85,6 @@ class TestPlaces:
         fill(cache_folder() / "digits", DIGITS_CONTENTS)
 
         assert len(load().test) == 8
-
-    def test_system_folder(self, tmp_path: Path) -> None:
-        fill(tmp_path / "system", DIGITS_CONTENTS)
-
-        dataset = replace(DIGITS, system_folders=(tmp_path / "system",))
-
-        assert len(load(dataset=dataset).test) == 8
 
     def test_files_may_lie_in_different_places(self, tmp_path: Path) -> None:
         files = list(DIGITS_CONTENTS.items())
@@ -154,7 +143,7 @@ class TestWrongContents:
 
     def test_another_dataset_directly_in_the_directory_is_passed_by(self, tmp_path: Path) -> None:
         fill(tmp_path / "data", CLOTHES_CONTENTS)
-        with pytest.raises(DataError, match=f"{FILES[0]}.gz: belongs to clothes"):
+        with pytest.raises(DataError, match=f"{FILES[0]}.gz: belongs to another dataset"):
             load(tmp_path / "data")
 
         fill(cache_folder() / "digits", DIGITS_CONTENTS)
@@ -171,19 +160,19 @@ class TestWrongContents:
 def test_what_is_nowhere_is_not_downloaded_unless_it_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(known, "download", None)
+    monkeypatch.setattr(checksums, "download", None)
     fill(tmp_path / "some", {file: DIGITS_CONTENTS[file] for file in FILES[:2]})
 
     for data_dir in (None, tmp_path / "some"):
         with pytest.raises(NotHereError, match=r"digits was looked for in .*; a run downloads it"):
-            load_known(DIGITS, validation=5, data_dir=data_dir, progress=False, fetch=False)
+            load(data_dir, download=False)
 
     fill(tmp_path / "all", DIGITS_CONTENTS)
     data_dir = tmp_path / "all"
-    found = load_known(DIGITS, validation=5, data_dir=data_dir, progress=False, fetch=False)
+    found = load(data_dir, download=False)
     assert found.fingerprint() == load(data_dir).fingerprint()
     with pytest.raises(DataError, match="expected a directory of datasets"):
-        load_known(DIGITS, validation=5, data_dir=tmp_path / "no", progress=False, fetch=False)
+        load(tmp_path / "no", download=False)
 
 
 def test_too_many_held_out(tmp_path: Path) -> None:
@@ -191,19 +180,3 @@ def test_too_many_held_out(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"hold 30 .* 30 training examples .* at most 29"):
         load(tmp_path, validation=30)
-
-
-@pytest.mark.skipif(
-    not all(folder.is_dir() for folder in FASHION_MNIST.system_folders),
-    reason="the Debian package dataset-fashion-mnist is not installed",
-)
-def test_fashion_mnist_from_debian() -> None:
-    dataset = load_dataset(DataConfig(name="fashion-mnist"), progress=False)
-
-    info = describe_dataset("fashion-mnist")
-    assert len(dataset.train) + len(dataset.validation) == info.training_examples
-    assert len(dataset.test) == info.test_examples
-    assert torch.bincount(dataset.test.targets).tolist() == [1_000] * 10
-    seen = dataset.normalized(dataset.train.inputs)
-    assert abs(seen.mean()) < 0.01
-    assert abs(seen.std() - 1) < 0.01

@@ -9,8 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
-from lottery.data.known import cache_folder
-from lottery.data.turns import turn
+from lottery.data.cache_lock import cache_folder, cache_lock
 
 
 @pytest.fixture(autouse=True)
@@ -22,10 +21,10 @@ def test_one_after_another(tmp_path: Path) -> None:
     waiting, order = Event(), list[str]()
 
     def second() -> None:
-        with turn(tmp_path / "file", waiting.set):
+        with cache_lock(tmp_path / "file", waiting.set):
             order.append("second")
 
-    with turn(tmp_path / "file", waiting.set):
+    with cache_lock(tmp_path / "file", waiting.set):
         assert not waiting.is_set()
         thread = Thread(target=second)
         thread.start()
@@ -37,25 +36,25 @@ def test_one_after_another(tmp_path: Path) -> None:
 
 
 def test_two_files_at_once(tmp_path: Path) -> None:
-    with turn(tmp_path / "one", pytest.fail), turn(tmp_path / "two", pytest.fail):
+    with cache_lock(tmp_path / "one", pytest.fail), cache_lock(tmp_path / "two", pytest.fail):
         pass
 
 
 def test_a_killed_process_lets_go(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib\nfrom lottery.data.turns import turn\n"
-        f"with turn(pathlib.Path({str(tmp_path / 'file')!r}), print): os._exit(9)"
+        "import os, pathlib\nfrom lottery.data.cache_lock import cache_lock\n"
+        f"with cache_lock(pathlib.Path({str(tmp_path / 'file')!r}), print): os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
 
-    with turn(tmp_path / "file", pytest.fail):
+    with cache_lock(tmp_path / "file", pytest.fail):
         pass
 
 
 def test_an_error_passes_and_lets_go(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="its own"), turn(tmp_path / "file", pytest.fail):
+    with pytest.raises(OSError, match="its own"), cache_lock(tmp_path / "file", pytest.fail):
         raise OSError("its own")
-    with turn(tmp_path / "file", pytest.fail):
+    with cache_lock(tmp_path / "file", pytest.fail):
         pass
 
 
@@ -63,5 +62,5 @@ def test_where_there_can_be_no_lock_nobody_waits(tmp_path: Path) -> None:
     cache_folder().mkdir(parents=True)
     (cache_folder() / "locks").touch()
 
-    with turn(tmp_path / "file", pytest.fail), turn(tmp_path / "file", pytest.fail):
+    with cache_lock(tmp_path / "file", pytest.fail), cache_lock(tmp_path / "file", pytest.fail):
         pass

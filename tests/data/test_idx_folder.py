@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from lottery.data import DataConfig, Dataset, describe_dataset, load_dataset
-from lottery.data.folder import FILES, find, spellings
+from lottery.data import DataConfig, Dataset, load_dataset
 from lottery.data.idx import Bytes, encode_idx
+from lottery.data.idx_folder import FILES, find
 from lottery.errors import DataError
 
 TRAIN, TEST, CLASSES = 40, 12, 3
@@ -33,6 +34,14 @@ def fill(folder: Path, **replaced: Bytes) -> Path:
     return folder
 
 
+def spellings(file: str) -> list[str]:
+    """Names under which a file is found, in their order."""
+    names = [file, file.replace("-idx", ".idx")]
+    if file.startswith("t10k-"):
+        names += [name.replace("t10k-", "test-") for name in names]
+    return [name + ending for name in names for ending in ("", ".gz")]
+
+
 def load(folder: Path, validation: int = 10) -> Dataset:
     return load_dataset(DataConfig(name=f"idx:{folder}", validation=validation))
 
@@ -48,20 +57,6 @@ class TestSoundFolders:
         assert (len(dataset.train), len(dataset.validation)) == (30, 10)
         seen = dataset.normalized(dataset.train.inputs)
         torch.testing.assert_close(seen.mean().item(), 0.0, atol=1e-6, rtol=0)
-
-    def test_describing_agrees_with_loading(self, tmp_path: Path) -> None:
-        dataset, info = load(fill(tmp_path)), describe_dataset(f"idx:{tmp_path}")
-
-        assert info.training_examples == len(dataset.train) + len(dataset.validation)
-        assert info.test_examples == len(dataset.test)
-        assert info.input_shape == dataset.input_shape
-        assert info.classes == dataset.classes
-
-    def test_describing_reads_no_images(self, tmp_path: Path) -> None:
-        images = fill(tmp_path) / FILES[0]
-        images.write_bytes(images.read_bytes()[:16])
-
-        assert describe_dataset(f"idx:{tmp_path}").input_shape == (1, 4, 5)
 
     def test_the_split_does_not_depend_on_where_the_folder_lies(self, tmp_path: Path) -> None:
         one, two = load(fill(tmp_path / "one")), load(fill(tmp_path / "two"))
@@ -80,10 +75,6 @@ class TestSoundFolders:
             assert load(tmp_path).fingerprint() == expected
             path.unlink()
 
-    def test_spellings(self) -> None:
-        assert len(spellings(FILES[0])) == 4
-        assert "test-images.idx3-ubyte.gz" in spellings(FILES[2])
-
     def test_a_file_is_found_beside_a_directory_of_its_name(self, tmp_path: Path) -> None:
         (tmp_path / FILES[0]).mkdir()
         dotted = tmp_path / "train-images.idx3-ubyte"
@@ -99,6 +90,29 @@ class TestSoundFolders:
         one, two = load(Path("digits")), load(Path("~/digits"))
 
         assert one.fingerprint() == two.fingerprint()
+
+    def test_the_first_spelling_is_taken(self, tmp_path: Path) -> None:
+        names = spellings(FILES[2])
+        for name in reversed(names):
+            (tmp_path / name).touch()
+            assert find(tmp_path, FILES[2]) == tmp_path / name
+
+    @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
+    def test_floats_are_seen_as_they_are(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+        for file, count in ((FILES[0], TRAIN), (FILES[2], TEST)):
+            values = np.random.default_rng(count).normal(size=(count, 5, *shape)).astype(">f4")
+            header = struct.pack(f">HBB{values.ndim}I", 0, 0x0D, values.ndim, *values.shape)
+            name = file.replace("-idx3-ubyte", f"-idx{values.ndim}-float")
+            (tmp_path / name).write_bytes(header + values.tobytes())
+            labels = file.replace("images-idx3", "labels-idx1")
+            (tmp_path / labels).write_bytes(encode_idx(contents(count, 0)[1]))
+
+        data = load(tmp_path)
+
+        expected = values.astype(np.float32)
+        np.testing.assert_array_equal(data.batch("test", slice(None))[0].squeeze(1), expected)
+        # Three dimensions are images without channels, as of bytes.
+        assert data.input_shape == ((1, 5, 4) if shape == (4,) else (5, *shape))
 
 
 class TestWhatIsWrong:
@@ -121,12 +135,8 @@ class TestWhatIsWrong:
         for file in FILES[1:3]:
             (folder / file).unlink()
 
-        with pytest.raises(DataError, match=rf"but {FILES[1]}, {FILES[2]} are missing") as caught:
+        with pytest.raises(DataError, match=rf"but {FILES[1]}, {FILES[2]} are missing"):
             load(folder)
-        with pytest.raises(DataError) as described:
-            describe_dataset(f"idx:{folder}")
-
-        assert str(described.value) == str(caught.value)
 
     def test_a_directory_in_place_of_a_file(self, tmp_path: Path) -> None:
         path = fill(tmp_path) / FILES[3]
@@ -147,31 +157,31 @@ class TestWhatIsWrong:
     def test_images_and_labels_swapped(self, tmp_path: Path) -> None:
         fill(tmp_path, train_images=contents(TRAIN, 1)[1])
 
-        with pytest.raises(DataError, match=r"expected an IDX file of images .* got labels"):
+        with pytest.raises(DataError, match=r"expected inputs: .* got unsigned bytes .* of 1 dim"):
             load(tmp_path)
 
     def test_more_labels_than_images(self, tmp_path: Path) -> None:
         fill(tmp_path, test_labels=np.zeros(TEST + 1, np.uint8))
 
-        with pytest.raises(DataError, match=r"expected 12 labels, .* got 13\. Use files of one"):
+        with pytest.raises(DataError, match=r"test: expected one label .* 12 inputs and 13 t"):
             load(tmp_path)
 
     def test_images_of_two_sizes(self, tmp_path: Path) -> None:
         fill(tmp_path, test_images=np.zeros((TEST, 5, 5), np.uint8))
 
-        with pytest.raises(DataError, match=r"expected images of 4 x 5 .* got 5 x 5\."):
+        with pytest.raises(DataError, match=r"as in train, uint8 of 1 x 4 x 5, got .* 1 x 5 x 5"):
             load(tmp_path)
 
     def test_test_label_that_training_never_sees(self, tmp_path: Path) -> None:
         fill(tmp_path, test_labels=np.full(TEST, CLASSES, np.uint8))
 
-        with pytest.raises(DataError, match=r"labels from 0 to 2, .* got 3\."):
+        with pytest.raises(DataError, match=r"test: .* classes .* from 0 to 2, got 3, which"):
             load(tmp_path)
 
     def test_one_class(self, tmp_path: Path) -> None:
         fill(tmp_path, train_labels=np.zeros(TRAIN, np.uint8))
 
-        with pytest.raises(DataError, match="labels of at least 2 classes"):
+        with pytest.raises(DataError, match="targets of at least 2 classes"):
             load(tmp_path)
 
     def test_too_many_held_out(self, tmp_path: Path) -> None:

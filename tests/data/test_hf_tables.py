@@ -297,6 +297,94 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
+NUMBERS = {
+    "age": Value("int64"),
+    "kind": ClassLabel(["no", "yes"]),
+    "note": Value("string"),
+    "height": Value("float32"),
+    "same": Value("bool"),
+}
+
+
+def numbers(count: int, seed: int) -> Table:
+    generator = np.random.default_rng(seed)
+    rows = [
+        {
+            "age": int(generator.integers(18, 90)),
+            "kind": n % 2,
+            "note": "text",
+            "height": float(generator.normal(170, 10)),
+            "same": True,
+        }
+        for n in range(count)
+    ]
+    return Table(NUMBERS, rows, f"numbers-{seed}-{count}")
+
+
+def test_numeric_columns(hub: dict[str, dict[str, Table]]) -> None:
+    train, test = numbers(40, 1), numbers(9, 2)
+    hub["adult"] = {"train": train, "test": test}
+
+    data = load("hf:adult")
+
+    for check in DATASET_CHECKS:
+        check(data)
+    assert (len(data.train), len(data.validation), len(data.test)) == (35, 5, 9)
+    assert (data.input_shape, data.classes, data.class_names) == ((3,), 2, ("no", "yes"))
+    values = {c: np.array(train[c], float) for c in ("age", "height")}
+    expected = [
+        [(row[c] - values[c].mean()) / values[c].std() for c in values] + [0] for row in test.rows
+    ]
+    np.testing.assert_allclose(data.test.inputs, expected, rtol=1e-4, atol=1e-4)
+    assert data.notes == ("hf:adult: an example is its age, height, same; passed over: note",)
+
+
+def test_numeric_columns_of_which_a_tenth_measures(hub: dict[str, dict[str, Table]]) -> None:
+    hub["adult"] = {"train": numbers(100, 1)}
+
+    data = load("hf:adult")
+
+    assert 2 < len(data.test) < 25
+    assert len(data.train) + len(data.validation) + len(data.test) == 100
+
+
+def test_a_number_that_is_missing(hub: dict[str, dict[str, Table]]) -> None:
+    hub["adult"] = {"train": numbers(40, 1), "test": numbers(9, 2)}
+    hub["adult"]["test"].rows[3]["height"] = None
+
+    with pytest.raises(DataError, match=r"test: expected a number in 'height' .* 1 of 9 have none"):
+        load("hf:adult")
+
+
+def test_text_alone(hub: dict[str, dict[str, Table]]) -> None:
+    features = {"text": Value("string"), "kind": ClassLabel(["cat", "dog"])}
+    hub["reviews"] = {"train": Table(features, [{"text": "a", "kind": 0}] * 9, "text")}
+
+    with pytest.raises(UsageError, match=r"are text \(Value string\).* gives token ids"):
+        load("hf:reviews")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_numbers_by_the_package_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    datasets = pytest.importorskip("datasets", reason="the package 'datasets' is not installed")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "hf"))
+    (tmp_path / "adult").mkdir()
+    for part, count in (("train", 40), ("test", 9)):
+        table = numbers(count, count)
+        columns = {name: table[name] for name in NUMBERS}
+        rows = datasets.Dataset.from_dict(columns)
+        getattr(rows, f"to_{form}")(tmp_path / "adult" / f"{part}.{form}")
+
+    data = load(f"hf:{tmp_path / 'adult'}", label_column="kind")
+
+    assert (len(data.train), len(data.validation), len(data.test)) == (35, 5, 9)
+    assert data.input_shape == (3,)
+    assert data.test.targets.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+
+
 def test_the_package_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small dataset on disk, without a network."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

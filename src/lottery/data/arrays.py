@@ -1,0 +1,170 @@
+"""Arrays and tensors of anybody's as a dataset, with what is wrong with them in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lottery.data.dataset import Dataset
+from lottery.data.splits import Examples, Scale, assemble
+from lottery.errors import DataError, said
+
+_OWN_LOOP = "For other targets use a loop of your own: lottery.find_tickets."
+
+
+def as_examples(what: str, inputs: object, targets: object) -> Examples:
+    """Inputs and targets as they can be stored.
+
+    Args:
+        what: which they are, for messages.
+        inputs: tensor, array or lists, ``[N, ...]``. Bytes stay bytes; other floats and booleans
+            become float32, other integers int64. Bytes ``[N, H, W, C]`` of 1, 3 or 4 channels
+            become ``[N, C, H, W]``, unless ``H`` is 1, 3 or 4.
+        targets: whole numbers, 0 or more, ``[N]`` or ``[N, 1]``.
+
+    Raises:
+        DataError: they are no such numbers.
+    """
+    values, labels = _array(f"{what} inputs", inputs), _array(f"{what} targets", targets)
+    if values.dtype != np.uint8:
+        if values.dtype.kind not in "biuf":
+            raise DataError(f"{what} inputs: expected numbers, got type {values.dtype}.")
+        values = values.astype(np.int64 if values.dtype.kind in "iu" else np.float32, copy=False)
+    if values.ndim < 2:
+        raise DataError(
+            f"{what} inputs: expected a first dimension of examples and more of their values, got "
+            f"shape {values.shape}."
+        )
+    channels = (1, 3, 4)
+    if values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] not in channels:
+        values = values.transpose(0, 3, 1, 2) if values.shape[3] in channels else values
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(
+            f"{what} targets: expected the number of a class for each example, [N], got shape "
+            f"{labels.shape}. Of one number for each class take argmax(1). {_OWN_LOOP}"
+        )
+    return Examples(values, _whole_numbers(f"{what} targets", labels))
+
+
+def _array(what: str, values: object) -> NDArray[Any]:
+    try:
+        if isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+            values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{what}: expected numbers of one shape for every example, but they cannot become one "
+            f"array ({said(error)})."
+        ) from error
+
+
+def _whole_numbers(what: str, labels: NDArray[Any]) -> NDArray[np.int64]:
+    if labels.dtype.kind in "biu":
+        return labels.astype(np.int64)
+    if labels.dtype.kind != "f":
+        raise DataError(f"{what}: expected numbers of classes, got type {labels.dtype}.")
+    bad = np.flatnonzero(~np.isfinite(labels) | (labels != np.trunc(labels)))
+    if len(bad):
+        raise DataError(
+            f"{what}: expected numbers of classes, which are whole, got {labels[bad[0]]} for "
+            f"example {bad[0]:,}. {_OWN_LOOP}"
+        )
+    return labels.astype(np.int64)
+
+
+def checked_dataset(
+    name: str,
+    training: Examples,
+    test: Examples,
+    held_out: Examples | None = None,
+    *,
+    validation: int,
+    stream: str,
+    scale: Scale | None = None,
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """A dataset of examples that nothing is known of; its classes are 0 to the largest in training.
+
+    Args:
+        name: what it is called in configs and reports.
+        training: examples to learn from, and to hold out where none are held out.
+        test: examples that only measure.
+        held_out: validation examples, if there are some.
+        validation: how many to hold out if there are none.
+        stream: names the shuffle, see `lottery.data.splits.shuffled`.
+        scale: see `assemble`.
+        notes: see `Dataset`.
+
+    Raises:
+        DataError: a part is empty, inputs and targets do not fit each other or those of training,
+            some inputs are not finite, or a class is measured that is not learned.
+    """
+    parts = {"train": training, "test": test}
+    if held_out is not None:
+        parts["validation"] = held_out
+    for part, examples in parts.items():
+        _check_part(f"{name}: {part}", examples, training)
+    classes = int(training.labels.max()) + 1
+    if classes < 2:
+        raise DataError(f"{name}: expected targets of at least 2 classes, got only 0.")
+    known = np.bincount(training.labels.astype(np.int64), minlength=classes) > 0
+    for part, examples in parts.items():
+        strange = [one for one in np.unique(examples.labels) if one >= classes or not known[one]]
+        if strange:
+            raise DataError(
+                f"{name}: {part}: expected the classes of the training examples, from 0 to "
+                f"{classes - 1}, got {', '.join(map(str, strange[:5]))}, which nothing is learned "
+                "of. Use parts of one dataset."
+            )
+    return assemble(
+        name,
+        training,
+        test,
+        validation=validation,
+        classes=classes,
+        scale=scale,
+        stream=stream,
+        held_out=held_out,
+        notes=notes,
+    )
+
+
+def _check_part(what: str, examples: Examples, training: Examples) -> None:
+    inputs, labels = examples.inputs, examples.labels
+    if len(inputs) != len(labels):
+        raise DataError(
+            f"{what}: expected one label for each example, got {len(inputs):,} inputs and "
+            f"{len(labels):,} targets. Use files of one dataset."
+        )
+    if inputs.size == 0:
+        raise DataError(
+            f"{what}: expected one example or more, got inputs of shape {inputs.shape}."
+        )
+    if inputs.shape[1:] != training.inputs.shape[1:] or inputs.dtype != training.inputs.dtype:
+        raise DataError(
+            f"{what}: expected inputs as in train, {_kind(training.inputs)}, got {_kind(inputs)}. "
+            "Use parts of one dataset."
+        )
+    if labels.min() < 0:
+        raise DataError(
+            f"{what}: expected numbers of classes, 0 or more, got {labels.min()}. Number the "
+            "classes from 0 on, as torch.unique(targets, return_inverse=True)[1] does."
+        )
+    if inputs.dtype.kind == "f":
+        bad = np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))
+        if len(bad):
+            raise DataError(
+                f"{what}: expected numbers, but {len(bad):,} of {len(inputs):,} examples hold NaN "
+                f"or infinity, the first is example {bad[0]:,}. Fill these values, or leave the "
+                "examples out."
+            )
+
+
+def _kind(inputs: NDArray[Any]) -> str:
+    return f"{inputs.dtype} of {' x '.join(map(str, inputs.shape[1:]))}"
