@@ -13,7 +13,6 @@ take some parts in a longer form; see `docs/_ext/generated.py`.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import json
 import re
