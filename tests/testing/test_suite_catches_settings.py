@@ -95,8 +95,8 @@ def stale(job: TrainingJob, result: TrainingResult) -> TrainingResult:
     )
 
 
-KEPT_TO = "check_settings_are_kept_to_or_refused"
-ANY_MODEL = "check_any_model_with_settings"
+KEPT_TO = "check_settings"
+ANY_MODEL = "check_convolution_settings"
 
 CAUGHT_BY: list[tuple[str, Rewired]] = [
     (KEPT_TO, Rewired(job=with_plain_optimizer)),
@@ -109,7 +109,7 @@ CAUGHT_BY: list[tuple[str, Rewired]] = [
     ("check_settings_keep_the_mask", Rewired(job=unmasked_with_decay)),
     ("check_settings_resume", Rewired(monitor=lambda m: Lossy(m, without_average))),
     ("check_settings_resume", Rewired(monitor=forgetful)),
-    (ANY_MODEL, Rewired(monitor=lambda m: Lossy(m, without_average))),
+    (f"{ANY_MODEL}_resume", Rewired(monitor=lambda m: Lossy(m, without_average))),
     (ANY_MODEL, Rewired(result=scattered)),
     (ANY_MODEL, Rewired(result=stale)),
 ]

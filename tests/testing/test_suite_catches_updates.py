@@ -12,7 +12,7 @@ from rewired import Lossy, Rewired
 from torch import Tensor, nn
 
 from lottery.rng import Streams
-from lottery.testing import ENGINE_CHECKS, engine_updates
+from lottery.testing import ENGINE_CHECKS
 from lottery.training import (
     MaskUpdatesConfig,
     Monitor,
@@ -25,10 +25,8 @@ from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.engines.torch_engine.moving import Moving
 from lottery.training.engines.torch_engine.training import Training
 
-CHECKS = {
-    check.__name__: check for check in ENGINE_CHECKS if check.__module__ == engine_updates.__name__
-}
-KEPT_TO, COUNTS, KEEP, PLAIN, RESUME, STOP = CHECKS
+CHECKS = {c.__name__: c for c in ENGINE_CHECKS if c.__name__.startswith("check_mask_updates")}
+PLAIN, KEEP, RESUME = CHECKS
 
 
 def updating(**changes: Any) -> Callable[[TrainingJob], TrainingJob]:
@@ -74,15 +72,15 @@ def forgetful(monitor: Monitor) -> Monitor:
 
 
 CAUGHT_BY: list[tuple[str, Rewired]] = [
-    (KEPT_TO, Rewired(job=still)),
-    (KEPT_TO, RefusesAndTrains()),
-    (COUNTS, Rewired(job=less_gone)),
-    (COUNTS, Rewired(job=updating(begin=0.3))),
+    (PLAIN, Rewired(job=still)),
+    (PLAIN, RefusesAndTrains()),
+    (PLAIN, Rewired(job=less_gone)),
+    (PLAIN, Rewired(job=updating(begin=0.3))),
     (KEEP, Rewired(result=unmasked)),
     (PLAIN, Rewired(job=other_growth)),
     (PLAIN, Rewired(job=updating(until=0.5))),
     (RESUME, Rewired(monitor=forgetful)),
-    (STOP, Rewired(result=stops_anywhere)),
+    (PLAIN, Rewired(result=stops_anywhere)),
 ]
 
 
@@ -129,7 +127,7 @@ def test_a_step_in_the_place_of_an_update_is_caught(monkeypatch: pytest.MonkeyPa
         self._update()
 
     monkeypatch.setattr(Training, "_move_mask", both)
-    with pytest.raises(AssertionError, match="rigl, from iteration 0"):
+    with pytest.raises(AssertionError, match="rigl, from 0"):
         CHECKS[PLAIN](TorchEngine())
 
 

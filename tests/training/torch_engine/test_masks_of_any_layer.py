@@ -11,9 +11,7 @@ from kinds_of_networks import COVERED, SharedStorage, frozen
 from torch import nn
 
 from lottery.testing import tiny_job
-from lottery.testing.engine_masks import keeps_the_mask
-from lottery.testing.engine_repeats import resumes
-from lottery.testing.plain import follows_plain_loop
+from lottery.testing.properties import follows_plain_loop, keeps_the_mask, resumes
 from lottery.testing.running import train_done
 from lottery.testing.samples import CLASSES, INPUT_SHAPE, OPTIMIZERS, tiny_config
 from lottery.training import MaskLearning, MaskMethod
