@@ -335,9 +335,9 @@ class RefusesAndTrainsAllTheSame(Broken):
 
 
 CAUGHT_BY: list[tuple[type[Broken], str]] = [
-    (ForgetsTheMask, "check_optimizers_keep_the_mask"),
+    (ForgetsTheMask, "check_optimizers_resume"),
     (ForgetsTheMask, "check_optimizers"),
-    (MasksOnlyTheEnd, "check_optimizers_keep_the_mask"),
+    (MasksOnlyTheEnd, "check_optimizers_resume"),
     (ChangesTheStart, "check_optimizers_resume"),
     (GivesTheStartBack, "check_optimizers"),
     (NudgesTheStart, "check_optimizers"),
@@ -367,9 +367,9 @@ CAUGHT_BY: list[tuple[type[Broken], str]] = [
     (ForgetsNesterov, "check_optimizers"),
     (IgnoresDropout, "check_dropout_has_its_stream"),
     (LeavesHooks, "check_networks_stay_ordinary"),
-    (ForgetsWhatIsHeld, "check_held_weights_keep_the_mask"),
+    (ForgetsWhatIsHeld, "check_held_weights_resume"),
     (ForgetsWhatIsHeld, "check_held_weights"),
-    (HoldsOnlyTheEnd, "check_held_weights_keep_the_mask"),
+    (HoldsOnlyTheEnd, "check_held_weights_resume"),
     (HoldsOnlyTheEnd, "check_held_weights"),
     (RefusesAndTrainsAllTheSame, "check_held_weights_resume"),
 ]

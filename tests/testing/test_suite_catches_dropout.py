@@ -107,15 +107,15 @@ CAUGHT_BY: list[tuple[str, Rewired]] = [
         "check_dropout_has_its_stream",
         Rewired(job=with_modules(nn.Dropout, lambda _: nn.Identity())),
     ),
-    ("check_dropout_are_measured", Rewired(job=with_dropout_for_good)),
+    ("check_dropout_resume", Rewired(job=with_dropout_for_good)),
     ("check_dropout_resume", Rewired(monitor=lambda m: Lossy(m, without_randomness))),
     ("check_groups", SharesRandomness()),
     (
-        "check_dropout_keep_the_mask",
+        "check_dropout_resume",
         Rewired(job=lambda job: replace(job, mask=Mask.dense(job.mask))),
     ),
     (
-        "check_dropout_with_settings_resume",
+        "check_settings_with_dropout_resume",
         Rewired(monitor=lambda m: Lossy(m, without_randomness)),
     ),
     ("check_dropped_share", Rewired(job=by_rule(unscaled))),

@@ -147,7 +147,7 @@ CAUGHT_BY: list[tuple[str, TorchEngine]] = [
     ),
     ("check_groups", RestoresOnlyAlone()),
     ("check_convolutional_groups", SharesRandomness()),
-    ("check_convolutions_are_measured", Rewired(job=with_dropout_for_good)),
+    ("check_convolutions_resume", Rewired(job=with_dropout_for_good)),
     ("check_other_networks", Rewired(job=with_fresh_buffers)),
     ("check_other_networks", Rewired(result=masked_under_one_name)),
     ("check_other_networks", PassesOver()),

@@ -34,9 +34,7 @@ from lottery.testing.expect import (
 )
 from lottery.testing.properties import (
     computes_in_its_precision,
-    expect_measured,
     follows_plain_loop,
-    keeps_the_mask,
     leaves_global_randomness,
     refuses,
     resumes,
@@ -74,19 +72,9 @@ def _follows(engine: Engine, job: TrainingJob, what: str) -> None:
     (follows_plain_loop if exact else computes_in_its_precision)(engine, job, what)
 
 
-def _is_measured(engine: Engine, job: TrainingJob, what: str) -> None:
-    """Measurements are of the whole network, and change nothing."""
-    result = train_done(engine, job)
-    expect_measured(job, result, what)
-    often = replace(job, config=replace(job.config, evaluate_every=Length(amount=1)))
-    expect_same_state(train_done(engine, often).final, result.final, f"{what}, measured often")
-
-
 _SUFFIXES: Final[dict[Property, str]] = {
     _follows: "",
-    keeps_the_mask: "_keep_the_mask",
     resumes: "_resume",
-    _is_measured: "_are_measured",
 }
 
 
@@ -262,19 +250,19 @@ def _copies(iteration: int, state: State, notes: Notes) -> dict[str, Tensor]:
 
 
 ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
-    *_over(matrix.optimizers, _follows, keeps_the_mask, resumes),
+    *_over(matrix.optimizers, _follows, resumes),
     *_over(matrix.schedules, _follows),
     *_over(matrix.early_stops, _follows),
     *_over(matrix.networks, _follows),
     *_over(matrix.shapes, _follows),
     *_over(matrix.inputs, _follows),
-    *_over(matrix.dropout, keeps_the_mask, resumes, _is_measured),
+    *_over(matrix.dropout, resumes),
     *_over(matrix.augmentation, _follows, resumes, optional=True),
-    *_over(matrix.settings, _follows, keeps_the_mask, resumes, optional=True),
-    *_over(matrix.held_weights, _follows, keeps_the_mask, resumes, optional=True),
-    *_over(matrix.mask_updates, _follows, keeps_the_mask, resumes, optional=True),
+    *_over(matrix.settings, _follows, optional=True),
+    *_over(matrix.held_weights, _follows, resumes, optional=True),
+    *_over(matrix.mask_updates, _follows, optional=True),
     *_over(matrix.learned_masks, _learns, resumes, optional=True),
-    *_over(matrix.dropout_with_settings, resumes, optional=True),
+    *_over(matrix.settings_with_dropout, resumes, optional=True),
     check_groups,
     check_global_randomness,
     check_interrupted_resume,
@@ -302,9 +290,9 @@ def check_convolutional_groups(engine: Engine) -> None:
 
 
 ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
-    *_over(matrix.convolutions, resumes, _is_measured),
-    *_over(matrix.other_networks, _follows, keeps_the_mask, resumes),
-    *_over(matrix.convolution_settings, _follows, keeps_the_mask, resumes, optional=True),
+    *_over(matrix.convolutions, resumes),
+    *_over(matrix.other_networks, _follows, resumes),
+    *_over(matrix.convolution_settings, _follows, resumes, optional=True),
     check_convolutional_groups,
 )
 """What an engine that takes any network must pass as well."""

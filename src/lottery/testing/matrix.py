@@ -301,8 +301,8 @@ def held_job(optimizer: OptimizerConfig | None = None) -> TrainingJob:
 
 def held_weights() -> Jobs:
     """Pruned weights held at values; weight decay pulls at them, and momentum would go on."""
-    for name, optimizer in OPTIMIZERS.items():
-        yield f"{name}, pruned weights held", held_job(optimizer)
+    for name in ("SGD", "Adam with weight decay", _TWO[1]):
+        yield f"{name}, pruned weights held", held_job(OPTIMIZERS[name])
 
 
 UPDATES: Final[Mapping[str, MaskUpdatesConfig]] = {
@@ -335,17 +335,19 @@ def updates_job(name: str, config: TrainingConfig = _MOMENTUM) -> TrainingJob:
 
 def mask_updates() -> Jobs:
     """Masks that change in training, also from late on, whatever pulls at what is pruned."""
+    configs = {
+        "momentum": _MOMENTUM,
+        "Adam with weight decay": tiny_config(OPTIMIZERS["Adam with weight decay"]),
+        "Nesterov momentum, averaged": replace(_SGD, averaging=0.7),
+        "float16": replace(_MOMENTUM, precision="float16"),
+    }
     for name in UPDATES:
-        for start in (0, 5):
-            yield f"{name}, from {start}", replace(updates_job(name), start_iteration=start)
-        for how, config in {
-            "Adam with weight decay": tiny_config(OPTIMIZERS["Adam with weight decay"]),
-            "Nesterov momentum, averaged": replace(_SGD, averaging=0.7),
-            "float16": replace(_MOMENTUM, precision="float16"),
-            # A rate this high makes the loss rise, so that it is least where masks still change.
-            "a loss that rises": tiny_config(OPTIMIZERS["SGD"], base=3.0, evaluate_every=1),
-        }.items():
+        yield f"{name}, from 5", replace(updates_job(name), start_iteration=5)
+        for how, config in configs.items():
             yield f"{name}, {how}", updates_job(name, config)
+    # A rate this high makes the loss rise, so that it is least where weights still go.
+    config = tiny_config(OPTIMIZERS["SGD"], base=3.0, evaluate_every=1)
+    yield "gradual, a loss that rises", updates_job("gradual", config)
 
 
 def learned_masks(stream: str = "learned") -> Jobs:
@@ -358,19 +360,26 @@ def learned_masks(stream: str = "learned") -> Jobs:
 
 
 def dropout() -> Jobs:
-    """Dropout in fully connected networks, also with other features."""
-    for name, optimizer in OPTIMIZERS.items():
+    """Dropout in fully connected networks, from the beginning and started late."""
+    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
+        job = tiny_job(config, make_model=tiny_dropout_mlp, snapshots_at=(0, 6))
         for start in (0, 3):
-            config = tiny_config(optimizer)
-            job = tiny_job(config, make_model=tiny_dropout_mlp, start_iteration=start)
-            yield f"{name}, with dropout, from {start}", replace(job, snapshots_at=(0, 6))
+            yield f"{name}, with dropout, from {start}", replace(job, start_iteration=start)
     job = mlp_job((9,), tiny_config(loss="mse"), activation="tanh", dropout=0.5)
     yield "tanh and squared error, with dropout", job
 
 
-def dropout_with_settings() -> Jobs:
+def settings_with_dropout() -> Jobs:
     """Dropout together with what not every engine knows."""
-    for name, job in (*settings(), *((name, updates_job(name)) for name in UPDATES)):
+    updates = dict(mask_updates())
+    for name in (
+        "set, Adam with weight decay",
+        "rigl, float16",
+        "gradual, Nesterov momentum, averaged",
+        "linear gradual, from 5",
+    ):
+        yield f"{name}, with dropout", replace(updates[name], make_model=tiny_dropout_mlp)
+    for name, job in settings():
         yield f"{name}, with dropout", replace(job, make_model=tiny_dropout_mlp)
 
 
@@ -383,8 +392,7 @@ def convolutions() -> Jobs:
 
 def other_networks() -> Jobs:
     """Convolutions, buffers of any value, tied weights, and layers that take no part in a step."""
-    for name, optimizer in OPTIMIZERS.items():
-        config = tiny_config(optimizer)
+    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
         yield f"{name}, with a skipped layer", tiny_job(config, make_model=SkippingModel)
     job = tiny_job(_SGD, make_model=twice_convolutional)
     moved = copied(job.start)
