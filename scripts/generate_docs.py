@@ -13,7 +13,6 @@ take some parts in a longer form; see `docs/_ext/generated.py`.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import json
 import re
@@ -152,7 +151,7 @@ def recipes(_argument: str | None) -> str:
     def recipe(name: str, entry: RecipeEntry) -> str:
         made = entry.make()
         size = f"{len(plan(made)):,} trainings of {made.training.length} each."
-        about = markdown(inspect.getdoc(entry.make) or "")
+        about = markdown(f"{entry.title}\n\n{entry.text}")
         shown = f"Source: {entry.source}. What it should show: {entry.shows}"
         changes = to_toml(_changed(to_plain(made), defaults)).strip()
         # A table that only holds tables needs no line of its own.

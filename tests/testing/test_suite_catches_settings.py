@@ -95,8 +95,8 @@ def stale(job: TrainingJob, result: TrainingResult) -> TrainingResult:
     )
 
 
-KEPT_TO = "check_settings_are_kept_to_or_refused"
-ANY_MODEL = "check_any_model_with_settings"
+KEPT_TO = "check_settings"
+ANY_MODEL = "check_convolution_settings"
 
 CAUGHT_BY: list[tuple[str, Rewired]] = [
     (KEPT_TO, Rewired(job=with_plain_optimizer)),
@@ -106,10 +106,10 @@ CAUGHT_BY: list[tuple[str, Rewired]] = [
     (KEPT_TO, Rewired(job=without(averaging=0.0))),
     (KEPT_TO, Rewired(job=without(precision="float32"))),
     (KEPT_TO, RefusesAndTrains()),
-    ("check_settings_keep_the_mask", Rewired(job=unmasked_with_decay)),
-    ("check_settings_resume", Rewired(monitor=lambda m: Lossy(m, without_average))),
-    ("check_settings_resume", Rewired(monitor=forgetful)),
-    (ANY_MODEL, Rewired(monitor=lambda m: Lossy(m, without_average))),
+    ("check_settings_with_dropout_resume", Rewired(job=unmasked_with_decay)),
+    ("check_settings_with_dropout_resume", Rewired(monitor=lambda m: Lossy(m, without_average))),
+    ("check_settings_with_dropout_resume", Rewired(monitor=forgetful)),
+    (f"{ANY_MODEL}_resume", Rewired(monitor=lambda m: Lossy(m, without_average))),
     (ANY_MODEL, Rewired(result=scattered)),
     (ANY_MODEL, Rewired(result=stale)),
 ]

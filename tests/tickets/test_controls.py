@@ -62,7 +62,7 @@ def unbroken(ticket: Ticket, control: Ticket) -> None:
     assert set(control.weights) == set(ticket.weights)
 
 
-def test_reinit_draws_every_weight_anew_and_keeps_the_mask(data: Dataset, ticket: Ticket) -> None:
+def test_reinit_draws_every_weight_anew_and_resumes(data: Dataset, ticket: Ticket) -> None:
     before = {name: value.clone() for name, value in ticket.weights.items()}
     models = [initialized(CONFIG, data, Streams(0, 0), f"reinit-{n}", 1) for n in (1, 2, 3)]
 

@@ -13,8 +13,14 @@ from torch import Tensor, nn
 from lottery.core import CRITERIA, Mask, Probe, ScoreContext, allocate, select
 from lottery.errors import MaskError, UsageError
 from lottery.rng import Streams
-from lottery.testing.engine_models import TiedModel, convolutional
-from lottery.testing.samples import initial_state, random_sparse_mask, tiny_dataset, tiny_mlp
+from lottery.testing.samples import (
+    TiedModel,
+    convolutional,
+    initial_state,
+    random_sparse_mask,
+    tiny_dataset,
+    tiny_mlp,
+)
 from lottery.tickets import PruneConfig, Ticket, make_probe, prune_mask
 from lottery.training.loss import batch_loss
 

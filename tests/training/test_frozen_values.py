@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from lottery.data import steps_per_epoch
 from lottery.errors import MaskError, UsageError
-from lottery.testing.engine_held import held_job
+from lottery.testing.matrix import held_job
 from lottery.testing.running import in_precision
 from lottery.testing.samples import OPTIMIZERS
 from lottery.training import NullMonitor, TrainingJob, make_engine

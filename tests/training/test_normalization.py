@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lottery.errors import UsageError
-from lottery.testing.engine_models import convolutional
 from lottery.testing.expect import expect_same_state, same_bytes
 from lottery.testing.running import in_precision, train, train_done
-from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_job
+from lottery.testing.samples import OPTIMIZERS, convolutional, tiny_config, tiny_job
 from lottery.training import TrainingJob, TrainingResult, recalibrate_batch_norm
 from lottery.training.engines.torch_engine import TorchEngine
 

@@ -69,7 +69,7 @@ def _recipes(_out: Path) -> list[dict[str, Any]]:
         config = entry.make()
         return {
             "name": name,
-            "what": _first_sentence(entry.make),
+            "what": entry.title,
             "source": entry.source,
             "trainings": len(plan(config)),
             "length": str(config.training.length),

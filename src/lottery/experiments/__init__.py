@@ -21,8 +21,7 @@ from lottery.experiments.loading import load_config, merge
 from lottery.experiments.own import find_tickets
 from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
-from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES
-from lottery.experiments.recipes.entry import Recipe, RecipeEntry
+from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES, Recipe, RecipeEntry
 from lottery.experiments.run import (
     RunOptions,
     RunSummary,

@@ -11,9 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lottery.core import Criterion, Mask, Probe, ScoreContext, Scores, allocate, select
-from lottery.testing.engine_models import TiedModel, convolutional
 from lottery.testing.expect import copied, expect, expect_same_state, same_bytes
-from lottery.testing.samples import initial_state, random_sparse_mask, tiny_dataset, tiny_mlp
+from lottery.testing.samples import (
+    TiedModel,
+    convolutional,
+    initial_state,
+    random_sparse_mask,
+    tiny_dataset,
+    tiny_mlp,
+)
 from lottery.training import State
 
 CriterionCheck = Callable[[Criterion], None]

@@ -1,129 +1,298 @@
 """The conformance suite of engines: plain functions that raise AssertionError.
 
+Most of it says that an engine does what the plain loop does (`lottery.testing.plain`), over a
+matrix of jobs (`lottery.testing.matrix`); the rest is what no other engine can say: that a training
+repeats, goes on where it was cut off, and keeps to itself.
+
 Two things that the checks rely on go beyond `lottery.training.Engine`. Epoch e visits the examples
 in the order ``torch.randperm`` draws from the job's stream ``("order", e)``, so that engines can
 stand in for one another. And a checkpoint holds weights, and optimizer state that goes with them
 one to one, in the weights' own shapes, under any name.
 
-An engine need not hold pruned weights at values other than zero, nor change masks in training. One
-that does not refuses a config whose ``pruned`` or ``mask_updates`` says so, and fails when it gets
-such a job.
+An engine need not know every setting, hold pruned weights at values other than zero, nor learn or
+change masks in training. One that does not refuses such a config, and fails when it gets the job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
-from lottery.testing import (
-    engine_curves,
-    engine_data,
-    engine_dropout,
-    engine_dropped,
-    engine_held,
-    engine_learned,
-    engine_masks,
-    engine_models,
-    engine_monitors,
-    engine_networks,
-    engine_repeats,
-    engine_settings,
-    engine_shapes,
-    engine_steps,
-    engine_updates,
+import torch
+from torch import Tensor, nn
+
+from lottery.testing import dropped_units, interruptions, matrix
+from lottery.testing.expect import (
+    copied,
+    expect,
+    expect_same_result,
+    expect_same_state,
+    same_bytes,
 )
-from lottery.training import Engine
+from lottery.testing.properties import (
+    computes_in_its_precision,
+    follows_plain_loop,
+    leaves_global_randomness,
+    refuses,
+    resumes,
+    same_in_a_group,
+)
+from lottery.testing.running import capturing, train, train_done
+from lottery.testing.samples import (
+    OPTIMIZERS,
+    convolutional,
+    tiny_config,
+    tiny_dropout_mlp,
+    tiny_job,
+)
+from lottery.training import (
+    Engine,
+    LearningRateConfig,
+    Length,
+    Notes,
+    NullMonitor,
+    State,
+    TrainingJob,
+    TrainingResult,
+    Watch,
+)
 
 EngineCheck = Callable[[Engine], None]
 """A check of an engine; raises AssertionError when something is not as it should be."""
 
+Property = Callable[[Engine, TrainingJob, str], None]
+"""What must hold of an engine and a job, which has a name in words."""
+
+
+def _follows(engine: Engine, job: TrainingJob, what: str) -> None:
+    exact = job.config.precision == "float32"
+    (follows_plain_loop if exact else computes_in_its_precision)(engine, job, what)
+
+
+_SUFFIXES: Final[dict[Property, str]] = {
+    _follows: "",
+    resumes: "_resume",
+}
+
+
+def _over(
+    jobs: Callable[[], matrix.Jobs], *properties: Property, optional: bool = False
+) -> Iterator[EngineCheck]:
+    """One check for each property, over all jobs; of optional ones those that are not refused."""
+
+    def made(must_hold: Property) -> EngineCheck:
+        def check(engine: Engine) -> None:
+            for what, job in jobs():
+                if not (optional and refuses(engine, job, what)):
+                    must_hold(engine, job, what)
+
+        check.__name__ = check.__qualname__ = f"check_{jobs.__name__}{_SUFFIXES[must_hold]}"
+        check.__doc__ = jobs.__doc__
+        return check
+
+    return map(made, properties)
+
+
+def check_groups(engine: Engine) -> None:
+    """A job gives the same bytes alone as beside others, and results keep the order of jobs."""
+    for what, jobs in matrix.groups():
+        same_in_a_group(engine, jobs, what)
+    for what, jobs in matrix.held_groups():
+        if not refuses(engine, jobs[0], what):
+            same_in_a_group(engine, jobs, what)
+    expect(engine.train([], []) == [], "a group of no jobs gives no results")
+
+
+def check_global_randomness(engine: Engine) -> None:
+    """The global random number generator is neither listened to nor moved."""
+    leaves_global_randomness(engine, tiny_job)
+    leaves_global_randomness(engine, lambda: tiny_job(make_model=tiny_dropout_mlp))
+
+
+def check_interrupted_resume(engine: Engine) -> None:
+    """Rewound, or past its early stop, or diverging, a training goes on as if uninterrupted."""
+    rate = LearningRateConfig(schedule="cosine", base=0.1, warmup=Length.of("1 epoch"))
+    config = replace(tiny_config(OPTIMIZERS["SGD with momentum"]), learning_rate=rate)
+    resumes(engine, tiny_job(config, start_iteration=3, snapshots_at=(3, 4)), "from iteration 3")
+    job = tiny_job(tiny_config(base=0.2, length=24, evaluate_every=2), density=0.9)
+    stop = train_done(engine, job).early_stop_iteration
+    expect(stop in range(2, 22), f"the check's own job stops at {stop}; it checks nothing")
+    resumes(engine, job, "overfitting")
+    for every in (1, 5, 12):
+        config = tiny_config(OPTIMIZERS["SGD"], base=1e30, evaluate_every=every)
+        resumes(engine, tiny_job(config), f"diverging, measured every {every}")
+
+
+def _expect_diverged(result: TrainingResult, what: str) -> None:
+    expect(
+        result.status == "diverged",
+        f"{what}: the loss was not finite, but the training is '{result.status}'",
+    )
+    expect(bool(result.reason), f"{what}: a training that diverged gives no reason")
+    expect(not result.final, f"{what}: a training that diverged has no final weights")
+    expect(not result.early_stop, f"{what}: a training that diverged has no early stop")
+    expect(result.early_stop_iteration is None, f"{what}: it has an early-stop iteration")
+    wrong = [p for p in result.curve if not (math.isfinite(p.loss) and math.isfinite(p.accuracy))]
+    expect(not wrong, f"{what}: the curve holds {wrong}")
+
+
+def check_divergence(engine: Engine) -> None:
+    """A loss that stops being finite ends the training as diverged, whenever it is noticed.
+
+    That of a single example counts, though all that are measured are in order.
+    """
+    for name in ("Adam", "SGD", "SGD with momentum"):
+        for every in (1, 5, 99):
+            config = tiny_config(OPTIMIZERS[name], base=1e30, evaluate_every=every)
+            what = f"{name} at a rate of 1e30, measured every {every}"
+            _expect_diverged(train(engine, tiny_job(config)), what)
+            _expect_diverged(train(engine, tiny_job(replace(config, loss="mse"))), f"{what}, mse")
+    job = tiny_job(tiny_config(OPTIMIZERS["SGD"], evaluate_every=99))
+    inputs = job.data.train.inputs.clone()
+    inputs[5] = math.nan
+    data = replace(job.data, train=replace(job.data.train, inputs=inputs))
+    _expect_diverged(train(engine, replace(job, data=data)), "an example that is not a number")
+
+
+def check_divergence_spares_the_group(engine: Engine) -> None:
+    """One job that diverges leaves the others of its group as they are alone."""
+    data = tiny_job().data
+    jobs = [tiny_job(replicate=number, data=data) for number in range(3)]
+    broken = copied(jobs[1].start)
+    broken["fc2.weight"][jobs[1].mask["fc2.weight"]] = math.inf
+    jobs[1] = replace(jobs[1], start=broken)
+    results = engine.train(jobs, [NullMonitor() for _ in jobs])
+    _expect_diverged(results[1], "infinite start weights")
+    for number in (0, 2):
+        expected = train_done(engine, jobs[number])
+        expect_same_result(results[number], expected, f"job {number}, beside one that diverged")
+
+
+def check_networks_stay_ordinary(engine: Engine) -> None:
+    """Networks that the engine was given are plain modules afterwards; results carry its name."""
+    made: list[nn.Module] = []
+    job = capturing(tiny_job(), made)
+    result = train_done(engine, job)
+    expect(bool(engine.name), "the engine has no name")
+    expect(result.engine == engine.name, f"engine '{engine.name}' signed as '{result.engine}'")
+    expect(0 <= result.seconds < math.inf, f"it took {result.seconds} seconds")
+    expect(result.reason == "", f"a training that is done gave a reason: {result.reason}")
+    for model in made:
+        state = model.state_dict()
+        expect(set(state) == set(job.start), f"the model now has {sorted(state)}")
+        for name, module in model.named_modules():
+            hooks = [*module._forward_hooks, *module._forward_pre_hooks, *module._backward_hooks]
+            expect(not hooks, f"the engine left hooks on '{name}'")
+            expect(not hasattr(module, "parametrizations"), f"the engine parametrized '{name}'")
+        twin = copy.deepcopy(model).state_dict()
+        lost = [name for name, value in state.items() if not torch.equal(twin[name], value)]
+        expect(not lost, f"deepcopy lost {', '.join(lost)}")
+
+
+def check_dropout_has_its_stream(engine: Engine) -> None:
+    """Dropout is active, and another replicate drops other units.
+
+    With all examples in one batch their order changes only rounding, so what differs is dropout.
+    """
+    config = tiny_config(OPTIMIZERS["SGD"], batch_size=1000, length=3)
+    job = tiny_job(config, make_model=tiny_dropout_mlp)
+    other = replace(job, streams=tiny_job(replicate=1).streams)
+    name = "output.weight"
+    one, two = train_done(engine, job).final[name], train_done(engine, other).final[name]
+    expect(
+        float((one - two).abs().max()) > 1e-4,
+        "two replicates dropped the same units, or none: is the stream 'dropout' used?",
+    )
+
+
+def _learns(engine: Engine, job: TrainingJob, what: str) -> None:
+    """Nothing but the mask is learned, in exact numbers where they are given; from its stream."""
+    result = train_done(engine, job)
+    if result.mask is None:
+        raise AssertionError(f"{what}: the result has no mask")
+    for name, value in result.mask.apply(job.start).items():
+        expect(
+            same_bytes(result.final[name], value),
+            f"{what}: '{name}' is not the start's where kept and zero elsewhere",
+        )
+    if what == "edge-popup":
+        got, wanted = result.mask.layers, job.mask.layers
+        expect(got == wanted, f"{what}: expected (kept, total) {wanted}, got {got}")
+    expect(result.mask != job.mask, f"{what}: the mask is the job's, so nothing is learned")
+    other = train_done(engine, dict(matrix.learned_masks("other"))[what])
+    expect(other.mask != result.mask, f"{what}: the job's stream decides nothing")
+
+
+_SUFFIXES[_learns] = ""
+
+
+def check_notes(engine: Engine) -> None:
+    """A watch sees the states that snapshots would hold, and training learns nothing of it."""
+    moments = (2, 3, 12)
+    job = tiny_job(snapshots_at=moments)
+    plain = train_done(engine, job)
+    expect(not plain.notes, "notes of a job that watches nothing")
+    noted = train_done(engine, replace(job, watch=Watch(at=moments, note=_copies)))
+    expect_same_result(replace(noted, notes={}), plain, "watched")
+    expected = {f"{at}/{n}": v for at in moments for n, v in plain.snapshots[at].items()}
+    expect_same_state(noted.notes, expected, "what was noted")
+    # No snapshots ask for the state here, so that the watch alone has to stop the engine.
+    alone = replace(job, snapshots_at=(), watch=Watch(at=moments, note=_copies))
+    expect_same_state(train_done(engine, alone).notes, expected, "noted without snapshots")
+    resumes(engine, alone, "watched")
+
+
+def _copies(iteration: int, state: State, notes: Notes) -> dict[str, Tensor]:
+    return {**notes, **{f"{iteration}/{name}": value.clone() for name, value in state.items()}}
+
+
 ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
-    engine_masks.check_pruned_weights_are_zero,
-    engine_masks.check_gradients_of_pruned_weights_are_zero,
-    engine_masks.check_very_sparse_masks,
-    engine_masks.check_start_weights_are_bit_equal,
-    engine_masks.check_start_may_be_masked_or_not,
-    engine_masks.check_inputs_are_not_changed,
-    engine_masks.check_results_share_no_memory,
-    engine_masks.check_states_fit_an_ordinary_model,
-    engine_held.check_pruned_weights_are_held,
-    engine_held.check_held_weights_take_part,
-    engine_held.check_held_weights_resume,
-    engine_learned.check_learned_masks,
-    engine_learned.check_learned_masks_have_their_stream,
-    engine_learned.check_learned_masks_resume,
-    engine_learned.check_notes,
-    engine_curves.check_curve_is_complete,
-    engine_curves.check_curve_measures_the_network,
-    engine_curves.check_early_stop,
-    engine_curves.check_snapshots,
-    engine_curves.check_measuring_changes_nothing,
-    engine_curves.check_monitor_sees_every_step,
-    engine_curves.check_result_is_labelled,
-    engine_curves.check_splits_of_any_size,
-    engine_monitors.check_steps_at_once_change_nothing,
-    engine_monitors.check_monitor_is_called_in_time,
-    engine_monitors.check_monitors_of_a_group,
-    engine_monitors.check_preemption_between_steps,
-    engine_repeats.check_same_twice,
-    engine_repeats.check_streams_decide_the_order,
-    engine_repeats.check_alone_or_in_a_group,
-    engine_repeats.check_global_randomness,
-    engine_repeats.check_resume,
-    engine_repeats.check_resume_past_early_stop,
-    engine_repeats.check_resume_after_a_late_start,
-    engine_repeats.check_resume_of_a_divergence,
-    engine_repeats.check_resume_in_a_group,
-    engine_repeats.check_preemption,
-    engine_repeats.check_late_start_continues,
-    engine_steps.check_follows_the_plain_loop,
-    engine_steps.check_kept_weights_train_whatever_their_value,
-    engine_steps.check_follows_the_learning_rate,
-    engine_steps.check_last_batch_is_used,
-    engine_steps.check_batch_larger_than_the_data,
-    engine_steps.check_precision_follows_the_start,
-    engine_steps.check_divergence,
-    engine_steps.check_divergence_by_one_example,
-    engine_steps.check_divergence_spares_the_group,
-    engine_settings.check_settings_are_kept_to_or_refused,
-    engine_settings.check_settings_keep_the_mask,
-    engine_settings.check_settings_resume,
-    engine_updates.check_mask_updates_are_kept_to_or_refused,
-    engine_updates.check_mask_updates_keep_counts,
-    engine_updates.check_mask_updates_keep_the_mask,
-    engine_updates.check_mask_updates_follow_the_plain_loop,
-    engine_updates.check_mask_updates_resume,
-    engine_updates.check_gradual_early_stop,
-    engine_networks.check_tanh,
-    engine_networks.check_squared_error,
-    engine_networks.check_tanh_and_squared_error,
-    engine_networks.check_no_hidden_layer,
-    engine_networks.check_layers_of_any_width,
-    engine_shapes.check_batches_of_any_size,
-    engine_shapes.check_large_splits,
-    engine_shapes.check_backgrounds,
-    engine_shapes.check_cut_off_units,
-    engine_shapes.check_densities,
-    engine_data.check_images_of_bytes,
-    engine_data.check_augmentation,
-    engine_dropout.check_dropout_has_its_stream,
-    engine_dropout.check_dropout_is_off_when_measuring,
-    engine_dropout.check_dropout_resumes,
-    engine_dropout.check_dropout_in_a_group,
-    engine_dropout.check_dropout_keeps_the_mask,
-    engine_dropped.check_dropped_share,
-    engine_dropped.check_dropped_units_are_independent,
-    engine_dropped.check_dropped_units_of_layers_and_steps,
+    *_over(matrix.optimizers, _follows, resumes),
+    *_over(matrix.schedules, _follows),
+    *_over(matrix.early_stops, _follows),
+    *_over(matrix.networks, _follows),
+    *_over(matrix.shapes, _follows),
+    *_over(matrix.inputs, _follows),
+    *_over(matrix.dropout, resumes),
+    *_over(matrix.augmentation, _follows, resumes, optional=True),
+    *_over(matrix.settings, _follows, optional=True),
+    *_over(matrix.held_weights, _follows, resumes, optional=True),
+    *_over(matrix.mask_updates, _follows, optional=True),
+    *_over(matrix.learned_masks, _learns, resumes, optional=True),
+    *_over(matrix.settings_with_dropout, resumes, optional=True),
+    check_groups,
+    check_global_randomness,
+    check_interrupted_resume,
+    check_divergence,
+    check_divergence_spares_the_group,
+    check_networks_stay_ordinary,
+    check_dropout_has_its_stream,
+    check_notes,
+    interruptions.check_steps_at_once_change_nothing,
+    interruptions.check_monitor_is_called_in_time,
+    interruptions.check_monitors_of_a_group,
+    interruptions.check_preemption,
+    dropped_units.check_dropped_share,
+    dropped_units.check_dropped_units_are_independent,
+    dropped_units.check_dropped_units_of_layers_and_steps,
 )
 """What every engine must pass; the networks are fully connected."""
 
+
+def check_convolutional_groups(engine: Engine) -> None:
+    """Dropout in one job takes nothing from the randomness of another, nor from the caller's."""
+    for what, jobs in matrix.convolutional_groups():
+        same_in_a_group(engine, jobs, what)
+    leaves_global_randomness(engine, lambda: tiny_job(make_model=convolutional))
+
+
 ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
-    engine_models.check_any_model_resumes,
-    engine_models.check_any_model_in_a_group,
-    engine_models.check_batch_norm_when_measuring,
-    engine_models.check_batch_norm_buffers,
-    engine_models.check_any_model_with_settings,
-    engine_models.check_tied_weights,
-    engine_models.check_skipped_layers,
+    *_over(matrix.convolutions, resumes),
+    *_over(matrix.other_networks, _follows, resumes),
+    *_over(matrix.convolution_settings, _follows, resumes, optional=True),
+    check_convolutional_groups,
 )
 """What an engine that takes any network must pass as well."""

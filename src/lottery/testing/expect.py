@@ -93,13 +93,34 @@ def expect_close(got: State, expected: State, tolerance: float, what: str) -> No
         )
 
 
-def expect_pruned_zero(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], what: str) -> None:
-    """Fail unless what ``mask`` prunes is exactly zero in ``state``."""
+def expect_pruned(state: State, mask: State, held: State | None, what: str) -> None:
+    """Fail unless what ``mask`` prunes is exactly zero in ``state``, or what it is held at."""
     for name, kept in mask.items():
         expect(name in state, f"{what}: '{name}' is missing")
         pruned = state[name][~kept]
-        moved = int((pruned != 0).sum())
+        wanted = torch.zeros_like(pruned) if held is None else held[name][~kept].to(pruned.dtype)
+        moved, is_not = int((pruned != wanted).sum()), "zero" if held is None else "what is held"
         expect(
-            moved == 0,
-            f"{what}: {moved} of {pruned.numel()} pruned weights of '{name}' are not zero",
+            not moved,
+            f"{what}: {moved} of {len(pruned)} pruned weights of '{name}' are not {is_not}",
         )
+
+
+def expect_ordinary(state: State, like: State, what: str) -> None:
+    """Fail unless a state is a plain ``state_dict``, with the names and types of another."""
+    expect(set(state) == set(like), f"{what}: expected {sorted(like)}, got {sorted(state)}")
+    wrong = [
+        f"{n} ({v.dtype}, {v.device.type}{'' if v.is_contiguous() else ', scattered in memory'})"
+        for n, v in state.items()
+        if (v.dtype, v.device.type, v.is_contiguous()) != (like[n].dtype, "cpu", True)
+    ]
+    expect(not wrong, f"{what}: expected the start's types, in order on the CPU; got {wrong}")
+
+
+def expect_apart(states: Mapping[str, State]) -> None:
+    """Fail if states of different labels share memory."""
+    owners: dict[int, str] = {}
+    for label, state in states.items():
+        for name, value in state.items():
+            other = owners.setdefault(value.data_ptr(), label)
+            expect(other == label, f"'{name}' {label} shares memory with that {other}")

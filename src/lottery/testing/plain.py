@@ -1,144 +1,248 @@
-"""The plain loop, whose results an engine must reproduce."""
+"""The plain loop, whose results an engine must reproduce: slow, and obviously right."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import copy
+import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from lottery.core import Mask, prunable_weights
+from lottery.core import Mask
 from lottery.data import steps_per_epoch
-from lottery.testing.expect import expect, expect_close
-from lottery.testing.running import in_precision, measure, train_done
-from lottery.training import Engine, TrainingJob, TrainingResult, learning_rate
+from lottery.testing.expect import copied
+from lottery.testing.running import measure
+from lottery.training import (
+    CurvePoint,
+    TrainingConfig,
+    TrainingJob,
+    TrainingResult,
+    early_stop_iteration,
+    learning_rate,
+)
 from lottery.training.loss import batch_loss
-
-# In double precision, orders of summation differ by far less than this over a dozen steps; in
-# single precision by less than the second number, unless a kernel computes something else.
-_EXACT, _LOOSE = 1e-9, 1e-3
-
-# Between a curve's loss and the same measured here, in relation to it where it is large.
-_ROUNDING = 1e-4
+from lottery.training.normalization import recalibrate_batch_norm
 
 
-def follows_plain_loop(engine: Engine, job: TrainingJob, what: str) -> None:
-    """Fail unless the job, in either precision, trains as the plain loop does.
-
-    In double precision every state is compared, in single precision the end, so that an engine
-    that takes several steps at once is seen to stop and not to stop on the way.
-
-    Args:
-        engine: the engine.
-        job: without dropout.
-        what: the job, in words.
-    """
-    expected = plain_training(in_precision(job, torch.float64))
-    double = replace(in_precision(job, torch.float64), snapshots_at=tuple(expected))
-    result = train_done(engine, double)
-    for at, state in expected.items():
-        expect(at in result.snapshots, f"{what}: the snapshot at iteration {at} is missing")
-        expect_close(result.snapshots[at], state, _EXACT, f"{what}, after iteration {at}")
-    end = expected[max(expected)]
-    expect_close(result.final, end, _EXACT, f"{what}, at the end")
-    expect_measured(double, result, what)
-
-    single = in_precision(job, torch.float32)
-    result = train_done(engine, single)
-    expect_close(result.final, end, _LOOSE, f"{what}, at the end in single precision")
-    expect_measured(single, result, f"{what}, in single precision")
-
-
-def expect_measured(job: TrainingJob, result: TrainingResult, what: str) -> None:
-    """Fail unless the curve ends with the loss and accuracy of the state at the end."""
-    for point in result.curve[-2:]:
-        loss, accuracy = measure(job, result.final, job.data.split(point.data_split))
-        expect(
-            abs(point.loss - loss) <= _ROUNDING * max(1.0, abs(loss))
-            and abs(point.accuracy - accuracy) < 1e-9,
-            f"{what}: the curve ends with {point}, measured {loss} and {accuracy}",
-        )
-
-
-def plain_training(job: TrainingJob) -> dict[int, dict[str, Tensor]]:
-    """What the job's training comes to, written as plainly as it can be; for networks of one mode.
+def plain_training(job: TrainingJob) -> TrainingResult:
+    """What a job's training comes to, written as plainly as it can be.
 
     Epoch e visits the examples in the order ``randperm`` of the stream ``("order", e)``, batch
-    after batch, the last one as small as it is, augmented as `Dataset.training_batch` does it.
-    After the optimizer's step, as torch's own optimizers define it on masked gradients and masked
-    weights, pruned weights are set to zero, or to what the job holds them at. A parameter that took
-    no part in a step has a gradient of zero.
+    after batch, the last one as small as it is, augmented as `Dataset.training_batch` does it. A
+    parameter that took no part in a step has a gradient of zero. After the optimizer's step, as
+    torch's own optimizers define it on masked gradients and masked weights, pruned weights are set
+    to zero, or to what the job holds them at.
 
     Returns:
-        iteration -> state, for every iteration from the start to the end.
+        The result, whose snapshots are the states of every iteration. It is computed in the start
+        weights' precision, whatever ``precision`` says; masks are not learned, nothing is noted.
     """
-    dtype = next(value.dtype for value in job.start.values() if value.is_floating_point())
-    with torch.random.fork_rng(devices=[]):
-        model = job.make_model().to(dtype=dtype)
-    model.load_state_dict(dict(job.start))
-    parameters = dict(model.named_parameters())
-    prunable = {name: parameters[name] for name in prunable_weights(model)}
-    _set_pruned(prunable, job)
-
-    targets = job.data.train.targets
-    steps = steps_per_epoch(len(targets), job.config.batch_size)
-    total = job.config.length.iterations(steps)
-    optimizer = _plain_optimizer(job, model)
-    states = {job.start_iteration: _copy(model)}
-    for iteration in range(job.start_iteration, total):
-        epoch, batch = divmod(iteration, steps)
-        order = torch.randperm(len(targets), generator=job.streams.generator("order", epoch))
-        chosen = order[batch * job.config.batch_size :][: job.config.batch_size]
-        optimizer.param_groups[0]["lr"] = learning_rate(
-            job.config.learning_rate, iteration, total=total, steps_per_epoch=steps
-        )
-        inputs, _ = job.data.training_batch(chosen, job.streams, iteration, dtype)
-        optimizer.zero_grad()
-        batch_loss(job.config.loss, model(inputs), targets[chosen]).backward()
-        for parameter in model.parameters():
-            if parameter.grad is None and parameter.requires_grad:
-                parameter.grad = torch.zeros_like(parameter)
-        _zero_pruned({n: p.grad for n, p in prunable.items() if p.grad is not None}, job.mask)
-        _zero_pruned(prunable, job.mask)
-        optimizer.step()
-        _set_pruned(prunable, job)
-        states[iteration + 1] = _copy(model)
-    return states
-
-
-def _plain_optimizer(job: TrainingJob, model: nn.Module) -> torch.optim.Optimizer:
-    config = job.config.optimizer
-    if config.name == "adam":
-        return torch.optim.Adam(
-            model.parameters(),
-            betas=(config.beta1, config.beta2),
-            eps=config.epsilon,
-            weight_decay=config.weight_decay,
-            foreach=False,
-        )
-    return torch.optim.SGD(
-        model.parameters(),
-        momentum=config.momentum,
-        nesterov=config.nesterov,
-        weight_decay=config.weight_decay,
-        foreach=False,
+    plain = _Plain(job)
+    snapshots, curve, bests = {}, [], {}
+    for iteration in range(job.start_iteration, plain.total + 1):
+        if iteration > job.start_iteration:
+            plain.step(iteration - 1)
+        if job.config.mask_updates.method in ("set", "gradual"):
+            plain.update_mask(iteration)
+        snapshots[iteration] = copied(plain.model.state_dict())
+        at_an_end = iteration in (job.start_iteration, plain.total)
+        if at_an_end or iteration % job.config.evaluate_every.iterations(plain.steps) == 0:
+            bests[iteration] = plain.measured_state(at_an_end)
+            for split in ("validation", "test"):
+                loss, accuracy = measure(job, bests[iteration], job.data.split(split))
+                curve.append(CurvePoint.measured(iteration, split, loss, accuracy))
+    best = early_stop_iteration(curve, since=job.config.mask_updates.settled(plain.total))
+    return TrainingResult(
+        status="done",
+        curve=tuple(curve),
+        final=bests[plain.total],
+        early_stop=bests[best],
+        early_stop_iteration=best,
+        snapshots=snapshots,
+        seconds=0.0,
+        engine="plain",
+        mask=Mask(plain.kept) if job.config.mask_updates.active else None,
     )
 
 
-def _zero_pruned(tensors: Mapping[str, Tensor], mask: Mask) -> None:
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            tensor[~mask[name]] = 0.0
+class _Plain:
+    """A training in progress."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        self.job, self.config = job, job.config
+        self.steps = steps_per_epoch(len(job.data.train), job.config.batch_size)
+        self.total = job.config.length.iterations(self.steps)
+        self.dtype = next(v.dtype for v in job.start.values() if v.is_floating_point())
+        with torch.random.fork_rng(devices=[]):
+            self.model = job.make_model().to(dtype=self.dtype)
+        self.model.load_state_dict(dict(job.start))
+        self.kept = dict(job.mask)
+        self.weights = {name: self.model.get_parameter(name) for name in self.kept}
+        self.optimizer = _plain_optimizer(self.config, self.model)
+        self.average = copy.deepcopy(self.model)
+        self.set_pruned()
+
+    def step(self, iteration: int) -> None:
+        """One step of the optimizer, or an update of the mask in its place."""
+        config, data, streams = self.config, self.job.data, self.job.streams
+        epoch, batch = divmod(iteration, self.steps)
+        order = torch.randperm(len(data.train), generator=streams.generator("order", epoch))
+        chosen = order[batch * config.batch_size :][: config.batch_size]
+        inputs, targets = data.training_batch(chosen, streams, iteration, self.dtype)
+        self.optimizer.zero_grad()
+        batch_loss(
+            config.loss, self.model(inputs), targets, label_smoothing=config.label_smoothing
+        ).backward()
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        if config.mask_updates.method == "rigl" and self.is_due(iteration):
+            self.update_mask(iteration)
+        else:
+            self._descend(iteration, parameters)
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.copy_(config.averaging * mean + (1 - config.averaging) * value)
+
+    def _descend(self, iteration: int, parameters: list[nn.Parameter]) -> None:
+        config = self.config
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                assert weight.grad is not None, "filled above"
+                weight.grad[~self.kept[name]] = 0.0
+                weight[~self.kept[name]] = 0.0
+        if config.clip_gradients:
+            torch.nn.utils.clip_grad_norm_(parameters, config.clip_gradients)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(
+                config.learning_rate, iteration, total=self.total, steps_per_epoch=self.steps
+            )
+        self.optimizer.step()
+        self.set_pruned()
+
+    def set_pruned(self) -> None:
+        """Set what is pruned to what it is held at, and forget its past."""
+        held = self.job.pruned or {}
+        with torch.no_grad():
+            for name, kept in self.kept.items():
+                weight = self.weights[name]
+                value = held.get(name, torch.zeros_like(weight)).to(weight.dtype)
+                for tensor in (weight, self.average.get_parameter(name)):
+                    tensor[~kept] = value[~kept]
+                for state in self.optimizer.state.get(weight, {}).values():
+                    if isinstance(state, Tensor) and state.shape == weight.shape:
+                        state[~kept] = 0.0
+
+    def measured_state(self, at_an_end: bool) -> dict[str, Tensor]:
+        """The state that is measured: an average, recalibrated, or the network's own."""
+        model = copy.deepcopy(self.average)
+        for own, other in zip(model.buffers(), self.model.buffers(), strict=True):
+            own.copy_(other)
+        if self.config.recalibrate_batch_norm and at_an_end:
+            recalibrate_batch_norm(model, self._examples(self.config.recalibrate_batch_norm))
+        return copied(model.state_dict())
+
+    def _examples(self, number: int) -> Iterator[Tensor]:
+        examples = len(self.job.data.train)
+        size = min(self.config.batch_size, number, examples)
+        order = torch.randperm(examples, generator=self.job.streams.generator("recalibration"))
+        for batch in order[: min(number, examples) // size * size].split(size):
+            yield self.job.data.batch("train", batch, self.dtype)[0]
+
+    def is_due(self, iteration: int) -> bool:
+        """Every so many iterations, after the first and before the last share of the training."""
+        updates = self.config.mask_updates
+        passed = iteration - round(updates.begin * self.total)
+        on_the_grid = passed > 0 and passed % updates.every.iterations(self.steps) == 0
+        last = round(updates.until * self.total)
+        return on_the_grid and self.job.start_iteration < iteration < last
+
+    def update_mask(self, iteration: int) -> None:
+        """Prune to the schedule, or drop and grow in every layer, where it is time to."""
+        if self.config.mask_updates.method == "gradual":
+            for group in self.job.going:
+                self._prune(
+                    group.layers, scheduled_count(self.job, iteration, group.remove, group.layers)
+                )
+        elif self.is_due(iteration):
+            self._drop_and_grow(iteration)
+        self.set_pruned()
+
+    def _prune(self, layers: tuple[str, ...], count: int) -> None:
+        """Keep the ``count`` largest of some layers; of equals the first."""
+        names = sorted(layers)
+        ranked = _largest_first(torch.cat([self._sizes(name).flatten() for name in names]))
+        stays = torch.zeros(len(ranked), dtype=torch.bool)
+        stays[ranked[:count]] = True
+        sizes = [self.kept[name].numel() for name in names]
+        for name, part in zip(names, stays.split(sizes), strict=True):
+            self.kept[name] = part.view(self.kept[name].shape)
+
+    def _drop_and_grow(self, iteration: int) -> None:
+        updates = self.config.mask_updates
+        share = updates.fraction
+        if updates.method == "rigl":
+            share *= (1 + math.cos(math.pi * iteration / round(updates.until * self.total))) / 2
+        generator = self.job.streams.generator("mask-updates", iteration)
+        for name in sorted(self.kept):
+            kept, weight = self.kept[name], self.weights[name]
+            number = round(share * int(kept.sum()))
+            ranked = _largest_first(self._sizes(name).flatten())
+            stays = torch.zeros(kept.numel(), dtype=torch.bool)
+            stays[ranked[: int(kept.sum()) - number]] = True
+            free = (~stays).nonzero().squeeze(1)
+            if updates.method == "set":
+                grown = torch.randperm(len(free), generator=generator)
+            else:
+                assert weight.grad is not None, "an update in the place of a step"
+                grown = _largest_first(weight.grad.flatten()[free].abs())
+            stays[free[grown[:number]]] = True
+            self.kept[name] = stays.view(kept.shape)
+
+    def _sizes(self, name: str) -> Tensor:
+        """Magnitudes; below all others where a weight is pruned."""
+        return torch.where(self.kept[name], self.weights[name].detach().abs(), -1.0)
 
 
-def _set_pruned(weights: Mapping[str, Tensor], job: TrainingJob) -> None:
-    _zero_pruned(weights, job.mask)
-    with torch.no_grad():
-        for name, value in (job.pruned or {}).items():
-            pruned = ~job.mask[name]
-            weights[name][pruned] = value.to(weights[name].dtype)[pruned]
+def _largest_first(numbers: Tensor) -> Tensor:
+    return numbers.sort(descending=True, stable=True).indices
 
 
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+def scheduled_count(job: TrainingJob, iteration: int, remove: int, layers: tuple[str, ...]) -> int:
+    """How many weights of some layers, of which ``remove`` go in all, gradual pruning leaves."""
+    updates = job.config.mask_updates
+    steps = steps_per_epoch(len(job.data.train), job.config.batch_size)
+    total = job.config.length.iterations(steps)
+    first, end = round(updates.begin * total), round(updates.until * total)
+    size = sum(int(job.mask[name].sum()) for name in layers)
+    if iteration >= end:
+        return size - remove
+    every = updates.every.iterations(steps)
+    left = 1 - max(0, iteration - first) // every * every / (end - first)
+    final = (size - remove) / size
+    return round(size * (final + (1 - final) * (left**3 if updates.shape == "cubic" else left)))
+
+
+def _plain_optimizer(config: TrainingConfig, model: nn.Module) -> torch.optim.Optimizer:
+    asked = config.optimizer
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    others = [p for p in model.parameters() if p.dim() < 2]
+    other_decay = asked.weight_decay if asked.decay == "all" else 0.0
+    groups = [{"params": matrices}, {"params": others, "weight_decay": other_decay}]
+    if asked.name == "sgd":
+        return torch.optim.SGD(
+            groups,
+            momentum=asked.momentum,
+            nesterov=asked.nesterov,
+            weight_decay=asked.weight_decay,
+            foreach=False,
+        )
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[asked.name](
+        groups,
+        betas=(asked.beta1, asked.beta2),
+        eps=asked.epsilon,
+        weight_decay=asked.weight_decay,
+        foreach=False,
+    )

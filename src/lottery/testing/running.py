@@ -70,7 +70,7 @@ def measure(job: TrainingJob, state: State, split: Split) -> tuple[float, float]
     return float(loss), float((logits.argmax(dim=1) == split.targets).double().mean())
 
 
-def masked_by_shape(tensors: dict[str, Tensor], mask: Mask) -> dict[str, Tensor]:
+def masked_by_shape(tensors: State, mask: Mask) -> dict[str, Tensor]:
     """Tensor name -> kept, for the floating-point tensors that have the shape of a mask's layer.
 
     The layers of `lottery.testing.samples.tiny_mlp` differ in shape, so that a tensor's shape

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lottery.core import Group, Mask, prunable_weights, select
 from lottery.data import Dataset, Split
@@ -87,6 +87,72 @@ def tiny_mlp() -> nn.Sequential:
 def tiny_dropout_mlp() -> nn.Sequential:
     """`tiny_mlp` with dropout."""
     return mlp(INPUT_SHAPE, (10, 7), CLASSES, dropout=0.3)
+
+
+def convolutional() -> nn.Sequential:
+    """Convolution, batch normalization, dropout and a linear layer."""
+    channels, (_, height, width) = 4, INPUT_SHAPE
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Flatten(),
+        nn.Linear(channels * height * width, CLASSES),
+    )
+
+
+def twice_convolutional() -> nn.Sequential:
+    """Two convolutions, whose weights can lie in memory in two ways; without dropout."""
+    convolution, normalization, relu, *_ = convolutional()
+    size = 5 * INPUT_SHAPE[1] * INPUT_SHAPE[2]
+    last = (nn.Conv2d(4, 5, 3, padding=1), nn.Flatten(), nn.Linear(size, CLASSES))
+    return nn.Sequential(convolution, normalization, relu, *last)
+
+
+class TiedModel(nn.Module):
+    """Two hidden layers that are one weight matrix, known by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        size = INPUT_SHAPE[1] * INPUT_SHAPE[2]
+        self.first = nn.Linear(size, size)
+        self.second = nn.Linear(size, size)
+        self.second.weight = self.first.weight
+        self.output = nn.Linear(size, CLASSES)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits ``[N, classes]`` of inputs ``[N, *INPUT_SHAPE]``."""
+        hidden = torch.relu(self.first(inputs.flatten(1)))
+        output: Tensor = self.output(torch.relu(self.second(hidden)))
+        return output
+
+
+class SkippingModel(nn.Module):
+    """One layer takes no part in every third step, the first of them among these.
+
+    As in stochastic depth, or where no example of a batch comes to an expert.
+    """
+
+    steps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(INPUT_SHAPE[1] * INPUT_SHAPE[2], 8)
+        self.block = nn.Linear(8, 7)
+        self.output = nn.Linear(8 + 7, CLASSES)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits ``[N, classes]`` of inputs ``[N, *INPUT_SHAPE]``."""
+        hidden = torch.relu(self.first(inputs.flatten(1)))
+        block = hidden.new_zeros(len(hidden), 7)
+        if not self.training or self.steps % 3:
+            block = torch.relu(self.block(hidden))
+        if self.training:
+            self.steps += 1
+        output: Tensor = self.output(torch.cat([hidden, block], 1))
+        return output
 
 
 def initial_state(make_model: Callable[[], nn.Module], seed: int = 0) -> State:

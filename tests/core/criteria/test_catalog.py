@@ -18,8 +18,7 @@ from lottery.testing import (
     CriterionCheck,
     tiny_context,
 )
-from lottery.testing.engine_models import TiedModel, convolutional
-from lottery.testing.samples import CLASSES, INPUT_SHAPE, tiny_mlp
+from lottery.testing.samples import CLASSES, INPUT_SHAPE, TiedModel, convolutional, tiny_mlp
 
 BATCH_STATISTICS = {"grasp"}
 

@@ -259,8 +259,8 @@ def test_a_recipe_says_where_it_comes_from_and_what_it_shows(name: str) -> None:
     entry = RECIPE_ENTRIES[name]
     assert re.search(r"arXiv:\d{4}\.\d{5}", entry.source)
     assert entry.shows.endswith(".")
-    first = (entry.make.__doc__ or "").splitlines()[0]
-    assert first.endswith(".")
+    assert entry.title.endswith(".")
+    assert "\n" not in entry.title + entry.source + entry.shows
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

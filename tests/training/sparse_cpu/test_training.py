@@ -102,7 +102,7 @@ def train(
 
 
 def expect_plain(job: TrainingJob, forms: Sequence[int]) -> None:
-    expected = plain_training(job)
+    expected = plain_training(job).snapshots
     result = train(job, forms, [])
     for at, state in result.snapshots.items():
         expect_close(state, expected[at], 1e-10, f"forms {forms}, iteration {at}")

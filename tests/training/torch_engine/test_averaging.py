@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lottery.testing.engine_models import convolutional
 from lottery.testing.expect import expect_same_state, same_bytes
 from lottery.testing.running import in_precision, measure, train_done
-from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_job
+from lottery.testing.samples import OPTIMIZERS, convolutional, tiny_config, tiny_job
 from lottery.training import TrainingJob
 from lottery.training.engines.torch_engine import TorchEngine
 

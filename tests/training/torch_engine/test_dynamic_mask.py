@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lottery.core import Mask
 from lottery.errors import UsageError
-from lottery.testing.engine_updates import updates_job
+from lottery.testing.matrix import updates_job
 from lottery.testing.samples import OPTIMIZERS, tiny_config
 from lottery.training import NullMonitor, TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine

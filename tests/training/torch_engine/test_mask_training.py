@@ -18,11 +18,17 @@ from lottery.data import DataConfig, load_dataset, steps_per_epoch
 from lottery.errors import UsageError
 from lottery.models import glorot_normal_, mlp
 from lottery.rng import Streams
-from lottery.testing.engine_models import convolutional
-from lottery.testing.engine_repeats import resumes
 from lottery.testing.expect import same_bytes
+from lottery.testing.properties import resumes
 from lottery.testing.running import in_precision, measure, train_done
-from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dropout_mlp, tiny_job, tiny_mlp
+from lottery.testing.samples import (
+    OPTIMIZERS,
+    convolutional,
+    tiny_config,
+    tiny_dropout_mlp,
+    tiny_job,
+    tiny_mlp,
+)
 from lottery.training import (
     LearnedMasksConfig,
     Length,

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lottery.errors import UsageError
-from lottery.testing.engine_masks import masks_gradients
-from lottery.testing.engine_repeats import resumes
 from lottery.testing.expect import expect_close, expect_same_state, same_bytes
 from lottery.testing.monitors import Recorder
+from lottery.testing.properties import resumes
 from lottery.testing.running import in_precision, train, train_done
 from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dataset, tiny_job, tiny_mlp
 from lottery.training import OptimizerConfig, TrainingJob
@@ -93,7 +92,7 @@ def test_a_step_that_overflows_is_left_out(name: str, most: float) -> None:
     first = recorder.kept[0].tensors
     state = [value for key, value in first.items() if key.startswith("optimizer/")]
     assert all(not value.any() for value in state)
-    masks_gradients(ENGINE, job, name)
+    resumes(ENGINE, job, name)
 
 
 def test_training_resumes_where_steps_are_left_out() -> None:

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lottery.testing.engine_models import convolutional
 from lottery.testing.expect import same_bytes
 from lottery.testing.running import in_precision, train_done
-from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_job
+from lottery.testing.samples import OPTIMIZERS, convolutional, tiny_config, tiny_job
 from lottery.training import Length, OptimizerConfig, TrainingJob
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.engines.torch_engine.optimizers import clip_gradients, make_optimizer
