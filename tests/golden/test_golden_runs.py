@@ -23,7 +23,8 @@ from golden_runs import (
     run_to_end,
 )
 from lottery.core import CRITERIA, GRANULARITIES
-from lottery.store import CONTROL_KINDS, JobKey, Store
+from lottery.methods import CONTROL_KINDS
+from lottery.store import JobKey, Store
 from lottery.store.store import Moment
 from lottery.tickets import ControlsConfig
 from lottery.training import State

@@ -9,7 +9,8 @@ from lottery.analysis import formatting, judge_run
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.types import Group
 from lottery.experiments import Run
-from lottery.store import CONTROL_KINDS, MAIN
+from lottery.methods import CONTROL_KINDS
+from lottery.store import MAIN
 
 _SPECIAL: Final = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
