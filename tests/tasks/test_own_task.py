@@ -267,6 +267,14 @@ def test_early_stop_has_the_state_and_the_score_of_the_best_validation_loss() ->
     assert [p.iteration for p in result.curve if p.split == "training"] == [10, 20, 30]
 
 
+def test_what_is_measured_is_heard_of_when_it_is() -> None:
+    heard: list[CurvePoint] = []
+    result = train_once(own_task(train=log_train), measured=heard.extend)
+    # The best state is judged last.
+    assert sorted(heard, key=lambda p: p.iteration)[-1] == result.curve[-1]
+    assert {(p.iteration, p.split) for p in heard} == {(p.iteration, p.split) for p in result.curve}
+
+
 def test_without_a_loss_the_best_score_is_early_stop() -> None:
     def trains(model: nn.Module, session: LoopSession) -> None:
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

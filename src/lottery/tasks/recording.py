@@ -69,7 +69,10 @@ class Recording:
             )
         before = self.points.get((iteration, split))
         everything = {**(before.values if before else {}), **values}
-        self.points[iteration, split] = CurvePoint(iteration, split, everything)  # type: ignore[arg-type]
+        point = CurvePoint(iteration, split, everything)  # type: ignore[arg-type]
+        self.points[iteration, split] = point
+        if self._work.measured is not None:
+            self._work.measured([point])
 
     def _is_best(self, values: Mapping[str, Any]) -> bool:
         """Whether it is, by the validation loss if there is one, else by the score."""
