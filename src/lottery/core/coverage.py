@@ -70,7 +70,7 @@ def covered_weights(
         use = next((use for use in uses if use.kind), uses[0])
         embedding = isinstance(use.layer, _EMBEDDINGS)
         covered[uses[0].name] = CoveredWeight(
-            tensor=use.parameter.detach(),
+            tensor=uses[0].parameter.detach(),
             layer=use.layer,
             attribute=use.attribute,
             kind=use.kind or ("embedding" if embedding else "unknown"),
