@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lottery.errors import DataError, UsageError, said
+from lottery.errors import DataError, UsageError, describe_error
 from lottery.integrations.extra import import_extra
 
 _TEST_PARTS: Final = ("test", "validation", "valid", "val")
@@ -123,8 +123,9 @@ def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
         return datasets, datasets.load_dataset(path, configuration or None)
     except Exception as error:  # its own errors have no common class
         raise DataError(
-            f"{what}: the package 'datasets' cannot load it ({said(error)}). Check the name and "
-            "the network, or load it once where there is one: it is kept in that package's cache."
+            f"{what}: the package 'datasets' cannot load it ({describe_error(error)}). "
+            "Check the name and the network, or load it once where there is one: it is kept "
+            "in that package's cache."
         ) from error
 
 

@@ -11,7 +11,7 @@ import torch
 
 from lottery.blas import one_blas_thread
 from lottery.data import Dataset
-from lottery.errors import UsageError, said
+from lottery.errors import UsageError, describe_error
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.execute import JobMonitor, run_job
 from lottery.experiments.workers.pool import Report
@@ -90,9 +90,10 @@ class Worker:
                 )
         except torch.OutOfMemoryError as error:
             raise UsageError(
-                f"{key}: the memory of {self._settings.device} is too small ({said(error)}); use a "
-                "smaller training.batch_size or prune.batch_size, training.precision = 'bfloat16', "
-                "or another device"
+                f"{key}: the memory of {self._settings.device} is too small "
+                f"({describe_error(error)}); use a smaller "
+                "training.batch_size or prune.batch_size, training.precision = 'bfloat16', or "
+                "another device"
             ) from error
 
 
