@@ -75,7 +75,7 @@ def _forward_and_back(
     weights, bias = parameters
     passes.forward(form, weights, bias, inputs, outputs)
     passes.add_gradients(form, given, inputs, 0, scratch, gradients[0], gradients[1])
-    passes.back(form, weights, given, scratch, gradients[2])
+    passes.backward_input(form, weights, given, scratch, gradients[2])
 
 
 def _aligned(values: Floats) -> Floats:

@@ -21,12 +21,12 @@ from rich.table import Table
 from benchmarks.workload import BATCH, Start, dense_start, load, ticket_start, training_jobs
 from lottery.blas import one_blas_thread
 from lottery.training.engines.sparse_cpu import loop
-from lottery.training.engines.sparse_cpu.batches import announce
+from lottery.training.engines.sparse_cpu.batches import prefetch_batch
 from lottery.training.engines.sparse_cpu.compiled import compiled
 from lottery.training.engines.sparse_cpu.kernels import Floats, Integers
 from lottery.training.engines.sparse_cpu.layers import BACKGROUND, SPARSE, Network
 from lottery.training.engines.sparse_cpu.optimizers import Optimizer, update
-from lottery.training.engines.sparse_cpu.stacks import Stack, aligned, part
+from lottery.training.engines.sparse_cpu.ragged import Ragged, aligned, array_at
 from lottery.training.engines.sparse_cpu.training import Training
 
 _FORMS = {BACKGROUND: "background", SPARSE: "sparse"}
@@ -69,14 +69,19 @@ def _measured(training: Training) -> dict[str, float]:
     """Microseconds of each part of a step."""
     training.progress.every = 10**9
     training.advance(50)
-    network, trained, task, room = training.network, training.trained, training.task, training.room
+    network, trained, task, workspace = (
+        training.network,
+        training.trained,
+        training.task,
+        training.workspace,
+    )
     order, parameters = training.order, trained.parameters
     return {
-        "batch": _microseconds(lambda n: _loads(network, task, order, room, n)),
-        "forward": _microseconds(lambda n: _predicts(network, parameters, task, room, n)),
-        "loss": _microseconds(lambda n: _losses(network, task, room, n)),
-        "backward": _microseconds(lambda n: _learns(network, parameters, task, room, n)),
-        "optimizer": _microseconds(lambda n: _updates(task.optimizer, trained, room, n)),
+        "batch": _microseconds(lambda n: _loads(network, task, order, workspace, n)),
+        "forward": _microseconds(lambda n: _predicts(network, parameters, task, workspace, n)),
+        "loss": _microseconds(lambda n: _losses(network, task, workspace, n)),
+        "backward": _microseconds(lambda n: _learns(network, parameters, task, workspace, n)),
+        "optimizer": _microseconds(lambda n: _updates(task.optimizer, trained, workspace, n)),
     }
 
 
@@ -136,45 +141,51 @@ def _stream(a: Floats, b: Floats, c: Floats, d: Floats, n: int) -> None:
 
 
 @compiled
-def _loads(network: Network, task: loop.Task, order: Integers, room: loop.Room, n: int) -> None:
+def _loads(
+    network: Network, task: loop.Task, order: Integers, workspace: loop.Workspace, n: int
+) -> None:
     for step in range(n):
         first = step * BATCH
-        loop.load(network, task.inputs, order[first : first + BATCH], room.batch)
-        announce(task.inputs, order[first + BATCH : first + 2 * BATCH])
+        loop.load(network, task.inputs, order[first : first + BATCH], workspace.batch)
+        prefetch_batch(task.inputs, order[first + BATCH : first + 2 * BATCH])
 
 
 @compiled
 def _predicts(
-    network: Network, parameters: Stack, task: loop.Task, room: loop.Room, n: int
+    network: Network, parameters: Ragged, task: loop.Task, workspace: loop.Workspace, n: int
 ) -> None:
     for step in range(n):
-        loop.predict(network, parameters, task, BATCH, step, room)
+        loop.predict(network, parameters, task, BATCH, step, workspace)
 
 
 @compiled
-def _losses(network: Network, task: loop.Task, room: loop.Room, n: int) -> None:
+def _losses(network: Network, task: loop.Task, workspace: loop.Workspace, n: int) -> None:
     for _ in range(n):
-        loop.last_slopes(network, task, BATCH, room)
+        loop.output_gradients(network, task, BATCH, workspace)
 
 
 @compiled
-def _learns(network: Network, parameters: Stack, task: loop.Task, room: loop.Room, n: int) -> None:
+def _learns(
+    network: Network, parameters: Ragged, task: loop.Task, workspace: loop.Workspace, n: int
+) -> None:
     for step in range(n):
-        loop.learn(network, parameters, task, BATCH, step, room)
+        loop.backward(network, parameters, task, BATCH, step, workspace)
 
 
 @compiled
-def _updates(optimizer: Optimizer, trained: loop.Trained, room: loop.Room, n: int) -> None:
+def _updates(
+    optimizer: Optimizer, trained: loop.Trained, workspace: loop.Workspace, n: int
+) -> None:
     for step in range(n):
-        for number in range(len(room.gradients.starts)):
+        for number in range(len(workspace.gradients.starts)):
             update(
                 optimizer,
                 1e-6,
                 step,
-                part(trained.parameters, number),
-                part(room.gradients, number),
-                part(trained.first, number),
-                part(trained.second, number),
+                array_at(trained.parameters, number),
+                array_at(workspace.gradients, number),
+                array_at(trained.first, number),
+                array_at(trained.second, number),
             )
 
 

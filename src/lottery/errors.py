@@ -92,10 +92,10 @@ def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
     return f"unknown {kind} '{name}'{hint} Choices: {', '.join(known)}"
 
 
-def said(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error's type and the beginning of what it says, in one line.
 
-    >>> said(ValueError("expected\\n   images"))
+    >>> describe_error(ValueError("expected\\n   images"))
     'ValueError: expected images'
     """
     text = " ".join(str(error).split())
@@ -103,10 +103,10 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {short}" if short else type(error).__name__
 
 
-def some_of(names: Sequence[str]) -> str:
+def format_names(names: Sequence[str]) -> str:
     """A few names, and how many more there are.
 
-    >>> some_of(["a", "b"]), some_of(["a", "b", "c", "d", "e"])
+    >>> format_names(["a", "b"]), format_names(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c and 2 more')
     """
     few = ", ".join(names[:3])

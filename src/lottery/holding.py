@@ -27,7 +27,7 @@ from lottery.core.masked_weights import (
     masked_weights,
 )
 from lottery.core.names import by_clean_name
-from lottery.errors import MaskError, some_of
+from lottery.errors import MaskError, format_names
 
 # What optimizers begin with where that is not zero: key in a parameter's state -> its setting.
 _FIRST_STATE = {"step_size": "lr", "sum": "initial_accumulator_value"}
@@ -185,7 +185,7 @@ class Hold:
             "them: load or average weights before the mask is held": strayed,
         }
         return [
-            f"{some_of([w.name for w in weights])} {what}"
+            f"{format_names([w.name for w in weights])} {what}"
             for what, weights in found.items()
             if weights
         ]

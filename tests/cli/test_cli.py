@@ -31,7 +31,7 @@ from lottery.experiments.config import plain_hash
 from lottery.experiments.toml import to_toml
 from lottery.store import JobKey, Store, own
 from lottery.training import Checkpoint
-from lottery.training.engines.sparse_cpu import ahead
+from lottery.training.engines.sparse_cpu import warmup
 
 VERBS = ("demo", "run", "list", "show", "verdict", "report", "compare", "verify", "config")
 
@@ -93,11 +93,11 @@ def test_run_from_a_file_writes_a_report_and_a_verdict(cli: Cli, tmp_path: Path)
 def test_what_takes_a_while_before_the_first_training_is_said(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ahead, "cache_directory", lambda: None)  # as on a new machine
+    monkeypatch.setattr(warmup, "cache_directory", lambda: None)  # as on a new machine
     (tmp_path / "tiny.toml").write_text(to_toml(to_plain(tiny(replicates=1, levels=0))))
 
     def said(*more: str) -> str:
-        monkeypatch.setattr(ahead, "_done", threading.Event())
+        monkeypatch.setattr(warmup, "_done", threading.Event())
         code, _, err = cli("run", "tiny.toml", "--jobs", "1", "--engine", "sparse_cpu", *more)
         assert code == 0
         return err

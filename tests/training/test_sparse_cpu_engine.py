@@ -51,14 +51,14 @@ def digits(train: int | None = None, measured: int | None = None) -> Dataset:
     """The bundled digits, or so many of them."""
     data = load_mnist_5k(validation=500)
 
-    def part(split: Split, examples: int | None) -> Split:
+    def array_at(split: Split, examples: int | None) -> Split:
         return Split(split.inputs[:examples].clone(), split.targets[:examples].clone())
 
     return Dataset(
         name=data.name,
-        train=part(data.train, train),
-        validation=part(data.validation, measured),
-        test=part(data.test, measured),
+        train=array_at(data.train, train),
+        validation=array_at(data.validation, measured),
+        test=array_at(data.test, measured),
         classes=data.classes,
         mean=data.mean,
         deviation=data.deviation,

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from lottery.analysis import formatting
-from lottery.errors import some_of
+from lottery.errors import format_names
 
 
 def render(template: str, **context: Any) -> str:
@@ -26,7 +26,7 @@ def sentences(text: str) -> tuple[str, ...]:
 def _environment() -> Environment:
     # No escaping: this is plain text for terminals, and pages escape it where they show it.
     found = Environment(loader=FunctionLoader(_read), autoescape=False, undefined=StrictUndefined)
-    found.filters["some_of"] = some_of
+    found.filters["format_names"] = format_names
     return found
 
 

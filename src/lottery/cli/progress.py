@@ -23,7 +23,7 @@ from rich.text import Text
 
 from lottery.cli.pace import Pace, duration
 from lottery.core import OutsideMask
-from lottery.errors import printable, some_of
+from lottery.errors import format_names, printable
 from lottery.experiments import ExperimentConfig, Listener
 from lottery.store import JobKey, JobResult, LookKey
 
@@ -258,7 +258,9 @@ def _by_reason(reasons: Mapping[str, str]) -> str:
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names_by_reason.setdefault(reason, []).append(name)
-    return "; ".join(f"{some_of(names)} ({reason})" for reason, names in names_by_reason.items())
+    return "; ".join(
+        f"{format_names(names)} ({reason})" for reason, names in names_by_reason.items()
+    )
 
 
 def summary(result: JobResult) -> str:

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lottery.errors import UsageError, some_of
+from lottery.errors import UsageError, format_names
 
 Patterns = str | Iterable[str]
 """One or more patterns of parameter names: ``*`` any characters, ``?`` one, ``[...]`` one of."""
@@ -90,5 +90,7 @@ def check_patterns_fit(
         if not any(fits(names, [pattern]) for names in parameters):
             known = [name for names in parameters for name in names]
             near = get_close_matches(pattern, known, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"they are {some_of(known)}"
+            hint = (
+                f"did you mean {' or '.join(near)}?" if near else f"they are {format_names(known)}"
+            )
             raise UsageError(f"prune.{setting}: no {kind} fits '{pattern}'; {hint}")

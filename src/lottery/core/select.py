@@ -10,8 +10,8 @@ from torch import Tensor
 from lottery.core.allocate import Group
 from lottery.core.criteria import Scores
 from lottery.core.mask import Mask
+from lottery.core.unit_scores import score_units, survivor_scores
 from lottery.core.units import Reduce, Units, check_units, flat_survivors
-from lottery.core.weigh import survivor_scores, weigh_units
 from lottery.errors import MaskError
 
 
@@ -46,7 +46,7 @@ def select(
         reduce: ``"sum"`` or ``"mean"`` of the scores of a unit's surviving weights.
         per_unit: whether scores belong to outputs of layers, see `CriterionEntry`. Then ``reduce``
             is not looked at: a unit has the mean, and a coupled channel that of the outputs it is
-            made of, see `lottery.core.weigh.weigh_units`.
+            made of, see `lottery.core.unit_scores.score_units`.
 
     Returns:
         A mask that is a subset of ``mask``.
@@ -96,7 +96,7 @@ def _select_units(
     competing = torch.zeros(units.count, dtype=torch.bool)
     for name in (name for names in homes for name in names):
         competing[units.homes[name].start : units.homes[name].stop] = True
-    alive, values = weigh_units(scores, mask, units, competing, reduce=reduce, per_unit=per_unit)
+    alive, values = score_units(scores, mask, units, competing, reduce=reduce, per_unit=per_unit)
     removable = alive & ~_best_of_each_axis(values, alive, units) if units.never_all else alive
     # One place more than there are units: a weight in no unit has the number -1 and stays.
     gone = torch.zeros(units.count + 1, dtype=torch.bool)

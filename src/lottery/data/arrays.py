@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lottery.data.dataset import Dataset
 from lottery.data.splits import Examples, Scale, assemble
-from lottery.errors import DataError, said
+from lottery.errors import DataError, describe_error
 
 _OWN_LOOP = "For other targets use a loop of your own: lottery.find_tickets."
 
@@ -60,7 +60,7 @@ def _array(what: str, values: object) -> NDArray[Any]:
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
             f"{what}: expected numbers of one shape for every example, but they cannot become one "
-            f"array ({said(error)})."
+            f"array ({describe_error(error)})."
         ) from error
 
 

@@ -29,7 +29,7 @@ from torch.utils.data import (
 from lottery.data.arrays import as_examples, checked_dataset
 from lottery.data.dataset import Dataset
 from lottery.data.splits import Examples
-from lottery.errors import DataError, LotteryError, UsageError, said
+from lottery.errors import DataError, LotteryError, UsageError, describe_error
 
 _IMPORT_PATH: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", re.ASCII)
 _PARTS: Final = {2: ("train", "test"), 3: ("train", "validation", "test")}
@@ -68,7 +68,9 @@ def load_own(name: str, *, validation: int, data_dir: Path | None) -> Dataset:
         except LotteryError:
             raise
         except Exception as error:
-            raise UsageError(f"data.name: calling {name} failed with {said(error)}") from error
+            raise UsageError(
+                f"data.name: calling {name} failed with {describe_error(error)}"
+            ) from error
     return as_dataset(found, name=name, validation=validation)
 
 
@@ -159,7 +161,7 @@ def _read(what: str, source: Any) -> Examples:
         except Exception as error:
             raise DataError(
                 f"{what}: expected example {row:,} as a pair (input, target), but reading it "
-                f"failed with {said(error)}."
+                f"failed with {describe_error(error)}."
             ) from error
         value = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
         if inputs is None:
@@ -210,7 +212,7 @@ def _imported(name: str) -> Callable[..., object]:
         found: object = getattr(import_module(module), function, None)
     except Exception as error:
         raise UsageError(
-            f"data.name: {module} cannot be imported: {said(error)}. Check the name, and that "
+            f"data.name: {module} cannot be imported: {describe_error(error)}. Check the name, and that "
             "Python finds it, as in PYTHONPATH=. lottery run ..."
         ) from error
     if not callable(found):

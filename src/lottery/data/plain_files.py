@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from lottery.errors import DataError, said
+from lottery.errors import DataError, describe_error
 
 MOST_TIMES = 200
 """How many times larger than itself a packed file may become, at most; see `unpacked_limit`."""
@@ -63,7 +63,9 @@ def open_plain(
         with open(path, "rb") as file:
             yield file
     except damage as error:
-        raise FileError(path, f"expected {kind}, but it is damaged ({said(error)})") from error
+        raise FileError(
+            path, f"expected {kind}, but it is damaged ({describe_error(error)})"
+        ) from error
     except OSError as error:
         if error.errno is None:  # such as gzip.BadGzipFile, which no disk is to blame for
             raise FileError(path, f"expected {kind}, but it is damaged ({error})") from error

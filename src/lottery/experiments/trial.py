@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lottery.core import CRITERIA, Mask, Units, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
-from lottery.errors import LotteryError, UsageError, said, some_of
+from lottery.errors import LotteryError, UsageError, describe_error, format_names
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
 from lottery.rng import Streams
@@ -76,7 +76,7 @@ def check_types(name: str, model: nn.Module) -> None:
     for parameter_name, parameter in model.named_parameters():
         types.setdefault(parameter.dtype, []).append(parameter_name)
     if len(types) > 1 or not all(dtype.is_floating_point for dtype in types):
-        listed = "; ".join(f"{dtype} ({some_of(names)})" for dtype, names in types.items())
+        listed = "; ".join(f"{dtype} ({format_names(names)})" for dtype, names in types.items())
         raise UsageError(
             f"model '{name}': expected parameters of one type of real numbers, got {listed}; bring "
             "all of them to one, such as with model.float()"
@@ -118,17 +118,17 @@ def check_gradients(
                 raise
             except Exception as error:
                 raise UsageError(
-                    f"model '{config.model}': a step of training fails with {said(error)}; mend "
-                    "the network's forward or backward pass"
+                    f"model '{config.model}': a step of training fails with "
+                    f"{describe_error(error)}; mend the network's forward or backward pass"
                 ) from error
             idle = {name: weight for name, weight in idle.items() if weight.grad is None}
             if not idle:
                 return
             first += count
     raise UsageError(
-        f"model '{config.model}': the loss never depends on {some_of([*idle])} ({_MOST_PASSES} "
-        "batches tried); leave out of the network what takes no part in training, or freeze it "
-        "(requires_grad_(False)), which also keeps it out of the mask"
+        f"model '{config.model}': the loss never depends on {format_names([*idle])} "
+        f"({_MOST_PASSES} batches tried); leave out of the network what takes no part in "
+        "training, or freeze it (requires_grad_(False)), which also keeps it out of the mask"
     )
 
 
@@ -180,8 +180,8 @@ def _check_recalibration(name: str, model: nn.Module, data: Dataset) -> None:
     except Exception as error:
         raise UsageError(
             "training.recalibrate_batch_norm: expected 2 examples or more, or 0 for none, got 1; "
-            f"of a batch of 1 model '{name}' has no statistics: it fails with {said(error)} "
-            f"({_WHY})"
+            f"of a batch of 1 model '{name}' has no statistics: it fails with "
+            f"{describe_error(error)} ({_WHY})"
         ) from error
 
 
@@ -214,7 +214,7 @@ def _check_outputs(
     except LotteryError:
         raise
     except Exception as error:
-        raise wrong(f"fails with {said(error)}") from error
+        raise wrong(f"fails with {describe_error(error)}") from error
     if not isinstance(outputs, Tensor):
         raise wrong(f"gives an object of type {type(outputs).__name__}")
     if not outputs.is_floating_point():
@@ -250,7 +250,7 @@ def check_scoring(config: ExperimentConfig, task: Supervised, units: Units | Non
     except Exception as error:
         raise UsageError(
             f"prune.criterion: '{config.prune.criterion}' fails on this network, before any "
-            f"training, with {said(error)}; choose another, or mend it"
+            f"training, with {describe_error(error)}; choose another, or mend it"
         ) from error
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lottery.errors import DataError, UsageError, said, some_of
+from lottery.errors import DataError, UsageError, describe_error, format_names
 from lottery.integrations.extra import import_extra
 
 _TEST_PARTS: Final = ("test", "validation", "valid", "val")
@@ -127,8 +127,8 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
     others = [name for name in features if name not in (*columns, label_column)]
     notes = []
     if not has_images:
-        passed_over = f"; passed over: {some_of(others)}" if others else ""
-        notes.append(f"{what}: an example is its {some_of(columns)}{passed_over}")
+        passed_over = f"; passed over: {format_names(others)}" if others else ""
+        notes.append(f"{what}: an example is its {format_names(columns)}{passed_over}")
     for key in filter(found.__contains__, _TEST_PARTS):
         if test := part(key):
             break
@@ -158,8 +158,9 @@ def _loaded(what: str, name: str) -> tuple[Any, Mapping[str, Any]]:
         return datasets, datasets.load_dataset(path, configuration or None)
     except Exception as error:  # its own errors have no common class
         raise DataError(
-            f"{what}: the package 'datasets' cannot load it ({said(error)}). Check the name and "
-            "the network, or load it once where there is one: it is kept in that package's cache."
+            f"{what}: the package 'datasets' cannot load it ({describe_error(error)}). "
+            "Check the name and the network, or load it once where there is one: it is kept "
+            "in that package's cache."
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from lottery.errors import UsageError, said
+from lottery.errors import UsageError, describe_error
 from lottery.integrations.extra import import_extra
 
 _OTHER_INPUTS: Final = ("input_ids", "pixel_attention_mask", "spatial_shapes")
@@ -82,8 +82,9 @@ def hf_model(name: str, input_shape: Sequence[int], classes: int) -> Logits:
         if height == width:
             raise
         raise UsageError(
-            f"hf:{name} takes square images, got {height} x {width} ({said(error)}); bring them to "
-            "squares with data.image_size, or choose another architecture, such as hf:vit"
+            f"hf:{name} takes square images, got {height} x {width} "
+            f"({describe_error(error)}); bring them to squares with "
+            "data.image_size, or choose another architecture, such as hf:vit"
         ) from error
     takes = signature(network.forward).parameters
     others = [key for key in _OTHER_INPUTS if key in takes]

@@ -20,7 +20,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lottery.errors import UsageError, printable, said, unknown_name
+from lottery.errors import UsageError, describe_error, printable, unknown_name
 from lottery.experiments.listener import Listener
 from lottery.integrations.extra import import_extra
 
@@ -99,7 +99,7 @@ class Tracker(Listener):
             logging.getLogger("lottery").warning(
                 "%s failed and is not told any more; the run goes on (%s)",
                 type(self).__name__,
-                printable(said(error)),
+                printable(describe_error(error)),
             )
 
 

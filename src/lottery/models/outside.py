@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lottery.errors import LotteryError, UsageError, said
+from lottery.errors import LotteryError, UsageError, describe_error
 from lottery.integrations.hf_models import hf_model
 from lottery.integrations.timm_models import timm_model
 from lottery.integrations.torchvision_models import torchvision_model
@@ -93,7 +93,7 @@ def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Mod
         except Exception as error:
             raise UsageError(
                 f"{name}: building it for examples of shape {shape} and {classes} classes failed "
-                f"with {said(error)}"
+                f"with {describe_error(error)}"
             ) from error
         if not isinstance(model, nn.Module):
             raise UsageError(f"{name}: expected it to return a torch.nn.Module, got {_kind(model)}")
@@ -113,7 +113,7 @@ def _give_shapes(name: str, model: nn.Module, shape: tuple[int, ...]) -> None:
     except Exception as error:
         raise UsageError(
             f"{name}: {', '.join(_without_shape(model))} have no shape yet, and passing an example "
-            f"of shape {shape} to give them one failed with {said(error)}"
+            f"of shape {shape} to give them one failed with {describe_error(error)}"
         ) from error
     for layer, mode in training:
         layer.training = mode
@@ -141,7 +141,9 @@ def _factory(module: str, path: str) -> Callable[[Sequence[int], int], object]:
             "PYTHONPATH, as in PYTHONPATH=. lottery run ..."
         ) from error
     except Exception as error:
-        raise UsageError(f"{module} cannot be imported: it fails with {said(error)}") from error
+        raise UsageError(
+            f"{module} cannot be imported: it fails with {describe_error(error)}"
+        ) from error
     for part in path.split("."):
         if not hasattr(found, part):
             raise UsageError(f"module {module} has no '{path}'")

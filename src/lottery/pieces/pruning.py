@@ -26,7 +26,7 @@ from lottery.core import (
     probe_from_batches,
     unwrapped,
 )
-from lottery.errors import UsageError, some_of, unknown_name
+from lottery.errors import UsageError, format_names, unknown_name
 from lottery.pieces.weights import weights_to_prune
 from lottery.rng import Streams
 from lottery.tickets import PruneConfig, criterion_problems, prune_mask
@@ -206,7 +206,7 @@ def _initial(
     clean = by_clean_name(initial)
     wrong = [n for n in weights if n not in clean or clean[n].shape != weights[n].shape]
     if wrong:
-        raise UsageError(f"prune: initial has no weights of the shape of {some_of(wrong)}")
+        raise UsageError(f"prune: initial has no weights of the shape of {format_names(wrong)}")
     return {n: clean[n].detach().cpu() for n in weights}
 
 

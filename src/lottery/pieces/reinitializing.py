@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from lottery.core import unwrapped
-from lottery.errors import UsageError, some_of, unknown_name
+from lottery.errors import UsageError, format_names, unknown_name
 from lottery.models import INITIALIZATIONS, Initialization
 from lottery.pieces.weights import clear_entries, pruned_entries
 
@@ -97,7 +97,7 @@ def _reset_layers(model: nn.Module) -> None:
             lost.append(f"{path or 'the model itself'} ({type(layer).__name__})")
     if lost:
         raise UsageError(
-            f"reinitialize: {some_of(lost)} have parameters and no reset_parameters(); give "
+            f"reinitialize: {format_names(lost)} have parameters and no reset_parameters(); give "
             "initialization=, one of "
             f"{', '.join(INITIALIZATIONS)} or a function of (model, generator)"
         )

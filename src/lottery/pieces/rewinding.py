@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lottery.core import by_clean_name
-from lottery.errors import UsageError, some_of
+from lottery.errors import UsageError, format_names
 from lottery.pieces.weights import clear_entries, pruned_entries
 
 
@@ -50,8 +50,8 @@ def rewind(
 def _check_state(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Check that a state can be put into a model and come out the same."""
     missing, unknown = [n for n in own if n not in given], [n for n in given if n not in own]
-    wrong = [f"{some_of(missing)} missing"] if missing else []
-    wrong += [f"{some_of(unknown)} unknown"] if unknown else []
+    wrong = [f"{format_names(missing)} missing"] if missing else []
+    wrong += [f"{format_names(unknown)} unknown"] if unknown else []
     both = [
         (name, own[name], given[name])
         for name in own
@@ -68,7 +68,7 @@ def _check_state(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     same = [n for n, now, old in both if now.numel() and now.data_ptr() == old.data_ptr()]
     if same:
         raise UsageError(
-            f"rewind: {some_of(same)} of the state are the model's own memory, which training "
+            f"rewind: {format_names(same)} of the state are the model's own memory, which training "
             "changes; copy a state when it is taken: {name: value.clone() for name, value in "
             "model.state_dict().items()}"
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import prunable_weights, tie_parameters
-from lottery.errors import UsageError, some_of
+from lottery.errors import UsageError, format_names
 from lottery.tasks.global_random import seeded
 
 DRAWS_WEIGHTS = frozenset({"reinit", "scratch_epochs", "scratch_flops", "signs_random_magnitudes"})
@@ -85,7 +85,7 @@ def initialization_problem(
     else:
         return None
     return (
-        f"make_model gives the same initial weights whatever the seed ({some_of(names)}), so that "
+        f"make_model gives the same initial weights whatever the seed ({format_names(names)}), so that "
         f"{what}. If it loads weights, pass reinitialize=True, or a function that draws new ones "
         "in a model, or ask for other controls; if it seeds itself, leave that out"
     )

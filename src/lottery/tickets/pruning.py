@@ -29,8 +29,8 @@ from lottery.core import (
     without_units,
 )
 from lottery.core.embeddings import any_numbers_as_tokens
+from lottery.core.unit_scores import score_units
 from lottery.core.units import surviving_units
-from lottery.core.weigh import weigh_units
 from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.tickets.config import PruneConfig
@@ -192,6 +192,6 @@ def _lost_with_infinity(
     if not wrong or units is None or not units.outputs:
         return wrong
     # What reads a channel goes with it, whatever it scores itself; the channel's score decides.
-    _, values = weigh_units(scores, before, units, per_unit=per_unit)
+    _, values = score_units(scores, before, units, per_unit=per_unit)
     lost = values.isposinf() & surviving_units(before, units) & ~surviving_units(after, units)
     return [name for name, own in units.homes.items() if bool(lost[own.start : own.stop].any())]

@@ -20,7 +20,7 @@ from lottery.training.engines.sparse_cpu.batches import (
     load_compressed,
     load_lanes,
     make_batch,
-    turn,
+    sort_by_input,
 )
 from lottery.training.engines.sparse_cpu.inputs import Inputs, make_inputs
 from lottery.training.engines.sparse_cpu.layers import tiles_of
@@ -153,17 +153,17 @@ def test_compressed_rows_are_the_differences_from_the_background(
     data = dataset(width, compressible=True, seed=seed, blank=blank)
     splits = make_inputs(data, dtype)
     inputs, rows = splits[name], rows_of(data, name, dtype)
-    # As the engine has it: room for whole blocks, of which the last may be partly used.
-    room = blocks_for(size)
-    batch = make_batch(splits.values(), room, compressed=True)
+    # As the engine has it: workspace for whole blocks, of which the last may be partly used.
+    workspace = blocks_for(size)
+    batch = make_batch(splits.values(), workspace, compressed=True)
     spoil(batch)
     batch.starts[0] = 0
     examples = np.random.default_rng(seed).integers(0, len(rows), size)
 
     load_compressed(inputs, examples, batch)
-    turn(batch, size)
+    sort_by_input(batch, size)
 
-    tiles = (len(batch.starts) - 1) // room
+    tiles = (len(batch.starts) - 1) // workspace
     assert tiles == tiles_of(width)
     expected, found = differences(inputs, rows[examples]), np.zeros((size, width), rows.dtype)
     for number in range(size):
@@ -199,7 +199,7 @@ def test_there_is_room_for_the_fullest_examples_of_any_split(width: int, size: i
         splits = make_inputs(data, torch.float32)
         batch = make_batch(splits.values(), blocks_for(size), compressed=True)
         load_compressed(splits[fullest], np.full(size, 7), batch)
-        turn(batch, size)
+        sort_by_input(batch, size)
         assert batch.starts_back[width] == size * width <= len(batch.values)
 
 

@@ -36,7 +36,7 @@ def test_code_of_other_sources_lies_elsewhere(
     assert before is not None
     assert before.is_dir()
     # numba looks at the file of the outermost function alone; here it is any file of the engine.
-    for name in ("vectors.py", "loop.py", "stacks.py"):
+    for name in ("vectors.py", "loop.py", "ragged.py"):
         source = tmp_path / "sources" / name
         source.write_text(source.read_text() + "\n")
         after = directory()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lottery.training.engines.sparse_cpu.dropout import drop, stream_key, through_dropout
+from lottery.training.engines.sparse_cpu.dropout import apply_dropout, backward_dropout, stream_key
 
 KEY = 0x1234_5678_9ABC_DEF0
 ROWS = 300
@@ -26,7 +26,7 @@ def key_of(key: int, iteration: int, layer: int) -> Any:
 
 def kept_by(key: Any, share: float = 0.5, block: int = 0, rows: int = ROWS) -> NDArray[np.bool_]:
     outputs = np.ones((rows, 64), np.float32)
-    drop(key, share, block, outputs)
+    apply_dropout(key, share, block, outputs)
     kept: NDArray[np.bool_] = outputs != 0
     return kept
 
@@ -44,7 +44,7 @@ def test_a_share_is_dropped_and_the_rest_is_scaled_up(
     before = np.random.default_rng(0).normal(size=(ROWS, 64)).astype(dtype)
     outputs = before.copy()
 
-    drop(key_of(KEY, 7, 1), share, 0, outputs)
+    apply_dropout(key_of(KEY, 7, 1), share, 0, outputs)
 
     dropped = outputs == 0
     assert abs(dropped.mean() - share) < most_by_chance(share, outputs.size)
@@ -56,14 +56,16 @@ def test_a_share_is_dropped_and_the_rest_is_scaled_up(
 @pytest.mark.parametrize("share", SHARES[:3])
 def test_the_way_back_drops_the_same(share: float) -> None:
     before = np.random.default_rng(0).normal(size=(ROWS, 64))
-    slopes = np.random.default_rng(1).normal(size=(ROWS, 64))
-    outputs, through, key = before.copy(), slopes.copy(), key_of(KEY, 7, 1)
+    grad_outputs = np.random.default_rng(1).normal(size=(ROWS, 64))
+    outputs, through, key = before.copy(), grad_outputs.copy(), key_of(KEY, 7, 1)
 
-    drop(key, share, 3, outputs)
+    apply_dropout(key, share, 3, outputs)
     dropped = outputs == 0
-    through_dropout(key, share, 3, outputs, through)
+    backward_dropout(key, share, 3, outputs, through)
 
-    np.testing.assert_allclose(through, np.where(dropped, 0, slopes / (1 - share)), rtol=1e-14)
+    np.testing.assert_allclose(
+        through, np.where(dropped, 0, grad_outputs / (1 - share)), rtol=1e-14
+    )
     assert (through[dropped] == 0).all()
     # The activation's slope is then taken at what the activation gave.
     np.testing.assert_allclose(outputs, np.where(dropped, 0, before), rtol=1e-14)
@@ -74,7 +76,7 @@ def test_the_key_decides_alone() -> None:
 
     np.testing.assert_array_equal(kept_by(key_of(KEY, 7, 1)), first)
     double = np.ones((ROWS, 64))
-    drop(key_of(KEY, 7, 1), 0.5, 0, double)
+    apply_dropout(key_of(KEY, 7, 1), 0.5, 0, double)
     np.testing.assert_array_equal(double != 0, first)
 
 

@@ -24,7 +24,7 @@ from lottery.testing.monitors import Recorder, StopAt
 from lottery.testing.running import in_precision
 from lottery.testing.samples import OPTIMIZERS, mlp_job, tiny_config, tiny_dataset, tiny_job
 from lottery.training import Checkpoint, NullMonitor, TrainingConfig, TrainingJob, TrainingResult
-from lottery.training.engines.sparse_cpu import SparseCpuEngine, ahead
+from lottery.training.engines.sparse_cpu import SparseCpuEngine, warmup
 
 ENGINE = SparseCpuEngine()
 
@@ -251,15 +251,15 @@ def test_what_is_compiled_ahead_is_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def compiled_in_a_new_process(directory: Path | None) -> bool:
-        monkeypatch.setattr(ahead, "_done", threading.Event())
-        monkeypatch.setattr(ahead, "cache_directory", lambda: directory)
-        return ahead.is_compiled()
+        monkeypatch.setattr(warmup, "_done", threading.Event())
+        monkeypatch.setattr(warmup, "cache_directory", lambda: directory)
+        return warmup.is_compiled()
 
     def prepared() -> bool:
         before = torch.get_rng_state()
         ENGINE.prepare()
         assert torch.equal(torch.get_rng_state(), before)
-        return ahead.is_compiled()
+        return warmup.is_compiled()
 
     assert not compiled_in_a_new_process(tmp_path)
     assert prepared()

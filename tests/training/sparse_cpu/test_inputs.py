@@ -55,7 +55,7 @@ def datasets(draw: st.DrawFn) -> Dataset:
     if draw(st.booleans()):
         background[:] = values.min()
 
-    def part(examples: int, share: float, shift: float) -> Tensor:
+    def array_at(examples: int, share: float, shift: float) -> Tensor:
         rows = values[generator.integers(0, len(values), (examples, width))] + shift
         rows = np.where(generator.random(rows.shape) < share, background, rows)
         rows[:, generator.random(width) < draw(st.sampled_from([0.0, 0.3]))] = 0.25
@@ -64,9 +64,9 @@ def datasets(draw: st.DrawFn) -> Dataset:
     share = draw(st.sampled_from([0.0, 0.3, 0.6, 0.95, 1.0]))
     elsewhere = draw(st.sampled_from([share, 0.0]))
     return dataset(
-        part(draw(st.integers(1, 200)), share, 0.0),
-        part(draw(st.integers(1, 130)), elsewhere, draw(st.sampled_from([0.0, -3.0]))),
-        part(draw(st.integers(1, 130)), elsewhere, draw(st.sampled_from([0.0, 3.0]))),
+        array_at(draw(st.integers(1, 200)), share, 0.0),
+        array_at(draw(st.integers(1, 130)), elsewhere, draw(st.sampled_from([0.0, -3.0]))),
+        array_at(draw(st.integers(1, 130)), elsewhere, draw(st.sampled_from([0.0, 3.0]))),
     )
 
 
@@ -284,14 +284,14 @@ def images(draw: st.DrawFn) -> Dataset:
     most = draw(st.sampled_from([2, 50, 256]))
     paper = draw(st.sampled_from([0.0, 0.4, 0.8, 1.0]))
 
-    def part() -> Tensor:
+    def array_at() -> Tensor:
         pixels = generator.integers(0, most, (draw(st.integers(1, 130)), *shape), dtype=np.uint8)
         pixels[generator.random(pixels.shape) < paper] = 0
         return torch.from_numpy(pixels)
 
     number = st.floats(0.05, 0.95)
     return replace(
-        dataset(part(), part(), part()),
+        dataset(array_at(), array_at(), array_at()),
         mean=tuple(draw(number) for _ in range(scales)),
         deviation=tuple(draw(number) for _ in range(scales)),
     )

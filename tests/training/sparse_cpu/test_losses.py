@@ -1,4 +1,4 @@
-"""Losses and their slopes against torch."""
+"""Losses and their grad_outputs against torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lottery.training.config import LossName
-from lottery.training.engines.sparse_cpu.losses import CROSS_ENTROPY, MSE, measured, slopes
+from lottery.training.engines.sparse_cpu.losses import (
+    CROSS_ENTROPY,
+    MSE,
+    grad_outputs,
+    loss_and_correct,
+)
 from lottery.training.loss import batch_loss
 
 Array = NDArray[Any]
@@ -41,7 +46,7 @@ def logits(
     return outputs.requires_grad_(), targets, beside, classes_beside
 
 
-def check_slopes(
+def check_gradients(
     loss: LossName, classes: int, lanes: int, scale: float, more: int, dtype: torch.dtype
 ) -> None:
     """Of a block of a batch that has so many examples more."""
@@ -51,14 +56,14 @@ def check_slopes(
     (loss_sum / (lanes + more)).backward()
     assert outputs.grad is not None
 
-    got = slopes(NUMBERS[loss], beside, classes_beside, lanes, lanes + more, out)
+    got = grad_outputs(NUMBERS[loss], beside, classes_beside, lanes, lanes + more, out)
 
     tolerance = TOLERANCE[dtype]
     np.testing.assert_allclose(got, loss_sum.item(), rtol=tolerance, atol=tolerance)
-    expected_slopes = outputs.grad.numpy().T
-    largest = float(np.abs(expected_slopes).max())
+    expected_gradients = outputs.grad.numpy().T
+    largest = float(np.abs(expected_gradients).max())
     np.testing.assert_allclose(
-        out[:, :lanes], expected_slopes, rtol=tolerance, atol=tolerance * largest
+        out[:, :lanes], expected_gradients, rtol=tolerance, atol=tolerance * largest
     )
     assert (out[:, lanes:] == 0).all()
     np.testing.assert_array_equal(beside, before)
@@ -75,14 +80,14 @@ def check_slopes(
 def test_slopes_in_double_precision(
     loss: LossName, classes: int, lanes: int, scale: float, more: int
 ) -> None:
-    check_slopes(loss, classes, lanes, scale, more, torch.float64)
+    check_gradients(loss, classes, lanes, scale, more, torch.float64)
 
 
 @every_loss
 @pytest.mark.parametrize("classes", [2, 10])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_slopes_in_single_precision(loss: LossName, classes: int, scale: float) -> None:
-    check_slopes(loss, classes, 60, scale, 4, torch.float32)
+    check_gradients(loss, classes, 60, scale, 4, torch.float32)
 
 
 @every_precision
@@ -93,7 +98,7 @@ def test_what_is_measured(loss: LossName, classes: int, scale: float, dtype: tor
     outputs, targets, beside, classes_beside = logits(classes, 61, scale, dtype)
     expected = batch_loss(loss, outputs.double(), targets, reduction="sum").item()
 
-    total, right = measured(NUMBERS[loss], beside, classes_beside, 61)
+    total, right = loss_and_correct(NUMBERS[loss], beside, classes_beside, 61)
 
     np.testing.assert_allclose(total, expected, rtol=TOLERANCE[dtype])
     assert right == int((outputs.argmax(1) == targets).sum())
@@ -112,11 +117,13 @@ def test_extreme_logits_neither_overflow_nor_vanish(logit: float, dtype: torch.d
     assert outputs.grad is not None
     out = np.empty_like(beside)
 
-    got = slopes(CROSS_ENTROPY, beside, targets, LANES, LANES, out)
+    got = grad_outputs(CROSS_ENTROPY, beside, targets, LANES, LANES, out)
 
     np.testing.assert_allclose(got, loss_sum.item(), rtol=TOLERANCE[dtype])
     np.testing.assert_allclose(out, outputs.grad.numpy().T, rtol=0, atol=TOLERANCE[dtype])
-    assert measured(CROSS_ENTROPY, beside, targets, LANES)[0] == pytest.approx(got, rel=1e-6)
+    assert loss_and_correct(CROSS_ENTROPY, beside, targets, LANES)[0] == pytest.approx(
+        got, rel=1e-6
+    )
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 2.0]), min_size=4, max_size=4), st.integers(0, 3))
@@ -126,7 +133,7 @@ def test_of_equal_outputs_the_first_is_the_prediction(row: list[float], target: 
     predicted = int(torch.tensor([row]).argmax(dim=1))
     assert predicted == row.index(max(row))
 
-    _, right = measured(CROSS_ENTROPY, outputs, np.full(LANES, target), LANES)
+    _, right = loss_and_correct(CROSS_ENTROPY, outputs, np.full(LANES, target), LANES)
 
     assert right == LANES * (predicted == target)
 
@@ -141,7 +148,7 @@ def test_a_loss_that_is_not_finite_is_seen(
         _, _, beside, targets = logits(3, LANES, 1.0, dtype)
         beside[row, 17] = broken
         targets[17] = 1
-        assert not np.isfinite(measured(NUMBERS[loss], beside, targets, LANES)[0])
+        assert not np.isfinite(loss_and_correct(NUMBERS[loss], beside, targets, LANES)[0])
         assert not np.isfinite(
-            slopes(NUMBERS[loss], beside, targets, LANES, LANES, np.empty_like(beside))
+            grad_outputs(NUMBERS[loss], beside, targets, LANES, LANES, np.empty_like(beside))
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lottery.blas import one_blas_thread
 from lottery.data import Dataset, Split
-from lottery.training.engines.sparse_cpu.batches import load_compressed, make_batch, turn
+from lottery.training.engines.sparse_cpu.batches import load_compressed, make_batch, sort_by_input
 from lottery.training.engines.sparse_cpu.inputs import make_inputs
 from lottery.training.engines.sparse_cpu.layers import (
     BACKGROUND,
@@ -30,11 +30,11 @@ from lottery.training.engines.sparse_cpu.network import LINEAR, RELU, TANH, Line
 from lottery.training.engines.sparse_cpu.passes import (
     activate,
     add_gradients,
-    back,
+    backward_activation,
+    backward_input,
     forward,
     forward_from_background,
     gradients_from_background,
-    through_activation,
 )
 
 Array = NDArray[Any]
@@ -61,11 +61,11 @@ class Case:
     kept: NDArray[np.bool_]
     weights: Array
     bias: Array
-    slopes: Array
+    grad_outputs: Array
     outputs: Array
     weight_gradient: Array
     bias_gradient: Array
-    input_slopes: Array
+    input_gradients: Array
 
 
 def make_case(
@@ -86,12 +86,12 @@ def make_case(
         return torch.from_numpy(numbers).to(dtype).requires_grad_()
 
     inputs_, weights = tensor(x), tensor(np.where(kept, generator.normal(size=kept.shape), 0))
-    bias, slopes = (
+    bias, grad_outputs = (
         tensor(generator.normal(size=outputs)),
         generator.normal(size=(examples, outputs)),
     )
     made = torch.nn.functional.linear(inputs_, weights, bias)
-    made.backward(torch.from_numpy(slopes).to(dtype))
+    made.backward(torch.from_numpy(grad_outputs).to(dtype))
     assert weights.grad is not None
     assert bias.grad is not None
     assert inputs_.grad is not None
@@ -100,11 +100,11 @@ def make_case(
         kept=kept,
         weights=weights.detach().numpy(),
         bias=bias.detach().numpy(),
-        slopes=torch.from_numpy(slopes).to(dtype).numpy(),
+        grad_outputs=torch.from_numpy(grad_outputs).to(dtype).numpy(),
         outputs=made.detach().numpy(),
         weight_gradient=np.where(kept, weights.grad.numpy(), 0),
         bias_gradient=bias.grad.numpy(),
-        input_slopes=inputs_.grad.numpy(),
+        input_gradients=inputs_.grad.numpy(),
     )
 
 
@@ -138,7 +138,7 @@ class Found:
     outputs: Array
     weight_gradient: Array
     bias_gradient: Array
-    input_slopes: Array | None
+    input_gradients: Array | None
 
 
 def found_by(case: Case, form: int) -> Found:
@@ -147,21 +147,21 @@ def found_by(case: Case, form: int) -> Found:
         return _found_from_background(case)
     layer = layer_of(case, form)
     weights, like = pack(layer, case.weights), case.weights
-    # Lanes beyond the batch hold anything finite; only their slopes are zero.
-    x, slopes = side_by_side(case.x, 3.0), side_by_side(case.slopes, 0.0)
-    outputs, input_slopes = garbage(*slopes.shape, like=like), garbage(*x.shape, like=like)
+    # Lanes beyond the batch hold anything finite; only their grad_outputs are zero.
+    x, grad_outputs = side_by_side(case.x, 3.0), side_by_side(case.grad_outputs, 0.0)
+    outputs, input_gradients = garbage(*grad_outputs.shape, like=like), garbage(*x.shape, like=like)
     gradient, bias_gradient = garbage(len(weights), like=like), garbage(len(case.bias), like=like)
     scratch = garbage(len(weights) + 5, like=like)
     for block in range(len(x)):
         forward(layer, weights, case.bias, x[block], outputs[block])
-        add_gradients(layer, slopes[block], x[block], block, scratch, gradient, bias_gradient)
-        back(layer, weights, slopes[block], scratch, input_slopes[block])
+        add_gradients(layer, grad_outputs[block], x[block], block, scratch, gradient, bias_gradient)
+        backward_input(layer, weights, grad_outputs[block], scratch, input_gradients[block])
     np.testing.assert_array_equal(weights, pack(layer, case.weights))
     return Found(
         outputs=one_by_one(outputs, len(case.x)),
         weight_gradient=unpack(layer, gradient),
         bias_gradient=bias_gradient,
-        input_slopes=one_by_one(input_slopes, len(case.x)),
+        input_gradients=one_by_one(input_gradients, len(case.x)),
     )
 
 
@@ -172,12 +172,12 @@ def _found_from_background(case: Case) -> Found:
     splits = make_inputs(data, split.inputs.dtype)
     assert len(splits["train"].starts), "the case has no background"
     examples, like = len(case.x), case.weights
-    slopes = side_by_side(case.slopes, 0.0)
-    batch = make_batch(splits.values(), len(slopes) * LANES, compressed=True)
+    grad_outputs = side_by_side(case.grad_outputs, 0.0)
+    batch = make_batch(splits.values(), len(grad_outputs) * LANES, compressed=True)
     load_compressed(splits["train"], np.arange(examples), batch)
-    weights, outputs = pack(layer, case.weights), garbage(*slopes.shape, like=like)
+    weights, outputs = pack(layer, case.weights), garbage(*grad_outputs.shape, like=like)
     gradient, bias_gradient = garbage(len(weights), like=like), garbage(len(case.bias), like=like)
-    panel = garbage(len(slopes) * LANES, LANES, like=like)
+    panel = garbage(len(grad_outputs) * LANES, LANES, like=like)
     square = garbage(LANES, LANES, like=like)
     forward_from_background(
         layer,
@@ -190,9 +190,9 @@ def _found_from_background(case: Case) -> Found:
         square,
         outputs,
     )
-    turn(batch, examples)
+    sort_by_input(batch, examples)
     gradients_from_background(
-        layer, slopes, splits["train"], batch, panel, square, gradient, bias_gradient
+        layer, grad_outputs, splits["train"], batch, panel, square, gradient, bias_gradient
     )
     np.testing.assert_array_equal(weights, pack(layer, case.weights))
     # Panels end with outputs that are none, whose weights must stay zero.
@@ -201,13 +201,13 @@ def _found_from_background(case: Case) -> Found:
         outputs=one_by_one(outputs, examples),
         weight_gradient=unpack(layer, gradient),
         bias_gradient=bias_gradient,
-        input_slopes=None,
+        input_gradients=None,
     )
 
 
 def check(case: Case, form: int, dtype: torch.dtype) -> None:
     found = found_by(case, form)
-    for name in ("outputs", "weight_gradient", "bias_gradient", "input_slopes"):
+    for name in ("outputs", "weight_gradient", "bias_gradient", "input_gradients"):
         got, expected = getattr(found, name), getattr(case, name)
         if got is not None:
             tolerance = TOLERANCE[dtype] * max(1e-30, float(np.abs(expected).max(initial=0)))
@@ -270,17 +270,17 @@ def test_activations_are_torchs(activation: int, dtype: torch.dtype) -> None:
     numbers = torch.linspace(-4, 4, 9 * LANES).view(9, LANES).to(dtype)
     numbers[0, :7] = torch.tensor([0.0, -0.0, 1e-30, -1e-30, 40.0, -40.0, 1e4])
     numbers.requires_grad_()
-    slopes = torch.linspace(1, 2, 9 * LANES).view(9, LANES).to(dtype)
+    grad_outputs = torch.linspace(1, 2, 9 * LANES).view(9, LANES).to(dtype)
     function = {RELU: torch.relu, TANH: torch.tanh, LINEAR: torch.clone}[activation]
     expected = function(numbers)
-    expected.backward(slopes)
+    expected.backward(grad_outputs)
     assert numbers.grad is not None
     linear = LinearLayer(name="fc", inputs=1, outputs=9, activation=activation)
     layer = make_layer(DENSE, linear, np.ones((9, 1), bool))
-    outputs, through = numbers.detach().numpy().copy(), slopes.numpy().copy()
+    outputs, through = numbers.detach().numpy().copy(), grad_outputs.numpy().copy()
 
     activate(layer, outputs)
-    through_activation(layer, outputs, through)
+    backward_activation(layer, outputs, through)
 
     tolerance = {torch.float64: 1e-14, torch.float32: 1e-6}[dtype]
     np.testing.assert_allclose(outputs, expected.detach().numpy(), rtol=tolerance)
@@ -291,9 +291,9 @@ def test_activations_are_torchs(activation: int, dtype: torch.dtype) -> None:
 def test_what_is_not_a_number_is_not_hidden(activation: int) -> None:
     linear = LinearLayer(name="fc", inputs=1, outputs=1, activation=activation)
     layer = make_layer(DENSE, linear, np.ones((1, 1), bool))
-    outputs, slopes = np.full((1, LANES), np.nan), np.ones((1, LANES))
+    outputs, grad_outputs = np.full((1, LANES), np.nan), np.ones((1, LANES))
 
     activate(layer, outputs)
-    through_activation(layer, outputs, slopes)
+    backward_activation(layer, outputs, grad_outputs)
 
     assert np.isnan(outputs).all()

@@ -25,7 +25,7 @@ from lottery.testing.samples import OPTIMIZERS, mlp_job, tiny_config, tiny_datas
 from lottery.training import Checkpoint, Length, TrainingJob, TrainingResult
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.sparse_cpu import training as module
-from lottery.training.engines.sparse_cpu.dropout import drop, stream_key
+from lottery.training.engines.sparse_cpu.dropout import apply_dropout, stream_key
 from lottery.training.engines.sparse_cpu.inputs import make_inputs
 from lottery.training.engines.sparse_cpu.layers import BACKGROUND, DENSE, SPARSE
 from lottery.training.engines.sparse_cpu.training import Training
@@ -128,7 +128,7 @@ def kept_units(job: TrainingJob, iteration: int, layer: int, units: int, example
     blocks = []
     for block in range(-(-examples // 64)):
         blocks.append(np.ones((units, 64)))
-        drop(key, DROPOUT, block, blocks[-1])
+        apply_dropout(key, DROPOUT, block, blocks[-1])
     return torch.from_numpy(np.concatenate(blocks, axis=1).T[:examples] > 0)
 
 
@@ -146,9 +146,9 @@ def plain_training_with_dropout(job: TrainingJob, steps: int) -> dict[str, Tenso
             x = torch.where(kept, x / (1 - DROPOUT), 0.0)
         outputs = linear(x, state["output.weight"], state["output.bias"])
         loss = cross_entropy(outputs, split.targets[chosen])
-        slopes = torch.autograd.grad(loss, list(state.values()))
+        grad_outputs = torch.autograd.grad(loss, list(state.values()))
         with torch.no_grad():
-            for value, slope in zip(state.values(), slopes, strict=True):
+            for value, slope in zip(state.values(), grad_outputs, strict=True):
                 value -= job.config.learning_rate.base * slope
     return {name: value.detach() for name, value in state.items()}
 

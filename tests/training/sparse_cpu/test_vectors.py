@@ -60,7 +60,7 @@ def sixteen_dots(out: Array, at: int, array: Array, left: int, rows: NDArray[np.
 
 
 @compiled
-def announce(array: Array, index: int) -> None:
+def prefetch_batch(array: Array, index: int) -> None:
     prefetch(array, index)
 
 
@@ -157,7 +157,7 @@ def test_announcing_changes_nothing(dtype: type[np.floating[Any]]) -> None:
     array = whole_numbers(1, dtype).ravel()
     before = array.copy()
 
-    announce(array, 63)
+    prefetch_batch(array, 63)
 
     np.testing.assert_array_equal(array, before)
 

@@ -87,7 +87,7 @@ class CriterionEntry:
         source: where it comes from.
         per_unit: whether a score belongs to an output unit of a layer (a filter, a neuron) and is
             repeated over its weights; then a unit's score is the mean, see
-            `lottery.core.weigh.weigh_units`.
+            `lottery.core.unit_scores.score_units`.
         rescalable: whether scores are finite and 0 or more in every network, so that the scope
             ``lamp`` can rescale them.
         at_initialization: whether scores differ before any training, so that networks can be pruned

@@ -29,7 +29,7 @@ def bn_scale(context: ScoreContext) -> Scores:
     repeated over the unit's weights. A layer whose output no batch norm takes, or whose outputs are
     not the rows of its weight, has scores of infinity: the paper never prunes such a layer, so a
     config must give it a prune fraction of 0, or let layers compete globally. For what that comes
-    to where channels go, see `lottery.core.weigh.weigh_units`.
+    to where channels go, see `lottery.core.unit_scores.score_units`.
     """
     model = scored_network(context)
     norms = following_norms(context, model)

@@ -10,7 +10,7 @@ from functools import partial
 import torch
 
 from lottery.blas import one_blas_thread
-from lottery.errors import UsageError, said
+from lottery.errors import UsageError, describe_error
 from lottery.experiments.bound import Experiment
 from lottery.experiments.execute import JobMonitor, run_job
 from lottery.experiments.plan import how_trained
@@ -83,9 +83,9 @@ class Worker:
                 )
         except torch.OutOfMemoryError as error:
             raise UsageError(
-                f"{key}: the memory of {settings.device} is too small ({said(error)}); use a "
-                "smaller training.batch_size or prune.batch_size, training.precision = 'bfloat16', "
-                "or another device"
+                f"{key}: the memory of {settings.device} is too small ({describe_error(error)}); "
+                "use a smaller training.batch_size or prune.batch_size, training.precision = "
+                "'bfloat16', or another device"
             ) from error
 
 

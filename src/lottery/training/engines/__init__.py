@@ -8,7 +8,13 @@ from typing import Final, Literal
 import torch
 from torch import nn
 
-from lottery.errors import LotteryError, MissingPackageError, UsageError, said, unknown_name
+from lottery.errors import (
+    LotteryError,
+    MissingPackageError,
+    UsageError,
+    describe_error,
+    unknown_name,
+)
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.interface import Engine
@@ -25,8 +31,8 @@ def _sparse_cpu(device: torch.device) -> Engine:
         raise MissingPackageError("the engine sparse_cpu", "numba") from error
     except Exception as error:
         raise UsageError(
-            f"the engine sparse_cpu needs numba, which fails to load with {said(error)}; look at "
-            "the environment variables that begin with NUMBA_"
+            f"the engine sparse_cpu needs numba, which fails to load with {describe_error(error)}; "
+            "look at the environment variables that begin with NUMBA_"
         ) from error
     return SparseCpuEngine(device)
 

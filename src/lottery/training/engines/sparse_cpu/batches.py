@@ -11,7 +11,7 @@ from lottery.training.engines.sparse_cpu.compiled import compiled
 from lottery.training.engines.sparse_cpu.inputs import Inputs
 from lottery.training.engines.sparse_cpu.kernels import Floats, Indices, Integers, fill_rows
 from lottery.training.engines.sparse_cpu.layers import tiles_of
-from lottery.training.engines.sparse_cpu.stacks import aligned
+from lottery.training.engines.sparse_cpu.ragged import aligned
 from lottery.training.engines.sparse_cpu.vectors import LANES, prefetch
 
 _STRIP = 96
@@ -55,24 +55,24 @@ def make_batch(splits: Iterable[Inputs], size: int, *, compressed: bool) -> Batc
     splits = list(splits)
     width, dtype = len(splits[0].background), splits[0].background.dtype
     blocks = -(-size // LANES)
-    room = blocks * LANES
+    capacity = blocks * LANES
     longest = max(int(np.diff(inputs.starts).max(initial=0)) for inputs in splits)
-    entries = longest * room if compressed else 0
+    entries = longest * capacity if compressed else 0
     return Batch(
         lanes=aligned((0 if compressed else blocks, width, LANES), dtype),
-        starts=np.zeros(room * tiles_of(width) + 1, np.int64),
+        starts=np.zeros(capacity * tiles_of(width) + 1, np.int64),
         columns=np.zeros(entries, np.uint32),
         values=aligned(entries, dtype),
         starts_back=np.zeros(width + 1, np.int64),
         columns_back=np.zeros(entries, np.uint32),
         values_back=aligned(entries, dtype),
-        targets=np.zeros(room, np.int64),
+        targets=np.zeros(capacity, np.int64),
         next_entries=np.zeros(LANES, np.int64),
     )
 
 
 @compiled
-def announce(inputs: Inputs, examples: Integers) -> None:
+def prefetch_batch(inputs: Inputs, examples: Integers) -> None:
     """Have the entries of a later batch fetched from memory while there is other work to do."""
     if len(inputs.starts) > 0:
         for number in range(len(examples)):
@@ -174,7 +174,7 @@ def load_compressed(inputs: Inputs, examples: Integers, batch: Batch) -> None:
 
 
 @compiled
-def turn(batch: Batch, examples: int) -> None:
+def sort_by_input(batch: Batch, examples: int) -> None:
     """Sort the compressed rows' entries by input as well, which the gradient needs."""
     # How many entries each input has, then where each input's start, then each to its place.
     starts = batch.starts_back

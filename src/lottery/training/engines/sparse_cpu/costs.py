@@ -30,7 +30,7 @@ from lottery.training.engines.sparse_cpu.layers import (
 from lottery.training.engines.sparse_cpu.network import LinearLayer
 from lottery.training.engines.sparse_cpu.optimizers import optimizer_numbers, update
 from lottery.training.engines.sparse_cpu.passes import add_gradients, forward
-from lottery.training.engines.sparse_cpu.stacks import aligned
+from lottery.training.engines.sparse_cpu.ragged import aligned
 from lottery.training.engines.sparse_cpu.vectors import LANES
 
 

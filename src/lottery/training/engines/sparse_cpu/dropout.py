@@ -25,7 +25,7 @@ def stream_key(key: int, iteration: int, layer: int) -> np.uint64:
 
 
 @compiled
-def drop(key: np.uint64, share: float, block: int, outputs: Floats) -> None:
+def apply_dropout(key: np.uint64, share: float, block: int, outputs: Floats) -> None:
     """Set a share of the outputs to zero and scale the others up to keep the mean.
 
     Args:
@@ -42,15 +42,17 @@ def drop(key: np.uint64, share: float, block: int, outputs: Floats) -> None:
 
 
 @compiled
-def through_dropout(
-    key: np.uint64, share: float, block: int, outputs: Floats, slopes: Floats
+def backward_dropout(
+    key: np.uint64, share: float, block: int, outputs: Floats, grad_outputs: Floats
 ) -> None:
-    """The slopes of what went in, from those of what came out; undoes the scaling of `outputs`."""
+    """The gradients of what went in, from those of what came out; `outputs` are scaled back."""
     scale = outputs.dtype.type(1 / (1 - share))
     for row in range(outputs.shape[0]):
         for lane in range(outputs.shape[1]):
             kept = _kept(key, share, block, row, lane, outputs.shape[0])
-            slopes[row, lane] = slopes[row, lane] * scale if kept else slopes.dtype.type(0)
+            grad_outputs[row, lane] = (
+                grad_outputs[row, lane] * scale if kept else grad_outputs.dtype.type(0)
+            )
             outputs[row, lane] /= scale
 
 

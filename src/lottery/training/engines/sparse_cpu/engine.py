@@ -13,7 +13,6 @@ from torch import nn
 from lottery.blas import one_blas_thread
 from lottery.errors import UsageError
 from lottery.training.config import TrainingConfig
-from lottery.training.engines.sparse_cpu.ahead import compile_all, is_compiled
 from lottery.training.engines.sparse_cpu.compiled import compiles
 from lottery.training.engines.sparse_cpu.costs import machine_costs
 from lottery.training.engines.sparse_cpu.network import (
@@ -22,6 +21,7 @@ from lottery.training.engines.sparse_cpu.network import (
     refused_setting,
 )
 from lottery.training.engines.sparse_cpu.training import Training
+from lottery.training.engines.sparse_cpu.warmup import compile_all, is_compiled
 from lottery.training.interface import Monitor, TrainingJob, TrainingResult
 
 

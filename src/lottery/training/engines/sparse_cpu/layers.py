@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lottery.training.engines.sparse_cpu.compiled import compiled
 from lottery.training.engines.sparse_cpu.kernels import Indices, Integers
 from lottery.training.engines.sparse_cpu.network import LinearLayer
-from lottery.training.engines.sparse_cpu.stacks import Stack, aligned, part, stack
+from lottery.training.engines.sparse_cpu.ragged import Ragged, aligned, array_at, ragged
 from lottery.training.engines.sparse_cpu.vectors import LANES
 
 T = TypeVar("T", bound=np.generic)
@@ -165,12 +165,12 @@ class Network(NamedTuple):
 
     sizes: Integers
     dropout: NDArray[np.float64]
-    kept: Stack
-    starts: Stack
-    columns: Stack
-    starts_back: Stack
-    columns_back: Stack
-    places_back: Stack
+    kept: Ragged
+    starts: Ragged
+    columns: Ragged
+    starts_back: Ragged
+    columns_back: Ragged
+    places_back: Ragged
 
 
 def make_network(layers: Sequence[Layer]) -> Network:
@@ -178,12 +178,12 @@ def make_network(layers: Sequence[Layer]) -> Network:
     return Network(
         sizes=np.array([layer[:4] for layer in layers], np.int64),
         dropout=np.array([layer.dropout for layer in layers], np.float64),
-        kept=stack([layer.kept for layer in layers]),
-        starts=stack([layer.starts for layer in layers]),
-        columns=stack([layer.columns for layer in layers]),
-        starts_back=stack([layer.starts_back for layer in layers]),
-        columns_back=stack([layer.columns_back for layer in layers]),
-        places_back=stack([layer.places_back for layer in layers]),
+        kept=ragged([layer.kept for layer in layers]),
+        starts=ragged([layer.starts for layer in layers]),
+        columns=ragged([layer.columns for layer in layers]),
+        starts_back=ragged([layer.starts_back for layer in layers]),
+        columns_back=ragged([layer.columns_back for layer in layers]),
+        places_back=ragged([layer.places_back for layer in layers]),
     )
 
 
@@ -196,10 +196,10 @@ def layer_of(network: Network, number: int) -> Layer:
         network.sizes[number, 2],
         network.sizes[number, 3],
         network.dropout[number],
-        part(network.kept, number),
-        part(network.starts, number),
-        part(network.columns, number),
-        part(network.starts_back, number),
-        part(network.columns_back, number),
-        part(network.places_back, number),
+        array_at(network.kept, number),
+        array_at(network.starts, number),
+        array_at(network.columns, number),
+        array_at(network.starts_back, number),
+        array_at(network.columns_back, number),
+        array_at(network.places_back, number),
     )

@@ -6,29 +6,29 @@ from typing import NamedTuple
 
 from lottery.training.engines.sparse_cpu.batches import (
     Batch,
-    announce,
     load_block,
     load_compressed,
     load_lanes,
-    turn,
+    prefetch_batch,
+    sort_by_input,
 )
 from lottery.training.engines.sparse_cpu.compiled import compiled
-from lottery.training.engines.sparse_cpu.dropout import drop, stream_key, through_dropout
+from lottery.training.engines.sparse_cpu.dropout import apply_dropout, backward_dropout, stream_key
 from lottery.training.engines.sparse_cpu.inputs import Inputs
 from lottery.training.engines.sparse_cpu.kernels import Floats, Integers
 from lottery.training.engines.sparse_cpu.layers import BACKGROUND, Network, layer_of
-from lottery.training.engines.sparse_cpu.losses import measured, slopes
+from lottery.training.engines.sparse_cpu.losses import grad_outputs, loss_and_correct
 from lottery.training.engines.sparse_cpu.optimizers import Optimizer, update
 from lottery.training.engines.sparse_cpu.passes import (
     activate,
     add_gradients,
-    back,
+    backward_activation,
+    backward_input,
     forward,
     forward_from_background,
     gradients_from_background,
-    through_activation,
 )
-from lottery.training.engines.sparse_cpu.stacks import Stack, part
+from lottery.training.engines.sparse_cpu.ragged import Ragged, array_at
 
 
 class Trained(NamedTuple):
@@ -40,18 +40,18 @@ class Trained(NamedTuple):
         second: Adam's mean squared gradients.
     """
 
-    parameters: Stack
-    first: Stack
-    second: Stack
+    parameters: Ragged
+    first: Ragged
+    second: Ragged
 
 
-class Room(NamedTuple):
+class Workspace(NamedTuple):
     """Arrays that a step writes to before it reads from them.
 
     Args:
         batch: the examples.
         outputs: ``[blocks, outputs, 64]`` for each layer.
-        slopes: the same, for all layers.
+        grad_outputs: the same, for all layers.
         gradients: as the parameters.
         scratch: as long as the longest weights.
         panel: ``[blocks * 64, 64]``.
@@ -59,9 +59,9 @@ class Room(NamedTuple):
     """
 
     batch: Batch
-    outputs: Stack
-    slopes: Stack
-    gradients: Stack
+    outputs: Ragged
+    grad_outputs: Ragged
+    gradients: Ragged
     scratch: Floats
     panel: Floats
     square: Floats
@@ -96,7 +96,7 @@ def train(
     iteration: int,
     steps_done: int,
     rates: Floats,
-    room: Room,
+    workspace: Workspace,
 ) -> float:
     """Train for as many steps as there are learning rates; the sum of their mean losses.
 
@@ -108,26 +108,26 @@ def train(
         iteration: of the first step.
         steps_done: optimizer steps that came before it.
         rates: learning rates, float64.
-        room: scratch.
+        workspace: scratch.
     """
     total = 0.0
     for step in range(len(rates)):
         first = step * task.batch_size
         examples = order[first : first + task.batch_size]
-        load(network, task.inputs, examples, room.batch)
-        announce(task.inputs, order[first + task.batch_size : first + 2 * task.batch_size])
-        predict(network, trained.parameters, task, len(examples), iteration + step, room)
-        total += last_slopes(network, task, len(examples), room) / len(examples)
-        learn(network, trained.parameters, task, len(examples), iteration + step, room)
-        for number in range(len(room.gradients.starts)):
+        load(network, task.inputs, examples, workspace.batch)
+        prefetch_batch(task.inputs, order[first + task.batch_size : first + 2 * task.batch_size])
+        predict(network, trained.parameters, task, len(examples), iteration + step, workspace)
+        total += output_gradients(network, task, len(examples), workspace) / len(examples)
+        backward(network, trained.parameters, task, len(examples), iteration + step, workspace)
+        for number in range(len(workspace.gradients.starts)):
             update(
                 task.optimizer,
                 rates[step],
                 steps_done + step,
-                part(trained.parameters, number),
-                part(room.gradients, number),
-                part(trained.first, number),
-                part(trained.second, number),
+                array_at(trained.parameters, number),
+                array_at(workspace.gradients, number),
+                array_at(trained.first, number),
+                array_at(trained.second, number),
             )
     return total
 
@@ -135,10 +135,10 @@ def train(
 @compiled
 def evaluate(
     network: Network,
-    parameters: Stack,
+    parameters: Ragged,
     task: Task,
     order: Integers,
-    room: Room,
+    workspace: Workspace,
 ) -> tuple[float, float]:
     """Mean loss and accuracy over all examples of validation or test.
 
@@ -147,18 +147,18 @@ def evaluate(
         parameters: its weights and biases.
         task: its inputs and loss are used.
         order: the numbers from 0 to the number of examples, int64.
-        room: scratch.
+        workspace: scratch.
     """
     total, right, last = 0.0, 0, len(network.sizes) - 1
     for first in range(0, len(order), 64):
         examples = order[first : first + 64]
         if len(task.inputs.block_starts) > 0 and network.sizes[0, 0] != BACKGROUND:
-            load_block(task.inputs, first // 64, room.batch)
+            load_block(task.inputs, first // 64, workspace.batch)
         else:
-            load(network, task.inputs, examples, room.batch)
-        predict(network, parameters, task, len(examples), first, room)
-        outputs = blocks_of(network, room.outputs, last)[0]
-        loss, correct = measured(task.loss, outputs, room.batch.targets, len(examples))
+            load(network, task.inputs, examples, workspace.batch)
+        predict(network, parameters, task, len(examples), first, workspace)
+        outputs = blocks_of(network, workspace.outputs, last)[0]
+        loss, correct = loss_and_correct(task.loss, outputs, workspace.batch.targets, len(examples))
         total += loss
         right += correct
     return total / len(order), right / len(order)
@@ -176,30 +176,30 @@ def load(network: Network, inputs: Inputs, examples: Integers, batch: Batch) -> 
 @compiled
 def predict(
     network: Network,
-    parameters: Stack,
+    parameters: Ragged,
     task: Task,
     examples: int,
     iteration: int,
-    room: Room,
+    workspace: Workspace,
 ) -> None:
-    """Forward through all layers; what each puts out stays in ``room``."""
+    """Forward through all layers; what each puts out stays in ``workspace``."""
     from_background = network.sizes[0, 0] == BACKGROUND
     blocks = (examples + 63) // 64
-    before = room.batch.lanes
+    before = workspace.batch.lanes
     for number in range(len(network.sizes)):
         layer = layer_of(network, number)
-        weights, bias = part(parameters, 2 * number), part(parameters, 2 * number + 1)
-        outputs = blocks_of(network, room.outputs, number)
+        weights, bias = array_at(parameters, 2 * number), array_at(parameters, 2 * number + 1)
+        outputs = blocks_of(network, workspace.outputs, number)
         if number == 0 and from_background:
             forward_from_background(
                 layer,
                 weights,
                 bias,
                 task.inputs,
-                room.batch,
+                workspace.batch,
                 examples,
-                room.panel,
-                room.square,
+                workspace.panel,
+                workspace.square,
                 outputs[:blocks],
             )
         for block in range(blocks):
@@ -208,84 +208,90 @@ def predict(
             activate(layer, outputs[block])
             if task.training and layer.dropout > 0:
                 key = stream_key(task.dropout_key, iteration, number)
-                drop(key, layer.dropout, block, outputs[block])
+                apply_dropout(key, layer.dropout, block, outputs[block])
         before = outputs
 
 
 @compiled
-def last_slopes(network: Network, task: Task, examples: int, room: Room) -> float:
-    """The slopes of the network's outputs; returns the sum of the losses."""
+def output_gradients(network: Network, task: Task, examples: int, workspace: Workspace) -> float:
+    """The gradients of the network's outputs; returns the sum of the losses."""
     total, last = 0.0, len(network.sizes) - 1
-    outputs = blocks_of(network, room.outputs, last)
-    out_slopes = blocks_of(network, room.slopes, last)
+    outputs = blocks_of(network, workspace.outputs, last)
+    out_gradients = blocks_of(network, workspace.grad_outputs, last)
     for block in range((examples + 63) // 64):
-        total += slopes(
+        total += grad_outputs(
             task.loss,
             outputs[block],
-            room.batch.targets[block * 64 : block * 64 + 64],
+            workspace.batch.targets[block * 64 : block * 64 + 64],
             min(64, examples - block * 64),
             examples,
-            out_slopes[block],
+            out_gradients[block],
         )
     return total
 
 
 @compiled
-def learn(
+def backward(
     network: Network,
-    parameters: Stack,
+    parameters: Ragged,
     task: Task,
     examples: int,
     iteration: int,
-    room: Room,
+    workspace: Workspace,
 ) -> None:
     """Backward through all layers: the gradients of every parameter."""
     blocks = (examples + 63) // 64
     for number in range(len(network.sizes) - 1, -1, -1):
         layer = layer_of(network, number)
-        outputs = blocks_of(network, room.outputs, number)
-        out_slopes = blocks_of(network, room.slopes, number)
+        outputs = blocks_of(network, workspace.outputs, number)
+        out_gradients = blocks_of(network, workspace.grad_outputs, number)
         for block in range(blocks):
             if layer.dropout > 0:
                 key = stream_key(task.dropout_key, iteration, number)
-                through_dropout(key, layer.dropout, block, outputs[block], out_slopes[block])
-            through_activation(layer, outputs[block], out_slopes[block])
-        weight_gradient = part(room.gradients, 2 * number)
-        bias_gradient = part(room.gradients, 2 * number + 1)
+                backward_dropout(key, layer.dropout, block, outputs[block], out_gradients[block])
+            backward_activation(layer, outputs[block], out_gradients[block])
+        weight_gradient = array_at(workspace.gradients, 2 * number)
+        bias_gradient = array_at(workspace.gradients, 2 * number + 1)
         if layer.form == BACKGROUND:
-            turn(room.batch, examples)
+            sort_by_input(workspace.batch, examples)
             gradients_from_background(
                 layer,
-                out_slopes[:blocks],
+                out_gradients[:blocks],
                 task.inputs,
-                room.batch,
-                room.panel,
-                room.square,
+                workspace.batch,
+                workspace.panel,
+                workspace.square,
                 weight_gradient,
                 bias_gradient,
             )
             continue
-        before = blocks_of(network, room.outputs, number - 1) if number > 0 else room.batch.lanes
+        before = (
+            blocks_of(network, workspace.outputs, number - 1)
+            if number > 0
+            else workspace.batch.lanes
+        )
         for block in range(blocks):
             add_gradients(
                 layer,
-                out_slopes[block],
+                out_gradients[block],
                 before[block],
                 block,
-                room.scratch,
+                workspace.scratch,
                 weight_gradient,
                 bias_gradient,
             )
         if number > 0:
-            before_slopes = blocks_of(network, room.slopes, number - 1)
-            weights = part(parameters, 2 * number)
+            before_gradients = blocks_of(network, workspace.grad_outputs, number - 1)
+            weights = array_at(parameters, 2 * number)
             for block in range(blocks):
-                back(layer, weights, out_slopes[block], room.scratch, before_slopes[block])
+                backward_input(
+                    layer, weights, out_gradients[block], workspace.scratch, before_gradients[block]
+                )
 
 
 @compiled
-def blocks_of(network: Network, made: Stack, number: int) -> Floats:
-    """A layer's activations or slopes, ``[blocks, outputs, 64]``."""
+def blocks_of(network: Network, made: Ragged, number: int) -> Floats:
+    """A layer's activations or gradients, ``[blocks, outputs, 64]``."""
     outputs = network.sizes[number, 2]
-    numbers = part(made, number)
+    numbers = array_at(made, number)
     return numbers.reshape((len(numbers) // (outputs * 64), outputs, 64))

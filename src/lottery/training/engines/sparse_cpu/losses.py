@@ -1,4 +1,4 @@
-"""Losses of 64 examples side by side, and their slopes."""
+"""Losses of 64 examples side by side, and their gradients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CROSS_ENTROPY, MSE = 0, 1
 
 
 @compiled
-def slopes(
+def grad_outputs(
     loss: int, outputs: Floats, targets: Integers, lanes: int, examples: int, out: Floats
 ) -> float:
     """The sum of the examples' losses, and what each output adds to the batch's mean loss.
@@ -22,7 +22,7 @@ def slopes(
         targets: classes, int64 ``[64]``.
         lanes: how many of the 64 are examples.
         examples: how many the batch has, in all blocks.
-        out: the slopes, ``[classes, 64]``; zero beyond ``lanes``.
+        out: the gradients, ``[classes, 64]``; zero beyond ``lanes``.
     """
     classes = len(outputs)
     clear(out)
@@ -45,7 +45,9 @@ def slopes(
 
 
 @compiled
-def measured(loss: int, outputs: Floats, targets: Integers, lanes: int) -> tuple[float, int]:
+def loss_and_correct(
+    loss: int, outputs: Floats, targets: Integers, lanes: int
+) -> tuple[float, int]:
     """The sum of the examples' losses, and how many are classified right.
 
     Args:

@@ -83,9 +83,9 @@ def _adam(
     step = number(rate / (1 - optimizer.beta1 ** (steps + 1)))
     correction = number(1 / math.sqrt(1 - optimizer.beta2 ** (steps + 1)))
     for i in range(len(weights)):
-        slope = gradient[i] + decay * weights[i]
-        first[i] = beta1 * first[i] + new1 * slope
-        second[i] = beta2 * second[i] + new2 * slope * slope
+        grad = gradient[i] + decay * weights[i]
+        first[i] = beta1 * first[i] + new1 * grad
+        second[i] = beta2 * second[i] + new2 * grad * grad
         weights[i] -= step * first[i] / (math.sqrt(second[i]) * correction + epsilon)
 
 
@@ -110,6 +110,6 @@ def _sgd(
     ahead = momentum if optimizer.nesterov else number(1)
     now = number(1) if optimizer.nesterov else number(0)
     for i in range(len(weights)):
-        slope = gradient[i] + decay * weights[i]
-        first[i] = before * first[i] + slope
-        weights[i] -= step * (now * slope + ahead * first[i])
+        grad = gradient[i] + decay * weights[i]
+        first[i] = before * first[i] + grad
+        weights[i] -= step * (now * grad + ahead * first[i])

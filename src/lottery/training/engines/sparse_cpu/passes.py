@@ -52,18 +52,18 @@ def forward(layer: Layer, weights: Floats, bias: Floats, inputs: Floats, out: Fl
 @compiled
 def add_gradients(
     layer: Layer,
-    slopes: Floats,
+    grad_outputs: Floats,
     inputs: Floats,
     block: int,
     scratch: Floats,
     weight_gradient: Floats,
     bias_gradient: Floats,
 ) -> None:
-    """The gradients of `forward`, given the slopes of its outputs; added up over blocks.
+    """The gradients of `forward`, given the gradients of its outputs; added up over blocks.
 
     Args:
         layer: the form of its weights, DENSE or SPARSE.
-        slopes: ``[outputs, 64]``.
+        grad_outputs: gradients of its outputs, ``[outputs, 64]``.
         inputs: ``[inputs, 64]``.
         block: which 64 examples; the first block's gradients replace what was there.
         scratch: as long as the weights, or longer.
@@ -72,35 +72,37 @@ def add_gradients(
     """
     out = weight_gradient if block == 0 else scratch[: len(weight_gradient)]
     if layer.form == SPARSE:
-        products_at(layer.starts, layer.columns, slopes, inputs, out)
+        products_at(layer.starts, layer.columns, grad_outputs, inputs, out)
     else:
-        np.dot(slopes, inputs.T, out.reshape(layer.outputs, layer.inputs))
+        np.dot(grad_outputs, inputs.T, out.reshape(layer.outputs, layer.inputs))
         for i in range(len(layer.kept)):
             out[i] *= layer.kept[i]
     if block > 0:
         for i in range(len(out)):
             weight_gradient[i] += out[i]
-    add_columns(slopes, block > 0, bias_gradient)
+    add_columns(grad_outputs, block > 0, bias_gradient)
 
 
 @compiled
-def back(layer: Layer, weights: Floats, slopes: Floats, scratch: Floats, out: Floats) -> None:
-    """``out = weights.T @ slopes``.
+def backward_input(
+    layer: Layer, weights: Floats, grad_outputs: Floats, scratch: Floats, out: Floats
+) -> None:
+    """``out = weights.T @ grad_outputs``.
 
     Args:
         layer: the form of its weights, DENSE or SPARSE.
         weights: in that form.
-        slopes: of its outputs, ``[outputs, 64]``.
+        grad_outputs: gradients of its outputs, ``[outputs, 64]``.
         scratch: as long as the weights, or longer.
-        out: slopes of its inputs, ``[inputs, 64]``.
+        out: gradients of its inputs, ``[inputs, 64]``.
     """
     if layer.form == SPARSE:
         for entry in range(len(weights)):
             scratch[entry] = weights[layer.places_back[entry]]
         clear(out)
-        add_product(layer.starts_back, layer.columns_back, scratch, slopes, out)
+        add_product(layer.starts_back, layer.columns_back, scratch, grad_outputs, out)
     else:
-        np.dot(weights.reshape(layer.outputs, layer.inputs).T, slopes, out)
+        np.dot(weights.reshape(layer.outputs, layer.inputs).T, grad_outputs, out)
 
 
 @compiled
@@ -152,7 +154,7 @@ def forward_from_background(
 @compiled
 def gradients_from_background(
     layer: Layer,
-    slopes: Floats,
+    grad_outputs: Floats,
     inputs: Inputs,
     batch: Batch,
     panel: Floats,
@@ -162,12 +164,12 @@ def gradients_from_background(
 ) -> None:
     """`gradients` of a BACKGROUND layer, for a whole batch.
 
-    With inputs x = background + d, the sum over examples of x times slope is the background times
-    the sum of the slopes, which is the bias's gradient, plus the sum of d times slope.
+    With inputs x = background + d, the sum over examples of x times gradient is the background
+    times the sum of the gradients, which is the bias's gradient, plus the sum of d times gradient.
 
     Args:
         layer: its sizes.
-        slopes: ``[blocks, outputs, 64]``.
+        grad_outputs: gradients of its outputs, ``[blocks, outputs, 64]``.
         inputs: where the background is.
         batch: the differences d, by input.
         panel: scratch, ``[blocks * 64, 64]``.
@@ -177,13 +179,13 @@ def gradients_from_background(
     """
     shape = (len(weight_gradient) // (layer.inputs * 64), layer.inputs, 64)
     matrix = weight_gradient.reshape(shape)
-    for block in range(len(slopes)):
-        add_columns(slopes[block], block > 0, bias_gradient)
+    for block in range(len(grad_outputs)):
+        add_columns(grad_outputs[block], block > 0, bias_gradient)
     for number in range(shape[0]):
         first, last = number * 64, min(layer.outputs, number * 64 + 64)
-        for block in range(len(slopes)):
+        for block in range(len(grad_outputs)):
             clear(square[last - first :])
-            copy_rows(slopes[block, first:last], square[: last - first])
+            copy_rows(grad_outputs[block, first:last], square[: last - first])
             transpose(square, panel[block * 64 : block * 64 + 64])
         total = square[:1]
         for lane in range(64):
@@ -216,15 +218,15 @@ def activate(layer: Layer, outputs: Floats) -> None:
 
 
 @compiled
-def through_activation(layer: Layer, outputs: Floats, slopes: Floats) -> None:
-    """Turn the slopes of what came out of the activation into those of what went in."""
+def backward_activation(layer: Layer, outputs: Floats, grad_outputs: Floats) -> None:
+    """Turn the gradients of what came out of the activation into those of what went in."""
     if layer.activation == RELU:
         for row in range(outputs.shape[0]):
             for lane in range(outputs.shape[1]):
                 if outputs[row, lane] <= 0:
-                    slopes[row, lane] = 0
+                    grad_outputs[row, lane] = 0
     elif layer.activation == TANH:
         for row in range(outputs.shape[0]):
             for lane in range(outputs.shape[1]):
                 value = outputs[row, lane]
-                slopes[row, lane] *= outputs.dtype.type(1) - value * value
+                grad_outputs[row, lane] *= outputs.dtype.type(1) - value * value

@@ -35,7 +35,13 @@ from lottery.training.engines.sparse_cpu.network import (
     refused_setting,
 )
 from lottery.training.engines.sparse_cpu.optimizers import optimizer_numbers
-from lottery.training.engines.sparse_cpu.stacks import Stack, aligned, arrays_of, empty_stack, stack
+from lottery.training.engines.sparse_cpu.ragged import (
+    Ragged,
+    aligned,
+    arrays_of,
+    empty_ragged,
+    ragged,
+)
 from lottery.training.engines.sparse_cpu.vectors import LANES
 from lottery.training.interface import Checkpoint, State, TrainingJob, TrainingResult
 from lottery.training.progress import Progress, below
@@ -77,7 +83,7 @@ class Training:
         )
         self.network = make_network(self.layers)
         self.trained = self._trained(job.start)
-        self.room = self._room()
+        self.workspace = self._workspace()
         self.task = self._task()
 
         self.epoch, self.order = -1, np.zeros(0, np.int64)
@@ -100,31 +106,31 @@ class Training:
             parameters.append(start[f"{linear.name}.bias"].numpy().astype(self.dtype))
         sizes = [array.size for array in parameters]
         return loop.Trained(
-            parameters=stack(parameters),
-            first=empty_stack(sizes, self.dtype),
-            second=empty_stack(sizes, self.dtype),
+            parameters=ragged(parameters),
+            first=empty_ragged(sizes, self.dtype),
+            second=empty_ragged(sizes, self.dtype),
         )
 
-    def _room(self) -> loop.Room:
+    def _workspace(self) -> loop.Workspace:
         size = min(self.job.config.batch_size, len(self.job.data.train))
         # Evaluation takes 64 at a time.
         blocks = max(1, -(-size // LANES))
         sizes = [int(length) for length in self.trained.parameters.lengths]
-        return loop.Room(
+        return loop.Workspace(
             batch=make_batch(
                 self.inputs.values(), size, compressed=self.layers[0].form == BACKGROUND
             ),
             outputs=self._activations(blocks),
-            slopes=self._activations(blocks),
-            gradients=empty_stack(sizes, self.dtype),
+            grad_outputs=self._activations(blocks),
+            gradients=empty_ragged(sizes, self.dtype),
             scratch=aligned(max(sizes), self.dtype),
             panel=aligned((blocks * LANES, LANES), self.dtype),
             square=aligned((LANES, LANES), self.dtype),
         )
 
-    def _activations(self, blocks: int) -> Stack:
+    def _activations(self, blocks: int) -> Ragged:
         sizes = [blocks * linear.outputs * LANES for linear in self.linear]
-        return empty_stack(sizes, self.dtype)
+        return empty_ragged(sizes, self.dtype)
 
     def _task(self) -> loop.Task:
         return loop.Task(
@@ -160,7 +166,7 @@ class Training:
             now,
             now - self.job.start_iteration,
             np.array(rates),
-            self.room,
+            self.workspace,
         )
         self.progress.iteration += steps
         self._after_steps()
@@ -187,7 +193,7 @@ class Training:
                     self.trained.parameters,
                     self.task._replace(inputs=self.inputs[name], training=False),
                     np.arange(len(self.inputs[name].targets)),
-                    self.room,
+                    self.workspace,
                 ),
             )
             for name in _MEASURED
@@ -199,7 +205,7 @@ class Training:
         """The network's parameters, copied."""
         return self._tensors(self.trained.parameters)
 
-    def _tensors(self, numbers: Stack) -> dict[str, Tensor]:
+    def _tensors(self, numbers: Ragged) -> dict[str, Tensor]:
         """Arrays that lie as the parameters do, in the model's own names and shapes."""
         tensors, arrays = {}, arrays_of(numbers)
         for number, (layer, linear) in enumerate(zip(self.layers, self.linear, strict=True)):
@@ -208,7 +214,7 @@ class Training:
             tensors[f"{linear.name}.bias"] = torch.from_numpy(arrays[2 * number + 1].copy())
         return tensors
 
-    def _fill(self, numbers: Stack, tensors: Mapping[str, Tensor]) -> None:
+    def _fill(self, numbers: Ragged, tensors: Mapping[str, Tensor]) -> None:
         """The opposite of `_tensors`, in place."""
         arrays = arrays_of(numbers)
         for number, (layer, linear) in enumerate(zip(self.layers, self.linear, strict=True)):

@@ -16,7 +16,7 @@ from lottery.training.engines.sparse_cpu.compiled import compiled
 _CACHE_LINE = 64
 
 
-class Stack(NamedTuple):
+class Ragged(NamedTuple):
     """Arrays one after the other; each starts on a cache line, so that no vector lies across two.
 
     Args:
@@ -30,34 +30,34 @@ class Stack(NamedTuple):
     lengths: NDArray[np.int64]
 
 
-def stack(arrays: Sequence[NDArray[Any]]) -> Stack:
+def ragged(arrays: Sequence[NDArray[Any]]) -> Ragged:
     """Copies of flat arrays of one dtype."""
-    made = empty_stack([array.size for array in arrays], arrays[0].dtype)
+    made = empty_ragged([array.size for array in arrays], arrays[0].dtype)
     for place, array in zip(arrays_of(made), arrays, strict=True):
         place[:] = array
     return made
 
 
-def empty_stack(lengths: Sequence[int], dtype: np.dtype[Any]) -> Stack:
+def empty_ragged(lengths: Sequence[int], dtype: np.dtype[Any]) -> Ragged:
     """Arrays of zeros."""
     line = _CACHE_LINE // dtype.itemsize
     rounded = [-(-length // line) * line for length in lengths]
     ends = np.cumsum(rounded, dtype=np.int64)
-    return Stack(
+    return Ragged(
         numbers=aligned(int(ends[-1]), dtype),
         starts=ends - rounded,
         lengths=np.array(lengths, np.int64),
     )
 
 
-def arrays_of(made: Stack) -> list[NDArray[Any]]:
+def arrays_of(made: Ragged) -> list[NDArray[Any]]:
     """Views of the arrays."""
     places = zip(made.starts, made.lengths, strict=True)
     return [made.numbers[start : start + length] for start, length in places]
 
 
 @compiled
-def part(made: Stack, number: int) -> NDArray[Any]:
+def array_at(made: Ragged, number: int) -> NDArray[Any]:
     """One of the arrays, in compiled code."""
     start = made.starts[number]
     return made.numbers[start : start + made.lengths[number]]

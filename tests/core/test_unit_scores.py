@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lottery.core import Channel, Group, Mask, channel_units, make_units, select
-from lottery.core.weigh import weigh_units
+from lottery.core.unit_scores import score_units
 from lottery.errors import MaskError
 
 # conv1, conv2 and both groups of the grouped convolution are added; fc reads two places each.
@@ -80,7 +80,7 @@ def is_alive(channel: Channel, mask: Mask) -> bool:
 @settings(max_examples=100, deadline=None)
 def test_a_channel_has_the_mean_of_its_outputs(case: tuple[dict[str, Tensor], Mask]) -> None:
     scores, mask = case
-    alive, values = weigh_units(scores, mask, UNITS, per_unit=True)
+    alive, values = score_units(scores, mask, UNITS, per_unit=True)
 
     assert alive.tolist() == [is_alive(channel, mask) for channel in CHANNELS]
     expected = torch.tensor([mean_of_outputs(c, scores, mask) for c in CHANNELS])
@@ -95,8 +95,8 @@ def test_others_than_those_that_compete_weigh_nothing(
     scores, mask = case
     competing = torch.tensor(chosen)
     for per_unit in (False, True):
-        alive, values = weigh_units(scores, mask, UNITS, per_unit=per_unit)
-        some, weights = weigh_units(scores, mask, UNITS, competing, per_unit=per_unit)
+        alive, values = score_units(scores, mask, UNITS, per_unit=per_unit)
+        some, weights = score_units(scores, mask, UNITS, competing, per_unit=per_unit)
         assert some.equal(alive & competing)
         assert weights.equal(values.where(competing, 0))
 
@@ -110,10 +110,10 @@ def test_units_of_one_output_weigh_the_same_as_by_the_mean(
     for granularity in ("filter", "neuron", "layer", "kernel", "block-2x2"):
         units = make_units(granularity, SHAPES)
         assert units is not None
-        mean = weigh_units(scores, mask, units, reduce="mean")
+        mean = score_units(scores, mask, units, reduce="mean")
         assert all(
             a.equal(b)
-            for a, b in zip(mean, weigh_units(scores, mask, units, per_unit=True), strict=True)
+            for a, b in zip(mean, score_units(scores, mask, units, per_unit=True), strict=True)
         )
 
 
@@ -137,4 +137,4 @@ def test_both_infinities_in_one_output() -> None:
     scores = {name: torch.ones(shape) for name, shape in SHAPES.items()}
     scores["next"][0, 0], scores["next"][0, 1] = math.inf, -math.inf
     with pytest.raises(MaskError, match="1 units hold scores of both infinities"):
-        weigh_units(scores, Mask.dense(scores), UNITS, per_unit=True)
+        score_units(scores, Mask.dense(scores), UNITS, per_unit=True)

@@ -1,4 +1,4 @@
-"""Weighing: the scores of surviving weights, and what they make of the units they lie in."""
+"""Scores of surviving weights, and those of the units they lie in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lottery.core.units import Reduce, Units, flat_survivors, memberships, survi
 from lottery.errors import MaskError
 
 
-def weigh_units(
+def score_units(
     scores: Scores,
     mask: Mask,
     units: Units,
@@ -86,7 +86,7 @@ def _of_weights(
 
 
 def _means_of_outputs(scores: Scores, mask: Mask, units: Units, competing: Tensor) -> Tensor:
-    """The mean of each unit's outputs; see `weigh_units`."""
+    """The mean of each unit's outputs; see `score_units`."""
     total = torch.zeros(units.count, dtype=torch.float64)
     known, unknown = torch.zeros_like(total), torch.zeros_like(total)
     for name in sorted(units.outputs):
@@ -100,10 +100,10 @@ def _means_of_outputs(scores: Scores, mask: Mask, units: Units, competing: Tenso
         of_output = torch.zeros(len(numbers), dtype=torch.float64)
         of_output.index_add_(0, survivors // kept.shape[1], values)
         of_output /= kept.sum(1).clamp(min=1)
-        said = ~of_output.isposinf()
-        total.index_add_(0, numbers[chosen & said], of_output[chosen & said])
-        known += numbers[chosen & said].bincount(minlength=units.count)
-        unknown += numbers[chosen & ~said].bincount(minlength=units.count)
+        scored = ~of_output.isposinf()
+        total.index_add_(0, numbers[chosen & scored], of_output[chosen & scored])
+        known += numbers[chosen & scored].bincount(minlength=units.count)
+        unknown += numbers[chosen & ~scored].bincount(minlength=units.count)
     return torch.where((known == 0) & (unknown > 0), torch.inf, total / known.clamp(min=1))
 
 

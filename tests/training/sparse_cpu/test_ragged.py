@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lottery.training.engines.sparse_cpu.stacks import (
+from lottery.training.engines.sparse_cpu.ragged import (
     aligned,
+    array_at,
     arrays_of,
-    empty_stack,
-    part,
-    stack,
+    empty_ragged,
+    ragged,
 )
 
 CACHE_LINE = 64
@@ -30,10 +30,10 @@ def test_every_array_comes_back_from_a_place_of_its_own(
 ) -> None:
     arrays = [np.full(length, number + 1, dtype) for number, length in enumerate(lengths)]
 
-    made = stack(arrays)
+    made = ragged(arrays)
 
     for number, array in enumerate(arrays):
-        for found in (arrays_of(made)[number], part(made, number)):
+        for found in (arrays_of(made)[number], array_at(made, number)):
             np.testing.assert_array_equal(found, array, strict=True)
             assert np.shares_memory(found, made.numbers) == bool(array.size)
             assert not array.size or found.ctypes.data % CACHE_LINE == 0
@@ -41,22 +41,22 @@ def test_every_array_comes_back_from_a_place_of_its_own(
     for number in range(len(arrays)):
         arrays_of(made)[number][:] = 100 + number
     for number, array in enumerate(arrays):
-        assert (part(made, number) == 100 + number).all()
-        assert len(part(made, number)) == array.size
+        assert (array_at(made, number) == 100 + number).all()
+        assert len(array_at(made, number)) == array.size
 
 
-def test_a_stack_holds_copies() -> None:
+def test_a_ragged_array_holds_copies() -> None:
     array = np.arange(5.0)
-    made = stack([array])
+    made = ragged([array])
 
     array[:] = -1
 
-    np.testing.assert_array_equal(part(made, 0), np.arange(5.0))
+    np.testing.assert_array_equal(array_at(made, 0), np.arange(5.0))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_arrays_that_are_to_be_filled_are_zero(dtype: type[np.generic]) -> None:
-    made = empty_stack([3, 0, 70], np.dtype(dtype))
+    made = empty_ragged([3, 0, 70], np.dtype(dtype))
 
     assert [len(array) for array in arrays_of(made)] == [3, 0, 70]
     assert made.numbers.dtype == dtype
