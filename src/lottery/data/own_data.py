@@ -212,8 +212,8 @@ def _imported(name: str) -> Callable[..., object]:
         found: object = getattr(import_module(module), function, None)
     except Exception as error:
         raise UsageError(
-            f"data.name: {module} cannot be imported: {describe_error(error)}. Check the name, and that "
-            "Python finds it, as in PYTHONPATH=. lottery run ..."
+            f"data.name: {module} cannot be imported: {describe_error(error)}. Check the name, and "
+            "that Python finds it, as in PYTHONPATH=. lottery run ..."
         ) from error
     if not callable(found):
         raise UsageError(f"data.name: {module} has no function '{function}'")
