@@ -25,7 +25,11 @@ class Score:
 
     def better(self, one: float, other: float) -> bool:
         """Whether the first is the better score."""
-        return one > other if self.higher else one < other
+        return self.oriented(one) > self.oriented(other)
+
+    def oriented(self, value: float) -> float:
+        """A number that is the larger, the better the value is; it is its own inverse."""
+        return value if self.higher else -value
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""

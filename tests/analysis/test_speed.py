@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lottery.analysis.speed import smoothed, target_accuracy, time_to_reach
+from lottery.analysis.speed import smoothed, target_score, time_to_reach
+from lottery.score import ACCURACY
 from lottery.training import CurvePoint
 
 
@@ -28,7 +30,7 @@ def test_smoothing_is_the_plain_mean_of_five() -> None:
 
 def test_the_dense_network_reaches_its_own_target_by_its_early_stop() -> None:
     dense = curve([0.1, 0.5, 0.7, 0.8, 0.85, 0.88, 0.9, 0.9, 0.9])
-    target = target_accuracy(dense, early_stop=600, margin=0.01)
+    target = target_score(dense, 600, replace(ACCURACY, margin=0.01))
     assert target is not None
     assert target == pytest.approx(np.mean([0.85, 0.88, 0.9, 0.9, 0.9]) - 0.01)
     assert time_to_reach(dense, target) <= 600
@@ -52,4 +54,4 @@ def test_a_ticket_from_a_later_point_counts_from_initialization() -> None:
 def test_never_reached_is_infinity_and_no_curve_is_no_target() -> None:
     assert time_to_reach(curve([0.1, 0.2]), 0.5) == math.inf
     assert time_to_reach([], 0.5) == math.inf
-    assert target_accuracy(curve([0.1, 0.2]), early_stop=150, margin=0.0) is None
+    assert target_score(curve([0.1, 0.2]), 150, replace(ACCURACY, margin=0.0)) is None

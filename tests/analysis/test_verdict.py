@@ -12,6 +12,7 @@ import pytest
 
 from lottery.analysis import Evidence, Verdict, judge
 from lottery.errors import StoreError, UsageError
+from lottery.score import ACCURACY
 from lottery.store.jobs import JobKey, JobResult
 from lottery.training import CurvePoint
 
@@ -351,7 +352,7 @@ def test_every_bad_argument_is_named() -> None:
         Evidence(
             results=[],
             planned=[],
-            margin=1.0,
+            score=replace(ACCURACY, margin=1.0),
             confidence=0.2,
             evaluation_interval=0,
             test_examples=0,
@@ -382,7 +383,7 @@ def with_curves(job: Job, speeds: Sequence[Sequence[float]]) -> Verdict:
             results=results,
             planned=[result.key for result in results],
             curves={r.key: rising(0, speed=speeds[r.replicate][r.level]) for r in results},
-            margin=0.01,
+            score=replace(ACCURACY, margin=0.01),
             confidence=0.95,
             evaluation_interval=100,
             test_examples=10_000,

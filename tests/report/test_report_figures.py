@@ -18,6 +18,7 @@ from lottery.report.figure import short
 from lottery.report.layers import layer_density
 from lottery.report.page import FIGURES, draw
 from lottery.report.tested import accuracy_forest, copies_forest, speed_forest
+from lottery.score import ACCURACY as CLASSIFICATION
 from lottery.store.jobs import JobKey
 from lottery.training import CurvePoint
 
@@ -312,7 +313,7 @@ def rejudged(data: ReportData, results: Any) -> Any:
             results=results,
             planned=[result.key for result in results],
             curves=data.curves,
-            margin=0.005,
+            score=replace(CLASSIFICATION, margin=0.005),
             confidence=0.95,
             evaluation_interval=100,
             test_examples=10_000,

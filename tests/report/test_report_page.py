@@ -28,6 +28,7 @@ from lottery.report.page import draw
 from lottery.report.svg import plot_svg
 from lottery.report.tables import level_tables
 from lottery.report.training_tables import replicates
+from lottery.score import ACCURACY
 from lottery.store.jobs import JobKey
 
 MEGABYTE = 1_000_000
@@ -191,7 +192,7 @@ def test_before_any_job_has_ended_the_page_says_so(data: ReportData) -> None:
         Evidence(
             results=[],
             planned=[result.key for result in data.results],
-            margin=0.005,
+            score=replace(ACCURACY, margin=0.005),
             confidence=0.95,
             evaluation_interval=100,
         )
@@ -264,7 +265,7 @@ def test_winning_is_the_first_thing_a_row_says(data: ReportData) -> None:
 
 
 def test_every_replicate_has_a_row(data: ReportData) -> None:
-    table = replicates(data.results, 30_000)
+    table = replicates(data.results, data.verdict)
     assert len(table.rows) == len(data.results)
     rows = list(csv.DictReader(io.StringIO(table.csv)))
     for row, result in zip(rows, sorted(data.results, key=lambda r: r.key), strict=True):

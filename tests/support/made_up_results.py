@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lottery.analysis import Evidence, Verdict, judge
+from lottery.score import ACCURACY, Score
 from lottery.store.jobs import JobKey, JobResult
 
 WEIGHTS = 266_200
@@ -83,7 +85,8 @@ def judged(
     run: str = "runs/lenet-00000000",
     name: str = "lenet",
     planned: Sequence[JobKey] | None = None,
-    margin: float = 0.002,
+    margin: float | None = 0.002,
+    score: Score = ACCURACY,
     test_examples: int | None = 10_000,
     **settings: Any,
 ) -> Verdict:
@@ -94,7 +97,7 @@ def judged(
             name=name,
             results=results,
             planned=[result.key for result in results] if planned is None else planned,
-            margin=margin,
+            score=replace(score, margin=margin),
             confidence=0.95,
             evaluation_interval=100,
             test_examples=test_examples,

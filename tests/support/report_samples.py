@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lottery.analysis import Evidence, judge
 from lottery.report import ReportData
 from lottery.report.data import WeightCounts
+from lottery.score import ACCURACY
 from lottery.store.jobs import JobKey, JobResult
 from lottery.training import CurvePoint
 
@@ -124,7 +125,7 @@ def build(
             results=results,
             planned=keys,
             curves=curves,
-            margin=0.005,
+            score=replace(ACCURACY, margin=0.005),
             confidence=0.95,
             evaluation_interval=100,
             test_examples=10_000,

@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lottery.analysis import formatting, procedure
+from lottery.analysis import procedure
 from lottery.analysis.level_tests import hommel
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import Claim, Decision, Samples
+from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Headline, Outcome, Test
 from lottery.store.jobs import MAIN
 
@@ -29,6 +30,14 @@ _WHY: Final = {
 }
 """Reason -> words; whatever else speaks against a claim is in its numbers."""
 _NEVER: Final = "not every ticket gets there"
+NO_CURVE: Final = (
+    "no curve with an early stop was logged, so that 'sooner' is untested; log validation and test "
+    "scores on the way"
+)
+NO_MARGIN: Final = (
+    "no margin was given, so nothing is tested; say how much worse still matches with `lottery "
+    "verdict RUN --margin X`, or in the score, with Score(margin=X)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +54,17 @@ class Claims:
 def decide_claims(measured: Measured) -> Claims:
     """Test everything that a run claims."""
     kinds = [kind for kind in measured.kinds if kind != MAIN]
-    if not measured.levels or not measured.replicates:
+    if not measured.levels or not measured.replicates or measured.score.margin is None:
         return Claims(tickets={}, controls={}, headline="not tested")
-    settings = procedure_settings(measured)
+    settings = procedure_settings(measured, measured.score.margin)
     reinit = REINIT if REINIT in kinds else None
     main = _decide(measured, reinit, settings)
     words = _words(measured)
     tickets = {
         level: {
             name: _test(main, name, i, words[name])
+            if measured.timed or name == "matches"
+            else _untested(words[name], NO_CURVE)
             for name in ("matches", "no_later", "wins", "hypothesis")
             if name in main.claims
         }
@@ -66,7 +77,11 @@ def decide_claims(measured: Measured) -> Claims:
         controls[kind] = {
             level: {
                 "fails": _test(decision, "fails", i, words["fails"]),
-                "wins": _test(decision, "copies_win", i, words["wins"]),
+                "worse": _test(decision, "copies_worse", i, words["worse"]),
+                "later": _test(decision, "copies_later", i, words["later"]),
+                "wins": _test(decision, "copies_win", i, words["wins"])
+                if measured.timed
+                else _untested(words["wins"], NO_CURVE),
             }
             if measured.values(kind, level, "accuracy")
             else _nothing_left(words)
@@ -75,15 +90,15 @@ def decide_claims(measured: Measured) -> Claims:
     return Claims(tickets=tickets, controls=controls, headline=_headline(main))
 
 
-def procedure_settings(measured: Measured) -> procedure.Settings:
+def procedure_settings(measured: Measured, margin: float) -> procedure.Settings:
     """What the procedure needs to know."""
     evidence = measured.evidence
     return procedure.Settings(
-        margin=evidence.margin,
+        margin=margin,
         grid=evidence.evaluation_interval,
         end=measured.end or math.inf,
         step=1 / evidence.test_examples if evidence.test_examples else 0.0,
-        confidence=evidence.confidence,
+        confidence=evidence.test_confidence,
     )
 
 
@@ -102,11 +117,11 @@ def _decide(measured: Measured, kind: str | None, settings: procedure.Settings) 
 
 def _nothing_left(words: Mapping[str, str]) -> dict[str, Test]:
     """The tests of controls of which none came to a result."""
-    why = "none came to a result"
-    return {
-        name: Test(claim=words[name], p=None, p_adjusted=None, outcome="untested", why=why)
-        for name in ("fails", "wins")
-    }
+    return {name: _untested(words[name], "none came to a result") for name in ("fails", "wins")}
+
+
+def _untested(claim: str, why: str) -> Test:
+    return Test(claim=claim, p=None, p_adjusted=None, outcome="untested", why=why)
 
 
 def _headline(decision: Decision) -> Headline:
@@ -117,7 +132,7 @@ def _headline(decision: Decision) -> Headline:
 def _test(decision: Decision, name: str, level: int, words: str) -> Test:
     """One claim at one level, in the words of a verdict."""
     claim = decision.claims[name]
-    opposite = procedure.OPPOSITES.get(name, "fails")
+    opposite = {**procedure.OPPOSITES, "copies_win": "fails"}.get(name, "")
     against = bool(opposite in decision.confirmed and decision.confirmed[opposite][level])
     return _outcome(
         claim,
@@ -159,13 +174,12 @@ def _outcome(
 
 
 def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[int, Test]:
-    """Level -> whether tickets reach the dense network's accuracy sooner; the claim is its own."""
+    """Level -> whether tickets reach the dense network's score sooner; the claim is its own."""
     words = _words(measured)["sooner_to_dense"]
     time, dense = measured.array(MAIN, "time_to_dense"), measured.dense_array("time_to_dense")
     if not np.isfinite(dense).all() or not measured.compares_times(MAIN):
-        why = "times to the dense network's accuracy are not known"
-        nothing = Test(claim=words, p=None, p_adjusted=None, outcome="untested", why=why)
-        return dict.fromkeys(measured.levels, nothing)
+        why = f"times to the dense network's {measured.score.name} are not known"
+        return dict.fromkeys(measured.levels, _untested(words, why))
     # What is never reached is taken as lost: known to speak against the claim.
     never = [bool(np.isinf(of).any()) for of in time]
     time = np.where(np.isinf(time), math.nan, time)
@@ -185,9 +199,13 @@ def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[i
 
 def _words(measured: Measured) -> dict[str, str]:
     """Claim -> what would be confirmed."""
-    margin = formatting.margin(measured.evidence.margin)
+    score = ScoreFormat(measured.score)
     one = f"{measured.evidence.evaluation_interval:,} iterations"
-    matches = f"test accuracy at early stop is at most {margin} below the dense network's"
+    side = "below" if measured.score.higher else "above"
+    matches = (
+        f"test {score.name} {at_moment(measured.timed)} is at most "
+        f"{score.margin(measured.score.margin)} {side} the dense network's"
+    )
     no_later = f"early stop comes no more than one evaluation ({one}) after the dense network's"
     fails = "does not match the dense network, or is later"
     if not measured.compares_times(MAIN):
@@ -197,7 +215,9 @@ def _words(measured: Measured) -> dict[str, str]:
         "no_later": no_later,
         "wins": f"{matches}, and {no_later}",
         "fails": fails,
+        "worse": "does not match the dense network",
+        "later": f"early stop comes more than one evaluation ({one}) after the dense network's",
         "hypothesis": "the ticket wins, and its reinitialized copy fails",
-        "sooner_to_dense": "reaches the dense network's accuracy, less the margin, in fewer "
+        "sooner_to_dense": f"reaches the dense network's {score.name}, less the margin, in fewer "
         "iterations than the dense network",
     }

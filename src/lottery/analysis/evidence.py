@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from statistics import mode
 
 from lottery.core import OutsideMask
-from lottery.data import steps_per_epoch
-from lottery.errors import UsageError
+from lottery.errors import StoreError, UsageError
 from lottery.experiments import Run, never_run, plan
-from lottery.store.jobs import JobKey, JobResult
+from lottery.score import ACCURACY, Score
+from lottery.store.jobs import MAIN, JobKey, JobResult
+from lottery.store.schema import is_whole
 from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
 from lottery.training.curve import CurvePoint
@@ -37,12 +41,17 @@ class Evidence:
     """Those of them that are not waited for, since a job that they need failed."""
     curves: Mapping[JobKey, Sequence[CurvePoint]] = field(default_factory=dict)
     """Every evaluation of the jobs that ended; times to the dense network's accuracy need them."""
-    margin: float
-    """How much lower an accuracy may be and still match, a fraction in [0, 1)."""
+    score: Score = ACCURACY
+    """What networks are judged by; its margin is how much worse one may be and still match, and
+    without one nothing is tested."""
     confidence: float
     """Of intervals and tests, in [0.5, 1)."""
     evaluation_interval: int
     """Iterations between two evaluations, 1 or more."""
+    earlier_looks: tuple[int, ...] = ()
+    """Numbers of replicates at which a run that has grown was judged before."""
+    dense_kind: str = MAIN
+    """The kind of the branch whose level 0 counts as the dense network."""
     test_examples: int | None = None
     """Size of the test set, which accuracies are multiples of; None when unknown."""
     classes: int | None = None
@@ -58,8 +67,11 @@ class Evidence:
 
     def __post_init__(self) -> None:
         problems = []
-        if not 0 <= self.margin < 1:
-            problems.append(f"a margin in [0, 1), got {self.margin} (0.01 is one percentage point)")
+        margin, limit = self.margin, 1.0 if self.score.unit == "%" else math.inf
+        if margin is not None and not 0 <= margin < limit:
+            what = "in [0, 1)" if limit == 1 else "of 0 or more"
+            point = " (0.01 is one percentage point)" if limit == 1 else ""
+            problems.append(f"a margin {what}, got {margin}{point}")
         if not 0.5 <= self.confidence < 1:
             problems.append(f"a confidence in [0.5, 1), got {self.confidence}")
         if self.evaluation_interval < 1:
@@ -68,6 +80,18 @@ class Evidence:
             problems.append(f"1 or more test examples, got {self.test_examples}")
         if problems:
             raise UsageError("a verdict needs " + "; ".join(problems))
+
+    @property
+    def margin(self) -> float | None:
+        """How much worse a score may be and still match; None: nothing is tested."""
+        return self.score.margin
+
+    @property
+    def test_confidence(self) -> float:
+        """The confidence of tests: of the chance of error, this look has as much as if it were
+        shared out evenly over it and the earlier ones (Bonferroni).
+        """
+        return 1 - (1 - self.confidence) / (1 + len(self.earlier_looks))
 
     @property
     def complete(self) -> bool:
@@ -82,22 +106,50 @@ def evidence_of(
     run: Run, *, margin: float | None = None, confidence: float | None = None
 ) -> Evidence:
     """Read what a verdict needs of a run; margin and confidence are the config's where None."""
-    config, data = run.config, run.experiment["data"]
-    steps = steps_per_epoch(data["training_examples"], config.training.batch_size)
+    config, facts = run.config, run.facts
+    curves = {key: run.store.curve(key) for key in run.results}
+    score = facts.score if margin is None else replace(facts.score, margin=margin)
     return Evidence(
         run=run.name,
         name=config.name,
         results=list(run.results.values()),
         planned=plan(config),
         never_run=never_run(config, run.results),
-        curves={key: run.store.curve(key) for key in run.results},
-        margin=config.verdict.margin if margin is None else margin,
+        curves=curves,
+        score=score,
         confidence=config.verdict.confidence if confidence is None else confidence,
-        evaluation_interval=config.training.evaluate_every.iterations(steps),
-        test_examples=data["test_examples"],
-        classes=data["classes"],
-        mask_updates=config.training.mask_updates.method,
+        evaluation_interval=facts.evaluation_interval or usual_interval(curves),
+        earlier_looks=_looks(run.experiment.get("earlier_looks", [])),
+        dense_kind=facts.dense_kind,
+        test_examples=facts.test_examples,
+        classes=facts.classes,
+        mask_updates=facts.mask_updates,
         rewind=config.rewind.method,
-        pruned_values=config.training.pruned,
+        pruned_values=facts.pruned_values,
         outside_mask=run.outside_mask,
     )
+
+
+def _looks(recorded: object) -> tuple[int, ...]:
+    """Earlier looks from a file, which may come from anyone."""
+    if not isinstance(recorded, list) or not all(is_whole(one) and one > 0 for one in recorded):
+        raise StoreError("earlier_looks: expected a list of numbers of replicates, each 1 or more")
+    return tuple(recorded)
+
+
+def usual_interval(curves: Mapping[JobKey, Sequence[CurvePoint]]) -> int:
+    """The most common number of iterations between two evaluations of one training; 1 without any.
+
+    >>> points = [CurvePoint(at, "validation", {"loss": 1.0}) for at in (0, 50, 100, 120)]
+    >>> usual_interval({JobKey(0, "main", 0): points})
+    50
+    """
+    gaps = [
+        after - before
+        for curve in curves.values()
+        for before, after in pairwise(
+            sorted({point.iteration for point in curve if point.split == "validation"})
+        )
+    ]
+    # The smaller one of two that are as common, whatever the order of the trainings.
+    return mode(sorted(gaps)) if gaps else 1

@@ -54,6 +54,35 @@ def points(difference: float) -> str:
     return f"{abs(100 * difference):.2f} percentage points"
 
 
+def plain(value: float, digits: int) -> str:
+    """A number to so many significant digits, without exponents of ten where it has none.
+
+    >>> plain(41.527, 4), plain(0.0012, 3), plain(12_345.6, 4), plain(0, 3), plain(-0.5, 3)
+    ('41.53', '0.00120', '12,346', '0', '-0.500')
+    """
+    if not value or not 1e-9 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    return f"{value:,.{decimals(value, digits)}f}"
+
+
+def decimals(value: float, digits: int) -> int:
+    """How many decimals a number needs to have so many significant digits.
+
+    >>> decimals(41.5, 4), decimals(0.0012, 3), decimals(12_345, 4), decimals(0, 3)
+    (2, 5, 0, 3)
+    """
+    return max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else digits
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters.
+
+    >>> shortened("perplexity", 10), shortened("perplexity", 6)
+    ('perplexity', 'perpl…')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def margin(difference: float) -> str:
     """A margin of accuracy, as it was given.
 
@@ -163,10 +192,19 @@ def interval_in_points(estimate: Estimate) -> str:
     >>> interval_in_points(Estimate(mean=0.0, low=-0.00001, high=0.00001, values={}))
     '-0.01 to +0.01'
     """
+    return interval(estimate, scale=100, digits=2)
+
+
+def interval(estimate: Estimate, *, scale: float, digits: int) -> str:
+    """The interval of a difference, its ends with their signs; empty when there is none.
+
+    >>> interval(Estimate(mean=0.0, low=-0.51, high=0.24, values={}), scale=1, digits=1)
+    '-0.6 to +0.3'
+    """
     if estimate.low is None or estimate.high is None:
         return ""
-    low, high = _down(100 * estimate.low, 2), _up(100 * estimate.high, 2)
-    return " to ".join(_without_sign_of_zero(f"{end:+.2f}") for end in (low, high))
+    low, high = _down(scale * estimate.low, digits), _up(scale * estimate.high, digits)
+    return " to ".join(_without_sign_of_zero(f"{end:+,.{digits}f}") for end in (low, high))
 
 
 def mean_ratio(estimate: Estimate) -> str:

@@ -67,7 +67,10 @@ def _on_means(measured: Measured, level: int) -> tuple[bool, bool]:
     accuracy = measured.row(MAIN, level, "accuracy")
     stop = measured.row(MAIN, level, "early_stop")
     difference = float((accuracy - measured.dense_array("accuracy")).mean())
-    matches = difference >= -measured.evidence.margin - SMALLEST_DEVIATION
+    margin = measured.score.margin
+    matches = margin is not None and difference >= -margin - SMALLEST_DEVIATION
+    if not measured.timed:
+        return matches, False
     later = float((stop - measured.dense_array("early_stop")).mean())
     cut = measured.at_end(MAIN, level) > 0
     return matches, matches and later < measured.evidence.evaluation_interval and not cut
@@ -77,9 +80,15 @@ def _group(measured: Measured, kind: str, level: int, tests: Mapping[str, Test])
     evidence, confidence = measured.evidence, measured.evidence.confidence
     step, grid = _step(measured), float(evidence.evaluation_interval)
 
-    def mean(measure: Measure, resolution: float) -> Estimate | None:
+    def mean_time(measure: Measure) -> Estimate | None:
         values = measured.values(kind, level, measure)
-        return estimate(values, confidence, resolution=resolution) if values else None
+        return estimate(values, confidence, resolution=grid) if values else None
+
+    def mean_score(measure: Measure) -> Estimate | None:
+        # Back from the score's direction: a mean of it is shown as it is.
+        values = measured.values(kind, level, measure)
+        shown = {replicate: measured.score.oriented(value) for replicate, value in values.items()}
+        return estimate(shown, confidence, resolution=step) if shown else None
 
     pruned = level > 0
     return Group(
@@ -87,9 +96,9 @@ def _group(measured: Measured, kind: str, level: int, tests: Mapping[str, Test])
         n=len({job.replicate for job in measured.counting(kind, level)}),
         trainings=len(measured.jobs[kind, level]),
         missing=measured.missing(kind, level),
-        accuracy=mean("accuracy", step),
-        accuracy_final=mean("accuracy_final", step),
-        early_stop=mean("early_stop", grid),
+        accuracy=mean_score("accuracy"),
+        accuracy_final=mean_score("accuracy_final"),
+        early_stop=mean_time("early_stop"),
         at_end=measured.at_end(kind, level),
         against_dense=_contrasts(measured, (kind, level), (MAIN, 0)) if pruned else {},
         against_ticket=_contrasts(measured, (kind, level), (MAIN, level)) if kind != MAIN else {},
@@ -98,10 +107,10 @@ def _group(measured: Measured, kind: str, level: int, tests: Mapping[str, Test])
 
 
 def _contrasts(measured: Measured, own: Place, other: Place) -> dict[Measure, Contrast]:
-    """One place against another: accuracies as differences, times as ratios.
+    """One place against another: scores as differences, times as ratios.
 
-    Against the ticket an accuracy is the ticket's minus the control's; everything else is the
-    place's own minus, or over, the other's.
+    Against the ticket a score is the ticket's minus the control's; everything else is the place's
+    own minus, or over, the other's. Differences are in the score's direction: above 0 is better.
     """
     missing = measured.missing(*own, compared=True)
     left, right = (other, own) if other[1] else (own, other)

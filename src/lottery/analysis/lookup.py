@@ -9,8 +9,16 @@ from lottery.tickets import KEEPS_TRAINED
 
 
 def tests_hypothesis(verdict: Verdict) -> bool:
-    """Whether the run can tell anything of the hypothesis: tickets keep no trained weights."""
-    return verdict.rewind not in KEEPS_TRAINED
+    """Whether the run can tell anything of the hypothesis.
+
+    It cannot where tickets keep trained weights, or where nothing says who is sooner.
+    """
+    return verdict.timed and not keeps_trained(verdict)
+
+
+def keeps_trained(verdict: Verdict) -> bool:
+    """Whether tickets go on from trained weights, and so start from no initialization."""
+    return verdict.rewind in KEEPS_TRAINED
 
 
 def find_level(verdict: Verdict, number: int | None) -> LevelVerdict | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 
 from lottery.analysis.chance import guessing_limit
 from lottery.analysis.evidence import Evidence
-from lottery.analysis.speed import target_accuracy, time_to_reach
+from lottery.analysis.speed import target_score, time_to_reach
 from lottery.analysis.types import Measure, Missing
 from lottery.errors import StoreError
 from lottery.store.jobs import MAIN, JobKey, JobResult
 from lottery.tickets import KEEPS_TRAINED, never_settled
+from lottery.training import stopping_points
 
 Place = tuple[str, int]
 """Kind of branch, and level."""
@@ -39,18 +41,29 @@ class Measured:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        self.jobs = _by_place(evidence.results)
+        self.score = evidence.score
+        self.jobs = _by_place(as_dense(evidence.results, evidence.dense_kind))
+        self.curves = {
+            key: curve
+            for of, curve in evidence.curves.items()
+            if (key := dense_key(of, evidence.dense_kind))
+        }
         self.limit = guessing_limit(evidence.classes, evidence.test_examples)
         dense = self.jobs.get((MAIN, 0), ())
         self.dense = {job.replicate: job for job in dense if not self.is_lost(job)}
         self.kinds = tuple(dict.fromkeys(kind for kind, _ in self.jobs))
         self.levels = sorted({level for _, level in self.jobs if level})
-        self.end = max((job.iterations for job in self.dense.values()), default=0)
+        self.timed = all(job.early_stop_iteration is not None for job in self.dense.values())
+        """Whether the dense networks have early stops, so that tickets can be sooner."""
+        self.end = max(map(self.last_evaluation, self.dense.values()), default=0)
         self._targets = self._dense_targets()
 
     def is_guessing(self, job: JobResult) -> bool:
-        """Whether a training came to its end, and its test accuracy is below the limit."""
-        accuracy = job.score_at_early_stop
+        """Whether a training came to its end, and its test accuracy is below the limit.
+
+        Without classes nothing is known of guessing.
+        """
+        accuracy = job.score if self.limit else None
         return job.status == "done" and accuracy is not None and accuracy < self.limit
 
     def is_lost(self, job: JobResult) -> bool:
@@ -131,22 +144,35 @@ class Measured:
 
     def dense_array(self, measure: Measure) -> NDArray[np.float64]:
         """(replicates,) of the dense networks."""
+        if measure == "early_stop" and not self.timed:
+            # Nothing is compared with it, and the tests take finite numbers alone.
+            return np.full(len(self.replicates), float(self.evidence.evaluation_interval))
         values = self.values(MAIN, 0, measure)
         return np.array([values.get(r, math.nan) for r in self.replicates])
 
     def at_end(self, kind: str, level: int) -> int:
         """Trainings that count whose early stop is the last evaluation: a lower bound."""
-        jobs = self.counting(kind, level)
-        return sum(job.early_stop_iteration == job.iterations for job in jobs)
+        return len(self._stopping_at_end(kind, level))
 
     def stops_at_end(self, kind: str, level: int) -> set[int]:
         """Replicates with such a training."""
-        jobs = self.counting(kind, level)
-        return {job.replicate for job in jobs if job.early_stop_iteration == job.iterations}
+        return {job.replicate for job in self._stopping_at_end(kind, level)}
+
+    def last_evaluation(self, job: JobResult) -> int:
+        """The last iteration at which a training could have stopped early."""
+        points = stopping_points(self.curves.get(job.key, ()), self.score)
+        return max((point.iteration for point in points), default=job.iterations)
+
+    def _stopping_at_end(self, kind: str, level: int) -> list[JobResult]:
+        return [
+            job
+            for job in self.counting(kind, level)
+            if job.early_stop_iteration == self.last_evaluation(job)
+        ]
 
     def compares_times(self, kind: str) -> bool:
         """Whether iterations say how fast a kind of training learns: it starts from new weights."""
-        return self.evidence.rewind not in KEEPS_TRAINED and kind != "continued"
+        return self.timed and self.evidence.rewind not in KEEPS_TRAINED and kind != "continued"
 
     def _tested(self, kind: str, level: int, replicate: int, measure: Measure) -> float:
         own = [j for j in self.jobs.get((kind, level), ()) if j.replicate == replicate]
@@ -158,32 +184,35 @@ class Measured:
         lost = sum(map(self.is_lost, own))
         dense = self._value(self.dense[replicate], measure)
         if measure == "accuracy":
-            boundary = (dense or 0.0) - self.evidence.margin
+            boundary = (dense or 0.0) - (self.score.margin or 0.0)
             return arithmetic_mean([*known, *[boundary] * lost])
         boundary = (dense or 0.0) + self.evidence.evaluation_interval
         return geometric_mean([*known, *[boundary] * lost])
 
     def _value(self, job: JobResult, measure: Measure) -> float | None:
+        """One training in one measure; a score in its direction, so that more is always better."""
         match measure:
             case "accuracy":
-                return job.score_at_early_stop
+                return None if job.score is None else self.score.oriented(job.score)
             case "accuracy_final":
-                return job.score_final
+                return None if job.score_final is None else self.score.oriented(job.score_final)
             case "early_stop":
                 # One at initialization is no later than the first evaluation after it.
                 stop = job.early_stop_iteration
                 return None if stop is None else max(stop, self.evidence.evaluation_interval)
             case "time_to_dense":
-                target, curve = self._targets.get(job.replicate), self.evidence.curves.get(job.key)
-                return None if target is None or not curve else time_to_reach(curve, target)
+                target, curve = self._targets.get(job.replicate), self.curves.get(job.key)
+                if target is None or not curve:
+                    return None
+                return time_to_reach(curve, target, self.score)
 
     def _dense_targets(self) -> dict[int, float]:
         """Replicate -> accuracy to reach; none where a ticket is dense for part of its training."""
         found = {}
         for replicate, job in self.dense.items():
-            curve, stop = self.evidence.curves.get(job.key), job.early_stop_iteration
+            curve, stop = self.curves.get(job.key), job.early_stop_iteration
             if curve and stop is not None and self.evidence.mask_updates != "gradual":
-                target = target_accuracy(curve, stop, self.evidence.margin)
+                target = target_score(curve, stop, self.score)
                 if target is not None:
                     found[replicate] = target
         return found
@@ -198,6 +227,23 @@ class Measured:
         }
         ended = {job.replicate for job in self.jobs.get((MAIN, level), ()) if job.status == "done"}
         return (failed & self.dense.keys() if self.dense else failed) - ended
+
+
+def dense_key(key: JobKey, dense_kind: str) -> JobKey | None:
+    """Where a training is counted, given the kind whose level 0 counts as the dense network.
+
+    >>> str(dense_key(JobKey(0, "dense-rewound-1", 0), "dense-rewound"))
+    'replicate 0, main, level 0'
+    """
+    if key.level or dense_kind == MAIN:
+        return key
+    return JobKey(key.replicate, MAIN, 0) if key.kind == dense_kind else None
+
+
+def as_dense(results: Iterable[JobResult], dense_kind: str) -> list[JobResult]:
+    """The results with the dense networks that count in the place of dense networks."""
+    places = ((result, dense_key(result.key, dense_kind)) for result in results)
+    return [replace(result, branch=key.branch) for result, key in places if key]
 
 
 def _by_place(results: Iterable[JobResult]) -> Mapping[Place, Sequence[JobResult]]:

@@ -16,15 +16,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lottery.score import ACCURACY, Score
 from lottery.training.curve import CurvePoint
 
 WINDOW: Final = 5
 """Evaluations that are averaged, two before and two after; fewer at the ends."""
 
 
-def test_accuracies(curve: Sequence[CurvePoint]) -> tuple[NDArray[np.float64], ...]:
-    """Iterations and test accuracies of a training, without the one at initialization."""
-    points = [(p.iteration, p.accuracy) for p in curve if p.split == "test" and p.iteration > 0]
+def test_scores(curve: Sequence[CurvePoint], score: Score) -> tuple[NDArray[np.float64], ...]:
+    """Iterations and test scores of a training, without the one at initialization.
+
+    Scores are in their direction, so that more is better.
+    """
+    points = [
+        (p.iteration, score.oriented(p.values[score.name]))
+        for p in curve
+        if p.split == "test" and p.iteration > 0 and score.name in p.values
+    ]
     return tuple(np.array(points, float).reshape(-1, 2).T)
 
 
@@ -41,20 +49,22 @@ def smoothed(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def target_accuracy(dense: Sequence[CurvePoint], early_stop: int, margin: float) -> float | None:
-    """What has to be reached: the dense network's smoothed accuracy at early stop, less the margin.
+def target_score(dense: Sequence[CurvePoint], early_stop: int, score: Score) -> float | None:
+    """What has to be reached: the dense network's smoothed score at early stop, less the margin.
 
-    None where the curve has no test accuracy at that iteration.
+    None where the curve has no test score at that iteration, or there is no margin.
     """
-    iterations, accuracies = test_accuracies(dense)
+    iterations, scores = test_scores(dense, score)
     [at] = np.nonzero(iterations == early_stop)
-    return float(smoothed(accuracies)[at[0]]) - margin if len(at) else None
+    if score.margin is None or not len(at):
+        return None
+    return float(smoothed(scores)[at[0]]) - score.margin
 
 
-def time_to_reach(curve: Sequence[CurvePoint], target: float) -> float:
-    """The first iteration at which the smoothed test accuracy is the target; infinity if never."""
-    iterations, accuracies = test_accuracies(curve)
+def time_to_reach(curve: Sequence[CurvePoint], target: float, score: Score = ACCURACY) -> float:
+    """The first iteration at which the smoothed test score is the target; infinity if never."""
+    iterations, scores = test_scores(curve, score)
     if not len(iterations):
         return math.inf
-    reached = smoothed(accuracies) >= target
+    reached = smoothed(scores) >= target
     return float(iterations[reached.argmax()]) if reached.any() else math.inf

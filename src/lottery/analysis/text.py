@@ -18,6 +18,7 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.formatting import NONE
 from lottery.analysis.lookup import pruned, tests_hypothesis
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
 from lottery.analysis.words import notes
 from lottery.methods import CONTROL_KINDS
@@ -42,6 +43,7 @@ def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
 
 def verdict_view(verdict: Verdict) -> RenderableType:
     """Headline, paragraph, answers, table, what its signs mean, and the caveats."""
+    score = ScoreFormat(verdict.score)
     parts: list[RenderableType] = [
         Text(f"Lottery ticket hypothesis: {verdict.headline}", style="bold"),
         Text(),
@@ -53,7 +55,8 @@ def verdict_view(verdict: Verdict) -> RenderableType:
         parts += [Text(), verdict_table(verdict)]
         others = _controls(verdict, beside=False)
         if others:
-            title = "The other controls: test accuracy against dense, percentage points"
+            unit = "percentage points" if score.percent else score.unit
+            title = f"The other controls: test {score.name} against dense{unit and f', {unit}'}"
             parts += [Text(), Text(title)]
         for first in range(0, len(others), _IN_A_ROW):
             parts += [Text(), _more_controls(verdict, others[first : first + _IN_A_ROW])]
@@ -80,13 +83,15 @@ def verdict_table(verdict: Verdict) -> Table:
     table.add_column("Level", justify="right")
     table.add_column("Kept\n%", justify="right")
     table.add_column(wins)
-    titles = ["n", "Test acc.\n%", "vs dense\npoints", "Early\nstop", "To\nacc."]
+    score = ScoreFormat(verdict.score)
+    titles = ["n", f"Test {score.short}\n{score.unit}", f"vs dense\n{score.points}"]
+    titles += ["Early\nstop", f"To\n{score.short}"]
     for title in titles + [CONTROLS[kind].column for kind in controls]:
         table.add_column(title, justify="right")
     for level in verdict.levels:
         mark = level.level == verdict.level
         cells = [f"> {level.level}" if mark else f"{level.level}", *_measured(verdict, level)]
-        cells += [_control(level, kind) for kind in controls]
+        cells += [_control(score, level, kind) for kind in controls]
         table.add_row(*cells, style="bold" if mark else "")
     return table
 
@@ -96,8 +101,9 @@ def _more_controls(verdict: Verdict, controls: Sequence[str]) -> Table:
     table = bare_table(1)
     for title in ["Level", *(CONTROLS[kind].column for kind in controls)]:
         table.add_column(title, justify="right")
+    score = ScoreFormat(verdict.score)
     for level in pruned(verdict):
-        table.add_row(f"{level.level}", *(_control(level, kind) for kind in controls))
+        table.add_row(f"{level.level}", *(_control(score, level, kind) for kind in controls))
     return table
 
 
@@ -114,29 +120,28 @@ def _measured(verdict: Verdict, level: LevelVerdict) -> list[str]:
     claim = "wins" if tests_hypothesis(verdict) else "matches"
     test = group.tests.get(claim)
     outcome: Outcome | str = NONE if level.level == 0 else test.outcome if test else "untested"
-    accuracy, contrasts = group.accuracy, group.against_dense
+    score, accuracy, contrasts = ScoreFormat(verdict.score), group.accuracy, group.against_dense
     never_made = level.tickets_lost - group.missing.diverged - group.missing.collapsed
     n, every = group.n, group.trainings + never_made
     written = NONE
     if accuracy is not None:
-        half = formatting.half_width(accuracy, scale=100, digits=2)
-        written = " ".join(filter(None, (formatting.accuracy(accuracy.mean), half)))
+        written = score.mean(accuracy)
     return [
         kept,
         outcome,
         f"{n}/{every}" if every > n else f"{n}",
         written,
-        _difference(contrasts.get("accuracy")),
+        _difference(score, contrasts.get("accuracy")),
         _ratio(contrasts.get("early_stop")),
         _ratio(contrasts.get("time_to_dense")),
     ]
 
 
-def _difference(contrast: Contrast | None) -> str:
+def _difference(score: ScoreFormat, contrast: Contrast | None) -> str:
     if contrast is None or contrast.estimate is None:
         return NONE
-    half = formatting.half_width(contrast.estimate, scale=100, digits=2)
-    return " ".join(filter(None, (formatting.signed_points(contrast.estimate.mean), half)))
+    half = score.half_width(contrast.estimate)
+    return f"{score.signed(contrast.estimate.mean)} {half}".rstrip()
 
 
 def _ratio(contrast: Contrast | None) -> str:
@@ -149,7 +154,7 @@ def _ratio(contrast: Contrast | None) -> str:
     return written
 
 
-def _control(level: LevelVerdict, kind: str) -> str:
+def _control(score: ScoreFormat, level: LevelVerdict, kind: str) -> str:
     group = level.groups.get(kind)
     if group is None:
         return NONE
@@ -159,7 +164,7 @@ def _control(level: LevelVerdict, kind: str) -> str:
         return f"lost {missing}" if missing else NONE
     fails = group.tests.get("fails")
     mark = "*" if fails is not None and fails.outcome == "confirmed" else " "
-    value = formatting.signed_points(found.estimate.mean)
+    value = score.signed(found.estimate.mean)
     return f"{value}{mark}{f' (-{missing})' if missing else ''}"
 
 

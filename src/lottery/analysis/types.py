@@ -1,6 +1,8 @@
 """What a verdict is made of: plain numbers and words, ready for JSON.
 
-Accuracies and densities are fractions in [0, 1]; iterations count from initialization.
+Accuracies and densities are fractions in [0, 1]; iterations count from initialization. What is
+called accuracy is the score that the networks are judged by, whatever its name. Differences of it
+are in its direction: above 0 is better.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lottery.core import OutsideMask
+from lottery.score import ACCURACY, Score
+from lottery.store.jobs import MAIN
 from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
 
@@ -21,7 +25,8 @@ Headline = Literal["confirmed", "indicated", "open", "contradicted", "not tested
 """The whole sentence in a word, see `lottery.analysis.procedure`."""
 
 Measure = Literal["accuracy", "accuracy_final", "early_stop", "time_to_dense"]
-"""``accuracy``: test accuracy at early stop; ``accuracy_final``: at the end of training;
+"""``accuracy``: test accuracy, or whatever score networks are judged by, at early stop (without a
+curve at the end); ``accuracy_final``: at the end of training;
 ``early_stop``: iteration of lowest validation loss; ``time_to_dense``: first iteration at which the
 smoothed accuracy reaches what the dense network has at early stop, less the margin."""
 
@@ -129,7 +134,7 @@ class Group:
     tests: Mapping[str, Test]
     """For tickets: ``matches``, ``no_later``, ``wins`` (both), ``sooner_to_dense`` (by time to the
     dense network's accuracy), ``hypothesis`` (wins, and reinitialized copies fail). For controls:
-    ``fails`` (does not match, or is later), ``wins``. Empty for dense."""
+    ``fails`` (``worse``: does not match, or ``later``), ``wins``. Empty for dense."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +188,8 @@ class Verdict:
     jobs_planned: int
     jobs_diverged: int
     jobs_collapsed: int
-    margin: float
+    margin: float | None
+    """How much worse a score may be and still match; None: nothing is tested."""
     margin_wide: bool
     """Whether the margin is more than a fifth of the dense network's error."""
     confidence: float
@@ -206,6 +212,19 @@ class Verdict:
     paragraph: str
     caveats: tuple[str, ...]
     dense_missing: Missing
+    score: Score = ACCURACY
+    """What networks are judged by: what everything here that is called accuracy is."""
+    timed: bool = True
+    """Whether the dense networks have early stops; else what is called so is at the end."""
+    stops_by_loss: bool = True
+    """Whether an early stop is where the validation loss is lowest; else where the validation score
+    is best."""
+    earlier_looks: tuple[int, ...] = ()
+    """Numbers of replicates at which the run was judged before it grew."""
+    test_confidence: float = 0.95
+    """The confidence of tests: ``confidence``, corrected for the earlier looks."""
+    dense_kind: str = MAIN
+    """The kind of the branch whose level 0 counts as the dense network."""
     guessing_limit: float = 0.0
     """The test accuracy below which a training is taken to guess; 0 when unknown."""
     mask_updates: MaskUpdateMethod = "none"

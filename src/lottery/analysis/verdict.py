@@ -21,14 +21,16 @@ from dataclasses import replace
 from typing import Final
 
 from lottery.analysis.answers import answers
-from lottery.analysis.claims import REINIT, Claims, decide_claims
+from lottery.analysis.claims import NO_CURVE, NO_MARGIN, REINIT, Claims, decide_claims
 from lottery.analysis.evidence import Evidence, evidence_of
 from lottery.analysis.levels import judge_levels
 from lottery.analysis.lookup import sparsity_order
 from lottery.analysis.measured import Measured
+from lottery.analysis.score_format import error_of
 from lottery.analysis.types import Headline, LevelVerdict, Picked, Verdict
 from lottery.analysis.words import caveats, paragraph
 from lottery.experiments import Run
+from lottery.score import Score
 from lottery.store.jobs import MAIN, JobResult
 from lottery.tickets import KEEPS_TRAINED
 
@@ -43,7 +45,8 @@ def judge_run(run: Run, *, margin: float | None = None, confidence: float | None
 
     Args:
         run: what to judge.
-        margin: accuracy a matching ticket may lose, a fraction in [0, 1); None for the config's.
+        margin: how much worse a matching ticket's score may be, of accuracy a fraction in [0, 1);
+            None for the config's.
         confidence: of intervals and tests; None for the config's.
 
     Raises:
@@ -66,7 +69,8 @@ def judge(evidence: Evidence) -> Verdict:
     claims = decide_claims(measured)
     levels = judge_levels(measured, claims)
     headline, why = _headline(measured, claims, levels)
-    level, picked = _pick(levels, tests_wins=evidence.rewind not in KEEPS_TRAINED)
+    tests_wins = measured.timed and evidence.rewind not in KEEPS_TRAINED
+    level, picked = _pick(levels, tests_wins=tests_wins)
     ended = [result.status for result in evidence.results]
     keys = {*evidence.planned, *(result.key for result in evidence.results)}
     accuracy = _dense_accuracy(levels)
@@ -80,7 +84,7 @@ def judge(evidence: Evidence) -> Verdict:
         jobs_diverged=ended.count("diverged"),
         jobs_collapsed=ended.count("collapsed"),
         margin=evidence.margin,
-        margin_wide=accuracy is not None and evidence.margin > _WIDE * (1 - accuracy),
+        margin_wide=_is_wide(evidence.score, accuracy),
         confidence=evidence.confidence,
         evaluation_interval=evidence.evaluation_interval,
         last_evaluation=measured.end,
@@ -96,6 +100,12 @@ def judge(evidence: Evidence) -> Verdict:
         paragraph="",
         caveats=(),
         dense_missing=measured.missing(MAIN, 0),
+        score=evidence.score,
+        timed=measured.timed,
+        stops_by_loss=not measured.timed or _known_losses(measured),
+        earlier_looks=evidence.earlier_looks,
+        test_confidence=evidence.test_confidence,
+        dense_kind=evidence.dense_kind,
         guessing_limit=measured.limit,
         mask_updates=evidence.mask_updates,
         rewind=evidence.rewind,
@@ -140,6 +150,8 @@ def _short_of(levels: Sequence[LevelVerdict]) -> str:
 def _missing(measured: Measured) -> str:
     """Why the hypothesis cannot be tested on the run; empty where it can."""
     evidence = measured.evidence
+    if evidence.results and evidence.margin is None:
+        return NO_MARGIN
     if evidence.rewind in KEEPS_TRAINED:
         return f"tickets keep trained weights (rewind.method = '{evidence.rewind}')"
     if not evidence.results:
@@ -168,7 +180,9 @@ def _missing(measured: Measured) -> str:
     if not any(measured.values(REINIT, level, "accuracy") for level in measured.levels):
         still = "" if evidence.complete else " so far"
         return f"no reinitialized copy came to a result to compare with{still}"
-    return "one replicate is no test" if n == 1 else ""
+    if n == 1:
+        return "one replicate is no test"
+    return "" if measured.timed else NO_CURVE
 
 
 def _main(measured: Measured, level: int) -> Sequence[JobResult]:
@@ -200,6 +214,18 @@ def _confirms(level: LevelVerdict, claim: str) -> bool:
 def _dense_accuracy(levels: Sequence[LevelVerdict]) -> float | None:
     dense = next((lv.groups.get(MAIN) for lv in levels if lv.level == 0), None)
     return dense.accuracy.mean if dense and dense.accuracy else None
+
+
+def _known_losses(measured: Measured) -> bool:
+    dense = measured.dense.values()
+    return all(job.validation_loss_at_early_stop is not None for job in dense)
+
+
+def _is_wide(score: Score, dense: float | None) -> bool:
+    """Whether a margin is a large part of the dense network's error; of fractions alone."""
+    if score.margin is None or score.unit != "%" or dense is None:
+        return False
+    return score.margin > _WIDE * error_of(score, dense)
 
 
 def _test_error(accuracy: float | None, examples: int | None) -> float | None:

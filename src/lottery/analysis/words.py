@@ -9,9 +9,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lottery.analysis.controls import CONTROLS
-from lottery.analysis.lookup import find_level, lost, pruned, spoken_of, tests_hypothesis
+from lottery.analysis.lookup import (
+    find_level,
+    keeps_trained,
+    lost,
+    pruned,
+    spoken_of,
+    tests_hypothesis,
+)
 from lottery.analysis.reach import reachable
 from lottery.analysis.rendering import render, sentences
+from lottery.analysis.score_format import ScoreFormat, at_moment, error_of
 from lottery.analysis.types import Verdict
 from lottery.methods import CONTROL_KINDS
 from lottery.store.jobs import MAIN
@@ -76,6 +84,11 @@ def _context(verdict: Verdict) -> dict[str, Any]:
         "chance": f"{100 * (1 - verdict.confidence):.2g}%",
         "lost": lost(verdict),
         "n": n,
-        "reach": reachable(max(n, 1), len(levels), verdict.confidence),
+        "reach": reachable(max(n, 1), len(levels), verdict.test_confidence),
         "flattered": FLATTERED,
+        "s": ScoreFormat(verdict.score),
+        "best": "loss is lowest" if verdict.stops_by_loss else f"{verdict.score.name} is best",
+        "moment": at_moment(verdict.timed),
+        "keeps_trained": keeps_trained(verdict),
+        "error_of": error_of,
     }

@@ -30,7 +30,7 @@ def compare(
         typer.Option(
             metavar="X",
             parser=options.number,
-            help="What matches, as a fraction of 1; the first run's if not given.",
+            help="What matches (of accuracy, a fraction of 1); the first run's if not given.",
         ),
     ] = None,
     confidence: Annotated[

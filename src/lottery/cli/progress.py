@@ -25,6 +25,7 @@ from lottery.cli.pace import Pace, duration
 from lottery.core import OutsideMask
 from lottery.errors import format_names, printable
 from lottery.experiments import ExperimentConfig, Listener
+from lottery.score import ACCURACY, Score
 from lottery.store import JobKey, JobResult, LookKey
 
 _LINE_SECONDS = 30.0
@@ -263,15 +264,21 @@ def _by_reason(reasons: Mapping[str, str]) -> str:
     )
 
 
-def summary(result: JobResult) -> str:
+def summary(result: JobResult, score: Score = ACCURACY) -> str:
     """One job's result in a line."""
+    from lottery.analysis.score_format import ScoreFormat
+
+    written = ScoreFormat(score)
     head = f"{result.key}: density {result.density:.1%}"
     if result.status != "done":
         return f"{head}, {result.status}: {result.reason}"
-    return (
-        f"{head}, test accuracy {result.score_at_early_stop:.2%} "
-        f"at iteration {result.early_stop_iteration:,} ({result.seconds:.1f} s)"
-        + (f"; {passed_by(result)}" if result.empty_layers else "")
+    said = "no score"
+    if result.score is not None:
+        said = f"test {written.name} {written.with_unit(result.score)}"
+    if result.early_stop_iteration is not None:
+        said += f" at iteration {result.early_stop_iteration:,}"
+    return f"{head}, {said} ({result.seconds:.1f} s)" + (
+        f"; {passed_by(result)}" if result.empty_layers else ""
     )
 
 

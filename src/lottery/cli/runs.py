@@ -15,7 +15,9 @@ from lottery.cli.output import echo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lottery.analysis.score_format import ScoreFormat
     from lottery.experiments import Begun, Run
+    from lottery.score import Score
     from lottery.store import JobResult
 
 
@@ -84,7 +86,8 @@ def show(
     elif len(results) < len(jobs):
         echo("nobody works on it now; the command it was begun with goes on")
     if results:
-        _print_results(results, trains_on=opened.config.rewind.method == "drawn")
+        trains_on = opened.config.rewind.method == "drawn"
+        _print_results(results, opened.facts.score, trains_on=trains_on)
 
 
 def _iterations(one: Begun) -> dict[str, Any]:
@@ -94,20 +97,18 @@ def _iterations(one: Begun) -> dict[str, Any]:
 def _print_head(run: Run, done: int, planned: int) -> None:
     """What a run is, and what is notable of it."""
     from lottery.analysis.words import updates_caveat
+    from lottery.errors import printable
 
     environment = run.experiment["environment"]
     echo(f"{run.store.path}")
-    echo(
-        f"{run.config.name}: {run.config.model} on {run.config.data.name}, "
-        f"{done} of {planned} trainings done"
-    )
+    echo(f"{run.config.name}: {printable(run.facts.title)}, {done} of {planned} trainings done")
     echo(
         f"begun {run.experiment['begun']} with lottery {environment['lottery']}, torch "
         f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
     )
     if run.experiment["command"]:
         echo(f"command: {run.experiment['command']}")
-    changing = updates_caveat(run.config.training.mask_updates.method)
+    changing = updates_caveat(run.facts.mask_updates)
     if changing:
         echo(changing)
     for path in run.store.corrupt():
@@ -119,7 +120,9 @@ def verdict(
     margin: Annotated[
         float | None,
         typer.Option(
-            metavar="X", parser=options.number, help="Judge with another margin (a fraction of 1)."
+            metavar="X",
+            parser=options.number,
+            help="Judge with another margin (of accuracy, a fraction of 1).",
         ),
     ] = None,
     confidence: Annotated[
@@ -236,11 +239,13 @@ def _open(run: str, out: Path) -> Run:
     return open_run(find_run(run, out))
 
 
-def _print_results(results: Sequence[JobResult], *, trains_on: bool) -> None:
+def _print_results(results: Sequence[JobResult], score: Score, *, trains_on: bool) -> None:
+    from lottery.analysis.score_format import ScoreFormat
     from lottery.cli.progress import passed_by
     from lottery.cli.tables import print_table
 
-    print_table([_row(result) for result in results])
+    written = ScoreFormat(score)
+    print_table([_row(result, written) for result in results])
     for result in results:
         if result.status != "done":
             echo(f"{result.key}: {result.status}, since {result.reason}")
@@ -250,24 +255,27 @@ def _print_results(results: Sequence[JobResult], *, trains_on: bool) -> None:
             at, how = result.provenance.get("drawn_at"), result.provenance["drawn"]
             on = ", trained on from there" if trains_on else ""
             echo(f"{result.key}: mask drawn at iteration {at}{on}; {how}")
+    if all(result.early_stop_iteration is None for result in results):
+        echo(f"repl.: replicate; final: test {written.name} at the end; s: seconds")
+        return
     echo(
         "repl.: replicate; stop: iteration of lowest validation loss; "
-        "acc.: test accuracy there; final: at the end; s: seconds"
+        f"{written.short}: test {written.name} there; final: at the end; s: seconds"
     )
 
 
-def _row(result: JobResult) -> dict[str, Any]:
-    def percent(value: float | None) -> str | None:
-        return None if value is None else f"{value:.2%}"
+def _row(result: JobResult, score: ScoreFormat) -> dict[str, Any]:
+    def written(value: float | None) -> str | None:
+        return None if value is None else score.with_unit(value)
 
     return {
         "repl.": result.replicate,
         "branch": result.branch,
         "level": result.level,
-        "density": percent(result.density),
+        "density": f"{result.density:.2%}",
         "status": result.status,
         "stop": result.early_stop_iteration,
-        "acc.": percent(result.score_at_early_stop),
-        "final": percent(result.score_final),
+        score.short: written(result.score_at_early_stop),
+        "final": written(result.score_final),
         "s": f"{result.seconds:.1f}",
     }

@@ -7,11 +7,11 @@ from pathlib import Path
 from lottery.analysis import formatting
 from lottery.analysis.methods import facts
 from lottery.analysis.methods.types import Method, RunComparison
+from lottery.analysis.score_format import ScoreFormat
 from lottery.errors import StoreError, UsageError
 from lottery.report import comparison_tables as tables
 from lottery.report import html
 from lottery.report.comparison_figures import FIGURES
-from lottery.report.figure import Drawn
 from lottery.report.palette import method
 from lottery.store.commit import write_file
 
@@ -42,7 +42,7 @@ def render_comparison(comparison: RunComparison) -> str:
     """
     interval = f"{100 * comparison.confidence:.3g}%"
     figures = [
-        Drawn(figure=one, content=content, caption=html.sentence(one.caption, interval=interval))
+        html.drawn(one, content, interval=interval, s=ScoreFormat(comparison.score))
         for one in FIGURES
         if (content := one.draw(comparison))
     ]
@@ -64,6 +64,7 @@ def render_comparison(comparison: RunComparison) -> str:
         listed=listed,
         cards=[_card(found) for found in comparison.methods],
         notes=facts.notes(comparison),
+        findings_title=facts.findings_title(comparison),
         fmt=formatting,
     )
 

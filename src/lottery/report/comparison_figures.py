@@ -8,9 +8,10 @@ from typing import Final
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.methods.types import Method, RunComparison
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Estimate, Measure
 from lottery.methods import CONTROL_KINDS
-from lottery.report.density import ACCURACY, EARLY_STOP, Quantity
+from lottery.report.density import EARLY_STOP, Quantity, score_quantity
 from lottery.report.figure import Figure, Plot, choice, figure_text
 from lottery.report.palette import method
 from lottery.report.series import (
@@ -59,9 +60,9 @@ def methods_against_density(
     }
     plot["choices"] = [choice("part", "What to show", _options(plot))]
     dense = _dense(comparison.methods[0], quantity)
-    if quantity is ACCURACY and dense:
+    if quantity.closer and dense:
         means = [estimate.mean for estimate in estimates]
-        near = near_dense(dense.mean, means, comparison.margin, shown)
+        near = near_dense(dense.mean, means, comparison.margin or 0.0, shown)
         if near:
             plot["ranges"] = {"all": shown, "near": near}
     return plot
@@ -166,8 +167,8 @@ def _dense(first: Method, quantity: Quantity) -> Estimate | None:
 FIGURES: Final[tuple[Figure, ...]] = (
     Figure(
         name="accuracy",
-        section="Accuracy",
-        title="Test accuracy against density",
+        section="{{ s.title }}",
+        title="Test {{ s.name }} against density",
         caption=(
             "Lines are the means of each run's tickets (its dense networks at the left), bands are "
             "{{ interval }} t-intervals of the mean, cut off where they leave the figure, and each "
@@ -175,7 +176,9 @@ FIGURES: Final[tuple[Figure, ...]] = (
             "apart: the tables below say what is confirmed. Names below the figure hide and show a "
             "run, by click, touch or Enter."
         ),
-        draw=lambda comparison: methods_against_density(comparison, "accuracy", ACCURACY),
+        draw=lambda comparison: methods_against_density(
+            comparison, "accuracy", score_quantity(ScoreFormat(comparison.score))
+        ),
     ),
     Figure(
         name="early-stop",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from lottery.analysis import formatting
 from lottery.analysis.methods import facts
 from lottery.analysis.methods.types import MEASURES, AgainstFirst, Outcome, RunComparison
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Measure
 from lottery.report.csv_text import csv_text
-from lottery.report.tables import Column, Table, make_table, points_text, ratio_text
+from lottery.report.tables import Column, Table, difference_text, make_table, ratio_text
 
 _OUTCOMES: Mapping[Outcome, str] = {
     "ahead": "✓ better",
@@ -34,8 +36,9 @@ class _Test:
 
 def measured(comparison: RunComparison) -> list[Table]:
     """For each measure, every run's mean at each density."""
+    titles = facts.titles(comparison)
     return [
-        _table(comparison, measure, facts.TITLES[measure], "Density, %", lines)
+        _table(comparison, measure, titles[measure], "Density, %", lines)
         for measure in MEASURES
         if (lines := facts.measured(comparison, measure))
     ]
@@ -96,19 +99,22 @@ def _contrasts(comparison: RunComparison, measure: Measure) -> Table | None:
     ]
     if not made:
         return None
+    score = ScoreFormat(comparison.score)
     ratio = made[0].made.contrast.scale == "ratio"
     estimate: Column[_Test] = Column(
-        "Ratio" if ratio else "Difference, points",
+        "Ratio" if ratio else score.head("Difference", difference=True),
         lambda t: t.made.contrast.estimate,
-        ratio_text if ratio else points_text,
+        ratio_text if ratio else partial(difference_text, score),
         "ratio" if ratio else "difference",
+        ends=True,
     )
     number = formatting.counted(comparison.comparisons[measure], "test")
-    title, first = facts.TITLES[measure].partition(",")[0], comparison.methods[0].label
+    better, name = ratio or score.score.higher, score.name
+    title, first = facts.titles(comparison)[measure].partition(",")[0], comparison.methods[0].label
     return make_table(
         f"{title}: {'over' if ratio else 'difference from'} {first}",
         f"In brackets, the {100 * comparison.confidence:g}% interval. p-values are two-sided, "
-        f"corrected after Holm for {number}.",
+        f"corrected after Holm for {number}.{'' if better else f' Above 0 the {name} is lower.'}",
         f"tests-{measure}",
         [*_COLUMNS[:2], estimate, *_COLUMNS[2:]],
         made,

@@ -13,14 +13,13 @@ import numpy as np
 
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, control_of
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import LevelVerdict
 from lottery.report.data import ReportData
-from lottery.report.figure import Figure, Plot, choice
+from lottery.report.figure import Figure, Plot, choice, figure_text
 from lottery.report.palette import TONES, Tone, shaded
 from lottery.report.series import extremes, hollow, number
 from lottery.store.jobs import MAIN, JobKey
-from lottery.training.config import LossName
-from lottery.training.curve import CurvePoint
 
 MOST_POINTS = 200
 """Evaluations drawn of one curve; of longer ones, an even selection."""
@@ -28,7 +27,7 @@ MOST_POINTS = 200
 Values = Mapping[int, float]
 """Iteration -> value."""
 
-_LOSSES: Mapping[LossName, str] = {"cross-entropy": "nats", "mse": "squared error"}
+_LOSSES: Mapping[object, str] = {"cross-entropy": "nats", "mse": "squared error"}
 
 
 def learning_curves(data: ReportData) -> Plot | None:
@@ -59,10 +58,13 @@ def learning_curves(data: ReportData) -> Plot | None:
                 for trace, loss in _group(data, level, kind, keys, failed, grid):
                     traces.append(trace | {"visible": level.level in chosen})
                     losses.append(loss)
+    score = ScoreFormat(data.verdict.score)
+    loss = data.config.get("training", {}).get("loss")
     titles = {
-        "accuracy": "Test accuracy (%)",
-        "loss": f"Validation loss ({_LOSSES[data.config['training']['loss']]})",
+        "accuracy": _titled(f"Test {score.name}", score.unit),
+        "loss": _titled("Validation loss", _LOSSES.get(loss, "")),
     }
+    measures: Plot = {"y": losses, "titles": titles}
     tones = {
         _tone(kind, level): _shade(kind, there.index(level), there.index(max(chosen)), len(there))
         for level, kind in groups
@@ -79,12 +81,16 @@ def learning_curves(data: ReportData) -> Plot | None:
             "yaxis": {"tickformat": "~g", "range": _first_range(traces)},
             "showlegend": True,
         },
-        "measures": {"y": losses, "titles": titles},
+        **({"measures": measures} if any(y is not None for of in losses for y in of) else {}),
         "choices": _choices(there, chosen, levels, traces),
         "tones": tones,
-        "names": ("iteration", "test_accuracy_percent"),
+        "names": ("iteration", f"test_{score.key}{'_percent' if score.percent else ''}"),
         "thinned": thinned,
     }
+
+
+def _titled(words: str, unit: str) -> str:
+    return figure_text(f"{words} ({unit})" if unit else words)
 
 
 def _choices(
@@ -199,7 +205,7 @@ def _group(
         trace = {
             "mode": "markers",
             "x": [number(iteration)],
-            "y": [number(accuracy, 100)],
+            "y": [number(accuracy, ScoreFormat(data.verdict.score).scale)],
             "marker": {"size": 11, "symbol": symbol, "line": {"width": 2}},
             "hovertemplate": "<b>%{fullData.name}</b><br>"
             f"early stop at {'at least ' if group.at_end else ''}%{{x:,.0f}}: %{{y:.4g}}"
@@ -213,7 +219,7 @@ def _group(
 def _stop(
     data: ReportData, level: LevelVerdict, kind: str, done: Sequence[JobKey]
 ) -> tuple[float, float, float | None] | None:
-    """Mean iteration, accuracy and loss at early stop."""
+    """Mean iteration, score and loss at early stop."""
     group = level.groups.get(kind)
     if group is None or not (group.early_stop and group.accuracy):
         return None
@@ -232,9 +238,9 @@ def _joined(
     """The curves one after the other, with a gap between them."""
     joined: list[float | None] = []
     for key in keys:
-        values = _values(data.curves[key], measure)
-        own = [at for at in grid if at in values]
-        joined += [*_drawn(values, own, measure, digits=4), None]
+        own = _own_places(data, key, grid)
+        values = _values(data, key, measure)
+        joined += [*_drawn(data, values, own, measure, digits=4), None]
     return joined[:-1]
 
 
@@ -246,34 +252,48 @@ def _places(data: ReportData, keys: Sequence[JobKey], grid: list[int]) -> list[i
     """
     places: list[int | None] = []
     for key in keys:
-        values = _values(data.curves[key], "loss")
-        places += [*(at for at in grid if at in values), None]
+        places += [*_own_places(data, key, grid), None]
     return places[:-1]
+
+
+def _own_places(data: ReportData, key: JobKey, grid: list[int]) -> list[int]:
+    """Those iterations at which anything that is drawn of a curve was measured."""
+    there = _values(data, key, "accuracy").keys() | _values(data, key, "loss").keys()
+    return [at for at in grid if at in there]
 
 
 def _mean(
     data: ReportData, keys: Sequence[JobKey], grid: list[int], measure: Literal["accuracy", "loss"]
 ) -> list[float | None]:
     """The mean at those iterations where every job was evaluated."""
-    curves = [_values(data.curves[key], measure) for key in keys]
+    curves = [_values(data, key, measure) for key in keys]
     means = {
         at: sum(curve[at] for curve in curves) / len(curves)
         for at in grid
         if all(at in curve for curve in curves)
     }
-    return _drawn(means, grid, measure, digits=5)
+    return _drawn(data, means, grid, measure, digits=5)
 
 
-def _values(curve: Sequence[CurvePoint], measure: Literal["accuracy", "loss"]) -> Values:
-    if measure == "accuracy":
-        return {point.iteration: point.accuracy for point in curve if point.split == "test"}
-    return {point.iteration: point.loss for point in curve if point.split == "validation"}
+def _values(data: ReportData, key: JobKey, measure: Literal["accuracy", "loss"]) -> Values:
+    score = data.verdict.score.name
+    split, name = ("test", score) if measure == "accuracy" else ("validation", "loss")
+    return {
+        point.iteration: point.values[name]
+        for point in data.curves[key]
+        if point.split == split and name in point.values
+    }
 
 
 def _drawn(
-    values: Values, grid: list[int], measure: Literal["accuracy", "loss"], *, digits: int
+    data: ReportData,
+    values: Values,
+    grid: list[int],
+    measure: Literal["accuracy", "loss"],
+    *,
+    digits: int,
 ) -> list[float | None]:
-    scale = 100 if measure == "accuracy" else 1
+    scale = ScoreFormat(data.verdict.score).scale if measure == "accuracy" else 1
     found = (number(values.get(at), scale) for at in grid)
     return [None if value is None else float(f"{value:.{digits}g}") for value in found]
 
@@ -281,7 +301,7 @@ def _drawn(
 CURVES = Figure(
     name="curves",
     section="Learning curves",
-    title="Accuracy and loss in training",
+    title="{{ s.title }} and loss in training",
     caption=(
         "Thick lines are means of the trainings that came to their end, thin ones single "
         "trainings; the large mark is the mean early stop, hollow where one of them lies at the "

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, control_of
+from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Bound, Estimate, Group, LevelVerdict, Verdict
-from lottery.report.figure import Figure, Plot
+from lottery.report.figure import Figure, Plot, figure_text
 from lottery.report.series import (
     COLUMNS,
     Point,
@@ -23,6 +24,7 @@ from lottery.report.series import (
     percent,
     traces,
 )
+from lottery.score import ACCURACY as CLASSIFICATION
 from lottery.store.jobs import MAIN
 
 
@@ -35,21 +37,45 @@ class Quantity:
     scale: float
     """From the verdict's unit to the axis's."""
     form: Callable[[float], str]
-    limit: Callable[[Verdict], float]
+    limit: Callable[[Verdict], float | None]
     """How far beyond the dense mean still matches, in the verdict's unit, with its sign."""
     limit_name: Callable[[Verdict], str]
     end: Callable[[Verdict], float | None] = lambda _: None
     """The largest value that can be, if there is one worth a line."""
+    closer: bool = False
+    """Whether a closer range around the dense mean is offered."""
 
 
-ACCURACY = Quantity(
-    title="Test accuracy at early stop (%)",
-    of=lambda group: group.accuracy,
-    scale=100,
-    form=lambda value: formatting.accuracy(value) + "%",
-    limit=lambda verdict: -verdict.margin,
-    limit_name=lambda verdict: f"Dense \N{MINUS SIGN} {formatting.margin(verdict.margin)}",
-)
+def score_quantity(score: ScoreFormat, *, timed: bool = True) -> Quantity:
+    """What networks are judged by.
+
+    Args:
+        score: how it is written.
+        timed: whether it is that at early stop.
+    """
+    unit = f" ({figure_text(score.unit)})" if score.unit else ""
+    sign = "\N{MINUS SIGN}" if score.score.higher else "+"
+
+    def limit(verdict: Verdict) -> float | None:
+        return None if verdict.margin is None else -score.score.oriented(verdict.margin)
+
+    return Quantity(
+        title=f"Test {figure_text(score.name)} {at_moment(timed)}{unit}",
+        of=lambda group: group.accuracy,
+        scale=score.scale,
+        form=lambda value: figure_text(score.with_unit(value)),
+        limit=limit,
+        limit_name=lambda verdict: figure_text(f"Dense {sign} {score.margin(verdict.margin)}"),
+        closer=score.percent and score.score.higher,
+    )
+
+
+def score_of(verdict: Verdict) -> Quantity:
+    """What the networks of a run are judged by."""
+    return score_quantity(ScoreFormat(verdict.score), timed=verdict.timed)
+
+
+ACCURACY = score_quantity(ScoreFormat(CLASSIFICATION))
 EARLY_STOP = Quantity(
     title="Early-stop iteration",
     of=lambda group: group.early_stop,
@@ -138,10 +164,10 @@ def _references(verdict: Verdict, quantity: Quantity) -> list[Plot]:
         return []
     axis = density_axis(level.density for level in verdict.levels)
     x = [float(f"{10**edge:.6g}") for edge in axis["range"]]
-    lines = [
-        ("Dense, mean", dense.mean, "dash", 2.0),
-        (quantity.limit_name(verdict), dense.mean + quantity.limit(verdict), "dot", 1.5),
-    ]
+    lines = [("Dense, mean", dense.mean, "dash", 2.0)]
+    limit = quantity.limit(verdict)
+    if limit is not None:
+        lines.append((quantity.limit_name(verdict), dense.mean + limit, "dot", 1.5))
     end = quantity.end(verdict)
     if end is not None:
         lines.append(("End of training", end, "solid", 1.0))
@@ -201,21 +227,22 @@ def _extent(verdict: Verdict, quantity: Quantity) -> list[float]:
         if (value := _at(level, kind, quantity))
     ]
     dense = _dense(verdict, quantity)
-    limits = [dense.mean + quantity.limit(verdict)] if dense else []
+    limits = [dense.mean + (quantity.limit(verdict) or 0.0)] if dense else []
     end = quantity.end(verdict)
     if end is not None and any(max(e.values.values()) >= end for e in estimates):
         limits.append(end)
     low, high = extent(estimates, limits, quantity.scale)
-    return [max(low, 0.0), high]
+    negative = any(value < 0 for e in estimates for value in e.values.values())
+    return [low if negative else max(low, 0.0), high]
 
 
 def _near_dense(verdict: Verdict, quantity: Quantity, shown: list[float]) -> list[float] | None:
     """A closer range around the dense mean, where the whole one hides the small differences."""
     dense = _dense(verdict, quantity)
-    if dense is None or quantity is not ACCURACY:
+    if dense is None or not quantity.closer:
         return None
     tickets = [e.mean for level in verdict.levels if (e := _at(level, MAIN, quantity))]
-    return near_dense(dense.mean, tickets, verdict.margin, shown)
+    return near_dense(dense.mean, tickets, verdict.margin or 0.0, shown)
 
 
 def _dense(verdict: Verdict, quantity: Quantity) -> Estimate | None:
@@ -246,24 +273,25 @@ _HOW = (
 )
 ACCURACY_FIGURE = Figure(
     name="accuracy",
-    section="Accuracy",
-    title="Test accuracy against density",
+    section="{{ s.title }}",
+    title="Test {{ s.name }} against density",
     caption=(
-        f"{_HOW} The dotted line is the dense mean less the margin; what matches is tested "
-        "replicate by replicate, above."
+        f"{_HOW} {{% if v.margin is not none %}}The dotted line is the dense mean "
+        "{{ 'less' if s.score.higher else 'and' }} the margin; what matches is tested "
+        "replicate by replicate, above.{% endif %}"
     ),
-    draw=lambda data: against_density(data.verdict, ACCURACY),
+    draw=lambda data: against_density(data.verdict, score_of(data.verdict)),
 )
 SPEED_FIGURE = Figure(
     name="early-stop",
     section="Speed of learning",
     title="Early stop against density",
     caption=(
-        "Lower is sooner: the iteration where validation loss is lowest, found after training has "
-        "run to its end. {% if at_end %}Hollow marks lie at the last evaluation, iteration "
-        "{{ count(v.last_evaluation) }}: the loss was still falling there, so that the stop comes "
-        "at least as late, and means that such marks are in are too low. {% endif %}Lines, bands "
-        "and marks as above."
+        "Lower is sooner: the iteration where validation {{ 'loss is lowest' if v.stops_by_loss "
+        "else s.name ~ ' is best' }}, found after training has run to its end. {% if at_end "
+        "%}Hollow marks lie at the last evaluation, iteration {{ count(v.last_evaluation) }}: the "
+        "loss was still falling there, so that the stop comes at least as late, and means that "
+        "such marks are in are too low. {% endif %}Lines, bands and marks as above."
     ),
     draw=lambda data: against_density(data.verdict, EARLY_STOP),
 )

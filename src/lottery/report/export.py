@@ -54,8 +54,7 @@ def write_figures(run: Path, directory: Path) -> tuple[list[Path], str]:
 
 def replicates_csv(run: Run) -> str:
     """Every training of a run as CSV, one a line, as in the report's table."""
-    last = judge_run(run).last_evaluation
-    return training_tables.replicates(list(run.results.values()), last).csv
+    return training_tables.replicates(list(run.results.values()), judge_run(run)).csv
 
 
 def figure_csv(content: Plot | Gallery) -> str:
@@ -71,7 +70,7 @@ def _files(data: ReportData) -> Iterator[tuple[str, str]]:
     failed = training_tables.failures(data.results)
     for table in (
         *tables.level_tables(data.verdict),
-        training_tables.replicates(data.results, data.verdict.last_evaluation),
+        training_tables.replicates(data.results, data.verdict),
         *([failed] if failed else []),
     ):
         yield f"table-{table.name}.csv", table.csv

@@ -55,10 +55,12 @@ class Figure:
     name: str
     """Of its files, and of its place on the page."""
     section: str
-    """The heading it stands under, with others of the same."""
+    """The heading it stands under, with others of the same; a template as the caption is."""
     title: str
+    """A template as the caption is."""
     caption: str
-    """How to read it: a template, in which ``v`` is the verdict and ``plot`` what was drawn."""
+    """How to read it: a template, in which ``v`` is the verdict, ``s`` a `ScoreFormat` of its score
+    and ``plot`` what was drawn."""
     draw: Callable[[Any], Plot | Gallery | None]
     """From the `ReportData` of a run, or a `RunComparison`; None where there is nothing to draw."""
 
@@ -69,6 +71,8 @@ class Drawn:
 
     figure: Figure
     content: Plot | Gallery
+    section: str
+    title: str
     caption: str
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from lottery.analysis import formatting
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, Group, LevelVerdict, Outcome, Scale, Verdict
-from lottery.report.figure import Plot
+from lottery.report.figure import Plot, figure_text
 from lottery.report.series import COLUMNS, hollow, number, record, round_values
 
 MARKS: Final[dict[Outcome, str]] = {
@@ -49,6 +50,8 @@ class Forest:
     """From where to where the margin reaches, in the contrast's unit; 0 or 1 is no difference."""
     sides: tuple[str, str]
     """What lies to the left and to the right."""
+    score: ScoreFormat
+    """How differences are written."""
 
 
 def forest(verdict: Verdict, plan: Forest) -> Plot | None:
@@ -163,7 +166,7 @@ def _line(
 
 
 def _at(plan: Forest, value: float) -> float | None:
-    return number(value, 1 if plan.scale == "ratio" else 100)
+    return number(value, 1 if plan.scale == "ratio" else plan.score.scale)
 
 
 def _reach(plan: Forest, low: float | None, high: float | None) -> float:
@@ -173,13 +176,13 @@ def _reach(plan: Forest, low: float | None, high: float | None) -> float:
 def _written(plan: Forest, value: float) -> str:
     if plan.scale == "ratio":
         return f"{formatting.ratio(value)} times"
-    return f"{formatting.signed_points(value)} points"
+    return figure_text(plan.score.signed_with_unit(value))
 
 
 def _interval(plan: Forest, found: Contrast) -> str:
     if found.estimate is None:
         return formatting.NONE
-    form = formatting.interval_of_ratio if plan.scale == "ratio" else formatting.interval_in_points
+    form = formatting.interval_of_ratio if plan.scale == "ratio" else plan.score.interval
     ends = form(found.estimate)
     return _written(plan, found.estimate.mean) + (f" [{ends}]" if ends else "")
 
@@ -189,7 +192,7 @@ def _range(plan: Forest, levels: Sequence[LevelVerdict], lines: Sequence[Line]) 
     ratio = plan.scale == "ratio"
 
     def place(value: float) -> float:
-        return math.log10(max(value, 1e-6)) if ratio else 100 * value
+        return math.log10(max(value, 1e-6)) if ratio else plan.score.scale * value
 
     found = [e for level in levels for line in lines if (c := line.of(level)) and (e := c.estimate)]
     values = [

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from lottery.report.figure import Drawn, tones_of
+from lottery.report.figure import Drawn, Figure, Gallery, Plot, tones_of
 from lottery.report.palette import TONES, Tone
 from lottery.report.svg import plot_svg
 from lottery.report.tables import Table
@@ -83,6 +83,15 @@ def page(
 def sentence(template: str, **values: object) -> str:
     """A caption from its template: plain text, not yet HTML."""
     return _environment(autoescape=False).from_string(template).render(**values).strip()
+
+
+def drawn(figure: Figure, content: Plot | Gallery, **values: object) -> Drawn:
+    """A figure with its words filled in."""
+    section, title, caption = (
+        sentence(template, plot=content, **values)
+        for template in (figure.section, figure.title, figure.caption)
+    )
+    return Drawn(figure=figure, content=content, section=section, title=title, caption=caption)
 
 
 def _environment(*, autoescape: bool) -> Environment:

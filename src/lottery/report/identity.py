@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lottery.analysis import formatting
+from lottery.analysis.score_format import ScoreFormat
 from lottery.report.data import ReportData
 
 
@@ -16,6 +17,7 @@ def strip(data: ReportData) -> list[tuple[str, str]]:
     training = config.get("training", {})
     iterations = max((result.iterations for result in data.results), default=0)
     found = [
+        ("Trained", config.get("title")),
         ("Model", _named(config.get("model"))),
         ("Data", _named(config.get("data"))),
         ("Iterations", formatting.count(iterations) if iterations else _length(training)),
@@ -23,7 +25,7 @@ def strip(data: ReportData) -> list[tuple[str, str]]:
         ("n", formatting.counted(verdict.replicates, "replicate")),
         ("Levels", f"{max((level.level for level in verdict.levels), default=0)}"),
         ("Outside masks", _outside(data)),
-        ("Margin", formatting.margin(verdict.margin)),
+        ("Margin", ScoreFormat(verdict.score).margin(verdict.margin)),
         ("Date", data.date[:10]),
     ]
     return [(name, str(value)) for name, value in found if value not in (None, "")]

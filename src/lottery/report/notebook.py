@@ -49,7 +49,7 @@ def run_frame(run: Run) -> DataFrame:
     """
     pandas = import_extra("pandas", extra="pandas", what="run.frame()")
     results = list(run.results.values())
-    frame: DataFrame = pandas.DataFrame(replicate_records(results, judge_run(run).last_evaluation))
+    frame: DataFrame = pandas.DataFrame(replicate_records(results, judge_run(run)))
     return frame
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lottery.analysis import judge_run
+from lottery.analysis.measured import as_dense, dense_key
 from lottery.core import Mask, prunable_weights
 from lottery.experiments import Run, open_run, to_plain
 from lottery.models import build_model, check_model, is_outside
@@ -38,7 +39,8 @@ def report_data(run: Run) -> ReportData:
     One job's tensors are held at a time, however many there are.
     """
     experiment = run.experiment
-    variant = experiment["data"].get("variant")
+    about = experiment.get("data", {})
+    variant = about.get("variant")
     verdict = judge_run(run)
     tickets = sorted(key for key in run.results if key.branch == MAIN)
     layers = _layers(run)
@@ -46,8 +48,12 @@ def report_data(run: Run) -> ReportData:
     level = verdict.level or max((key.level for key in tickets), default=0)
     return ReportData(
         verdict=verdict,
-        results=list(run.results.values()),
-        curves={key: run.store.curve(key) for key in run.results},
+        results=as_dense(run.results.values(), verdict.dense_kind),
+        curves={
+            key: run.store.curve(of)
+            for of in run.results
+            if (key := dense_key(of, verdict.dense_kind))
+        },
         layers=layers,
         pixels=pixels,
         masks=masks,
@@ -64,14 +70,14 @@ def report_data(run: Run) -> ReportData:
         date=str(experiment["begun"]),
         hashes={
             "config": experiment["config_sha256"],
-            "data": experiment["data"]["sha256"],
+            **({"data": about["sha256"]} if "sha256" in about else {}),
         },
     )
 
 
 def kept(run: Run, key: JobKey) -> Mask:
     """What a ticket keeps, at the end of its training where that changes it."""
-    moved = run.config.training.mask_updates.active
+    moved = run.facts.mask_updates != "none"
     return run.store.final_mask(key) if moved else run.store.ticket(key).mask
 
 
@@ -80,14 +86,14 @@ def _layers(run: Run) -> tuple[str, ...]:
 
     A run may come from elsewhere, and looking at it runs no code that it names.
     """
-    if is_outside(run.config.model) or check_model(run.config.model):
+    model, shape, classes = run.facts.model, run.facts.input_shape, run.facts.classes
+    if model is None or shape is None or classes is None or is_outside(model) or check_model(model):
         return ()
-    data = run.experiment["data"]
     # Only the names are needed, so no memory is given to the weights, however many there are.
     with torch.device("meta"):
-        model = build_model(run.config.model, data["input_shape"], data["classes"])
+        network = build_model(model, shape, classes)
     prune = run.config.prune
-    return tuple(prunable_weights(model, also=prune.also, leave_out=prune.leave_out))
+    return tuple(prunable_weights(network, also=prune.also, leave_out=prune.leave_out))
 
 
 def _first_layer(
@@ -97,7 +103,9 @@ def _first_layer(
 
     Where the order of layers is not known, the first is the one whose shape reads the input.
     """
-    shape = run.experiment["data"]["input_shape"]
+    shape = run.facts.input_shape
+    if shape is None:
+        return {}, {}, ""
     pixels: dict[int, list[NDArray[np.float64]]] = {}
     masks: dict[int, NDArray[np.float64]] = {}
     masks_are = ""

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from lottery.analysis import formatting
+from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Headline
 from lottery.report import html, identity, tables, training_tables
 from lottery.report.curves import CURVES
@@ -58,7 +59,7 @@ def render(data: ReportData) -> str:
         tables=(listed := _tables(data)),
         generator="lottery report",
         v=verdict,
-        sections=[(name, list(of)) for name, of in groupby(figures, lambda d: d.figure.section)],
+        sections=[(name, list(of)) for name, of in groupby(figures, lambda d: d.section)],
         identity=identity.strip(data),
         headline=_HEADLINES[verdict.headline],
         marks=MARKS,
@@ -70,6 +71,8 @@ def render(data: ReportData) -> str:
         hashes=sorted(data.hashes.items()),
         command=data.command,
         fmt=formatting,
+        s=ScoreFormat(verdict.score),
+        moment=at_moment(verdict.timed),
         faintest=FAINTEST,
     )
 
@@ -80,15 +83,14 @@ def draw(data: ReportData) -> Iterator[Drawn]:
     for figure in FIGURES:
         content = figure.draw(data)
         if content is not None:
-            caption = html.sentence(figure.caption, plot=content, **values)
-            yield Drawn(figure=figure, content=content, caption=caption)
+            yield html.drawn(figure, content, **values)
 
 
 def _tables(data: ReportData) -> dict[str, list[tables.Table]]:
     failed = training_tables.failures(data.results)
     return {
         "levels": tables.level_tables(data.verdict) if data.verdict.levels else [],
-        "replicates": [training_tables.replicates(data.results, data.verdict.last_evaluation)],
+        "replicates": [training_tables.replicates(data.results, data.verdict)],
         "failures": [failed] if failed else [],
     }
 
@@ -101,7 +103,8 @@ def _values(data: ReportData) -> dict[str, Any]:
         "v": verdict,
         "interval": f"{100 * verdict.confidence:.3g}%",
         "at_end": sum(group.at_end for group in groups),
-        "margin": formatting.margin,
+        "s": ScoreFormat(verdict.score),
+        "moment": at_moment(verdict.timed),
         "count": formatting.count,
         "counted": formatting.counted,
         "percent": formatting.percent,

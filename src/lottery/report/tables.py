@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, ticket_note
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, Estimate, Group, LevelVerdict, Outcome, Test, Verdict
 from lottery.methods import CONTROL_KINDS
 from lottery.report.csv_text import Cell, csv_text
@@ -42,6 +44,8 @@ class Column(Generic[Row]):
     form: Callable[[Any], str] = str
     key: str = ""
     """Its name in the CSV file; empty where it is not in it."""
+    ends: bool = False
+    """Whether values are estimates, whose ends are in the CSV file as well."""
 
     def text(self, row: Row) -> str:
         """What the page shows."""
@@ -51,18 +55,12 @@ class Column(Generic[Row]):
     def cells(self, row: Row) -> dict[str, Cell]:
         """What the CSV file holds: numbers as they are; of an estimate, its ends as well."""
         value = self.value(row)
-        if self.form in _ESTIMATES:
+        if self.ends:
             ends = (value.mean, value.low, value.high) if value else (None,) * 3
             return dict(zip((self.key, f"{self.key}_low", f"{self.key}_high"), ends, strict=True))
         if isinstance(value, Test):
             return {self.key: value.outcome}
         return {self.key: value}
-
-
-def accuracy_text(estimate: Estimate) -> str:
-    """A mean accuracy in percent, and half its interval."""
-    half = formatting.half_width(estimate, scale=100, digits=2)
-    return f"{formatting.accuracy(estimate.mean)} {half}".rstrip()
 
 
 def stop_text(estimate: Estimate) -> str:
@@ -71,10 +69,9 @@ def stop_text(estimate: Estimate) -> str:
     return f"{formatting.count(estimate.mean)} {half}".rstrip()
 
 
-def points_text(estimate: Estimate) -> str:
-    """A mean difference of accuracies in points, and its interval."""
-    ends = _ends(formatting.interval_in_points(estimate))
-    return f"{formatting.signed_points(estimate.mean)} {ends}"
+def difference_text(score: ScoreFormat, estimate: Estimate) -> str:
+    """A mean difference of scores, and its interval."""
+    return f"{score.signed(estimate.mean)} {_ends(score.interval(estimate))}"
 
 
 def ratio_text(estimate: Estimate) -> str:
@@ -86,8 +83,6 @@ def _ends(interval: str) -> str:
     return f"({interval})" if interval else ""
 
 
-_ESTIMATES = (accuracy_text, stop_text, points_text, ratio_text)
-"""What writes an estimate: its ends are in the CSV file as well."""
 _WORDS: Mapping[Outcome, str] = {
     "confirmed": "yes",
     "open": "open",
@@ -156,97 +151,113 @@ def _n(group: Group) -> str:
     return f"{group.n} ({', '.join(lost)})" if lost else str(group.n)
 
 
-_LEVELS: Sequence[Column[LevelVerdict]] = (
-    Column("Density", lambda lv: lv.density, formatting.percent, "density"),
-    Column("", lambda lv: lv.level, key="level"),
-    Column("Winning?", _main(lambda g: g.tests.get("wins")), answer, "wins"),
-    Column("p", _main(_p("wins")), formatting.probability, "p_wins"),
-    Column("Matches?", _main(lambda g: g.tests.get("matches")), answer, "matches"),
-    Column("No later?", _main(lambda g: g.tests.get("no_later")), answer, "no_later"),
-    Column("n", _main(_n), key="n"),
-    Column(
-        "Accuracy, %",
-        _main(lambda g: g.accuracy),
-        accuracy_text,
-        "accuracy",
-    ),
-    Column(
-        "Minus dense, points",
-        _main(lambda g: _contrast(g, "against_dense", "accuracy")),
-        points_text,
-        "accuracy_minus_dense",
-    ),
-    Column(
-        "Early stop",
-        _main(lambda g: g.early_stop),
-        stop_text,
-        "early_stop",
-    ),
-    Column(
-        "Over dense",
-        _main(lambda g: _contrast(g, "against_dense", "early_stop")),
-        ratio_text,
-        "early_stop_over_dense",
-    ),
-    Column(
-        "Accuracy at the end, %",
-        _main(lambda g: g.accuracy_final),
-        accuracy_text,
-        "accuracy_final",
-    ),
-    Column("", lambda lv: lv.weights_kept, key="weights_kept"),
-)
+def _level_columns(s: ScoreFormat) -> Sequence[Column[LevelVerdict]]:
+    return (
+        Column("Density", lambda lv: lv.density, formatting.percent, "density"),
+        Column("", lambda lv: lv.level, key="level"),
+        Column("Winning?", _main(lambda g: g.tests.get("wins")), answer, "wins"),
+        Column("p", _main(_p("wins")), formatting.probability, "p_wins"),
+        Column("Matches?", _main(lambda g: g.tests.get("matches")), answer, "matches"),
+        Column("No later?", _main(lambda g: g.tests.get("no_later")), answer, "no_later"),
+        Column("n", _main(_n), key="n"),
+        Column(
+            s.head(s.title),
+            _main(lambda g: g.accuracy),
+            s.mean,
+            s.key,
+            ends=True,
+        ),
+        Column(
+            s.head("Minus dense" if s.score.higher else "Dense minus it", difference=True),
+            _main(lambda g: _contrast(g, "against_dense", "accuracy")),
+            partial(difference_text, s),
+            f"{s.key}_minus_dense" if s.score.higher else f"dense_minus_{s.key}",
+            ends=True,
+        ),
+        Column(
+            "Early stop",
+            _main(lambda g: g.early_stop),
+            stop_text,
+            "early_stop",
+            ends=True,
+        ),
+        Column(
+            "Over dense",
+            _main(lambda g: _contrast(g, "against_dense", "early_stop")),
+            ratio_text,
+            "early_stop_over_dense",
+            ends=True,
+        ),
+        Column(
+            s.head(f"{s.title} at the end"),
+            _main(lambda g: g.accuracy_final),
+            s.mean,
+            f"{s.key}_final",
+            ends=True,
+        ),
+        Column("", lambda lv: lv.weights_kept, key="weights_kept"),
+    )
+
 
 ControlRow = tuple[LevelVerdict, Group]
-_CONTROLS: Sequence[Column[ControlRow]] = (
-    Column("Density", lambda row: row[0].density, formatting.percent, "density"),
-    Column("", lambda row: row[0].level, key="level"),
-    Column("Fails?", lambda row: row[1].tests.get("fails"), answer, "fails"),
-    Column("p", lambda row: _p("fails")(row[1]), formatting.probability, "p_fails"),
-    Column("Wins?", lambda row: row[1].tests.get("wins"), answer, "wins"),
-    Column("n", lambda row: _n(row[1]), key="n"),
-    Column(
-        "Accuracy, %",
-        lambda row: row[1].accuracy,
-        accuracy_text,
-        "accuracy",
-    ),
-    Column(
-        "Ticket minus it, points",
-        lambda row: _contrast(row[1], "against_ticket", "accuracy"),
-        points_text,
-        "ticket_minus_control",
-    ),
-    Column(
-        "Early stop",
-        lambda row: row[1].early_stop,
-        stop_text,
-        "early_stop",
-    ),
-    Column(
-        "Over ticket",
-        lambda row: _contrast(row[1], "against_ticket", "early_stop"),
-        ratio_text,
-        "early_stop_over_ticket",
-    ),
-    Column(
-        "Accuracy at the end, %",
-        lambda row: row[1].accuracy_final,
-        accuracy_text,
-        "accuracy_final",
-    ),
-)
+
+
+def _control_columns(s: ScoreFormat) -> Sequence[Column[ControlRow]]:
+    return (
+        Column("Density", lambda row: row[0].density, formatting.percent, "density"),
+        Column("", lambda row: row[0].level, key="level"),
+        Column("Fails?", lambda row: row[1].tests.get("fails"), answer, "fails"),
+        Column("p", lambda row: _p("fails")(row[1]), formatting.probability, "p_fails"),
+        Column("Wins?", lambda row: row[1].tests.get("wins"), answer, "wins"),
+        Column("n", lambda row: _n(row[1]), key="n"),
+        Column(
+            s.head(s.title),
+            lambda row: row[1].accuracy,
+            s.mean,
+            s.key,
+            ends=True,
+        ),
+        Column(
+            s.head("Ticket minus it" if s.score.higher else "It minus ticket", difference=True),
+            lambda row: _contrast(row[1], "against_ticket", "accuracy"),
+            partial(difference_text, s),
+            "ticket_minus_control" if s.score.higher else "control_minus_ticket",
+            ends=True,
+        ),
+        Column(
+            "Early stop",
+            lambda row: row[1].early_stop,
+            stop_text,
+            "early_stop",
+            ends=True,
+        ),
+        Column(
+            "Over ticket",
+            lambda row: _contrast(row[1], "against_ticket", "early_stop"),
+            ratio_text,
+            "early_stop_over_ticket",
+            ends=True,
+        ),
+        Column(
+            s.head(f"{s.title} at the end"),
+            lambda row: row[1].accuracy_final,
+            s.mean,
+            f"{s.key}_final",
+            ends=True,
+        ),
+    )
 
 
 def level_tables(verdict: Verdict) -> list[Table]:
     """Tickets against the dense network, and each kind of control."""
+    score = ScoreFormat(verdict.score)
     interval = f"± and brackets: {100 * verdict.confidence:.3g}% intervals of the mean."
     found = [
         make_table(
             "Tickets against the dense network",
             f"Tickets are {ticket_note(verdict.rewind)}. {interval}",
             "levels",
-            _LEVELS,
+            _level_columns(score),
             verdict.levels,
             _marked(verdict, verdict.levels),
         )
@@ -260,7 +271,7 @@ def level_tables(verdict: Verdict) -> list[Table]:
                     CONTROLS[kind].label,
                     f"{note[:1].upper()}{note[1:]}. Paired with the tickets by replicate.",
                     kind,
-                    _CONTROLS,
+                    _control_columns(score),
                     rows,
                     _marked(verdict, [level for level, _ in rows]),
                 )

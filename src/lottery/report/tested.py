@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from lottery.analysis.controls import CONTROLS
+from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Contrast, LevelVerdict, Measure, Verdict
 from lottery.methods import CONTROL_KINDS
-from lottery.report.figure import Figure, Plot
+from lottery.report.figure import Figure, Plot, figure_text
 from lottery.report.forest import Forest, Line, forest
 from lottery.store.jobs import MAIN
 
@@ -39,22 +40,31 @@ def _against_copy(kind: str) -> Line:
 
 
 def accuracy_forest(verdict: Verdict) -> Plot | None:
-    """Ticket minus dense network in test accuracy."""
+    """Ticket minus dense network in the test score."""
+    score = ScoreFormat(verdict.score)
+    name = f"{figure_text(score.title)} {at_moment(verdict.timed)}"
     plan = Forest(
-        title="Ticket minus dense, accuracy in points",
+        title=_difference(score, "dense"),
         scale="difference",
-        lines=[_against_dense("accuracy", "Accuracy at early stop", "circle", "matches")],
-        zone=(-verdict.margin, 0.0),
+        lines=[_against_dense("accuracy", name, "circle", "matches")],
+        zone=(-(verdict.margin or 0.0), 0.0),
         sides=("worse", "better"),
+        score=score,
     )
     return forest(verdict, plan)
 
 
 def speed_forest(verdict: Verdict) -> Plot | None:
     """Ticket over dense network in times."""
+    score = ScoreFormat(verdict.score)
     lines = [
         _against_dense("early_stop", "Early stop", "circle", "no_later"),
-        _against_dense("time_to_dense", "Time to dense accuracy", "diamond", "sooner_to_dense"),
+        _against_dense(
+            "time_to_dense",
+            f"Time to dense {figure_text(score.name)}",
+            "diamond",
+            "sooner_to_dense",
+        ),
     ]
     found = [c for level in verdict.levels if (c := lines[0].of(level))]
     plan = Forest(
@@ -63,21 +73,31 @@ def speed_forest(verdict: Verdict) -> Plot | None:
         lines=lines,
         zone=(1.0, 1.0 + max([0.0, *(contrast.resolution for contrast in found)])),
         sides=("sooner", "later"),
+        score=score,
     )
     return forest(verdict, plan)
 
 
 def copies_forest(verdict: Verdict) -> Plot | None:
-    """Ticket minus its controls in test accuracy."""
+    """Ticket minus its controls in the test score."""
+    score, margin = ScoreFormat(verdict.score), verdict.margin or 0.0
     kinds = [k for k in CONTROL_KINDS if any(k in level.groups for level in verdict.levels)]
     plan = Forest(
-        title="Ticket minus its copy, accuracy in points",
+        title=_difference(score, "its copy"),
         scale="difference",
         lines=[_against_copy(kind) for kind in kinds],
-        zone=(-verdict.margin, verdict.margin),
+        zone=(-margin, margin),
         sides=("worse", "better"),
+        score=score,
     )
     return forest(verdict, plan)
+
+
+def _difference(score: ScoreFormat, other: str) -> str:
+    """The ticket minus another, or the other way round, in which score and unit."""
+    taken = score.difference("ticket", other).capitalize()
+    unit = f" in {figure_text(score.points)}" if score.points else ""
+    return f"{taken}, {figure_text(score.name)}{unit}"
 
 
 _MARKS = (
@@ -91,8 +111,9 @@ FORESTS = (
         title="Does it match?",
         caption=(
             "One small mark a replicate, its ticket against its own dense network; the large mark "
-            "is their mean with its {{ interval }} interval. Shaded: the margin of "
-            f"{{{{ margin(v.margin) }}}}, which still matches. {_MARKS}"
+            "is their mean with its {{ interval }} interval. {% if v.margin is not none %}Shaded: "
+            "the margin of {{ s.margin(v.margin) }}, which still matches. {% endif %}"
+            f"{_MARKS}"
         ),
         draw=lambda data: accuracy_forest(data.verdict),
     ),
@@ -101,12 +122,13 @@ FORESTS = (
         section="What was tested",
         title="Is it sooner?",
         caption=(
-            "Iteration of lowest validation loss, ticket over dense; means are geometric. Shaded: "
-            "one evaluation interval, which still counts as no later. {% if at_end %}Hollow marks "
-            "are bounds, since one of the two trainings has its lowest loss at its end, and means "
-            "with bounds in them. {% endif %}"
-            "Diamonds: the iteration where test accuracy first reaches what dense has at early "
-            "stop, less the margin. At the right, the test that the early stop is no later."
+            "Iteration of {{ 'lowest' if v.stops_by_loss else 'best' }} validation {{ 'loss' if "
+            "v.stops_by_loss else s.name }}, ticket over dense; means are geometric. Shaded: one "
+            "evaluation interval, which still counts as no later. {% if at_end %}Hollow marks are "
+            "bounds, since one of the two trainings has its lowest loss at its end, and means with "
+            "bounds in them. {% endif %}Diamonds: the iteration where test {{ s.name }} first "
+            "reaches what dense has at early stop, less the margin. At the right, the test that "
+            "the early stop is no later."
         ),
         draw=lambda data: speed_forest(data.verdict),
     ),

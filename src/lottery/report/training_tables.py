@@ -8,8 +8,11 @@ from typing import Any
 
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
+from lottery.analysis.score_format import ScoreFormat
+from lottery.analysis.types import Verdict
 from lottery.report.csv_text import Cell
 from lottery.report.tables import Column, Table, make_table, records
+from lottery.score import Score
 from lottery.store.jobs import MAIN, JobKey, JobResult
 
 
@@ -21,17 +24,13 @@ class Trained:
     dense: JobResult | None
     at_end: bool
     """Whether its early stop is the last evaluation, and so a lower bound."""
+    score: Score
 
     @property
     def difference(self) -> float | None:
-        """In accuracy at early stop."""
-        own, dense = self.result, self.dense
-        if dense is None or None in (
-            own.score_at_early_stop,
-            dense.score_at_early_stop,
-        ):
-            return None
-        return (own.score_at_early_stop or 0) - (dense.score_at_early_stop or 0)
+        """In the score, and in its direction."""
+        own, dense = self.result.score, self.dense.score if self.dense else None
+        return None if own is None or dense is None else self.score.oriented(own - dense)
 
     @property
     def control(self) -> int | None:
@@ -51,73 +50,76 @@ def _of(name: str) -> Callable[[Trained], Any]:
     return lambda row: getattr(row.result, name)
 
 
-_REPLICATES: Sequence[Column[Trained]] = (
-    Column("Replicate", _of("replicate"), key="replicate"),
-    Column("Kind", lambda row: CONTROLS[row.result.key.kind].label),
-    Column("", _of("branch"), key="branch"),
-    Column("", lambda row: row.result.key.kind, key="kind"),
-    Column("", lambda row: row.control, key="control"),
-    Column("Level", _of("level"), key="level"),
-    Column("Density", _of("density"), formatting.percent, "density"),
-    Column("", lambda row: 1 - row.result.density, key="sparsity"),
-    Column("", _of("weights_kept"), key="weights_kept"),
-    Column("", _of("weights_total"), key="weights_total"),
-    Column("Status", _of("status"), key="status"),
-    Column(
-        "Accuracy, %",
-        _of("score_at_early_stop"),
-        formatting.accuracy,
-        "test_accuracy_at_early_stop",
-    ),
-    Column(
-        "Minus dense, points",
-        lambda row: row.difference,
-        formatting.signed_points,
-        "accuracy_minus_dense",
-    ),
-    Column("Early stop", lambda row: row.stop),
-    Column("", _of("early_stop_iteration"), key="early_stop_iteration"),
-    Column("", lambda row: row.at_end, key="early_stop_is_lower_bound"),
-    Column("", _of("validation_loss_at_early_stop"), key="validation_loss_at_early_stop"),
-    Column(
-        "Accuracy at the end, %",
-        _of("score_final"),
-        formatting.accuracy,
-        "test_accuracy_final",
-    ),
-    Column("", _of("start_iteration"), key="start_iteration"),
-    Column("", _of("iterations"), key="iterations"),
-    Column("Seconds", _of("seconds"), lambda v: f"{v:,.1f}", "seconds"),
-    Column("", _of("engine"), key="engine"),
-    Column("", _of("reason"), key="reason"),
-)
+def _columns(s: ScoreFormat, *, timed: bool) -> Sequence[Column[Trained]]:
+    return (
+        Column("Replicate", _of("replicate"), key="replicate"),
+        Column("Kind", lambda row: CONTROLS[row.result.key.kind].label),
+        Column("", _of("branch"), key="branch"),
+        Column("", lambda row: row.result.key.kind, key="kind"),
+        Column("", lambda row: row.control, key="control"),
+        Column("Level", _of("level"), key="level"),
+        Column("Density", _of("density"), formatting.percent, "density"),
+        Column("", lambda row: 1 - row.result.density, key="sparsity"),
+        Column("", _of("weights_kept"), key="weights_kept"),
+        Column("", _of("weights_total"), key="weights_total"),
+        Column("Status", _of("status"), key="status"),
+        Column(
+            s.head(s.title),
+            _of("score"),
+            s.value,
+            f"test_{s.key}_at_early_stop" if timed else "",
+        ),
+        Column(
+            s.head("Minus dense" if s.score.higher else "Dense minus it", difference=True),
+            lambda row: row.difference,
+            s.signed,
+            f"{s.key}_minus_dense" if s.score.higher else f"dense_minus_{s.key}",
+        ),
+        Column("Early stop", lambda row: row.stop),
+        Column("", _of("early_stop_iteration"), key="early_stop_iteration"),
+        Column("", lambda row: row.at_end, key="early_stop_is_lower_bound"),
+        Column("", _of("validation_loss_at_early_stop"), key="validation_loss_at_early_stop"),
+        Column(
+            s.head(f"{s.title} at the end"),
+            _of("score_final"),
+            s.value,
+            f"test_{s.key}_final",
+        ),
+        Column("", _of("start_iteration"), key="start_iteration"),
+        Column("", _of("iterations"), key="iterations"),
+        Column("Seconds", _of("seconds"), lambda v: f"{v:,.1f}", "seconds"),
+        Column("", _of("engine"), key="engine"),
+        Column("", _of("reason"), key="reason"),
+    )
 
 
-def replicates(results: Sequence[JobResult], last_evaluation: int) -> Table:
+def replicates(results: Sequence[JobResult], verdict: Verdict) -> Table:
     """Every training, one a row.
 
     Args:
         results: of the run.
-        last_evaluation: an early stop there is a lower bound.
+        verdict: says what the score is, and after which evaluation an early stop is a lower bound.
     """
+    columns = _columns(ScoreFormat(verdict.score), timed=verdict.timed)
     note = "≥ marks an early stop at the last evaluation: a lower bound."
-    rows = _trained(results, last_evaluation)
-    return make_table("Every replicate", note, "replicates", _REPLICATES, rows)
+    return make_table("Every replicate", note, "replicates", columns, _trained(results, verdict))
 
 
-def replicate_records(results: Sequence[JobResult], last_evaluation: int) -> list[dict[str, Cell]]:
+def replicate_records(results: Sequence[JobResult], verdict: Verdict) -> list[dict[str, Cell]]:
     """The rows of the CSV file of `replicates`."""
-    return records(_REPLICATES, _trained(results, last_evaluation))
+    columns = _columns(ScoreFormat(verdict.score), timed=verdict.timed)
+    return records(columns, _trained(results, verdict))
 
 
-def _trained(results: Sequence[JobResult], last_evaluation: int) -> list[Trained]:
+def _trained(results: Sequence[JobResult], verdict: Verdict) -> list[Trained]:
     by_key = {result.key: result for result in results}
     return [
         Trained(
             result,
             by_key.get(JobKey(key.replicate, MAIN, 0)),
             result.early_stop_iteration is not None
-            and 0 < last_evaluation <= result.early_stop_iteration,
+            and 0 < verdict.last_evaluation <= result.early_stop_iteration,
+            verdict.score,
         )
         for key, result in sorted(by_key.items())
     ]

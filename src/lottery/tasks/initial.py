@@ -87,7 +87,8 @@ def initialization_problem(
     return (
         "make_model gives the same initial weights whatever the seed "
         f"({format_names(names)}), so that {what}. If it loads weights, pass reinitialize=True, or "
-        "a function that draws new ones in a model, or ask for other controls; if it seeds itself, leave that out"
+        "a function that draws new ones in a model, or ask for other controls; if it seeds itself, "
+        "leave that out"
     )
 
 

@@ -12,6 +12,7 @@ from lottery.training.curve import (
     Split,
     early_stop_by,
     early_stop_iteration,
+    stopping_points,
     value_problem,
 )
 from lottery.training.devices import resolve_device, same_every_time
@@ -78,6 +79,7 @@ __all__ = [
     "resolve_device",
     "same_every_time",
     "scores_training",
+    "stopping_points",
     "take_lengths",
     "unlearnable",
     "value_problem",

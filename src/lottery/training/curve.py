@@ -101,11 +101,22 @@ def early_stop_by(curve: Sequence[CurvePoint], score: Score) -> int | None:
     Returns:
         None where there is no such iteration.
     """
-    tested = {p.iteration for p in curve if p.split == "test" and score.name in p.values}
-    points = [p for p in curve if p.split == "validation" and p.iteration in tested]
+    points = stopping_points(curve, score)
     by_loss = [p for p in points if "loss" in p.values]
     if by_loss:
         return early_stop_iteration(by_loss)
-    scored = [p for p in points if score.name in p.values]
-    sign = -1 if score.higher else 1
-    return min(scored, key=lambda p: sign * p.values[score.name]).iteration if scored else None
+    if not points:
+        return None
+    return max(points, key=lambda p: score.oriented(p.values[score.name])).iteration
+
+
+def stopping_points(curve: Sequence[CurvePoint], score: Score) -> list[CurvePoint]:
+    """The validation points at which a training could stop early; see `early_stop_by`."""
+    tested = {p.iteration for p in curve if p.split == "test" and score.name in p.values}
+    return [
+        p
+        for p in curve
+        if p.split == "validation"
+        and p.iteration in tested
+        and ("loss" in p.values or score.name in p.values)
+    ]

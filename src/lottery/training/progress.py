@@ -164,7 +164,9 @@ class Progress:
         kept |= {f"notes/{name}": value for name, value in self._notes.items()}
         ours = {
             # Pairs, since a table's order is not kept in files, and columns are in this one.
-            "curve": [[p.iteration, p.split, [*p.values.items()]] for p in self.curve],
+            "curve": [
+                [p.iteration, p.split, [[*pair] for pair in p.values.items()]] for p in self.curve
+            ],
             "reason": self.reason,
             "seconds": self._tick(),
         }

@@ -22,7 +22,8 @@ from lottery.analysis.methods.types import (
 )
 from lottery.analysis.methods.words import caveats, findings, paragraph, warnings
 from lottery.analysis.types import LevelVerdict, Measure
-from lottery.errors import UsageError
+from lottery.errors import UsageError, printable
+from lottery.score import Score
 from lottery.store.jobs import MAIN, JobResult
 
 
@@ -39,10 +40,12 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
         tolerance: densities whose ratio is at most 1 + tolerance are compared, in [0, 1).
 
     Raises:
-        UsageError: there are fewer than two runs, or the tolerance is out of range.
+        UsageError: there are fewer than two runs, they are judged by different scores, or the
+            tolerance is out of range.
     """
     if len(runs) < 2:
         raise UsageError(f"a comparison needs two or more runs, got {len(runs)}")
+    _check_scores(runs)
     if not 0 <= tolerance < 1:
         raise UsageError(f"a comparison needs a tolerance in [0, 1), got {tolerance}")
     settings = setting_differences([run.config for run in runs])
@@ -60,6 +63,7 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
         tolerance=tolerance,
         margin=runs[0].verdict.margin,
         confidence=basis.confidence,
+        score=basis.score,
         comparisons={measure: _tests(rows, measure) for measure in MEASURES},
         paragraph="",
         findings=(),
@@ -74,14 +78,34 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
     )
 
 
+def _check_scores(runs: Sequence[MethodRun]) -> None:
+    """Refuse to compare numbers of different kinds."""
+    first = runs[0].verdict
+    for other in (run.verdict for run in runs[1:]):
+        one, two = first.score, other.score
+        if (one.name, one.higher, one.unit) != (two.name, two.higher, two.unit):
+            raise UsageError(
+                "a comparison needs runs that are judged by the same score: "
+                f"{printable(first.run)} by {_described(one)}, {printable(other.run)} by "
+                f"{_described(two)}; compare them apart"
+            )
+
+
+def _described(score: Score) -> str:
+    """A score's name, direction and unit."""
+    unit = f" in {score.unit}" if score.unit else ""
+    return printable(f"{score.name}{unit} ({'higher' if score.higher else 'lower'} is better)")
+
+
 def _basis(runs: Sequence[MethodRun], names: Sequence[str]) -> Basis:
     places = range(len(runs))
     return Basis(
         labels=names,
         pairings={(a, b): pairing(runs[a], runs[b]) for a in places for b in places if a != b},
-        step=max(1 / run.data["test_examples"] for run in runs),
+        step=max((1 / n if (n := run.verdict.test_examples) else 0.0) for run in runs),
         grid=float(max(run.verdict.evaluation_interval for run in runs)),
         confidence=runs[0].verdict.confidence,
+        score=runs[0].verdict.score,
     )
 
 

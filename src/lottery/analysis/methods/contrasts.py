@@ -15,6 +15,7 @@ from lottery.analysis.statistics import (
     paired_difference,
 )
 from lottery.analysis.types import Contrast, Estimate, Measure, Missing
+from lottery.score import Score
 
 _BETTER: Mapping[Measure, int] = {
     "accuracy": 1,
@@ -22,7 +23,7 @@ _BETTER: Mapping[Measure, int] = {
     "early_stop": -1,
     "time_to_dense": -1,
 }
-"""+1 where more is better, -1 where less is."""
+"""+1 where more is better, -1 where less is; accuracies are compared in their direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Basis:
         step: between two possible accuracies.
         grid: between two evaluations, in iterations.
         confidence: of intervals and tests.
+        score: what accuracies are; they are compared in its direction, so that more is better.
     """
 
     labels: Sequence[str]
@@ -42,6 +44,7 @@ class Basis:
     step: float
     grid: float
     confidence: float
+    score: Score
 
     @property
     def alpha(self) -> float:
@@ -173,7 +176,7 @@ def _compared(
     times = measure in ("early_stop", "time_to_dense")
     if times and pruned and not pairing.stops_alike:
         return None
-    take = math.log if times else float
+    take = math.log if times else basis.score.oriented
     of = [{r: take(value) for r, value in found.values.items()} for found in (left, right)]
     resolution, confidence = _resolution(cells[1], measure, basis), basis.confidence
     if not pairing.paired:
@@ -205,7 +208,7 @@ def _best(rows: Sequence[Row], measure: Measure, basis: Basis) -> dict[int, Best
     claims: dict[int, tuple[int, float | None]] = {}
     for at, row in enumerate(rows):
         means = {
-            place: _BETTER[measure] * found.mean
+            place: _goodness(found.mean, measure, basis)
             for place, cell in enumerate(row.cells)
             if cell and (found := cell.of(measure))
         }
@@ -221,6 +224,11 @@ def _best(rows: Sequence[Row], measure: Measure, basis: Basis) -> dict[int, Best
         at: Best(method=leader, p_adjusted=p, confirmed=p is not None and p < basis.alpha)
         for (at, (leader, _)), p in zip(claims.items(), corrected, strict=True)
     }
+
+
+def _goodness(mean: float, measure: Measure, basis: Basis) -> float:
+    """A mean as a number that is larger where it is better."""
+    return basis.score.oriented(mean) if _BETTER[measure] > 0 else -mean
 
 
 def _p_better(row: Row, leader: int, other: int, measure: Measure, basis: Basis) -> float | None:

@@ -9,15 +9,21 @@ from lottery.analysis import formatting
 from lottery.analysis.formatting import NONE
 from lottery.analysis.methods.settings import shown
 from lottery.analysis.methods.types import Cell, Method, Outcome, Place, Row, RunComparison
+from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Estimate, Measure
 
-TITLES: Final[Mapping[Measure, str]] = {
-    "accuracy": "Test accuracy at early stop, %",
-    "accuracy_final": "Test accuracy at the end, %",
-    "early_stop": "Early-stop iteration",
-    "time_to_dense": "Time to the dense network's accuracy, as a share of its own",
-}
-"""Measure -> its name for readers, with its unit."""
+
+def titles(comparison: RunComparison) -> Mapping[Measure, str]:
+    """Measure -> its name for readers, with its unit."""
+    score = ScoreFormat(comparison.score)
+    moment = at_moment(_timed(comparison))
+    return {
+        "accuracy": score.head(f"Test {score.name} {moment}"),
+        "accuracy_final": score.head(f"Test {score.name} at the end"),
+        "early_stop": "Early-stop iteration",
+        "time_to_dense": f"Time to the dense network's {score.name}, as a share of its own",
+    }
+
 
 _MARKS: Final[Mapping[Outcome, str]] = {"ahead": ">", "behind": "<"}
 _BEST: Final = "*"
@@ -26,15 +32,22 @@ Line = tuple[str, tuple[str, ...]]
 """What it is, and its text for each run."""
 
 
+def findings_title(comparison: RunComparison) -> str:
+    """What the sentences of the comparison are about."""
+    moment = at_moment(_timed(comparison))
+    return f"Against the first run, in {ScoreFormat(comparison.score).name} {moment}"
+
+
 def measured(comparison: RunComparison, measure: Measure) -> list[Line]:
     """One line a density: mean, half its interval, replicates and what the tests confirm."""
+    always = ("accuracy", "accuracy_final", *(["early_stop"] if _timed(comparison) else []))
     return [
         (
             formatting.percent(row.density).removesuffix("%"),
-            tuple(_measured(row, place, measure) for place in range(len(row.cells))),
+            tuple(_measured(comparison, row, place, measure) for place in range(len(row.cells))),
         )
         for row in comparison.rows
-        if any(cell and cell.of(measure) for cell in row.cells) or measure != "time_to_dense"
+        if any(cell and cell.of(measure) for cell in row.cells) or measure in always
     ]
 
 
@@ -80,7 +93,12 @@ def settings(comparison: RunComparison) -> list[Line]:
     return [(setting.key, tuple(map(shown, setting.values))) for setting in comparison.settings]
 
 
-def _measured(row: Row, place: int, measure: Measure) -> str:
+def _timed(comparison: RunComparison) -> bool:
+    """Whether any run has early stops."""
+    return any(method.verdict.timed for method in comparison.methods)
+
+
+def _measured(comparison: RunComparison, row: Row, place: int, measure: Measure) -> str:
     cell = row.cells[place]
     if cell is None:
         return NONE
@@ -88,18 +106,20 @@ def _measured(row: Row, place: int, measure: Measure) -> str:
     mark = _MARKS.get(made.outcome, "") if made else ""
     if best and best.method == place and best.confirmed:
         mark += _BEST
-    return f"{_mean(cell.of(measure), measure)} ({_replicates(cell)}){mark}"
+    score = ScoreFormat(comparison.score)
+    return f"{_mean(cell.of(measure), measure, score)} ({_replicates(cell)}){mark}"
 
 
-def _mean(estimate: Estimate | None, measure: Measure) -> str:
+def _mean(estimate: Estimate | None, measure: Measure, score: ScoreFormat) -> str:
     if estimate is None:
         return NONE
     if measure == "time_to_dense":
         interval = formatting.interval_of_ratio(estimate)
         return formatting.mean_ratio(estimate) + (f" [{interval}]" if interval else "")
-    scale, digits = (1, 0) if measure == "early_stop" else (100, 2)
-    half = formatting.half_width(estimate, scale=scale, digits=digits)
-    return f"{scale * estimate.mean:,.{digits}f}{f' {half}' if half else ''}"
+    if measure != "early_stop":
+        return score.mean(estimate)
+    half = formatting.half_width(estimate, scale=1, digits=0)
+    return f"{estimate.mean:,.0f}{f' {half}' if half else ''}"
 
 
 def _replicates(cell: Cell) -> str:

@@ -30,7 +30,8 @@ def compare_runs(
 
     Args:
         runs: two or more, each with a result.
-        margin: accuracy a matching ticket may lose, a fraction in [0, 1); None for the first run's.
+        margin: how much worse a matching ticket's score may be, of accuracy a fraction in [0, 1);
+            None for the first run's.
         confidence: of intervals and tests, in [0.5, 1); None for the first run's.
         tolerance: densities whose ratio is at most 1 + tolerance are compared, in [0, 1).
 
@@ -42,9 +43,8 @@ def compare_runs(
     if len(runs) < 2:
         raise UsageError(f"a comparison needs two or more runs, got {len(runs)}")
     _check(runs)
-    given = runs[0].config.verdict
-    margin = given.margin if margin is None else margin
-    confidence = given.confidence if confidence is None else confidence
+    margin = runs[0].facts.score.margin if margin is None else margin
+    confidence = runs[0].config.verdict.confidence if confidence is None else confidence
     read = [_read(run, margin, confidence) for run in runs]
     return compare_methods(read, tolerance=tolerance)
 
@@ -62,13 +62,13 @@ def _check(runs: Sequence[Run]) -> None:
             )
 
 
-def _read(run: Run, margin: float, confidence: float) -> MethodRun:
+def _read(run: Run, margin: float | None, confidence: float) -> MethodRun:
     dense = [key for key in run.results if key.branch == MAIN and key.level == 0]
     return MethodRun(
         verdict=judge_run(run, margin=margin, confidence=confidence),
         results=list(run.results.values()),
         config=to_plain(run.config),
-        data=run.experiment["data"],
+        data=run.experiment.get("data", {}),
         environment=run.experiment["environment"],
         schema=run.experiment["schema"],
         starts={key.replicate: _digest(run.store.ticket(key).weights) for key in dense},

@@ -39,8 +39,9 @@ def pairing(one: MethodRun, other: MethodRun) -> Pairing:
         what
         for what, differ in (
             ("seeds", one.config["seed"] != other.config["seed"]),
-            ("models", one.config["model"] != other.config["model"]),
-            ("data", one.data["sha256"] != other.data["sha256"]),
+            ("models", one.config.get("model") != other.config.get("model")),
+            ("tasks", one.config.get("task") != other.config.get("task")),
+            ("data", one.data.get("sha256") != other.data.get("sha256")),
             ("config schemas", one.schema != other.schema),
         )
         if differ
@@ -72,9 +73,11 @@ def _trained_by(config: Mapping[str, Any]) -> str:
 def _dense_settings(config: Mapping[str, Any]) -> tuple[Any, ...]:
     """What says how the dense network is trained, beside its start and the examples."""
     training = {
-        key: value for key, value in config["training"].items() if key not in OF_TICKETS_ALONE
+        key: value
+        for key, value in config.get("training", {}).items()
+        if key not in OF_TICKETS_ALONE
     }
-    return training, config["data"]["augmentation"]
+    return training, config.get("data", {}).get("augmentation")
 
 
 def _dense_results(run: MethodRun, replicates: Set[int]) -> list[tuple[Any, ...]]:

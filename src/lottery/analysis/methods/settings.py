@@ -15,6 +15,8 @@ _PARTS: Mapping[str, Part] = {
     "rewind": "method",
     **{f"training.{key}": "method" for key in OF_TICKETS_ALONE},
     "model": "conditions",
+    "task": "conditions",
+    "title": "conditions",
     "data": "conditions",
     "training": "conditions",
 }

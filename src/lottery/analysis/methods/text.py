@@ -32,14 +32,15 @@ def _view(comparison: RunComparison) -> RenderableType:
     parts: list[RenderableType] = [Text(comparison.paragraph)]
     for title, items in (
         ("Not comparable without care", comparison.warnings),
-        ("Against the first run, in accuracy at early stop", comparison.findings),
+        (facts.findings_title(comparison), comparison.findings),
     ):
         if items:
             parts += [Text(), Text(title), listed(items, "-")]
+    titles = facts.titles(comparison)
     for measure in MEASURES:
         lines = facts.measured(comparison, measure)
         if lines:
-            parts += _tables(comparison, facts.TITLES[measure], "Density %", lines)
+            parts += _tables(comparison, titles[measure], "Density %", lines)
     parts += [Text(), *(Text(note) for note in facts.notes(comparison))]
     parts += _tables(comparison, "The runs", "", facts.runs(comparison))
     lines = facts.settings(comparison)

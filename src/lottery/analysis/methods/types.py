@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from lottery.analysis.types import Contrast, Estimate, Group, Measure, Verdict
+from lottery.score import Score
 from lottery.store.jobs import JobResult
 
 MEASURES: Final[tuple[Measure, ...]] = ("accuracy", "accuracy_final", "early_stop", "time_to_dense")
@@ -99,7 +100,7 @@ class AgainstFirst:
     """One run against the first, at one density and in one measure."""
 
     contrast: Contrast
-    """In accuracy the difference, in times the ratio."""
+    """In accuracy the difference, above 0 where the run is better; in times the ratio."""
     n_first: int
     """Values of the first run that count here; ``contrast.n`` where paired."""
     p: float | None
@@ -185,8 +186,10 @@ class RunComparison:
     """Every setting that is not the same in all runs, but for the experiment's name."""
     tolerance: float
     """Densities whose ratio is at most 1 + tolerance share a row."""
-    margin: float
+    margin: float | None
     confidence: float
+    score: Score
+    """What all runs are judged by: what everything here that is called accuracy is."""
     comparisons: Mapping[Measure, int]
     """How many tests each correction is for."""
     paragraph: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lottery.analysis import formatting
@@ -17,6 +17,7 @@ from lottery.analysis.methods.types import (
     SettingDifference,
 )
 from lottery.analysis.rendering import render, sentences
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Missing
 from lottery.analysis.words import ticket_caveats
 from lottery.store.jobs import MAIN
@@ -45,13 +46,14 @@ def paragraph(comparison: RunComparison) -> str:
         kinds_of_test=_kinds_of_test(comparison.methods),
         few=fewest if fewest < _FEW and any(made.outcome == "open" for made in tests) else 0,
         where=_where,
-        by=_by,
+        by=lambda found: _by(ScoreFormat(comparison.score), found),
+        s=ScoreFormat(comparison.score),
     )
     return " ".join(text.split())
 
 
 def findings(comparison: RunComparison) -> tuple[str, ...]:
-    """At each density, how far every run lies from the first in accuracy at early stop."""
+    """At each density, how far every run lies from the first in its score."""
     told = [
         f"At {formatting.percent(row.density)}: {'; '.join(parts)}."
         for row in comparison.rows
@@ -77,20 +79,35 @@ def warnings(
     judged = {"margin": runs[0].verdict.margin, "confidence": runs[0].verdict.confidence}
     text = render(
         "comparison_warnings.txt.jinja",
-        names_of_data=of([run.config["data"]["name"] for run in runs]),
-        hashes=of([f"SHA-256 {str(run.data['sha256'])[:8]}" for run in runs]),
-        sizes=of([" / ".join(f"{run.data[part]:,}" for part in parts) for run in runs]),
-        models=of([run.config["model"] for run in runs]),
+        names_of_data=of([run.config.get("data", {}).get("name") for run in runs]),
+        hashes=of([f"SHA-256 {str(run.data.get('sha256'))[:8]}" for run in runs]),
+        sizes=of([" / ".join(_counts(run.data, parts)) for run in runs]),
+        models=of([run.config.get("model", run.config.get("title")) for run in runs]),
         schemas=of([f"schema {run.schema}" for run in runs]),
         training=training,
         length=any(key.startswith("training.length") for key in training),
         other_margins=any(
-            run.config["verdict"][key] != value for run in runs for key, value in judged.items()
+            _settings_of_verdict(run.config)[key] != value
+            for run in runs
+            for key, value in judged.items()
         ),
+        s=ScoreFormat(runs[0].verdict.score),
         same=lambda values: len({value for _, value in values}) == 1,
         **judged,
     )
     return sentences(text)
+
+
+def _counts(data: Mapping[str, Any], parts: Sequence[str]) -> list[str]:
+    return [f"{data[part]:,}" if part in data else "?" for part in parts]
+
+
+def _settings_of_verdict(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a run was to be judged by; the margin of an own loop is its score's."""
+    return {
+        **config["verdict"],
+        **({"margin": config["score"]["margin"]} if "score" in config else {}),
+    }
 
 
 def caveats(comparison: RunComparison) -> tuple[str, ...]:
@@ -137,11 +154,10 @@ def _where(found: Found) -> str:
     return f"{formatting.joined([formatting.percent(row.density) for row, _ in found])} density"
 
 
-def _by(found: Found) -> str:
-    sizes = sorted(abs(100 * made.mean) for _, made in found)
-    if f"{sizes[0]:.2f}" == f"{sizes[-1]:.2f}":
-        return f"{sizes[0]:.2f} percentage points"
-    return f"{sizes[0]:.2f} to {sizes[-1]:.2f} percentage points"
+def _by(score: ScoreFormat, found: Found) -> str:
+    sizes = sorted(abs(made.mean) for _, made in found)
+    least, most = score.size(sizes[0]), score.size(sizes[-1])
+    return most if least == most else f"{least.split()[0]} to {most}"
 
 
 def _kinds_of_test(methods: Sequence[Method]) -> str:
@@ -179,10 +195,11 @@ def _parts(comparison: RunComparison, row: Row) -> Iterator[str]:
         if made.outcome == "same":
             yield f"{method.label} has the same dense trainings"
             continue
-        interval = formatting.interval_in_points(made.contrast.estimate)
+        score = ScoreFormat(comparison.score)
+        interval = score.interval(made.contrast.estimate)
         notes = [f"{100 * comparison.confidence:g}% interval {interval}"] if interval else []
         notes.append(_OUTCOMES.get(made.outcome, f"n = {made.contrast.n}, untested"))
-        yield f"{method.label} {formatting.higher_or_lower(made.mean)} ({', '.join(notes)})"
+        yield f"{method.label} {score.higher_or_lower(made.mean)} ({', '.join(notes)})"
 
 
 def _alone(comparison: RunComparison) -> Iterator[str]:
