@@ -237,6 +237,14 @@ def test_what_the_user_tells_is_part_of_it_or_stands_for_a_function() -> None:
     assert named.origin() == other.origin()
 
 
+def test_another_function_is_told_by_its_name() -> None:
+    before = {"train": describe(own_task)}
+    found = difference(before, {"train": describe(lambda model: None)})
+    assert found[0] == "train: it was function own_task and is function " + (
+        "test_another_function_is_told_by_its_name.<locals>.<lambda>"
+    )
+
+
 def test_initial_weights_do_not_depend_on_how_they_are_trained() -> None:
     other = own_task(train=lambda model: None)
     assert own_task().origin() == other.origin()

@@ -251,7 +251,9 @@ def log_train(model: nn.Module, session: LoopSession) -> None:
         optimizer.step()
         optimizer.zero_grad()
         if step % 10 == 0:
-            session.log(step // 10, loss=abs(20 - step) + 1.0)
+            # A loss as loops have it, which still has a gradient.
+            now = torch.tensor(abs(20 - step) + 1.0, requires_grad=True)
+            session.log(step // 10, loss=now)
             session.log(step // 10, split="training", loss=100.0 - step)
 
 

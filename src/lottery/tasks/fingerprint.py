@@ -101,7 +101,7 @@ def _is_description(value: Plain) -> bool:
 
 
 def _changes(old: Plain, new: Plain) -> list[str]:
-    found = [] if old["is"] == new["is"] else [_changed(old["is"], new["is"])]
+    found = [] if old["is"] == new["is"] else [f"it was {old['is']} and is {new['is']}"]
     for name in sorted({*old["code"], *new["code"]}):
         before, now = old["code"].get(name), new["code"].get(name)
         if before is None or now is None:

@@ -55,8 +55,9 @@ class Recording:
             UsageError: a name, the split or a value is not what a curve can have.
             FloatingPointError: a value is not finite.
         """
-        self.add(iteration, split, measured(values, "session.log"))
-        if split == "validation" and self._is_best(values):
+        numbers = measured(values, "session.log")
+        self.add(iteration, split, numbers)
+        if split == "validation" and self._is_best(numbers):
             self.best_iteration = iteration
             self._kept["early-stop"] = state_of(self._model)
 
@@ -74,12 +75,12 @@ class Recording:
         if self._work.measured is not None:
             self._work.measured([point])
 
-    def _is_best(self, values: Mapping[str, Any]) -> bool:
+    def _is_best(self, values: Mapping[str, float]) -> bool:
         """Whether it is, by the validation loss if there is one, else by the score."""
         if "loss" in values:
-            now = ("loss", -float(values["loss"]))
+            now = ("loss", -values["loss"])
         elif self._score.name in values and (self._best is None or self._best[0] != "loss"):
-            value = float(values[self._score.name])
+            value = values[self._score.name]
             now = ("score", value if self._score.higher else -value)
         else:
             return False
