@@ -199,6 +199,7 @@ def ragged(x: torch.Tensor) -> torch.Tensor:
         ((with_targets(GOOD[1] * float("nan")), GOOD), r"whole, got nan for example 0"),
         ((with_targets(GOOD[0]), GOOD), r"train targets: .* got shape \(30, 4\).*argmax.*find_tic"),
         ((with_targets(GOOD[1] - 1), GOOD), "0 or more, got -1. Number the classes"),
+        ((with_targets(GOOD[1] * 10**12), GOOD), "fewer than the 30 .* got 2000000000000. Number"),
         ((with_targets(["a"] * 30), GOOD), "train targets: .* got type <U1"),
         ((with_targets(GOOD[1] * 0), GOOD), "targets of at least 2 classes, got only 0"),
         ((with_targets(GOOD[1] % 2), GOOD), "test: expected the classes .* from 0 to 1, got 2"),

@@ -12,6 +12,7 @@ from lottery.data.dataset import Dataset
 from lottery.data.splits import Examples, Scale, assemble
 from lottery.errors import DataError, describe_error
 
+_NUMBER = "Number the classes from 0 on, as torch.unique(targets, return_inverse=True)[1] does."
 _OWN_LOOP = "For other targets use a loop of your own: lottery.find_tickets."
 
 
@@ -113,10 +114,14 @@ def checked_dataset(
     classes = int(training.labels.max()) + 1
     if classes < 2:
         raise DataError(f"{name}: expected targets of at least 2 classes, got only 0.")
-    known = np.bincount(training.labels.astype(np.int64), minlength=classes) > 0
+    if classes > len(training):
+        raise DataError(
+            f"{name}: expected numbers of classes from 0 on, fewer than the {len(training):,} "
+            f"training examples, got {classes - 1}. {_NUMBER}"
+        )
     for part, examples in parts.items():
-        strange = [one for one in np.unique(examples.labels) if one >= classes or not known[one]]
-        if strange:
+        strange = np.setdiff1d(examples.labels, training.labels)
+        if len(strange):
             raise DataError(
                 f"{name}: {part}: expected the classes of the training examples, from 0 to "
                 f"{classes - 1}, got {', '.join(map(str, strange[:5]))}, which nothing is learned "
@@ -153,8 +158,7 @@ def _check_part(what: str, examples: Examples, training: Examples) -> None:
         )
     if labels.min() < 0:
         raise DataError(
-            f"{what}: expected numbers of classes, 0 or more, got {labels.min()}. Number the "
-            "classes from 0 on, as torch.unique(targets, return_inverse=True)[1] does."
+            f"{what}: expected numbers of classes, 0 or more, got {labels.min()}. {_NUMBER}"
         )
     if inputs.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(inputs.reshape(len(inputs), -1)).all(axis=1))
