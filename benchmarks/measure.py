@@ -79,6 +79,8 @@ def make_parser() -> argparse.ArgumentParser:
         text = f"a step of the row overhead: {side}"
         overhead = kind(f"overhead-{side}", f"overhead:{side}", text)
         overhead.add_argument("--model", default="resnet-20", help="the network's name")
+    holding = kind("hold-step", "holding:step", "a step of a plain loop, with a mask or without")
+    holding.add_argument("--held", action="store_true", help="with a mask that is held")
     protocol = on_mnist("protocol", "commands:protocol", "the paper's LeNet experiment")
     demo = kind("demo", "commands:demo", "lottery demo")
     demo.add_argument("--first", action="store_true", help="with nothing compiled yet")

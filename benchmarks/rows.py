@@ -100,6 +100,7 @@ ROW_NAMES: Final = (
     "sparse-layer",
     "demo",
     "overhead",
+    "hold",
     "memory",
     "protocol",
 )
@@ -118,6 +119,7 @@ def make_rows(settings: Settings) -> dict[str, Row]:
         _density_random_inputs(settings),
         _sparse_layer(settings),
         _overhead(settings),
+        _hold(settings),
         *_whole(settings),
     )
     return {row.name: row for row in rows}
@@ -254,6 +256,18 @@ def _overhead(settings: Settings) -> Row:
             _measurement(settings, "bare loop", "overhead-bare", *work),
         ),
         claims=(Claim(of="engine torch", against="bare loop", target=0.97),),
+    )
+
+
+def _hold(settings: Settings) -> Row:
+    return Row(
+        name="hold",
+        about="a step of a small encoder like BERT's in a plain loop, with a mask held and without",
+        measurements=(
+            _measurement(settings, "mask held", "hold-step", "--held", "--threads", "1"),
+            _measurement(settings, "plain loop", "hold-step", "--threads", "1"),
+        ),
+        claims=(Claim(of="mask held", against="plain loop", target=0.97),),
     )
 
 

@@ -107,7 +107,7 @@ def _home(name: str) -> str:
     """The whole name of what `lottery` offers under ``name``."""
     import lottery
 
-    for package in [*public_packages(), "lottery.errors", "lottery.rng"]:
+    for package in [*public_packages(), "lottery.errors", "lottery.holding", "lottery.rng"]:
         module = importlib.import_module(package)
         if getattr(module, name, None) is getattr(lottery, name):
             return f"{package}.{name}"
