@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from lottery.testing.samples import (
     tiny_dataset,
     tiny_dropout_mlp,
     tiny_job,
+    tiny_mlp,
     twice_convolutional,
 )
 from lottery.training import (
@@ -74,13 +75,14 @@ def schedules() -> Jobs:
             config = replace(tiny_config(OPTIMIZERS[optimizer]), learning_rate=rate)
             yield f"{name}, {optimizer}, from {start}", tiny_job(config, start_iteration=start)
     config = tiny_config(OPTIMIZERS["SGD"])
-    for name, changed in {
+    changes: dict[str, dict[str, Any]] = {
         "measured every epoch": {"evaluate_every": epoch},
         "measured every iteration": {"evaluate_every": Length(amount=1)},
         "measured at the ends": {"evaluate_every": Length(amount=99)},
         "the end measured anyway": {"length": Length(amount=10)},
         "a batch larger than the data": {"batch_size": 1000},
-    }.items():
+    }
+    for name, changed in changes.items():
         yield name, tiny_job(replace(config, **changed))
     yield "no step to do", tiny_job(config, start_iteration=12)
     for examples, size in ((27, 8), (25, 8), (24, 8), (9, 2)):
@@ -228,7 +230,7 @@ def _changed(
     change: Callable[[Tensor], Tensor],
     splits: tuple[str, ...] = ("train", "validation", "test"),
 ) -> Dataset:
-    changed = {}
+    changed: dict[str, Any] = {}
     for name in splits:
         split: Split = getattr(data, name)
         changed[name] = replace(split, inputs=change(split.inputs))
@@ -437,11 +439,19 @@ def held_groups() -> Iterator[tuple[str, list[TrainingJob]]]:
 
 
 def _group(
-    config: TrainingConfig, make_model: Callable[[], nn.Module] | None = None
+    config: TrainingConfig, make_model: Callable[[], nn.Module] = tiny_mlp
 ) -> list[TrainingJob]:
-    model = {"make_model": make_model} if make_model else {}
-    first = tiny_job(config, density=1.0, snapshots_at=(0, 6), **model)
-    shared = {"config": config, "data": first.data, **model}
-    second = tiny_job(density=0.4, replicate=1, **shared)
-    third = tiny_job(density=0.05, replicate=2, snapshots_at=(12,), **shared)
-    return [first, second, third, replace(second, start_iteration=3)]
+    data = tiny_dataset()
+
+    def job(replicate: int, density: float, snapshots_at: tuple[int, ...] = ()) -> TrainingJob:
+        return tiny_job(
+            config,
+            make_model=make_model,
+            density=density,
+            replicate=replicate,
+            data=data,
+            snapshots_at=snapshots_at,
+        )
+
+    second = job(1, 0.4)
+    return [job(0, 1.0, (0, 6)), second, job(2, 0.05, (12,)), replace(second, start_iteration=3)]

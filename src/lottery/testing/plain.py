@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -230,7 +231,10 @@ def _plain_optimizer(config: TrainingConfig, model: nn.Module) -> torch.optim.Op
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     other_decay = asked.weight_decay if asked.decay == "all" else 0.0
-    groups = [{"params": matrices}, {"params": others, "weight_decay": other_decay}]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices},
+        {"params": others, "weight_decay": other_decay},
+    ]
     if asked.name == "sgd":
         return torch.optim.SGD(
             groups,
@@ -239,7 +243,8 @@ def _plain_optimizer(config: TrainingConfig, model: nn.Module) -> torch.optim.Op
             weight_decay=asked.weight_decay,
             foreach=False,
         )
-    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[asked.name](
+    kind = torch.optim.AdamW if asked.name == "adamw" else torch.optim.Adam
+    return kind(
         groups,
         betas=(asked.beta1, asked.beta2),
         eps=asked.epsilon,

@@ -87,8 +87,8 @@ def _expect_result(got: TrainingResult, plain: TrainingResult, job: TrainingJob,
         _expect_point(point.loss, point.accuracy, other.loss, other.accuracy, f"{what}: {point}")
     ours, theirs = got.early_stop_iteration, plain.early_stop_iteration
     expect(ours == theirs, f"{what}: early stop at iteration {ours}, expected {theirs}")
-    ours, theirs = sorted(got.snapshots), list(plain.snapshots)
-    expect(ours == theirs, f"{what}: expected snapshots at {theirs}, got {ours}")
+    kept, wanted = sorted(got.snapshots), list(plain.snapshots)
+    expect(kept == wanted, f"{what}: expected snapshots at {wanted}, got {kept}")
     expect((got.mask is None) == (plain.mask is None), f"{what}: the result has no mask")
     if got.mask is not None and plain.mask is not None:
         expect_same_state(got.mask, plain.mask, f"{what}: mask at the end")
