@@ -21,7 +21,7 @@ from lottery.tasks.saved_state import flatten, load_object_state, object_state, 
 
 def there_and_back(value: Any) -> Any:
     tensors: dict[str, Tensor] = {}
-    plain = json.loads(json.dumps(flatten(value, "it", tensors), allow_nan=False))
+    plain = json.loads(json.dumps(flatten(value, "it", tensors), allow_nan=False, sort_keys=True))
     return unflatten(plain, tensors)
 
 

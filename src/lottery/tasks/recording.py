@@ -122,7 +122,8 @@ class Recording:
         }
         tensors |= {f"notes/{name}": value for name, value in self.notes.items()}
         values = {
-            "curve": [[p.iteration, p.split, dict(p.values)] for p in self.points.values()],
+            # As lists, since tables come back from files in another order.
+            "curve": [[p.iteration, p.split, [*p.values.items()]] for p in self.points.values()],
             "best": self._best and [*self._best],
             "best_iteration": self.best_iteration,
             "seconds": self.seconds(),
@@ -131,7 +132,9 @@ class Recording:
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on from what `checkpoint` gave."""
-        self.points = {(at, on): CurvePoint(at, on, found) for at, on, found in values["curve"]}
+        self.points = {
+            (at, on): CurvePoint(at, on, dict(found)) for at, on, found in values["curve"]
+        }
         self._best = values["best"] and tuple(values["best"])
         self.best_iteration, self.notes = values["best_iteration"], below("notes/", tensors)
         kept: dict[str, dict[str, Tensor]] = {}

@@ -86,14 +86,14 @@ def flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return {type(value).__name__: pairs}
     if type(value) in (Tensor, nn.Parameter):
         tensors[label := str(len(tensors))] = value.detach().to("cpu", copy=True).contiguous()
-        return {"tensor": label, "device": str(value.device)}
+        return {"tensor": [label, str(value.device)]}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         # As bytes, since not every type of an array is one of tensors.
         as_bytes = torch.from_numpy(np.frombuffer(value.tobytes(), np.uint8).copy())
         tensors[label := str(len(tensors))] = as_bytes
-        return {"array": label, "dtype": value.dtype.str, "shape": list(value.shape)}
+        return {"array": [label, value.dtype.str, list(value.shape)]}
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
-        return {"scalar": flatten(value.item(), name, tensors), "dtype": value.dtype.str}
+        return {"scalar": [flatten(value.item(), name, tensors), value.dtype.str]}
     raise UsageError(
         f"session.checkpoint: {name.replace('/', ' > ')} is of type {type(value).__name__}; a "
         "state is saved as tensors, numbers, strings, and dicts, lists and tuples of these: leave "
@@ -107,8 +107,7 @@ def unflatten(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return [unflatten(one, tensors) for one in value]
     if not isinstance(value, dict):
         return value
-    kind = next(iter(value))
-    content = value[kind]
+    ((kind, content),) = value.items()
     if kind == "float":
         return float(content)
     if kind == "tuple":
@@ -116,8 +115,11 @@ def unflatten(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if kind in _DICTS:
         return _DICTS[kind]({unflatten(k, tensors): unflatten(v, tensors) for k, v in content})
     if kind == "tensor":
-        return tensors[content].to(value["device"], copy=True)
+        label, device = content
+        return tensors[label].to(device, copy=True)
     if kind == "array":
-        found = np.frombuffer(tensors[content].numpy().tobytes(), np.dtype(value["dtype"]))
-        return found.reshape(value["shape"]).copy()
-    return np.dtype(value["dtype"]).type(unflatten(content, tensors))
+        label, dtype, shape = content
+        found = np.frombuffer(tensors[label].numpy().tobytes(), np.dtype(dtype))
+        return found.reshape(shape).copy()
+    number, dtype = content
+    return np.dtype(dtype).type(unflatten(number, tensors))

@@ -137,11 +137,12 @@ class LoopSession:
     def _checkpoint(self, step: int) -> Checkpoint:
         assert self._objects is not None, "resumed"
         tensors, values = self._recording.checkpoint()
-        states = {
-            _label(number, one): object_state(one) for number, one in enumerate(self._objects)
-        }
         found: dict[str, Any] = {}
-        flat = {name: flatten(state, name, found) for name, state in states.items()}
+        # A list, since tables come back from files in another order.
+        flat = [
+            [label, flatten(object_state(one), label, found)]
+            for label, one in zip(_labels(self._objects), self._objects, strict=True)
+        ]
         values |= {
             "step": step,
             "objects": flat,
@@ -154,15 +155,14 @@ class LoopSession:
     def _restore(self, kept: Checkpoint) -> int:
         assert self._objects is not None, "resumed"
         values, states = kept.values, below("objects/", kept.tensors)
-        labels = [_label(number, one) for number, one in enumerate(self._objects)]
-        if labels != list(values["objects"]):
+        labels, there = _labels(self._objects), [label for label, _ in values["objects"]]
+        if labels != there:
             raise UsageError(
-                f"session.resume: the checkpoint is of {', '.join(values['objects'])}; got "
-                f"{', '.join(labels)}"
+                f"session.resume: the checkpoint is of {', '.join(there)}; got {', '.join(labels)}"
             )
         self._recording.restore(kept.tensors, values)
-        for label, one in zip(labels, self._objects, strict=True):
-            load_object_state(one, unflatten(values["objects"][label], states))
+        for one, (_, state) in zip(self._objects, values["objects"], strict=True):
+            load_object_state(one, unflatten(state, states))
         _set_counts(self._held, self._objects, values["counts"])
         # Last, since loading may draw.
         set_random_state(unflatten(values["random"], states))
@@ -170,9 +170,10 @@ class LoopSession:
         return step
 
 
-def _label(number: int, one: Any) -> str:
-    """An object's name in messages; the model that is trained comes first."""
-    return f"object {number} ({type(one).__name__})" if number else "the model"
+def _labels(objects: list[Any]) -> list[str]:
+    """Names of objects in messages; the model that is trained comes first."""
+    others = enumerate(objects[1:], 1)
+    return ["the model", *(f"object {number} ({type(one).__name__})" for number, one in others)]
 
 
 def _counts(held: Hold, objects: list[Any]) -> Mapping[str, Any]:

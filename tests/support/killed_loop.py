@@ -1,0 +1,88 @@
+"""A run of a loop of one's own that is killed again and again, each time at a given moment.
+
+Arguments: a folder, and numbers of checkpoints. A run without interruption is made in ``whole``;
+one for each number, killed right after so many calls of ``session.checkpoint`` and then gone on
+with, in a folder of the number's name.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from itertools import count
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import lottery
+from lottery.tasks.session import LoopSession
+
+INPUTS = torch.randn(90, 6, generator=torch.Generator().manual_seed(7))
+TARGETS = (INPUTS[:, 0] > 0).long()
+
+
+def make_model() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, 2))
+
+
+def evaluate(model: nn.Module) -> float:
+    return float((model.eval()(INPUTS).argmax(1) == TARGETS).float().mean())
+
+
+def run(out: Path, kill_after: int) -> None:
+    """Two levels and two controls; killed after so many checkpoints, if there are as many."""
+    calls = count(1)
+
+    def train(model: nn.Module, session: LoopSession) -> None:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        for step in range(session.resume(optimizer), 8):
+            batch = torch.randperm(len(INPUTS))[:20]
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(INPUTS[batch]), TARGETS[batch])
+            loss.backward()
+            optimizer.step()
+            session.log(step + 1, loss=loss)
+            session.checkpoint(step + 1)
+            if next(calls) == kill_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    lottery.find_tickets(  # what it counts is no part of what it does
+        make_model,
+        train,
+        evaluate,
+        levels=2,
+        replicates=1,
+        rewind=3,
+        fingerprint={"train": "counted"},
+        out=out,
+        verbose=False,
+    )
+
+
+def in_a_process(out: Path, kill_after: int) -> int:
+    """The signal or code that a process ended with."""
+    child = os.fork()
+    if not child:
+        try:
+            run(out, kill_after)
+        except BaseException:  # noqa: BLE001 - a child must end here
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    # What is imported here need not be in every process.
+    torch.optim.AdamW(make_model().parameters())
+    folder, *numbers = sys.argv[1:]
+    ended = [in_a_process(Path(folder, "whole"), 0)]
+    for number in numbers:
+        ended.append(in_a_process(Path(folder, number), int(number)))
+        ended.append(in_a_process(Path(folder, number), 0))
+    expected = [0, *[signal.SIGKILL, 0] * len(numbers)]
+    sys.exit(0 if ended == expected else f"processes ended with {ended}")
