@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
-from weakref import ReferenceType, WeakKeyDictionary, ref
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
 import torch
 from torch import Tensor, nn
@@ -107,9 +107,11 @@ class Hold:
         # The parameters themselves, so that no other object gets their ids.
         self._parameters = {id(parameter): parameter for parameter in model.parameters()}
         self._counts: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
+        # Those whose state has been cleared since it came from elsewhere.
+        self._clear_ones: WeakSet[Optimizer] = WeakSet()
         self._unmasked: dict[str, Tensor] | None = None
-        self._clear()
         self._handles = [_hook(weight.parameter, ref(self)) for weight in self._weights]
+        self._clear()
         if optimizer is None:
             _add(self)
         else:
@@ -203,18 +205,18 @@ class Hold:
                     weight.kept_on(gradient.device) != 0, before + gradient
                 )
             )
-        clear_entries([gradient], [weight])
+        weight.mask_gradient(gradient)
 
     def _after_step(self, optimizer: Optimizer, *_: object) -> None:
         parameters = [id(p) for group in optimizer.param_groups for p in group["params"]]
         if not any(key in self._parameters for key in parameters):
             return
         weights = [self._by_id[key] for key in parameters if key in self._by_id]
-        first = not self._counts.setdefault(optimizer, 0)
-        if first:
+        if not self._counts.setdefault(optimizer, 0):
             _check_same_in_all_processes(weights)
         clear_weights(weights)
-        self._clear_state(optimizer)
+        if optimizer not in self._clear_ones or not all(w.leaves_state_clear for w in weights):
+            self._clear_state(optimizer)
         # A fused optimizer is called although its gradients overflowed, and leaves the step out.
         overflowed = getattr(optimizer, "found_inf", None)
         if overflowed is not None and bool(overflowed):
@@ -237,7 +239,7 @@ class Hold:
         clear_weights(self._weights)
         for weight in self._weights:
             if weight.parameter.grad is not None:
-                clear_entries([weight.parameter.grad], [weight])
+                weight.mask_gradient(weight.parameter.grad)
         for optimizer in list(self._counts):
             self._clear_state(optimizer)
 
@@ -245,6 +247,10 @@ class Hold:
         if isinstance(optimizer, LBFGS):
             self._clear_history(optimizer)
             return
+        if optimizer not in self._clear_ones:
+            self._clear_ones.add(optimizer)
+            loaded = optimizer.register_load_state_dict_post_hook(self._clear_ones.discard)
+            self._handles.append(loaded)
         tensors, weights = [], []
         for group in optimizer.param_groups:
             for parameter in group["params"]:

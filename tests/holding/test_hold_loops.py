@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery import Mask, hold
+from lottery import Hold, Mask, hold
 from lottery.core import prunable_weights
 from lottery.core.names import clean_name
 
@@ -237,3 +237,36 @@ def test_a_lottery_mask_and_layers_of_other_kinds() -> None:
             model(torch.randn(3, 2, 4))[0].sum().backward()
             optimizer.step()
     assert zero(model, dict(mask), optimizer)
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_state_is_cleared_where_it_may_have_to_be(
+    clipped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes time, and gradients that nothing touched since they were masked need none of it."""
+    cleared: list[optim.Optimizer] = []
+    clear = Hold._clear_state
+
+    def noting(held: Hold, optimizer: optim.Optimizer) -> None:
+        cleared.append(optimizer)
+        clear(held, optimizer)
+
+    monkeypatch.setattr(Hold, "_clear_state", noting)
+    model = plain.network()
+    mask, optimizer = plain.half(model), optim.AdamW(model.parameters())
+    plain.train(model, [optimizer])
+    dense = copy.deepcopy(optimizer.state_dict())
+    with hold(model, mask):
+        for inputs, targets in plain.batches():
+            optimizer.zero_grad()
+            loss_of(model, inputs, targets).backward()
+            if clipped:
+                nn.utils.clip_grad_norm_(model.parameters(), 1e9)
+            optimizer.step()
+        assert len(cleared) == (plain.STEPS if clipped else 1)
+        optimizer.load_state_dict(copy.deepcopy(dense))
+        assert not zero(model, mask, optimizer)
+        plain.train(model, [optimizer])
+        assert zero(model, mask, optimizer)
+    optimizer.load_state_dict(dense)
+    assert not zero(model, mask, optimizer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ class MaskedWeight:
         kept: integers of the weight's shape and element size, 1 = kept and 0 = pruned.
         value: what is pruned is held at, zero where the weight is kept; None for zero.
         steps: how many it has had.
+        masked: its gradient when that was masked last, and the version that it had then.
     """
 
     name: str
@@ -34,6 +36,7 @@ class MaskedWeight:
     kept: Tensor
     value: Tensor | None = None
     steps: int = 0
+    masked: tuple[ReferenceType[Tensor], int] | None = None
 
     def kept_on(self, device: torch.device) -> Tensor:
         """What is kept, on a device that the weight may have been moved to."""
@@ -44,6 +47,24 @@ class MaskedWeight:
     def pruned_on(self, device: torch.device) -> Tensor:
         """True where it is pruned."""
         return self.kept_on(device) == 0
+
+    def mask_gradient(self, gradient: Tensor) -> None:
+        """Clear what is pruned of its gradient."""
+        clear_entries([gradient], [self])
+        self.masked = ref(gradient), gradient._version
+
+    @property
+    def leaves_state_clear(self) -> bool:
+        """Whether no step of now gives the optimizer anything to remember of what is pruned."""
+        gradient = self.parameter.grad
+        if gradient is None:
+            return True
+        return (
+            self.value is None
+            and self.masked is not None
+            and self.masked[0]() is gradient
+            and self.masked[1] == gradient._version
+        )
 
     @property
     def strayed(self) -> bool:
