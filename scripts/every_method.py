@@ -40,7 +40,8 @@ from lottery.experiments import (
     parse_override,
     run_experiment,
 )
-from lottery.store import MAIN, JobKey, Store
+from lottery.store import MAIN, JobKey, LookKey, Store
+from lottery.tickets import Drawn
 
 DENSITY: Final = 0.1
 
@@ -279,12 +280,14 @@ def problems_of(run: Path, config: ExperimentConfig, counts: Counts) -> list[str
 
 def _origin(store: Store, config: ExperimentConfig, iteration: int) -> Mapping[str, Tensor]:
     """The state of the dense network that a ticket with this first iteration is rewound to."""
-    dense = JobKey(0, MAIN, 0)
     if config.rewind.method == "drawn":
-        prefix = f"state/{iteration:012d}/"
-        notes = store.notes(dense).items()
-        return {name.removeprefix(prefix): value for name, value in notes if prefix in name}
-    return store.rewind_weights(dense) if iteration else store.ticket(dense).weights
+        looks = [store.look(look) for look in store.looks(0) if look.kind == "drawn"]
+        states = {look.iteration: look.state for look in looks if isinstance(look, Drawn)}
+        return states[iteration] or {}
+    if not iteration:
+        return store.ticket(JobKey(0, MAIN, 0)).weights
+    found = store.look(LookKey(0, "state", iteration))
+    return {} if isinstance(found, Drawn) else found
 
 
 def _not_zero(state: Mapping[str, Tensor], mask: Mask) -> list[str]:

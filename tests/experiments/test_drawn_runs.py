@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from bound import make_ticket, mask_looks, planned_iterations, training_job
+from bound import drawn, make_ticket, mask_looks, planned_iterations, training_job
 from tiny import contents, tiny
 from typer.testing import CliRunner
 
@@ -17,7 +17,7 @@ from lottery.analysis import judge_run
 from lottery.cli.main import app
 from lottery.core import Mask
 from lottery.data import load_dataset
-from lottery.errors import ConfigError, Preempted, StoreError, UsageError
+from lottery.errors import ConfigError, MaskError, Preempted, StoreError, UsageError
 from lottery.experiments import (
     ExperimentConfig,
     Listener,
@@ -178,19 +178,17 @@ def test_with_nothing_pruned_it_would_end_as_the_dense_network(
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_states_are_noted_once_for_each_iteration_and_change_no_mask(
+def test_the_state_of_then_lies_beside_each_mask_and_changes_none(
     runs: dict[str, RunSummary], case: str, tmp_path: Path
 ) -> None:
     engine, changes = CASES[case]
     config, ours = early(**changes), Store(runs[case].run)
     theirs = Store(go(replace(config, rewind=RewindConfig()), tmp_path, engine).run)
-    notes, plain = ours.notes(DENSE), theirs.notes(DENSE)
-    assert not [name for name in plain if name.startswith("state/")]
-    masks = {name: value for name, value in notes.items() if not name.startswith("state/")}
-    assert same_states(masks, plain)
-    tickets = [ours.ticket(JobKey(0, MAIN, level)) for level in (1, 2)]
-    expected = {f"state/{t.iteration:012d}/{name}" for t in tickets for name in t.weights}
-    assert notes.keys() - plain.keys() == expected
+    for level in (1, 2):
+        kept = drawn(ours, level)
+        assert kept.state is not None
+        assert same_states(kept.state, ours.ticket(JobKey(0, MAIN, level)).weights)
+        assert replace(kept, state=None) == drawn(theirs, level)
     for name in ("final.safetensors", "curves.csv"):
         dense = [store.directory(DENSE) / name for store in (ours, theirs)]
         assert dense[0].read_bytes() == dense[1].read_bytes()
@@ -356,22 +354,23 @@ def test_what_does_not_go_together_is_refused_with_one_reason(
     assert not list(tmp_path.iterdir())
 
 
-def test_notes_without_the_state_are_refused(
+def test_a_look_without_the_state_or_with_anothers_is_refused(
     runs: dict[str, RunSummary], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, store = early(), Store(runs["torch"].run)
-    notes = store.notes(DENSE)
+    kept = drawn(store, 1)
     data, streams = load_dataset(config.data), Streams(config.seed, 0)
 
-    def make(without: str) -> Ticket:
-        kept = {name: value for name, value in notes.items() if without not in name}
-        monkeypatch.setattr(store, "notes", lambda _: kept)
+    def make(state: State | None) -> Ticket:
+        monkeypatch.setattr(store, "look", lambda _: replace(kept, state=state))
         key = JobKey(0, MAIN, 1)
         return make_ticket(key, config=config, store=store, data=data, streams=streams)
 
-    assert make("nothing").iteration > 0
-    with pytest.raises(StoreError, match="notes hold no state of iteration"):
-        make("state/")
+    assert make(kept.state).iteration > 0
+    with pytest.raises(StoreError, match="drawn-01 holds no state to train on from"):
+        make(None)
+    with pytest.raises(MaskError, match="do not fit the model"):
+        make({"other": torch.zeros(1)})
 
 
 def test_a_config_comes_back_and_a_smoke_run_ends(tmp_path: Path) -> None:

@@ -117,7 +117,10 @@ def test_watching_changes_nothing_of_the_dense_training(run: RunSummary, tmp_pat
     for name in ("final.safetensors", "curves.csv"):
         ours = store.directory(DENSE) / name
         assert ours.read_bytes() == (plain.directory(DENSE) / name).read_bytes()
-    assert not (plain.directory(DENSE) / "notes.safetensors").exists()
+    assert [str(look) for look in store.looks(0)] == [
+        f"replicate 0, mask drawn for level {level}" for level in (1, 2)
+    ]
+    assert plain.looks(0) == []
 
 
 def test_a_mask_that_never_settles_is_the_last_one_and_says_so(tmp_path: Path) -> None:

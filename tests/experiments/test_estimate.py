@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from bound import bound
 from tiny import tiny
 
 from lottery.core import Schedule
@@ -28,7 +29,7 @@ def test_densities_and_disk_are_what_a_run_then_takes(
 ) -> None:
     config = tiny(replicates=1)
     data = load_dataset(config.data)
-    found = estimate(config, data, device="cpu", engine="torch", workers=1)
+    found = estimate(bound(config, data, "torch"), workers=1)
     summary = run_experiment(
         config, RunOptions(out=tmp_path_factory.mktemp("runs"), jobs=1, device="cpu")
     )
@@ -49,8 +50,7 @@ def test_without_times_all_else_is_the_same() -> None:
     config = tiny()
     data = load_dataset(config.data)
     with_times, without = (
-        estimate(config, data, device="cpu", engine="torch", workers=2, timed=timed)
-        for timed in (True, False)
+        estimate(bound(config, data, "torch"), workers=2, timed=timed) for timed in (True, False)
     )
     assert without == replace(
         with_times,
@@ -72,7 +72,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def bytes_of(config: ExperimentConfig) -> int:
     data = load_dataset(config.data)
-    return estimate(config, data, device="cpu", engine="torch", workers=1).bytes_on_disk
+    return estimate(bound(config, data, "torch"), workers=1).bytes_on_disk
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -85,13 +85,13 @@ def test_notes_of_early_bird_masks_are_counted(tmp_path: Path) -> None:
     plain = replace(config, prune=replace(prune, by="trained"))
     assert bytes_of(config) - bytes_of(plain) == weights * replicates * levels
     summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch"))
-    notes = [path.stat().st_size for path in summary.run.rglob("notes.safetensors")]
-    assert sum(notes) == pytest.approx(weights * replicates * levels, rel=0.01)
+    looks = [path.stat().st_size for path in summary.run.rglob("look.safetensors")]
+    assert sum(looks) == pytest.approx(weights * replicates * levels, rel=0.01)
 
 
 @pytest.mark.usefixtures("unmeasured")
-def test_states_that_tickets_go_on_from_are_counted_at_most(tmp_path: Path) -> None:
-    """One for each level, or for each look at which a mask can be drawn, if there are fewer."""
+def test_states_that_tickets_go_on_from_are_counted(tmp_path: Path) -> None:
+    """One for each level."""
     weights, biases, replicates = 784 * 300 + 300 * 10, 310, 2
 
     def early(levels: int, every: int) -> ExperimentConfig:
@@ -101,16 +101,15 @@ def test_states_that_tickets_go_on_from_are_counted_at_most(tmp_path: Path) -> N
         return tiny(prune=prune, controls=controls, model="mlp-300", levels=levels)
 
     drawn = RewindConfig(method="drawn")
-    for levels, every, states in ((2, 2, 2), (5, 7, 2), (2, 9, 1)):
+    for levels, every in ((2, 2), (5, 7)):
         config = early(levels, every)
         more = bytes_of(replace(config, rewind=drawn)) - bytes_of(config)
-        assert more == 4 * (weights + biases) * states * replicates
-    # At the last of three looks all masks are drawn, and share a state.
+        assert more == 4 * (weights + biases) * levels * replicates
     config = replace(early(2, 9), rewind=drawn)
     summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch"))
-    notes = [path.stat().st_size for path in summary.run.rglob("notes.safetensors")]
-    noted = (2 * weights + 4 * (weights + biases)) * replicates
-    assert sum(notes) == pytest.approx(noted, rel=0.01)
+    looks = [path.stat().st_size for path in summary.run.rglob("look.safetensors")]
+    kept = 2 * (weights + 4 * (weights + biases)) * replicates
+    assert sum(looks) == pytest.approx(kept, rel=0.01)
 
 
 @pytest.mark.usefixtures("unmeasured")
@@ -134,7 +133,7 @@ def test_levels_between_the_measured_ones_are_interpolated(
     # 30 steps and 4 evaluations: 100 s when dense, 40 s at the last level.
     module = import_module("lottery.experiments.estimate")  # the function has its name
     monkeypatch.setattr(module, "measure", lambda *_: {1.0: (2.0, 10.0), 0.125: (0.8, 4.0)})
-    found = estimate(config, data, device="cpu", engine="torch", workers=4)
+    found = estimate(bound(config, data, "torch"), workers=4)
     assert (found.seconds_per_step, found.seconds_per_evaluation) == (2.0, 10.0)
     expected = [40 + 60 * (density - 0.125) / 0.875 for density in found.densities]
     assert found.seconds_per_level == pytest.approx(expected, rel=1e-3)
@@ -157,6 +156,6 @@ def test_the_listener_hears_what_is_measured() -> None:
 
     config = tiny(levels=0)
     data = load_dataset(config.data)
-    found = estimate(config, data, device="cpu", engine="torch", workers=1, listener=Hear())
+    found = estimate(bound(config, data, "torch"), workers=1, listener=Hear())
     assert found.engine == "torch"
     assert heard == ["measuring steps with 100.0% of the weights"]

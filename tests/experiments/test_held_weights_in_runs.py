@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from bound import make_model
+from bound import dense_state, make_model
 from tiny import tiny
 from torch import Tensor
 
@@ -126,13 +126,11 @@ def test_what_goes_in_a_round_is_held_where_the_level_holds_it(
 ) -> None:
     """What the level's own ticket holds where a round's mask prunes, and what decides elsewhere."""
     run = Seen(holding(rule, prune, to), tmp_path, monkeypatch)
-    dense = JobKey(0, MAIN, 0)
     for level in (1, 2):
         source = 0 if prune.schedule == "one-shot" else level - 1
         deciding = run.store.weights(JobKey(0, MAIN, source))
         if prune.by == "rewound":
-            initial = run.store.ticket(dense).weights
-            deciding = run.store.rewind_weights(dense) if to else initial
+            deciding = dense_state(run.store, to)
         held = run.store.ticket(JobKey(0, MAIN, level)).pruned
         assert held is not None
         first, second = run.of(level)

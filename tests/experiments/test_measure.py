@@ -12,10 +12,12 @@ from tiny import tiny
 
 from lottery.data import load_dataset
 from lottery.errors import UsageError
-from lottery.experiments import Listener
+from lottery.experiments import Experiment, ExperimentConfig, Listener
 from lottery.experiments.measure import measure, seconds_apart
+from lottery.tasks.protocol import How
+from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig
-from lottery.training import LearningRateConfig, Monitor, TrainingJob, TrainingResult
+from lottery.training import Engine, LearningRateConfig, Monitor, TrainingJob, TrainingResult
 from lottery.training.engines.torch_engine import TorchEngine
 
 STEP, EVALUATION = 0.25, 4.0
@@ -59,11 +61,25 @@ class Noting(TorchEngine):
         return super().train(jobs, monitors)
 
 
+def measured(
+    config: ExperimentConfig, engine: Engine, *listener: Listener
+) -> dict[float, tuple[float, float]]:
+    """What is measured with this engine."""
+
+    class Task(Supervised):
+        def engine(self, how: How) -> Engine:
+            assert how.as_usual
+            return engine
+
+    task = Task(config, load_dataset(config.data))
+    return measure(Experiment(config, task), task, *listener)
+
+
 def test_dense_and_some_sparser_networks_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lottery.experiments.measure._SLOW", math.inf)
     config = tiny(levels=7, prune=PruneConfig(fraction=0.5))
     engine = Noting()
-    found = measure(config, load_dataset(config.data), engine)
+    found = measured(config, engine)
     assert list(found) == pytest.approx([0.5**level for level in (0, 2, 5, 7)], rel=0.05)
     assert engine.densities == [1.0, *found]
     assert all(step > 0 and evaluation >= 0 for step, evaluation in found.values())
@@ -78,13 +94,12 @@ def test_what_is_measured_is_told_and_slow_networks_less_often(
 
     heard: list[str] = []
     config = tiny(levels=7, prune=PruneConfig(fraction=0.5))
-    data = load_dataset(config.data)
     monkeypatch.setattr("lottery.experiments.measure._SLOW", math.inf)
-    measure(config, data, Noting(), Hear())
+    measured(config, Noting(), Hear())
     assert [text.split()[3] for text in heard] == ["100.0%", "25.0%", "3.1%", "0.8%"]
     heard.clear()
     monkeypatch.setattr("lottery.experiments.measure._SLOW", 0.0)
-    measure(config, data, Noting(), Hear())
+    measured(config, Noting(), Hear())
     assert [text.split()[3] for text in heard] == ["100.0%", "0.8%"]
 
 
@@ -100,14 +115,14 @@ def test_a_slow_step_is_measured_a_few_times(monkeypatch: pytest.MonkeyPatch) ->
             lengths.extend(len(job.data.test) for job in jobs)
             return super().train(jobs, monitors)
 
-    found = measure(config, load_dataset(config.data), Lengths())
+    found = measured(config, Lengths())
     assert list(found) == [1.0]
     assert lengths == [8, len(load_dataset(config.data).test)] * 2
 
 
 def test_levels_that_would_empty_a_layer_are_not_measured() -> None:
     config = tiny(levels=6, prune=PruneConfig(fraction=0.5, fractions={"output.weight": 0.99}))
-    found = measure(config, load_dataset(config.data), Noting())
+    found = measured(config, Noting())
     assert list(found) == [1.0]
 
 
@@ -115,4 +130,4 @@ def test_a_training_that_diverges_at_once_is_said() -> None:
     training = replace(tiny().training, learning_rate=LearningRateConfig(base=1e30))
     config = tiny(training=training, levels=0)
     with pytest.raises(UsageError, match=r"diverged at once.*training\.learning_rate\.base"):
-        measure(config, load_dataset(config.data), TorchEngine("cpu"))
+        measured(config, TorchEngine("cpu"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import dense_state
 from tiny import tiny
 from torch import Tensor
 
@@ -51,8 +52,8 @@ def test_rewound_weights_decide(tmp_path: Path, rewind: int) -> None:
         prune=PruneConfig(by="rewound", fraction=0.5),
         rewind=RewindConfig(to=Length(amount=rewind)),
     )
-    initial, trained = store.ticket(DENSE).weights, store.weights(DENSE)
-    deciding = store.rewind_weights(DENSE) if rewind else initial
+    trained = store.weights(DENSE)
+    deciding = dense_state(store, rewind)
     for key, share in ((FIRST, 2), (SECOND, 4)):
         ticket = store.ticket(key)
         for name in NAMES:
@@ -62,9 +63,13 @@ def test_rewound_weights_decide(tmp_path: Path, rewind: int) -> None:
             assert same_bytes(ticket.weights[name], deciding[name])
 
 
-def test_a_level_pruned_by_rewound_weights_does_not_wait_for_trained_ones() -> None:
-    config = tiny(prune=PruneConfig(by="rewound"), controls=ControlsConfig())
-    assert needs(JobKey(0, MAIN, 2), config) == (JobKey(0, MAIN, 1), JobKey(0, MAIN, 0))
+@pytest.mark.parametrize(("rewind", "waits_for"), [(0, ()), (6, (DENSE,))])
+def test_a_level_pruned_by_rewound_weights_does_not_wait_for_trained_ones(
+    rewind: int, waits_for: tuple[JobKey, ...]
+) -> None:
+    late = RewindConfig(to=Length(amount=rewind))
+    config = tiny(prune=PruneConfig(by="rewound"), rewind=late, controls=ControlsConfig())
+    assert needs(JobKey(0, MAIN, 2), config) == waits_for
 
 
 def test_neurons_go_whole(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from bound import initialized, training_job
+from bound import dense_state, initialized, training_job
 from plain_method import find_tickets
 from tiny import contents, tiny
 
@@ -135,7 +135,7 @@ def test_pruned_weights_are_held_in_files_and_in_training(
     assert {result.engine for result in summary.results.values()} == {"torch"}
     dense = JobKey(0, MAIN, 0)
     assert store.ticket(dense).pruned is None
-    rewound = store.rewind_weights(dense) if to else store.ticket(dense).weights
+    rewound = dense_state(store, to)
     zeros = set()
     for key in summary.results:
         if key.level == 0:

@@ -20,6 +20,7 @@ from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.store import JobKey, JobResult, Store, commit
 from lottery.store.commit import commit_directory
+from lottery.store.contents import pack_job
 from lottery.store.tensors import pack_tensors
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, TrainingResult
@@ -79,7 +80,7 @@ def test_a_job_comes_back_bit_equal(tmp_path: Path) -> None:
     assert store.result(KEY) == result()
     assert store.ticket(KEY).mask == TICKET.mask
     assert store.curve(KEY) == list(CURVE)
-    for state in (store.weights(KEY), store.rewind_weights(KEY), store.ticket(KEY).weights):
+    for state in (store.weights(KEY), store.ticket(KEY).weights):
         assert bits(state["fc.weight"]) == bits(STATE["fc.weight"])
     assert bits(store.weights(KEY, "early-stop")["fc.weight"]) == [0] * 4
 
@@ -313,7 +314,6 @@ def test_a_ticket_of_another_job_is_found(tmp_path: Path) -> None:
         (TICKET, replace(TRAINED, status="diverged"), r"final\.safetensors is missing"),
         (TICKET, replace(TRAINED, final={"fc.weight": torch.zeros(3)}), r"end/fc\.weight"),
         (TICKET, replace(TRAINED, early_stop={"x": torch.ones(1)}), r"early-stop/fc\.weight"),
-        (TICKET, replace(TRAINED, snapshots={5: {}}), r"rewind\.safetensors: fc\.weight"),
         (
             TICKET,
             replace(TRAINED, curve=(CurvePoint.measured(11, "test", 1.0, 0.5),)),
@@ -340,6 +340,15 @@ def test_files_that_do_not_belong_together_are_found(
     assert found is None
     (problem,) = problems
     assert re.search(told, problem)
+
+
+def test_what_dense_networks_once_kept_beside_their_files_is_checked(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), {"other.weight": torch.zeros(2, 2)}
+    files = pack_job(TICKET, result(), TRAINED)
+    files["rewind.safetensors"] = pack_tensors(other, {})
+    commit_directory(store.directory(KEY), files)
+    (problem,) = store.problems(KEY)
+    assert re.search(r"rewind\.safetensors: fc\.weight", problem)
 
 
 @pytest.mark.parametrize("place", ["replicate-0", "replicate-0/level-03"])

@@ -12,18 +12,18 @@ from lottery.experiments.execute import make_work
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.plan import how_trained
 from lottery.rng import Streams
-from lottery.store import JobKey, Store
+from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.tasks.supervised import Supervised
-from lottery.tickets import Ticket
-from lottery.training import TrainingConfig, TrainingJob
+from lottery.tickets import Drawn, Ticket
+from lottery.training import State, TrainingConfig, TrainingJob
 
 
 def task_of(config: ExperimentConfig, data: Dataset) -> Supervised:
     return Supervised(config, data)
 
 
-def bound(config: ExperimentConfig, data: Dataset) -> Experiment:
-    return Experiment(config, task_of(config, data))
+def bound(config: ExperimentConfig, data: Dataset, engine: str = "auto") -> Experiment:
+    return Experiment(config, Supervised(config, data, engine=engine))
 
 
 def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:
@@ -70,6 +70,22 @@ def training_job(
     experiment = bound(config, data)
     looks = experiment.looks(key.replicate) if not key.level and key.branch == "main" else ()
     return task_of(config, data).job(make_work(key, ticket, experiment, looks))
+
+
+def dense_state(store: Store, iteration: int) -> State:
+    """The dense network's state that a finished run kept; 0 is its initialization."""
+    if not iteration:
+        return store.ticket(JobKey(0, MAIN, 0)).weights
+    found = store.look(LookKey(0, "state", iteration))
+    assert not isinstance(found, Drawn)
+    return found
+
+
+def drawn(store: Store, level: int) -> Drawn:
+    """The Early-Bird mask of a level that a finished run kept."""
+    found = store.look(LookKey(0, "drawn", level))
+    assert isinstance(found, Drawn)
+    return found
 
 
 def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> int:

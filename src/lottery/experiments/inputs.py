@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from lottery.core import Mask, prunable_weights
+from lottery.errors import StoreError
 from lottery.experiments.bound import Experiment
 from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.tickets import Drawn, Ticket
@@ -62,12 +63,17 @@ class Replicate:
             return self.initial
         found = self._store.look(LookKey(self.number, "state", iteration))
         assert not isinstance(found, Drawn), "unpacked by its key's kind"
-        return found
+        return self._fitting(Ticket(mask=self._dense.mask, weights=found)).weights
 
     def drawn(self, level: int) -> Drawn:
         """The mask of a level that was drawn while the dense network trained."""
-        found = self._store.look(LookKey(self.number, "drawn", level))
+        key = LookKey(self.number, "drawn", level)
+        found = self._store.look(key)
         assert isinstance(found, Drawn), "unpacked by its key's kind"
+        if found.state is not None:
+            self._fitting(Ticket(mask=found.mask, weights=found.state))
+        elif self._experiment.config.rewind.method == "drawn":
+            raise StoreError(f"{self._store.directory(key)} holds no state to train on from")
         return found
 
     def _fitting(self, ticket: Ticket) -> Ticket:

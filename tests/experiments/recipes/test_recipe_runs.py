@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bound import dense_state, drawn
 from PIL import Image
 
 from lottery.core import Mask
@@ -190,13 +191,13 @@ def began_where_it_should(config: ExperimentConfig, summary: RunSummary) -> bool
     late = config.rewind.to.amount > 0
     if config.rewind.method == "drawn":
         at = begins.provenance["drawn_at"]
-        noted = store.notes(dense)
-        same = all(begins.weights[n].equal(noted[f"state/{at:012d}/{n}"]) for n in begins.weights)
+        state = drawn(store, 1).state or {}
+        same = all(begins.weights[name].equal(state[name]) for name in begins.weights)
         return same and begins.iteration == at and 5 <= begins.iteration < 8
     if config.rewind.method != "weights":
         source = store.weights(dense)
     else:
-        source = store.rewind_weights(dense) if late else store.ticket(dense).weights
+        source = dense_state(store, int(late))
     same = all(begins.weights[name].equal(source[name]) for name in begins.mask)
     iteration = 8 if config.rewind.method == "fine-tune" else int(late)
     return same and begins.iteration == iteration
