@@ -84,6 +84,24 @@ def test_a_job_copied_over_another_is_reported_and_done_again(
 
 
 @pytest.mark.parametrize(
+    "about", [None, [], {"identity": 5}, {"made_from": 5}, {"made_from": []}, {"computed": "now"}]
+)
+def test_a_manifest_that_does_not_say_whose_it_is_as_it_may_is_damage(
+    small_run: SmallRun, tmp_path: Path, about: Any
+) -> None:
+    run = small_run.copied(tmp_path)
+    manifest = Store(run).directory(TICKET) / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"about": about}))
+    code, said = command("verify", run)
+    assert code == 1
+    assert "is not a manifest: about: " in " ".join(said.split())
+    heard = Hears()
+    small_run.again(tmp_path, heard)
+    assert list(heard.aside) == [TICKET]
+    assert small_run.is_whole(run)
+
+
+@pytest.mark.parametrize(
     ("name", "told", "instead"),
     [
         ("result.json", '"seed": 0', '"seed": 1'),

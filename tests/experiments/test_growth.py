@@ -84,6 +84,33 @@ def test_a_run_that_grew_is_the_one_made_at_once(tmp_path: Path) -> None:
     assert open_run(grown.run).config == GROWN
 
 
+LISTED = PruneConfig(schedule="one-shot", scope="global", densities=(0.5, 0.25))
+
+
+def test_densities_can_become_more_and_not_others(tmp_path: Path) -> None:
+    config = replace(GROWN, replicates=1, levels=2, prune=LISTED, controls=ControlsConfig(reinit=0))
+    run = go(config, tmp_path)[0].run
+    before = (run / "experiment.json").read_bytes()
+    for levels, densities in ((1, (0.4,)), (2, (0.5, 0.2)), (3, (0.5, 0.2, 0.1)), (2, ())):
+        other = replace(config, levels=levels, prune=replace(LISTED, densities=densities))
+        with pytest.raises(StoreError, match=r"prune.densities is \[0.5, 0.25\] there"):
+            go(other, tmp_path)
+    assert (run / "experiment.json").read_bytes() == before
+    more = replace(config, levels=3, prune=replace(LISTED, densities=(0.5, 0.25, 0.1)))
+    assert len(go(more, tmp_path)[1].trained) == 1
+    assert go(config, tmp_path)[1].trained == []
+
+
+def test_a_damaged_look_that_nothing_needs_is_set_aside(tmp_path: Path) -> None:
+    config = replace(GROWN, replicates=1, levels=0, controls=ControlsConfig(reinit=0))
+    run = go(config, tmp_path)[0].run
+    store, look = Store(run), LookKey(0, "state", 9)
+    store.directory(look).mkdir(parents=True)
+    assert verify_run(run)[look]
+    assert go(config, tmp_path)[1].trained == []
+    assert not any(verify_run(run).values())
+
+
 def test_asking_for_less_trains_nothing_and_takes_nothing_away(tmp_path: Path) -> None:
     go(GROWN, tmp_path)
     small = replace(GROWN, replicates=1, levels=1, controls=ControlsConfig(reinit=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -118,7 +119,8 @@ def _grown(
     """
     if then["schema"] == now["schema"]:
         there = load_recorded_config(then["config"], source=str(store.path / EXPERIMENT))
-        if type(there) is type(config) and lasting_part(there) == lasting_part(config):
+        same = type(there) is type(config) and lasting_part(there) == lasting_part(config)
+        if same and _continues(there.prune.densities, config.prune.densities):
             return grown(there, config)
     parts = [("config", "config"), ("schema", "config's schema version")]
     part, what = next((p for p in parts if then[p[0]] != now[p[0]]), parts[0])
@@ -126,6 +128,11 @@ def _grown(
         f"{store.path} holds another {what}: {_shown(now[part], then[part])}. "
         "Use another --out, or move that run away"
     )
+
+
+def _continues(there: Sequence[float], asked: Sequence[float]) -> bool:
+    """Whether the longer of two lists of densities begins with the shorter, and both or none is."""
+    return bool(there) == bool(asked) and all(map(operator.eq, there, asked))
 
 
 def read_record(store: Store) -> dict[str, Any] | None:

@@ -319,10 +319,13 @@ def _finished_before(
             results[key] = result
             store.drop_checkpoints(key)
     for replicate in range(experiment.config.replicates):
-        for look in experiment.looks(replicate):
+        ours = experiment.looks(replicate)
+        # Of those that nothing needs any more nobody knows whose they are.
+        for look in dict.fromkeys((*ours, *store.looks(replicate))):
             if not store.is_there(look):
                 continue
-            if found := store.look_problems(look) or _another(look, experiment, store):
+            found = store.look_problems(look)
+            if found or (look in ours and (found := _another(look, experiment, store))):
                 listener.set_aside(look, store.set_aside(look), "; ".join(found))
     return results
 

@@ -24,7 +24,7 @@ from typing import Any
 from lottery.data.partial_files import file_lock, new_partial_file
 from lottery.errors import StoreError
 from lottery.store.files import read_json, read_plain, why_no_directory
-from lottery.store.schema import TEXT, misfits, whole
+from lottery.store.schema import TABLE, TEXT, misfits, whole
 
 MANIFEST = "manifest.json"
 CORRUPT = ".corrupt-"
@@ -140,9 +140,7 @@ def about(directory: Path) -> dict[str, Any]:
         StoreError: there is no manifest, or none of ours.
     """
     _manifest(directory)
-    said = read_json(directory / MANIFEST).get("about", {})
-    if not isinstance(said, dict):
-        raise StoreError(f"{directory / MANIFEST} is not a manifest: about: expected a table")
+    said: dict[str, Any] = read_json(directory / MANIFEST).get("about", {})
     return said
 
 
@@ -235,10 +233,17 @@ def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
         wrong = misfits(entry, _ENTRY) if isinstance(entry, dict) else ["expected a table"]
         if wrong:
             raise StoreError(f"{source} is not a manifest: {name}: {'; '.join(wrong)}")
+    said = manifest.get("about", {})
+    wrong = (
+        misfits(said, _ABOUT, optional=_ABOUT) if isinstance(said, dict) else ["expected a table"]
+    )
+    if wrong:
+        raise StoreError(f"{source} is not a manifest: about: {'; '.join(wrong)}")
     return files
 
 
 _ENTRY = {"bytes": whole(), "sha256": TEXT}
+_ABOUT = {"identity": TEXT, "computed": TABLE, "made_from": TABLE}
 
 
 def _json_bytes(value: object) -> bytes:
