@@ -159,7 +159,7 @@ def with_few_tests(dataset: Dataset, name: str) -> Dataset:
     return replace(dataset, name=name, test=test)
 
 
-def _not_brought(name: str) -> NoReturn:
+def _not_brought(name: str, *_: object) -> NoReturn:
     raise DataError(
         f"{name}: these data are brought along by a call from Python; make it again: "
         "lottery.run_experiment(config, options, data=...)"
@@ -190,7 +190,7 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         what="Data that a call from Python brings along, under a name of your choice",
         place="a name",
         example="python:sensors",
-        load=lambda name, place, request: _not_brought(name),
+        load=_not_brought,
     ),
     "folder:": DatasetKind(
         form="folder:FOLDER",
