@@ -71,7 +71,7 @@ def write(store: Store, replicate: int, branch: str, level: int, *, curve: bool)
 
 
 def own_run(path: Path, *, curve: bool = True, **experiment: Any) -> Run:
-    config = OwnConfig(
+    config: Any = OwnConfig(
         name="letters",
         title="LSTM on letters",
         score=PERPLEXITY,
@@ -94,7 +94,7 @@ def own_run(path: Path, *, curve: bool = True, **experiment: Any) -> Run:
     }
     return Run(
         store=store,
-        config=config,  # type: ignore[arg-type]
+        config=config,
         experiment={**about, **experiment},
         results={result.key: result for result in results},
     )
