@@ -29,7 +29,8 @@ def prune(model: torch.nn.Module, *, fraction: float) -> Mask:
 
 def run(program: Path) -> dict[str, Tensor]:
     """Run a program; what its model, its average and its optimizer hold afterwards, by name."""
-    lottery.__dict__.setdefault("prune", prune)
+    if "prune" not in lottery.__all__:
+        lottery.__dict__["prune"] = prune
     made = runpy.run_path(str(program))
     found = {}
     for model in (made["model"], made.get("average")):
