@@ -125,7 +125,7 @@ def test_curves_that_train_returns_are_recorded() -> None:
     assert result.early_stop == {}
 
 
-def test_what_train_returns_besides_is_not_looked_at_where_evaluate_judges() -> None:
+def test_what_train_returns_besides_is_not_earlier_looks_where_evaluate_judges() -> None:
     def trains(model: nn.Module) -> Any:
         train(model)
         return object()

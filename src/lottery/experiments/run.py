@@ -145,9 +145,13 @@ def run_experiment(
         if units is not None and reasons and config.levels:
             listener.left_out(units.count, reasons)
 
+    def prepare() -> None:
+        for engine in engines:
+            engine.prepare()
+
     way = Way(
         options=options,
-        prepare=lambda: [engine.prepare() for engine in engines],
+        prepare=prepare,
         described=described(task.data),
         surroundings={
             "device": resolve_device(options.device).type,

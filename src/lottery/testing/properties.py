@@ -112,7 +112,7 @@ def _expect_result(got: TrainingResult, plain: TrainingResult, job: TrainingJob,
 def expect_measured(job: TrainingJob, result: TrainingResult, what: str) -> None:
     """Fail unless the curve ends with the loss and accuracy of the state at the end."""
     for point in result.curve[-2:]:
-        loss, accuracy = measure(job, result.final, job.data.split(point.split))
+        loss, accuracy = measure(job, result.final, job.data.split(point.data_split))
         _expect_point(point.loss, point.accuracy, loss, accuracy, f"{what}: the end of the curve")
 
 
