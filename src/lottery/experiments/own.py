@@ -278,7 +278,7 @@ def own_run(
     if problems:
         raise ConfigError(problems, source="find_tickets")
     _check_network(config, task)
-    workers, notes = _workers(jobs, code)
+    workers, notes = _workers(jobs, code, in_memory=out is None)
     if task.not_covered:
         notes.append(
             "whether these change is not noticed when a run is gone on with: "
@@ -367,11 +367,13 @@ def _check_network(config: OwnConfig, task: OwnTask) -> None:
         )
 
 
-def _workers(jobs: int, code: OwnCode) -> tuple[int, list[str]]:
+def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[str]]:
     """How many trainings at once, and why not as many as asked for."""
     if jobs < 1:
         raise UsageError(f"jobs: expected 1 or more, got {jobs}")
-    reason = unsendable([code]) if jobs > 1 else None
+    if jobs == 1:
+        return 1, []
+    reason = "other processes do not see its memory; pass out=" if in_memory else unsendable([code])
     if reason is None:
         return jobs, []
     return 1, [f"trainings run one after another in this process, since {reason}"]
