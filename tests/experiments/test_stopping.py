@@ -37,7 +37,7 @@ def test_a_run_looks_at_a_request_as_soon_as_the_data_are_loaded(
     assert heard == [("loaded", False), ("preparing", True)]
 
 
-def test_a_request_from_before_is_earlier_looks_before_the_first_training(tmp_path: Path) -> None:
+def test_a_request_from_before_is_looked_at_before_the_first_training(tmp_path: Path) -> None:
     stop = StopRequest()
     stop.set()
     options = RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch")

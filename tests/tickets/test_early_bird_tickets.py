@@ -131,7 +131,7 @@ def test_no_more_masks_are_kept_than_are_compared() -> None:
     assert len(watch.note(4, state(0), one)) == 2
 
 
-def test_weights_that_are_no_numbers_are_not_earlier_looks() -> None:
+def test_weights_that_are_no_numbers_are_not_looked_at() -> None:
     watch = watch_masks(EVERY_TWO, lambda _: [mask(0)], total=100, steps_per_epoch=5)
     one = watch.note(2, state(0), {})
     assert watch.note(4, {"fc.weight": torch.full((10,), torch.nan)}, one) is one

@@ -82,7 +82,7 @@ def convolutional(sizes: list[int]) -> tuple[ScoreContext, Convolutional, Tensor
 
 
 @torch.no_grad()
-def test_a_channel_is_earlier_looks_after_its_batch_norm_and_everywhere() -> None:
+def test_a_channel_is_looked_at_after_its_batch_norm_and_everywhere() -> None:
     context, model, x = convolutional([2, 4])
     after = torch.relu(model.norm(model.conv1(x)))
     then = torch.relu(model.conv2(after))
@@ -147,7 +147,7 @@ def test_wanda_of_a_sequence_counts_every_position() -> None:
     torch.testing.assert_close(scores, context.weights["fc.weight"].abs() * norms)
 
 
-def test_a_shared_weight_is_earlier_looks_in_every_use() -> None:
+def test_a_shared_weight_is_looked_at_in_every_use() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
