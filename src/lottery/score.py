@@ -40,6 +40,10 @@ class Score:
             found.append("unit: must be at most 20 printable characters")
         if self.margin is not None and not 0 <= self.margin < float("inf"):
             found.append(f"margin: must be 0 or more, got {self.margin}")
+        elif self.unit == "%" and self.margin is not None and self.margin >= 1:
+            found.append(
+                f"margin: must be below 1, got {self.margin}; 0.01 is one percentage point"
+            )
         return found
 
 

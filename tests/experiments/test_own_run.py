@@ -14,8 +14,8 @@ from own_loops import evaluate, loss_of, make_model, train
 from torch import nn
 
 from lottery.errors import UsageError
-from lottery.experiments.config import to_plain
-from lottery.experiments.own import OwnRun, changed_code, own_run
+from lottery.experiments.config import config_hash, to_plain
+from lottery.experiments.own import OwnRun, changed_code, own_run, run_own
 from lottery.rng import Streams
 from lottery.score import ACCURACY, Score
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
@@ -107,14 +107,47 @@ def test_short_forms(settings: Any, expected: Any) -> None:
         ({"prune": PruneConfig(granularity="neuron")}, "pass example_input="),
         ({"prune": PruneConfig(fractions={"conv*": 0.0})}, "conv"),
         ({"replicates": 0}, "replicates: must be between 1 and 1000"),
-        ({"jobs": 0}, "jobs: expected 1 or more"),
-        ({"title": "a\x1b"}, "name: must be 1 to 100 printable characters"),
+        ({"jobs": 0}, "jobs: expected a whole number, 1 or more"),
+        ({"jobs": "2"}, "jobs: expected a whole number, 1 or more, got '2'"),
+        ({"margin": 1}, "score.margin: must be below 1, got 1.0; 0.01 is one percentage point"),
+        ({"margin": "1%"}, "score.margin: expected a number, got '1%'"),
+        ({"rewind": -1}, "rewind.to.amount: must be between 0 and"),
+        ({"levels": 1.5}, "levels: expected a whole number, got 1.5"),
+        ({"levels": True}, "find_tickets has 1 problem:\n  - levels: expected a whole number"),
+        ({"replicates": "3"}, "replicates: expected a whole number, got '3'"),
+        ({"seed": 1.5}, "seed: expected a whole number, got 1.5"),
+        ({"fraction": "0.2"}, "prune.fraction: expected a number, got '0.2'"),
+        ({"criterion": len}, "prune.criterion: expected a string"),
+        ({"prune": {"fraction": 0.2}, "levels": "1"}, "levels: expected a whole number"),
+        ({"controls": {"reinit": 1.5}}, "controls.reinit: expected a whole number"),
+        ({"controls": ["reinit"]}, "controls: expected a dict of kinds and numbers"),
+        ({"steps": "30"}, "steps: expected a whole number, 1 or more, got '30'"),
+        ({"out": 5}, "out: expected the path of a directory, got 5"),
+        ({"out": "a\0b"}, "out: expected the path of a directory"),
+        ({"title": "a\x1b"}, "title: expected a string of at most 4,096 characters, none of them"),
+        ({"title": "a" * 101}, "name: must be 1 to 100 printable characters"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_words(settings: Any, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         asked(**settings)
     assert message in str(caught.value)
+
+
+def test_an_experiment_is_the_same_however_its_numbers_are_written() -> None:
+    one, other = (asked(score="perplexity", margin=margin).config for margin in (1, 1.0))
+    assert config_hash(one) == config_hash(other)
+
+
+def test_a_damaged_record_is_set_aside_and_the_run_goes_on(tmp_path: Path) -> None:
+    settings = {"levels": 0, "replicates": 1, "verbose": False, "out": tmp_path / "run"}
+    run_own(asked(**settings))
+    trained = (tmp_path / "run/replicate-0/level-00/manifest.json").read_bytes()
+    (tmp_path / "run/experiment.json").write_text("{")
+    run = run_own(asked(**settings))
+    assert len(run.results) == 1
+    assert (tmp_path / "run/.corrupt-experiment.json-1").read_text() == "{"
+    assert (tmp_path / "run/replicate-0/level-00/manifest.json").read_bytes() == trained
 
 
 def test_loaded_weights_are_refused_where_a_control_draws_new_ones() -> None:

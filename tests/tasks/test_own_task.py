@@ -87,6 +87,7 @@ def test_a_score_at_the_end_is_a_test_point_at_the_last_step() -> None:
         (0.75, {"accuracy": 0.75}),
         (torch.tensor(0.5), {"accuracy": 0.5}),
         (np.float32(0.5), {"accuracy": 0.5}),
+        (np.array([0.5]), {"accuracy": 0.5}),
         ({"accuracy": 0.5, "other": 3}, {"accuracy": 0.5, "other": 3.0}),
         (
             [{"step": 10, "loss": 1.0}, {"step": 30, "split": "test", "accuracy": 0.5}],
@@ -125,7 +126,26 @@ def test_curves_that_train_returns_are_recorded() -> None:
     assert result.early_stop == {}
 
 
-def test_what_train_returns_besides_is_not_earlier_looks_where_evaluate_judges() -> None:
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ({"step": -1, "loss": 0.5}, "step: expected a whole number of optimizer steps, 0 or more"),
+        ({"step": 1.5, "loss": 0.5}, "expected a whole number of optimizer steps as 'step'"),
+        ({"step": "last", "loss": 0.5}, "expected a whole number of optimizer steps as 'step'"),
+        ({"step": 1}, "step 1: expected a number by its name"),
+        (CurvePoint(30, "test", {"accuracy": 97.0}), "accuracy: expected a number from 0 to 1"),
+    ],
+)
+def test_curves_that_could_not_be_read_back_are_refused(point: Any, message: str) -> None:
+    def trains(model: nn.Module) -> Any:
+        train(model)
+        return [point]
+
+    with pytest.raises(UsageError, match=message):
+        train_once(own_task(train=trains))
+
+
+def test_what_train_returns_besides_is_not_looked_at_where_evaluate_judges() -> None:
     def trains(model: nn.Module) -> Any:
         train(model)
         return object()
@@ -145,7 +165,11 @@ def test_what_train_returns_besides_is_not_earlier_looks_where_evaluate_judges()
         ({"train": lambda: None}, "expected a function train.model. or train.model, session."),
         ({"train": lambda a, b, c: None}, "got one of .a, b, c.; give other arguments defaults"),
         ({"train": None}, "train: expected a function, got NoneType"),
-        ({"steps": 0}, "steps: expected 1 or more"),
+        ({"steps": 0}, "steps: expected a whole number, 1 or more"),
+        (
+            {"evaluate": lambda model: dict.fromkeys(["accuracy", *map(str, range(48))], 0.5)},
+            "evaluate: expected at most 48 different names of numbers, got 49",
+        ),
         ({"steps": 31}, "steps: expected the loop to end at step 31, and it ended at 30"),
     ],
 )
@@ -200,11 +224,15 @@ def test_an_exception_goes_through_and_says_which_training_it_was() -> None:
 # Divergence
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_score_that_is_not_finite_is_divergence(bad: float) -> None:
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [(math.nan, "nan"), (math.inf, "inf"), (-(10**400), "-inf")],
+    ids=["nan", "inf", "huge"],
+)
+def test_a_score_that_is_not_finite_is_divergence(bad: float, said: str) -> None:
     result = train_once(own_task(evaluate=lambda model: bad))
     assert (result.status, result.final, result.scores) == ("diverged", {}, {})
-    assert result.reason == f"evaluate: accuracy was {bad}"
+    assert result.reason == f"evaluate: accuracy was {said}"
 
 
 def test_a_logged_value_that_is_not_finite_ends_the_training() -> None:
@@ -304,6 +332,11 @@ def test_curves_can_be_logged_in_several_calls_for_one_point() -> None:
     ("call", "message"),
     [
         (lambda s: s.log(1, split="dev", loss=1.0), "split: expected one of training, validation"),
+        (lambda s: s.log(1), "expected a number by its name"),
+        (
+            lambda s: [s.log(1, **{f"x{number}": 1.0}) for number in range(49)],
+            "expected at most 48 different names of numbers, got 49",
+        ),
         (lambda s: s.log(1, loss="low"), "expected a number as 'loss', got str"),
         (lambda s: s.log(1, loss=torch.ones(2)), "expected a number as 'loss', got Tensor"),
     ],

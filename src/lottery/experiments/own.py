@@ -16,8 +16,9 @@ from lottery.core import Mask, check_patterns, find_criterion, outside_mask, pru
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
-from lottery.experiments.config import OwnConfig, VerdictConfig
+from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
 from lottery.experiments.listener import Listener
+from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.printing import Printing
 from lottery.experiments.reading import Run, run_in
 from lottery.experiments.run import RunOptions, Way, run_bound
@@ -121,7 +122,10 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
         StoreError: the run there is another's, or of other functions; or cannot be written.
     """
     store = MemoryStore() if run.out is None else Store(run.out)
-    recorded = store.read_experiment()
+    try:
+        recorded = store.read_experiment()
+    except StoreError:  # damaged; it is set aside where the run begins
+        recorded = None
     if recorded is not None and isinstance(recorded.get("config"), Mapping):
         changed = changed_code(recorded["config"].get("task", {}), run.config.task)
         if changed:
@@ -258,6 +262,10 @@ def own_run(
         verdict=VerdictConfig(confidence=confidence),
         score=_score(score, lower_is_better, margin),
     )
+    # Types first: rules compare what they are given. Numbers become what they are read as.
+    config = load_recorded_config(to_plain(config), source="find_tickets")
+    assert isinstance(config, OwnConfig), "it has a task"
+    pruning = config.prune
     code = OwnCode(
         make_model=make_model,
         train=train,
@@ -285,7 +293,7 @@ def own_run(
             f"{'; '.join(task.not_covered)}. fingerprint= can tell"
         )
     config = replace(config, task={**task.origin(), **task.fingerprint()})
-    where = None if out is None else Path(out)
+    where = None if out is None else _path(out)
     return OwnRun(
         config=config,
         task=task,
@@ -347,6 +355,12 @@ def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
     )
 
 
+def _path(out: str | Path) -> Path:
+    if not isinstance(out, str | Path) or "\0" in str(out):
+        raise UsageError(f"out: expected the path of a directory, got {out!r}")
+    return Path(out)
+
+
 def _draw_again(model: nn.Module) -> None:
     # Called with the global generators seeded.
     reinitialize_model(model, seed=torch.initial_seed())
@@ -369,8 +383,8 @@ def _check_network(config: OwnConfig, task: OwnTask) -> None:
 
 def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[str]]:
     """How many trainings at once, and why not as many as asked for."""
-    if jobs < 1:
-        raise UsageError(f"jobs: expected 1 or more, got {jobs}")
+    if type(jobs) is not int or jobs < 1:
+        raise UsageError(f"jobs: expected a whole number, 1 or more, got {jobs!r}")
     if jobs == 1:
         return 1, []
     reason = "other processes do not see its memory; pass out=" if in_memory else unsendable([code])
@@ -413,6 +427,8 @@ def _controls(controls: ControlsConfig | Mapping[str, int] | None) -> ControlsCo
     if controls is None or isinstance(controls, ControlsConfig):
         return controls or ControlsConfig()
     known = [field.name for field in fields(ControlsConfig)]
+    if not isinstance(controls, Mapping):
+        raise UsageError(f"controls: expected a dict of kinds and numbers, got {controls!r}")
     for name in controls:
         if name not in known:
             raise UsageError(f"controls: {unknown_name('control', str(name), known)}")

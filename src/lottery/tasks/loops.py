@@ -93,15 +93,19 @@ def read_returned(
 
     Returns:
         The scores at the end; empty where they are to come from ``evaluate``.
+
+    Raises:
+        UsageError: what it returned is none of these, or a point has no such step or number.
+        FloatingPointError: a number is not finite.
     """
     if isinstance(value, list | tuple) and value and all(map(_is_point, value)):
         for point in value:
             if isinstance(point, CurvePoint):
-                recording.add(first + point.iteration, point.split, point.values)
-                continue
-            numbers = {key: one for key, one in point.items() if key not in ("step", "split")}
-            split = point.get("split", "validation")
-            recording.add(first + int(point["step"]), split, measured(numbers, "train"))
+                step, split, numbers = point.iteration, point.split, point.values
+            else:
+                step, split = point["step"], point.get("split", "validation")
+                numbers = {key: one for key, one in point.items() if key not in ("step", "split")}
+            recording.add(first + _whole(step), split, measured(numbers, "train"))
         tests = [p for p in recording.curve if p.split == "test" and name in p.values]
         value = dict(tests[-1].values) if tests else None
     if evaluated:
@@ -112,6 +116,15 @@ def read_returned(
             "evaluate, a function of the model"
         )
     return read_scores(value, name, "train")
+
+
+def _whole(step: Any) -> int:
+    number = as_number(step)
+    if number is None or not number.is_integer():
+        raise UsageError(
+            f"train: expected a whole number of optimizer steps as 'step' of a point, got {step!r}"
+        )
+    return int(number)
 
 
 def _is_point(value: Any) -> bool:

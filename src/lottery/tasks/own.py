@@ -110,8 +110,8 @@ class OwnTask:
             if not optional and not callable(function):
                 raise UsageError(f"{name}: expected a function, got {type(function).__name__}")
         wants_session(code.train)
-        if code.steps is not None and code.steps < 1:
-            raise UsageError(f"steps: expected 1 or more, got {code.steps}")
+        if code.steps is not None and (type(code.steps) is not int or code.steps < 1):
+            raise UsageError(f"steps: expected a whole number, 1 or more, got {code.steps!r}")
         self.code, self.score = code, code.score
         self._fingerprint = _plain(code.fingerprint)
         self._ends: dict[str, int] = {}

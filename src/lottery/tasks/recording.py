@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args
 
+import numpy as np
 from torch import Tensor, nn
 
 from lottery.errors import UsageError
 from lottery.score import Score
 from lottery.tasks.protocol import Work
 from lottery.training import CurvePoint, Notes, Split, State, value_problem
+from lottery.training.curve import MOST_NAMES
 from lottery.training.engines.torch_engine.network import state_of
 from lottery.training.progress import below
 
@@ -31,6 +33,7 @@ class Recording:
         self.points: dict[tuple[int, str], CurvePoint] = {}
         self.notes: Notes = {}
         self._kept: dict[str, State] = {}
+        self._names: set[str] = set()
         self._best: tuple[str, float] | None = None
         self.best_iteration: int | None = None
         self._seconds, self._clock = 0.0, time.perf_counter()
@@ -68,6 +71,14 @@ class Recording:
                 f"split: expected one of {', '.join(get_args(Split))}, got {split!r}; early stop "
                 "is looked for in validation, and the score read in test"
             )
+        if type(iteration) is not int or iteration < 0:
+            raise UsageError(
+                f"step: expected a whole number of optimizer steps, 0 or more, got {iteration!r}"
+            )
+        if not values:
+            raise UsageError(f"step {iteration}: expected a number by its name, as in loss=0.5")
+        self._names |= values.keys()
+        _check_count(self._names, "all curves and scores of a training")
         before = self.points.get((iteration, split))
         everything = {**(before.values if before else {}), **values}
         point = CurvePoint(iteration, split, everything)  # type: ignore[arg-type]
@@ -135,6 +146,7 @@ class Recording:
         self.points = {
             (at, on): CurvePoint(at, on, dict(found)) for at, on, found in values["curve"]
         }
+        self._names = {name for point in self.points.values() for name in point.values}
         self._best = values["best"] and tuple(values["best"])
         self.best_iteration, self.notes = values["best_iteration"], below("notes/", tensors)
         kept: dict[str, dict[str, Tensor]] = {}
@@ -157,6 +169,7 @@ def measured(values: Mapping[Any, Any], where: str) -> dict[str, float]:
         FloatingPointError: a value is not finite.
     """
     found = {}
+    _check_count(values, where)
     for name, value in values.items():
         number = as_number(value)
         if number is None:
@@ -170,11 +183,21 @@ def measured(values: Mapping[Any, Any], where: str) -> dict[str, float]:
     return found
 
 
+def _check_count(names: Collection[Any], where: str) -> None:
+    if len(names) > MOST_NAMES:
+        raise UsageError(
+            f"{where}: expected at most {MOST_NAMES} different names of numbers, got {len(names)}; "
+            "leave out those that nobody compares"
+        )
+
+
 def as_number(value: Any) -> float | None:
     """A number from anything that is one: a tensor or array of one number too; else None."""
     if isinstance(value, str | bytes) or getattr(value, "size", 1) == 0:
         return None
     try:
-        return float(value.detach() if isinstance(value, Tensor) else value)
+        return float(value.item() if isinstance(value, Tensor | np.ndarray) else value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError, RuntimeError):
         return None
