@@ -25,11 +25,6 @@ QUIET: dict[str, Any] = {
     "enable_progress_bar": False,
     "enable_model_summary": False,
 }
-# About how Lightning could be faster, and of torch by Lightning.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.`:FutureWarning"),
-]
 
 
 @pytest.fixture(params=["lightning.pytorch", "pytorch_lightning"])
