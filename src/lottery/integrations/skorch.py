@@ -61,7 +61,7 @@ def ticket_callback(mask: Mapping[str, Tensor], weights: Mapping[str, Tensor] | 
         ``NeuralNetClassifier(Net, callbacks=[ticket_callback(ticket.mask, ticket.weights)])``
     """
 
-    class TicketCallback(_callback()):  # type: ignore[misc, name-defined]
+    class TicketCallback(_callback()):  # type: ignore[misc]
         def __init__(self, mask: Any, weights: Any = None) -> None:
             self.mask, self.weights = mask, weights
 
@@ -147,7 +147,7 @@ class _NetState:
         """Load what callbacks know, which they have forgotten as the training began."""
         for name, one in self._net.callbacks_:
             for key, value in self._callbacks.get(name, {}).items():
-                part = getattr(one, key, None)
+                part: Any = getattr(one, key, None)
                 if hasattr(part, "load_state_dict"):
                     part.load_state_dict(value)
                 else:
@@ -171,7 +171,7 @@ def _state(callback: Any) -> dict[str, Any]:
 def _following(session: LoopSession, net_state: _NetState) -> Any:
     """A callback that logs a net's curves and keeps its checkpoints."""
 
-    class Following(_callback()):  # type: ignore[misc, name-defined]
+    class Following(_callback()):  # type: ignore[misc]
         def on_train_begin(self, net: Any, **_: Any) -> None:
             net_state.restore()
             self.logged_ = len(net.history)
