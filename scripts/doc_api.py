@@ -81,12 +81,16 @@ def built_api(package: str | None) -> str:
     return "\n\n".join(parts)
 
 
+_MODULES = ("lottery.errors", "lottery.holding", "lottery.rng", "lottery.score")
+"""Modules that are public, and no packages."""
+
+
 def front(_argument: str | None) -> str:
     """The names that can be imported from `lottery` itself, and where each is described."""
 
     def link(home: str) -> str:
         package = home.split(".")[1]
-        return f"[`{home}`]({'errors' if package == 'rng' else package}.md)"
+        return f"[`{home}`]({'errors' if package in ('rng', 'score') else package}.md)"
 
     return _front(link)
 
@@ -107,7 +111,7 @@ def _home(name: str) -> str:
     """The whole name of what `lottery` offers under ``name``."""
     import lottery
 
-    for package in [*public_packages(), "lottery.errors", "lottery.holding", "lottery.rng"]:
+    for package in [*public_packages(), *_MODULES]:
         module = importlib.import_module(package)
         if getattr(module, name, None) is getattr(lottery, name):
             return f"{package}.{name}"

@@ -15,7 +15,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
 import torch
 from torch import Tensor, nn
-from torch.optim import LBFGS, Optimizer
+from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
@@ -31,6 +31,9 @@ from lottery.errors import MaskError, format_names
 
 # What optimizers begin with where that is not zero: key in a parameter's state -> its setting.
 _FIRST_STATE = {"step_size": "lr", "sum": "initial_accumulator_value"}
+
+# Whose state stays zero where weight and gradient are; Adamax, for one, adds its epsilon.
+_STAY_ZERO = (SGD, Adam, AdamW)
 
 _holds: tuple[Hold, ...] = ()  # replaced and never changed: steps in other threads iterate over it
 _lock = threading.Lock()
@@ -215,7 +218,8 @@ class Hold:
         if not self._counts.setdefault(optimizer, 0):
             _check_same_in_all_processes(weights)
         clear_weights(weights)
-        if optimizer not in self._clear_ones or not all(w.leaves_state_clear for w in weights):
+        clear = type(optimizer) in _STAY_ZERO and optimizer in self._clear_ones
+        if not (clear and all(weight.leaves_state_clear for weight in weights)):
             self._clear_state(optimizer)
         # A fused optimizer is called although its gradients overflowed, and leaves the step out.
         overflowed = getattr(optimizer, "found_inf", None)

@@ -289,8 +289,8 @@ def test_copies_that_are_confirmed_by_being_later_show_their_early_stop() -> Non
     )
     answer = judged(results, margin=0.004).answers[2]
     assert answer.outcome == "confirmed"
+    assert answer.value.startswith("later, 1.6")
     assert answer.value.endswith(" times")
-    assert answer.value.startswith("1.6")
     assert "confirmed by being later" in answer.note
     assert "accuracy " in answer.note
     worse = simulated(2, replicates=6, levels=1, ticket=(0.0, -2000), reinit=(-0.02, 6000))

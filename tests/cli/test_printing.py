@@ -51,8 +51,8 @@ def test_text_goes_to_the_terminal_by_one_way_alone() -> None:
         "cli/progress.py": ["Console("],
         "cli/tables.py": ["Console("],
         "analysis/text.py": ["Console("],
-        "data/progress.py": ["Console(", "sys.stderr.write"],
-        "data/download.py": ["Console("],
+        "data/loading_progress.py": ["Console(", "sys.stderr.write"],
+        "experiments/printing.py": ["sys.stderr.write"],
     }
 
 

@@ -43,7 +43,7 @@ def test_unknown_name_lists_the_choices_and_the_nearest() -> None:
         "name: unknown dataset 'fashion-mnits'; did you mean 'fashion-mnist'? "
         "Choices: cifar-10, cifar-100, fashion-mnist, few:DATASET, folder:FOLDER, hf:NAME, "
         "idx:FOLDER, mnist, mnist-5k, npz:PATH, "
-        "package.module:function, tar:FILE"
+        "package.module:function, python:NAME, tar:FILE"
     )
 
 

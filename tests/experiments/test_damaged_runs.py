@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,22 +25,24 @@ from lottery.cli.main import main
 from lottery.errors import StoreError
 from lottery.experiments import Listener, open_run, verify_run
 from lottery.experiments.config import plain_hash
-from lottery.store import JobKey, Store
+from lottery.store import JobKey, LookKey, Store
 from lottery.store.commit import commit_directory
+from lottery.store.looks import pack_look
 from lottery.training import Checkpoint
 
 DENSE, TICKET = JobKey(0, "main", 0), JobKey(0, "main", 1)
 CONTROL = JobKey(0, "random-mask-1", 1)
+LOOK = LookKey(0, "state", 5)
 
 
 class Hears(Listener):
     """Remembers what was set aside, and why."""
 
     def __init__(self) -> None:
-        self.aside: dict[JobKey, str] = {}
+        self.aside: dict[JobKey | LookKey, str] = {}
         self.rebuilt: list[str] = []
 
-    def set_aside(self, key: JobKey, path: Path, reason: str) -> None:
+    def set_aside(self, key: JobKey | LookKey, path: Path, reason: str) -> None:
         assert os.path.lexists(path)
         self.aside[key] = reason
 
@@ -132,19 +135,28 @@ def test_a_job_that_the_run_cannot_have_given_is_reported_and_done_again(
     assert small_run.is_whole(run)
 
 
-def test_a_dense_network_without_what_tickets_go_back_to_is_done_again(
-    small_run: SmallRun, tmp_path: Path
+@pytest.mark.parametrize("damage", ["missing", "cut", "another"])
+def test_what_tickets_go_back_to_is_made_again_where_one_needs_it(
+    small_run: SmallRun, tmp_path: Path, damage: str
 ) -> None:
     run = small_run.copied(tmp_path)
-    directory = Store(run).directory(DENSE)
-    files = {path.name: path.read_bytes() for path in directory.iterdir()}
-    del files["manifest.json"], files["rewind.safetensors"]
-    shutil.rmtree(directory)
-    commit_directory(directory, files)
-    (problem,) = verify_run(run)[DENSE]
-    assert problem.endswith("rewind.safetensors is missing")
-    shutil.rmtree(Store(run).directory(CONTROL))
-    small_run.again(tmp_path)
+    store = Store(run)
+    directory = store.directory(LOOK)
+    content = (directory / "look.safetensors").read_bytes()
+    if damage == "cut":
+        (directory / "look.safetensors").write_bytes(content[:-1])
+    else:
+        shutil.rmtree(directory)
+    if damage == "another":
+        other = pack_look(replace(LOOK, number=6), store.weights(DENSE))
+        commit_directory(directory, other)
+    if damage != "missing":
+        assert [key for key, found in verify_run(run).items() if found] == [LOOK]
+        assert command("verify", run)[0] == 1
+    shutil.rmtree(store.directory(CONTROL))
+    heard = Hears()
+    small_run.again(tmp_path, heard)
+    assert list(heard.aside) == [LOOK] * (damage != "missing")
     assert small_run.is_whole(run)
 
 
@@ -447,7 +459,8 @@ def test_whatever_is_damaged_is_said_in_words_and_made_whole_again(
     names = files_of(small_run.path)
     with TemporaryDirectory() as out:
         run = small_run.copied(Path(out))
-        damaged(run / names[which % len(names)], damage, place)
+        name = names[which % len(names)]
+        damaged(run / name, damage, place)
         for verb in ("verify", "show", "verdict"):
             code, said = command(verb, run)
             assert code in (0, 1, 2)
@@ -455,4 +468,8 @@ def test_whatever_is_damaged_is_said_in_words_and_made_whole_again(
             assert "Traceback" not in said
         small_run.again(Path(out))
         assert command("verify", run)[0] == 0
+        if "looks" in name.parts:
+            # Every ticket is there, so that none needs it: it is set aside and not made again.
+            assert Store(run).looks(0) == []
+            shutil.copytree(Store(small_run.path).directory(LOOK), Store(run).directory(LOOK))
         assert small_run.is_whole(run)

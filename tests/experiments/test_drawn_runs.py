@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -355,9 +356,10 @@ def test_what_does_not_go_together_is_refused_with_one_reason(
 
 
 def test_a_look_without_the_state_or_with_anothers_is_refused(
-    runs: dict[str, RunSummary], monkeypatch: pytest.MonkeyPatch
+    runs: dict[str, RunSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, store = early(), Store(runs["torch"].run)
+    config, store = early(), Store(shutil.copytree(runs["torch"].run, tmp_path / "run"))
+    shutil.rmtree(store.directory(JobKey(0, MAIN, 1)))
     kept = drawn(store, 1)
     data, streams = load_dataset(config.data), Streams(config.seed, 0)
 

@@ -80,7 +80,7 @@ def test_a_run_that_grew_is_the_one_made_at_once(tmp_path: Path) -> None:
     assert grown.run == first.run, "the same run"
     assert set(heard.trained) == {*plan(GROWN)} - {*plan(small)}
     assert contents(grown.run, GROWN) == contents(whole.run, GROWN)
-    assert open_run(grown.run).experiment["looked_at"] == [1]
+    assert open_run(grown.run).experiment["earlier_looks"] == [1]
     assert open_run(grown.run).config == GROWN
 
 

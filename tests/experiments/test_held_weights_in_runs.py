@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from bound import dense_state, make_model
+from bound import check, dense_state, make_model
 from tiny import tiny
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from lottery.core import CRITERIA, Mask, ScoreContext, Scores, select
 from lottery.core.criteria.network import scored_network
 from lottery.data import Dataset, load_dataset
 from lottery.errors import ConfigError, UsageError
-from lottery.experiments import ExperimentConfig, RunOptions, check_against_data, run_experiment
+from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
@@ -190,7 +190,7 @@ def test_what_is_not_known_when_an_early_bird_mask_is_made_is_refused(
     if refused and config.prune.criterion == "taylor":
         assert own.problems() == []
         with pytest.raises(UsageError, match="is not known when a mask is made"):
-            check_against_data(own, load_dataset(own.data))
+            check(own, load_dataset(own.data))
 
 
 def test_it_is_refused_before_anything_is_written(tmp_path: Path) -> None:

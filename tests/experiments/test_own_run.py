@@ -171,13 +171,13 @@ def test_loaded_weights_are_refused_where_a_control_draws_new_ones() -> None:
 
 
 def test_functions_that_cannot_be_sent_run_in_this_process_and_that_is_said() -> None:
-    run = asked(train=lambda model: train(model), jobs=2)
+    run = asked(train=lambda model: train(model), jobs=2, out="runs")
     assert run.jobs == 1
     assert run.notes[0].startswith("trainings run one after another in this process, since they ")
 
 
 def test_several_at_once_where_functions_can_be_sent() -> None:
-    assert asked(make_model=own_loops.make_model, jobs=2).jobs == 2
+    assert asked(make_model=own_loops.make_model, jobs=2, out="runs").jobs == 2
 
 
 def test_what_fingerprints_say_nothing_of_is_said() -> None:
@@ -235,3 +235,9 @@ def test_a_script_that_would_begin_anew_in_every_process_is_told(tmp_path: Path)
         check=True,
     )
     assert "put the call under `if __name__ == " in done.stdout
+
+
+def test_in_memory_trainings_run_one_after_another_and_it_is_said() -> None:
+    run = own_run(make_model, train, evaluate, jobs=2)
+    assert run.jobs == 1
+    assert "other processes do not see its memory; pass out=" in run.notes[0]

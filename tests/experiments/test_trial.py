@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from bound import check
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import tiny
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from lottery.core import CRITERIA, CriterionEntry, ScoreContext, Scores
 from lottery.data import DataConfig, Dataset, load_dataset
 from lottery.errors import LotteryError, MaskError, UsageError
-from lottery.experiments import ExperimentConfig, RunOptions, check_against_data, run_experiment
+from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.experiments.lengths import last_iteration
 from lottery.experiments.trial import check_batches_of_one, check_forward, smallest_batch
 from lottery.models import MODELS, build_model
@@ -219,7 +220,7 @@ def experiment(prune: PruneConfig, model: str = "mlp-20", **changes: Any) -> Exp
 
 def checked(config: ExperimentConfig) -> None:
     assert config.problems() == config.prune.problems() == []
-    check_against_data(config, load_dataset(config.data))
+    check(config, load_dataset(config.data))
 
 
 NORMALIZED = "made_up_trials:half_normalized"

@@ -34,7 +34,7 @@ def test_cells_are_means_and_deviations_over_replicates(run: Run) -> None:
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
 
     def accuracy(replicate: int, branch: str, level: int) -> float:
-        found = run.results[JobKey(replicate, branch, level)].test_accuracy_at_early_stop
+        found = run.results[JobKey(replicate, branch, level)].score_at_early_stop
         assert found is not None
         return 100 * found
 

@@ -32,7 +32,7 @@ def test_a_frame_has_a_row_a_job_with_the_columns_of_the_csv(run: Run) -> None:
         assert (row["control"] == 1) == (row["branch"] != "main")
         assert row["density"] == result.density == pytest.approx(1 - row["sparsity"])
         assert row["status"] == "done"
-        assert row["test_accuracy_at_early_stop"] == result.test_accuracy_at_early_stop
+        assert row["test_accuracy_at_early_stop"] == result.score_at_early_stop
         assert row["early_stop_iteration"] == result.early_stop_iteration
         assert (row["seconds"], row["engine"]) == (result.seconds, "torch")
 

@@ -7,6 +7,7 @@ from torch import nn
 from lottery.core import Mask, OutsideMask, Units
 from lottery.data import Dataset
 from lottery.experiments import Experiment, ExperimentConfig, planned_span
+from lottery.experiments.checks import check_against_data
 from lottery.experiments.execute import make_ticket as _make_ticket
 from lottery.experiments.execute import make_work
 from lottery.experiments.inputs import Replicate
@@ -24,6 +25,12 @@ def task_of(config: ExperimentConfig, data: Dataset) -> Supervised:
 
 def bound(config: ExperimentConfig, data: Dataset, engine: str = "auto") -> Experiment:
     return Experiment(config, Supervised(config, data, engine=engine))
+
+
+def check(config: ExperimentConfig, data: Dataset) -> None:
+    """What a run checks before it begins."""
+    experiment = bound(config, data)
+    check_against_data(config, task_of(config, data), experiment.bound)
 
 
 def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:

@@ -58,6 +58,7 @@ def run(out: Path, kill_after: int) -> None:
         rewind=3,
         fingerprint={"train": "counted"},
         out=out,
+        checkpoint_seconds=0.0,
         verbose=False,
     )
 

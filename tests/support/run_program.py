@@ -10,26 +10,14 @@ import runpy
 import sys
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-import lottery
-from lottery.core import Group, Mask, prunable_weights, select
 from lottery.core.names import clean_name
-
-
-def prune(model: torch.nn.Module, *, fraction: float) -> Mask:
-    """The mask without the given share of weights, those of least magnitude."""
-    weights = prunable_weights(model)
-    sizes = {name: weight.abs() for name, weight in weights.items()}
-    every = sum(weight.numel() for weight in weights.values())
-    return select(sizes, Mask.dense(weights), [Group(tuple(weights), round(fraction * every))])
 
 
 def run(program: Path) -> dict[str, Tensor]:
     """Run a program; what its model, its average and its optimizer hold afterwards, by name."""
-    lottery.__dict__.setdefault("prune", prune)
     made = runpy.run_path(str(program))
     found = {}
     for model in (made["model"], made.get("average")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ class SmallRun:
 
     config: ExperimentConfig
     path: Path
-    contents: dict[str, bytes]
+    contents: dict[str, bytes] = field(repr=False)
 
     def copied(self, out: Path) -> Path:
         """A copy in another folder of runs."""

@@ -153,6 +153,7 @@ def test_optimizers_that_step_in_turns_keep_their_counts() -> None:
         monitor = Kept(stop_after=stop_after)
         with pytest.raises(Preempted):
             train_once(task, monitor=monitor, snapshots_at=(4, 7))
+        assert monitor.newest is not None
         again = train_once(
             task, monitor=Kept(newest=through_files(monitor.newest)), snapshots_at=(4, 7)
         )

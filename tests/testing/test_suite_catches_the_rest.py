@@ -29,7 +29,7 @@ from lottery.training import (
     TrainingResult,
 )
 from lottery.training.engines.torch_engine import TorchEngine
-from lottery.training.engines.torch_engine import training as steps
+from lottery.training.engines.torch_engine import in_progress as steps
 
 CHECKS = {check.__name__: check for check in ENGINE_CHECKS + ENGINE_CHECKS_ANY_MODEL}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lottery.analysis import formatting
 from lottery.analysis.claims import NO_CURVE, NO_MARGIN
@@ -78,7 +79,8 @@ def _initialization(verdict: Verdict, copy: Group | None) -> Answer:
         notes.append("confirmed by being later: this is its early stop over dense's")
         if accuracy is not None and accuracy.estimate is not None:
             notes.append(f"{score.name} {score.signed_with_unit(accuracy.estimate.mean)}")
-        return _answer(QUESTIONS[2], fails, stop, verdict, notes)
+        found = _answer(QUESTIONS[2], fails, stop, verdict, notes)
+        return replace(found, value=f"later, {found.value}")
     if stop is not None and stop.estimate is not None:
         notes.append(f"early stop at {formatting.mean_ratio(stop.estimate)} times dense's")
     return _answer(QUESTIONS[2], fails, accuracy, verdict, notes)

@@ -16,7 +16,7 @@ from lottery.cli.loading import load
 from lottery.cli.output import echo
 
 if TYPE_CHECKING:
-    from lottery.experiments import ExperimentConfig
+    from lottery.experiments import PlanConfig
 
 app = typer.Typer(
     help="Look at configs: show, schema, diff.", no_args_is_help=True, rich_markup_mode=None
@@ -162,7 +162,7 @@ def _nearest_file(path: Path) -> str:
     return f"; did you mean '{path.parent / near[0]}'?" if near else ""
 
 
-def _any_config(source: str, out: Path) -> ExperimentConfig:
+def _any_config(source: str, out: Path) -> PlanConfig:
     """The config of a recipe, a file or a run."""
     from lottery.errors import UsageError
     from lottery.experiments import find_run, load_config, open_run

@@ -214,6 +214,7 @@ def verify(
     load()
     from lottery.errors import StoreError
     from lottery.experiments import find_run, verify_run
+    from lottery.store import JobKey
 
     path = find_run(run, out)
     checked = verify_run(path)
@@ -224,8 +225,8 @@ def verify(
     else:
         for problem in problems:
             echo(problem)
-        good = sum(not found for found in checked.values())
-        echo(f"{path}: {good} of {len(checked)} finished trainings are whole")
+        trainings = [not found for key, found in checked.items() if isinstance(key, JobKey)]
+        echo(f"{path}: {sum(trainings)} of {len(trainings)} finished trainings are whole")
     if problems:
         raise StoreError(
             "the run has damaged files; running its command again sets them aside and makes "

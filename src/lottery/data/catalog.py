@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import torch
 
@@ -21,7 +21,7 @@ from lottery.data.npz import load_npz
 from lottery.data.own_data import is_import_path, load_own
 from lottery.data.request import Request
 from lottery.data.sources import folder_source, tar_source
-from lottery.errors import UsageError, unknown_name
+from lottery.errors import DataError, UsageError, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +159,13 @@ def with_few_tests(dataset: Dataset, name: str) -> Dataset:
     return replace(dataset, name=name, test=test)
 
 
+def _not_brought(name: str, *_: object) -> NoReturn:
+    raise DataError(
+        f"{name}: these data are brought along by a call from Python; make it again: "
+        "lottery.run_experiment(config, options, data=...)"
+    )
+
+
 DATASET_KINDS: Final[dict[str, DatasetKind]] = {
     "idx:": DatasetKind(
         form="idx:FOLDER",
@@ -177,6 +184,13 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         load=lambda name, place, request: load_npz(
             name, path_of(place), validation=request.validation
         ),
+    ),
+    "python:": DatasetKind(
+        form="python:NAME",
+        what="Data that a call from Python brings along, under a name of your choice",
+        place="a name",
+        example="python:sensors",
+        load=_not_brought,
     ),
     "folder:": DatasetKind(
         form="folder:FOLDER",

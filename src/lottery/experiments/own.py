@@ -25,7 +25,7 @@ from lottery.experiments.run import RunOptions, Way, run_bound
 from lottery.experiments.structures import structure_problems
 from lottery.pieces import reinitialize as reinitialize_model
 from lottery.score import ACCURACY, Score
-from lottery.store import MemoryStore, Store
+from lottery.store import MAIN, MemoryStore, Store
 from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.initial import DRAWS_WEIGHTS
@@ -51,6 +51,7 @@ class OwnRun:
         task: the user's functions.
         out: the run's directory; None to keep it in memory.
         jobs: how many trainings at once.
+        checkpoint_seconds: time between checkpoints that a loop offers and that are kept.
         verbose: whether to say how it goes on.
         notes: what a user should know before it begins, one sentence each.
     """
@@ -59,6 +60,7 @@ class OwnRun:
     task: OwnTask
     out: Path | None
     jobs: int
+    checkpoint_seconds: float
     verbose: bool
     notes: tuple[str, ...]
 
@@ -141,15 +143,30 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
             listener.noted(note)
 
     way = Way(
-        options=RunOptions(jobs=run.jobs, reuse=False, checkpoint_seconds=0.0),
+        options=RunOptions(jobs=run.jobs, reuse=False, checkpoint_seconds=run.checkpoint_seconds),
         surroundings={"device": "cpu", "engine": "own"},
         outside=outside,
         parallel="processes",
         remake=partial(Experiment, run.config, run.task),
         begin=begin,
     )
+    if recorded is not None:
+        _check_replicates(run.task, run_in(store))
     run_bound(experiment, store, way, listener, threading.Event())
-    return run_in(store)
+    finished = run_in(store)
+    _check_replicates(run.task, finished)
+    return finished
+
+
+def _check_replicates(task: OwnTask, run: Run) -> None:
+    """Check that dense networks ended with other weights in each replicate, wherever they trained.
+
+    Raises:
+        UsageError: two did not.
+    """
+    for key, result in sorted(run.results.items()):
+        if key.branch == MAIN and key.level == 0 and result.status == "done":
+            task.check_other_replicates(key.replicate, run.store.weights(key))
 
 
 def own_run(
@@ -179,6 +196,7 @@ def own_run(
     fingerprint: Any = None,
     seed: int = 0,
     jobs: int = 1,
+    checkpoint_seconds: float = 30.0,
     title: str = "own loop",
     verbose: bool = True,
 ) -> OwnRun:
@@ -219,6 +237,7 @@ def own_run(
             of the data; ``{"train": ...}`` stands for the code of that function.
         seed: every random choice follows from it and the replicate's number.
         jobs: how many trainings at once, each in a process of its own.
+        checkpoint_seconds: ``session.checkpoint`` keeps one where the last is so old.
         title: what is trained, in a few words, for headings.
         verbose: see `find_tickets`.
 
@@ -267,7 +286,7 @@ def own_run(
     if problems:
         raise ConfigError(problems, source="find_tickets")
     _check_network(config, task)
-    workers, notes = _workers(jobs, code)
+    workers, notes = _workers(jobs, code, in_memory=out is None)
     if task.not_covered:
         notes.append(
             "whether these change is not noticed when a run is gone on with: "
@@ -276,7 +295,13 @@ def own_run(
     config = replace(config, task={**task.origin(), **task.fingerprint()})
     where = None if out is None else _path(out)
     return OwnRun(
-        config=config, task=task, out=where, jobs=workers, verbose=verbose, notes=tuple(notes)
+        config=config,
+        task=task,
+        out=where,
+        jobs=workers,
+        checkpoint_seconds=checkpoint_seconds,
+        verbose=verbose,
+        notes=tuple(notes),
     )
 
 
@@ -356,11 +381,13 @@ def _check_network(config: OwnConfig, task: OwnTask) -> None:
         )
 
 
-def _workers(jobs: int, code: OwnCode) -> tuple[int, list[str]]:
+def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[str]]:
     """How many trainings at once, and why not as many as asked for."""
     if type(jobs) is not int or jobs < 1:
         raise UsageError(f"jobs: expected a whole number, 1 or more, got {jobs!r}")
-    reason = unsendable([code]) if jobs > 1 else None
+    if jobs == 1:
+        return 1, []
+    reason = "other processes do not see its memory; pass out=" if in_memory else unsendable([code])
     if reason is None:
         return jobs, []
     return 1, [f"trainings run one after another in this process, since {reason}"]

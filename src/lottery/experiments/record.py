@@ -98,13 +98,17 @@ def record(
     changes = differences(now["environment"], then["environment"])
     if changes:
         listener.environment_changed(changes)
-    looked = list(then.get("looked_at", []))
+    looked = list(then.get("earlier_looks", []))
     if whole.replicates > then["config"]["replicates"]:
         looked.append(then["config"]["replicates"])
     if to_plain(whole) != then["config"]:
         store.write_experiment(
             then
-            | {"config": to_plain(whole), "config_sha256": config_hash(whole), "looked_at": looked}
+            | {
+                "config": to_plain(whole),
+                "config_sha256": config_hash(whole),
+                "earlier_looks": looked,
+            }
         )
     return whole
 
@@ -145,7 +149,7 @@ def read_record(store: Store) -> dict[str, Any] | None:
     experiment = store.read_experiment()
     if experiment is None:
         return None
-    optional = ["data.variant", "outside_mask", "looked_at"]
+    optional = ["data.variant", "outside_mask", "earlier_looks"]
     if isinstance(experiment.get("config"), dict) and "task" in experiment["config"]:
         # Of own code nobody knows the data.
         optional += [name for name in _FIELDS if name.startswith("data.")]
@@ -265,7 +269,7 @@ _FIELDS: Mapping[str, Kind] = {
     "data.classes": whole(1, 2**24),
     "data.variant": TEXT,
     "outside_mask": Kind("a list of name, weights and reason each", _is_outside),
-    "looked_at": Kind("a list of whole numbers", _is_counts),
+    "earlier_looks": Kind("a list of whole numbers", _is_counts),
     "environment": TABLE,
     "environment.lottery": TEXT,
     "environment.torch": TEXT,

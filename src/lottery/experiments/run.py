@@ -6,13 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from lottery.core import OutsideMask, prunable_weights
-from lottery.data import Dataset, data_notes, load_dataset
+from lottery.data import Dataset, as_dataset, data_notes, load_dataset
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
@@ -98,6 +98,7 @@ def run_experiment(
     config: ExperimentConfig,
     options: RunOptions,
     *,
+    data: object = None,
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> RunSummary:
@@ -109,6 +110,8 @@ def run_experiment(
     Args:
         config: what to run.
         options: where and how.
+        data: the data, as `lottery.as_dataset` takes them; ``data.name`` of the config is then
+            ``python:`` and a name for them. None: what the config names.
         listener: hears how it goes on, for several `Listeners`.
         stop: set it to stop: running jobs keep a checkpoint first. A `StopRequest` is also told
             when the data are loaded; nothing looks at it before.
@@ -122,7 +125,8 @@ def run_experiment(
     listener, stop = listener or Listener(), stop or threading.Event()
     # A config made in Python has not been checked yet.
     load_config(to_plain(config))
-    experiment = bind(config, options)
+    given = _given(config, data)
+    experiment = bind(config, options, data=given)
     task = experiment.task
     assert isinstance(task, Supervised), "bound just now"
     check_against_data(config, task, experiment.bound)
@@ -141,9 +145,13 @@ def run_experiment(
         if units is not None and reasons and config.levels:
             listener.left_out(units.count, reasons)
 
+    def prepare() -> None:
+        for engine in engines:
+            engine.prepare()
+
     way = Way(
         options=options,
-        prepare=lambda: [engine.prepare() for engine in engines],
+        prepare=prepare,
         described=described(task.data),
         surroundings={
             "device": resolve_device(options.device).type,
@@ -152,10 +160,28 @@ def run_experiment(
         },
         outside=outside,
         parallel="threads" if all(e.parallel == "threads" for e in engines) else "processes",
-        remake=partial(bind, config, options, progress=False),
+        remake=partial(bind, config, options, data=given, progress=False),
         begin=begin,
     )
     return run_bound(experiment, Store(Path(options.out) / run_name(config)), way, listener, stop)
+
+
+def _given(config: ExperimentConfig, data: object) -> Dataset | None:
+    """Data that a call brought along, with the config's validation examples and augmentation.
+
+    Raises:
+        UsageError: the config names other data.
+        DataError: they are not what can be learned from.
+    """
+    if data is None:
+        return None
+    name = config.data.name
+    if not name.startswith("python:"):
+        raise UsageError(
+            f"data: with data= the config's data.name must be 'python:' and a name, got '{name}'"
+        )
+    found = as_dataset(data, name=name, validation=config.data.validation)
+    return replace(found, augmentation=config.data.augmentation)
 
 
 @dataclass(frozen=True, kw_only=True)

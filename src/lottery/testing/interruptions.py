@@ -6,7 +6,7 @@ import torch
 
 from lottery.errors import Preempted
 from lottery.testing.expect import expect, expect_same_result
-from lottery.testing.monitors import Recorder, StopAt, round_trip
+from lottery.testing.monitors import Recorder, round_trip
 from lottery.testing.running import train, train_done
 from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dropout_mlp, tiny_job, tiny_mlp
 from lottery.training import Engine
@@ -84,7 +84,7 @@ def check_preemption(engine: Engine) -> None:
     job = tiny_job(snapshots_at=(2, 8))
     whole = train_done(engine, job)
     for at, steps_at_once in ((1, 1), (5, 1), (12, 1), (4, 3), (4, 1_000)):
-        monitor, stopped = StopAt(at, steps_at_once=steps_at_once), False
+        monitor, stopped = Recorder(steps_at_once=steps_at_once, stop_at=at), False
         with torch.random.fork_rng(devices=[]):
             before = torch.get_rng_state()
             try:
@@ -94,12 +94,10 @@ def check_preemption(engine: Engine) -> None:
             moved = not torch.equal(before, torch.get_rng_state())
         expect(stopped, "the monitor raised Preempted, but the engine did not pass it on")
         expect(not moved, "a training cut off left the global random number generator moved")
-        last = monitor.last or 0
+        last = monitor.iterations[-1]
         expect(
-            last < at + steps_at_once
-            and monitor.kept is not None
-            and monitor.kept.iteration == last,
+            last < at + steps_at_once and monitor.kept[-1].iteration == last,
             f"asked to stop after {at} with {steps_at_once} steps at once, but went on to {last}",
         )
-        again = train_done(engine, job, Recorder(monitor.kept))
+        again = train_done(engine, job, Recorder(monitor.kept[-1]))
         expect_same_result(again, whole, f"preempted after iteration {last} and gone on")

@@ -71,7 +71,7 @@ def schedules() -> Jobs:
         "cosine": LearningRateConfig(schedule="cosine", base=0.1, warmup=epoch),
     }
     for name, rate in rates.items():
-        for optimizer, start in (("Adam", 0), ("SGD with momentum", 0), ("SGD with momentum", 3)):
+        for optimizer, start in (("Adam", 0), ("SGD with momentum", 3)):
             config = replace(tiny_config(OPTIMIZERS[optimizer]), learning_rate=rate)
             yield f"{name}, {optimizer}, from {start}", tiny_job(config, start_iteration=start)
     config = tiny_config(OPTIMIZERS["SGD"])
@@ -408,10 +408,10 @@ def other_networks() -> Jobs:
 def convolution_settings() -> Jobs:
     """Settings for convolutions and batch normalization."""
     for name, config in {
-        "channels last": replace(_SGD, channels_last=True),
-        "averaged weights": replace(_SGD, averaging=0.7),
         "recalibrated statistics": replace(_SGD, recalibrate_batch_norm=20),
-        "both": replace(_SGD, averaging=0.7, recalibrate_batch_norm=20, channels_last=True),
+        "averaged, recalibrated, channels last": replace(
+            _SGD, averaging=0.7, recalibrate_batch_norm=20, channels_last=True
+        ),
         "bfloat16": replace(_SGD, precision="bfloat16", recalibrate_batch_norm=20),
     }.items():
         job = tiny_job(config, make_model=twice_convolutional, snapshots_at=(0, 6, 12))

@@ -30,6 +30,7 @@ class Recorder:
         start: the checkpoint to go on from, or None to start from the beginning.
         look: called with the iteration at every call.
         steps_at_once: asks for a call after every step if left out.
+        stop_at: asks the training to stop there, or at the first call from then on.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class Recorder:
         look: Callable[[int], None] | None = None,
         *,
         steps_at_once: int = 1,
+        stop_at: int | None = None,
     ) -> None:
         self._start, self._look, self.steps_at_once = start, look, steps_at_once
+        self._stop_at = stop_at
         self.iterations: list[int] = []
         self.given: list[Checkpoint] = []
         self.kept: list[Checkpoint] = []
@@ -49,38 +52,15 @@ class Recorder:
         return self._start
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Keep a checkpoint."""
+        """Keep a checkpoint, and stop once it is time.
+
+        Raises:
+            Preempted: it is time.
+        """
         self.iterations.append(iteration)
         self.given.append(checkpoint())
         self.kept.append(round_trip(self.given[-1]))
         if self._look is not None:
             self._look(iteration)
-
-
-class StopAt:
-    """Asks the training to stop once it has come to an iteration.
-
-    Args:
-        iteration: after which step to stop, or at the first call from then on.
-        steps_at_once: asks for a call after every step if left out.
-    """
-
-    def __init__(self, iteration: int, *, steps_at_once: int = 1) -> None:
-        self._iteration, self.steps_at_once = iteration, steps_at_once
-        self.last: int | None = None
-        self.kept: Checkpoint | None = None
-
-    def restore(self) -> Checkpoint | None:
-        """Always from the beginning."""
-        return None
-
-    def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Keep a checkpoint and stop, once it is time.
-
-        Raises:
-            Preempted: it is time.
-        """
-        self.last = iteration
-        if iteration >= self._iteration:
-            self.kept = round_trip(checkpoint())
+        if self._stop_at is not None and iteration >= self._stop_at:
             raise Preempted(f"stopped at iteration {iteration}, as the check asked")

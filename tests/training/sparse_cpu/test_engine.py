@@ -20,7 +20,7 @@ from lottery.data import Dataset
 from lottery.errors import Preempted
 from lottery.models import build_model
 from lottery.testing.expect import expect_same_result
-from lottery.testing.monitors import Recorder, StopAt
+from lottery.testing.monitors import Recorder
 from lottery.testing.running import in_precision
 from lottery.testing.samples import OPTIMIZERS, mlp_job, tiny_config, tiny_dataset, tiny_job
 from lottery.training import Checkpoint, NullMonitor, TrainingConfig, TrainingJob, TrainingResult
@@ -193,7 +193,7 @@ def test_tiny_numbers_are_zero_inside_and_as_before_outside(before: bool) -> Non
     assert flushes() == before
 
     with pytest.raises(Preempted):
-        ENGINE.train([tiny_job()], [StopAt(3)])
+        ENGINE.train([tiny_job()], [Recorder(stop_at=3)])
     assert flushes() == before
 
     ENGINE.prepare()
@@ -223,15 +223,14 @@ def test_momenta_that_fade_become_zero(dtype: torch.dtype) -> None:
     torch.set_flush_denormal(False)
     tiny = torch.finfo(dtype).tiny
     job = with_a_silent_input(dtype)
-    stop = StopAt(1)
+    stop = Recorder(stop_at=1)
     with pytest.raises(Preempted):
         ENGINE.train([job], [stop])
-    assert stop.kept is not None
     for name in ("first/fc1.weight", "second/fc1.weight"):
-        assert (stop.kept.tensors[name][:, 0] == 0).all()
-        stop.kept.tensors[name][:, 0] = 20 * tiny
+        assert (stop.kept[0].tensors[name][:, 0] == 0).all()
+        stop.kept[0].tensors[name][:, 0] = 20 * tiny
 
-    recorder = Recorder(stop.kept)
+    recorder = Recorder(stop.kept[0])
     ENGINE.train([job], [recorder])
 
     for kept in recorder.kept:
