@@ -62,7 +62,8 @@ def test_the_wheel_says_what_it_is(built: Path) -> None:
 
 def test_the_source_archive_can_be_built_and_tested_from(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
-    names = {name.partition("/")[2] for name in tarfile.open(archive).getnames()}
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
     for needed in ("pyproject.toml", "constraints.txt", "Makefile", "tests/conftest.py", "LICENSE"):
         assert needed in names
     assert {f"src/lottery/{name}" for name in files_of_the_package()} <= names

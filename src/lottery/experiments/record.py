@@ -27,6 +27,7 @@ from lottery.experiments.config import (
 from lottery.experiments.environment import environment
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
+from lottery.experiments.plan import never_run, plan
 from lottery.store import JobKey, JobResult, Store
 from lottery.store.schema import TABLE, TEXT, Kind, is_whole, misfits, whole
 from lottery.store.store import EXPERIMENT
@@ -98,9 +99,9 @@ def record(
     changes = differences(now["environment"], then["environment"])
     if changes:
         listener.environment_changed(changes)
-    looked = list(then.get("earlier_looks", []))
-    if whole.replicates > then["config"]["replicates"]:
-        looked.append(then["config"]["replicates"])
+    before, looked = then["config"]["replicates"], list(then.get("earlier_looks", []))
+    if whole.replicates > before and before not in looked and _was_judged(store, then["config"]):
+        looked.append(before)
     if to_plain(whole) != then["config"]:
         store.write_experiment(
             then
@@ -111,6 +112,14 @@ def record(
             }
         )
     return whole
+
+
+def _was_judged(store: Store, recorded: Mapping[str, Any]) -> bool:
+    """Whether a run came to its end as it was recorded, so that there was a verdict to look at."""
+    config = load_recorded_config(recorded, source=str(store.path / EXPERIMENT))
+    jobs = plan(config)
+    results = {key: store.result(key) for key in jobs if store.is_finished(key)}
+    return len(results) + len(never_run(config, results)) == len(jobs)
 
 
 def _grown(
