@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from lottery.store import JobKey, LookKey, Store
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import Length
 
-GROWN = tiny(replicates=3, levels=3, controls=ControlsConfig(reinit=2, random_mask=1))
+GROWN = tiny(replicates=2, levels=2, controls=ControlsConfig(reinit=2, random_mask=1))
 EARLY = PruneConfig(
     fraction=0.5,
     by="early-bird",
@@ -71,27 +72,32 @@ def contents(run: Path, config: ExperimentConfig) -> dict[str, str]:
     return {str(key): store.contents_hash(key) for key in [*plan(config), *looks]}
 
 
-def test_a_run_that_grew_is_the_one_made_at_once(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of ``GROWN``, made at once."""
+    return go(GROWN, tmp_path_factory.mktemp("whole"))[0].run
+
+
+def test_a_run_that_grew_is_the_one_made_at_once(whole: Path, tmp_path: Path) -> None:
     small = replace(GROWN, replicates=1, levels=1, controls=ControlsConfig(reinit=1))
     first, _ = go(small, tmp_path / "grown")
     grown, heard = go(GROWN, tmp_path / "grown")
-    whole, _ = go(GROWN, tmp_path / "whole")
 
     assert grown.run == first.run, "the same run"
     assert set(heard.trained) == {*plan(GROWN)} - {*plan(small)}
-    assert contents(grown.run, GROWN) == contents(whole.run, GROWN)
+    assert contents(grown.run, GROWN) == contents(whole, GROWN)
     assert open_run(grown.run).experiment["looked_at"] == [1]
     assert open_run(grown.run).config == GROWN
 
 
-def test_asking_for_less_trains_nothing_and_takes_nothing_away(tmp_path: Path) -> None:
-    go(GROWN, tmp_path)
+def test_asking_for_less_trains_nothing_and_takes_nothing_away(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / whole.name)
     small = replace(GROWN, replicates=1, levels=1, controls=ControlsConfig(reinit=0))
     again, heard = go(replace(small, verdict=VerdictConfig(margin=0.05)), tmp_path)
     assert heard.trained == []
     assert {*again.results} == {*plan(GROWN)}
     config = open_run(again.run).config
-    assert (config.replicates, config.levels, config.controls) == (3, 3, GROWN.controls)
+    assert (config.replicates, config.levels, config.controls) == (2, 2, GROWN.controls)
     assert config.verdict.margin == 0.05
 
 
