@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from bound import initialized, make_model
+from bound import bound, initialized, make_model, task_of
 from tiny import contents, tiny
 
 from lottery.core import (
@@ -166,7 +166,8 @@ def test_speed_is_measured_without_examples_at_the_densities_of_levels(schedule:
     config = tiny(prune=prune)
     assert find_criterion("snip") is CRITERIA["snip"]
 
-    tickets = [ticket for _, ticket in _tickets(config, load_dataset(config.data))]
+    data = load_dataset(config.data)
+    tickets = [ticket for _, ticket in _tickets(bound(config, data), task_of(config, data))]
 
     dense = tickets[0].mask
     densities = [ticket.mask.density for ticket in tickets]

@@ -80,7 +80,7 @@ def test_units_traced_anew_for_every_job_give_the_same_run(
     options = {"jobs": 1, "device": "cpu", "engine": "torch"}
     config = channels(replicates=1)
     once = run_experiment(config, RunOptions(out=tmp_path / "1", **options))  # type: ignore[arg-type]
-    monkeypatch.setattr("lottery.experiments.network._units", _units.__wrapped__)
+    monkeypatch.setattr("lottery.tasks.network._units", _units.__wrapped__)
     every = run_experiment(config, RunOptions(out=tmp_path / "2", **options))  # type: ignore[arg-type]
     assert len(traced) > 3
     assert contents(once.run) == contents(every.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from lottery.store import JobKey, LookKey, Store
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import Length
 
-GROWN = tiny(replicates=3, levels=3, controls=ControlsConfig(reinit=2, random_mask=1))
+GROWN = tiny(replicates=2, levels=2, controls=ControlsConfig(reinit=2, random_mask=1))
 EARLY = PruneConfig(
     fraction=0.5,
     by="early-bird",
@@ -71,15 +72,20 @@ def contents(run: Path, config: ExperimentConfig) -> dict[str, str]:
     return {str(key): store.contents_hash(key) for key in [*plan(config), *looks]}
 
 
-def test_a_run_that_grew_is_the_one_made_at_once(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of ``GROWN``, made at once."""
+    return go(GROWN, tmp_path_factory.mktemp("whole"))[0].run
+
+
+def test_a_run_that_grew_is_the_one_made_at_once(whole: Path, tmp_path: Path) -> None:
     small = replace(GROWN, replicates=1, levels=1, controls=ControlsConfig(reinit=1))
     first, _ = go(small, tmp_path / "grown")
     grown, heard = go(GROWN, tmp_path / "grown")
-    whole, _ = go(GROWN, tmp_path / "whole")
 
     assert grown.run == first.run, "the same run"
     assert set(heard.trained) == {*plan(GROWN)} - {*plan(small)}
-    assert contents(grown.run, GROWN) == contents(whole.run, GROWN)
+    assert contents(grown.run, GROWN) == contents(whole, GROWN)
     assert open_run(grown.run).experiment["earlier_looks"] == [1]
     assert open_run(grown.run).config == GROWN
 
@@ -111,14 +117,26 @@ def test_a_damaged_look_that_nothing_needs_is_set_aside(tmp_path: Path) -> None:
     assert not any(verify_run(run).values())
 
 
-def test_asking_for_less_trains_nothing_and_takes_nothing_away(tmp_path: Path) -> None:
-    go(GROWN, tmp_path)
+def test_two_replicates_and_three_levels_grow_to_five_and_five(tmp_path: Path) -> None:
+    """With what late rewinding keeps of the dense networks."""
+    late = RewindConfig(to=Length(amount=4))
+    big = tiny(replicates=5, levels=5, rewind=late, controls=ControlsConfig(reinit=1))
+    for replicates, levels in ((2, 3), (5, 3), (5, 5)):
+        config = replace(big, replicates=replicates, levels=levels)
+        grown, _ = go(config, tmp_path / "grown", engine="sparse_cpu")
+    whole, heard = go(big, tmp_path / "whole", engine="sparse_cpu")
+    assert len(heard.trained) == 55
+    assert contents(grown.run, big) == contents(whole.run, big)
+
+
+def test_asking_for_less_trains_nothing_and_takes_nothing_away(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / whole.name)
     small = replace(GROWN, replicates=1, levels=1, controls=ControlsConfig(reinit=0))
     again, heard = go(replace(small, verdict=VerdictConfig(margin=0.05)), tmp_path)
     assert heard.trained == []
     assert {*again.results} == {*plan(GROWN)}
     config = open_run(again.run).config
-    assert (config.replicates, config.levels, config.controls) == (3, 3, GROWN.controls)
+    assert (config.replicates, config.levels, config.controls) == (2, 2, GROWN.controls)
     assert config.verdict.margin == 0.05
 
 

@@ -248,7 +248,7 @@ def test_an_amount_over_a_short_form_keeps_its_unit() -> None:
         ("training.iterations=300", "training.length=300"),
         ("max-steps=300", "training.length=300"),
         ("batch=10", "training.batch_size=10"),
-        ("batch_size=10", "training.batch_size=10 or prune.batch_size=10"),
+        ("batch_size=10", "prune.batch_size=10 or training.batch_size=10"),
         ("momentum=0.9", "training.optimizer.momentum=0.9"),
         ("training.weight_decay=1e-4", "training.optimizer.weight_decay=0.0001"),
         ("optimizer=sgd", 'training.optimizer.name="sgd"'),
@@ -464,7 +464,7 @@ def test_the_identity_does_not_change_by_accident() -> None:
 
     CONTRIBUTING.md says when SCHEMA has to rise as well; either way, say so in the changelog.
     """
-    assert config_hash(RECIPES["lenet-300-100/mnist"]())[:8] == "cc8c53f2"
+    assert config_hash(RECIPES["lenet-300-100/mnist"]())[:8] == "1f001b32"
 
 
 @given(st.text(min_size=1, max_size=30))

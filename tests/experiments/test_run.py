@@ -306,7 +306,10 @@ def test_a_mask_that_empties_a_layer_ends_its_branch(tmp_path: Path) -> None:
     collapsed = summary.results[JobKey(0, "main", 2)]
     assert "output.weight" in collapsed.reason
     assert collapsed.layers["output.weight"] == (0, 200)
-    assert {key.level for key in summary.skipped} == {2, 3, 4}
+    controls = [summary.results[key] for key in plan(config) if key.level == 2][1:]
+    assert {result.status for result in controls} == {"collapsed"}
+    assert all("output.weight" in result.reason for result in controls)
+    assert {key.level for key in summary.skipped} == {3, 4}
     assert "collapsed" in summary.skipped[JobKey(0, "reinit-1", 3)]
     assert never_run(config, summary.results) == summary.skipped
 
@@ -322,7 +325,7 @@ def test_a_mask_without_a_way_through_ends_its_branch_though_no_layer_is_empty(
         return Mask(kept)
 
     dense = Mask.dense(prunable_weights(build_model(tiny().model, (1, 28, 28), 10)))
-    monkeypatch.setattr("lottery.experiments.execute.level_mask", severed)
+    monkeypatch.setattr("lottery.methods.base.prune_mask", severed)
     summary = go(tiny(replicates=1, levels=1), tmp_path)
     cut = summary.results[JobKey(0, "main", 1)]
     assert (cut.status, cut.empty_layers) == ("collapsed", ())

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,9 +20,11 @@ from looking import look_until_asked
 from tiny import tiny
 
 from lottery.errors import LotteryError
+from lottery.experiments import RunOptions
+from lottery.experiments.run import bind
 from lottery.experiments.workers import WorkerSettings, processes
 from lottery.experiments.workers.processes import process_pool
-from lottery.store import JobKey
+from lottery.store import JobKey, Store
 
 KEY = JobKey(0, "main", 0)
 
@@ -30,11 +33,9 @@ KEY = JobKey(0, "main", 0)
 def open_pool(tmp_path: Path) -> Callable[[], Any]:
     """A pool of two processes."""
     settings = WorkerSettings(
-        config=tiny(),
-        run=tmp_path,
-        data_dir=None,
+        remake=partial(bind, tiny(), RunOptions(device="cpu", engine="torch"), progress=False),
+        store=Store(tmp_path),
         device="cpu",
-        engine="torch",
         checkpoint_seconds=30.0,
     )
     return lambda: process_pool(settings, 2, threading.Event(), lambda key, iteration, points: None)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from bound import bound
 from tiny import tiny
 
 from lottery.data import load_dataset
 from lottery.errors import UsageError
 from lottery.experiments.workers import WorkerSettings
 from lottery.experiments.workers.worker import Worker
-from lottery.store import JobKey
-from lottery.training import make_engine
+from lottery.store import JobKey, Store
 
 
 def test_too_little_memory_is_one_message_that_says_what_to_do(
@@ -23,17 +23,10 @@ def test_too_little_memory_is_one_message_that_says_what_to_do(
         raise torch.OutOfMemoryError("tried to allocate 8.00 GiB")
 
     monkeypatch.setattr("lottery.experiments.workers.worker.run_job", fails)
-    config = tiny()
+    experiment = bound(tiny(), load_dataset(tiny().data))
     settings = WorkerSettings(
-        config=config,
-        run=tmp_path,
-        data_dir=None,
-        device="cpu",
-        engine="torch",
-        checkpoint_seconds=30.0,
+        remake=lambda: experiment, store=Store(tmp_path), device="cpu", checkpoint_seconds=30.0
     )
-    engine = make_engine("torch", torch.device("cpu"))
-    data = load_dataset(config.data)
-    worker = Worker(settings, engine, data, lambda: False, lambda key, iteration, points: None)
+    worker = Worker(settings, experiment, lambda: False, lambda key, iteration, points: None)
     with pytest.raises(UsageError, match=r"main, level 0: .*8\.00 GiB.*training\.batch_size"):
         worker.run(JobKey(0, "main", 0))
