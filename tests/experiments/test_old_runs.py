@@ -20,7 +20,7 @@ def test_a_run_before_records_were_hashed_is_read_verified_and_judged(tmp_path: 
     assert len(verify_run(path)) == 6
     assert not any(verify_run(path).values())
     run = open_run(path)
-    assert run.config.model == "mlp-6"
+    assert run.facts.model == "mlp-6"
     assert "record_sha256" not in run.experiment
     assert run.results[JobKey(1, "main", 1)].layers == {
         "fc1.weight": (192, 384),
