@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
-from lottery.core import Mask, scored_level
-from lottery.errors import Preempted, StoreError
+from lottery.errors import Preempted
 from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
 from lottery.experiments.inputs import Replicate
+from lottery.experiments.looks import check_same, missing_looks, watch_dense, write_looks
 from lottery.experiments.plan import how_trained, needs
 from lottery.methods import CONTROLS, Breaking
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
 from lottery.store.jobs import DENSE_REWOUND
 from lottery.tasks.protocol import How, Task, Work
-from lottery.tickets import Ticket, drawn, watch_masks
-from lottery.training import Checkpoint, CurvePoint, State, TrainingResult, Watch, final_scores
+from lottery.tickets import Ticket
+from lottery.training import Checkpoint, CurvePoint, TrainingResult, final_scores
 
 
 def run_job(
@@ -58,8 +58,8 @@ def run_job(
     work = make_work(key, ticket, experiment, looks, measured=monitor.measured)
     trained = _train(experiment.task, work, monitor)
     if store.is_finished(key):
-        _check_same(key, store, trained)
-    _write_looks(key, experiment, store, trained, about)
+        check_same(key, store, trained)
+    write_looks(key, experiment, store, trained, about)
     if store.is_finished(key):
         store.drop_checkpoints(key)
         return store.result(key)
@@ -158,103 +158,11 @@ def make_work(
         measured=measured,
         snapshots_at=tuple(look.number for look in looks if look.kind == "state"),
         watch=(
-            _watch(ticket, experiment, key.replicate)
+            watch_dense(ticket, experiment, key.replicate)
             if any(look.kind == "drawn" for look in looks)
             else None
         ),
     )
-
-
-def _watch(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
-    """Notes every level's mask while the dense network trains, once it has settled.
-
-    At each look the dense network is pruned to level 1, that to level 2 and so on (with the
-    one-shot schedule the dense network to every level), all by the weights of the moment. These are
-    noted too where tickets go on from them.
-    """
-    bound, config = experiment.bound, experiment.config
-    steps = experiment.task.steps()
-    assert steps is not None, "a task of unknown length is refused"
-    frozen = None
-    if experiment.holds_pruned:
-        # `scoring_problems` refuses where what goes on the way would be held at later values.
-        frozen = {name: dense.weights[name] for name in dense.mask}
-
-    def masks(state: State) -> list[Mask]:
-        found = [dense.mask]
-        for level in range(1, config.levels + 1):
-            found.append(
-                bound.pruned(
-                    level,
-                    found[scored_level(config.prune.schedule, level)],
-                    trained=state,
-                    initial=dense.weights,
-                    streams=bound.streams(replicate),
-                    held=frozen,
-                )
-            )
-        return found[1:]
-
-    return watch_masks(
-        config.prune.early_bird,
-        masks,
-        total=steps.total,
-        steps_per_epoch=steps.per_epoch,
-        trains_on=config.rewind.method == "drawn",
-    )
-
-
-# What is kept of the dense network on the way
-
-
-def missing_looks(key: JobKey, experiment: Experiment, store: Store) -> tuple[LookKey, ...]:
-    """The looks at a job's training that are to be kept and are not there yet."""
-    if key.branch != MAIN or key.level:
-        return ()
-    looks = experiment.looks(key.replicate)
-    return tuple(look for look in looks if not store.is_finished(look))
-
-
-def _write_looks(
-    key: JobKey,
-    experiment: Experiment,
-    store: Store,
-    trained: TrainingResult,
-    about: dict[str, Any],
-) -> None:
-    """Commit what was kept on the way; of a training that diverged, nothing."""
-    if trained.status != "done":
-        return
-    for look in missing_looks(key, experiment, store):
-        if look.kind == "state":
-            found: Any = trained.snapshots[look.number]
-        else:
-            found = drawn(experiment.config.prune.early_bird, look.number, trained.notes)
-        store.write_look(look, found, {**about, "identity": experiment.identity(look)})
-
-
-def _check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
-    """Check that a training that was run again ended as it did before.
-
-    Raises:
-        StoreError: it did not: something kept of it now would not be of the network that is there.
-    """
-    before = store.weights(key)
-    same = before.keys() == trained.final.keys() and all(
-        before[name]
-        .cpu()
-        .contiguous()
-        .flatten()
-        .view(torch.uint8)
-        .equal(trained.final[name].cpu().contiguous().flatten().view(torch.uint8))
-        for name in before
-    )
-    if not same:
-        raise StoreError(
-            f"{key} was trained again, for what is to be kept on the way, and ended with other "
-            "weights: the machine, torch or the code is not what it was. Use another --out, or the "
-            "machine that the run was made on"
-        )
 
 
 def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> dict[str, Any]:

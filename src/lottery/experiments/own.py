@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,28 +13,31 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask, check_patterns, find_criterion, outside_mask, prunable_weights
-from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
+from lottery.errors import ConfigError, StoreError, UsageError
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
 from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
+from lottery.experiments.own_arguments import (
+    read_controls,
+    read_pruning,
+    read_rewinding,
+    read_score,
+)
 from lottery.experiments.printing import Printing
 from lottery.experiments.reading import Run, run_in
 from lottery.experiments.run import RunOptions, Way, run_bound
 from lottery.experiments.structures import structure_problems
 from lottery.pieces import reinitialize as reinitialize_model
-from lottery.score import ACCURACY, Score
+from lottery.score import Score
 from lottery.store import MAIN, MemoryStore, Store
 from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.initial import DRAWS_WEIGHTS
 from lottery.tasks.own import OwnCode, OwnTask
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities
-from lottery.training import Length
 
-_HIGHER: Final = "f1 auc auroc map bleu rouge r2 iou miou dice psnr ssim recall precision reward"
-_LOWER: Final = "loss perplexity error mse mae rmse nll bpc wer cer fid"
 _NEEDS_BUILT_IN: Final = {
     "edge_popup": "trains a mask",
     "supermask": "trains a mask",
@@ -249,7 +252,7 @@ def own_run(
             "find_tickets was come to while a worker process imports this script; put the call "
             'under `if __name__ == "__main__":`'
         )
-    pruning = _pruning(prune, fraction=fraction, criterion=criterion, scope=scope)
+    pruning = read_pruning(prune, fraction=fraction, criterion=criterion, scope=scope)
     config = OwnConfig(
         name=title,
         title=title,
@@ -257,10 +260,10 @@ def own_run(
         replicates=replicates,
         levels=levels,
         prune=pruning,
-        rewind=_rewinding(rewind),
-        controls=_controls(controls),
+        rewind=read_rewinding(rewind),
+        controls=read_controls(controls),
         verdict=VerdictConfig(confidence=confidence),
-        score=_score(score, lower_is_better, margin),
+        score=read_score(score, lower_is_better, margin),
     )
     # Types first: rules compare what they are given. Numbers become what they are read as.
     read = load_recorded_config(to_plain(config), source="find_tickets")
@@ -392,69 +395,3 @@ def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[st
     if reason is None:
         return jobs, []
     return 1, [f"trainings run one after another in this process, since {reason}"]
-
-
-def _score(score: Score | str | None, lower_is_better: bool | None, margin: float | None) -> Score:
-    if score is None or score == "accuracy":
-        found = ACCURACY
-    elif isinstance(score, str):
-        higher = _direction(score) if lower_is_better is None else not lower_is_better
-        if higher is None:
-            raise UsageError(
-                f"score: whether more of '{score}' is better is not known; pass lower_is_better="
-            )
-        found = Score(name=score, higher=higher)
-    elif isinstance(score, Score):
-        found = score
-    else:
-        raise UsageError(f"score: expected a name or a Score, got {type(score).__name__}")
-    if lower_is_better is not None and lower_is_better == found.higher:
-        raise UsageError(
-            f"lower_is_better: of {found.name} {'more' if found.higher else 'less'} is better; "
-            "give a score of another kind its own name with score="
-        )
-    return found if margin is None else replace(found, margin=margin)
-
-
-def _direction(name: str) -> bool | None:
-    """Whether more of it is better; None where its name says nothing."""
-    words = "".join(c if c.isalnum() else " " for c in name.lower()).split()
-    if any(word in _LOWER.split() for word in words):
-        return False
-    return True if any(word in _HIGHER.split() for word in [*words, "".join(words)]) else None
-
-
-def _controls(controls: ControlsConfig | Mapping[str, int] | None) -> ControlsConfig:
-    if controls is None or isinstance(controls, ControlsConfig):
-        return controls or ControlsConfig()
-    known = [field.name for field in fields(ControlsConfig)]
-    if not isinstance(controls, Mapping):
-        raise UsageError(f"controls: expected a dict of kinds and numbers, got {controls!r}")
-    for name in controls:
-        if name not in known:
-            raise UsageError(f"controls: {unknown_name('control', str(name), known)}")
-    # What is not among those asked for is not wanted.
-    return ControlsConfig(**{"reinit": 0, **controls})  # type: ignore[arg-type]
-
-
-def _pruning(prune: PruneConfig | None, **short: Any) -> PruneConfig:
-    given = {name: value for name, value in short.items() if value is not None}
-    if prune is None:
-        return PruneConfig(**given)
-    if given:
-        raise UsageError(f"{', '.join(given)}: said by prune= already; say it there")
-    return prune
-
-
-def _rewinding(rewind: int | str | RewindConfig) -> RewindConfig:
-    if isinstance(rewind, RewindConfig):
-        return rewind
-    if isinstance(rewind, str) and rewind in ("learning-rate", "fine-tune", "drawn"):
-        amount = 1 if rewind == "fine-tune" else 0
-        return RewindConfig(method=rewind, length=Length(amount=amount))  # type: ignore[arg-type]
-    try:
-        return RewindConfig(to=Length.of(rewind))
-    except UsageError as error:
-        raise UsageError(
-            f"rewind: expected a number of optimizer steps, or 'learning-rate'; got {rewind!r}"
-        ) from error

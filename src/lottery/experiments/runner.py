@@ -9,8 +9,8 @@ from pathlib import Path
 from lottery.errors import Preempted, StoreError
 from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
-from lottery.experiments.execute import missing_looks
 from lottery.experiments.listener import Listener
+from lottery.experiments.looks import missing_looks
 from lottery.experiments.plan import hopeless, how_trained, needs, plan
 from lottery.experiments.workers import Pool
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store

@@ -1,0 +1,103 @@
+"""What is kept of a dense network while it trains, for tickets to be made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from lottery.core import Mask, scored_level
+from lottery.errors import StoreError
+from lottery.experiments.bound import Experiment
+from lottery.store import MAIN, JobKey, LookKey, Store
+from lottery.tickets import Ticket, drawn, watch_masks
+from lottery.training import State, TrainingResult, Watch
+
+
+def missing_looks(key: JobKey, experiment: Experiment, store: Store) -> tuple[LookKey, ...]:
+    """The looks at a job's training that are to be kept and are not there yet."""
+    if key.branch != MAIN or key.level:
+        return ()
+    looks = experiment.looks(key.replicate)
+    return tuple(look for look in looks if not store.is_finished(look))
+
+
+def write_looks(
+    key: JobKey,
+    experiment: Experiment,
+    store: Store,
+    trained: TrainingResult,
+    about: dict[str, Any],
+) -> None:
+    """Commit what was kept on the way; of a training that diverged, nothing."""
+    if trained.status != "done":
+        return
+    for look in missing_looks(key, experiment, store):
+        if look.kind == "state":
+            found: Any = trained.snapshots[look.number]
+        else:
+            found = drawn(experiment.config.prune.early_bird, look.number, trained.notes)
+        store.write_look(look, found, {**about, "identity": experiment.identity(look)})
+
+
+def check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
+    """Check that a training that was run again ended as it did before.
+
+    Raises:
+        StoreError: it did not: something kept of it now would not be of the network that is there.
+    """
+    before = store.weights(key)
+    same = before.keys() == trained.final.keys() and all(
+        before[name]
+        .cpu()
+        .contiguous()
+        .flatten()
+        .view(torch.uint8)
+        .equal(trained.final[name].cpu().contiguous().flatten().view(torch.uint8))
+        for name in before
+    )
+    if not same:
+        raise StoreError(
+            f"{key} was trained again, for what is to be kept on the way, and ended with other "
+            "weights: the machine, torch or the code is not what it was. Use another --out, or the "
+            "machine that the run was made on"
+        )
+
+
+def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
+    """Notes every level's mask while the dense network trains, once it has settled.
+
+    At each look the dense network is pruned to level 1, that to level 2 and so on (with the
+    one-shot schedule the dense network to every level), all by the weights of the moment. These are
+    noted too where tickets go on from them.
+    """
+    bound, config = experiment.bound, experiment.config
+    steps = experiment.task.steps()
+    assert steps is not None, "a task of unknown length is refused"
+    frozen = None
+    if experiment.holds_pruned:
+        # `scoring_problems` refuses where what goes on the way would be held at later values.
+        frozen = {name: dense.weights[name] for name in dense.mask}
+
+    def masks(state: State) -> list[Mask]:
+        found = [dense.mask]
+        for level in range(1, config.levels + 1):
+            found.append(
+                bound.pruned(
+                    level,
+                    found[scored_level(config.prune.schedule, level)],
+                    trained=state,
+                    initial=dense.weights,
+                    streams=bound.streams(replicate),
+                    held=frozen,
+                )
+            )
+        return found[1:]
+
+    return watch_masks(
+        config.prune.early_bird,
+        masks,
+        total=steps.total,
+        steps_per_epoch=steps.per_epoch,
+        trains_on=config.rewind.method == "drawn",
+    )
