@@ -68,8 +68,10 @@ def go(config: ExperimentConfig, out: Path, **options: Any) -> tuple[RunSummary,
 def contents(run: Path, config: ExperimentConfig) -> dict[str, str]:
     """Job or look -> the hash of what it gives to others, and its curve's and states' bytes."""
     store = Store(run)
-    looks = [look for number in range(config.replicates) for look in store.looks(number)]
-    return {str(key): store.contents_hash(key) for key in [*plan(config), *looks]}
+    keys: list[JobKey | LookKey] = [*plan(config)]
+    for number in range(config.replicates):
+        keys += store.looks(number)
+    return {str(key): store.contents_hash(key) for key in keys}
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +214,8 @@ def identities() -> Any:
 
     def of(config: ExperimentConfig) -> dict[JobKey | LookKey, str]:
         experiment = bound(config, data)
-        looks = experiment.looks(0)
-        return {key: experiment.identity(key) for key in [*plan(config), *looks]}
+        keys: list[JobKey | LookKey] = [*plan(config), *experiment.looks(0)]
+        return {key: experiment.identity(key) for key in keys}
 
     return of
 

@@ -420,6 +420,7 @@ def test_a_config_that_rules_refuse_today_is_read_as_it_was_recorded() -> None:
     values = {"prune": {"fraction": 1.5}, "model": "a network of the past"}
     assert len(problems(values)) == 2
     config = load_recorded_config(values, source="a run")
+    assert isinstance(config, ExperimentConfig)
     assert (config.prune.fraction, config.model) == (1.5, "a network of the past")
 
 

@@ -92,6 +92,7 @@ def test_what_lies_outside_is_told_and_recorded(tmp_path: Path) -> None:
     assert made.outside_mask == FROZEN
     assert told.heard == [(50, FROZEN)]
     assert told.started_first
+    assert isinstance(made.config, ExperimentConfig)
     assert coverage(made.config, load_dataset(made.config.data)) == (50, FROZEN)
     assert made.experiment["outside_mask"] == [
         {"name": "1.weight", "weights": 3_920, "reason": "frozen"}

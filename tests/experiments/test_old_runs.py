@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lottery.analysis import judge_run
-from lottery.experiments import open_run, verify_run
+from lottery.experiments import ExperimentConfig, open_run, verify_run
 from lottery.report import write_report
 from lottery.store import JobKey
 
@@ -20,6 +20,7 @@ def test_a_run_before_records_were_hashed_is_read_verified_and_judged(tmp_path: 
     assert len(verify_run(path)) == 6
     assert not any(verify_run(path).values())
     run = open_run(path)
+    assert isinstance(run.config, ExperimentConfig)
     assert run.config.model == "mlp-6"
     assert "record_sha256" not in run.experiment
     assert run.results[JobKey(1, "main", 1)].layers == {

@@ -10,7 +10,15 @@ import pytest
 from tiny import tiny
 
 from lottery.errors import ConfigError, LotteryError, StoreError, UsageError
-from lottery.experiments import SCHEMA, find_run, load_config, open_run, plan, to_plain
+from lottery.experiments import (
+    SCHEMA,
+    ExperimentConfig,
+    find_run,
+    load_config,
+    open_run,
+    plan,
+    to_plain,
+)
 from lottery.experiments.config import plain_hash
 from lottery.store import Store
 
@@ -65,6 +73,7 @@ def test_a_run_that_rules_refuse_today_is_read_as_it_was_made(tmp_path: Path) ->
         config["model"] = "a network of the past"
 
     config = open_run(written(tmp_path / "run", break_rules)).config
+    assert isinstance(config, ExperimentConfig)
     assert (config.prune.fraction, config.model) == (1.5, "a network of the past")
     with pytest.raises(ConfigError, match="2 problems"):
         load_config(to_plain(config))

@@ -132,6 +132,10 @@ def run_experiment(
     if isinstance(stop, StopRequest):
         stop.under_way = True
 
+    def prepare() -> None:
+        for engine in engines:
+            engine.prepare()
+
     def begin(listener: Listener) -> None:
         if outside:
             listener.outside_mask(covered, outside)
@@ -143,7 +147,7 @@ def run_experiment(
 
     way = Way(
         options=options,
-        prepare=lambda: [engine.prepare() for engine in engines],
+        prepare=prepare,
         described=described(task.data),
         surroundings={
             "device": resolve_device(options.device).type,
