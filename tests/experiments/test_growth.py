@@ -68,8 +68,9 @@ def go(config: ExperimentConfig, out: Path, **options: Any) -> tuple[RunSummary,
 def contents(run: Path, config: ExperimentConfig) -> dict[str, str]:
     """Job or look -> the hash of what it gives to others, and its curve's and states' bytes."""
     store = Store(run)
-    looks = [look for number in range(config.replicates) for look in store.looks(number)]
-    keys: list[JobKey | LookKey] = [*plan(config), *looks]
+    keys: list[JobKey | LookKey] = [*plan(config)]
+    for number in range(config.replicates):
+        keys += store.looks(number)
     return {str(key): store.contents_hash(key) for key in keys}
 
 

@@ -14,7 +14,8 @@ from lottery.core import Mask, prunable_weights
 from lottery.errors import Preempted
 from lottery.rng import Streams
 from lottery.score import Score
-from lottery.tasks.own import OwnCode, OwnTask
+from lottery.tasks.own import OwnTask
+from lottery.tasks.own_code import OwnCode
 from lottery.tasks.protocol import How, Work
 from lottery.tickets import PruneConfig, Ticket, prune_mask
 from lottery.training import Checkpoint, NullMonitor, State, TrainingResult

@@ -290,6 +290,9 @@ def lasting_part(config: PlanConfig) -> dict[str, Any]:
     for name in (*_GROWS, "name", "controls", "masks", "verdict"):
         lasting.pop(name, None)
     lasting["prune"].pop("densities")
+    if isinstance(config, OwnConfig):
+        lasting.pop("title")
+        lasting["score"].pop("margin")
     if config.prune.schedule == "linear":
         lasting["levels"] = config.levels
     return lasting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask, check_patterns, find_criterion, outside_mask, prunable_weights
-from lottery.errors import ConfigError, StoreError, UsageError
+from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
 from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
@@ -35,7 +36,8 @@ from lottery.store import MAIN, MemoryStore, Store
 from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.initial import DRAWS_WEIGHTS
-from lottery.tasks.own import OwnCode, OwnTask
+from lottery.tasks.own import OwnTask
+from lottery.tasks.own_code import OwnCode
 from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities
 
 _NEEDS_BUILT_IN: Final = {
@@ -101,6 +103,10 @@ def find_tickets(
         UsageError: something cannot be run so; says what to do.
         StoreError: the run there is another's, or of other functions.
     """
+    known = [*inspect.signature(own_run).parameters]
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"find_tickets: {unknown_name('setting', name, known)}")
     run = own_run(
         make_model,
         train,
