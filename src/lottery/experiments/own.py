@@ -263,8 +263,9 @@ def own_run(
         score=_score(score, lower_is_better, margin),
     )
     # Types first: rules compare what they are given. Numbers become what they are read as.
-    config = load_recorded_config(to_plain(config), source="find_tickets")
-    assert isinstance(config, OwnConfig), "it has a task"
+    read = load_recorded_config(to_plain(config), source="find_tickets")
+    assert isinstance(read, OwnConfig), "it has a task"
+    config = read
     pruning = config.prune
     code = OwnCode(
         make_model=make_model,
@@ -355,7 +356,7 @@ def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
     )
 
 
-def _path(out: str | Path) -> Path:
+def _path(out: object) -> Path:
     if not isinstance(out, str | Path) or "\0" in str(out):
         raise UsageError(f"out: expected the path of a directory, got {out!r}")
     return Path(out)
