@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-# Measured of the machine, not of the network.
-_NOT_SCORES = ("_runtime", "_per_second", "_preparation_time")
+# Measured of the machine, not of the network; and what skorch notes beside its losses.
+_NOT_SCORES = ("_runtime", "_per_second", "_preparation_time", "_batch_count", "_best")
 
 
 def seed_all(seed: int) -> None:
@@ -27,7 +29,9 @@ def seed_all(seed: int) -> None:
 def named(metrics: Mapping[str, Any], prefixes: Iterable[str]) -> dict[str, Any]:
     """The measurements whose names begin with one of the prefixes, without it.
 
-    >>> named({"eval_loss": 0.5, "eval_runtime": 2.0, "epoch": 1.0}, ["eval_"])
+    What is no single number, such as a list of one score a class, is left out.
+
+    >>> named({"eval_loss": 0.5, "eval_f1": [1.0, 0.0], "eval_runtime": 2.0}, ["eval_"])
     {'loss': 0.5}
     """
     return {
@@ -35,4 +39,5 @@ def named(metrics: Mapping[str, Any], prefixes: Iterable[str]) -> dict[str, Any]
         for prefix in prefixes
         for name, value in metrics.items()
         if name.startswith(prefix) and not name.endswith(_NOT_SCORES)
+        if isinstance(value, Real) or (isinstance(value, Tensor) and value.numel() == 1)
     }

@@ -189,7 +189,7 @@ def _following(session: LoopSession, net_state: _NetState) -> Any:
             if epochs <= self.logged_:
                 return False
             self.logged_ = epochs
-            measured = _numbers(net.history[epochs - 1])
+            measured = net.history[epochs - 1]
             for split, prefix in (("training", "train_"), ("validation", "valid_")):
                 found = named(measured, [prefix])
                 if found:
@@ -197,15 +197,6 @@ def _following(session: LoopSession, net_state: _NetState) -> Any:
             return True
 
     return Following()
-
-
-def _numbers(epoch: Mapping[str, Any]) -> dict[str, float]:
-    """What was measured in an epoch, without marks of the best and counts of batches."""
-    return {
-        name: value
-        for name, value in epoch.items()
-        if not isinstance(value, bool | list) and not name.endswith("_batch_count")
-    }
 
 
 def _callback() -> Any:
