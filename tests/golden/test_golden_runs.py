@@ -33,9 +33,21 @@ RECORDED_ON, RECORDED = read_record()
 ELSEWHERE = other_machine(RECORDED_ON)
 
 
+# Criteria at initialization differ from trained ones by their state alone; the script has them all.
+IN_THE_SUITE = {
+    name: case
+    for name, case in TINY.items()
+    if not (name.startswith("criterion ") and name.endswith(", rewound, torch"))
+}
+
+
 @pytest.mark.parametrize(
     ("name", "stops"),
-    [(name, stops) for name, case in TINY.items() for stops in (False, True)[: 1 + case.resumed]],
+    [
+        (name, stops)
+        for name, case in IN_THE_SUITE.items()
+        for stops in (False, True)[: 1 + case.resumed]
+    ],
 )
 def test_every_job_gives_what_was_recorded(name: str, stops: bool, tmp_path: Path) -> None:
     case, expected = CASES[name], RECORDED[name]

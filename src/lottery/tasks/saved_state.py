@@ -1,4 +1,4 @@
-"""The state of objects of any kind as tensors and plain JSON values, and back; no pickle."""
+"""The state of objects of any kind as tensors and plain JSON values, and back: no pickles."""
 
 from __future__ import annotations
 
