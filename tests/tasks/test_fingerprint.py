@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -68,7 +69,9 @@ def module_of(text: str, folder: Path, name: str = "scripted") -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # Compiled code that is kept is taken for that of any file of the same second and size.
+    with patch.object(sys, "dont_write_bytecode", True):
+        spec.loader.exec_module(module)
     return module
 
 
