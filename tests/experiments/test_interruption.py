@@ -149,7 +149,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
 
 
 @pytest.mark.parametrize(
-    ("engine", "jobs", "kills"), [("torch", "1", 8), ("torch", "2", 4), ("sparse_cpu", "2", 8)]
+    ("engine", "jobs", "kills"), [("torch", "1", 5), ("torch", "2", 3), ("sparse_cpu", "2", 6)]
 )
 def test_killed_at_random_points_it_ends_with_the_same_bytes(
     uninterrupted: Callable[[str], Path], tmp_path: Path, engine: str, jobs: str, kills: int
