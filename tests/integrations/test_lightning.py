@@ -36,7 +36,9 @@ def package(request: pytest.FixtureRequest) -> ModuleType:
 
 @pytest.fixture
 def lightning() -> ModuleType:
-    found: ModuleType = pytest.importorskip("lightning.pytorch")
+    found: ModuleType = pytest.importorskip(
+        "lightning.pytorch", reason="lightning is not installed"
+    )
     return found
 
 

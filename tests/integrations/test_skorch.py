@@ -91,7 +91,7 @@ def test_the_curve_and_the_seeds() -> None:
 
 def test_a_ticket_in_fit() -> None:
     """Also in a copy that scikit-learn makes for a search."""
-    clone = pytest.importorskip("sklearn.base").clone
+    clone = pytest.importorskip("sklearn.base", reason="scikit-learn is not installed").clone
     start = Net(16)
     mask = lottery.prune(start, fraction=0.5)
     callback = ticket_callback(mask, start.state_dict())

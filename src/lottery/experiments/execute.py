@@ -125,6 +125,9 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
         return reason
     main = JobKey(key.replicate, MAIN, key.level)
     its = replicate.ticket(key.level)
+    learns = how_trained(key, experiment.config).learns is not None
+    if its.mask == ticket.mask and its.pruned is None and ticket.pruned is None and not learns:
+        return ""  # The same question has just been answered.
     reason = _blocked(its, how_trained(main, experiment.config), experiment.task)
     return f"{main} collapsed: {reason}" if reason else ""
 

@@ -27,6 +27,7 @@ class Replicate:
     def __init__(self, experiment: Experiment, store: Store, number: int) -> None:
         self._experiment, self._store, self.number = experiment, store, number
         self.streams = experiment.bound.streams(number)
+        self._tickets: dict[int, Ticket] = {}
 
     @cached_property
     def _dense(self) -> Ticket:
@@ -48,6 +49,11 @@ class Replicate:
         """The ticket of a level; 0 is the dense network."""
         if not level:
             return self._dense
+        if level not in self._tickets:
+            self._tickets[level] = self._ticket(level)
+        return self._tickets[level]
+
+    def _ticket(self, level: int) -> Ticket:
         key = JobKey(self.number, MAIN, level)
         if self._store.is_finished(key):
             return self._fitting(self._store.ticket(key))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from contextvars import Context
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _PLACE: Final = ("replicate", "branch", "level")
 
 
-class Tracker(Listener):
+class Tracker(Listener, ABC):
     """Follows a run with a tracker; a subclass says how one training is begun, logged and ended."""
 
     def __init__(self) -> None:
@@ -39,16 +40,16 @@ class Tracker(Listener):
         self._trainings: dict[JobKey, Any] = {}
         self._dropped = False
 
+    @abstractmethod
     def _begin(self, name: str, config: Mapping[str, Any]) -> Any:
         """The tracker's run for a training, with its place and the config of the experiment."""
-        raise NotImplementedError
 
-    def _log(self, training: Any, values: Mapping[str, float], step: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _log(self, training: Any, values: Mapping[str, float], step: int) -> None: ...
 
+    @abstractmethod
     def _end(self, training: Any, status: str) -> None:
         """End a training: with the status of its result, or ``stopped``."""
-        raise NotImplementedError
 
     def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
         """Remember where the run lies."""

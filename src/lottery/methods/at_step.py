@@ -12,10 +12,10 @@ from typing import Any
 from typing_extensions import override
 
 from lottery.core import scored_level
-from lottery.methods.base import Bound, Inputs, Method
+from lottery.methods.base import Bound, Inputs, Method, pruned_ticket
 from lottery.methods.identity import pruning_part
 from lottery.tasks.protocol import How
-from lottery.tickets import PruneConfig, Ticket, pruned_values
+from lottery.tickets import PruneConfig, Ticket
 from lottery.training import PrunedValues
 
 
@@ -43,20 +43,10 @@ class AtStep(Method):
     @override
     def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
         parent = inputs.ticket(scored_level(self.prune.schedule, level))
-        weights, held = inputs.state(bound.rewind_iteration), None
-        if self.pruned_values != "zero":
-            held = pruned_values(
-                self.pruned_values, before=parent, trained=weights, rewound=weights
-            )
-        mask = bound.pruned(
-            level,
-            parent.mask,
-            trained=weights,
-            initial=inputs.initial,
-            streams=inputs.streams,
-            held=held,
+        weights, rule = inputs.state(bound.rewind_iteration), self.pruned_values
+        return pruned_ticket(
+            level, parent, bound, inputs, trained=weights, weights=weights, rule=rule
         )
-        return Ticket(mask=mask, weights=weights, iteration=bound.rewind_iteration, pruned=held)
 
     @override
     def how(self, level: int, levels: int) -> How:

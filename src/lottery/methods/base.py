@@ -12,8 +12,16 @@ from torch import Tensor
 from lottery.core import Mask, find_criterion
 from lottery.rng import Streams
 from lottery.tasks.protocol import How, Task
-from lottery.tickets import Drawn, PruneConfig, RewindConfig, Ticket, looks, prune_mask
-from lottery.training import LearnedMasksConfig, State
+from lottery.tickets import (
+    Drawn,
+    PruneConfig,
+    RewindConfig,
+    Ticket,
+    looks,
+    prune_mask,
+    pruned_values,
+)
+from lottery.training import LearnedMasksConfig, PrunedValues, State
 
 
 @dataclass(frozen=True)
@@ -150,3 +158,38 @@ class Method(Protocol):
 
     def decides(self, level: int, levels: int) -> Any:
         """What of the method decides a level's ticket, besides the jobs it is made from: plain."""
+
+
+def pruned_ticket(
+    level: int,
+    parent: Ticket,
+    bound: Bound,
+    inputs: Inputs,
+    *,
+    trained: State,
+    weights: State,
+    rule: PrunedValues,
+) -> Ticket:
+    """A ticket pruned once more.
+
+    Args:
+        level: that it is made for, 1 or more.
+        parent: the ticket that is pruned.
+        bound: the experiment.
+        inputs: what there is of the replicate.
+        trained: the state that decides what goes.
+        weights: the state that survivors go back to.
+        rule: what pruned weights are held at, see `lottery.tickets.pruned_values`.
+    """
+    held = None
+    if rule != "zero":
+        held = pruned_values(rule, before=parent, trained=trained, rewound=weights)
+    mask = bound.pruned(
+        level,
+        parent.mask,
+        trained=trained,
+        initial=inputs.initial,
+        streams=inputs.streams,
+        held=held,
+    )
+    return Ticket(mask=mask, weights=weights, iteration=bound.rewind_iteration, pruned=held)

@@ -13,10 +13,10 @@ from typing import Any
 from typing_extensions import override
 
 from lottery.core import scored_level
-from lottery.methods.base import Bound, Inputs, Method
+from lottery.methods.base import Bound, Inputs, Method, pruned_ticket
 from lottery.methods.identity import pruning_part
 from lottery.tasks.protocol import How
-from lottery.tickets import PruneConfig, RewindConfig, Ticket, last_trained, pruned_values
+from lottery.tickets import PruneConfig, RewindConfig, Ticket, last_trained
 from lottery.training import PrunedValues
 
 
@@ -55,20 +55,10 @@ class Iterative(Method):
             weights = inputs.state(bound.rewind_iteration)
         else:
             weights = last_trained(parent, trained)
-        held = None
-        if self.pruned_values != "zero":
-            held = pruned_values(
-                self.pruned_values, before=parent, trained=trained, rewound=weights
-            )
-        mask = bound.pruned(
-            level,
-            parent.mask,
-            trained=trained,
-            initial=inputs.initial,
-            streams=inputs.streams,
-            held=held,
+        rule = self.pruned_values
+        return pruned_ticket(
+            level, parent, bound, inputs, trained=trained, weights=weights, rule=rule
         )
-        return Ticket(mask=mask, weights=weights, iteration=bound.rewind_iteration, pruned=held)
 
     @override
     def how(self, level: int, levels: int) -> How:
