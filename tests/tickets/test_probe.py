@@ -93,7 +93,7 @@ def test_examples_are_drawn_by_replicate_and_level() -> None:
 def test_more_examples_than_there_are() -> None:
     config = PruneConfig(criterion="snip", examples=28)
 
-    with pytest.raises(UsageError, match=r"prune\.examples: criterion 'snip' is to look at 28 "):
+    with pytest.raises(UsageError, match=r"prune\.examples: expected 27 or fewer, .* got 28"):
         probe_of(config)
 
 

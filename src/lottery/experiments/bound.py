@@ -11,7 +11,7 @@ from typing import Any
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig, PlanConfig
 from lottery.experiments.plan import config_method, how_trained, needs
-from lottery.methods import CONTROLS, Bound, EarlyBird, Method, plain_how
+from lottery.methods import CONTROLS, Bound, EarlyBird, Method, plain_how, source_replicate
 from lottery.store import MAIN, JobKey, LookKey
 from lottery.tasks.protocol import Task
 from lottery.tasks.supervised import Supervised
@@ -62,6 +62,12 @@ class Experiment:
             + [LookKey(replicate, "drawn", level) for level in drawn]
         )
 
+    def made_from(self, job: JobKey) -> list[JobKey | LookKey]:
+        """The jobs that a job needs, and what is kept of their dense networks on the way."""
+        needed = needs(job, self.config)
+        replicates = dict.fromkeys(need.replicate for need in needed)
+        return [*needed, *(look for number in replicates for look in self.looks(number))]
+
     # Who a job is
 
     def identity(self, job: JobKey | LookKey) -> str:
@@ -107,7 +113,10 @@ class Experiment:
             "needs": [self.identity(need) for need in needs(job, self.config)],
         }
         if job.branch != MAIN:
-            made["control"] = [job.branch, job.level, CONTROLS[job.kind].decides(self.bound)]
+            control = CONTROLS[job.kind]
+            made["control"] = [job.branch, job.level, control.decides(self.bound)]
+            if control.moves_mask:
+                made["source"] = source_replicate(job.replicate)
         return made
 
     def _look_spec(self, look: LookKey) -> dict[str, Any]:

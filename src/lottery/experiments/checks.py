@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from lottery.core import (
     Mask,
     check_coverage,
@@ -10,6 +12,8 @@ from lottery.core import (
     prunable_weights,
     weight_uses,
 )
+from lottery.core.embeddings import any_numbers_as_tokens
+from lottery.core.symmetry import find_symmetry
 from lottery.errors import UsageError
 from lottery.experiments.config import ExperimentConfig, scoring_problems
 from lottery.experiments.mask_updates import check_updates_happen
@@ -23,18 +27,20 @@ from lottery.experiments.trial import (
 from lottery.methods import Bound
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import check_examples, criterion_problems, level_densities
+from lottery.training.evaluate import input_dtype
 
 
 def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound) -> None:
     """Check what can only be known with the data and the model at hand.
 
     Raises:
-        UsageError: the network has nothing to prune, weights of several types, or weights that
-            masks cannot hold or no example reaches; it cannot take the examples, or learn from a
-            batch of one; the rewind point lies after the end, a mask that is to change would not, a
-            pattern fits no layer, a density cannot be reached, multiplications cannot be counted, a
-            criterion cannot be imported, does not go with the config or cannot score the network,
-            or there are fewer examples than it is to look at.
+        UsageError: the network has nothing to prune, or to align where that is asked for, weights
+            of several types, or weights that masks cannot hold or no example reaches; it cannot
+            take the examples, or learn from a batch of one; the rewind point lies after
+            the end, a mask that is to change would not, a pattern fits no layer, a density cannot
+            be reached, multiplications cannot be counted, a criterion cannot be imported, does not
+            go with the config or cannot score the network, or there are fewer examples than are to
+            be looked at.
         MaskError: the scores of a criterion of your own are not what selection can use.
     """
     model, data = task.make_model(), task.data
@@ -51,8 +57,11 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
     found = [f"prune.{problem}" for problem in criterion_problems(config.prune, criterion)]
     for problem in found + scoring_problems(config, criterion):
         raise UsageError(problem)
-    if criterion.needs_probe:
+    if criterion.needs_probe or config.controls.aligned:
         check_examples(config.prune, data)
+    if config.controls.aligned:
+        with any_numbers_as_tokens(model):
+            find_symmetry(model, torch.zeros(2, *data.input_shape, dtype=input_dtype(model)))
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
     _check_looks(config, bound)

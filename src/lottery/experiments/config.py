@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from lottery.core import CRITERIA, CriterionEntry, n_of_m
 from lottery.data import DataConfig
 from lottery.experiments.mask_updates import mask_update_problems
+from lottery.experiments.moved_masks import moved_mask_problems
 from lottery.experiments.structures import structure_problems
 from lottery.models import check_model
 from lottery.score import Score
@@ -113,6 +114,7 @@ class ExperimentConfig(PlanConfig):
             )
         found += mask_update_problems(self.training.mask_updates, self.prune, self.controls)
         found += structure_problems(self.prune, self.controls)
+        found += moved_mask_problems(self.replicates, self.prune, self.controls)
         if learns_masks(self):
             found += unlearnable(self.training)
         # To know anything about a criterion from elsewhere, its code would have to be imported.

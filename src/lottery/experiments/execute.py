@@ -14,8 +14,8 @@ from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.looks import check_same, missing_looks, watch_dense, write_looks
-from lottery.experiments.plan import how_trained, needs
-from lottery.methods import CONTROLS, Breaking
+from lottery.experiments.plan import how_trained
+from lottery.methods import CONTROLS, Breaking, source_replicate
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
 from lottery.store.jobs import DENSE_REWOUND
 from lottery.tasks.protocol import How, Task, Work
@@ -105,8 +105,10 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
 def _control(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Replicate) -> Ticket:
     stream = (key.branch, key.level)
     breaking = Breaking(
+        level=key.level,
         ticket=ticket,
         inputs=replicate,
+        source=replicate.other(source_replicate(key.replicate)),
         bound=experiment.bound,
         generator=replicate.streams.generator(*stream),
         initialize=lambda: experiment.task.initial(replicate.streams, *stream),
@@ -171,10 +173,7 @@ def make_work(
 def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> dict[str, Any]:
     """Who a job is, what computes it, and from what; see `Store.about`."""
     found: dict[str, str] = {}
-    made_from: list[JobKey | LookKey] = [*needs(key, experiment.config)]
-    if made_from:
-        made_from += experiment.looks(key.replicate)
-    for need in made_from:
+    for need in experiment.made_from(key):
         if store.is_finished(need):
             found[str(need)] = store.contents_hash(need)
     engine = experiment.task.engine_name(how_trained(key, experiment.config))

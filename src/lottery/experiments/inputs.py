@@ -29,6 +29,10 @@ class Replicate:
         self.streams = experiment.bound.streams(number)
         self._tickets: dict[int, Ticket] = {}
 
+    def other(self, number: int) -> Replicate:
+        """Another replicate of the same experiment."""
+        return Replicate(self._experiment, self._store, number)
+
     @cached_property
     def _dense(self) -> Ticket:
         key = JobKey(self.number, MAIN, 0)

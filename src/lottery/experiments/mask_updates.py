@@ -42,6 +42,8 @@ def _gradual_problems(how: str, prune: PruneConfig, controls: ControlsConfig) ->
         for name, number, why in (
             ("random_mask", controls.random_mask, "there is no mask to draw"),
             ("shuffled_global", controls.shuffled_global, "there is no mask to shuffle"),
+            ("moved", controls.moved, "there is no mask to move"),
+            ("aligned", controls.aligned, "there is no mask to move"),
             ("scratch_flops", controls.scratch_flops, "saves other multiplications at every step"),
         )
         if number

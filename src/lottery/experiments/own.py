@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask, check_patterns, find_criterion, outside_mask, prunable_weights
+from lottery.core.symmetry import probe_symmetry
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
 from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
+from lottery.experiments.moved_masks import moved_mask_problems
 from lottery.experiments.own_arguments import (
     read_controls,
     read_pruning,
@@ -31,6 +33,7 @@ from lottery.experiments.reading import Run, run_in
 from lottery.experiments.run import RunOptions, Way, run_bound
 from lottery.experiments.structures import structure_problems
 from lottery.pieces import reinitialize as reinitialize_model
+from lottery.rng import Streams
 from lottery.score import Score
 from lottery.store import MAIN, MemoryStore, Store
 from lottery.tasks.elsewhere import imported_in_child, unsendable
@@ -322,6 +325,7 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
         yield from (f"{part}.{problem}" for problem in getattr(config, part).problems())
     yield from config.limits()
     yield from structure_problems(config.prune, config.controls)
+    yield from moved_mask_problems(config.replicates, config.prune, config.controls)
     for name, does in _NEEDS_BUILT_IN.items():
         if getattr(config.controls, name):
             yield f"controls.{name}: it {does}, which needs a training that lottery runs itself"
@@ -389,6 +393,20 @@ def _check_network(config: OwnConfig, task: OwnTask) -> None:
             f"criterion: '{config.prune.criterion}' looks at data; pass batches=, a list or "
             "DataLoader of them, or use a criterion such as 'magnitude'"
         )
+    if config.controls.aligned:
+        _check_alignment(config, task)
+
+
+def _check_alignment(config: OwnConfig, task: OwnTask) -> None:
+    """Check that neurons of the network can be aligned."""
+    if task.code.batches is None:
+        raise UsageError(
+            "controls.aligned: neurons are matched by their activations; pass batches=, a list or "
+            "DataLoader of them, or use controls.moved"
+        )
+    streams, model = Streams(config.seed, 0), task.make_model()
+    dense = Mask.dense(prunable_weights(model))
+    probe_symmetry(task.probe(config.prune, 0, dense, trained=model.state_dict(), streams=streams))
 
 
 def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[str]]:

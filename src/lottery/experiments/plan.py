@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig
-from lottery.methods import CONTROLS, Method, method_of
+from lottery.methods import CONTROLS, Method, method_of, source_replicate
 from lottery.store import MAIN, JobKey, JobResult
 from lottery.store.jobs import DENSE_REWOUND
 from lottery.tasks.protocol import How
@@ -68,12 +68,18 @@ def how_trained(job: JobKey, config: PlanConfig) -> How:
 def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """The trainings that must have ended as ``done`` before this job can start.
 
-    A control needs what the ticket of its level is made from, and not that ticket's training.
+    A control needs what the ticket of its level is made from, and not that ticket's training; one
+    with the mask of another replicate's ticket, what that is made from as well.
     """
     if not job.level:
         return () if job.branch == MAIN else (JobKey(job.replicate, MAIN, 0),)
-    levels = config_method(config).needs(job.level)
-    return tuple(JobKey(job.replicate, MAIN, level) for level in levels)
+    levels, replicates = config_method(config).needs(job.level), [job.replicate]
+    moves_mask = job.branch != MAIN and CONTROLS[job.kind].moves_mask
+    if moves_mask:
+        replicates.append(source_replicate(job.replicate))
+    if moves_mask == "aligned":
+        levels = tuple(sorted({0, *levels}))
+    return tuple(JobKey(number, MAIN, level) for number in replicates for level in levels)
 
 
 def hopeless(

@@ -88,7 +88,9 @@ def dense_again(
     A run that grew by a level or a rewinding may need more of them than was kept.
     """
     config = experiment.config
-    wanting = {key.replicate for key in plan(config) if key not in results and needs(key, config)}
+    wanting = {
+        need.replicate for key in plan(config) if key not in results for need in needs(key, config)
+    }
     dense = (JobKey(replicate, MAIN, 0) for replicate in wanting)
     return {
         key
@@ -109,13 +111,9 @@ def changed_needs(
     found = {}
     for key in results:
         made_from = store.about(key).get("made_from", {})
-        there: list[JobKey | LookKey] = [
-            *needs(key, experiment.config),
-            *experiment.looks(key.replicate),
-        ]
         other = [
             str(need)
-            for need in there
+            for need in experiment.made_from(key)
             if str(need) in made_from
             and store.is_finished(need)
             and store.contents_hash(need) != made_from[str(need)]

@@ -18,6 +18,7 @@ wrong without a word; `lottery.core.find_channels` therefore checks every result
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -33,6 +34,8 @@ from lottery.errors import MissingPackageError, UsageError
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MIXING = (nn.LayerNorm, nn.GroupNorm)
 _PER_CHANNEL = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.PReLU)
+
+_tracing = threading.Lock()
 
 _Place = tuple[str, int, int]  # parameter name, dimension, index
 
@@ -51,6 +54,7 @@ def traced_channels(
     prunable: Collection[str],
     *,
     heads: Mapping[str, int] | None = None,
+    purpose: str = "granularity 'channel'",
 ) -> tuple[tuple[tuple[tuple[str, int, tuple[int, ...]], ...], ...], dict[str, str]]:
     """Coupled channels of a network as torch-pruning sees them, not yet checked.
 
@@ -59,6 +63,7 @@ def traced_channels(
         inputs: a batch that it maps to a tensor.
         prunable: the names of the weights that masks cover.
         heads: pattern of parameter names -> number of heads, see `lottery.core.find_channels`.
+        purpose: what they are wanted for, for errors.
 
     Returns:
         The channels, each a tuple of slices (parameter name, dimension, indices) with the slices of
@@ -69,7 +74,7 @@ def traced_channels(
         UsageError: the network cannot be traced, or ``heads`` fits none of its layers.
     """
     network = deepcopy(model).eval().requires_grad_(True)
-    graph = _dependency_graph(network, inputs)
+    graph = _dependency_graph(network, inputs, purpose)
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     found = [_Traced(places) for places in _heads(network, names, heads or {})]
     traceable = [module for module in network.modules() if _traceable(module)]
@@ -97,27 +102,28 @@ def traced_channels(
     return tuple(sorted(_slices(c.places) for c in merged if not c.problem)), left_out
 
 
-def _dependency_graph(network: nn.Module, inputs: Tensor) -> Any:
+def _dependency_graph(network: nn.Module, inputs: Tensor, purpose: str) -> Any:
     try:
         import torch_pruning
     except ModuleNotFoundError as error:
-        raise MissingPackageError("granularity 'channel'", "'lottery[structures]'") from error
-    with torch.enable_grad(), warnings.catch_warnings():
+        raise MissingPackageError(purpose, "'lottery[structures]'") from error
+    # catch_warnings is of the whole process, whose other threads may trace as well.
+    with _tracing, torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return torch_pruning.DependencyGraph().build_dependency(
                 network, example_inputs=(inputs,), verbose=False
             )
         except (ArithmeticError, AssertionError, AttributeError, LookupError) as error:
-            raise _untraceable(error) from error
+            raise _untraceable(error, purpose) from error
         except (RuntimeError, TypeError, ValueError) as error:
-            raise _untraceable(error) from error
+            raise _untraceable(error, purpose) from error
 
 
-def _untraceable(error: Exception) -> UsageError:
+def _untraceable(error: Exception, purpose: str) -> UsageError:
     return UsageError(
         "torch-pruning cannot trace the network, so its coupled channels are not known "
-        f"({type(error).__name__}: {error}); use another granularity than 'channel'"
+        f"({type(error).__name__}: {error}); it has to do without {purpose}"
     )
 
 

@@ -2,7 +2,14 @@
 
 from lottery.methods.base import Bound, Inputs, Method
 from lottery.methods.changing import plain_how
-from lottery.methods.controls import CONTROL_KINDS, CONTROLS, Branch, Breaking, Control
+from lottery.methods.controls import (
+    CONTROL_KINDS,
+    CONTROLS,
+    Branch,
+    Breaking,
+    Control,
+    source_replicate,
+)
 from lottery.methods.early_bird import EarlyBird
 from lottery.methods.of_config import method_of
 
@@ -18,4 +25,5 @@ __all__ = [
     "Method",
     "method_of",
     "plain_how",
+    "source_replicate",
 ]

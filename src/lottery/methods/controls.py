@@ -5,25 +5,29 @@ effect of what was broken. Its kind and number are the name of its random stream
 
 Colours come in a version for light and one for dark pages. Blue is the tickets' alone. The dense
 network, the tickets and the three most used controls can be told apart by colour with every kind of
-colour blindness; there are not thirteen colours of which that could be said, so that of any other
+colour blindness; there are not fifteen colours of which that could be said, so that of any other
 two kinds marks or dashes differ as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch import nn
 
-from lottery.core import Units, fan_ins, layer_fraction
+from lottery.core import Mask, Units, fan_ins, layer_fraction
+from lottery.core.matching import correlate, match
+from lottery.core.symmetry import permute, probe_symmetry
 from lottery.methods.base import Bound, Inputs
 from lottery.tasks.protocol import How
 from lottery.tickets import (
     Ticket,
     continued,
+    moved,
     random_mask,
     random_signs,
     reinit,
@@ -60,21 +64,34 @@ class Branch:
     """Of its line, as Plotly names them."""
 
 
+def source_replicate(number: int) -> int:
+    """The replicate whose tickets' masks are moved to another: the one before it, however many.
+
+    >>> source_replicate(0), source_replicate(1), source_replicate(4)
+    (1, 0, 3)
+    """
+    return number - 1 if number else 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Breaking:
     """What a control is made from.
 
     Args:
+        level: of both.
         ticket: that of its level.
         inputs: what else there is of its replicate.
+        source: what there is of its source, another replicate, see `source_replicate`.
         bound: the experiment.
         generator: at the start of the control's own stream.
         initialize: makes a network with weights drawn from that stream.
         trained: reads the trained state that decided the ticket's mask.
     """
 
+    level: int
     ticket: Ticket
     inputs: Inputs
+    source: Inputs
     bound: Bound
     generator: torch.Generator
     initialize: Callable[[], nn.Module]
@@ -94,6 +111,9 @@ class Control(Branch):
     """Breaks the one thing."""
     needs_trained: bool = False
     """Whether it starts from the trained weights that decided its ticket's mask."""
+    moves_mask: Literal["", "as it is", "aligned"] = ""
+    """Whether its mask is that of its source's ticket, another replicate's; if aligned, by both
+    dense networks, trained."""
     starts_over: bool = False
     """Whether it trains from the beginning, in the dense network's way, wherever its ticket
     starts."""
@@ -123,6 +143,8 @@ class Control(Branch):
         """What decides its ticket besides that of its level and its stream: plain."""
         if self.learns:
             return bound.masks.of(self.learns).weights
+        if self.moves_mask == "aligned":
+            return {"examples": bound.prune.examples, "batch_size": bound.prune.batch_size}
         return None
 
 
@@ -145,6 +167,18 @@ def _supermask(it: Breaking) -> Ticket:
     if it.bound.masks.supermask.weights == "initial":
         return whole
     return signs_constant(whole, whole.weights)
+
+
+def _aligned(it: Breaking) -> Ticket:
+    prune, dense, streams = it.bound.prune, it.inputs.ticket(0), it.inputs.streams
+    # The same examples at every level.
+    probe = it.bound.task.probe(prune, 0, dense.mask, trained=it.inputs.trained(0), streams=streams)
+    other = deepcopy(probe.model)
+    other.load_state_dict(dict(it.source.trained(0)))
+    symmetry = probe_symmetry(probe)
+    permutations = match(correlate(probe, other, symmetry))
+    mask = Mask(permute(it.source.ticket(it.level).mask, symmetry, permutations))
+    return moved(it.ticket, mask)
 
 
 _CONTROLS: Final = (
@@ -291,6 +325,34 @@ _CONTROLS: Final = (
         make=_supermask,
         starts_over=True,
         learns="supermask",
+    ),
+    Control(
+        kind="moved",
+        label="Moved mask",
+        column="Moved\nmask",
+        sentence="With the mask of another replicate's ticket as it is, the network",
+        note="the mask of another replicate's ticket as it is, its own weights at the ticket's "
+        "start",
+        light="#9016fa",
+        dark="#8f5bf5",
+        symbol="bowtie",
+        dash="longdash",
+        make=lambda it: moved(it.ticket, it.source.ticket(it.level).mask),
+        moves_mask="as it is",
+    ),
+    Control(
+        kind="aligned",
+        label="Aligned mask",
+        column="Aligned\nmask",
+        sentence="With the mask of another replicate's ticket, its neurons aligned, the network",
+        note="the mask of another replicate's ticket, its neurons matched to this one's by what "
+        "they do in the dense networks, its own weights at the ticket's start",
+        light="#3a0496",
+        dark="#fefae3",
+        symbol="hexagram",
+        dash="dash",
+        make=_aligned,
+        moves_mask="aligned",
     ),
 )
 

@@ -11,6 +11,7 @@ from lottery.tickets.config import (
 )
 from lottery.tickets.controls import (
     continued,
+    moved,
     random_mask,
     random_signs,
     reinit,
@@ -52,6 +53,7 @@ __all__ = [
     "level_densities",
     "looks",
     "make_probe",
+    "moved",
     "network_coupling",
     "network_outputs",
     "network_units",

@@ -106,7 +106,7 @@ class PruneConfig:
     each below the one before. There are as many levels."""
     examples: int = 1_000
     """How many training examples a criterion that looks at examples is given, 1 or more; drawn anew
-    at every level, but with one-shot the same for all."""
+    at every level, but with one-shot the same for all. So many ``controls.aligned`` looks at."""
     batch_size: int = 100
     """At most how many of them at a time, 1 or more; with ``grasp``, batch norm uses the statistics
     of such a batch."""
@@ -322,6 +322,13 @@ class ControlsConfig:
     supermask: int = 0
     """Nothing trained but the mask: from probabilities, which begin at the ticket's density in each
     layer and leave the density to training (arXiv:1905.01067). How is in ``masks``."""
+    moved: int = 0
+    """The mask of another replicate's ticket of the same level as it is, with true rewind weights:
+    of the replicate before, for replicate 0 of replicate 1. 0 or 1; needs 2 replicates or more."""
+    aligned: int = 0
+    """The same mask, permuted so that the neurons of the other replicate's trained dense network
+    match this one's by their activations on ``prune.examples`` training examples
+    (arXiv:2505.05143). 0 or 1; needs 2 replicates or more, and the package torch-pruning."""
 
     def limits(self) -> list[str]:
         """What keeps even a run that was made from being read."""

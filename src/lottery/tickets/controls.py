@@ -117,6 +117,21 @@ def shuffled_global(
     return replace(ticket, mask=Mask({**ticket.mask, **moved}))
 
 
+def moved(ticket: Ticket, mask: Mask) -> Ticket:
+    """Another mask over the ticket's own true rewind weights.
+
+    Args:
+        ticket: whose rewind weights are kept. A weight that the new mask enables starts from its
+            own rewind value, not from zero.
+        mask: of the same network.
+
+    Raises:
+        MaskError: the mask is another network's.
+    """
+    mask.check(ticket.mask)
+    return replace(ticket, mask=mask)
+
+
 def _shuffled(kept: Tensor, generator: torch.Generator) -> Tensor:
     order = torch.randperm(kept.numel(), generator=generator)
     return kept.flatten()[order].view(kept.shape)

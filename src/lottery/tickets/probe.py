@@ -27,8 +27,8 @@ def check_examples(config: PruneConfig, data: Dataset) -> None:
     """
     if config.examples > len(data.train):
         raise UsageError(
-            f"prune.examples: criterion '{config.criterion}' is to look at {config.examples:,} "
-            f"training examples, but {data.name} has {len(data.train):,}"
+            f"prune.examples: expected {len(data.train):,} or fewer, the training examples of "
+            f"{data.name}, to look at; got {config.examples:,}"
         )
 
 
