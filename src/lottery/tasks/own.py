@@ -127,13 +127,14 @@ class OwnTask:
 
     def refusal(self, how: How) -> str | None:
         """Why a ticket cannot be trained so; None when it can."""
-        if how.as_usual:
+        if replace(how, reordered=None).as_usual and not how.reordered:
             return None
         asked = {
             "fine-tuning": how.fine_tune is not None,
             "training until as many multiplications are made": how.same_multiplications,
             "gradual pruning": how.gradual is not None,
             "learning a mask": how.learns is not None,
+            "another data order from an iteration above 0 on": bool(how.reordered),
         }
         what = next((name for name, wanted in asked.items() if wanted), "a mask that changes")
         return (
@@ -301,6 +302,8 @@ class OwnTask:
     ) -> tuple[dict[str, float], int]:
         """Train; the scores that the loop gave itself, and the iteration at its end."""
         ticket, streams = work.ticket, work.streams
+        if work.how.reordered is not None:
+            streams = streams.below("reordered", work.how.reordered)
         with (
             seeded(streams.seed_of("train", ticket.iteration)),
             hold(model, ticket.mask, at=recording.callbacks(), values=ticket.pruned) as held,
