@@ -21,10 +21,13 @@ class Streams:
     Args:
         seed: the experiment's seed, any integer.
         replicate: the replicate's number, from 0.
+        path: what every stream's name begins with; empty for the streams that everything draws
+            from unless it is to draw otherwise.
     """
 
     seed: int
     replicate: int
+    path: tuple[str | int, ...] = ()
 
     def seed_of(self, *purpose: str | int) -> int:
         """The seed of the stream with this name, in ``[0, 2**63)``.
@@ -34,9 +37,13 @@ class Streams:
         >>> Streams(0, 0).seed_of("order", 1) == Streams(0, 0).seed_of("order", "1")
         False
         """
-        name = json.dumps([self.seed, self.replicate, *purpose], separators=(",", ":"))
+        name = json.dumps([self.seed, self.replicate, *self.path, *purpose], separators=(",", ":"))
         digest = hashlib.sha256(name.encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
+
+    def below(self, *path: str | int) -> Streams:
+        """Other streams of the same replicate, with the same names below one of their own."""
+        return Streams(self.seed, self.replicate, (*self.path, *path))
 
     def generator(self, *purpose: str | int) -> torch.Generator:
         """A fresh CPU generator at the start of the stream with this name."""

@@ -106,15 +106,15 @@ def evidence_of(
     run: Run, *, margin: float | None = None, confidence: float | None = None
 ) -> Evidence:
     """Read what a verdict needs of a run; margin and confidence are the config's where None."""
-    config, facts = run.config, run.facts
-    curves = {key: run.store.curve(key) for key in run.results}
+    config, facts, results = run.config, run.facts, run.judged
+    curves = {key: run.store.curve(key) for key in results}
     score = facts.score if margin is None else replace(facts.score, margin=margin)
     return Evidence(
         run=run.name,
         name=config.name,
-        results=list(run.results.values()),
-        planned=plan(config),
-        never_run=never_run(config, run.results),
+        results=list(results.values()),
+        planned=plan(config.judged),
+        never_run=never_run(config.judged, results),
         curves=curves,
         score=score,
         confidence=config.verdict.confidence if confidence is None else confidence,

@@ -182,7 +182,7 @@ def _print(
                 "a ticket about": duration(times[level]) if times else "-",
             }
             for level, density in enumerate(found.densities)
-            for controls in [branches(config) if level else ()]
+            for controls in [branches(config, level)]
         ],
         title=f"{options.out / run_name(config)}",
     )

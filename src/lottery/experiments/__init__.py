@@ -14,6 +14,7 @@ from lottery.experiments.config import (
     run_name,
     to_plain,
 )
+from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.estimate import Estimate, estimate
 from lottery.experiments.lengths import planned_at_most, planned_span
 from lottery.experiments.listener import Listener, Listeners
@@ -41,6 +42,7 @@ __all__ = [
     "RECIPE_ENTRIES",
     "SCHEMA",
     "Begun",
+    "ConnectivityConfig",
     "Estimate",
     "Experiment",
     "ExperimentConfig",

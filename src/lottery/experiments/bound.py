@@ -101,7 +101,7 @@ class Experiment:
 
     def _ticket(self, job: JobKey) -> dict[str, Any]:
         """All that decides a job's ticket."""
-        if not job.level and job.branch == MAIN:
+        if not job.level and job.of_ticket:
             return {"origin": self._origin}
         if not job.level:
             dense = self.identity(JobKey(job.replicate, MAIN, 0))
@@ -112,7 +112,7 @@ class Experiment:
             "iteration": self.bound.rewind_iteration,
             "needs": [self.identity(need) for need in needs(job, self.config)],
         }
-        if job.branch != MAIN:
+        if not job.of_ticket:
             control = CONTROLS[job.kind]
             made["control"] = [job.branch, job.level, control.decides(self.bound)]
             if control.moves_mask:

@@ -74,6 +74,11 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
             f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
             f"training, {steps.total}"
         )
+    late = [at for at in config.connectivity.at if int(at) >= steps.total]
+    if late:
+        raise UsageError(
+            f"connectivity.at: iteration {late[0]} is not before the end of training, {steps.total}"
+        )
     if criterion.needs_probe:  # last, for it takes longest
         check_scoring(config, task, units)
 

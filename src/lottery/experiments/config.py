@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from lottery.core import CRITERIA, CriterionEntry, n_of_m
 from lottery.data import DataConfig
+from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.mask_updates import mask_update_problems
 from lottery.experiments.moved_masks import moved_mask_problems
 from lottery.experiments.structures import structure_problems
@@ -21,6 +22,9 @@ from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 SCHEMA = 4
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
 that gives an old config another result."""
+
+
+_Config = TypeVar("_Config", bound="PlanConfig")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,13 @@ class PlanConfig:
     """What the tickets are compared with, besides the dense network."""
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     """How the result is judged."""
+    connectivity: ConnectivityConfig = field(default_factory=ConnectivityConfig)
+    """Which trainings are made again with other data orders."""
+
+    @property
+    def judged(self: _Config) -> _Config:
+        """Without the trainings that no verdict looks at."""
+        return replace(self, connectivity=ConnectivityConfig())
 
     def limits(self) -> list[str]:
         """What keeps even a run that was made from being read: its plan must have an end."""
@@ -279,7 +290,6 @@ def run_name(config: PlanConfig) -> str:
     return f"{safe.lstrip('-_.') or 'experiment'}-{plain_hash(lasting_part(config), SCHEMA)[:8]}"
 
 
-_Config = TypeVar("_Config", bound=PlanConfig)
 _GROWS = ("replicates", "levels")
 
 
@@ -289,7 +299,7 @@ def lasting_part(config: PlanConfig) -> dict[str, Any]:
     With the linear schedule every level depends on how many there are, so that this stays too.
     """
     lasting: dict[str, Any] = to_plain(config)
-    for name in (*_GROWS, "name", "controls", "masks", "verdict"):
+    for name in (*_GROWS, "name", "controls", "masks", "verdict", "connectivity"):
         lasting.pop(name, None)
     lasting["prune"].pop("densities")
     if isinstance(config, OwnConfig):
@@ -316,6 +326,7 @@ def grown(there: PlanConfig, asked: _Config) -> _Config:
         levels=longer.levels,
         prune=replace(asked.prune, densities=longer.prune.densities),
         controls=replace(asked.controls, **controls),
+        connectivity=there.connectivity.joined(asked.connectivity),
     )
 
 

@@ -88,7 +88,7 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
     if key.kind == DENSE_REWOUND:
         start = experiment.bound.rewind_iteration
         ticket = replace(ticket, weights=replicate.state(start), iteration=start)
-    elif key.branch != MAIN:
+    elif not key.of_ticket:
         ticket = _control(key, ticket, experiment, replicate)
     provenance: dict[str, str | int] = {
         **experiment.task.about(),
@@ -98,7 +98,7 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
         "level": key.level,
     }
     drawn_how = {n: v for n, v in ticket.provenance.items() if n in ("drawn", "drawn_at")}
-    kept = drawn_how if key.branch == MAIN else {}
+    kept = drawn_how if key.of_ticket else {}
     return replace(ticket, provenance=provenance | kept)
 
 
@@ -123,7 +123,7 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
     The control of a ticket that no signal passes is not trained either.
     """
     reason = _blocked(ticket, how_trained(key, experiment.config), experiment.task)
-    if reason or key.branch == MAIN or not key.level:
+    if reason or key.of_ticket or not key.level:
         return reason
     main = JobKey(key.replicate, MAIN, key.level)
     its = replicate.ticket(key.level)

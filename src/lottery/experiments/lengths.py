@@ -7,7 +7,7 @@ from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.plan import how_trained
 from lottery.methods import CONTROLS
-from lottery.store import MAIN, JobKey
+from lottery.store import JobKey
 from lottery.tasks.schedule import MOST_STRETCH
 
 
@@ -46,7 +46,7 @@ def planned_at_most(key: JobKey, config: ExperimentConfig) -> bool:
 
 
 def _from_the_start(key: JobKey) -> bool:
-    return key.level == 0 or (key.branch != MAIN and CONTROLS[key.kind].starts_over)
+    return key.level == 0 or (not key.of_ticket and CONTROLS[key.kind].starts_over)
 
 
 def last_iteration(config: ExperimentConfig, training_examples: int) -> int:

@@ -19,6 +19,7 @@ from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
 from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
+from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.moved_masks import moved_mask_problems
@@ -194,6 +195,7 @@ def own_run(
     margin: float | None = None,
     confidence: float = 0.95,
     controls: ControlsConfig | Mapping[str, int] | None = None,
+    connectivity: ConnectivityConfig | None = None,
     prune: PruneConfig | None = None,
     fraction: float | None = None,
     criterion: str | None = None,
@@ -228,6 +230,8 @@ def own_run(
             Without one nothing is tested, but of accuracy, which has 0.002.
         confidence: of intervals and tests, between 0.5 and 1.
         controls: what tickets are compared with: kind -> how many; None: one reinitialized copy.
+        connectivity: copies with other data orders: ``ConnectivityConfig(at={"0": ()})`` is one of
+            every training. They are seeded otherwise, globally and by ``session.seed``.
         prune: what is removed at every level; or, in its place:
         fraction: the share of surviving weights that goes, 0.2 if not said;
         criterion: what makes a weight superfluous, ``magnitude`` if not said;
@@ -271,6 +275,7 @@ def own_run(
         prune=pruning,
         rewind=read_rewinding(rewind),
         controls=read_controls(controls),
+        connectivity=connectivity or ConnectivityConfig(),
         verdict=VerdictConfig(confidence=confidence),
         score=read_score(score, lower_is_better, margin),
     )
@@ -320,7 +325,7 @@ def own_run(
 
 def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
     """What is wrong with an experiment on own code, one sentence each; no network is made."""
-    parts = ("prune", "rewind", "controls", "verdict", "score")
+    parts = ("prune", "rewind", "controls", "verdict", "connectivity", "score")
     for part in parts:
         yield from (f"{part}.{problem}" for problem in getattr(config, part).problems())
     yield from config.limits()
@@ -329,6 +334,11 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
     for name, does in _NEEDS_BUILT_IN.items():
         if getattr(config.controls, name):
             yield f"controls.{name}: it {does}, which needs a training that lottery runs itself"
+    if later := [at for at in config.connectivity.at if at != "0"]:
+        yield (
+            f"connectivity.at: from iteration {later[0]} on another data order needs a training "
+            "that lottery runs itself; a loop of your own is seeded once, so use 0"
+        )
     rewind, known = config.rewind, task.steps() is not None
     if rewind.method in ("fine-tune", "drawn"):
         yield (

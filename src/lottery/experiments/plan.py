@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig
+from lottery.experiments.connectivity import branch_of
 from lottery.methods import CONTROLS, Method, method_of, source_replicate
 from lottery.store import MAIN, JobKey, JobResult
-from lottery.store.jobs import DENSE_REWOUND
+from lottery.store.jobs import DENSE_REWOUND, REORDERED
 from lottery.tasks.protocol import How
 
 
@@ -21,13 +23,16 @@ def config_method(config: PlanConfig) -> Method:
     return method_of(config.prune, config.rewind)
 
 
-def branches(config: PlanConfig) -> tuple[str, ...]:
-    """The control branches of every pruned level."""
-    return tuple(
+def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
+    """The branches of a level besides the main one: controls, then other data orders."""
+    controls = [
         f"{kind}-{number}"
         for kind, control in CONTROLS.items()
         for number in range(1, 1 + getattr(config.controls, control.setting))
-    )
+    ]
+    if not level:
+        controls = [f"{DENSE_REWOUND}-1"] if trains_dense_again(config) else []
+    return (*controls, *map(branch_of, config.connectivity.iterations(level)))
 
 
 def plan(config: PlanConfig) -> list[JobKey]:
@@ -36,12 +41,11 @@ def plan(config: PlanConfig) -> list[JobKey]:
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
     ['replicate 0, main, level 0', 'replicate 0, main, level 1', 'replicate 0, reinit-1, level 1']
     """
-    again = (f"{DENSE_REWOUND}-1",) if trains_dense_again(config) else ()
     return [
         JobKey(replicate, branch, level)
         for level in range(config.levels + 1)
         for replicate in range(config.replicates)
-        for branch in (MAIN, *(branches(config) if level else again))
+        for branch in (MAIN, *branches(config, level))
     ]
 
 
@@ -59,10 +63,11 @@ def trains_dense_again(config: PlanConfig) -> bool:
 
 def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
-    if not job.level:
-        return How()
-    how = config_method(config).how(job.level, config.levels)
-    return how if job.branch == MAIN else CONTROLS[job.kind].how(how, job.branch, job.level)
+    how = config_method(config).how(job.level, config.levels) if job.level else How()
+    if job.kind == REORDERED:
+        return replace(how, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
+    control = job.level and not job.of_ticket
+    return CONTROLS[job.kind].how(how, job.branch, job.level) if control else how
 
 
 def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
@@ -72,9 +77,9 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     with the mask of another replicate's ticket, what that is made from as well.
     """
     if not job.level:
-        return () if job.branch == MAIN else (JobKey(job.replicate, MAIN, 0),)
+        return () if job.of_ticket else (JobKey(job.replicate, MAIN, 0),)
     levels, replicates = config_method(config).needs(job.level), [job.replicate]
-    moves_mask = job.branch != MAIN and CONTROLS[job.kind].moves_mask
+    moves_mask = not job.of_ticket and CONTROLS[job.kind].moves_mask
     if moves_mask:
         replicates.append(source_replicate(job.replicate))
     if moves_mask == "aligned":

@@ -21,6 +21,7 @@ from lottery.experiments.record import read_record
 from lottery.experiments.task_facts import TaskFacts, task_facts, task_score
 from lottery.store import JobKey, JobResult, LookKey, Store
 from lottery.store.contents import RESULT
+from lottery.store.jobs import REORDERED
 from lottery.store.store import EXPERIMENT
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class Run:
     def name(self) -> str:
         """The name of its directory."""
         return self.store.path.name
+
+    @property
+    def judged(self) -> Mapping[JobKey, JobResult]:
+        """The jobs that the verdict looks at: all that have ended but the reordered ones."""
+        return {key: one for key, one in self.results.items() if key.kind != REORDERED}
 
     @property
     def facts(self) -> TaskFacts:

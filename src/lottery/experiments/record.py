@@ -116,7 +116,7 @@ def record(
 
 def _was_judged(store: Store, recorded: Mapping[str, Any]) -> bool:
     """Whether a run came to its end as it was recorded, so that there was a verdict to look at."""
-    config = load_recorded_config(recorded, source=str(store.path / EXPERIMENT))
+    config = load_recorded_config(recorded, source=str(store.path / EXPERIMENT)).judged
     jobs = plan(config)
     results = {key: store.result(key) for key in jobs if store.is_finished(key)}
     return len(results) + len(never_run(config, results)) == len(jobs)

@@ -48,10 +48,10 @@ def report_data(run: Run) -> ReportData:
     level = verdict.level or max((key.level for key in tickets), default=0)
     return ReportData(
         verdict=verdict,
-        results=as_dense(run.results.values(), verdict.dense_kind),
+        results=as_dense(run.judged.values(), verdict.dense_kind),
         curves={
             key: run.store.curve(of)
-            for of in run.results
+            for of in run.judged
             if (key := dense_key(of, verdict.dense_kind))
         },
         layers=layers,

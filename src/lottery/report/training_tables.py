@@ -50,10 +50,14 @@ def _of(name: str) -> Callable[[Trained], Any]:
     return lambda row: getattr(row.result, name)
 
 
+def _label(kind: str) -> str:
+    return CONTROLS[kind].label if kind in CONTROLS else "Other data order"
+
+
 def _columns(s: ScoreFormat, *, timed: bool) -> Sequence[Column[Trained]]:
     return (
         Column("Replicate", _of("replicate"), key="replicate"),
-        Column("Kind", lambda row: CONTROLS[row.result.key.kind].label),
+        Column("Kind", lambda row: _label(row.result.key.kind)),
         Column("", _of("branch"), key="branch"),
         Column("", lambda row: row.result.key.kind, key="kind"),
         Column("", lambda row: row.control, key="control"),

@@ -28,10 +28,13 @@ MAIN = "main"
 DENSE_REWOUND = "dense-rewound"
 """The branch of the dense network trained again as late-rewound tickets of a loop that starts over
 are: from the rewound step, the whole loop. It has a level 0 alone."""
+REORDERED = "reordered"
+"""The kind of the branches that train the tickets themselves, level 0 too, but see the examples in
+another order from an iteration on, which is the branch's number."""
 
 Status = Literal["done", "diverged", "collapsed"]
 
-_BRANCH = re.compile(rf"{MAIN}|[a-z]+(-[a-z]+)*-[1-9]\d*")
+_BRANCH = re.compile(rf"{MAIN}|[a-z]+(-[a-z]+)*-(0|[1-9]\d*)")
 
 
 @dataclass(frozen=True, order=True)
@@ -40,7 +43,7 @@ class JobKey:
 
     Args:
         replicate: from 0.
-        branch: ``main``, or a control such as ``reinit-1``.
+        branch: ``main``, a control such as ``reinit-1``, or ``reordered-0``.
         level: 0 is dense.
     """
 
@@ -52,6 +55,11 @@ class JobKey:
     def kind(self) -> str:
         """The branch without its number: ``main``, or a kind of control."""
         return self.branch if self.branch == MAIN else self.branch.rpartition("-")[0]
+
+    @property
+    def of_ticket(self) -> bool:
+        """Whether what is trained is the ticket itself, in whatever order; of level 0 all of it."""
+        return self.kind in (MAIN, REORDERED)
 
     @property
     def path(self) -> Path:

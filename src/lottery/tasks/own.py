@@ -127,13 +127,14 @@ class OwnTask:
 
     def refusal(self, how: How) -> str | None:
         """Why a ticket cannot be trained so; None when it can."""
-        if how.as_usual:
+        if replace(how, reordered=None).as_usual and not how.reordered:
             return None
         asked = {
             "fine-tuning": how.fine_tune is not None,
             "training until as many multiplications are made": how.same_multiplications,
             "gradual pruning": how.gradual is not None,
             "learning a mask": how.learns is not None,
+            "another data order from an iteration above 0 on": bool(how.reordered),
         }
         what = next((name for name, wanted in asked.items() if wanted), "a mask that changes")
         return (
@@ -189,7 +190,7 @@ class OwnTask:
             try:
                 # Before any training it need not be finite.
                 with suppress(FloatingPointError):
-                    self._scores(one, _ANY)
+                    self.scores(one, _ANY)
             except Exception as error:
                 error.add_note("lottery: in evaluate, tried on a network before any training")
                 raise
@@ -285,7 +286,7 @@ class OwnTask:
         if bad:
             return _result(recording, reason=f"{bad[0]} was not finite at the end")
         try:
-            scores = scores or self._scores(model, work.streams)
+            scores = scores or self.scores(model, work.streams)
             recording.add(end, "test", scores)
             best = recording.best_iteration
             if self.code.evaluate is not None and best is not None and best != end:
@@ -301,6 +302,8 @@ class OwnTask:
     ) -> tuple[dict[str, float], int]:
         """Train; the scores that the loop gave itself, and the iteration at its end."""
         ticket, streams = work.ticket, work.streams
+        if work.how.reordered is not None:
+            streams = streams.below("reordered", work.how.reordered)
         with (
             seeded(streams.seed_of("train", ticket.iteration)),
             hold(model, ticket.mask, at=recording.callbacks(), values=ticket.pruned) as held,
@@ -353,9 +356,10 @@ class OwnTask:
         there = recording.points.get((best, "test"))
         if there is None or self.score.name not in there.values:
             model.load_state_dict(dict(recording.early_stop))
-            recording.add(best, "test", self._scores(model, streams))
+            recording.add(best, "test", self.scores(model, streams))
 
-    def _scores(self, model: nn.Module, streams: Streams) -> dict[str, float]:
+    def scores(self, model: nn.Module, streams: Streams) -> dict[str, float]:
+        """What ``evaluate`` gives for a network, which must be there."""
         assert self.code.evaluate is not None, "else train gave it"
         with seeded(streams.seed_of("evaluate")):
             value = self.code.evaluate(model)

@@ -46,6 +46,7 @@ class How:
         updates: how the mask changes on the way.
         gradual: with gradual pruning, down to where.
         learns: the mask is trained, and no weight.
+        reordered: the iteration from which it sees the examples in another order.
     """
 
     fine_tune: Length | None = None
@@ -53,6 +54,7 @@ class How:
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
     gradual: Gradual | None = None
     learns: MaskLearning | None = None
+    reordered: int | None = None
 
     @property
     def as_usual(self) -> bool:

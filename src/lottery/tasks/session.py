@@ -58,7 +58,8 @@ class LoopSession:
     def seed(self, *purpose: str | int) -> int:
         """A seed for a random stream of this replicate, in ``[0, 2**32)``.
 
-        The same at every level and in every control, other for every replicate.
+        The same at every level and in every control, other for every replicate, and in the copies
+        that are to see other data orders (``connectivity.at``).
 
         Args:
             purpose: the stream's name, such as ``"order"`` and the epoch's number.

@@ -274,6 +274,7 @@ class Supervised(Task):
             learns=work.how.learns,
             watch=work.watch,
             measured=work.measured,
+            reordered_from=work.how.reordered,
         )
 
     @override

@@ -5,9 +5,9 @@ matrix of jobs (`lottery.testing.matrix`); the rest is what no other engine can 
 repeats, goes on where it was cut off, and keeps to itself.
 
 Two things that the checks rely on go beyond `lottery.training.Engine`. Epoch e visits the examples
-in the order ``torch.randperm`` draws from the job's stream ``("order", e)``, so that engines can
-stand in for one another. And a checkpoint holds weights, and optimizer state that goes with them
-one to one, in the weights' own shapes, under any name.
+in the order of `TrainingJob.epoch_order`, augmented from the streams of `TrainingJob.drawing`, so
+that engines can stand in for one another. And a checkpoint holds weights, and optimizer state that
+goes with them one to one, in the weights' own shapes, under any name.
 
 An engine need not know every setting, hold pruned weights at values other than zero, nor learn or
 change masks in training. One that does not refuses such a config, and fails when it gets the job.
@@ -258,6 +258,7 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     *_over(matrix.inputs, _follows),
     *_over(matrix.dropout, resumes),
     *_over(matrix.augmentation, _follows, resumes, optional=True),
+    *_over(matrix.reordered, _follows, resumes, optional=True),
     *_over(matrix.settings, _follows, optional=True),
     *_over(matrix.held_weights, _follows, resumes, optional=True),
     *_over(matrix.mask_updates, _follows, optional=True),

@@ -267,6 +267,15 @@ def augmentation() -> Jobs:
         yield f"augmented, from {start}", replace(job, start_iteration=start)
 
 
+def reordered() -> Jobs:
+    """Other data orders, from the start of an epoch or in the middle of one."""
+    for start, since in ((0, 0), (0, 5), (5, 2), (5, 8)):
+        job = tiny_job(start_iteration=start, snapshots_at=(5, 12))
+        yield f"reordered from {since}, started at {start}", replace(job, reordered_from=since)
+    augmented = next(job for name, job in augmentation() if name == "augmented, from 0")
+    yield "augmented, reordered", replace(augmented, reordered_from=5)
+
+
 def settings() -> Jobs:
     """What a config asks for beyond the usual."""
     for name, config in {

@@ -29,11 +29,11 @@ from lottery.training.normalization import recalibrate_batch_norm
 def plain_training(job: TrainingJob) -> TrainingResult:
     """What a job's training comes to, written as plainly as it can be.
 
-    Epoch e visits the examples in the order ``randperm`` of the stream ``("order", e)``, batch
-    after batch, the last one as small as it is, augmented as `Dataset.training_batch` does it. A
-    parameter that took no part in a step has a gradient of zero. After the optimizer's step, as
-    torch's own optimizers define it on masked gradients and masked weights, pruned weights are set
-    to zero, or to what the job holds them at.
+    Epoch e visits the examples in the order of `TrainingJob.epoch_order`, batch after batch, the
+    last one as small as it is, augmented as `Dataset.training_batch` does it. A parameter that took
+    no part in a step has a gradient of zero. After the optimizer's step, as torch's own optimizers
+    define it on masked gradients and masked weights, pruned weights are set to zero, or to what the
+    job holds them at.
 
     Returns:
         The result, whose snapshots are the states of every iteration. It is computed in the start
@@ -86,9 +86,9 @@ class _Plain:
 
     def step(self, iteration: int) -> None:
         """One step of the optimizer, or an update of the mask in its place."""
-        config, data, streams = self.config, self.job.data, self.job.streams
+        config, data, streams = self.config, self.job.data, self.job.drawing(iteration)
         epoch, batch = divmod(iteration, self.steps)
-        order = torch.randperm(len(data.train), generator=streams.generator("order", epoch))
+        order = self.job.epoch_order(epoch)
         chosen = order[batch * config.batch_size :][: config.batch_size]
         inputs, targets = data.training_batch(chosen, streams, iteration, self.dtype)
         self.optimizer.zero_grad()

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from lottery.core import Group, Mask
-from lottery.data.dataset import Dataset
+from lottery.data.dataset import Dataset, steps_per_epoch
 from lottery.rng import Streams
 from lottery.score import Score
 from lottery.training.config import TrainingConfig
@@ -85,6 +86,8 @@ class TrainingJob:
         watch: what to note on the way; None for nothing.
         measured: hears every evaluation when it is made: validation and test, at one iteration. It
             must not raise. None: nobody does.
+        reordered_from: the iteration from which data order and augmentation are other ones; see
+            `epoch_order` and `drawing`. None: never.
     """
 
     make_model: Callable[[], nn.Module]
@@ -100,6 +103,29 @@ class TrainingJob:
     learns: MaskLearning | None = None
     watch: Watch | None = None
     measured: Callable[[Sequence[CurvePoint]], None] | None = None
+    reordered_from: int | None = None
+
+    def drawing(self, iteration: int) -> Streams:
+        """The streams that data order and augmentation of the step from ``iteration`` on are of."""
+        if self.reordered_from is None or iteration < self.reordered_from:
+            return self.streams
+        return self.streams.below("reordered", self.reordered_from)
+
+    def epoch_order(self, epoch: int) -> Tensor:
+        """The order of the training examples in an epoch, int64 ``[examples]``, on the CPU.
+
+        Drawn by ``torch.randperm`` from the stream ``("order", epoch)``. What of it comes after
+        `reordered_from` is then shuffled among itself, so that a copy that is reordered in the
+        middle of an epoch sees each example once in it as well.
+        """
+        count, size = len(self.data.train), self.config.batch_size
+        order = torch.randperm(count, generator=self.streams.generator("order", epoch))
+        if self.reordered_from is None:
+            return order
+        before = max(0, self.reordered_from - epoch * steps_per_epoch(count, size)) * size
+        left = order[before:]
+        generator = self.drawing(self.reordered_from).generator("order", epoch)
+        return torch.cat([order[:before], left[torch.randperm(len(left), generator=generator)]])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,7 @@ def _read(run: Run, margin: float | None, confidence: float) -> MethodRun:
     dense = [key for key in run.results if key.branch == MAIN and key.level == 0]
     return MethodRun(
         verdict=judge_run(run, margin=margin, confidence=confidence),
-        results=list(run.results.values()),
+        results=list(run.judged.values()),
         config=to_plain(run.config),
         data=run.experiment.get("data", {}),
         environment=run.experiment["environment"],

@@ -173,9 +173,7 @@ class Training:
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         if epoch != self.epoch:
-            generator = self.job.streams.generator("order", epoch)
-            self.epoch = epoch
-            self.order = torch.randperm(len(self.job.data.train), generator=generator).numpy()
+            self.epoch, self.order = epoch, self.job.epoch_order(epoch).numpy()
         return self.order
 
     def _after_steps(self) -> None:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from lottery.data.dataset import Dataset
-from lottery.rng import Streams
 from lottery.training.interface import TrainingJob
 from lottery.training.progress import Progress
 
@@ -22,14 +21,14 @@ class Batches:
 
     def __init__(self, job: TrainingJob, data: Dataset, dtype: torch.dtype) -> None:
         self._job, self._data, self._dtype = job, data, dtype
-        self._order = _EpochOrder(job.streams, len(data.train), data.train.targets.device)
+        self._order = _EpochOrder(job, data.train.targets.device)
 
     def of(self, progress: Progress) -> tuple[Tensor, Tensor]:
         """The examples of the next step, and their classes."""
         epoch, first = progress.position()
         chosen = self._order.of(epoch)[first : first + self._job.config.batch_size]
         inputs, targets = self._data.training_batch(
-            chosen, self._job.streams, progress.iteration, self._dtype
+            chosen, self._job.drawing(progress.iteration), progress.iteration, self._dtype
         )
         return self.laid_out(inputs), targets
 
@@ -46,14 +45,12 @@ class _EpochOrder:
     Any iteration's batch follows from its number alone, so a position in the data needs no state.
     """
 
-    def __init__(self, streams: Streams, examples: int, device: torch.device) -> None:
-        self._streams, self._examples, self._device = streams, examples, device
+    def __init__(self, job: TrainingJob, device: torch.device) -> None:
+        self._job, self._device = job, device
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def of(self, epoch: int) -> Tensor:
         """The example indices of ``epoch``, int64 ``[examples]``."""
         if epoch != self._epoch:
-            generator = self._streams.generator("order", epoch)
-            order = torch.randperm(self._examples, generator=generator)
-            self._epoch, self._order = epoch, order.to(self._device)
+            self._epoch, self._order = epoch, self._job.epoch_order(epoch).to(self._device)
         return self._order

@@ -1,0 +1,65 @@
+"""Trainings of the same tickets with other data orders: which are wanted, what they are called.
+
+Two copies of a network that see their examples in different orders tell how stable its training is
+to that noise (Frankle et al. 2020, arXiv:1912.05671, section 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lottery.store.jobs import REORDERED
+
+_MOST_DIGITS, _MOST_COPIES = 12, 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectivityConfig:
+    """Copies of the trainings that see other examples first, for `lottery analyse connectivity`."""
+
+    at: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Iteration -> levels. From that iteration on, a copy of each of these levels' trainings, of
+    every replicate, sees the examples in another order, and otherwise augmented. 0 is from the
+    start; an empty list is all levels, 0 being the dense network: ``{0 = [], 500 = [0]}``. Nothing
+    of the verdict depends on them."""
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = [
+            f"at.'{at}': expected the number of an iteration, such as 0 or 500"
+            for at in self.at
+            if not (at.isdecimal() and at.isascii() and str(int(at[:_MOST_DIGITS])) == at)
+        ]
+        found += [
+            f"at.{at}: expected levels from 0 to 99, got {level}"
+            for at, levels in self.at.items()
+            for level in levels
+            if not 0 <= level <= 99
+        ]
+        if len(self.at) > _MOST_COPIES:
+            found.append(f"at: expected at most {_MOST_COPIES} iterations, got {len(self.at)}")
+        return found
+
+    limits = problems
+
+    def iterations(self, level: int) -> list[int]:
+        """The iterations from which a copy of a level's trainings is reordered, rising."""
+        return sorted(int(at) for at, levels in self.at.items() if not levels or level in levels)
+
+    def joined(self, other: ConnectivityConfig) -> ConnectivityConfig:
+        """What the two ask for."""
+        both = {}
+        for at in sorted({*self.at, *other.at}, key=int):
+            asked = [one.at[at] for one in (self, other) if at in one.at]
+            both[at] = tuple(sorted({*asked[0], *asked[-1]})) if all(asked) else ()
+        return ConnectivityConfig(at=both)
+
+
+def branch_of(iteration: int) -> str:
+    """The branch of the trainings that are reordered from an iteration on.
+
+    >>> branch_of(500)
+    'reordered-500'
+    """
+    return f"{REORDERED}-{iteration}"
