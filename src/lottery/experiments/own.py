@@ -17,7 +17,12 @@ from lottery.core import Mask, check_patterns, find_criterion, outside_mask, pru
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
-from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
+from lottery.experiments.config import (
+    OwnConfig,
+    VerdictConfig,
+    to_plain,
+    trained_control_problems,
+)
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.own_arguments import (
@@ -322,6 +327,7 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
         yield from (f"{part}.{problem}" for problem in getattr(config, part).problems())
     yield from config.limits()
     yield from structure_problems(config.prune, config.controls)
+    yield from trained_control_problems(config)
     for name, does in _NEEDS_BUILT_IN.items():
         if getattr(config.controls, name):
             yield f"controls.{name}: it {does}, which needs a training that lottery runs itself"
