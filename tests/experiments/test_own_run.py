@@ -89,7 +89,7 @@ def test_short_forms(settings: Any, expected: Any) -> None:
         ({"controls": {"edge_popup": 1}}, "controls.edge_popup: it trains a mask, which needs a"),
         ({"controls": {"scratch_flops": 1}}, "controls.scratch_flops: it trains until"),
         (
-            {"controls": {"continued": 1}, "prune": PruneConfig(by="rewound")},
+            {"controls": ControlsConfig(continued=True), "prune": PruneConfig(by="rewound")},
             "controls.continued: with prune.by = 'rewound' no trained weights",
         ),
         ({"fraction": 0.1, "prune": PruneConfig()}, "fraction: said by prune= already"),
