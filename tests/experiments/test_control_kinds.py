@@ -41,6 +41,8 @@ EVERY = ControlsConfig(
     signs_random_magnitudes=1,
     signs_constant=True,
     random_signs=1,
+    trained_signs=1,
+    initial_signs=1,
     scratch_epochs=1,
     scratch_flops=1,
     edge_popup=1,
@@ -117,8 +119,15 @@ def test_each_breaks_what_it_claims_and_nothing_else(run: RunSummary, level: int
     for kind in ("signs-random-magnitudes", "signs-constant", "random-signs"):
         for name in set(ticket.weights) - set(prunable):
             assert torch.equal(found[kind].weights[name], ticket.weights[name])
-    drawn = [found[k].weights["fc1.weight"] for k in ("reinit", "scratch-epochs", "scratch-flops")]
-    drawn.append(initial["fc1.weight"])
+    trained = store.weights(JobKey(0, MAIN, level - 1))
+    for kind, signs in (("trained-signs", trained), ("initial-signs", initial)):
+        for name in prunable:
+            weight = found[kind].weights[name]
+            assert torch.equal(weight.signbit(), signs[name].signbit())
+            assert not torch.equal(weight.signbit(), found["reinit"].weights[name].signbit())
+    fresh = ("reinit", "scratch-epochs", "scratch-flops", "trained-signs", "initial-signs")
+    drawn = [found[kind].weights["fc1.weight"].abs() for kind in fresh]
+    drawn.append(initial["fc1.weight"].abs())
     assert len({float(weight[0, 0]) for weight in drawn}) == len(drawn)
 
 

@@ -206,6 +206,7 @@ def test_too_few_looks_are_refused_before_anything_is_trained(tmp_path: Path) ->
     [
         ({"rewind": RewindConfig(method="learning-rate")}, "rewind.method: with prune.by = 'early"),
         ({"controls": ControlsConfig(continued=True)}, "controls.continued: with prune.by"),
+        ({"controls": ControlsConfig(trained_signs=1)}, "controls.trained_signs: with prune.by"),
         ({"training": replace(tiny().training, pruned="mixed")}, "training.pruned: with prune.by"),
     ],
 )

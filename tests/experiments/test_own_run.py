@@ -88,6 +88,10 @@ def test_short_forms(settings: Any, expected: Any) -> None:
         ({"controls": {"reinitt": 1}}, "unknown control 'reinitt'; did you mean 'reinit'"),
         ({"controls": {"edge_popup": 1}}, "controls.edge_popup: it trains a mask, which needs a"),
         ({"controls": {"scratch_flops": 1}}, "controls.scratch_flops: it trains until"),
+        (
+            {"controls": ControlsConfig(continued=True), "prune": PruneConfig(by="rewound")},
+            "controls.continued: with prune.by = 'rewound' no trained weights",
+        ),
         ({"fraction": 0.1, "prune": PruneConfig()}, "fraction: said by prune= already"),
         ({"fraction": 1.5}, "prune.fraction: must lie between 0 and 1"),
         ({"criterion": "magnitud"}, "did you mean 'magnitude'"),

@@ -25,6 +25,7 @@ from lottery.tickets import (
     random_mask,
     random_signs,
     reinit,
+    reinit_with_signs,
     scratch,
     shuffled_global,
     signs_constant,
@@ -319,6 +320,21 @@ def test_signs_stay_and_magnitudes_are_drawn_from_the_initialization(
         assert not (weight.abs() == ticket.weights[name].abs()).any()
         standard = weight.abs().flatten().double().numpy() / math.sqrt(2 / sum(weight.shape))
         assert stats.kstest(standard, "halfnorm").pvalue > 0.01, name
+
+
+def test_signs_of_another_state_are_all_that_a_new_initialization_takes_over(
+    data: Dataset, ticket: Ticket
+) -> None:
+    fresh = initialized(CONFIG, data, Streams(0, 0), "signs", 1)
+    trained = {name: -value + 0.01 for name, value in ticket.weights.items()}
+
+    control = reinit_with_signs(ticket, trained, lambda: fresh)
+
+    assert control.mask == ticket.mask
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(control.weights[name].abs(), value.abs()), name
+        expected = trained if name in ticket.mask else fresh.state_dict()
+        assert torch.equal(control.weights[name].signbit(), expected[name].signbit()), name
 
 
 def test_one_magnitude_in_each_layer_is_the_deviation_of_its_initial_weights(

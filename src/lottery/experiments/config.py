@@ -208,10 +208,7 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
         )
     if config.prune.by == "early-bird":
         found += _early_bird_problems(config)
-    if config.prune.by == "rewound" and config.controls.continued:
-        found.append(
-            "controls.continued: with prune.by = 'rewound' no trained weights decide; use false"
-        )
+    found += trained_control_problems(config)
     if config.controls.continued and method != "weights":
         found.append(
             f"controls.continued: with rewind.method = '{method}' the tickets themselves go on "
@@ -231,6 +228,16 @@ def _rewinding_problems(config: ExperimentConfig) -> list[str]:
     return found
 
 
+def trained_control_problems(config: PlanConfig) -> list[str]:
+    """Controls that start from trained weights, where none decide a mask."""
+    controls = ("continued", "false"), ("trained_signs", "0")
+    return [
+        f"controls.{name}: with prune.by = 'rewound' no trained weights decide; use {none}"
+        for name, none in controls
+        if config.prune.by == "rewound" and getattr(config.controls, name)
+    ]
+
+
 def _early_bird_problems(config: ExperimentConfig) -> list[str]:
     """What does not go with masks that are drawn before the end of the dense training."""
     how, method = "with prune.by = 'early-bird' masks are drawn on the way", config.rewind.method
@@ -245,6 +252,8 @@ def _early_bird_problems(config: ExperimentConfig) -> list[str]:
             f"controls.continued: {how}, and the weights of then not kept; use false, or "
             "rewind.method = 'drawn', with which the tickets themselves go on from them"
         )
+    if config.controls.trained_signs:
+        found.append(f"controls.trained_signs: {how}, by no weights of a training's end; use 0")
     if config.training.pruned == "mixed" and method == "weights":
         found.append(
             f"training.pruned: {how}, and the weights of then not kept, so that nothing tells "

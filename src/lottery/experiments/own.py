@@ -18,7 +18,12 @@ from lottery.core.symmetry import probe_symmetry
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
-from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
+from lottery.experiments.config import (
+    OwnConfig,
+    VerdictConfig,
+    to_plain,
+    trained_control_problems,
+)
 from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
@@ -331,6 +336,7 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
     yield from config.limits()
     yield from structure_problems(config.prune, config.controls)
     yield from moved_mask_problems(config.replicates, config.prune, config.controls)
+    yield from trained_control_problems(config)
     for name, does in _NEEDS_BUILT_IN.items():
         if getattr(config.controls, name):
             yield f"controls.{name}: it {does}, which needs a training that lottery runs itself"

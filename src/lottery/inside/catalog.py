@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from lottery.inside.analysis import Analysis
+from lottery.inside.weights import weights
 
-_ALL: Final[tuple[Analysis, ...]] = ()
+WEIGHTS: Final = Analysis(
+    name="weights",
+    sentence="values of survivors and pruned weights, how far they move, which signs they keep",
+    measure=weights,
+)
+
+_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS,)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""

@@ -31,6 +31,7 @@ from lottery.tickets import (
     random_mask,
     random_signs,
     reinit,
+    reinit_with_signs,
     scratch,
     shuffled_global,
     signs_constant,
@@ -268,6 +269,34 @@ _CONTROLS: Final = (
         symbol="triangle-down",
         dash="dashdot",
         make=lambda it: random_signs(it.ticket, it.generator),
+    ),
+    Control(
+        kind="trained-signs",
+        label="Trained signs, reinitialized",
+        column="Trained\nsigns",
+        sentence="With new random weights, but the signs of the trained ones, the same mask",
+        note="the ticket's mask and the signs of the trained weights that decided it, but freshly "
+        "drawn initial weights",
+        light="#00707f",
+        dark="#5fd3e0",
+        symbol="hexagram",
+        dash="dot",
+        make=lambda it: reinit_with_signs(it.ticket, it.trained(), it.initialize),
+        needs_trained=True,
+    ),
+    Control(
+        kind="initial-signs",
+        label="Initial signs, reinitialized",
+        column="Initial\nsigns",
+        sentence="With new random weights, but the signs of the first initialization, the same "
+        "mask",
+        note="the ticket's mask and the signs of its initial weights, but freshly drawn initial "
+        "weights",
+        light="#7a3b1d",
+        dark="#d6a184",
+        symbol="octagon",
+        dash="longdash",
+        make=lambda it: reinit_with_signs(it.ticket, it.inputs.initial, it.initialize),
     ),
     Control(
         kind="scratch-epochs",

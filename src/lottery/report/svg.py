@@ -253,6 +253,8 @@ def _polygon(corners: int, inner: float = 1.0) -> list[tuple[float, float]]:
 _ROUND: Mapping[str, Sequence[tuple[float, float]]] = {
     "pentagon": _polygon(5),
     "hexagon": _polygon(6),
+    "octagon": _polygon(8),
+    "hexagram": _polygon(6, 0.6),
     "star": _polygon(5, 0.45),
     "star-diamond": _polygon(4, 0.5),
     "hexagram": _polygon(6, 0.58),

@@ -11,7 +11,12 @@ from lottery.core import prunable_weights, tie_parameters
 from lottery.errors import UsageError, format_names
 from lottery.tasks.global_random import seeded
 
-DRAWS_WEIGHTS = frozenset({"reinit", "scratch_epochs", "scratch_flops", "signs_random_magnitudes"})
+DRAWS_WEIGHTS = frozenset(
+    (
+        *("reinit", "scratch_epochs", "scratch_flops"),
+        *("signs_random_magnitudes", "trained_signs", "initial_signs"),
+    )
+)
 """Controls, by their name in a config, that draw new initial weights."""
 
 

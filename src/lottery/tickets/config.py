@@ -312,6 +312,12 @@ class ControlsConfig:
     deviation of its initial weights."""
     random_signs: int = 0
     """Same mask and the magnitudes of the rewind weights, but random signs."""
+    trained_signs: int = 0
+    """Same mask, new random initialization, but the signs of the trained weights that decided the
+    mask (arXiv:2504.05357)."""
+    initial_signs: int = 0
+    """The same with the signs of the first initialization: what ``trained_signs`` is compared
+    with."""
     scratch_epochs: int = 0
     """Same mask, new random initialization, the whole training from its beginning."""
     scratch_flops: int = 0

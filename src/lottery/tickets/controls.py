@@ -158,6 +158,22 @@ def signs_random_magnitudes(ticket: Ticket, initialize: Callable[[], nn.Module])
     return _with_prunable(ticket, {name: drawn[name].abs() for name in ticket.mask}, ticket.weights)
 
 
+def reinit_with_signs(ticket: Ticket, signs: State, initialize: Callable[[], nn.Module]) -> Ticket:
+    """The same mask with a new random initialization, but for the signs of its prunable weights.
+
+    A signed mask transferred to another initialization (arXiv:2504.05357, section 3): biases,
+    normalization and buffers are those of the new initialization too.
+
+    Args:
+        ticket: whose mask is kept.
+        signs: the state whose signs are taken, such as a trained one; a zero counts by its sign
+            bit.
+        initialize: makes a network with freshly drawn weights; all of its state is taken.
+    """
+    fresh = reinit(ticket, initialize)
+    return _with_prunable(fresh, {name: fresh.weights[name].abs() for name in ticket.mask}, signs)
+
+
 def signs_constant(ticket: Ticket, initial: State) -> Ticket:
     """The same mask and signs, with one magnitude for each layer (arXiv:1905.01067, section 4).
 

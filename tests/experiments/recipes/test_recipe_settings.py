@@ -158,6 +158,14 @@ def test_early_bird_is_trained_and_drawn_as_the_paper_says() -> None:
 
 # A variant, what it is a variant of, and all that it changes.
 VARIANTS = [
+    (
+        "lenet-300-100/mnist/signs",
+        "lenet-300-100/mnist",
+        {
+            "rewind.method",
+            *(f"controls.{kind}" for kind in ("reinit", "trained_signs", "initial_signs")),
+        },
+    ),
     ("resnet-20/cifar-10/low-rate", "resnet-20/cifar-10", {"training.learning_rate.base"}),
     (
         "resnet-20/cifar-10/warmup",
@@ -269,7 +277,7 @@ def test_a_smoke_run_is_tiny_and_keeps_what_the_recipe_is_about(name: str) -> No
     small = smoke(config)
     training, rate = small.training, small.training.learning_rate
 
-    assert len(plan(small)) <= 20
+    assert len(plan(small)) <= 24
     assert training.length.iterations(10) * training.batch_size <= 100
     assert small.data.validation <= 20
     assert small.data.name == f"few:{config.data.name}"

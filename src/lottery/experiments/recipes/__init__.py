@@ -44,7 +44,7 @@ class RecipeEntry:
 
 _FILES: Final = (
     *("mnist", "convolutional", "deep", "rewinding"),
-    *("imagenet", "at_initialization", "early_bird", "dynamic"),
+    *("imagenet", "at_initialization", "early_bird", "dynamic", "signs"),
 )
 _NOTES: Final = ("title", "text", "source", "shows")
 
