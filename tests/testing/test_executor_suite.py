@@ -25,7 +25,7 @@ from lottery.experiments.workers import (
 from lottery.experiments.workers.processes import process_pool
 from lottery.store import JobKey, JobResult, Store
 from lottery.testing import EXECUTOR_CHECKS, ExecutorCheck, OpenPool, executors
-from lottery.training import Checkpoint
+from lottery.training import Checkpoint, CurvePoint
 
 CHECK = {check.__name__: check for check in EXECUTOR_CHECKS}
 
@@ -129,17 +129,27 @@ class HasAnotherSeed(Serial):
 
 
 class ReportsNothing(Serial):
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given[:3], lambda key, iteration, points: None)
+    def __init__(
+        self, settings: WorkerSettings, experiment: Experiment, stop: threading.Event, _: Report
+    ) -> None:
+        super().__init__(settings, experiment, stop, lambda key, iteration, points: None)
 
 
 class ReportsLate(Serial):
-    def __init__(self, *given: Any) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        experiment: Experiment,
+        stop: threading.Event,
+        report: Report,
+    ) -> None:
         self.late: list[Callable[[], None]] = []
-        report = given[3]
-        super().__init__(
-            *given[:3], lambda *told: (report(*told), self.late.append(lambda: report(*told)))
-        )
+
+        def twice(key: JobKey, iteration: int, points: Sequence[CurvePoint]) -> None:
+            report(key, iteration, points)
+            self.late.append(partial(report, key, iteration, points))
+
+        super().__init__(settings, experiment, stop, twice)
 
     @override
     def finished(self) -> list[JobResult]:

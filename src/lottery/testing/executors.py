@@ -171,12 +171,9 @@ class _Watched:
     """A pool, of which every result is checked before the runner has it."""
 
     def __init__(self, pool: Pool, run: _Run) -> None:
+        self.size = pool.size
         self._pool, self._run = pool, run
         self._heard = time.monotonic()
-
-    @property
-    def size(self) -> int:
-        return self._pool.size
 
     def submit(self, keys: Sequence[JobKey]) -> None:
         self._run.groups.append(keys)

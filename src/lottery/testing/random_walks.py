@@ -112,7 +112,8 @@ class _Walk:
         about = work.ticket.provenance
         self.job = JobKey(int(about["replicate"]), str(about["branch"]), int(about["level"]))
         kept = monitor.restore()
-        self._state = dict(kept.tensors if kept else work.ticket.start())
+        start = work.ticket.start()
+        self._state = {n: kept.tensors[n] if kept else value for n, value in start.items()}
         self.iteration = kept.iteration if kept else work.ticket.iteration
 
     def step(self) -> None:
