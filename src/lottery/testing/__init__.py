@@ -21,12 +21,7 @@ Without it, a loop does:
     >>> for check in DATASET_CHECKS:
     ...     check(tiny_dataset())
 
-An executor is checked by how it is opened:
-
-    >>> from lottery.experiments.workers import serial_pool
-    >>> from lottery.testing import EXECUTOR_CHECKS
-    >>> for check in EXECUTOR_CHECKS:
-    ...     check(serial_pool)
+A check of an executor is given what opens it, such as `lottery.experiments.workers.serial_pool`.
 
 An engine that trains fully connected networks alone leaves `ENGINE_CHECKS_ANY_MODEL` out. Some
 checks train in double precision, which MPS does not have. A criterion that lets batch norm use the
