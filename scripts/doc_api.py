@@ -81,8 +81,14 @@ def built_api(package: str | None) -> str:
     return "\n\n".join(parts)
 
 
-_MODULES = ("lottery.errors", "lottery.holding", "lottery.rng", "lottery.score")
-"""Modules that are public, and no packages."""
+_MODULES = (
+    "lottery.errors",
+    "lottery.experiments.workers",
+    "lottery.holding",
+    "lottery.rng",
+    "lottery.score",
+)
+"""Modules that are public, and a package within one."""
 
 
 def front(_argument: str | None) -> str:

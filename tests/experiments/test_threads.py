@@ -53,6 +53,7 @@ class Threaded:
     """An engine made to run in threads, of which each step can be looked at."""
 
     parallel = "threads"
+    group_size = 1
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.name, self.augments = engine, engine.name, engine.augments

@@ -26,6 +26,7 @@ from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.experiments.lengths import last_iteration
 from lottery.experiments.trial import check_batches_of_one, check_forward, smallest_batch
 from lottery.models import MODELS, build_model
+from lottery.tasks import Supervised
 from lottery.testing import tiny_dataset
 from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import Length, TrainingConfig
@@ -296,15 +297,12 @@ def test_a_batch_of_one_small_image_is_too_little_for_vgg(side: int, goes: bool)
     data = tiny_dataset(7, input_shape=(3, side, side))
     training = TrainingConfig(length=Length(amount=3), batch_size=3)
     config = ExperimentConfig(model="vgg-11", training=training)
-
-    def make_model() -> nn.Module:
-        return build_model("vgg-11", (3, side, side), 3)
-
+    task = Supervised(config, data)
     if goes:
-        check_batches_of_one(config, make_model, data)
+        check_batches_of_one(config, task)
         return
     with pytest.raises(UsageError, match="7 training examples in batches of 3 give a batch of 1"):
-        check_batches_of_one(config, make_model, data)
+        check_batches_of_one(config, task)
 
 
 def test_the_longest_training_is_what_counts() -> None:

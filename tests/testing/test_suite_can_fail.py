@@ -117,6 +117,10 @@ class GroupsInAnyOrder(Broken):
         return super().train(jobs, monitors)[::-1]
 
 
+class TakesNoJobs(Broken):
+    group_size = 0
+
+
 class Wrapped:
     """A monitor that passes on what the broken engine lets through."""
 
@@ -347,6 +351,7 @@ CAUGHT_BY: list[tuple[type[Broken], str]] = [
     (IgnoresItsStreams, "check_optimizers"),
     (SharesTheFirstJobsStreams, "check_groups"),
     (GroupsInAnyOrder, "check_groups"),
+    (TakesNoJobs, "check_groups"),
     (watching(NeverRestores), "check_optimizers_resume"),
     (watching(LosesTheOptimizer), "check_optimizers_resume"),
     (watching(LosesEarlyStop), "check_interrupted_resume"),

@@ -47,8 +47,8 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
     check_forward(config.model, task.make_model, data)
     check_types(config.model, model)
     check_coverage(config.model, model)
-    check_gradients(config, task.make_model, data)
-    check_batches_of_one(config, task.make_model, data)
+    check_gradients(config, task)
+    check_batches_of_one(config, task)
     weights = prunable_weights(model)
     check_patterns(weights, config.prune.fractions)
     units = task.units(config.prune)
@@ -80,7 +80,7 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
             f"connectivity.at: iteration {late[0]} is not before the end of training, {steps.total}"
         )
     if criterion.needs_probe:  # last, for it takes longest
-        check_scoring(config, task, units)
+        check_scoring(task, bound)
 
 
 def _check_looks(config: ExperimentConfig, bound: Bound) -> None:

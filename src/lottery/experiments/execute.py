@@ -1,9 +1,9 @@
-"""One job: make its ticket from what it needs, train it, commit what came of it."""
+"""Jobs that train in one call: make their tickets from what they need, train, commit each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,63 +23,88 @@ from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, TrainingResult, final_scores
 
 
-def run_job(
-    key: JobKey, *, experiment: Experiment, store: Store, device: str, monitor: JobMonitor
-) -> JobResult:
-    """Run one job to its end, or go on from its last checkpoint, and commit it.
+def run_jobs(
+    monitors: Mapping[JobKey, JobMonitor], *, experiment: Experiment, store: Store, device: str
+) -> list[JobResult]:
+    """Run jobs to their ends, or go on from their last checkpoints, and commit each by itself.
 
-    A pure function of the key, the experiment and the files of the jobs it needs: run again,
+    A pure function of the keys, the experiment and the files of the jobs they need: run again,
     anywhere, it gives the same files. Of a dense network that has ended, and of which something
     more is to be kept on the way, the training is run again.
 
     Args:
-        key: the job.
+        monitors: each job's; several jobs are trained in one call.
         experiment: whose.
         store: where the files are.
-        device: the name of what it is trained on, for the record.
-        monitor: of this job.
+        device: the name of what they are trained on, for the record.
 
     Raises:
-        Preempted: it was asked to stop; a checkpoint is on disk.
-        StoreError: files it needs or writes cannot be read or written; or a training that was run
+        Preempted: they were asked to stop; a checkpoint of each is on disk.
+        StoreError: files they need or write cannot be read or written; or a training that was run
             again gave something else.
     """
-    replicate = Replicate(experiment, store, key.replicate)
-    ticket = make_ticket(key, experiment, replicate)
-    blocked = _why_blocked(key, ticket, experiment, replicate)
-    about = _about(key, experiment, store, device)
-    if blocked:
-        result = _result(
-            key, ticket, None, experiment.task, how_trained(key, experiment.config), blocked
-        )
-        store.write_job(ticket, result, None, about)
-        return result
-    looks = missing_looks(key, experiment, store)
-    work = make_work(key, ticket, experiment, looks, measured=monitor.measured)
-    trained = _train(experiment.task, work, monitor)
+    results: dict[JobKey, JobResult] = {}
+    works: dict[JobKey, tuple[Work, dict[str, Any]]] = {}
+    for key, monitor in monitors.items():
+        replicate = Replicate(experiment, store, key.replicate)
+        ticket = make_ticket(key, experiment, replicate)
+        blocked = _why_blocked(key, ticket, experiment, replicate)
+        about = _about(key, experiment, store, device)
+        looks = missing_looks(key, experiment, store)
+        work = make_work(key, ticket, experiment, looks, measured=monitor.measured)
+        if blocked:
+            results[key] = _result(key, work, None, experiment.task, blocked)
+            store.write_job(ticket, results[key], None, about)
+        else:
+            works[key] = work, about
+    trainings = _train(
+        experiment.task, [work for work, _ in works.values()], [monitors[key] for key in works]
+    )
+    for (key, (work, about)), trained in zip(works.items(), trainings, strict=True):
+        results[key] = _commit(key, work, trained, experiment, store, about)
+    return [results[key] for key in monitors]
+
+
+def _commit(
+    key: JobKey,
+    work: Work,
+    trained: TrainingResult,
+    experiment: Experiment,
+    store: Store,
+    about: dict[str, Any],
+) -> JobResult:
     if store.is_finished(key):
         check_same(key, store, trained)
     write_looks(key, experiment, store, trained, about)
     if store.is_finished(key):
         store.drop_checkpoints(key)
         return store.result(key)
-    result = _result(key, ticket, trained, experiment.task, work.how, trained.reason)
-    store.write_job(ticket, result, trained, about)
+    result = _result(key, work, trained, experiment.task, trained.reason)
+    store.write_job(work.ticket, result, trained, about)
     return result
 
 
-def _train(task: Task, work: Work, monitor: JobMonitor) -> TrainingResult:
-    """Train a job; from its start if its checkpoint is nothing that the engine can go on from."""
+def _train(
+    task: Task, works: Sequence[Work], monitors: Sequence[JobMonitor]
+) -> Iterator[TrainingResult]:
+    """Train jobs; one from its start if its checkpoint is nothing that can be gone on from."""
+    if not works:
+        return
     try:
-        (trained,) = task.train([work], [monitor])
+        trained = task.train(works, monitors)
     except torch.OutOfMemoryError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
         # A checkpoint may be somebody else's, or of a version that kept other things in it.
-        if not monitor.set_checkpoint_aside():
+        if not any(monitor.restoring for monitor in monitors):
             raise
-        (trained,) = task.train([work], [monitor])
-    return trained
+        if len(works) > 1:  # Alone, each shows whether it is its own.
+            for work, monitor in zip(works, monitors, strict=True):
+                yield from _train(task, [work], [monitor])
+            return
+        monitors[0].set_checkpoint_aside()
+        trained = task.train(works, monitors)
+    yield from trained
 
 
 def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ticket:
@@ -197,6 +222,8 @@ class JobMonitor:
         stop: whether the process has been asked to stop.
         report: called with the iteration and no points a few times a second, and with what was
             measured at every evaluation.
+        group: the jobs that are trained in one call, shared by their monitors: each keeps a
+            checkpoint before a stop ends them all. Left out: this one alone.
     """
 
     steps_at_once = 100
@@ -213,11 +240,14 @@ class JobMonitor:
         every: float,
         stop: Callable[[], bool],
         report: Callable[[int, Sequence[CurvePoint]], None],
+        group: set[JobKey] | None = None,
     ) -> None:
         self._store, self._key, self._engine, self._device = store, key, engine, device
         self._every, self._stop, self._report = every, stop, report
         self._saved = self._reported = time.monotonic()
-        self._restoring = False
+        self._unsaved = {key} if group is None else group
+        self.restoring = False
+        """Whether the training has not come any further than the checkpoint it was given."""
 
     def restore(self) -> Checkpoint | None:
         """The job's newest whole checkpoint; one of another engine or device is dropped."""
@@ -228,7 +258,7 @@ class JobMonitor:
         engine = kept.values.get("engine", "torch")
         device = kept.values.get("device", "cuda" if "random-cuda" in kept.tensors else "cpu")
         if (engine, device) == (self._engine, self._device):
-            self._restoring = True
+            self.restoring = True
             return kept
         self._store.drop_checkpoints(self._key)
         return None
@@ -237,25 +267,18 @@ class JobMonitor:
         """Report an evaluation."""
         self._report(points[0].iteration, points)
 
-    def set_checkpoint_aside(self) -> bool:
-        """Set aside a checkpoint from which the training has not come any further.
-
-        Returns:
-            False if there is none, so that it is not to blame.
-        """
-        if not self._restoring:
-            return False
-        self._restoring = False
+    def set_checkpoint_aside(self) -> None:
+        """Set aside a checkpoint that the training cannot go on from."""
+        self.restoring = False
         self._store.set_checkpoints_aside(self._key)
-        return True
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
         """Report and save when due.
 
         Raises:
-            Preempted: the process was asked to stop; the checkpoint is on disk.
+            Preempted: the process was asked to stop; the group's checkpoints are on disk.
         """
-        self._restoring = False
+        self.restoring = False
         now = time.monotonic()
         if now - self._reported >= self._REPORT_SECONDS:
             self._reported = now
@@ -266,18 +289,19 @@ class JobMonitor:
             values = {**kept.values, "engine": self._engine, "device": self._device}
             self._store.write_checkpoint(self._key, replace(kept, values=values))
             self._saved = time.monotonic()
-        if stopping:
+        if not stopping:
+            return
+        # Others of the group may have ended: whoever is called again waits for none of them.
+        again = self._key not in self._unsaved
+        self._unsaved.discard(self._key)
+        if again or not self._unsaved:
             raise Preempted(f"{self._key}: stopped at iteration {iteration}, checkpoint kept")
 
 
 def _result(
-    key: JobKey,
-    ticket: Ticket,
-    trained: TrainingResult | None,
-    task: Task,
-    how: How,
-    reason: str,
+    key: JobKey, work: Work, trained: TrainingResult | None, task: Task, reason: str
 ) -> JobResult:
+    ticket = work.ticket
     stop = trained.early_stop_iteration if trained else None
     at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
     mask = ticket.mask if trained is None or trained.mask is None else trained.mask
@@ -293,7 +317,7 @@ def _result(
         weights_kept=mask.kept,
         weights_total=mask.total,
         layers=mask.layers,
-        iterations=_last_iteration(ticket, trained, task, how),
+        iterations=_last_iteration(work, trained, task),
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
         validation_loss_at_early_stop=(
@@ -305,15 +329,15 @@ def _result(
         score_final=scores.get(task.score.name) if done else None,
         scores=scores if done else {},
         seconds=trained.seconds if trained else 0.0,
-        engine=task.engine_name(how),
+        engine=task.engine_name(work.how),
         provenance=dict(ticket.provenance),
     )
 
 
-def _last_iteration(ticket: Ticket, trained: TrainingResult | None, task: Task, how: How) -> int:
+def _last_iteration(work: Work, trained: TrainingResult | None, task: Task) -> int:
     """The iteration that a training ended at, or would have."""
-    planned = task.last_iteration(how, ticket.mask)
+    planned = task.last_iteration(work.how, work.ticket.mask)
     if planned is not None:
         return planned
     ends = [point.iteration for point in trained.curve] if trained else []
-    return max([ticket.iteration, *ends])
+    return max([work.ticket.iteration, *ends])

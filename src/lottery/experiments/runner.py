@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from lottery.errors import Preempted, StoreError
@@ -49,35 +50,44 @@ def run_all(
         (key for key in plan(config) if key not in results or key in again),
         key=lambda key: (key.branch != MAIN, key.level),
     )
-    running: set[JobKey] = set()
+    running: list[set[JobKey]] = []
     skipped: dict[JobKey, str] = {}
     while waiting or running:
         if stop.is_set() and not running:
             raise Preempted("between trainings")
+        ready = []
         for key in list(waiting):
             reason = hopeless(key, config, results, skipped)
             if reason:
                 waiting.remove(key)
                 skipped[key] = reason
                 listener.skipped(key, reason)
-            elif (
-                len(running) < pool.size
-                and not stop.is_set()
-                and all(need in results and need not in again for need in needs(key, config))
-            ):
+            elif all(need in results and need not in again for need in needs(key, config)):
+                ready.append(key)
+        while ready and len(running) < pool.size and not stop.is_set():
+            group = _together(ready, experiment)
+            for key in group:
+                ready.remove(key)
                 waiting.remove(key)
-                running.add(key)
-                pool.submit(key)
+            running.append(set(group))
+            pool.submit(group)
         if not running:
             continue
-        for key, result in pool.finished():
-            running.discard(key)
-            if key in again:
-                again.discard(key)
+        for result in pool.finished():
+            running = [left for group in running if (left := group - {result.key})]
+            if result.key in again:
+                again.discard(result.key)
                 continue
-            results[key] = result
+            results[result.key] = result
             listener.finished(result)
     return skipped
+
+
+def _together(ready: Sequence[JobKey], experiment: Experiment) -> list[JobKey]:
+    """The first job, and those of the others that may train in one call with it."""
+    how = how_trained(ready[0], experiment.config)
+    alike = (key for key in ready if how_trained(key, experiment.config) == how)
+    return list(islice(alike, experiment.task.group_size(how)))
 
 
 def dense_again(

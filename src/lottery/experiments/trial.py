@@ -8,14 +8,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from lottery.core import CRITERIA, Mask, Units, prunable_weights
+from lottery.core import CRITERIA, Mask, prunable_weights
 from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, describe_error, format_names
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
+from lottery.methods import Bound
 from lottery.rng import Streams
 from lottery.tasks.supervised import Supervised
-from lottery.tickets import PruneConfig, make_probe, prune_mask
+from lottery.tickets import PruneConfig
 from lottery.training import State, recalibrate_batch_norm
 from lottery.training.evaluate import input_dtype
 from lottery.training.loss import batch_loss
@@ -83,9 +84,7 @@ def check_types(name: str, model: nn.Module) -> None:
         )
 
 
-def check_gradients(
-    config: ExperimentConfig, make_model: Callable[[], nn.Module], data: Dataset
-) -> None:
+def check_gradients(config: ExperimentConfig, task: Supervised) -> None:
     """Check that the loss depends on every weight that is to be pruned, on some example at least.
 
     Two training examples pass forward and backward in training mode. Weights that took no part in
@@ -94,15 +93,14 @@ def check_gradients(
 
     Args:
         config: the experiment.
-        make_model: makes a network, which is used for this and nothing else.
-        data: on the CPU.
+        task: its task.
 
     Raises:
         UsageError: weights never get a gradient, by name; or there are none to be had.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(Streams(config.seed, 0).seed_of("trial"))
-        model = make_model().train()
+        model, data = task.make_model().train(), task.data
         # As engines do it, buffers and all.
         model.to(dtype=input_dtype(model))
         idle = {name: model.get_parameter(name) for name in prunable_weights(model)}
@@ -132,9 +130,7 @@ def check_gradients(
     )
 
 
-def check_batches_of_one(
-    config: ExperimentConfig, make_model: Callable[[], nn.Module], data: Dataset
-) -> None:
+def check_batches_of_one(config: ExperimentConfig, task: Supervised) -> None:
     """Check that a network can learn from a batch of one example, if there will be one.
 
     In training, batch norm needs two values of each channel, and a channel that is a single number
@@ -144,13 +140,13 @@ def check_batches_of_one(
 
     Args:
         config: the experiment.
-        make_model: makes a network, which is used for this and nothing else.
-        data: on the CPU.
+        task: its task.
 
     Raises:
         UsageError: the network fails on a batch that there will be.
     """
-    training, examples = config.training, len(data.train)
+    training, data = config.training, task.data
+    examples = len(data.train)
 
     def wrong(found: str) -> UsageError:
         return UsageError(
@@ -162,13 +158,11 @@ def check_batches_of_one(
 
     with torch.random.fork_rng(devices=[]):
         if training.recalibrate_batch_norm == 1:
-            _check_recalibration(config.model, make_model(), data)
-        if (
-            smallest_batch(examples, training.batch_size, last_iteration(config, len(data.train)))
-            > 1
-        ):
+            _check_recalibration(config.model, task.make_model(), data)
+        longest = last_iteration(config, examples)
+        if smallest_batch(examples, training.batch_size, longest) > 1:
             return
-        model = make_model().train()
+        model = task.make_model().train()
         _check_outputs(model, _inputs(model, data, 1), data.classes, wrong)
 
 
@@ -223,7 +217,7 @@ def _check_outputs(
         raise wrong(f"gives outputs of shape {tuple(outputs.shape)}")
 
 
-def check_scoring(config: ExperimentConfig, task: Supervised, units: Units | None) -> None:
+def check_scoring(task: Supervised, bound: Bound) -> None:
     """Check that the criterion can score the network, and choose among all that is to go.
 
     The network is pruned once, to the last level in one round. Two examples do, or one where the
@@ -232,56 +226,37 @@ def check_scoring(config: ExperimentConfig, task: Supervised, units: Units | Non
     that anything else draws from.
 
     Args:
-        config: the experiment; its criterion looks at the network.
-        task: its task.
-        units: what goes as one.
+        task: the experiment's.
+        bound: the experiment; its criterion looks at the network.
 
     Raises:
         UsageError: the criterion fails, or has no finite scores where some must go.
         MaskError: its scores are not what selection, or the scope, can use.
     """
-    if not config.levels:
+    if not bound.levels:
         return
     try:
         with torch.random.fork_rng(devices=[]):
-            _prune_once(config, task, units)
+            _prune_once(task, bound)
     except LotteryError:
         raise
     except Exception as error:
         raise UsageError(
-            f"prune.criterion: '{config.prune.criterion}' fails on this network, before any "
+            f"prune.criterion: '{bound.prune.criterion}' fails on this network, before any "
             f"training, with {describe_error(error)}; choose another, or mend it"
         ) from error
 
 
-def _prune_once(config: ExperimentConfig, task: Supervised, units: Units | None) -> None:
-    prune, level = _at_once(config.prune, config.levels)
+def _prune_once(task: Supervised, bound: Bound) -> None:
+    prune, level = _at_once(bound.prune, bound.levels)
     if prune.criterion in CRITERIA:
         smallest = prune.examples // steps_per_epoch(prune.examples, prune.batch_size)
         few = min(smallest, _EXAMPLES)
         prune = replace(prune, examples=few, batch_size=few)
-    initial, deciding = _states(config, task)
-    streams, model = Streams(config.seed, 0), task.make_model()
-    dense = Mask.dense(prunable_weights(model))
-    probe = make_probe(
-        prune,
-        level,
-        dense,
-        model=model,
-        trained=deciding,
-        data=task.data,
-        loss=config.training.loss,
-        streams=streams,
-    )
-    prune_mask(
-        prune,
-        level,
-        dense,
-        trained=deciding,
-        initial=initial,
-        streams=streams,
-        probe=probe,
-        units=units,
+    initial, deciding = _states(task, bound)
+    dense = Mask.dense(prunable_weights(task.make_model()))
+    replace(bound, prune=prune).pruned(
+        level, dense, trained=deciding, initial=initial, streams=bound.streams(0)
     )
 
 
@@ -294,13 +269,13 @@ def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
     return at_once, 1 if last else levels
 
 
-def _states(config: ExperimentConfig, task: Supervised) -> tuple[State, State]:
+def _states(task: Supervised, bound: Bound) -> tuple[State, State]:
     """The first replicate's initial state, and one like that which decides."""
-    initial = task.initial(Streams(config.seed, 0), "init")
-    if config.prune.by == "rewound" and not config.rewind.to.amount:
+    initial = task.initial(bound.streams(0), "init")
+    if bound.prune.by == "rewound" and not bound.rewind.to.amount:
         return initial.state_dict(), initial.state_dict()
     # Weights have moved by then, and statistics fit the data: without them the signal of a deep
     # network can grow beyond what a float holds.
-    moved = task.initial(Streams(config.seed, 1), "init")
+    moved = task.initial(bound.streams(1), "init")
     recalibrate_batch_norm(moved, [_inputs(moved, task.data, _EXAMPLES)])
     return initial.state_dict(), moved.state_dict()

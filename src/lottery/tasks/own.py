@@ -235,6 +235,10 @@ class OwnTask:
 
     # Training
 
+    def group_size(self, how: How) -> int:  # noqa: ARG002
+        """One: loops of the user's own train one network."""
+        return 1
+
     def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
         """Train one after another."""
         return [self._train(work, one) for work, one in zip(works, monitors, strict=True)]

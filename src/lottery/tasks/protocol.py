@@ -145,8 +145,11 @@ class Task(Protocol):
     def refusal(self, how: How) -> str | None:
         """Why it cannot be trained so, in words; None when it can."""
 
+    def group_size(self, how: How) -> int:
+        """How many jobs that are trained so may be given to one call of `train`; 1: one alone."""
+
     def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
-        """Train each to its end.
+        """Train each to its end; several are of one experiment, and trained the same way.
 
         Raises:
             Preempted: a monitor asked to stop; what is needed to go on has been kept.

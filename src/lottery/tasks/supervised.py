@@ -278,6 +278,11 @@ class Supervised(Task):
         )
 
     @override
+    def group_size(self, how: How) -> int:
+        # Each mask then has a length of its own.
+        return 1 if how.same_multiplications else self.engine(how).group_size
+
+    @override
     def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
         engine = self.engine(works[0].how)
         return engine.train([self.job(work) for work in works], monitors)

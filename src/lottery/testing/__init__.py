@@ -1,4 +1,4 @@
-"""Conformance suites for engines, criteria and datasets of your own.
+"""Conformance suites for engines, criteria, datasets and executors of your own.
 
 A check is a plain function of the thing it checks. It returns nothing, and raises AssertionError
 with a sentence when something is not as it should be; no test framework is needed. With pytest,
@@ -21,6 +21,8 @@ Without it, a loop does:
     >>> for check in DATASET_CHECKS:
     ...     check(tiny_dataset())
 
+A check of an executor is given what opens it, such as `lottery.experiments.workers.serial_pool`.
+
 An engine that trains fully connected networks alone leaves `ENGINE_CHECKS_ANY_MODEL` out. Some
 checks train in double precision, which MPS does not have. A criterion that lets batch norm use the
 statistics of each batch leaves `CRITERION_CHECKS_RUNNING_STATISTICS` out.
@@ -34,6 +36,7 @@ from lottery.testing.criteria import (
 )
 from lottery.testing.datasets import DATASET_CHECKS, DatasetCheck
 from lottery.testing.engines import ENGINE_CHECKS, ENGINE_CHECKS_ANY_MODEL, EngineCheck
+from lottery.testing.executors import EXECUTOR_CHECKS, ExecutorCheck, OpenPool
 from lottery.testing.samples import tiny_dataset, tiny_job
 
 __all__ = [
@@ -42,9 +45,12 @@ __all__ = [
     "DATASET_CHECKS",
     "ENGINE_CHECKS",
     "ENGINE_CHECKS_ANY_MODEL",
+    "EXECUTOR_CHECKS",
     "CriterionCheck",
     "DatasetCheck",
     "EngineCheck",
+    "ExecutorCheck",
+    "OpenPool",
     "tiny_context",
     "tiny_dataset",
     "tiny_job",

@@ -98,6 +98,7 @@ def _over(
 
 def check_groups(engine: Engine) -> None:
     """A job gives the same bytes alone as beside others, and results keep the order of jobs."""
+    expect(engine.group_size >= 1, f"group_size: expected 1 or more, got {engine.group_size}")
     for what, jobs in matrix.groups():
         same_in_a_group(engine, jobs, what)
     for what, jobs in matrix.held_groups():

@@ -241,6 +241,10 @@ class Engine(Protocol):
     """How several jobs are best run at once. With ``threads``, `train` may be called from several
     threads at a time: it keeps nothing of a job outside of the call, and gives Python free."""
 
+    group_size: int
+    """How many jobs it is best given in one call of `train`; 1: one alone. An engine whose bytes
+    for a job are not those that the job has alone is another engine, with a name of its own."""
+
     augments: bool
     """Whether it trains on what `Dataset.training_batch` gives; otherwise it takes the examples as
     they are, and is not chosen where the data are to be augmented."""

@@ -60,14 +60,14 @@ def test_a_killed_worker_is_one_error_and_the_others_end(
 ) -> None:
     with open_pool() as pool:
         try:
-            pool.submit(KEY)
-            pool.submit(KEY)
+            pool.submit([KEY])
+            pool.submit([KEY])
             first, second = multiprocessing.active_children()
             first.kill()
             # Its pool knows of it before any of its jobs does.
             assert not wait(pool._running, timeout=600).not_done
             with pytest.raises(LotteryError, match="a worker process was killed"):
-                pool.submit(KEY) if noticed_by == "submit" else pool.finished()
+                pool.submit([KEY]) if noticed_by == "submit" else pool.finished()
             # Not by joining it: the pool's own thread does so too, and one of the two sees nothing.
             assert wait_for_any([second.sentinel], timeout=600)
         finally:
@@ -83,7 +83,7 @@ def test_the_others_end_too_where_nobody_asks_for_results_any_more(
     killed.set_exception(BrokenProcessPool("a process was terminated abruptly"))
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(3600,))
     with open_pool() as pool:
-        pool._running[killed] = KEY
+        pool._running.add(killed)
         other.start()
     other.join(120)
     assert not other.is_alive()

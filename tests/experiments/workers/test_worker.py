@@ -22,11 +22,11 @@ def test_too_little_memory_is_one_message_that_says_what_to_do(
     def fails(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("tried to allocate 8.00 GiB")
 
-    monkeypatch.setattr("lottery.experiments.workers.worker.run_job", fails)
+    monkeypatch.setattr("lottery.experiments.workers.worker.run_jobs", fails)
     experiment = bound(tiny(), load_dataset(tiny().data))
     settings = WorkerSettings(
         remake=lambda: experiment, store=Store(tmp_path), device="cpu", checkpoint_seconds=30.0
     )
     worker = Worker(settings, experiment, lambda: False, lambda key, iteration, points: None)
     with pytest.raises(UsageError, match=r"main, level 0: .*8\.00 GiB.*training\.batch_size"):
-        worker.run(JobKey(0, "main", 0))
+        worker.run([JobKey(0, "main", 0)])

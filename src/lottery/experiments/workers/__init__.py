@@ -14,9 +14,17 @@ from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.processes import process_pool
 from lottery.experiments.workers.serial import serial_pool
 from lottery.experiments.workers.threads import thread_pool
-from lottery.experiments.workers.worker import WorkerSettings, one_thread
+from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
 
-__all__ = ["Pool", "Report", "WorkerSettings", "one_thread", "open_pool"]
+__all__ = [
+    "Pool",
+    "Report",
+    "Worker",
+    "WorkerSettings",
+    "one_thread",
+    "open_pool",
+    "serial_pool",
+]
 
 
 def open_pool(

@@ -16,11 +16,12 @@ class Pool(Protocol):
     """Runs jobs whose needs are met."""
 
     size: int
+    """How many groups run at once, 1 or more."""
 
-    def submit(self, key: JobKey) -> None:
-        """Start a job, now or when a place is free."""
+    def submit(self, keys: Sequence[JobKey]) -> None:
+        """Start a group of jobs, which are trained in one call, now or when a place is free."""
 
-    def finished(self) -> list[tuple[JobKey, JobResult]]:
+    def finished(self) -> list[JobResult]:
         """Wait a moment at most; the jobs that have ended since, whatever their status.
 
         Raises:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -59,21 +59,25 @@ class _Processes:
         self.size = size
         self._executor, self._stop, self._asked = executor, stop, asked
         self._progress, self._report = progress, report
-        self._running: dict[Future[JobResult], JobKey] = {}
+        self._running: set[Future[list[JobResult]]] = set()
 
-    def submit(self, key: JobKey) -> None:
+    def submit(self, keys: Sequence[JobKey]) -> None:
         # Submitting may start a process. What is held back here stays held back in it, so a Ctrl-C,
         # which reaches every process of the terminal, cannot end a worker that is still starting.
         with _signals_held_back(), _a_killed_worker_told():
-            self._running[self._executor.submit(_run, key)] = key
+            self._running.add(self._executor.submit(_run, keys))
 
-    def finished(self) -> list[tuple[JobKey, JobResult]]:
+    def finished(self) -> list[JobResult]:
         done, _ = wait(self._running, timeout=0.1, return_when=FIRST_COMPLETED)
         if self._stop.is_set():
             self._asked.value = 1
         self._tell()
+        results: list[JobResult] = []
         with _a_killed_worker_told():
-            return [(self._running.pop(future), future.result()) for future in done]
+            for future in done:
+                self._running.remove(future)
+                results += future.result()
+        return results
 
     def wait_for_the_last(self) -> None:
         """Wait for the jobs that still run, which were asked to stop."""
@@ -145,10 +149,10 @@ def _start(settings: WorkerSettings, asked: Any, progress: Any) -> None:
     )
 
 
-def _run(key: JobKey) -> JobResult:
+def _run(keys: Sequence[JobKey]) -> list[JobResult]:
     assert _worker is not None  # the pool's initializer ran
     with one_thread():
-        return _worker.run(key)
+        return _worker.run(keys)
 
 
 def _die_with_parent() -> None:

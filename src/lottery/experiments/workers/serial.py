@@ -1,9 +1,9 @@
-"""One job after another in this process."""
+"""One group of jobs after another in this process."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from lottery.experiments.bound import Experiment
@@ -16,7 +16,7 @@ from lottery.store import JobKey, JobResult
 def serial_pool(
     settings: WorkerSettings, experiment: Experiment, stop: threading.Event, report: Report
 ) -> Iterator[Pool]:
-    """A pool that runs one job after another in this process."""
+    """A pool that runs one group of jobs after another in this process."""
     with one_thread():
         yield _Serial(Worker(settings, experiment, stop.is_set, report))
 
@@ -25,11 +25,10 @@ class _Serial:
     size = 1
 
     def __init__(self, worker: Worker) -> None:
-        self._worker, self._waiting = worker, list[JobKey]()
+        self._worker, self._waiting = worker, list[Sequence[JobKey]]()
 
-    def submit(self, key: JobKey) -> None:
-        self._waiting.append(key)
+    def submit(self, keys: Sequence[JobKey]) -> None:
+        self._waiting.append(keys)
 
-    def finished(self) -> list[tuple[JobKey, JobResult]]:
-        key = self._waiting.pop(0)
-        return [(key, self._worker.run(key))]
+    def finished(self) -> list[JobResult]:
+        return self._worker.run(self._waiting.pop(0))

@@ -66,16 +66,16 @@ class _Threads:
         self.size = size
         self._executor, self._worker = executor, worker
         self._progress, self._report = progress, report
-        self._running: dict[Future[JobResult], JobKey] = {}
+        self._running: set[Future[list[JobResult]]] = set()
 
-    def submit(self, key: JobKey) -> None:
-        self._running[self._executor.submit(self._worker.run, key)] = key
+    def submit(self, keys: Sequence[JobKey]) -> None:
+        self._running.add(self._executor.submit(self._worker.run, keys))
 
-    def finished(self) -> list[tuple[JobKey, JobResult]]:
-        done, _ = wait(self._running, timeout=_MOMENT, return_when=FIRST_COMPLETED)
+    def finished(self) -> list[JobResult]:
+        done, self._running = wait(self._running, timeout=_MOMENT, return_when=FIRST_COMPLETED)
         # What a job had to tell is in the queue before it ends, so none is heard of afterwards.
         self.tell()
-        return [(self._running.pop(future), future.result()) for future in done]
+        return [result for future in done for result in future.result()]
 
     def tell(self) -> None:
         """Report what the jobs have told since."""

@@ -1,8 +1,8 @@
-"""A worker: runs one job of an experiment after another, on one thread."""
+"""A worker: runs one group of jobs of an experiment after another, on one thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ import torch
 from lottery.blas import one_blas_thread
 from lottery.errors import UsageError, describe_error
 from lottery.experiments.bound import Experiment
-from lottery.experiments.execute import JobMonitor, run_job
+from lottery.experiments.execute import JobMonitor, run_jobs
 from lottery.experiments.plan import how_trained
 from lottery.experiments.workers.pool import Report
 from lottery.store import JobKey, JobResult, Store
@@ -56,36 +56,37 @@ class Worker:
         self._settings, self._experiment = settings, experiment
         self._stop, self._report = stop, report
 
-    def run(self, key: JobKey) -> JobResult:
-        """Run a job to its end and commit it.
+    def run(self, keys: Sequence[JobKey]) -> list[JobResult]:
+        """Run jobs that may train in one call to their ends, and commit each.
 
         Raises:
             UsageError: the device's memory is too small.
         """
         settings, experiment = self._settings, self._experiment
-        monitor = JobMonitor(
-            settings.store,
-            key,
-            engine=experiment.task.engine_name(how_trained(key, experiment.config)),
-            device=settings.device,
-            every=settings.checkpoint_seconds,
-            stop=self._stop,
-            report=partial(self._report, key),
-        )
+        group = set(keys)
+        monitors = {
+            key: JobMonitor(
+                settings.store,
+                key,
+                engine=experiment.task.engine_name(how_trained(key, experiment.config)),
+                device=settings.device,
+                every=settings.checkpoint_seconds,
+                stop=self._stop,
+                report=partial(self._report, key),
+                group=group,
+            )
+            for key in keys
+        }
         try:
             with same_every_time(torch.device(settings.device)):
-                return run_job(
-                    key,
-                    experiment=experiment,
-                    store=settings.store,
-                    device=settings.device,
-                    monitor=monitor,
+                return run_jobs(
+                    monitors, experiment=experiment, store=settings.store, device=settings.device
                 )
         except torch.OutOfMemoryError as error:
             raise UsageError(
-                f"{key}: the memory of {settings.device} is too small ({describe_error(error)}); "
-                "use a smaller training.batch_size or prune.batch_size, training.precision = "
-                "'bfloat16', or another device"
+                f"{', '.join(map(str, keys))}: the memory of {settings.device} is too small "
+                f"({describe_error(error)}); use a smaller training.batch_size or "
+                "prune.batch_size, training.precision = 'bfloat16', or another device"
             ) from error
 
 

@@ -34,6 +34,7 @@ class SparseCpuEngine:
 
     name = "sparse_cpu"
     parallel: Literal["threads", "processes"] = "threads"
+    group_size = 1
     augments = False
     learns_masks = False
 

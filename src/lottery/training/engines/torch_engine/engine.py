@@ -27,6 +27,7 @@ class TorchEngine:
     name = "torch"
     # Dropout draws from torch's global generator, of which a process has one.
     parallel: Literal["threads", "processes"] = "processes"
+    group_size = 1
     augments = True
     learns_masks = True
 
