@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.core import OutsideMask
-from lottery.errors import StoreError, UsageError
+from lottery.errors import StoreError, UsageError, unknown_name
 from lottery.experiments.config import ExperimentConfig, PlanConfig
 from lottery.experiments.lengths import last_iteration
 from lottery.experiments.loading import load_recorded_config
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from lottery.analysis import Verdict
+    from lottery.inside import Measurement
     from lottery.report import RunFigure
     from lottery.tickets import Ticket
 
@@ -92,6 +93,19 @@ class Run:
         from lottery.report import run_curves
 
         return run_curves(self)
+
+    def analyse(self, name: str, **how: Any) -> Measurement:
+        """Look inside its tickets; see `lottery.inside.analyse`.
+
+        Args:
+            name: of the analysis, see `lottery.inside.ANALYSES`.
+            **how: levels, replicates, settings and so on.
+        """
+        from lottery.inside import ANALYSES, analyse
+
+        if name not in ANALYSES:
+            raise UsageError(unknown_name("analysis", name, ANALYSES))
+        return analyse(self, ANALYSES[name], **how)
 
     def figures(self) -> dict[str, RunFigure]:
         """The report's figures by name; a notebook shows each."""

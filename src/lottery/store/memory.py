@@ -24,6 +24,7 @@ class MemoryStore(Store):
         self._files: dict[JobKey | LookKey, dict[str, bytes]] = {}
         self._about: dict[JobKey | LookKey, dict[str, Any]] = {}
         self._experiment: dict[str, Any] | None = None
+        self._measurements: dict[str, Any] = {}
 
     @override
     def write_experiment(self, experiment: Mapping[str, Any]) -> None:
@@ -68,6 +69,14 @@ class MemoryStore(Store):
     @override
     def drop_checkpoints(self, key: JobKey) -> None:
         """Nothing: there are none."""
+
+    @override
+    def write_measurement(self, name: str, found: Mapping[str, Any]) -> None:
+        self._measurements[name] = found
+
+    @override
+    def read_measurement(self, name: str) -> Any:
+        return self._measurements.get(name)
 
     @override
     def corrupt(self) -> list[Path]:

@@ -354,6 +354,26 @@ class Store:
         found = self.directory(key).parent.glob(f"{self._checkpoint_name(key)}-*")
         return sorted(found, reverse=True)
 
+    # What analyses found
+
+    def write_measurement(self, name: str, found: Mapping[str, Any]) -> None:
+        """Keep what an analysis found, in place of what it found before."""
+        text = json.dumps(found, allow_nan=False) + "\n"
+        commit.write_file(self.measurement_path(name), text.encode())
+
+    def read_measurement(self, name: str) -> Any:
+        """What is kept of an analysis, as plain JSON of which nothing was checked; None: nothing.
+
+        Raises:
+            StoreError: it cannot be read, or is no JSON.
+        """
+        source = self.measurement_path(name)
+        return read_json(source) if os.path.lexists(source) else None
+
+    def measurement_path(self, name: str) -> Path:
+        """Where what an analysis found is kept."""
+        return self.path / "analyses" / f"{name}.json"
+
     # What went wrong
 
     def corrupt(self) -> list[Path]:

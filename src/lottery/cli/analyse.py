@@ -1,0 +1,167 @@
+"""The verb ``analyse``: one command an analysis, which looks inside the tickets of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lottery.cli.loading import load
+from lottery.cli.output import echo
+
+if TYPE_CHECKING:
+    from lottery.inside import Measurement, Table
+    from lottery.inside.subject import Progress
+
+app = typer.Typer(
+    name="analyse",
+    help="Look inside the tickets of a run: each figure beside what it would be by chance.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Numbers and ranges as they are typed.
+
+    >>> numbers("0-2,5")
+    (0, 1, 2, 5)
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise typer.BadParameter(f"expected numbers such as 0-4,8, got '{text[:40]}'")
+        found.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(found))
+
+
+Levels = Annotated[
+    Any,
+    typer.Option("--levels", metavar="N-M", parser=numbers, help="Levels such as 0-4,8; else all."),
+]
+Replicates = Annotated[
+    Any,
+    typer.Option("--replicates", metavar="N-M", parser=numbers, help="Replicates; else all."),
+]
+Again = Annotated[bool, typer.Option("--again", help="Compute anew what was found before.")]
+CsvDir = Annotated[
+    Path | None, typer.Option("--csv", metavar="DIR", help="Write each table as a CSV file here.")
+]
+RunCode = Annotated[
+    bool, typer.Option("--run-code", help="Run code that the run's config names: you trust it.")
+]
+
+
+def measure(
+    name: str,
+    run: str,
+    out: Path,
+    *,
+    levels: tuple[int, ...] | None,
+    replicates: tuple[int, ...] | None,
+    again: bool,
+    as_json: bool,
+    csv_dir: Path | None,
+    settings: dict[str, Any] | None = None,
+    **how: Any,
+) -> None:
+    """Look at a run with an analysis, and print what it found.
+
+    Args:
+        name: of the analysis.
+        run: as it was typed.
+        out: where runs live.
+        levels: None for all.
+        replicates: None for all.
+        again: whether what was found before is not read.
+        as_json: whether to print JSON.
+        csv_dir: where each table goes as a CSV file; None: nowhere.
+        settings: the analysis' own.
+        **how: as for `lottery.inside.analyse`.
+    """
+    load(line=True)
+    from lottery.experiments import find_run, open_run
+    from lottery.inside import ANALYSES, analyse
+
+    with _progress() as progress:
+        found = analyse(
+            open_run(find_run(run, out)),
+            ANALYSES[name],
+            levels=levels,
+            replicates=replicates,
+            settings=settings,
+            again=again,
+            progress=progress,
+            **how,
+        )
+    if csv_dir is not None:
+        _write_csv(found, csv_dir)
+    echo(json.dumps(found.to_json(), indent=2) if as_json else text(found))
+
+
+def text(found: Measurement) -> str:
+    """A measurement for a terminal: what it found, then its tables."""
+    parts = list(found.found)
+    for table in found.tables:
+        parts += [f"\n{table.title}", table_text(table), table.note]
+    return "\n".join(part for part in parts if part)
+
+
+def table_text(table: Table) -> str:
+    """A table as aligned columns; the middle of a long one is left out, which is said."""
+    rows = [[_cell(value) for value in row] for row in table.rows]
+    left_out = len(rows) - 2 * _ENDS
+    if left_out > 1:
+        rows = [*rows[:_ENDS], *rows[-_ENDS:]]
+    heads = [name.replace("_", " ") for name in table.columns]
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    lines = [
+        "  ".join(value.rjust(width) for value, width in zip(row, widths, strict=True)).rstrip()
+        for row in [heads, *rows]
+    ]
+    if left_out > 1:
+        lines.insert(_ENDS + 1, f"... {left_out:,} more rows: --csv DIR")
+    return "\n".join(lines)
+
+
+_ENDS = 30
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _write_csv(found: Measurement, directory: Path) -> None:
+    from lottery.store.commit import write_file
+
+    for table in found.tables:
+        target = directory / f"{found.analysis}-{table.name}.csv"
+        write_file(target, table.csv().encode())
+        echo(f"wrote {target}", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Shows on a terminal, in one line that is gone afterwards, what is done just now."""
+    shown = 0
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+
+    def show(words: str) -> None:
+        nonlocal shown
+        if terminal:
+            typer.echo(f"\r{words[:79].ljust(shown)}", err=True, nl=False)
+            shown = len(words[:79])
+
+    try:
+        yield show
+    finally:
+        if shown:
+            typer.echo(f"\r{' ' * shown}\r", err=True, nl=False)

@@ -1,0 +1,8 @@
+"""What is inside tickets: analyses of a run, each of which says what chance would give."""
+
+from lottery.inside.analysis import Analysis, analyse
+from lottery.inside.catalog import ANALYSES
+from lottery.inside.measurement import Measurement, Table
+from lottery.inside.subject import Subject
+
+__all__ = ["ANALYSES", "Analysis", "Measurement", "Subject", "Table", "analyse"]

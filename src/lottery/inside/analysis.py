@@ -1,0 +1,96 @@
+"""An analysis is one record; what it found is kept beside the run, and read while it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lottery.errors import StoreError
+from lottery.experiments import Run
+from lottery.inside.measurement import Measurement, read_measurement
+from lottery.inside.subject import subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """An instrument: what it is called, and what it does.
+
+    Args:
+        name: as in ``lottery analyse NAME RUN``.
+        sentence: what it tells, for lists.
+        measure: looks at a subject with its own keyword settings, all plain JSON.
+        read: whether it only reads a run's files, so that a report may make it by itself.
+    """
+
+    name: str
+    sentence: str
+    measure: Callable[..., Measurement]
+    read: bool = True
+
+
+def analyse(
+    run: Run,
+    analysis: Analysis,
+    *,
+    levels: Collection[int] | None = None,
+    replicates: Collection[int] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    again: bool = False,
+    **how: Any,
+) -> Measurement:
+    """Look at a run with an analysis, or read what it found where nothing has changed since.
+
+    Args:
+        run: finished or not.
+        analysis: one of `ANALYSES`.
+        levels: None for all that are there.
+        replicates: None for all that are there.
+        settings: the analysis' own.
+        again: whether what is kept is not read.
+        **how: ``options``, ``task``, ``progress`` and ``code`` of a `Subject`.
+
+    Raises:
+        UsageError: a level, replicate or setting that there is not.
+        StoreError: a file of the run is damaged.
+    """
+    looked_at = subject(run, levels, replicates, **how)
+    asked = {
+        "levels": list(looked_at.levels),
+        "replicates": list(looked_at.replicates),
+        **(settings or {}),
+    }
+    kept = None if again else kept_measurement(run, analysis.name)
+    if kept is not None and kept.settings == asked:
+        return kept
+    measured = analysis.measure(looked_at, **(settings or {}))
+    whole = replace(measured, analysis=analysis.name, settings=asked, made_from=looked_at.made_from)
+    run.store.write_measurement(analysis.name, _finite(whole.to_json()))
+    return whole
+
+
+def kept_measurement(run: Run, name: str) -> Measurement | None:
+    """What an analysis found before, if the jobs that it read are still the same.
+
+    What is damaged, or somebody else's, counts as none: it is made again.
+    """
+    try:
+        content = run.store.read_measurement(name)
+        if content is None:
+            return None
+        kept = read_measurement(content, source=name)
+        now = {str(key): run.store.contents_hash(key) for key in run.results}
+    except StoreError:
+        return None
+    holds = kept.made_from.items() <= now.items()
+    return kept if holds and kept.analysis == name else None
+
+
+def _finite(value: Any) -> Any:
+    """Plain JSON without numbers that are none, of which JSON has no word."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list) else value

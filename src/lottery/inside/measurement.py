@@ -1,0 +1,146 @@
+"""What an analysis found: tables of plain values, which are stored, printed and drawn."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lottery.errors import StoreError
+from lottery.store.schema import TABLE, TEXT, Kind, misfits
+
+Cell = str | int | float | bool | None
+"""A value of a table; None where there is none."""
+
+_LIST = Kind("a list", lambda value: isinstance(value, list))
+_CELLS = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of plain values.
+
+    Args:
+        name: of its file and its place on a page, lower case.
+        title: a heading.
+        note: how to read it, and what chance would give.
+        columns: names of columns, as keys of JSON and heads of CSV: ``level``, ``overlap``.
+        rows: of as many values each.
+    """
+
+    name: str
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def records(self) -> Iterator[dict[str, Cell]]:
+        """Each row by the names of its columns."""
+        return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
+
+    def column(self, name: str) -> list[Cell]:
+        """The values of one column."""
+        at = self.columns.index(name)
+        return [row[at] for row in self.rows]
+
+    def csv(self) -> str:
+        """The table as a CSV file's text."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerows([self.columns, *self.rows])
+        return text.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What an analysis found in a run.
+
+    Args:
+        analysis: its name.
+        settings: what it was asked, as plain JSON.
+        found: sentences, the most important first: what the tables say.
+        tables: the figures, for `n` and spread too.
+        made_from: the job that it read -> SHA-256 of its contents.
+    """
+
+    analysis: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    found: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    made_from: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Table:
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """The measurement as plain JSON."""
+        return {
+            "analysis": self.analysis,
+            "settings": dict(self.settings),
+            "found": list(self.found),
+            "tables": [
+                {
+                    "name": table.name,
+                    "title": table.title,
+                    "note": table.note,
+                    "columns": list(table.columns),
+                    "rows": [list(row) for row in table.rows],
+                }
+                for table in self.tables
+            ],
+            "made_from": dict(self.made_from),
+        }
+
+
+_WHOLE = {"analysis": TEXT, "settings": TABLE, "found": _LIST, "tables": _LIST, "made_from": TABLE}
+_TABLE = {"name": TEXT, "title": TEXT, "note": TEXT, "columns": _LIST, "rows": _LIST}
+
+
+def read_measurement(content: object, source: str) -> Measurement:
+    """A measurement from plain JSON, of which nothing is believed.
+
+    Raises:
+        StoreError: it is none.
+    """
+    whole = _fields(content, _WHOLE, source)
+    if not all(isinstance(one, str) for one in (*whole["found"], *whole["made_from"].values())):
+        raise StoreError(f"{source}: found, made_from: expected text alone")
+    return Measurement(
+        analysis=whole["analysis"],
+        settings=whole["settings"],
+        found=tuple(whole["found"]),
+        tables=tuple(_table(one, source) for one in whole["tables"]),
+        made_from=whole["made_from"],
+    )
+
+
+def _table(content: object, source: str) -> Table:
+    table = _fields(content, _TABLE, f"{source}: a table")
+    columns, rows = table["columns"], table["rows"]
+    if not all(isinstance(name, str) for name in columns) or not all(
+        _is_row(row, columns) for row in rows
+    ):
+        raise StoreError(f"{source}: tables: expected rows of {len(columns)} plain values each")
+    return Table(**(table | {"columns": tuple(columns), "rows": tuple(map(tuple, rows))}))
+
+
+def _is_row(row: object, columns: Sequence[str]) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) == len(columns)
+        and all(isinstance(value, _CELLS) for value in row)
+    )
+
+
+def _fields(content: object, kinds: Mapping[str, Kind], source: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise StoreError(f"{source}: expected a table")
+    wrong = misfits(content, kinds)
+    if wrong:
+        raise StoreError(f"{source}: {'; '.join(wrong)}")
+    return {name: content[name] for name in kinds}

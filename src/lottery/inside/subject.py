@@ -1,0 +1,153 @@
+"""What an analysis looks at: some levels and replicates of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from lottery.core import Mask
+from lottery.data import DATASET_KINDS
+from lottery.errors import UsageError
+from lottery.experiments import Experiment, ExperimentConfig, Run, RunOptions, bind
+from lottery.models.outside import LIBRARIES
+from lottery.store import MAIN, JobKey
+from lottery.store.store import Moment
+from lottery.tasks.protocol import Task
+from lottery.tickets import Ticket
+from lottery.training import State
+
+Progress = Callable[[str], None]
+"""Hears, a few times a second at most, what is done just now, in a few words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Some levels and replicates of a run, and its task where an analysis needs it.
+
+    What was read is remembered, so that what is written beside an analysis says what it was made
+    from.
+
+    Args:
+        run: on disk or in memory.
+        levels: those looked at, in order.
+        replicates: those looked at, in order.
+        options: where data lie and on what to compute, for analyses that compute.
+        task: what was trained, where it is code of the user's own.
+        progress: hears how far an analysis is.
+        code: whether code that the run's config names may run.
+    """
+
+    run: Run
+    levels: tuple[int, ...]
+    replicates: tuple[int, ...]
+    options: RunOptions = field(default_factory=RunOptions)
+    task: Task | None = None
+    progress: Progress = lambda _: None
+    code: bool = False
+
+    def trainings(self, branch: str = MAIN) -> Iterator[JobKey]:
+        """The trainings of a branch that ended well, level by level."""
+        for level in self.levels:
+            for replicate in self.replicates:
+                if self.ended(key := JobKey(replicate, branch, level)):
+                    yield key
+
+    def ended(self, key: JobKey) -> bool:
+        """Whether a training is there and ended well."""
+        return key in self.run.results and self.run.results[key].status == "done"
+
+    def ticket(self, key: JobKey) -> Ticket:
+        """What a training started from."""
+        self._note(key)
+        return self.run.store.ticket(key)
+
+    def mask(self, key: JobKey) -> Mask:
+        """What a training kept at its end: its ticket's mask, unless that changed on the way."""
+        self._note(key)
+        if self.run.facts.mask_updates != "none":
+            return self.run.store.final_mask(key)
+        return self.run.store.ticket(key).mask
+
+    def weights(self, key: JobKey, moment: Moment = "end") -> State:
+        """What a training ended with; at early stopping only where that was kept."""
+        self._note(key)
+        return self.run.store.weights(key, moment)
+
+    @property
+    def made_from(self) -> dict[str, str]:
+        """The jobs that were read -> SHA-256 of their contents."""
+        return {str(key): self.run.store.contents_hash(key) for key in sorted(self._read)}
+
+    def _note(self, key: JobKey) -> None:
+        self._read.add(key)
+
+    @cached_property
+    def _read(self) -> set[JobKey]:
+        return set()
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The run's experiment with its task, data loaded.
+
+        Raises:
+            UsageError: the task is code of the user's own, which was not given.
+            DataError: the data are missing or damaged.
+        """
+        config = self.run.config
+        if self.task is not None:
+            return Experiment(config, self.task)
+        if not isinstance(config, ExperimentConfig):
+            raise UsageError(
+                f"{self.run.name} is of a loop of your own, which this analysis runs; call it from "
+                "the script that has its functions, with task="
+            )
+        if (named := _named_code(config)) and not self.code:
+            raise UsageError(
+                f"{self.run.name} names code ({', '.join(named)}), which this analysis would run; "
+                "if you trust it, say --run-code, or code=True from Python"
+            )
+        self.progress("loading data")
+        return bind(config, self.options, progress=False)
+
+
+def _named_code(config: ExperimentConfig) -> list[str]:
+    """The code outside of this library that a config names and that building its task runs."""
+    kinds = tuple(kind for kind in DATASET_KINDS if kind != "few:")
+    data = config.data.name.removeprefix("few:")
+    return [
+        name
+        for name, known in (
+            (config.model, tuple(f"{library}:" for library in LIBRARIES)),
+            (data, kinds),
+            (config.prune.criterion, ()),
+        )
+        if ":" in name and not name.startswith(known)
+    ]
+
+
+def subject(
+    run: Run, levels: Collection[int] | None, replicates: Collection[int] | None, **how: object
+) -> Subject:
+    """A subject with all levels and replicates that are not narrowed down.
+
+    Raises:
+        UsageError: a level or replicate is asked for that the run does not have.
+    """
+    there = {key for key in run.results if key.branch == MAIN}
+    made = Subject(
+        run=run,
+        levels=_chosen("level", levels, {key.level for key in there}),
+        replicates=_chosen("replicate", replicates, {key.replicate for key in there}),
+    )
+    return replace(made, **how)  # type: ignore[arg-type]
+
+
+def _chosen(what: str, asked: Collection[int] | None, there: set[int]) -> tuple[int, ...]:
+    missing = sorted(set(asked or ()) - there)
+    if missing or not there:
+        raise UsageError(
+            f"{what}: expected some of {', '.join(map(str, sorted(there))) or 'none, yet'}, got "
+            f"{', '.join(map(str, missing)) or 'all'}"
+        )
+    return tuple(sorted(there if asked is None else set(asked)))

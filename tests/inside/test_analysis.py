@@ -1,0 +1,120 @@
+"""What is kept of an analysis, and read back while it holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_run import SmallRun
+
+from lottery.errors import StoreError, UsageError
+from lottery.experiments import ExperimentConfig, open_run
+from lottery.inside import Analysis, Measurement, Subject, Table, analyse
+from lottery.inside.measurement import read_measurement
+from lottery.store import MAIN, JobKey
+
+
+def _kept(subject: Subject, scale: int = 1) -> Measurement:
+    rows = tuple(
+        (key.level, subject.mask(key).kept * scale, math.nan) for key in subject.trainings()
+    )
+    table = Table(
+        name="kept", title="Kept", note="", columns=("level", "kept", "nothing"), rows=rows
+    )
+    return Measurement(analysis="kept", tables=(table,), found=("the weights of two levels",))
+
+
+KEPT = Analysis(name="kept", sentence="how many weights are kept", measure=_kept)
+
+
+def _never(subject: Subject) -> Measurement:
+    raise AssertionError(f"{subject.run.name} is looked at again")
+
+
+NEVER = Analysis(name="kept", sentence="what must not be computed", measure=_never)
+
+
+def test_what_was_found_is_read_back_until_it_is_asked_for_something_else(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    run = open_run(small_run.copied(tmp_path))
+    found = analyse(run, KEPT)
+    assert found["kept"].column("level") == [0, 1]
+    assert found.made_from == {
+        str(key): run.store.contents_hash(key) for key in (JobKey(0, MAIN, 0), JobKey(0, MAIN, 1))
+    }
+    kept = analyse(run, NEVER)
+    assert kept["kept"].column("kept") == found["kept"].column("kept")
+    assert kept["kept"].column("nothing") == [None, None], "JSON has no word for what is no number"
+    with pytest.raises(AssertionError, match="looked at again"):
+        analyse(run, NEVER, levels=[1])
+    with pytest.raises(AssertionError, match="looked at again"):
+        analyse(run, NEVER, again=True)
+    scaled = analyse(run, KEPT, levels=[1], settings={"scale": 2})
+    assert scaled["kept"].column("level") == [1]
+    assert scaled.settings == {"levels": [1], "replicates": [0], "scale": 2}
+
+
+def test_what_was_found_goes_with_the_files_it_was_made_from(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    path = small_run.copied(tmp_path)
+    analyse(open_run(path), KEPT)
+    source = path / "analyses" / "kept.json"
+    found = json.loads(source.read_text())
+    found["made_from"]["replicate 0, main, level 1"] = "0" * 64
+    source.write_text(json.dumps(found))
+    with pytest.raises(AssertionError, match="looked at again"):
+        analyse(open_run(path), NEVER)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "no JSON",
+        "[]",
+        "{}",
+        '{"analysis": 1}',
+        '{"analysis": "kept", "settings": {}, "found": [1], "tables": [], "made_from": {}}',
+        '{"analysis": "kept", "settings": {}, "found": [], "tables": [3], "made_from": {}}',
+        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '"note": "", "columns": ["a"], "rows": [[1, 2]]}], "made_from": {}}',
+        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '"note": "", "columns": ["a"], "rows": [[{}]]}], "made_from": {}}',
+    ],
+)
+def test_what_is_damaged_is_made_again(broken: str, small_run: SmallRun, tmp_path: Path) -> None:
+    path = small_run.copied(tmp_path)
+    (path / "analyses").mkdir()
+    (path / "analyses" / "kept.json").write_text(broken)
+    assert analyse(open_run(path), KEPT)["kept"].rows
+    if broken.startswith("{"):
+        with pytest.raises(StoreError):
+            read_measurement(json.loads(broken), source="here")
+
+
+def test_levels_and_replicates_that_are_not_there_are_told(small_run: SmallRun) -> None:
+    run = open_run(small_run.path)
+    with pytest.raises(UsageError, match="level: expected some of 0, 1, got 7"):
+        analyse(run, KEPT, levels=[1, 7])
+    with pytest.raises(UsageError, match="replicate: expected some of 0, got 3"):
+        analyse(run, KEPT, replicates=[3])
+
+
+def test_an_analysis_has_the_network_and_its_data(small_run: SmallRun) -> None:
+    run = open_run(small_run.path)
+    task = Subject(run=run, levels=(0,), replicates=(0,)).experiment.task
+    state = run.store.ticket(JobKey(0, MAIN, 0)).weights
+    task.make_model().load_state_dict(state)
+
+
+def test_code_that_a_config_names_does_not_run_unless_it_is_trusted(small_run: SmallRun) -> None:
+    run = open_run(small_run.path)
+    assert isinstance(run.config, ExperimentConfig)
+    named = replace(run, config=replace(run.config, model="somebody.nets:make"))
+    subject = Subject(run=named, levels=(0,), replicates=(0,))
+    with pytest.raises(UsageError, match=r"names code \(somebody.nets:make\)"):
+        _ = subject.experiment
