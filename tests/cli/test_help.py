@@ -20,10 +20,11 @@ COMMANDS = (
     *((name,) for name in ("demo", "run", "list", "show", "verdict", "report", "compare")),
     ("verify",),
     *(("config", name) for name in ("show", "schema", "diff")),
+    *(("ticket", name) for name in ("save", "inspect", "verify", "apply", "diff")),
 )
 
 
-@pytest.mark.parametrize("command", [(), *COMMANDS, ("config",)], ids=" ".join)
+@pytest.mark.parametrize("command", [(), *COMMANDS, ("config",), ("ticket",)], ids=" ".join)
 @pytest.mark.parametrize("columns", [60, 80, 100])
 def test_help_fits_and_its_examples_are_whole_commands(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], columns: int
@@ -34,7 +35,7 @@ def test_help_fits_and_its_examples_are_whole_commands(
     assert max(map(len, out.splitlines())) <= columns
     assert "..." not in re.sub(r"^Usage: .*|\bARGS\]\.\.\.", "", out)
     examples = re.findall(r"^    (lottery .*)$", out, re.MULTILINE)
-    assert examples or command in [(), ("config",), ("config", "schema")]
+    assert examples or command in [(), ("config",), ("ticket",), ("config", "schema")]
     for example in examples:
         words = shlex.split(example.partition(" > ")[0])[1:]
         found = get_command(app)

@@ -7,6 +7,7 @@ from lottery.analysis.methods.text import comparison_text
 from lottery.analysis.methods.types import RunComparison
 from lottery.analysis.reach import Reach, reachable
 from lottery.analysis.text import verdict_table, verdict_text, verdict_view
+from lottery.analysis.ticket_of_run import run_ticket
 from lottery.analysis.types import Answer, Contrast, Estimate, Group, LevelVerdict, Test, Verdict
 from lottery.analysis.verdict import judge, judge_run
 
@@ -26,6 +27,7 @@ __all__ = [
     "judge",
     "judge_run",
     "reachable",
+    "run_ticket",
     "to_json",
     "verdict_table",
     "verdict_text",

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import analyse, analyse_weights, compare, configs, lists, run, runs
+from lottery.cli import analyse, analyse_weights, compare, configs, lists, run, runs, ticket
 from lottery.cli.output import echo
 
 _EXAMPLES = """\b
@@ -45,6 +45,7 @@ app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
 analyse.app.command()(analyse_weights.weights)
 app.add_typer(analyse.app, name="analyse")
+app.add_typer(ticket.app, name="ticket")
 app.add_typer(configs.app, name="config")
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lottery.analysis import Verdict
     from lottery.inside import Measurement
     from lottery.report import RunFigure
+    from lottery.tickets import Ticket
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,12 @@ class Run:
         from lottery.report import write_report
 
         return write_report(self, Path(path))
+
+    def ticket(self, level: int | None = None, replicate: int | None = None) -> Ticket:
+        """A ticket, with where it is from; see `lottery.analysis.run_ticket`."""
+        from lottery.analysis import run_ticket
+
+        return run_ticket(self, level, replicate)
 
     # A run is read here and looked at by packages above this one, which are imported when asked.
 

@@ -254,7 +254,6 @@ _ROUND: Mapping[str, Sequence[tuple[float, float]]] = {
     "pentagon": _polygon(5),
     "hexagon": _polygon(6),
     "octagon": _polygon(8),
-    "hexagram": _polygon(6, 0.6),
     "star": _polygon(5, 0.45),
     "star-diamond": _polygon(4, 0.5),
     "hexagram": _polygon(6, 0.58),

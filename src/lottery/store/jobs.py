@@ -169,31 +169,32 @@ def is_scores(value: object) -> bool:
     return (
         isinstance(value, dict)
         and len(value) <= MOST_NAMES
-        and all(_MEASURED.fits(v) and not value_problem(name, v) for name, v in value.items())
+        and all(MEASURED.fits(v) and not value_problem(name, v) for name, v in value.items())
     )
 
 
-_SHARE = number(0, 1)
-_MEASURED = number(-LARGEST, LARGEST)
+SHARE: Final = number(0, 1)
+MEASURED: Final = number(-LARGEST, LARGEST)
+BRANCH: Final = Kind(
+    f"{MAIN}, or a kind of control and its number",
+    lambda value: isinstance(value, str) and _BRANCH.fullmatch(value) is not None,
+)
 RESULT_FIELDS: Final[Mapping[str, Kind]] = {
     "replicate": whole(),
-    "branch": Kind(
-        f"{MAIN}, or a kind of control and its number",
-        lambda value: isinstance(value, str) and _BRANCH.fullmatch(value) is not None,
-    ),
+    "branch": BRANCH,
     "level": whole(),
     "status": one_of(get_args(Status)),
     "reason": TEXT,
-    "density": _SHARE,
+    "density": SHARE,
     "weights_kept": whole(),
     "weights_total": whole(),
     "layers": Kind("a table of layers, each [kept, total]", is_layers),
     "iterations": whole(),
     "start_iteration": whole(),
     "early_stop_iteration": or_null(whole()),
-    "validation_loss_at_early_stop": or_null(_MEASURED),
-    "score_at_early_stop": or_null(_MEASURED),
-    "score_final": or_null(_MEASURED),
+    "validation_loss_at_early_stop": or_null(MEASURED),
+    "score_at_early_stop": or_null(MEASURED),
+    "score_final": or_null(MEASURED),
     "scores": Kind(f"a table of at most {MOST_NAMES} named numbers", is_scores),
     "seconds": number(0, 1e12),
     "engine": TEXT,
@@ -210,7 +211,7 @@ _OLD_NAMES: Final = {
 def _take_old_names(values: dict[str, Any]) -> list[str]:
     """Rename the fields of a result from when every score was an accuracy; what is wrong of it."""
     old = {name: values.pop(name) for name in _OLD_NAMES if name in values}
-    wrong = misfits(old, dict.fromkeys(old, or_null(_SHARE)))
+    wrong = misfits(old, dict.fromkeys(old, or_null(SHARE)))
     values |= {_OLD_NAMES[name]: value for name, value in old.items()}
     final = old.get("test_accuracy_final")
     if final is not None:

@@ -51,15 +51,38 @@ def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], 
     """
     try:
         tensors = safetensors_format.load(content)
-        (length,) = struct.unpack_from("<Q", content)
-        header = json.loads(content[8 : 8 + length])
-        values = json.loads(header["__metadata__"][_METADATA_KEY])
-        if not isinstance(values, dict):
-            raise TypeError("its values are not a table")
+        _, values, _ = parts(content)
     except _NOT_OURS as error:
         raise StoreError(f"{source} is not a file of this project's tensors: {error}") from error
     # The library returns them in another order every time.
     return dict(sorted(tensors.items())), values
+
+
+def parts(content: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """A file's table of tensors, the values of `pack_tensors`, and the bytes that follow.
+
+    Raises:
+        ValueError, KeyError, TypeError, struct.error: it is none, or not one of ours.
+    """
+    (length,) = struct.unpack_from("<Q", content)
+    table = _json(content[8 : 8 + length])
+    metadata = table.pop("__metadata__")
+    values = _json(metadata[_METADATA_KEY])
+    if len(metadata) > 1 or not isinstance(values, dict):
+        raise TypeError("its values are not one table")
+    return table, values, content[8 + length :]
+
+
+def _json(text: str | bytes) -> Any:
+    return json.loads(text, object_pairs_hook=_without_repetition)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of JSON that names nothing twice: readers would differ in which one they take."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("its header names something twice")
+    return found
 
 
 def pack_ticket(ticket: Ticket) -> bytes:
@@ -83,7 +106,7 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
         StoreError: a name, shape or type is not what a ticket has.
     """
     tensors, values = unpack_tensors(content, source=source)
-    mask, weights, pruned = (_below(prefix, tensors) for prefix in (_MASK, _WEIGHTS, _PRUNED))
+    mask, weights, pruned = (below(prefix, tensors) for prefix in (_MASK, _WEIGHTS, _PRUNED))
     if len(mask) + len(weights) + len(pruned) != len(tensors):
         raise StoreError(f"{source} holds tensors that are neither masks nor weights")
     iteration, provenance = values.get("iteration"), values.get("provenance")
@@ -109,6 +132,6 @@ def is_iteration(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The entries under a prefix, without it."""
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -24,6 +24,7 @@ from lottery.tickets.controls import (
     untrained,
 )
 from lottery.tickets.counts import going_by_level, level_densities
+from lottery.tickets.difference import LayerDifference, TicketDifference, ticket_difference
 from lottery.tickets.early_bird import (
     Drawn,
     drawn,
@@ -41,10 +42,12 @@ __all__ = [
     "ControlsConfig",
     "Drawn",
     "EarlyBirdConfig",
+    "LayerDifference",
     "PruneConfig",
     "RewindConfig",
     "RewindMethod",
     "Ticket",
+    "TicketDifference",
     "check_examples",
     "continued",
     "criterion_problems",
@@ -70,6 +73,7 @@ __all__ = [
     "signs_constant",
     "signs_random_magnitudes",
     "signs_scaled_constant",
+    "ticket_difference",
     "untrained",
     "watch_masks",
 ]

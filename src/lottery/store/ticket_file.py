@@ -1,0 +1,160 @@
+"""One ticket as one file to hand on: masks as bits, and of pruned weights nothing.
+
+The file may come from anyone: its sizes are checked before anything of that size is made, and
+nothing that it names is imported or run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lottery.core import Mask
+from lottery.errors import StoreError
+from lottery.store.commit import write_file
+from lottery.store.files import read_plain
+from lottery.store.tensors import below, pack_tensors, parts, unpack_tensors
+from lottery.store.ticket_header import (
+    FORMAT,
+    HASH,
+    KEPT,
+    MASK,
+    PRUNED,
+    VERSION,
+    WEIGHTS,
+    header_problems,
+    tensor_problems,
+)
+from lottery.tickets import Ticket
+
+_MOST_BYTES: Final = 2**40
+_SHOWN: Final = 200
+"""Problems that a message names, and characters of each, at most."""
+
+
+def write_ticket(ticket: Ticket, path: Path) -> None:
+    """Write a ticket as one file, whole or not at all; what is there is replaced.
+
+    Raises:
+        StoreError: it cannot be written, or is nothing that could be read again.
+    """
+    content = pack_ticket_file(ticket)
+    # What could not be read again is found out now, not by whoever it is given to.
+    unpack_ticket_file(content, source=path)
+    write_file(path, content)
+
+
+def read_ticket(path: Path) -> Ticket:
+    """The ticket in a file that may come from anyone.
+
+    Raises:
+        StoreError: there is no such file, or it is not what `write_ticket` writes.
+    """
+    # Whoever named the file may have named a link; nothing that the file says is followed.
+    content = read_plain(path.resolve(), most=_MOST_BYTES)
+    try:
+        return unpack_ticket_file(content, source=path)
+    except MemoryError as error:
+        raise StoreError(f"cannot read {path}: its weights do not fit the memory") from error
+
+
+def pack_ticket_file(ticket: Ticket) -> bytes:
+    """A ticket as the bytes of one safetensors file; see the page on the on-disk format.
+
+    Raises:
+        StoreError: its provenance is no plain JSON.
+    """
+    mask, tied = ticket.mask, _tied(ticket)
+    tensors: dict[str, Tensor] = {}
+    for name, kept in mask.items():
+        tensors[f"{MASK}{name}"] = torch.from_numpy(np.packbits(kept.numpy()))
+        tensors[f"{KEPT}{name}"] = ticket.weights[name].detach().cpu()[kept]
+        if ticket.pruned is not None:
+            tensors[f"{PRUNED}{name}"] = ticket.pruned[name].detach().cpu()[~kept]
+    for name, value in ticket.weights.items():
+        if name not in mask and name not in tied:
+            tensors[f"{WEIGHTS}{name}"] = value
+    values = {
+        "format": FORMAT,
+        "version": VERSION,
+        "shapes": {name: list(kept.shape) for name, kept in mask.items()},
+        "tied": tied,
+        "iteration": ticket.iteration,
+        "provenance": dict(ticket.provenance),
+    }
+    try:
+        unnamed = pack_tensors(tensors, values)
+        return pack_tensors(tensors, {**values, HASH: contents_sha256(unnamed)})
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"a ticket's provenance must be plain JSON: {error}") from error
+
+
+def contents_sha256(content: bytes) -> str:
+    """SHA-256 (hex) of all that a ticket file holds, but for this hash itself.
+
+    Of the canonical JSON of its values and its table of tensors, followed by the tensors' bytes.
+    """
+    table, values, data = parts(content)
+    about = {"tensors": table, "values": {k: v for k, v in values.items() if k != HASH}}
+    canonical = json.dumps(about, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode() + data).hexdigest()
+
+
+def unpack_ticket_file(content: bytes, *, source: Path) -> Ticket:
+    """Read a ticket's file that may come from anyone.
+
+    Raises:
+        StoreError: naming everything that is not as it may be.
+    """
+    tensors, values = unpack_tensors(content, source=source)
+    wrong = header_problems(values) or tensor_problems(tensors, values)
+    if not wrong and contents_sha256(content) != values[HASH]:
+        wrong = [f"{HASH}: its contents have another"]
+    if wrong:
+        said = "; ".join(phrase[:_SHOWN] for phrase in wrong[:_SHOWN])
+        raise StoreError(f"{source} is no whole ticket file: {said}")
+    kept = {n: _unpacked(tensors[f"{MASK}{n}"], shape) for n, shape in values["shapes"].items()}
+    weights = below(WEIGHTS, tensors)
+    weights |= {name: _scattered(bits, tensors[f"{KEPT}{name}"]) for name, bits in kept.items()}
+    held = {name: _scattered(~kept[name], value) for name, value in below(PRUNED, tensors).items()}
+    weights |= {
+        other: torch.where(kept[name], weights[name], held.get(name, weights[name]))
+        for other, name in values["tied"].items()
+    }
+    return Ticket(
+        mask=Mask(kept),
+        weights=weights,
+        iteration=values["iteration"],
+        provenance=values["provenance"],
+        pruned=held or None,
+    )
+
+
+def _tied(ticket: Ticket) -> dict[str, str]:
+    """Other names of masked weights: what holds the same values is taken for the same weight."""
+    return {
+        other: name
+        for other, value in ticket.weights.items()
+        if other not in ticket.mask
+        for name in ticket.mask
+        if value.dtype == ticket.weights[name].dtype and torch.equal(value, ticket.weights[name])
+    }
+
+
+def _unpacked(bits: Tensor, shape: Any) -> Tensor:
+    unpacked = np.unpackbits(bits.numpy(), count=math.prod(shape))
+    return torch.from_numpy(unpacked).view(torch.bool).reshape(shape)
+
+
+def _scattered(where: Tensor, values: Tensor) -> Tensor:
+    """Values at the places that are true, in their order; zero elsewhere."""
+    found = torch.zeros(where.shape, dtype=values.dtype)
+    found[where] = values
+    return found
