@@ -60,7 +60,7 @@ def trains_dense_again(config: PlanConfig) -> bool:
 def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
     if not job.level:
-        return How()
+        return config_method(config).how_dense() if job.branch == MAIN else How()
     how = config_method(config).how(job.level, config.levels)
     return how if job.branch == MAIN else CONTROLS[job.kind].how(how, job.branch, job.level)
 

@@ -62,5 +62,6 @@ def plain_how(how: How) -> dict[str, Any]:
         "updates": asdict(how.updates) if how.updates.active else None,
         "gradual": gradual and pruning_part(gradual.prune, gradual.level, gradual.levels),
         "learns": learns and [learns.method, *learns.stream],
+        "until_drawn": how.until_drawn or None,
     }
     return {name: part for name, part in parts.items() if part is not None}

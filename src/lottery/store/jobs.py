@@ -28,6 +28,9 @@ MAIN = "main"
 DENSE_REWOUND = "dense-rewound"
 """The branch of the dense network trained again as late-rewound tickets of a loop that starts over
 are: from the rewound step, the whole loop. It has a level 0 alone."""
+DENSE_WHOLE = "dense-whole"
+"""What would be the dense network, where it is trained no further than tickets need it; there is no
+such job."""
 
 Status = Literal["done", "diverged", "collapsed"]
 

@@ -46,6 +46,7 @@ class How:
         updates: how the mask changes on the way.
         gradual: with gradual pruning, down to where.
         learns: the mask is trained, and no weight.
+        until_drawn: it ends where every mask that is drawn on the way has settled.
     """
 
     fine_tune: Length | None = None
@@ -53,6 +54,7 @@ class How:
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
     gradual: Gradual | None = None
     learns: MaskLearning | None = None
+    until_drawn: bool = False
 
     @property
     def as_usual(self) -> bool:
