@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from lottery.analysis.methods.types import TicketCost
 from lottery.core import CRITERIA, gradual_density, multiplications, weight_uses
@@ -89,14 +88,12 @@ class _Count:
     @cached_property
     def _length(self) -> int:
         """Iterations of the whole dense training."""
-        assert isinstance(self.run.config, ExperimentConfig), "asked after `_uses`"
-        return self.run.config.training.length.iterations(self._steps_per_epoch)
+        return self._config.training.length.iterations(self._steps_per_epoch)
 
     @cached_property
     def _steps_per_epoch(self) -> int:
-        assert isinstance(self.run.config, ExperimentConfig), "asked after `_uses`"
         examples = int(self.run.experiment["data"]["training_examples"])
-        return steps_per_epoch(examples, self.run.config.training.batch_size)
+        return steps_per_epoch(examples, self._config.training.batch_size)
 
     def _training(self, key: JobKey) -> float | None:
         """What a training cost."""
@@ -162,5 +159,6 @@ class _Count:
         return each * prune.examples / (self._length * self._config.training.batch_size)
 
     @property
-    def _config(self) -> Any:
+    def _config(self) -> ExperimentConfig:
+        assert isinstance(self.run.config, ExperimentConfig), "asked after `_uses`"
         return self.run.config
