@@ -49,6 +49,14 @@ def compare(
             help="Densities are compared whose ratio is at most 1 + this.",
         ),
     ] = 0.02,
+    cost: Annotated[
+        bool,
+        typer.Option(
+            "--cost",
+            help="What it cost to come to a ticket too: all trainings that it took, in "
+            "multiplications and seconds.",
+        ),
+    ] = False,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,
@@ -61,6 +69,7 @@ def compare(
     Examples:
       lottery compare magnitude random
       lottery compare magnitude random --report compare.html
+      lottery compare iterative one-shot early-bird --cost --report cost.html
       lottery compare demo-12ab34cd demo-56ef78ab --json
     """
     del debug
@@ -69,7 +78,9 @@ def compare(
     from lottery.experiments import find_run, open_run
 
     opened = [open_run(find_run(run, out)) for run in runs]
-    found = compare_runs(opened, margin=margin, confidence=confidence, tolerance=tolerance)
+    found = compare_runs(
+        opened, margin=margin, confidence=confidence, tolerance=tolerance, cost=cost
+    )
     if report is not None:
         from lottery.report import write_comparison
 

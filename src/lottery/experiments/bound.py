@@ -91,7 +91,11 @@ class Experiment:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _training_spec(self, job: JobKey) -> dict[str, Any]:
-        how = plain_how(how_trained(job, self.config))
+        trained = how_trained(job, self.config)
+        how = plain_how(trained)
+        if trained.until_drawn and isinstance(self.method, EarlyBird):
+            levels = self.config.levels
+            how["drawn"] = self.method.drawn_part(levels, levels)
         return {
             "job": "training",
             "task": self._fingerprint,

@@ -305,7 +305,8 @@ _GROWS = ("replicates", "levels")
 def lasting_part(config: PlanConfig) -> dict[str, Any]:
     """What of a config stays the same in a run that grows: what is trained, how, and the seed.
 
-    With the linear schedule every level depends on how many there are, so that this stays too.
+    With the linear schedule every level depends on how many there are, and so does the end of a
+    dense training that stops where all masks have settled, so that this stays too.
     """
     lasting: dict[str, Any] = to_plain(config)
     for name in (*_GROWS, "name", "controls", "masks", "verdict", "connectivity"):
@@ -314,9 +315,14 @@ def lasting_part(config: PlanConfig) -> dict[str, Any]:
     if isinstance(config, OwnConfig):
         lasting.pop("title")
         lasting["score"].pop("margin")
-    if config.prune.schedule == "linear":
+    if config.prune.schedule == "linear" or stops_early(config):
         lasting["levels"] = config.levels
     return lasting
+
+
+def stops_early(config: PlanConfig) -> bool:
+    """Whether the dense networks end where masks have settled, and are not trained to their end."""
+    return config.prune.by == "early-bird" and config.prune.early_bird.stop
 
 
 def grown(there: PlanConfig, asked: _Config) -> _Config:

@@ -42,7 +42,8 @@ def last_iteration_of(key: JobKey, config: ExperimentConfig, steps_per_epoch: in
 def planned_at_most(key: JobKey, config: ExperimentConfig) -> bool:
     """Whether a job's steps depend on what is pruned, or on when its mask is drawn."""
     drawn = config.rewind.method == "drawn" and not _from_the_start(key)
-    return how_trained(key, config).same_multiplications or drawn
+    how = how_trained(key, config)
+    return how.same_multiplications or how.until_drawn or drawn
 
 
 def _from_the_start(key: JobKey) -> bool:

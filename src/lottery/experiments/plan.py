@@ -63,7 +63,10 @@ def trains_dense_again(config: PlanConfig) -> bool:
 
 def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
-    how = config_method(config).how(job.level, config.levels) if job.level else How()
+    method = config_method(config)
+    if not job.level and job.branch == MAIN:
+        return method.how_dense()
+    how = method.how(job.level, config.levels) if job.level else How()
     if job.kind == REORDERED:
         return replace(how, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
     control = job.level and not job.of_ticket

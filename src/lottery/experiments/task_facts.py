@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lottery.data import steps_per_epoch
-from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig
+from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig, stops_early
 from lottery.experiments.plan import trains_dense_again
 from lottery.score import ACCURACY, Score
-from lottery.store.jobs import DENSE_REWOUND, MAIN
+from lottery.store.jobs import DENSE_REWOUND, DENSE_WHOLE, MAIN
 from lottery.training import MaskUpdateMethod, PrunedValues
 
 
@@ -74,6 +74,7 @@ def _classification(config: ExperimentConfig, data: Mapping[str, Any]) -> TaskFa
         pruned_values=training.pruned,
         model=config.model,
         input_shape=tuple(data["input_shape"]),
+        dense_kind=DENSE_WHOLE if stops_early(config) else MAIN,
     )
 
 

@@ -156,6 +156,10 @@ class Method(Protocol):
     def how(self, level: int, levels: int) -> How:
         """How the ticket of a level is trained."""
 
+    def how_dense(self) -> How:
+        """How the dense network is trained: in the task's way, to its end."""
+        return How()
+
     def decides(self, level: int, levels: int) -> Any:
         """What of the method decides a level's ticket, besides the jobs it is made from: plain."""
 

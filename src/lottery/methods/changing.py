@@ -63,5 +63,6 @@ def plain_how(how: How) -> dict[str, Any]:
         "gradual": gradual and pruning_part(gradual.prune, gradual.level, gradual.levels),
         "learns": learns and [learns.method, *learns.stream],
         "reordered": how.reordered,
+        "until_drawn": how.until_drawn or None,
     }
     return {name: part for name, part in parts.items() if part is not None}

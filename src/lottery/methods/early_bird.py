@@ -68,6 +68,10 @@ class EarlyBird(Method):
         return How()
 
     @override
+    def how_dense(self) -> How:
+        return How(until_drawn=self.prune.early_bird.stop)
+
+    @override
     def decides(self, level: int, levels: int) -> Any:
         return {
             "method": "early-bird",
@@ -78,8 +82,10 @@ class EarlyBird(Method):
 
     def drawn_part(self, level: int, levels: int) -> dict[str, Any]:
         """What decides the mask that is drawn for a level."""
+        settling = asdict(self.prune.early_bird)
+        settling.pop("stop")  # The same masks are drawn, whatever comes after.
         return {
-            "early_bird": asdict(self.prune.early_bird),
+            "early_bird": settling,
             "trains_on": self.rewind.method == "drawn",
             "prune": [pruning_part(self.prune, n, levels) for n in range(1, level + 1)],
         }

@@ -46,10 +46,11 @@ def render_comparison(comparison: RunComparison) -> str:
         for one in FIGURES
         if (content := one.draw(comparison))
     ]
-    differing = tables.settings(comparison)
+    differing, costs = tables.settings(comparison), tables.costs(comparison)
     listed = {
         "measured": tables.measured(comparison),
         "tests": tables.contrasts(comparison),
+        "costs": [costs] if costs else [],
         "runs": [tables.runs(comparison)],
         "settings": [differing] if differing else [],
     }
@@ -64,6 +65,7 @@ def render_comparison(comparison: RunComparison) -> str:
         listed=listed,
         cards=[_card(found) for found in comparison.methods],
         notes=facts.notes(comparison),
+        cost_note=facts.COST_NOTE,
         findings_title=facts.findings_title(comparison),
         fmt=formatting,
     )

@@ -11,6 +11,7 @@ from lottery.analysis.methods.types import Method, RunComparison
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Estimate, Measure
 from lottery.methods import CONTROL_KINDS
+from lottery.report.comparison_cost import COST
 from lottery.report.density import EARLY_STOP, Quantity, score_quantity
 from lottery.report.figure import Figure, Plot, choice, figure_text
 from lottery.report.palette import method
@@ -190,4 +191,5 @@ FIGURES: Final[tuple[Figure, ...]] = (
         ),
         draw=lambda comparison: methods_against_density(comparison, "early_stop", EARLY_STOP),
     ),
+    COST,
 )

@@ -54,6 +54,12 @@ def runs(comparison: RunComparison) -> Table:
     return _table(comparison, "runs", "The runs", "What", facts.runs(comparison))
 
 
+def costs(comparison: RunComparison) -> Table | None:
+    """What tickets cost at each density; None where it was not asked for."""
+    lines = facts.costs(comparison)
+    return _table(comparison, "costs", facts.COST_TITLE, "Density, %", lines) if lines else None
+
+
 def settings(comparison: RunComparison) -> Table | None:
     """Every setting that differs; None where none does."""
     lines = facts.settings(comparison)

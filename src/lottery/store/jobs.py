@@ -31,6 +31,9 @@ are: from the rewound step, the whole loop. It has a level 0 alone."""
 REORDERED = "reordered"
 """The kind of the branches that train the tickets themselves, level 0 too, but see the examples in
 another order from an iteration on, which is the branch's number."""
+DENSE_WHOLE = "dense-whole"
+"""What would be the dense network, where it is trained no further than tickets need it; there is no
+such job."""
 
 Status = Literal["done", "diverged", "collapsed"]
 

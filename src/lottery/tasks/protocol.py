@@ -47,6 +47,7 @@ class How:
         gradual: with gradual pruning, down to where.
         learns: the mask is trained, and no weight.
         reordered: the iteration from which it sees the examples in another order.
+        until_drawn: it ends where every mask that is drawn on the way has settled.
     """
 
     fine_tune: Length | None = None
@@ -55,6 +56,7 @@ class How:
     gradual: Gradual | None = None
     learns: MaskLearning | None = None
     reordered: int | None = None
+    until_drawn: bool = False
 
     @property
     def as_usual(self) -> bool:

@@ -247,7 +247,9 @@ class Supervised(Task):
         return training
 
     @override
-    def last_iteration(self, how: How, mask: Mask) -> int:
+    def last_iteration(self, how: How, mask: Mask) -> int | None:
+        if how.until_drawn:
+            return None
         return self.training(how, mask).length.iterations(self.steps().per_epoch)
 
     def data_on_device(self, data: Dataset) -> Dataset:

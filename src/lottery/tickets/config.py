@@ -38,6 +38,10 @@ class EarlyBirdConfig:
     """How many masks are compared: the newest with those before it, 2 or more in all."""
     distance: float = 0.1
     """Share of the prunable weights on which the newest may disagree with each, in [0, 1]."""
+    stop: bool = False
+    """Whether the dense training ends where every level's mask has settled, which is what makes
+    finding tickets so cheap. Then nothing in the run says how good the dense network would be, so
+    that there is no verdict; compare the tickets with those of other runs."""
 
     def __post_init__(self) -> None:
         take_lengths(self, "every")

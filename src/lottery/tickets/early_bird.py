@@ -119,7 +119,13 @@ def watch_masks(
             found |= noted
         return found
 
-    return Watch(at=at, note=note)
+    return Watch(at=at, note=note, enough=_all_drawn if config.stop else lambda _: False)
+
+
+def _all_drawn(notes: Notes) -> bool:
+    """Whether every level that has notes has its mask; all levels have some from the first look."""
+    levels = {name.partition("/")[0] for name in notes if not name.startswith(_STATE)}
+    return bool(levels) and all(f"{level}/{_SPREAD}" in notes for level in levels)
 
 
 def _taken_in(

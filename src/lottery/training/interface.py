@@ -52,10 +52,12 @@ class Watch:
         at: iterations to look at.
         note: (iteration, state, notes so far) -> all notes; it changes none of them. Checkpoints
             hold the notes, so that nothing else may be remembered.
+        enough: whether the notes are all that the training is for, so that it ends there.
     """
 
     at: tuple[int, ...]
     note: Callable[[int, State, Notes], Notes]
+    enough: Callable[[Notes], bool] = lambda _: False
 
 
 @dataclass(frozen=True, kw_only=True)

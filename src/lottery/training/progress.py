@@ -90,6 +90,12 @@ class Progress:
         watch = self.job.watch
         if watch is not None and self.iteration in watch.at:
             self._notes = watch.note(self.iteration, state(), self._notes)
+            self._end_if_enough()
+
+    def _end_if_enough(self) -> None:
+        watch = self.job.watch
+        if watch is not None and watch.enough(self._notes):
+            self.total = self.iteration
 
     @property
     def stops(self) -> tuple[int, ...]:
@@ -185,6 +191,7 @@ class Progress:
             states.setdefault(label, {})[name] = value
         self._states = {**states}
         self._notes = below("notes/", kept.tensors)
+        self._end_if_enough()
         self._seconds = kept.values["seconds"]
         self._clock = time.perf_counter()
 

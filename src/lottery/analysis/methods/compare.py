@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lottery.analysis.methods.align import align
@@ -14,17 +14,20 @@ from lottery.analysis.methods.types import (
     MEASURES,
     Cell,
     Cost,
+    CostOfTickets,
     Method,
     MethodRun,
     Place,
     Row,
     RunComparison,
+    TicketCost,
 )
 from lottery.analysis.methods.words import caveats, findings, paragraph, warnings
-from lottery.analysis.types import LevelVerdict, Measure
+from lottery.analysis.statistics import estimate
+from lottery.analysis.types import Estimate, LevelVerdict, Measure
 from lottery.errors import UsageError, printable
 from lottery.score import Score
-from lottery.store.jobs import MAIN, JobResult
+from lottery.store.jobs import MAIN
 
 
 def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunComparison:
@@ -118,7 +121,7 @@ def _rows(runs: Sequence[MethodRun], tolerance: float) -> list[Row]:
     rows = []
     for places in align(densities, tolerance):
         cells = [
-            None if number is None else _cell(of[number], run.results)
+            None if number is None else _cell(of[number], run)
             for number, of, run in zip(places, levels, runs, strict=True)
         ]
         there = [cell.density for cell in cells if cell]
@@ -126,9 +129,9 @@ def _rows(runs: Sequence[MethodRun], tolerance: float) -> list[Row]:
     return rows
 
 
-def _cell(level: LevelVerdict, results: Sequence[JobResult]) -> Cell:
+def _cell(level: LevelVerdict, run: MethodRun) -> Cell:
     place = (MAIN, level.level, "done")
-    seconds = [job.seconds for job in results if (job.branch, job.level, job.status) == place]
+    seconds = [job.seconds for job in run.results if (job.branch, job.level, job.status) == place]
     group = level.groups[MAIN]
     return Cell(
         level=level.level,
@@ -137,6 +140,33 @@ def _cell(level: LevelVerdict, results: Sequence[JobResult]) -> Cell:
         lost=max(level.tickets_lost + group.missing.guessing, group.missing.total),
         seconds=math.fsum(seconds) / len(seconds) if seconds else None,
         against_first={},
+        cost=_cost_of_tickets(level.level, run),
+    )
+
+
+def _cost_of_tickets(level: int, run: MethodRun) -> CostOfTickets | None:
+    """Mean over replicates of what tickets of a level cost."""
+    costs = {key.replicate: cost for key, cost in run.costs.items() if key.level == level}
+    if not costs:
+        return None
+
+    def mean(of: Callable[[TicketCost], float | None]) -> Estimate | None:
+        values = {replicate: of(cost) for replicate, cost in costs.items()}
+        there = {replicate: value for replicate, value in values.items() if value is not None}
+        return estimate(there, run.verdict.confidence) if there else None
+
+    seconds = mean(lambda cost: cost.seconds)
+    assert seconds is not None, "of every training"
+    return CostOfTickets(
+        finding=mean(lambda cost: cost.finding),
+        total=mean(
+            lambda cost: (
+                None
+                if cost.finding is None or cost.training is None
+                else cost.finding + cost.training
+            )
+        ),
+        seconds=seconds,
     )
 
 

@@ -66,6 +66,32 @@ def notes(comparison: RunComparison) -> list[str]:
     return told
 
 
+COST_TITLE: Final = "What a ticket cost, in dense trainings"
+COST_NOTE: Final = (
+    "Multiplications of every training that a ticket comes from and of its own, as multiples of "
+    "one training of the dense network, pruned weights counting for nothing; in brackets those of "
+    "finding it alone, then the seconds that both took on the run's machine. Means over replicates."
+)
+
+
+def costs(comparison: RunComparison) -> list[Line]:
+    """One line a density: what tickets cost; empty where it was not asked for."""
+    return [
+        (formatting.percent(row.density).removesuffix("%"), tuple(map(_cost, row.cells)))
+        for row in comparison.rows
+        if any(cell and cell.level and cell.cost for cell in row.cells)
+    ]
+
+
+def _cost(cell: Cell | None) -> str:
+    if cell is None or cell.cost is None:
+        return NONE
+    cost, seconds = cell.cost, f"{cell.cost.seconds.mean:,.1f} s"
+    if cost.total is None or cost.finding is None:
+        return seconds
+    return f"{cost.total.mean:.2f} ({cost.finding.mean:.2f}), {seconds}"
+
+
 def runs(comparison: RunComparison) -> list[Line]:
     """What each run is, how small its tickets get, and what it cost."""
     facts: list[tuple[str, Callable[[Method], str]]] = [

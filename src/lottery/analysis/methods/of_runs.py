@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from lottery.analysis.methods.compare import compare_methods
+from lottery.analysis.methods.cost import ticket_costs
 from lottery.analysis.methods.types import MethodRun, RunComparison
 from lottery.analysis.verdict import judge_run
 from lottery.errors import UsageError
@@ -25,6 +27,7 @@ def compare_runs(
     margin: float | None = None,
     confidence: float | None = None,
     tolerance: float = TOLERANCE,
+    cost: bool = False,
 ) -> RunComparison:
     """Compare runs, finished or not, with the first of them.
 
@@ -34,6 +37,7 @@ def compare_runs(
             None for the first run's.
         confidence: of intervals and tests, in [0.5, 1); None for the first run's.
         tolerance: densities whose ratio is at most 1 + tolerance are compared, in [0, 1).
+        cost: whether it is counted what tickets cost; networks of the catalog are built for that.
 
     Raises:
         UsageError: there are fewer than two runs, one is given twice or has no result, or an
@@ -46,6 +50,8 @@ def compare_runs(
     margin = runs[0].facts.score.margin if margin is None else margin
     confidence = runs[0].config.verdict.confidence if confidence is None else confidence
     read = [_read(run, margin, confidence) for run in runs]
+    if cost:
+        read = [replace(one, costs=ticket_costs(of)) for one, of in zip(read, runs, strict=True)]
     return compare_methods(read, tolerance=tolerance)
 
 

@@ -42,6 +42,9 @@ def _view(comparison: RunComparison) -> RenderableType:
         if lines:
             parts += _tables(comparison, titles[measure], "Density %", lines)
     parts += [Text(), *(Text(note) for note in facts.notes(comparison))]
+    if lines := facts.costs(comparison):
+        parts += _tables(comparison, facts.COST_TITLE, "Density %", lines)
+        parts += [Text(), Text(facts.COST_NOTE)]
     parts += _tables(comparison, "The runs", "", facts.runs(comparison))
     lines = facts.settings(comparison)
     if lines:

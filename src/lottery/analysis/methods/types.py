@@ -7,12 +7,12 @@ seconds. What belongs to a method stands in the order of the methods.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from lottery.analysis.types import Contrast, Estimate, Group, Measure, Verdict
 from lottery.score import Score
-from lottery.store.jobs import JobResult
+from lottery.store.jobs import JobKey, JobResult
 
 MEASURES: Final[tuple[Measure, ...]] = ("accuracy", "accuracy_final", "early_stop", "time_to_dense")
 """What is compared."""
@@ -25,6 +25,22 @@ their settings, seeds and start, so there is nothing to test."""
 Part = Literal["method", "conditions", "evidence"]
 """What a setting decides: how tickets are found; what is learned, by what and for how long; or how
 much is measured and how it is judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketCost:
+    """What one ticket cost.
+
+    Args:
+        finding: of the trainings and scores that its mask and weights came from, in dense
+            trainings' multiplications; None where these cannot be counted.
+        training: of its own training, in the same.
+        seconds: of both, measured; of a training that was needed up to some iteration its share.
+    """
+
+    finding: float | None
+    training: float | None
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +60,8 @@ class MethodRun:
     """Version of the config's meaning."""
     starts: Mapping[int, str]
     """Replicate -> SHA-256 of the weights its dense network began with."""
+    costs: Mapping[JobKey, TicketCost] = field(default_factory=dict)
+    """Of every ticket; empty where it was not asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +137,18 @@ class AgainstFirst:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CostOfTickets:
+    """What one run's tickets at one density cost; see `lottery.analysis.methods.cost`."""
+
+    finding: Estimate | None
+    """In multiplications, of which a dense training has 1; None where they cannot be counted."""
+    total: Estimate | None
+    """The same with the tickets' own trainings."""
+    seconds: Estimate
+    """Of all of it, as measured on the machines of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One run at one density."""
 
@@ -132,6 +162,8 @@ class Cell:
     """Of one training here, mean."""
     against_first: Mapping[Measure, AgainstFirst]
     """Empty for the first run, and where one of the two has no value."""
+    cost: CostOfTickets | None = None
+    """None where it was not asked for."""
 
     def of(self, measure: Measure) -> Estimate | None:
         """What was measured; times to the dense network's accuracy as ratios to its own."""

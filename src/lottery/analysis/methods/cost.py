@@ -1,0 +1,164 @@
+"""What it cost to come to a ticket: every training that it took, and its own.
+
+Multiplications are those of layers with weights (`lottery.core.multiplications`), three times a
+forward pass for each step: forward, and backward to the inputs and to the weights. They are told as
+multiples of what the dense network's training takes, so that nothing depends on the machine;
+pruned weights count for nothing, which a machine gains only where it knows how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from lottery.analysis.methods.types import TicketCost
+from lottery.core import CRITERIA, gradual_density, multiplications, weight_uses
+from lottery.data import steps_per_epoch
+from lottery.errors import UsageError
+from lottery.experiments import ExperimentConfig, Run
+from lottery.experiments.plan import config_method, needs
+from lottery.methods.at_step import AtStep
+from lottery.models import build_model, check_model, is_outside
+from lottery.store import MAIN, JobKey, JobResult
+
+
+def ticket_costs(run: Run) -> dict[JobKey, TicketCost]:
+    """The cost of every ticket of a run that was trained to its end; the dense network's is 1."""
+    count = _Count(run)
+    main = sorted(key for key in run.results if key.branch == MAIN)
+    return {key: count.cost(key) for key in main if run.results[key].status == "done"}
+
+
+@dataclass(frozen=True)
+class _Count:
+    run: Run
+
+    def cost(self, key: JobKey) -> TicketCost:
+        found, seconds = self._scoring(key), 0.0
+        for need, share in self._before(key):
+            one = self._training(need)
+            found = None if found is None or one is None else found + share * one
+            seconds += share * self.run.results[need].seconds
+        return TicketCost(
+            finding=found,
+            training=self._training(key),
+            seconds=seconds + self.run.results[key].seconds,
+        )
+
+    def _before(self, key: JobKey) -> Iterator[tuple[JobKey, float]]:
+        """The trainings that a ticket comes from, and how much of each it needed."""
+        result, dense = self.run.results[key], JobKey(key.replicate, MAIN, 0)
+        if "drawn_at" in result.provenance:
+            yield dense, self._until(dense, int(result.provenance["drawn_at"]))
+        elif isinstance(config_method(self.run.config), AtStep):
+            # Of the dense training nothing counts but the state that tickets start from.
+            if result.start_iteration:
+                yield dense, self._until(dense, result.start_iteration)
+        else:
+            waiting, seen = list(needs(key, self.run.config)), set[JobKey]()
+            while waiting:
+                need = waiting.pop()
+                if need not in seen and need in self.run.results:
+                    seen.add(need)
+                    waiting += needs(need, self.run.config)
+                    yield need, 1.0
+
+    def _until(self, dense: JobKey, iteration: int) -> float:
+        """The share of the dense training up to an iteration."""
+        ended = self.run.results[dense].iterations if dense in self.run.results else 0
+        return min(1.0, iteration / ended) if ended else 0.0
+
+    # In multiplications, of which one training of the dense network has 1
+
+    @cached_property
+    def _uses(self) -> Mapping[str, int] | None:
+        """How often each weight is used; None for networks whose code must not run to be shown."""
+        facts = self.run.facts
+        model, shape, classes = facts.model, facts.input_shape, facts.classes
+        if model is None or shape is None or classes is None or is_outside(model):
+            return None
+        if check_model(model) or not isinstance(self.run.config, ExperimentConfig):
+            return None
+        try:
+            return weight_uses(build_model(model, shape, classes), shape)
+        except UsageError:
+            return None
+
+    @cached_property
+    def _length(self) -> int:
+        """Iterations of the whole dense training."""
+        return self._config.training.length.iterations(self._steps_per_epoch)
+
+    @cached_property
+    def _steps_per_epoch(self) -> int:
+        examples = int(self.run.experiment["data"]["training_examples"])
+        return steps_per_epoch(examples, self._config.training.batch_size)
+
+    def _training(self, key: JobKey) -> float | None:
+        """What a training cost."""
+        result = self.run.results[key]
+        share = self._share(result)
+        if share is None:
+            return None
+        steps = range(result.start_iteration, result.iterations)
+        updates = self.run.facts.mask_updates if key.level else "none"
+        if updates == "gradual":
+            there = sum(self._still_there(at, steps) for at in steps)
+            return (share * len(steps) + (1 - share) * there) / self._length
+        # At an update RigL looks at the gradients of all weights, a third of a dense step.
+        looks = (1 - share) / 3 * self._updates(steps) if updates == "rigl" else 0.0
+        return (share * len(steps) + looks) / self._length
+
+    def _share(self, result: JobResult) -> float | None:
+        """The multiplications of the network that a training ended with, over the dense one's."""
+        if self._uses is None or not set(result.layers) <= set(self._uses):
+            return None
+        kept, whole = (
+            multiplications({name: pair[i] for name, pair in result.layers.items()}, self._uses)
+            for i in (0, 1)
+        )
+        return kept / whole
+
+    def _updates(self, steps: range) -> int:
+        updates = self._config.training.mask_updates
+        return sum(
+            updates.due(
+                at,
+                start=steps.start,
+                total=steps.stop,
+                steps_per_epoch=self._steps_per_epoch,
+            )
+            for at in steps
+        )
+
+    def _still_there(self, at: int, steps: range) -> float:
+        """Of what gradual pruning takes in all, the share that is there at an iteration."""
+        updates = self._config.training.mask_updates
+        return gradual_density(
+            at,
+            shape=updates.shape,
+            initial=1.0,
+            final=0.0,
+            begin=updates.begins(steps.stop),
+            end=updates.ends(steps.stop),
+            every=updates.every.iterations(self._steps_per_epoch),
+        )
+
+    def _scoring(self, key: JobKey) -> float | None:
+        """What it took to score the weights, once forward and backward for each example."""
+        if self._uses is None:
+            return None
+        prune = self._config.prune
+        known = CRITERIA.get(prune.criterion)
+        if known is None:  # Nobody imports it to show what it costs.
+            return None
+        if not key.level or not known.needs_probe:
+            return 0.0
+        each = prune.rounds * (1 if prune.schedule == "one-shot" else key.level)
+        return each * prune.examples / (self._length * self._config.training.batch_size)
+
+    @property
+    def _config(self) -> ExperimentConfig:
+        assert isinstance(self.run.config, ExperimentConfig), "asked after `_uses`"
+        return self.run.config

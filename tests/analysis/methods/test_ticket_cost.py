@@ -1,0 +1,129 @@
+"""What tickets cost, against sums by hand over trainings of a network without convolutions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import tiny
+
+from lottery.analysis import compare_runs, comparison_text
+from lottery.analysis.methods.cost import ticket_costs
+from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run_experiment
+from lottery.report.comparison import render_comparison
+from lottery.store import MAIN, JobKey
+from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.training import Length, MaskUpdatesConfig
+
+STEPS = 30
+
+
+def config(name: str, updates: MaskUpdatesConfig | None = None, **prune: Any) -> ExperimentConfig:
+    made = tiny(
+        name=name,
+        replicates=1,
+        prune=PruneConfig(fraction=0.5, **prune),
+        controls=ControlsConfig(reinit=0),
+    )
+    return replace(
+        made, training=replace(made.training, mask_updates=updates or MaskUpdatesConfig())
+    )
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("costs")
+
+
+def made(of: ExperimentConfig, out: Path) -> Run:
+    return open_run(run_experiment(of, RunOptions(out=out, jobs=1, device="cpu")).run)
+
+
+def level(run: Run, number: int) -> tuple[float, float]:
+    """What finding a ticket cost, and its training."""
+    cost = ticket_costs(run)[JobKey(0, MAIN, number)]
+    assert cost.finding is not None
+    assert cost.training is not None
+    return cost.finding, cost.training
+
+
+def densities(run: Run) -> list[float]:
+    return [run.results[JobKey(0, MAIN, n)].density for n in range(3)]
+
+
+def test_iterative_tickets_need_every_training_before_them(out: Path) -> None:
+    run = made(config("iterative"), out)
+    d = densities(run)
+    # Each weight of a linear layer is used once, so that density is the share of the products.
+    assert level(run, 0) == pytest.approx((0, 1))
+    assert level(run, 1) == pytest.approx((1, d[1]))
+    assert level(run, 2) == pytest.approx((1 + d[1], d[2]))
+    results = run.results.values()
+    seconds = ticket_costs(run)[JobKey(0, MAIN, 2)].seconds
+    assert seconds == pytest.approx(sum(result.seconds for result in results))
+
+
+def test_one_shot_tickets_need_the_dense_network_alone(out: Path) -> None:
+    run = made(config("one-shot", schedule="one-shot"), out)
+    assert level(run, 2) == pytest.approx((1, densities(run)[2]))
+
+
+def test_tickets_of_the_initialization_need_their_scores_alone(out: Path) -> None:
+    run = made(
+        config("snip", by="rewound", criterion="snip", schedule="one-shot", examples=300), out
+    )
+    batch = run.config.training.batch_size  # type: ignore[attr-defined]
+    assert level(run, 2) == pytest.approx((300 / (STEPS * batch), densities(run)[2]))
+
+
+def test_tickets_of_a_later_step_need_the_steps_before_it(out: Path) -> None:
+    late = replace(config("late", by="rewound"), rewind=RewindConfig(to=Length(amount=6)))
+    run = made(late, out)
+    found, trained = level(run, 1)
+    assert found == pytest.approx(6 / STEPS)
+    assert trained == pytest.approx(densities(run)[1] * (STEPS - 6) / STEPS)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_early_bird_tickets_need_the_steps_until_their_mask_settled(stop: bool, out: Path) -> None:
+    bird = EarlyBirdConfig(every=Length(amount=5), window=2, distance=0.2, stop=stop)
+    run = made(config(f"early-{stop}", by="early-bird", early_bird=bird), out)
+    result = run.results[JobKey(0, MAIN, 2)]
+    dense = run.results[JobKey(0, MAIN, 0)]
+    at = int(result.provenance["drawn_at"])
+    share = at / dense.iterations
+    assert level(run, 2) == pytest.approx((at / STEPS, densities(run)[2]))
+    assert ticket_costs(run)[result.key].seconds == pytest.approx(
+        dense.seconds * share + result.seconds
+    )
+
+
+def test_gradual_pruning_costs_what_is_there_at_each_step(out: Path) -> None:
+    updates = MaskUpdatesConfig(method="gradual", every=Length(amount=6), until=0.8, shape="linear")
+    run = made(config("gradual", updates, by="rewound", schedule="one-shot"), out)
+    last = densities(run)[2]
+    # Four prunings, at 0 of nothing, and at 6, 12, 18 and 24.
+    there = [1 - (1 - last) * part / 4 for part in range(4)]
+    expected = (6 * sum(there) + (STEPS - 24) * last) / STEPS
+    assert level(run, 2) == pytest.approx((0, expected))
+
+
+def test_rigl_costs_a_look_at_all_gradients_at_each_update(out: Path) -> None:
+    updates = MaskUpdatesConfig(method="rigl", every=Length(amount=6), until=0.7)
+    run = made(config("rigl", updates, by="rewound", criterion="random", schedule="one-shot"), out)
+    density = densities(run)[2]
+    # Updates at 6, 12 and 18, each with the gradients of the weights that are pruned besides.
+    expected = density + 3 * (1 - density) / 3 / STEPS
+    assert level(run, 2) == pytest.approx((0, expected))
+
+
+def test_a_comparison_shows_them_where_they_are_asked_for(out: Path) -> None:
+    runs = [made(config("iterative"), out), made(config("one-shot", schedule="one-shot"), out)]
+    shown = compare_runs(runs, cost=True)
+    assert "What a ticket cost" in comparison_text(shown)
+    assert "Cost to a ticket" in render_comparison(shown)
+    plain = compare_runs(runs)
+    assert "What a ticket cost" not in comparison_text(plain)
+    assert "Cost to a ticket" not in render_comparison(plain)
