@@ -11,7 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import analyse, analyse_weights, compare, configs, lists, run, runs, ticket
+from lottery.cli import (
+    analyse,
+    analyse_connectivity,
+    analyse_weights,
+    compare,
+    configs,
+    lists,
+    run,
+    runs,
+    ticket,
+)
 from lottery.cli.output import echo
 
 _EXAMPLES = """\b
@@ -44,6 +54,7 @@ app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
 analyse.app.command()(analyse_weights.weights)
+analyse.app.command()(analyse_connectivity.connectivity)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(configs.app, name="config")
