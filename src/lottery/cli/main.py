@@ -11,17 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import (
-    analyse,
-    analyse_connectivity,
-    analyse_weights,
-    compare,
-    configs,
-    lists,
-    run,
-    runs,
-    ticket,
-)
+from lottery.cli import analyse, analyse_alignment, analyse_connectivity, analyse_weights, compare, configs, lists, run, runs, ticket
 from lottery.cli.output import echo
 
 _EXAMPLES = """\b
@@ -55,6 +45,7 @@ app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
 analyse.app.command()(analyse_weights.weights)
 analyse.app.command()(analyse_connectivity.connectivity)
+analyse.app.command()(analyse_alignment.alignment)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(configs.app, name="config")

@@ -37,6 +37,9 @@ _PER_CHANNEL = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._Instan
 
 _tracing = threading.Lock()
 
+OUTPUTS = "its outputs are the network's"
+"""Why such a layer has no channels."""
+
 _Place = tuple[str, int, int]  # parameter name, dimension, index
 
 
@@ -87,7 +90,7 @@ def traced_channels(
     merged = _merged(found)
     for channel in merged:
         if not channel.problem and not any(n in layers and d == 1 for n, d, _ in channel.places):
-            channel.problem = "its outputs are the network's"
+            channel.problem = OUTPUTS
     unreached = (name for name, layer in layers.items() if layer not in graph.module2node)
     left_out = dict.fromkeys(
         (name for name in prunable if name not in layers), "channels of such a layer are not traced"

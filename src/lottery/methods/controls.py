@@ -5,7 +5,7 @@ effect of what was broken. Its kind and number are the name of its random stream
 
 Colours come in a version for light and one for dark pages. Blue is the tickets' alone. The dense
 network, the tickets and the three most used controls can be told apart by colour with every kind of
-colour blindness; there are not fifteen colours of which that could be said, so that of any other
+colour blindness; there are not thirteen colours of which that could be said, so that of any other
 two kinds marks or dashes differ as well.
 """
 
@@ -378,7 +378,7 @@ _CONTROLS: Final = (
         "they do in the dense networks, its own weights at the ticket's start",
         light="#3a0496",
         dark="#fefae3",
-        symbol="hexagram",
+        symbol="diamond-tall",
         dash="dash",
         make=_aligned,
         moves_mask="aligned",

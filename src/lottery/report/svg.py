@@ -240,6 +240,7 @@ _SHAPES: Mapping[str, Sequence[tuple[float, float]]] = {
           (0, 0.4), (-0.6, 1), (-1, 0.6), (-0.4, 0)],
     "hourglass": [(-1, -1), (1, -1), (-1, 1), (1, 1)],
     "bowtie": [(-1, -1), (-1, 1), (1, -1), (1, 1)],
+    "diamond-tall": [(0, -1.4), (0.8, 0), (0, 1.4), (-0.8, 0)],
 }  # fmt: skip
 
 
@@ -256,7 +257,6 @@ _ROUND: Mapping[str, Sequence[tuple[float, float]]] = {
     "octagon": _polygon(8),
     "star": _polygon(5, 0.45),
     "star-diamond": _polygon(4, 0.5),
-    "hexagram": _polygon(6, 0.58),
 }
 
 
