@@ -9,6 +9,7 @@ from typing import Any
 
 from lottery.errors import StoreError
 from lottery.experiments import Run
+from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
 from lottery.inside.subject import subject
 
@@ -64,7 +65,8 @@ def analyse(
     kept = None if again else kept_measurement(run, analysis.name)
     if kept is not None and kept.settings == asked:
         return kept
-    measured = analysis.measure(looked_at, **(settings or {}))
+    with one_thread():  # On more, what is added up depends on how many cores there are.
+        measured = analysis.measure(looked_at, **(settings or {}))
     whole = replace(measured, analysis=analysis.name, settings=asked, made_from=looked_at.made_from)
     run.store.write_measurement(analysis.name, _finite(whole.to_json()))
     return whole

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lottery.inside.analysis import Analysis
+from lottery.inside.curvature import curvature
 from lottery.inside.weights import weights
 
 WEIGHTS: Final = Analysis(
@@ -13,8 +14,14 @@ WEIGHTS: Final = Analysis(
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",
     measure=weights,
 )
+CURVATURE: Final = Analysis(
+    name="curvature",
+    sentence="sharpness where trainings end, and norms of the gradient on the way",
+    measure=curvature,
+    read=False,
+)
 
-_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS,)
+_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CURVATURE)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""
