@@ -103,6 +103,45 @@ def curvature(
     )
 
 
+def cka(
+    run: options.RunName,
+    examples: Examples = 1_000,
+    levels: Levels = None,
+    replicates: Replicates = None,
+    again: Again = False,
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    run_code: RunCode = False,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    csv_dir: CsvDir = None,
+    debug: options.Debug = False,
+) -> None:
+    """How alike networks represent the same examples, layer by layer: linear CKA.
+
+    Of the dense network with its tickets and controls, and of tickets with those of other
+    replicates, beside what two random networks give.
+
+    \b
+    Examples:
+      lottery analyse cka demo
+      lottery analyse cka lenet-300-100-mnist --levels 0,6,12
+    """
+    del debug
+    measure(
+        "cka",
+        run,
+        out,
+        levels=levels,
+        replicates=replicates,
+        again=again,
+        as_json=as_json,
+        csv_dir=csv_dir,
+        settings={"examples": examples},
+        **_where(data_dir, device, run_code),
+    )
+
+
 def _where(data_dir: Path | None, device: str, code: bool) -> dict[str, Any]:
     """How an analysis comes by its network and data."""
     load(line=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lottery.inside.analysis import Analysis
+from lottery.inside.cka import similarity
 from lottery.inside.curvature import curvature
 from lottery.inside.weights import weights
 
@@ -20,8 +21,14 @@ CURVATURE: Final = Analysis(
     measure=curvature,
     read=False,
 )
+CKA: Final = Analysis(
+    name="cka",
+    sentence="how alike tickets and dense networks represent the same examples, layer by layer",
+    measure=similarity,
+    read=False,
+)
 
-_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CURVATURE)
+_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CURVATURE, CKA)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""
