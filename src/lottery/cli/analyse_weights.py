@@ -142,6 +142,61 @@ def cka(
     )
 
 
+def pools(
+    run: options.RunName,
+    candidates: Annotated[
+        int,
+        typer.Option(
+            "--candidates",
+            metavar="N",
+            parser=options.whole_number,
+            help="How many of the nearest levels are tried.",
+        ),
+    ] = 4,
+    recalibrate: Annotated[
+        int,
+        typer.Option(
+            "--recalibrate",
+            metavar="N",
+            parser=options.whole_number,
+            help="Training examples that batch normalization's statistics are computed from.",
+        ),
+    ] = 1_000,
+    levels: Levels = None,
+    replicates: Replicates = None,
+    again: Again = False,
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    run_code: RunCode = False,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    csv_dir: CsvDir = None,
+    debug: options.Debug = False,
+) -> None:
+    """Average each ticket with those of the levels around it, and see whether that is better.
+
+    Lottery Pools: chosen greedily on validation data, judged on test data, without any training.
+
+    \b
+    Examples:
+      lottery analyse pools demo
+      lottery analyse pools lenet-300-100-mnist --candidates 12
+    """
+    del debug
+    measure(
+        "pools",
+        run,
+        out,
+        levels=levels,
+        replicates=replicates,
+        again=again,
+        as_json=as_json,
+        csv_dir=csv_dir,
+        settings={"candidates": candidates, "recalibrate": recalibrate},
+        **_where(data_dir, device, run_code),
+    )
+
+
 def _where(data_dir: Path | None, device: str, code: bool) -> dict[str, Any]:
     """How an analysis comes by its network and data."""
     load(line=True)

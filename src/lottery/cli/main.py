@@ -43,7 +43,10 @@ app.command("verdict")(runs.verdict)
 app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
-for _verb in (analyse_weights.weights, analyse_weights.curvature, analyse_weights.cka):
+for _verb in (
+    *(analyse_weights.weights, analyse_weights.curvature),
+    *(analyse_weights.cka, analyse_weights.pools),
+):
     analyse.app.command()(_verb)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(configs.app, name="config")

@@ -8,6 +8,7 @@ from typing import Final
 from lottery.inside.analysis import Analysis
 from lottery.inside.cka import similarity
 from lottery.inside.curvature import curvature
+from lottery.inside.pools import pools
 from lottery.inside.weights import weights
 
 WEIGHTS: Final = Analysis(
@@ -27,8 +28,14 @@ CKA: Final = Analysis(
     measure=similarity,
     read=False,
 )
+POOLS: Final = Analysis(
+    name="pools",
+    sentence="tickets averaged with those of the levels around them, without any training",
+    measure=pools,
+    read=False,
+)
 
-_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CURVATURE, CKA)
+_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CURVATURE, CKA, POOLS)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""
