@@ -43,9 +43,15 @@ app.command("verdict")(runs.verdict)
 app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
-analyse.app.command()(analyse_weights.weights)
-analyse.app.command()(analyse_connectivity.connectivity)
-analyse.app.command()(analyse_alignment.alignment)
+for _verb in (
+    analyse_weights.weights,
+    analyse_connectivity.connectivity,
+    analyse_alignment.alignment,
+    analyse_weights.curvature,
+    analyse_weights.cka,
+    analyse_weights.pools,
+):
+    analyse.app.command()(_verb)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(configs.app, name="config")

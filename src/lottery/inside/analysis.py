@@ -70,8 +70,7 @@ def analyse(
     kept = None if again else kept_measurement(run, analysis.name)
     if kept is not None and kept.settings == asked:
         return kept
-    # As everywhere: on a machine that is busy, threads that share out small batches only wait.
-    with one_thread():
+    with one_thread():  # On more, what is added up depends on how many cores there are.
         measured = analysis.measure(looked_at, **(settings or {}))
     whole = replace(measured, analysis=analysis.name, settings=asked, made_from=looked_at.made_from)
     run.store.write_measurement(analysis.name, _finite(whole.to_json()))

@@ -7,14 +7,36 @@ from typing import Final
 
 from lottery.inside.alignment import alignment
 from lottery.inside.analysis import Analysis
+from lottery.inside.cka import similarity
 from lottery.inside.connectivity import connectivity
+from lottery.inside.curvature import curvature
+from lottery.inside.pools import pools
 from lottery.inside.weights import weights
+
 
 
 WEIGHTS: Final = Analysis(
     name="weights",
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",
     measure=weights,
+)
+CURVATURE: Final = Analysis(
+    name="curvature",
+    sentence="sharpness where trainings end, and norms of the gradient on the way",
+    measure=curvature,
+    read=False,
+)
+CKA: Final = Analysis(
+    name="cka",
+    sentence="how alike tickets and dense networks represent the same examples, layer by layer",
+    measure=similarity,
+    read=False,
+)
+POOLS: Final = Analysis(
+    name="pools",
+    sentence="tickets averaged with those of the levels around them, without any training",
+    measure=pools,
+    read=False,
 )
 
 
@@ -35,7 +57,8 @@ ALIGNMENT: Final = Analysis(
 )
 
 
-_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CONNECTIVITY, ALIGNMENT,)
+
+_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CONNECTIVITY, ALIGNMENT, CURVATURE, CKA, POOLS,)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""

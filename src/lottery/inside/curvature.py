@@ -1,0 +1,211 @@
+"""How the loss curves where trainings end, and how steep it is where they start and end.
+
+Both on the training loss, without weight decay and label smoothing, over the same examples for all
+networks, and for the prunable weights that are kept: biases and normalization are held.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch import Tensor
+
+from lottery.core import Mask, ScoreContext
+from lottery.core.criteria.curvature import hessian_product
+from lottery.core.criteria.gradients import mean_gradient
+from lottery.core.criteria.network import scored_network
+from lottery.errors import UsageError
+from lottery.inside.measurement import Cell, Measurement, Table
+from lottery.inside.probing import compared, probe_of
+from lottery.inside.spread import mean, spread
+from lottery.inside.subject import Subject
+from lottery.store import MAIN, JobKey
+from lottery.training import State
+
+Vector = NDArray[np.float64]
+
+_SMALL: Final = 64
+"""Of so few weights the whole Hessian is made."""
+_TOLERANCE: Final = 1e-3
+"""Relative, of eigenvalues: the network computes in single precision."""
+
+
+def top_eigenvalues(context: ScoreContext, count: int) -> list[float]:
+    """The largest eigenvalues of the Hessian of the loss, largest first.
+
+    Of the mean loss over all of the probe's examples, by the weights that the context's mask keeps;
+    with dropout off, and batch norm as it is used after training. Found by Lanczos iterations
+    (scipy's ``eigsh``) on Hessian-vector products, to a relative 0.001; the Hessian is never
+    written out unless it is tiny.
+
+    Args:
+        context: with a probe.
+        count: how many, 1 or more; fewer are given where there are fewer weights.
+    """
+    model, mask = scored_network(context), context.mask
+    total = mask.kept
+
+    def product(vector: Vector) -> Vector:
+        along = _scattered(np.asarray(vector).reshape(-1), mask)
+        return _gathered(hessian_product(context, model, along), mask)
+
+    if total <= max(_SMALL, 2 * count + 1):
+        whole = np.array([product(unit) for unit in np.eye(total)]).reshape(total, total)
+        values = np.linalg.eigvalsh((whole + whole.T) / 2)
+    else:
+        operator = LinearOperator((total, total), matvec=product, dtype=np.float64)
+        start = torch.randn(total, generator=context.generator, dtype=torch.float64).numpy()
+        values = eigsh(
+            operator, k=count, which="LA", v0=start, tol=_TOLERANCE, return_eigenvectors=False
+        )
+    return sorted(map(float, values), reverse=True)[:count]
+
+
+def gradient_norm(context: ScoreContext) -> float:
+    """The L2 norm of the mean loss' gradient by the weights that the context's mask keeps.
+
+    Batch norm uses the statistics of each batch, as in training.
+    """
+    gradient = mean_gradient(context, batch_statistics=True)
+    return float(np.linalg.norm(_gathered(gradient, context.mask)))
+
+
+def _gathered(tensors: Mapping[str, Tensor], mask: Mask) -> Vector:
+    return np.asarray(torch.cat([tensors[name][kept] for name, kept in mask.items()]).numpy())
+
+
+def _scattered(vector: Vector, mask: Mask) -> dict[str, Tensor]:
+    parts = torch.from_numpy(vector.copy()).split([kept for kept, _ in mask.layers.values()])
+    found = {}
+    for part, (name, kept) in zip(parts, mask.items(), strict=True):
+        found[name] = torch.zeros(kept.shape, dtype=torch.float64)
+        found[name][kept] = part
+    return found
+
+
+def curvature(subject: Subject, examples: int = 1_000, eigenvalues: int = 3) -> Measurement:
+    """Sharpness at the end, and gradient norms on the way, by level and control.
+
+    Args:
+        subject: with its data.
+        examples: of the training set, drawn once, 1 or more.
+        eigenvalues: how many of the largest, 1 to 100.
+    """
+    if examples < 1 or not 1 <= eigenvalues <= 100:
+        raise UsageError(
+            "curvature: expected 1 example or more and 1 to 100 eigenvalues, got "
+            f"{examples} and {eigenvalues}"
+        )
+    sharp: dict[tuple[int, str], list[list[float]]] = defaultdict(list)
+    steep: dict[tuple[int, str, str], list[tuple[float, int]]] = defaultdict(list)
+    for level in subject.levels:
+        for key in compared(subject, level):
+            subject.progress(f"curvature of {key}")
+            for when, state, mask in _moments(subject, key):
+                context = _context(subject, key, state, mask, examples)
+                steep[level, key.kind, when].append((gradient_norm(context), mask.kept))
+                if when == "end":
+                    sharp[level, key.kind].append(top_eigenvalues(context, eigenvalues))
+    return Measurement(
+        analysis="curvature",
+        found=tuple(_sentences(sharp, steep)),
+        tables=(_sharpness_table(sharp, eigenvalues), _gradient_table(steep)),
+    )
+
+
+def _moments(subject: Subject, key: JobKey) -> Iterator[tuple[str, State, Mask]]:
+    """The states of a training that are kept: where it started, stopped early, and ended."""
+    ticket = subject.ticket(key)
+    yield "start", ticket.weights, ticket.mask
+    early = subject.weights(key, "early-stop")
+    if early and subject.run.facts.mask_updates == "none":
+        yield "early stop", early, ticket.mask
+    yield "end", subject.weights(key), subject.mask(key)
+
+
+def _context(
+    subject: Subject, key: JobKey, state: State, mask: Mask, examples: int
+) -> ScoreContext:
+    return ScoreContext(
+        weights={name: state[name] for name in mask},
+        initial={},
+        mask=mask,
+        generator=torch.Generator().manual_seed(0),
+        probe=probe_of(subject, state, mask, examples, subject.ticket(key).pruned),
+    )
+
+
+def _sharpness_table(sharp: Mapping[tuple[int, str], list[list[float]]], count: int) -> Table:
+    rows = []
+    for (level, branch), found in sharp.items():
+        largest = [one[0] for one in found if one]
+        means = [mean([one[at] for one in found if len(one) > at]) for at in range(count)]
+        rows.append((level, branch, len(found), means[0], spread(largest), *means[1:]))
+    return Table(
+        name="sharpness",
+        title="Largest eigenvalues of the Hessian of the training loss at the end",
+        note=(
+            "Means over n replicates, ± the standard deviation of the largest. By the prunable "
+            "weights that are kept; what to compare a ticket with is the dense network (level 0) "
+            "and its controls: a principal submatrix has no larger eigenvalue than the whole, so "
+            "that fewer weights alone make a minimum less sharp."
+        ),
+        columns=(
+            *("level", "branch", "n", "eigenvalue_1", "eigenvalue_1_sd"),
+            *(f"eigenvalue_{number}" for number in range(2, count + 1)),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _gradient_table(steep: Mapping[tuple[int, str, str], list[tuple[float, int]]]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for (level, branch, when), found in steep.items():
+        norms = [norm for norm, _ in found]
+        each = [norm / math.sqrt(kept) for norm, kept in found if kept]
+        rows.append((level, branch, when, len(found), mean(norms), spread(norms), mean(each)))
+    return Table(
+        name="gradients",
+        title="Norm of the gradient of the training loss",
+        note=(
+            "By the weights that are kept, over the same examples; means over n replicates. per "
+            "weight: its root mean square. A run keeps the states at the start and the end of each "
+            "training, and at early stopping: between them nothing is known."
+        ),
+        columns=("level", "branch", "when", "n", "norm", "norm_sd", "per_weight"),
+        rows=tuple(rows),
+    )
+
+
+def _sentences(
+    sharp: Mapping[tuple[int, str], list[list[float]]],
+    steep: Mapping[tuple[int, str, str], list[tuple[float, int]]],
+) -> Iterator[str]:
+    level = max((level for level, _ in sharp), default=0)
+
+    def largest(branch: str, at: int) -> str:
+        values = [one[0] for one in sharp.get((at, branch), []) if one]
+        return f"{mean(values):.3g}" if values else "unknown"
+
+    others = [branch for at, branch in sharp if at == level and branch != MAIN and level]
+    yield (
+        "The largest eigenvalue of the Hessian is "
+        f"{largest(MAIN, 0)} where dense networks end"
+        + (f", {largest(MAIN, level)} where tickets of level {level} do" if level else "")
+        + "".join(f", {largest(branch, level)} for {branch}" for branch in others)
+        + f" (n = {len(sharp.get((level, MAIN), []))})."
+    )
+    if level:
+        at_start = {
+            branch: mean([norm for norm, _ in steep.get((level, branch, "start"), [])])
+            for branch in (MAIN, *others)
+        }
+        said = ", ".join(f"{v:.3g} for {b}" for b, v in at_start.items() if v is not None)
+        yield f"At the start of level {level} the norm of the gradient is {said}."

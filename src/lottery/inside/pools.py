@@ -1,0 +1,223 @@
+"""Neighbouring levels of a run averaged, which costs no training (Lottery Pools).
+
+Yin et al., arXiv:2208.10842, section 3: from a trained ticket, the trained networks of the levels
+around it are taken in one after another, nearest first, each at the best of several interpolation
+factors, if the average does no worse on validation data. The paper prunes the average by magnitude
+to the ticket's density; here the average has the ticket's own mask, so that it is the same
+subnetwork.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from torch import Tensor
+
+from lottery.core import Mask
+from lottery.data.dataset import SplitName
+from lottery.errors import UsageError
+from lottery.inside.evaluation import Evaluation, Quality
+from lottery.inside.measurement import Cell, Measurement, Table
+from lottery.inside.spread import half_interval, mean
+from lottery.inside.subject import Subject
+from lottery.store import MAIN, JobKey
+from lottery.tasks.supervised import Supervised
+from lottery.tickets.rewinding import replaced
+from lottery.training import State
+
+FACTORS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""How much of a candidate goes into the average: those of the authors' code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """An average of networks.
+
+    Args:
+        state: its weights, under the ticket's mask.
+        members: what was taken in after the ticket, in order: level and factor.
+    """
+
+    state: State
+    members: tuple[tuple[int, float], ...] = ()
+
+
+def interpolated(
+    one: State,
+    other: State,
+    factor: float,
+    mask: Mask,
+    pruned: Mapping[str, Tensor] | None = None,
+) -> State:
+    """``(1 - factor) * one + factor * other`` under a mask; whole numbers are those of ``one``.
+
+    Args:
+        one: a whole ``state_dict``.
+        other: of the same names and shapes.
+        factor: in [0, 1].
+        mask: of the weights that are kept.
+        pruned: what pruned weights are held at; None: zero.
+    """
+    average = {
+        name: value.lerp(other[name], factor) if value.is_floating_point() else value
+        for name, value in one.items()
+    }
+    return replaced(average, mask.apply({name: average[name] for name in mask}, pruned))
+
+
+def pooled(
+    ticket: State,
+    candidates: Sequence[tuple[int, State]],
+    mask: Mask,
+    quality: Callable[[State], Quality],
+    pruned: Mapping[str, Tensor] | None = None,
+) -> Pool:
+    """The greedy average of a ticket and its neighbours.
+
+    A candidate is taken in, at the factor with the least error, if the error is no larger than
+    without it; of equal errors the loss decides.
+
+    Args:
+        ticket: the trained ticket.
+        candidates: level and trained network, in the order in which they are tried.
+        mask: the ticket's.
+        quality: how well a network does, on data that choose.
+        pruned: what pruned weights are held at; None: zero.
+    """
+    pool, best = Pool(state=ticket), _order(quality(ticket))
+    for level, other in candidates:
+        found = []
+        for factor in FACTORS:
+            state = interpolated(pool.state, other, factor, mask, pruned)
+            found.append((_order(quality(state)), factor, state))
+        reached, factor, state = min(found, key=lambda one: one[:2])
+        if reached <= best:
+            best = reached
+            pool = Pool(state=state, members=(*pool.members, (level, factor)))
+    return pool
+
+
+def _order(quality: Quality) -> tuple[float, float]:
+    return quality.error, quality.loss or 0.0
+
+
+def nearest(level: int, levels: Sequence[int], count: int) -> list[int]:
+    """The levels around a level, nearest first, of two equally near the denser one first.
+
+    >>> nearest(2, range(6), 4)
+    [1, 3, 0, 4]
+    """
+    others = [other for other in levels if other != level]
+    return sorted(others, key=lambda other: (abs(other - level), other))[:count]
+
+
+def pools(subject: Subject, candidates: int = 4, recalibrate: int = 1_000) -> Measurement:
+    """Each ticket against the average of it and its neighbours, on test data.
+
+    Args:
+        subject: with its data.
+        candidates: how many of the nearest levels are tried, 1 or more.
+        recalibrate: training examples that running statistics of batch normalization are computed
+            from for every average; of no effect in networks without, and in a loop of the user's
+            own.
+    """
+    if candidates < 1 or recalibrate < 0:
+        raise UsageError(
+            "pools: expected 1 candidate or more and 0 examples or more, got "
+            f"{candidates} and {recalibrate}"
+        )
+    task = subject.experiment.task
+    own = not isinstance(task, Supervised)
+    as_it_is = Evaluation(task=task)
+    average = as_it_is if own else Evaluation(task=task, recalibrate=recalibrate)
+    chosen_on: SplitName = "test" if own else "validation"
+    levels = sorted({key.level for key in subject.run.results if key.branch == MAIN})
+    rows: list[tuple[Cell, ...]] = []
+    errors: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
+    for key in subject.trainings():
+        subject.progress(f"pool of {key}")
+        around = [JobKey(key.replicate, MAIN, n) for n in nearest(key.level, levels, candidates)]
+        ticket = subject.weights(key)
+        pool = pooled(
+            ticket,
+            [(one.level, subject.weights(one)) for one in around if subject.ended(one)],
+            subject.mask(key),
+            lambda state: average(state, chosen_on),
+            subject.ticket(key).pruned,
+        )
+        before = as_it_is(ticket).error
+        after = average(pool.state).error if pool.members else before
+        errors[key.level].append((before, after, len(pool.members)))
+        taken = ", ".join(f"{level} ({factor:g})" for level, factor in pool.members)
+        rows.append((key.level, key.replicate, before, after, after - before, taken or None))
+    return Measurement(
+        analysis="pools",
+        found=tuple(_sentences(errors, own)),
+        tables=(_level_table(errors), _member_table(rows)),
+    )
+
+
+def _level_table(errors: Mapping[int, Sequence[tuple[float, float, int]]]) -> Table:
+    def row(level: int, found: Sequence[tuple[float, float, int]]) -> tuple[Cell, ...]:
+        gains = [after - before for before, after, _ in found]
+        half, middle = half_interval(gains), mean(gains)
+        low, high = (
+            (None, None) if half is None or middle is None else (middle - half, middle + half)
+        )
+        one, other = (
+            mean([before for before, _, _ in found]),
+            mean([after for _, after, _ in found]),
+        )
+        members = mean([members for *_, members in found])
+        return (level, len(found), one, other, middle, low, high, members)
+
+    return Table(
+        name="levels",
+        title="Error of tickets and of pools on test data",
+        note=(
+            "Means over n replicates, at the end of training. difference: of the pool to the ticket of the same replicate, "
+            "with its 95% t-interval; below 0 the pool is better. An average that changed nothing "
+            "would have 0. members: levels taken in besides the ticket's own."
+        ),
+        columns=("level", "n", "ticket", "pool", "difference", "low", "high", "members"),
+        rows=tuple(row(level, found) for level, found in errors.items()),
+    )
+
+
+def _member_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
+    return Table(
+        name="members",
+        title="What each pool is made of",
+        note="taken in: levels in the order they were taken in, each with its factor.",
+        columns=("level", "replicate", "ticket", "pool", "difference", "taken_in"),
+        rows=tuple(rows),
+    )
+
+
+def _sentences(
+    errors: Mapping[int, Sequence[tuple[float, float, int]]], own: bool
+) -> Iterator[str]:
+    count = better = worse = 0
+    for level, found in errors.items():
+        gains = [after - before for before, after, _ in found]
+        half, middle = half_interval(gains), mean(gains)
+        if level and half is not None and middle is not None:
+            count += 1
+            better += middle + half < 0
+            worse += middle - half > 0
+    if count:
+        yield (
+            f"Of {count} levels of tickets, the pool has less error than the ticket at {better} "
+            f"and more at {worse} (95% t-intervals of paired differences, not corrected for the "
+            "number of levels; by chance 2.5% of levels each)."
+        )
+    else:
+        yield "With one replicate, nothing says whether a difference is chance."
+    if own:
+        yield (
+            "Pools were chosen by the same evaluate that judges them, since a loop of your own has "
+            "no other: this flatters them."
+        )

@@ -1,0 +1,61 @@
+"""The networks that an analysis looks at, with the same training examples for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from lottery.core import Mask, Probe
+from lottery.inside.subject import Subject
+from lottery.rng import Streams
+from lottery.store import MAIN, JobKey
+from lottery.tasks.supervised import Supervised
+from lottery.tickets import PruneConfig
+from lottery.training import State
+
+_BATCH = 250
+
+
+def compared(subject: Subject, level: int) -> Iterator[JobKey]:
+    """The trainings of a level that ended well: the tickets, and the first control of each kind."""
+    for key in sorted(subject.run.results):
+        first = key.branch == MAIN or key.branch.endswith("-1")
+        here = key.level == level and key.replicate in subject.replicates
+        if here and first and subject.ended(key):
+            yield key
+
+
+def probe_of(
+    subject: Subject,
+    state: State,
+    mask: Mask,
+    examples: int,
+    pruned: Mapping[str, Tensor] | None = None,
+) -> Probe:
+    """A network with these weights under a mask, and training examples as they are stored.
+
+    They are drawn by the run's seed, the same for every level and replicate. A loop of the user's
+    own has its ``batches=``, of which so many examples are taken.
+
+    Args:
+        subject: whose task it is.
+        state: a whole ``state_dict``.
+        mask: what is kept.
+        examples: how many; all, where there are fewer.
+        pruned: what pruned weights are held at; None: zero.
+
+    Raises:
+        UsageError: the task has no batches to look at.
+    """
+    task = subject.experiment.task
+    if isinstance(task, Supervised):
+        examples = min(examples, len(task.data.train))
+    return task.probe(
+        PruneConfig(examples=examples, batch_size=_BATCH),
+        0,
+        mask,
+        trained=state,
+        streams=Streams(subject.run.config.seed, 0),
+        pruned=pruned,
+    )
