@@ -189,7 +189,7 @@ class OwnTask:
             try:
                 # Before any training it need not be finite.
                 with suppress(FloatingPointError):
-                    self._scores(one, _ANY)
+                    self.scores(one, _ANY)
             except Exception as error:
                 error.add_note("lottery: in evaluate, tried on a network before any training")
                 raise
@@ -285,7 +285,7 @@ class OwnTask:
         if bad:
             return _result(recording, reason=f"{bad[0]} was not finite at the end")
         try:
-            scores = scores or self._scores(model, work.streams)
+            scores = scores or self.scores(model, work.streams)
             recording.add(end, "test", scores)
             best = recording.best_iteration
             if self.code.evaluate is not None and best is not None and best != end:
@@ -353,9 +353,10 @@ class OwnTask:
         there = recording.points.get((best, "test"))
         if there is None or self.score.name not in there.values:
             model.load_state_dict(dict(recording.early_stop))
-            recording.add(best, "test", self._scores(model, streams))
+            recording.add(best, "test", self.scores(model, streams))
 
-    def _scores(self, model: nn.Module, streams: Streams) -> dict[str, float]:
+    def scores(self, model: nn.Module, streams: Streams) -> dict[str, float]:
+        """What ``evaluate`` gives for a network, which must be there."""
         assert self.code.evaluate is not None, "else train gave it"
         with seeded(streams.seed_of("evaluate")):
             value = self.code.evaluate(model)
