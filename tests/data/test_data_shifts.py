@@ -66,7 +66,7 @@ def test_an_exact_share_of_the_labels_is_drawn_at_random() -> None:
     )
     assert torch.equal(less.train.inputs, whole.train.inputs)
     for name in ("validation", "test"):
-        assert torch.equal(less.split(name).targets, whole.split(name).targets)  # type: ignore[arg-type]
+        assert torch.equal(less.split(name).targets, whole.split(name).targets)
     changed = {
         share: (data.train.targets != whole.train.targets)
         for share, data in ((0.2, less), (0.5, more))
