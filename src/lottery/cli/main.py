@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import analyse, analyse_alignment, analyse_connectivity, analyse_weights, compare, configs, lists, run, runs, ticket
+from lottery.cli import analyse, analyse_alignment, analyse_connectivity, analyse_shifts, analyse_weights, compare, configs, lists, run, runs, ticket
 from lottery.cli.output import echo
 
 _EXAMPLES = """\b
@@ -52,6 +52,7 @@ for _verb in (
     analyse_weights.pools,
 ):
     analyse.app.command()(_verb)
+analyse.app.command()(analyse_shifts.shifts)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(configs.app, name="config")

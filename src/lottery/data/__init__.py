@@ -18,7 +18,7 @@ from lottery.data.catalog import (
 from lottery.data.config import DataConfig
 from lottery.data.dataset import Dataset, Split, SplitName, steps_per_epoch
 from lottery.data.download import NotHereError
-from lottery.data.loading import load_dataset, made_up_dataset
+from lottery.data.loading import as_configured, load_dataset, made_up_dataset
 from lottery.data.notes import data_notes
 from lottery.data.own_data import as_dataset
 from lottery.data.request import Request
@@ -39,6 +39,7 @@ __all__ = [
     "Request",
     "Split",
     "SplitName",
+    "as_configured",
     "as_dataset",
     "check_dataset",
     "data_notes",

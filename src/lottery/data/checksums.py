@@ -21,6 +21,9 @@ from lottery.data.request import Request
 from lottery.data.splits import Examples, Scale, assemble
 from lottery.errors import DataError
 
+# Where Debian's packages of datasets have them.
+_SYSTEM = Path("/usr/share/datasets")
+
 
 class WrongContentsError(FileError):
     """A sound IDX file that is not the one it should be."""
@@ -117,7 +120,8 @@ FASHION_MNIST = KnownDataset(
 def load_known(dataset: KnownDataset, request: Request) -> Dataset:
     """A known dataset, downloaded where none of its folders has it.
 
-    Each file is looked for in the data directory, ``$LOTTERY_DATA`` and the cache, in this order.
+    Each file is looked for in the data directory, ``$LOTTERY_DATA``, the cache and where Debian's
+    packages of datasets have them, in this order.
     In the first two it may lie in a folder of the dataset's name or directly.
 
     Raises:
@@ -186,3 +190,4 @@ def places(name: str, data_dir: Path | None) -> Iterator[tuple[Path, bool]]:
             yield directory / name, False
             yield directory, True
     yield cache_folder() / name, False
+    yield _SYSTEM / name, False

@@ -21,6 +21,12 @@ class DataConfig:
     names code runs that code."""
     validation: int = 5_000
     """Training examples held out for early stopping, 1 or more; the same ones in every run."""
+    split: int = 0
+    """Which examples are held out: 0 for the dataset's own split, any other number for one drawn
+    anew, the same in every run."""
+    random_labels: float = 0.0
+    """Share of the training examples whose labels are drawn at random, in [0, 1]: the same ones in
+    every run. Validation and test examples keep theirs."""
     image_size: int = 0
     """Side, in pixels, of the squares that images of ``folder:``, ``tar:`` and ``hf:`` are brought
     to: the shorter side resized, the longer one cropped in the middle. 0 to leave images as they
@@ -41,6 +47,10 @@ class DataConfig:
             found.append(f"name: {unknown}")
         if self.validation < 1:
             found.append(f"validation: must be 1 or more, got {self.validation}")
+        if not 0 <= self.split < 2**32:
+            found.append(f"split: must be from 0 to {2**32 - 1:,}, got {self.split}")
+        if not 0 <= self.random_labels <= 1:
+            found.append(f"random_labels: must be from 0 to 1, got {self.random_labels}")
         if not 0 <= self.image_size <= MAX_SIDE:
             found.append(f"image_size: must be from 0 to {MAX_SIDE}, got {self.image_size}")
         for key in ("image_size", "image_column", "label_column"):

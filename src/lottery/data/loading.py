@@ -12,6 +12,7 @@ from lottery.data.catalog import describe_dataset, load_named
 from lottery.data.config import DataConfig
 from lottery.data.dataset import Dataset, Split
 from lottery.data.request import Request
+from lottery.data.shifts import split_anew, with_random_labels
 from lottery.data.splits import check_validation
 from lottery.errors import ConfigError, UsageError
 
@@ -57,7 +58,20 @@ def load_dataset(
         image_column=config.image_column,
         label_column=config.label_column,
     )
-    dataset = load_named(config.name, request)
+    return as_configured(load_named(config.name, request), config)
+
+
+def as_configured(dataset: Dataset, config: DataConfig) -> Dataset:
+    """Data as they are loaded, with what a config does to any dataset.
+
+    Raises:
+        DataError: they cannot be split anew.
+        UsageError: the augmentation does not suit the examples.
+    """
+    if config.split:
+        dataset = split_anew(dataset, config.split)
+    if config.random_labels:
+        dataset = with_random_labels(dataset, config.random_labels)
     _check_augmentation(dataset, config.augmentation)
     return replace(dataset, augmentation=config.augmentation)
 

@@ -40,6 +40,7 @@ _GUESSES: Final = {
     "levels": "num_levels n_levels prune_levels pruning_levels",
     "model": "net network arch architecture backbone",
     "data.name": "dataset",
+    "data.random_labels": "label_noise noisy_labels randomized_labels",
     "data.validation": "val valid validation_size val_size",
     "initialization": "init initializer",
 }

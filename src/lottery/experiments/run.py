@@ -6,13 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from lottery.core import OutsideMask, prunable_weights
-from lottery.data import Dataset, as_dataset, data_notes, load_dataset
+from lottery.data import Dataset, as_configured, as_dataset, data_notes, load_dataset
 from lottery.errors import Preempted, UsageError
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
@@ -181,7 +181,7 @@ def _given(config: ExperimentConfig, data: object) -> Dataset | None:
             f"data: with data= the config's data.name must be 'python:' and a name, got '{name}'"
         )
     found = as_dataset(data, name=name, validation=config.data.validation)
-    return replace(found, augmentation=config.data.augmentation)
+    return as_configured(found, config.data)
 
 
 @dataclass(frozen=True, kw_only=True)

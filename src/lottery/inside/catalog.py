@@ -11,7 +11,9 @@ from lottery.inside.cka import similarity
 from lottery.inside.connectivity import connectivity
 from lottery.inside.curvature import curvature
 from lottery.inside.pools import pools
+from lottery.inside.shifts import shifts
 from lottery.inside.weights import weights
+
 
 
 
@@ -58,7 +60,16 @@ ALIGNMENT: Final = Analysis(
 
 
 
-_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CONNECTIVITY, ALIGNMENT, CURVATURE, CKA, POOLS,)
+
+SHIFTS: Final = Analysis(
+    name="shifts",
+    sentence="whether tickets lose more than the dense network on test images made worse",
+    measure=shifts,
+    read=False,
+)
+
+
+_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CONNECTIVITY, ALIGNMENT, CURVATURE, CKA, POOLS, SHIFTS,)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""
