@@ -296,8 +296,8 @@ class TestFunctions:
         ("name", "reason"),
         [
             ("no_such_module:load", "no_such_module cannot be imported: ModuleNotFoundError"),
-            ("data_of_mine:missing", "data_of_mine has no function 'missing'"),
-            ("data_of_mine:constant", "data_of_mine has no function 'constant'"),
+            ("data_of_mine:missing", "data_of_mine has no 'missing'"),
+            ("data_of_mine:constant", "expected data_of_mine:constant to be a function"),
             (
                 "data_of_mine:failing",
                 "data_of_mine:failing failed with ValueError: no luck",

@@ -98,13 +98,19 @@ def test_what_no_initialization_sets_is_the_same_in_every_build(module: str) -> 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nowhere_at_all:make", r"no module 'nowhere_at_all': install it, or name the directory"),
-        ("own_networks.nowhere:make", r"no module 'own_networks.nowhere': install it"),
-        ("own_networks.broken:make", r"own_networks.broken cannot be imported: it fails with Synt"),
-        ("own_networks.raising:make", r"fails with RuntimeError: no such device$"),
-        ("own_networks.needy:make", r"needy cannot be imported: No module named 'package_that_is"),
-        ("own_networks.small:mkae", r"module own_networks.small has no 'mkae'$"),
-        ("own_networks.small:Nets.mkae", r"module own_networks.small has no 'Nets.mkae'$"),
+        (
+            "nowhere_at_all:make",
+            r"nowhere_at_all cannot be imported: Module.*PYTHONPATH",
+        ),
+        ("own_networks.nowhere:make", r"own_networks.nowhere cannot be imported: Module"),
+        ("own_networks.broken:make", r"own_networks.broken cannot be imported: Synt"),
+        ("own_networks.raising:make", r"cannot be imported: RuntimeError: no such device"),
+        (
+            "own_networks.needy:make",
+            r"cannot be imported: Module.*: No module named 'package_that_is",
+        ),
+        ("own_networks.small:mkae", r"own_networks.small has no 'mkae'; did you mean 'make'"),
+        ("own_networks.small:Nets.mkae", r"own_networks.small has no 'Nets.mkae'"),
         ("own_networks.small:number", r"expected a function \(input_shape, classes\).*type int$"),
         ("own_networks.small:fails", r"\(2, 3\) and 4 classes failed with ValueError: expected im"),
         ("own_networks.small:wants_more", r"failed with TypeError: .* missing 1 required"),

@@ -171,7 +171,7 @@ def keeps_count() -> Criterion:
         (uses_the_global_generator, "check_same_context_same_scores"),
         (keeps_count(), "check_same_context_same_scores"),
         (draws_in_the_order_given, "check_order_of_names_means_nothing"),
-        (scores_matrices_alone, "check_any_network"),
+        (scores_matrices_alone, "check_scores_every_weight"),
         (leaves_a_hook, "check_network_is_not_changed"),
         (leaves_gradients, "check_network_is_not_changed"),
         (takes_the_gradients_away, "check_network_is_not_changed"),

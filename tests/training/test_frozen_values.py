@@ -11,9 +11,8 @@ from torch.func import functional_call
 
 from lottery.data import steps_per_epoch
 from lottery.errors import MaskError, UsageError
-from lottery.testing.matrix import held_job
 from lottery.testing.running import in_precision
-from lottery.testing.samples import OPTIMIZERS
+from lottery.testing.samples import OPTIMIZERS, held_job
 from lottery.training import NullMonitor, TrainingJob, make_engine
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.torch_engine import TorchEngine

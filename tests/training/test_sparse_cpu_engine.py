@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lottery.blas import one_blas_thread
-from lottery.data import Dataset, Split
+from lottery.data import Dataset, Request, Split
 from lottery.data.mnist_5k import load_mnist_5k
 from lottery.models import build_model
 from lottery.rng import Streams
@@ -49,7 +49,7 @@ def test_conformance(check: EngineCheck) -> None:
 @cache
 def digits(train: int | None = None, measured: int | None = None) -> Dataset:
     """The bundled digits, or so many of them."""
-    data = load_mnist_5k(validation=500)
+    data = load_mnist_5k(Request(validation=500))
 
     def array_at(split: Split, examples: int | None) -> Split:
         return Split(split.inputs[:examples].clone(), split.targets[:examples].clone())

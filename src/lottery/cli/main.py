@@ -11,7 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import analyse, analyse_alignment, analyse_connectivity, analyse_shifts, analyse_weights, compare, configs, lists, run, runs, ticket
+from lottery.cli import (
+    analyse,
+    analyse_alignment,
+    analyse_connectivity,
+    analyse_shifts,
+    analyse_weights,
+    compare,
+    configs,
+    lists,
+    run,
+    runs,
+    ticket,
+)
 from lottery.cli.output import echo
 
 _EXAMPLES = """\b

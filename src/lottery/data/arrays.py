@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from lottery.data.dataset import Dataset
-from lottery.data.splits import Examples, Scale, assemble
+from lottery.data.splits import Examples, assemble
 from lottery.errors import DataError, describe_error
 
 _NUMBER = "Number the classes from 0 on, as torch.unique(targets, return_inverse=True)[1] does."
@@ -87,7 +87,6 @@ def checked_dataset(
     *,
     validation: int,
     stream: str,
-    scale: Scale | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
     """A dataset of examples that nothing is known of; its classes are 0 to the largest in training.
@@ -99,7 +98,6 @@ def checked_dataset(
         held_out: validation examples, if there are some.
         validation: how many to hold out if there are none.
         stream: names the shuffle, see `lottery.data.splits.shuffled`.
-        scale: see `assemble`.
         notes: see `Dataset`.
 
     Raises:
@@ -133,7 +131,7 @@ def checked_dataset(
         test,
         validation=validation,
         classes=classes,
-        scale=scale,
+        scale=None,
         stream=stream,
         held_out=held_out,
         notes=notes,

@@ -18,10 +18,11 @@ from lottery.data.idx_folder import load_idx_folder
 from lottery.data.image_sets import load_images
 from lottery.data.mnist_5k import load_mnist_5k
 from lottery.data.npz import load_npz
-from lottery.data.own_data import is_import_path, load_own
+from lottery.data.own_data import load_own
 from lottery.data.request import Request
 from lottery.data.sources import folder_source, tar_source
 from lottery.errors import DataError, UsageError, unknown_name
+from lottery.import_paths import is_import_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ DATASETS: Final[dict[str, CatalogEntry]] = {
             training_examples=4_000,
             test_examples=1_000,
         ),
-        load=lambda request: load_mnist_5k(validation=request.validation),
+        load=load_mnist_5k,
     ),
     "fashion-mnist": _mnist_like(FASHION_MNIST, "Fashion-MNIST, 70,000 pieces of clothing"),
     "cifar-10": _cifar(CIFAR_10, "CIFAR-10, 60,000 small photographs"),
@@ -172,18 +173,14 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         what="Any folder of four IDX files",
         place="a folder",
         example="idx:data/digits",
-        load=lambda name, place, request: load_idx_folder(
-            name, path_of(place), validation=request.validation
-        ),
+        load=lambda name, place, request: load_idx_folder(name, path_of(place), request),
     ),
     "npz:": DatasetKind(
         form="npz:PATH",
         what="An NPZ file with x_train, y_train, x_test and y_test, or a folder of such arrays",
         place="a file or folder",
         example="npz:data/digits.npz",
-        load=lambda name, place, request: load_npz(
-            name, path_of(place), validation=request.validation
-        ),
+        load=lambda name, place, request: load_npz(name, path_of(place), request),
     ),
     "python:": DatasetKind(
         form="python:NAME",
@@ -299,4 +296,4 @@ def load_named(name: str, request: Request) -> Dataset:
         return kind.load(name, place, request)
     if name in DATASETS:
         return DATASETS[name].load(request)
-    return load_own(name, validation=request.validation, data_dir=request.data_dir)
+    return load_own(name, request)

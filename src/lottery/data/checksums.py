@@ -140,7 +140,6 @@ def load_known(dataset: KnownDataset, request: Request) -> Dataset:
         validation=request.validation,
         classes=dataset.classes,
         scale=dataset.scale,
-        stream=dataset.name,
     )
 
 

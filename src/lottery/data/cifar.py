@@ -134,50 +134,39 @@ def load_cifar(dataset: BinaryArchive, request: Request) -> Dataset:
             downloaded, or too many examples are to be held out.
     """
     check_data_dir(request.data_dir)
-    folders = [folder for folder, _ in places(dataset.name, request.data_dir)]
-    for folder in folders:
-        if os.path.lexists(path := folder / dataset.file):
-            return _assembled(dataset, dataset.read(path), request)
-    for folder in _with_short_names(dataset, folders):
-        for file in dataset.images:
-            if os.path.lexists(path := folder / file):
-                return load_images(
-                    dataset.name,
-                    tar_source(path),
-                    request,
-                    scale=dataset.scale,
-                    variant=f"decoded from the images in {file}, not the published bytes",
-                )
-    if not request.download:
+    names = (dataset.name, dataset.name.replace("-", ""))
+    folders = list(dict.fromkeys(f for name in names for f, _ in places(name, request.data_dir)))
+    archive, images = _first(folders, dataset.file), _first(folders, *dataset.images)
+    if archive is not None:
+        examples = dataset.read(archive)
+    elif images is not None:
+        return load_images(
+            dataset.name,
+            tar_source(images),
+            request,
+            scale=dataset.scale,
+            variant=f"decoded from the images in {images.name}, not the published bytes",
+        )
+    elif not request.download:
         raise NotHereError(dataset.name, folders)
-    examples = download(
-        [f"{mirror}{dataset.file}" for mirror in dataset.mirrors],
-        cache_folder() / dataset.name / dataset.file,
-        dataset.read,
-        limit=_LIMIT,
-        looked=[f"{folder}: no {dataset.file}" for folder in folders],
-        progress=request.progress,
-    )
-    return _assembled(dataset, examples, request)
-
-
-def _assembled(
-    dataset: BinaryArchive, examples: tuple[Examples, Examples], request: Request
-) -> Dataset:
-    training, test = examples
+    else:
+        examples = download(
+            [f"{mirror}{dataset.file}" for mirror in dataset.mirrors],
+            cache_folder() / dataset.name / dataset.file,
+            dataset.read,
+            limit=_LIMIT,
+            looked=[f"{folder}: no {dataset.file}" for folder in folders],
+            progress=request.progress,
+        )
     return assemble(
         dataset.name,
-        training,
-        test,
+        *examples,
         validation=request.validation,
         classes=dataset.classes,
         scale=dataset.scale,
-        stream=dataset.name,
     )
 
 
-def _with_short_names(dataset: BinaryArchive, folders: list[Path]) -> list[Path]:
-    """The folders, and those beside them whose names are written without a hyphen."""
-    short = dataset.name.replace("-", "")
-    beside = [folder.with_name(short) for folder in folders if folder.name == dataset.name]
-    return [*folders, *beside]
+def _first(folders: list[Path], *files: str) -> Path | None:
+    paths = (folder / file for folder in folders for file in files)
+    return next(filter(os.path.lexists, paths), None)

@@ -10,6 +10,7 @@ from typing import Final
 from lottery.data.arrays import checked_dataset
 from lottery.data.dataset import Dataset
 from lottery.data.idx import Role, read_idx
+from lottery.data.request import Request
 from lottery.data.splits import Examples
 from lottery.errors import DataError
 
@@ -49,7 +50,7 @@ def find(folder: Path, file: str) -> Path | None:
     return next(filter(os.path.isfile, present), present[0] if present else None)
 
 
-def load_idx_folder(name: str, folder: Path, *, validation: int) -> Dataset:
+def load_idx_folder(name: str, folder: Path, request: Request) -> Dataset:
     """The dataset in ``folder``; its classes are 0 to the largest training label.
 
     Bytes are standardized with the mean and deviation of the training split, floats seen as they
@@ -58,7 +59,7 @@ def load_idx_folder(name: str, folder: Path, *, validation: int) -> Dataset:
     Args:
         name: what the dataset is called in configs and reports.
         folder: holds the four files, in any spelling that `find` knows.
-        validation: how many training examples to hold out, by a shuffle that is the same for every
+        request: how many training examples to hold out, by a shuffle that is the same for every
             folder with as many of them, wherever it lies.
 
     Raises:
@@ -85,4 +86,4 @@ def load_idx_folder(name: str, folder: Path, *, validation: int) -> Dataset:
         if values[at].ndim == 3:
             values[at] = values[at][:, None]
     training, test = Examples(values[0], values[1]), Examples(values[2], values[3])
-    return checked_dataset(name, training, test, validation=validation, stream="idx")
+    return checked_dataset(name, training, test, validation=request.validation, stream="idx")

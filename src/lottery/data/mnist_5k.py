@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lottery.data.checksums import MNIST, KnownFile
 from lottery.data.dataset import Dataset
+from lottery.data.request import Request
 from lottery.data.splits import Examples, assemble
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -27,7 +28,7 @@ TEST_EXAMPLES = 1_000
 """How many of the digits only measure."""
 
 
-def load_mnist_5k(*, validation: int) -> Dataset:
+def load_mnist_5k(request: Request) -> Dataset:
     """The bundled digits: 1,000 to test by a fixed shuffle, the rest to learn or to validate.
 
     Raises:
@@ -39,8 +40,7 @@ def load_mnist_5k(*, validation: int) -> Dataset:
         "mnist-5k",
         training,
         test,
-        validation=validation,
+        validation=request.validation,
         classes=MNIST.classes,
         scale=MNIST.scale,
-        stream="mnist-5k",
     )

@@ -16,6 +16,7 @@ from lottery.data.arrays import as_examples, checked_dataset
 from lottery.data.dataset import Dataset
 from lottery.data.image_names import first_names
 from lottery.data.plain_files import MOST_TIMES, FileError, open_plain, unpacked_limit
+from lottery.data.request import Request
 from lottery.errors import DataError
 
 _WORDS: Final = {
@@ -30,7 +31,7 @@ _DAMAGE: Final = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError
 _Key = tuple[str, ...]
 
 
-def load_npz(name: str, place: Path, *, validation: int) -> Dataset:
+def load_npz(name: str, place: Path, request: Request) -> Dataset:
     """The dataset in an NPZ file, or in a folder of NPZ and NPY files.
 
     Arrays are known by the words in their names: ``x_train``, ``y_train``, ``x_test``, ``y_test``,
@@ -40,7 +41,7 @@ def load_npz(name: str, place: Path, *, validation: int) -> Dataset:
     Args:
         name: what it is called in configs and reports.
         place: the file or folder.
-        validation: how many training examples to hold out where there are no validation examples.
+        request: how many training examples to hold out where there are no validation examples.
 
     Raises:
         DataError: a file cannot be read or is damaged, arrays are missing or of objects, or what
@@ -77,7 +78,7 @@ def load_npz(name: str, place: Path, *, validation: int) -> Dataset:
         examples["train"],
         examples["test"],
         examples.get("validation"),
-        validation=validation,
+        validation=request.validation,
         stream="npz",
     )
 

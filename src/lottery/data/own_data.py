@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import inspect
 import random
-import re
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -28,10 +25,11 @@ from torch.utils.data import (
 
 from lottery.data.arrays import as_examples, checked_dataset
 from lottery.data.dataset import Dataset
+from lottery.data.request import Request
 from lottery.data.splits import Examples
 from lottery.errors import DataError, LotteryError, UsageError, describe_error
+from lottery.import_paths import imported
 
-_IMPORT_PATH: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", re.ASCII)
 _PARTS: Final = {2: ("train", "test"), 3: ("train", "validation", "test")}
 _EXPECTED: Final = (
     "expected a lottery.Dataset, or (train, test) or (train, validation, test), each a "
@@ -39,12 +37,7 @@ _EXPECTED: Final = (
 )
 
 
-def is_import_path(name: str) -> bool:
-    """Whether a name has the form ``package.module:function``."""
-    return _IMPORT_PATH.fullmatch(name) is not None
-
-
-def load_own(name: str, *, validation: int, data_dir: Path | None) -> Dataset:
+def load_own(name: str, request: Request) -> Dataset:
     """The dataset that a function of the user's returns; see `as_dataset`.
 
     The function is called without arguments, or with ``data_dir`` if it has such a parameter. What
@@ -53,25 +46,26 @@ def load_own(name: str, *, validation: int, data_dir: Path | None) -> Dataset:
 
     Args:
         name: ``package.module:function``.
-        validation: how many training examples to hold out where it holds out none.
-        data_dir: the directory of datasets, if one is given.
+        request: how many to hold out where it holds out none, and the directory of datasets.
 
     Raises:
         UsageError: there is no such function, or it fails.
         DataError: what it returns are no data, or there is something wrong with them.
     """
-    function = _imported(name)
+    function = imported("data.name", name)
+    if not callable(function):
+        raise UsageError(f"data.name: expected {name} to be a function, got {_kind(function)}")
     with _fixed_randomness():
         try:
             takes_folder = "data_dir" in inspect.signature(function).parameters
-            found = function(data_dir=data_dir) if takes_folder else function()
+            found = function(data_dir=request.data_dir) if takes_folder else function()
         except LotteryError:
             raise
         except Exception as error:
             raise UsageError(
                 f"data.name: calling {name} failed with {describe_error(error)}"
             ) from error
-    return as_dataset(found, name=name, validation=validation)
+    return as_dataset(found, name=name, validation=request.validation)
 
 
 def as_dataset(source: object, *, name: str = "", validation: int = 5_000) -> Dataset:
@@ -204,20 +198,6 @@ def _fixed_randomness() -> Iterator[None]:
         finally:
             random.setstate(state)
             np.random.set_state(numpy_state)
-
-
-def _imported(name: str) -> Callable[..., object]:
-    module, _, function = name.partition(":")
-    try:
-        found: object = getattr(import_module(module), function, None)
-    except Exception as error:
-        raise UsageError(
-            f"data.name: {module} cannot be imported: {describe_error(error)}. Check the name, and "
-            "that Python finds it, as in PYTHONPATH=. lottery run ..."
-        ) from error
-    if not callable(found):
-        raise UsageError(f"data.name: {module} has no function '{function}'")
-    return found
 
 
 def _kind(value: object) -> str:

@@ -167,7 +167,7 @@ def assemble(
     validation: int,
     classes: int,
     scale: Scale | None,
-    stream: str,
+    stream: str = "",
     held_out: Examples | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
@@ -181,7 +181,7 @@ def assemble(
         classes: number of classes.
         scale: what to standardize with; ``None`` computes it of bytes from the examples that remain
             for training, and leaves other inputs as they are.
-        stream: names the shuffle, see `shuffled`.
+        stream: names the shuffle, see `shuffled`; the dataset's name if left out.
         held_out: the validation examples where there are some.
         notes: see `Dataset`.
 
@@ -191,7 +191,9 @@ def assemble(
     train = training
     if held_out is None:
         check_validation(name, validation, len(training))
-        held_out, train = training.parted(validation, stream, "validation", every_class=True)
+        held_out, train = training.parted(
+            validation, stream or name, "validation", every_class=True
+        )
     if scale is None:
         is_bytes = training.inputs.dtype == np.uint8
         scale = scale_of(train.inputs) if is_bytes else Scale((0.0,), (1.0,))

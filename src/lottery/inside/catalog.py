@@ -15,8 +15,6 @@ from lottery.inside.shifts import shifts
 from lottery.inside.weights import weights
 
 
-
-
 WEIGHTS: Final = Analysis(
     name="weights",
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",
@@ -59,8 +57,6 @@ ALIGNMENT: Final = Analysis(
 )
 
 
-
-
 SHIFTS: Final = Analysis(
     name="shifts",
     sentence="whether tickets lose more than the dense network on test images made worse",
@@ -69,7 +65,15 @@ SHIFTS: Final = Analysis(
 )
 
 
-_ALL: Final[tuple[Analysis, ...]] = (WEIGHTS, CONNECTIVITY, ALIGNMENT, CURVATURE, CKA, POOLS, SHIFTS,)
+_ALL: Final[tuple[Analysis, ...]] = (
+    WEIGHTS,
+    CONNECTIVITY,
+    ALIGNMENT,
+    CURVATURE,
+    CKA,
+    POOLS,
+    SHIFTS,
+)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""

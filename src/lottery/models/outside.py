@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Final
 
 import torch
@@ -16,6 +15,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from lottery.errors import LotteryError, UsageError, describe_error
+from lottery.import_paths import imported, is_import_path
 from lottery.integrations.hf_models import hf_model
 from lottery.integrations.timm_models import timm_model
 from lottery.integrations.torchvision_models import torchvision_model
@@ -39,7 +39,6 @@ OUTSIDE_FORMS: Final[dict[str, str]] = {
 """Forms of names of networks from elsewhere, and what they stand for."""
 
 _LIBRARY_NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)
-_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", re.ASCII)
 
 
 def is_outside(name: str) -> bool:
@@ -51,7 +50,7 @@ def check_outside(name: str) -> str | None:
     """What is wrong with the form of a name, or None; nothing is imported."""
     library, _, rest = name.partition(":")
     if library not in LIBRARIES:
-        if _FACTORY.fullmatch(name):
+        if is_import_path(name):
             return None
         return (
             f"expected a module and a function in it, such as mynets.small:make_network, "
@@ -87,7 +86,7 @@ def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Mod
             if library in LIBRARIES:
                 model: object = LIBRARIES[library](rest, shape, classes)
             else:
-                model = _factory(library, rest)(shape, classes)
+                model = _factory(name)(shape, classes)
         except LotteryError:
             raise
         except Exception as error:
@@ -129,31 +128,14 @@ def _without_shape(model: nn.Module) -> list[str]:
     return [name for name, value in named if is_lazy(value)]
 
 
-def _factory(module: str, path: str) -> Callable[[Sequence[int], int], object]:
-    """The function ``path`` of a module."""
-    try:
-        found: object = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise UsageError(f"{module} cannot be imported: {error}; install it") from error
-        raise UsageError(
-            f"no module '{error.name}': install it, or name the directory that it is in by "
-            "PYTHONPATH, as in PYTHONPATH=. lottery run ..."
-        ) from error
-    except Exception as error:
-        raise UsageError(
-            f"{module} cannot be imported: it fails with {describe_error(error)}"
-        ) from error
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"module {module} has no '{path}'")
-        found = getattr(found, part)
+def _factory(name: str) -> Callable[[Sequence[int], int], object]:
+    found = imported("model", name)
     if not callable(found):
         raise UsageError(
-            f"{module}:{path}: expected a function (input_shape, classes) -> torch.nn.Module, "
+            f"{name}: expected a function (input_shape, classes) -> torch.nn.Module, "
             f"got {_kind(found)}"
         )
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def _kind(value: object) -> str:

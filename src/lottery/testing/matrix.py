@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from lottery.core import Group, Mask
+from lottery.core import Mask
 from lottery.data import AugmentationConfig, Dataset, Split
 from lottery.testing.expect import copied
 from lottery.testing.samples import (
     OPTIMIZERS,
+    UPDATES,
     SkippingModel,
     TiedModel,
     convolutional,
+    held_job,
     mlp_job,
     tiny_config,
     tiny_dataset,
     tiny_dropout_mlp,
     tiny_job,
-    tiny_mlp,
     twice_convolutional,
+    updates_job,
 )
 from lottery.training import (
     LearningRateConfig,
     Length,
     MaskLearning,
     MaskMethod,
-    MaskUpdatesConfig,
     OptimizerConfig,
-    TrainingConfig,
     TrainingJob,
 )
 
 Jobs = Iterator[tuple[str, TrainingJob]]
 """Jobs, each with its name in words."""
 
-_TWO: Final = ("Adam", "SGD with Nesterov momentum and weight decay")
-_ADAM, _SGD = (tiny_config(OPTIMIZERS[name]) for name in _TWO)
+_NESTEROV: Final = "SGD with Nesterov momentum and weight decay"
+_BOTH: Final = {name: tiny_config(OPTIMIZERS[name]) for name in ("Adam", _NESTEROV)}
+_ADAM, _SGD = _BOTH.values()
 _BACKGROUND: Final = -0.4242
 _LAYERS: Final = ("fc1.weight", "fc2.weight", "output.weight")
 
@@ -89,10 +91,7 @@ def schedules() -> Jobs:
         config = replace(tiny_config(batch_size=size), length=Length(amount=2, unit="epochs"))
         name = f"two epochs of {examples} examples in batches of {size}"
         yield name, tiny_job(config, data=tiny_dataset(train=examples))
-
-
-def early_stops() -> Jobs:
-    """Best at the end, on the way and at the start, by either loss."""
+    # Best at the end, on the way and at the start, by either loss.
     for loss in ("cross-entropy", "mse"):
         for what, rate in (("still falling", 0.02), ("overfitting", 0.3), ("only worse", 1.0)):
             config = tiny_config(base=rate, length=16, evaluate_every=2, loss=loss)
@@ -104,7 +103,7 @@ def networks() -> Jobs:
     for name, optimizer in OPTIMIZERS.items():
         job = mlp_job((10, 7), tiny_config(optimizer, loss="mse"), activation="tanh")
         yield f"tanh and squared error, {name}", job
-    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
+    for name, config in _BOTH.items():
         job = mlp_job((10, 7), config, activation="tanh")
         yield f"tanh, {name}", job
         steep = {weight: 8 * value for weight, value in job.start.items()}
@@ -300,48 +299,13 @@ def settings() -> Jobs:
         yield name, tiny_job(config, snapshots_at=(0, 6, 12))
 
 
-def held_job(optimizer: OptimizerConfig | None = None) -> TrainingJob:
-    """A job like `tiny_job` whose pruned weights are numbers, a few of them zero."""
-    job = tiny_job(replace(tiny_config(optimizer), pruned="frozen"), snapshots_at=(0, 6, 12))
-    generator = torch.Generator().manual_seed(5)
-    held = {name: 0.3 * torch.randn(k.shape, generator=generator) for name, k in job.mask.items()}
-    for value in held.values():
-        value[torch.rand(value.shape, generator=generator) < 0.2] = 0.0
-    return replace(job, pruned=held)
-
-
 def held_weights() -> Jobs:
     """Pruned weights held at values; weight decay pulls at them, and momentum would go on."""
-    for name in ("SGD", "Adam with weight decay", _TWO[1]):
+    for name in ("SGD", "Adam with weight decay", _NESTEROV):
         yield f"{name}, pruned weights held", held_job(OPTIMIZERS[name])
 
 
-UPDATES: Final[Mapping[str, MaskUpdatesConfig]] = {
-    "set": MaskUpdatesConfig(method="set", every=Length(amount=2)),
-    "rigl": MaskUpdatesConfig(method="rigl", every=Length(amount=3), until=1.0, fraction=0.5),
-    "gradual": MaskUpdatesConfig(method="gradual", every=Length(amount=2), begin=0.1),
-    "linear gradual": MaskUpdatesConfig(
-        method="gradual", shape="linear", every=Length(amount=1, unit="epochs"), until=0.9
-    ),
-}
-"""Every way for a mask to change, several times in the twelve steps of `tiny_config`."""
-
 _MOMENTUM: Final = tiny_config(OPTIMIZERS["SGD with momentum"])
-
-
-def updates_job(name: str, config: TrainingConfig = _MOMENTUM) -> TrainingJob:
-    """A job like `tiny_job` with an entry of `UPDATES`.
-
-    Gradual pruning takes two thirds of the first two layers, which compete, and half of the last.
-    """
-    config = replace(config, mask_updates=UPDATES[name])
-    if config.mask_updates.method != "gradual":
-        return tiny_job(config)
-    job = tiny_job(config, density=1.0)
-    *inner, last = job.mask
-    size = sum(job.mask[layer].numel() for layer in inner)
-    going = (Group(tuple(inner), 2 * size // 3), Group((last,), job.mask[last].numel() // 2))
-    return replace(job, going=going)
 
 
 def mask_updates() -> Jobs:
@@ -372,7 +336,7 @@ def learned_masks(stream: str = "learned") -> Jobs:
 
 def dropout() -> Jobs:
     """Dropout in fully connected networks, from the beginning and started late."""
-    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
+    for name, config in _BOTH.items():
         job = tiny_job(config, make_model=tiny_dropout_mlp, snapshots_at=(0, 6))
         for start in (0, 3):
             yield f"{name}, with dropout, from {start}", replace(job, start_iteration=start)
@@ -396,14 +360,14 @@ def settings_with_dropout() -> Jobs:
 
 def convolutions() -> Jobs:
     """Batch normalization, and dropout, in convolutional networks."""
-    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
+    for name, config in _BOTH.items():
         job = tiny_job(config, make_model=convolutional, snapshots_at=(0, 6))
         yield f"{name}, with dropout and batch normalization", job
 
 
 def other_networks() -> Jobs:
     """Convolutions, buffers of any value, tied weights, and layers that take no part in a step."""
-    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
+    for name, config in _BOTH.items():
         yield f"{name}, with a skipped layer", tiny_job(config, make_model=SkippingModel)
     job = tiny_job(_SGD, make_model=twice_convolutional)
     moved = copied(job.start)
@@ -427,40 +391,18 @@ def convolution_settings() -> Jobs:
         yield f"{name}, convolutions", job
 
 
-def groups() -> Iterator[tuple[str, list[TrainingJob]]]:
+def groups(make_model: Callable[[], nn.Module]) -> Iterator[tuple[str, list[TrainingJob]]]:
     """Jobs that share network, data and config, and differ in all that may differ."""
-    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
-        yield name, _group(config, tiny_dropout_mlp)
-        yield f"{name}, without dropout", _group(config)
-
-
-def convolutional_groups() -> Iterator[tuple[str, list[TrainingJob]]]:
-    """Groups of networks with dropout and batch normalization."""
-    for config, name in zip((_ADAM, _SGD), _TWO, strict=True):
-        yield f"{name}, convolutions", _group(config, convolutional)
-
-
-def held_groups() -> Iterator[tuple[str, list[TrainingJob]]]:
-    """Groups of which some jobs hold pruned weights."""
-    held = held_job()
-    other = {name: held.start[name] for name in held.mask}
-    yield "some held", [held, replace(held, pruned=None), replace(held, pruned=other)]
-
-
-def _group(
-    config: TrainingConfig, make_model: Callable[[], nn.Module] = tiny_mlp
-) -> list[TrainingJob]:
     data = tiny_dataset()
-
-    def job(replicate: int, density: float, snapshots_at: tuple[int, ...] = ()) -> TrainingJob:
-        return tiny_job(
-            config,
-            make_model=make_model,
-            density=density,
-            replicate=replicate,
-            data=data,
-            snapshots_at=snapshots_at,
+    for name, config in _BOTH.items():
+        made = partial(tiny_job, config, make_model=make_model, data=data)
+        second = made(density=0.4, replicate=1)
+        yield (
+            f"{name}, {make_model.__name__}",
+            [
+                made(density=1.0, snapshots_at=(0, 6)),
+                second,
+                made(density=0.05, replicate=2, snapshots_at=(12,)),
+                replace(second, start_iteration=3),
+            ],
         )
-
-    second = job(1, 0.4)
-    return [job(0, 1.0, (0, 6)), second, job(2, 0.05, (12,)), replace(second, start_iteration=3)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -16,6 +17,7 @@ from lottery.rng import Streams
 from lottery.training import (
     LearningRateConfig,
     Length,
+    MaskUpdatesConfig,
     OptimizerConfig,
     State,
     TrainingConfig,
@@ -287,3 +289,40 @@ def mlp_job(
     return tiny_job(
         config, make_model=make_model, density=density, data=examples, snapshots_at=snapshots_at
     )
+
+
+def held_job(optimizer: OptimizerConfig | None = None) -> TrainingJob:
+    """A job like `tiny_job` whose pruned weights are numbers, a few of them zero."""
+    job = tiny_job(replace(tiny_config(optimizer), pruned="frozen"), snapshots_at=(0, 6, 12))
+    generator = torch.Generator().manual_seed(5)
+    held = {name: 0.3 * torch.randn(k.shape, generator=generator) for name, k in job.mask.items()}
+    for value in held.values():
+        value[torch.rand(value.shape, generator=generator) < 0.2] = 0.0
+    return replace(job, pruned=held)
+
+
+UPDATES: Final[Mapping[str, MaskUpdatesConfig]] = {
+    "set": MaskUpdatesConfig(method="set", every=Length(amount=2)),
+    "rigl": MaskUpdatesConfig(method="rigl", every=Length(amount=3), until=1.0, fraction=0.5),
+    "gradual": MaskUpdatesConfig(method="gradual", every=Length(amount=2), begin=0.1),
+    "linear gradual": MaskUpdatesConfig(
+        method="gradual", shape="linear", every=Length(amount=1, unit="epochs"), until=0.9
+    ),
+}
+"""Every way for a mask to change, several times in the twelve steps of `tiny_config`."""
+
+
+def updates_job(name: str, config: TrainingConfig | None = None) -> TrainingJob:
+    """A job like `tiny_job` with an entry of `UPDATES`.
+
+    Gradual pruning takes two thirds of the first two layers, which compete, and half of the last.
+    """
+    config = config or tiny_config(OPTIMIZERS["SGD with momentum"])
+    config = replace(config, mask_updates=UPDATES[name])
+    if config.mask_updates.method != "gradual":
+        return tiny_job(config)
+    job = tiny_job(config, density=1.0)
+    *inner, last = job.mask
+    size = sum(job.mask[layer].numel() for layer in inner)
+    going = (Group(tuple(inner), 2 * size // 3), Group((last,), job.mask[last].numel() // 2))
+    return replace(job, going=going)

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lottery.core import Mask
 from lottery.data.dataset import steps_per_epoch
 from lottery.errors import UsageError
 from lottery.training.config import learning_rate
@@ -127,12 +128,15 @@ class Progress:
             self._states["early-stop"] = state()
         return True
 
-    def result(self, engine: str, state: Callable[[], State]) -> TrainingResult:
+    def result(
+        self, engine: str, state: Callable[[], State], mask: Mask | None = None
+    ) -> TrainingResult:
         """What the training gives back.
 
         Args:
             engine: the engine's name.
             state: makes the state at the end.
+            mask: what is kept at the end, where training changes it.
         """
         diverged = bool(self.reason)
         return TrainingResult(
@@ -151,6 +155,7 @@ class Progress:
             },
             seconds=self._tick(),
             engine=engine,
+            mask=mask,
             notes=self._notes,
         )
 

@@ -96,9 +96,9 @@ def test_an_entry_of_one_s_own(plugin: str) -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("made_up_nowhere:mine", "importing made_up_nowhere failed: ModuleNotFoundError"),
-        ("made_up_broken:mine", "importing made_up_broken failed: ZeroDivisionError"),
-        ("made_up_criteria:mien", "unknown name 'mien'; did you mean 'mine'"),
+        ("made_up_nowhere:mine", "made_up_nowhere cannot be imported: ModuleNotFoundError"),
+        ("made_up_broken:mine", "made_up_broken cannot be imported: ZeroDivisionError"),
+        ("made_up_criteria:mien", "has no 'mien'; did you mean 'mine'"),
         ("made_up_criteria:number", "is a int; expected a function of a ScoreContext"),
     ],
 )

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from lottery.core import Mask
 from lottery.errors import UsageError
-from lottery.testing.matrix import updates_job
-from lottery.testing.samples import OPTIMIZERS, tiny_config
+from lottery.testing.samples import OPTIMIZERS, tiny_config, updates_job
 from lottery.training import NullMonitor, TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.engines.torch_engine.training import Training
@@ -23,7 +22,7 @@ def at(name: str, iteration: int, config: TrainingConfig = SGD) -> Training:
     training = Training(updates_job(name, config), torch.device("cpu"))
     training.begin()
     for _ in range(iteration):
-        training.step()
+        training.advance(1)
     return training
 
 
@@ -40,13 +39,13 @@ def test_rigl_takes_no_step_and_grows_where_the_dense_gradient_is_largest() -> N
     """Its update at iteration 3 moves a half, times (1 + cos(3 pi / 12)) / 2, of each layer."""
     training = at("rigl", 3)
     mask, before = training.dynamic.mask, weights(training)
-    inputs, targets = training.batches.of(training.progress)
+    inputs, targets = training.batch()
     loss = torch.nn.functional.cross_entropy(training.model(inputs), targets)
     parameters = dict(training.model.named_parameters())
     slopes = dict(zip(mask, torch.autograd.grad(loss, [parameters[n] for n in mask]), strict=True))
     bias = parameters["fc1.bias"].detach().clone()
 
-    training.step()
+    training.advance(1)
 
     after = weights(training)
     share = 0.5 * (1 + 2**-0.5) / 2
@@ -74,7 +73,7 @@ def test_new_weights_start_without_value_past_or_average(name: str, optimizer: s
     training = at(name, moment - 1, config)
     mask = training.dynamic.mask
 
-    training.step()
+    training.advance(1)
 
     now = training.dynamic.mask
     averages = dict(training.measured.model.named_parameters())
@@ -96,7 +95,7 @@ def test_an_update_whose_gradients_overflow_is_left_out_and_halves_the_scale() -
     parameter = dict(training.model.named_parameters())["fc1.weight"]
     handle = parameter.register_hook(lambda gradient: gradient * float("inf"))
 
-    training.step()
+    training.advance(1)
     handle.remove()
 
     assert training.dynamic.mask == mask

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from typing import Final
 
 from lottery.core.criteria.catalog import CRITERIA
 from lottery.core.criteria.context import Criterion, CriterionEntry
 from lottery.errors import UsageError, unknown_name
-
-_IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+from lottery.import_paths import imported, is_import_path
 
 _OTHER_NAMES: Final = {"large-final": "magnitude"}
 
@@ -23,7 +20,7 @@ def check_criterion(name: str) -> str | None:
     >>> check_criterion("large-final")
     "unknown criterion 'large-final'; it is called 'magnitude' here"
     """
-    if name in CRITERIA or _IMPORT_PATH.fullmatch(name):
+    if name in CRITERIA or is_import_path(name):
         return None
     if name in _OTHER_NAMES:
         return f"unknown criterion '{name}'; it is called '{_OTHER_NAMES[name]}' here"
@@ -46,7 +43,7 @@ def find_criterion(name: str) -> CriterionEntry:
         raise UsageError(problem)
     if name in CRITERIA:
         return CRITERIA[name]
-    return _entry(_imported(name), name)
+    return _entry(imported("prune.criterion", name), name)
 
 
 def as_criterion(criterion: str | Criterion | CriterionEntry) -> tuple[str, CriterionEntry]:
@@ -70,23 +67,3 @@ def _entry(found: object, name: str) -> CriterionEntry:
             "ScoreContext, or a CriterionEntry"
         )
     return CriterionEntry(score=found, looks_at="examples", about="your own", source=name)
-
-
-def _imported(path: str) -> object:
-    module_name, _, name = path.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise UsageError(
-            f"criterion '{path}': importing {module_name} failed: {type(error).__name__}: {error}; "
-            "check the name, and that Python finds it (PYTHONPATH)"
-        ) from error
-    if not hasattr(module, name):
-        raise UsageError(f"criterion '{path}': {unknown_name('name', name, _public(module))}")
-    found: object = getattr(module, name)
-    return found
-
-
-def _public(module: object) -> list[str]:
-    """What a module offers that could have been meant."""
-    return [n for n in dir(module) if not n.startswith("_") and callable(getattr(module, n))]

@@ -84,14 +84,7 @@ class SparseCpuEngine:
             raise UsageError("engine 'sparse_cpu' trains weights, not masks; use engine 'torch'")
         kept = monitor.restore()
         training = Training(job, forms=None if kept is None else kept.values["forms"])
-        if kept is None:
-            training.begin()
-        else:
-            training.restore(kept)
-        while not training.progress.over:
-            training.advance(monitor.steps_at_once)
-            monitor.step(training.progress.iteration, training.checkpoint)
-        return training.result(self.name)
+        return training.run(self.name, monitor, kept)
 
 
 @contextmanager

@@ -7,13 +7,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lottery.core import Mask, prunable_weights
 from lottery.data import SplitName
 from lottery.errors import UsageError
-from lottery.training.curve import CurvePoint
 from lottery.training.engines.sparse_cpu import loop
 from lottery.training.engines.sparse_cpu.batches import make_batch
 from lottery.training.engines.sparse_cpu.costs import fastest_form, machine_costs
@@ -43,14 +41,14 @@ from lottery.training.engines.sparse_cpu.ragged import (
     ragged,
 )
 from lottery.training.engines.sparse_cpu.vectors import LANES
-from lottery.training.interface import Checkpoint, State, TrainingJob, TrainingResult
-from lottery.training.progress import Progress, below
+from lottery.training.in_progress import InProgress
+from lottery.training.interface import Checkpoint, State, TrainingJob
+from lottery.training.progress import below
 
-_MEASURED: tuple[Literal["validation", "test"], ...] = ("validation", "test")
-_SPLITS: tuple[SplitName, ...] = ("train", *_MEASURED)
+_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
-class Training:
+class Training(InProgress):
     """One training in progress.
 
     Args:
@@ -59,8 +57,7 @@ class Training:
     """
 
     def __init__(self, job: TrainingJob, forms: list[int] | None = None) -> None:
-        self.job = job
-        self.progress = Progress(job)
+        super().__init__(job)
         refused = refused_setting(job.config)
         if refused is not None:
             raise UsageError(f"the engine sparse_cpu cannot train this: {refused}")
@@ -85,9 +82,6 @@ class Training:
         self.trained = self._trained(job.start)
         self.workspace = self._workspace()
         self.task = self._task()
-
-        self.epoch, self.order = -1, np.zeros(0, np.int64)
-        self.loss_sum = 0.0
 
     def _fastest_forms(self) -> list[int]:
         costs, train = machine_costs(), self.inputs["train"]
@@ -142,14 +136,9 @@ class Training:
             training=True,
         )
 
-    def begin(self) -> None:
-        """What is due before the first step."""
-        self._after_steps()
-
     def advance(self, most: int) -> None:
         """Take some steps, ``most`` at most, and what is due after them."""
         now = self.progress.iteration
-        epoch, first = self.progress.position()
         left = self.progress.steps_per_epoch - now % self.progress.steps_per_epoch
         due = [
             self.progress.total,
@@ -162,7 +151,7 @@ class Training:
             self.network,
             self.trained,
             self.task,
-            self._order(epoch)[first:],
+            self.coming().numpy(),
             now,
             now - self.job.start_iteration,
             np.array(rates),
@@ -171,36 +160,16 @@ class Training:
         self.progress.iteration += steps
         self._after_steps()
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        if epoch != self.epoch:
-            self.epoch, self.order = epoch, self.job.epoch_order(epoch).numpy()
-        return self.order
+    def _measure(self, split: Literal["validation", "test"]) -> tuple[float, float]:
+        return loop.evaluate(
+            self.network,
+            self.trained.parameters,
+            self.task._replace(inputs=self.inputs[split], training=False),
+            np.arange(len(self.inputs[split].targets)),
+            self.workspace,
+        )
 
-    def _after_steps(self) -> None:
-        self.progress.keep_snapshot(self.state)
-        if self.progress.due:
-            self._evaluate()
-
-    def _evaluate(self) -> None:
-        points = [
-            CurvePoint.measured(
-                self.progress.iteration,
-                name,
-                *loop.evaluate(
-                    self.network,
-                    self.trained.parameters,
-                    self.task._replace(inputs=self.inputs[name], training=False),
-                    np.arange(len(self.inputs[name].targets)),
-                    self.workspace,
-                ),
-            )
-            for name in _MEASURED
-        ]
-        if self.progress.note(self.loss_sum, points, self.state):
-            self.loss_sum = 0.0
-
-    def state(self) -> dict[str, Tensor]:
-        """The network's parameters, copied."""
+    def _state(self) -> State:
         return self._tensors(self.trained.parameters)
 
     def _tensors(self, numbers: Ragged) -> dict[str, Tensor]:
@@ -218,10 +187,6 @@ class Training:
         for number, (layer, linear) in enumerate(zip(self.layers, self.linear, strict=True)):
             arrays[2 * number][:] = pack(layer, tensors[f"{linear.name}.weight"].numpy())
             arrays[2 * number + 1][:] = tensors[f"{linear.name}.bias"].numpy()
-
-    def result(self, engine: str) -> TrainingResult:
-        """What the training gives back, at its end."""
-        return self.progress.result(engine, self.state)
 
     def checkpoint(self) -> Checkpoint:
         """All of this training's state, copied."""

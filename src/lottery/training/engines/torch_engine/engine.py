@@ -60,12 +60,4 @@ class TorchEngine:
                 if job.learns is None
                 else MaskTraining(job, job.learns, self.device)
             )
-            kept = monitor.restore()
-            if kept is None:
-                training.begin()
-            else:
-                training.restore(kept)
-            while not training.progress.over:
-                training.step()
-                monitor.step(training.progress.iteration, training.checkpoint)
-            return training.result(self.name)
+            return training.run(self.name, monitor, monitor.restore())

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from lottery.training.engines.torch_engine.batches import Batches
-from lottery.training.engines.torch_engine.network import (
-    measured,
-    random_states,
-    restore_random,
-    set_up,
-)
+from lottery.training.curve import CurvePoint
+from lottery.training.engines.torch_engine.network import random_states, restore_random, set_up
 from lottery.training.engines.torch_engine.optimizers import (
     clip_gradients,
     fill_gradients,
@@ -23,13 +19,14 @@ from lottery.training.engines.torch_engine.optimizers import (
     restore_optimizer,
 )
 from lottery.training.engines.torch_engine.precision import Precision
-from lottery.training.evaluate import input_dtype
-from lottery.training.interface import Checkpoint, State, TrainingJob, TrainingResult
+from lottery.training.evaluate import evaluate, input_dtype
+from lottery.training.in_progress import InProgress
+from lottery.training.interface import Checkpoint, TrainingJob
 from lottery.training.loss import batch_loss
-from lottery.training.progress import Progress, below, prefixed
+from lottery.training.progress import below, prefixed
 
 
-class TrainingInProgress(ABC):
+class TrainingInProgress(InProgress):
     """What trainings of weights and of masks have in common.
 
     Args:
@@ -41,13 +38,13 @@ class TrainingInProgress(ABC):
     """The network that is measured and given back."""
 
     def __init__(self, job: TrainingJob, device: torch.device) -> None:
-        self.job, self.device = job, device
-        self.progress = Progress(job)
+        super().__init__(job)
+        self.device = device
         torch.manual_seed(job.streams.seed_of("dropout", job.start_iteration))
         self.model, self.data = set_up(job, device)
         self.precision = Precision(job.config.precision, device)
         self.dtype = input_dtype(self.model)
-        self.batches = Batches(job, self.data, self.dtype)
+        # Looked at when it is measured alone, which costs no synchronization at every step.
         self.loss_sum = torch.zeros((), device=device)
         self.learned = self._make_learned()
         self.parameters = [p for p in self.learned.parameters() if p.requires_grad]
@@ -64,14 +61,6 @@ class TrainingInProgress(ABC):
         """The forward pass in training."""
 
     @abstractmethod
-    def _state(self) -> State:
-        """A copy of the state of the network in training, for rewinding and checkpoints."""
-
-    @abstractmethod
-    def _measured_state(self) -> State:
-        """A copy of the state of the network that is measured."""
-
-    @abstractmethod
     def _own_tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
         """What else a checkpoint holds, in named groups."""
 
@@ -79,18 +68,25 @@ class TrainingInProgress(ABC):
     def _restore_own(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `_own_tensors` gave, before the network's state is restored."""
 
-    @abstractmethod
-    def result(self, engine: str) -> TrainingResult:
-        """What the training gives back, at its end."""
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The examples of the next step, and their classes."""
+        chosen = self.coming(self.data.train.targets.device)[: self.job.config.batch_size]
+        inputs, targets = self.data.training_batch(
+            chosen, self.job.drawing(self.progress.iteration), self.progress.iteration, self.dtype
+        )
+        return self.laid_out(inputs), targets
 
-    def begin(self) -> None:
-        """What is due before the first step."""
-        self._after_step()
+    def laid_out(self, inputs: Tensor) -> Tensor:
+        """Inputs as they lie in memory for the network."""
+        if self.job.config.channels_last and inputs.dim() == 4:
+            return inputs.contiguous(memory_format=torch.channels_last)
+        return inputs
 
-    def step(self) -> None:
+    def advance(self, most: int) -> None:
         """One optimizer step, or an update of the mask in its place, and what is due after it."""
+        del most
         config = self.job.config
-        inputs, targets = self.batches.of(self.progress)
+        inputs, targets = self.batch()
         with self.precision.autocast:
             outputs = self._outputs(inputs)
         loss = batch_loss(config.loss, outputs, targets, label_smoothing=config.label_smoothing)
@@ -101,7 +97,7 @@ class TrainingInProgress(ABC):
             self.loss_sum += loss
             self._update()
         self.progress.iteration += 1
-        self._after_step()
+        self._after_steps()
 
     def _update(self) -> None:
         """From gradients to the next values of what is trained."""
@@ -113,30 +109,20 @@ class TrainingInProgress(ABC):
             clip_gradients(self.parameters, self.job.config.clip_gradients)
         self.precision.step(self.optimizer)
 
-    def _after_step(self) -> None:
-        self.progress.keep_snapshot(self._state)
-        if self.progress.due:
-            self._evaluate()
-
-    def _evaluate(self) -> None:
-        with self.precision.autocast:
-            self._refresh()
-            points = measured(
-                self.measured_model, self.data, self.progress.iteration, self.job.config.loss
-            )
-        # The sum of losses is looked at only now, which costs no synchronization at every step.
-        if not self.progress.note(self._training_loss(), points, self._measured_state):
-            return
-        self.loss_sum.zero_()
-        self.progress.reason = self.precision.exhausted(self.progress.iteration)
-
     @abstractmethod
     def _refresh(self) -> None:
         """Make the network that is measured ready for it."""
 
-    def _training_loss(self) -> float:
-        """The sum of losses since the last measurement; not finite where training has diverged."""
-        return float(self.loss_sum)
+    def _points(self) -> list[CurvePoint]:
+        self._refresh()
+        return super()._points()
+
+    def _measure(self, split: Literal["validation", "test"]) -> tuple[float, float]:
+        with self.precision.autocast:
+            return evaluate(self.measured_model, self.data, split, self.job.config.loss)
+
+    def _exhausted(self) -> str:
+        return self.precision.exhausted(self.progress.iteration)
 
     def checkpoint(self) -> Checkpoint:
         """All of this training's state, copied."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +13,7 @@ from lottery.errors import UsageError
 from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.network import state_of
 from lottery.training.engines.torch_engine.scores import chosen_weights, first_scores, kept_by
-from lottery.training.interface import MaskLearning, State, TrainingJob, TrainingResult
+from lottery.training.interface import MaskLearning, State, TrainingJob
 from lottery.training.learned_masks import unlearnable
 from lottery.training.progress import below
 
@@ -77,9 +76,8 @@ class MaskTraining(TrainingInProgress):
             }
         return kept_by(self.learns.method, self._named_scores(), self.job.mask, draws)
 
-    def mask(self) -> Mask:
-        """What is kept, as it is measured."""
-        return Mask(self._kept("measured"))
+    def _mask(self) -> Mask | None:
+        return None if self.progress.reason else Mask(self._kept("measured"))
 
     def _refresh(self) -> None:
         """Set the network's weights as the mask leaves them."""
@@ -92,17 +90,10 @@ class MaskTraining(TrainingInProgress):
         self._refresh()
         return state_of(self.model)
 
-    _measured_state = _state
-
     def _training_loss(self) -> float:
         # A score that is no number stays one, and the loss of a network without it may be finite.
         scores = sum(float(score.detach().sum()) for score in self.scores)
         return float(self.loss_sum) + 0 * scores
-
-    def result(self, engine: str) -> TrainingResult:
-        """What the training gives back, at its end."""
-        found = self.progress.result(engine, self._state)
-        return found if found.status == "diverged" else replace(found, mask=self.mask())
 
     def _own_tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
         scores = self._named_scores().items()

@@ -1,9 +1,8 @@
-"""The network of a training: set up, measured, and its state; with torch's random states."""
+"""The network of a training: set up, and its state; with torch's random states."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +10,8 @@ from torch import Tensor, nn
 from lottery.core import prunable_weights, tie_parameters
 from lottery.data.dataset import Dataset
 from lottery.errors import UsageError
-from lottery.training.config import LossName
-from lottery.training.curve import CurvePoint
 from lottery.training.engines.torch_engine.support import unsupported
-from lottery.training.evaluate import evaluate
 from lottery.training.interface import TrainingJob
-
-_MEASURED: Final[tuple[Literal["validation", "test"], ...]] = ("validation", "test")
 
 
 def set_up(job: TrainingJob, device: torch.device) -> tuple[nn.Module, Dataset]:
@@ -49,14 +43,6 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in model.state_dict().items()
     }
-
-
-def measured(model: nn.Module, data: Dataset, iteration: int, loss: LossName) -> list[CurvePoint]:
-    """Validation and test of the network as it is, labelled with the iteration."""
-    return [
-        CurvePoint.measured(iteration, name, *evaluate(model, data, name, loss))
-        for name in _MEASURED
-    ]
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from lottery.core import Mask
 from lottery.holding import hold
 from lottery.training.engines.torch_engine.averaging import Measured
 from lottery.training.engines.torch_engine.compiling import compiled_forward
 from lottery.training.engines.torch_engine.dynamic_mask import DynamicMask
 from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.network import state_of
-from lottery.training.interface import State, TrainingJob, TrainingResult
+from lottery.training.interface import State, TrainingJob
 from lottery.training.normalization import recalibrate_batch_norm
 from lottery.training.progress import below
 
@@ -59,16 +59,17 @@ class Training(TrainingInProgress):
         self.dynamic.update()
         self.optimizer.zero_grad(set_to_none=True)
 
-    def _after_step(self) -> None:
+    def _after_steps(self) -> None:
         if self.dynamic.follows_step:
             self.dynamic.update()
-        super()._after_step()
+        super()._after_steps()
 
     def _refresh(self) -> None:
         self.measured.refresh()
         examples = self.job.config.recalibrate_batch_norm
         if examples and self.progress.at_an_end:
-            recalibrate_batch_norm(self.measured_model, self._examples(examples))
+            with self.precision.autocast:
+                recalibrate_batch_norm(self.measured_model, self._examples(examples))
 
     def _examples(self, number: int) -> Iterator[Tensor]:
         """Batches of about ``number`` training inputs, whole ones; always the same."""
@@ -77,7 +78,7 @@ class Training(TrainingInProgress):
         generator = self.job.streams.generator("recalibration")
         chosen = torch.randperm(there, generator=generator)[: min(number, there) // size * size]
         for batch in chosen.to(self.device).split(size):
-            yield self.batches.laid_out(self.data.batch("train", batch, self.dtype)[0])
+            yield self.laid_out(self.data.batch("train", batch, self.dtype)[0])
 
     def _state(self) -> State:
         return state_of(self.model)
@@ -85,10 +86,8 @@ class Training(TrainingInProgress):
     def _measured_state(self) -> State:
         return state_of(self.measured_model)
 
-    def result(self, engine: str) -> TrainingResult:
-        """What the training gives back, at its end."""
-        found = self.progress.result(engine, self._measured_state)
-        return replace(found, mask=self.dynamic.mask) if self.dynamic.active else found
+    def _mask(self) -> Mask | None:
+        return self.dynamic.mask if self.dynamic.active else None
 
     def _own_tensors(self) -> Mapping[str, Mapping[str, Tensor]]:
         groups: dict[str, Mapping[str, Tensor]] = {}

@@ -1,0 +1,114 @@
+"""A training in progress: what happens before its first step, after each, and at its end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from lottery.core import Mask
+from lottery.training.curve import CurvePoint
+from lottery.training.interface import Checkpoint, Monitor, State, TrainingJob, TrainingResult
+from lottery.training.progress import Progress
+
+
+class InProgress(ABC):
+    """One training; an engine adds with what it computes.
+
+    Args:
+        job: what to train.
+    """
+
+    loss_sum: Any = 0.0
+    """The sum of the losses of all steps since the last measurement: a number, or a tensor."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        self.job, self.progress = job, Progress(job)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def run(self, engine: str, monitor: Monitor, kept: Checkpoint | None) -> TrainingResult:
+        """Train to the end.
+
+        Args:
+            engine: the engine's name.
+            monitor: of this training.
+            kept: what to go on from, if there is something.
+        """
+        if kept is None:
+            self.begin()
+        else:
+            self.restore(kept)
+        while not self.progress.over:
+            self.advance(monitor.steps_at_once)
+            monitor.step(self.progress.iteration, self.checkpoint)
+        return self.result(engine)
+
+    def begin(self) -> None:
+        """What is due before the first step."""
+        self._after_steps()
+
+    @abstractmethod
+    def advance(self, most: int) -> None:
+        """Take one step or more, ``most`` at most, and do what is due after them."""
+
+    def coming(self, device: torch.device | str = "cpu") -> Tensor:
+        """The examples of the rest of this epoch, in its order: int64 ``[n]``.
+
+        The order is a permutation from a stream of the epoch's own, so that any iteration's batch
+        follows from its number alone and a place in the data needs no state.
+        """
+        epoch, first = self.progress.position()
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self.job.epoch_order(epoch).to(device)
+        return self._order[first:]
+
+    def _after_steps(self) -> None:
+        self.progress.keep_snapshot(self._state)
+        if not self.progress.due:
+            return
+        if self.progress.note(self._training_loss(), self._points(), self._measured_state):
+            self.loss_sum *= 0
+            self.progress.reason = self._exhausted()
+
+    def _points(self) -> list[CurvePoint]:
+        splits: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+        at = self.progress.iteration
+        return [CurvePoint.measured(at, split, *self._measure(split)) for split in splits]
+
+    @abstractmethod
+    def _measure(self, split: Literal["validation", "test"]) -> tuple[float, float]:
+        """Mean loss and accuracy of the network that is measured."""
+
+    @abstractmethod
+    def _state(self) -> State:
+        """A copy of the state of the network in training, for rewinding and checkpoints."""
+
+    def _measured_state(self) -> State:
+        """A copy of the state of the network that is measured."""
+        return self._state()
+
+    def _training_loss(self) -> float:
+        """The sum of losses since the last measurement; not finite where training has diverged."""
+        return float(self.loss_sum)
+
+    def _exhausted(self) -> str:
+        """Why training cannot go on though losses are finite, in words; empty if it can."""
+        return ""
+
+    def _mask(self) -> Mask | None:
+        """What is kept at the end, where training changes it."""
+        return None
+
+    def result(self, engine: str) -> TrainingResult:
+        """What the training gives back, at its end."""
+        return self.progress.result(engine, self._measured_state, self._mask())
+
+    @abstractmethod
+    def checkpoint(self) -> Checkpoint:
+        """All of this training's state, copied."""
+
+    @abstractmethod
+    def restore(self, kept: Checkpoint) -> None:
+        """Go on from a checkpoint as if nothing had happened."""
