@@ -10,11 +10,12 @@ from lottery.core import Mask
 from lottery.data import DATASET_KINDS
 from lottery.errors import UsageError
 from lottery.experiments import Experiment, ExperimentConfig, Run, RunOptions, bind
+from lottery.methods import CONTROLS
 from lottery.models.outside import LIBRARIES
-from lottery.store import MAIN, JobKey
+from lottery.store import MAIN, JobKey, LookKey
 from lottery.store.store import Moment
 from lottery.tasks.protocol import Task
-from lottery.tickets import Ticket
+from lottery.tickets import Drawn, Ticket
 from lottery.training import State
 
 Progress = Callable[[str], None]
@@ -65,7 +66,8 @@ class Subject:
     def mask(self, key: JobKey) -> Mask:
         """What a training kept at its end: its ticket's mask, unless that changed on the way."""
         self._note(key)
-        if self.run.facts.mask_updates != "none":
+        learned = key.kind in CONTROLS and CONTROLS[key.kind].learns
+        if learned or self.run.facts.mask_updates != "none":
             return self.run.store.final_mask(key)
         return self.run.store.ticket(key).mask
 
@@ -74,16 +76,21 @@ class Subject:
         self._note(key)
         return self.run.store.weights(key, moment)
 
+    def look(self, key: LookKey) -> State | Drawn:
+        """What was kept of a dense network on its way."""
+        self._note(key)
+        return self.run.store.look(key)
+
     @property
     def made_from(self) -> dict[str, str]:
         """The jobs that were read -> SHA-256 of their contents."""
-        return {str(key): self.run.store.contents_hash(key) for key in sorted(self._read)}
+        return {str(key): self.run.store.contents_hash(key) for key in sorted(self._read, key=str)}
 
-    def _note(self, key: JobKey) -> None:
+    def _note(self, key: JobKey | LookKey) -> None:
         self._read.add(key)
 
     @cached_property
-    def _read(self) -> set[JobKey]:
+    def _read(self) -> set[JobKey | LookKey]:
         return set()
 
     @cached_property
