@@ -12,6 +12,7 @@ from lottery.experiments import Run
 from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
 from lottery.inside.subject import subject
+from lottery.store import JobKey, LookKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,9 @@ def kept_measurement(run: Run, name: str) -> Measurement | None:
         if content is None:
             return None
         kept = read_measurement(content, source=name)
-        now = {str(key): run.store.contents_hash(key) for key in run.results}
+        jobs: list[JobKey | LookKey] = list(run.results)
+        jobs += [look for n in range(run.config.replicates) for look in run.store.looks(n)]
+        now = {str(key): run.store.contents_hash(key) for key in jobs}
     except StoreError:
         return None
     holds = all(now.get(job, "") == found for job, found in kept.made_from.items())

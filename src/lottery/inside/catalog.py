@@ -10,6 +10,7 @@ from lottery.inside.analysis import Analysis
 from lottery.inside.cka import similarity
 from lottery.inside.connectivity import connectivity
 from lottery.inside.curvature import curvature
+from lottery.inside.masks import masks
 from lottery.inside.pools import pools
 from lottery.inside.shifts import shifts
 from lottery.inside.weights import weights
@@ -65,7 +66,14 @@ SHIFTS: Final = Analysis(
 )
 
 
+MASKS: Final = Analysis(
+    name="masks",
+    sentence="what tickets keep, beside what masks drawn at random would: overlap, units, paths",
+    measure=masks,
+)
+
 _ALL: Final[tuple[Analysis, ...]] = (
+    MASKS,
     WEIGHTS,
     CONNECTIVITY,
     ALIGNMENT,

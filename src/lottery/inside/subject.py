@@ -10,11 +10,12 @@ from lottery.core import Mask
 from lottery.data import DATASET_KINDS
 from lottery.errors import UsageError
 from lottery.experiments import Experiment, ExperimentConfig, Run, RunOptions, bind
+from lottery.methods import CONTROLS
 from lottery.models.outside import LIBRARIES
-from lottery.store import MAIN, JobKey
+from lottery.store import MAIN, JobKey, LookKey
 from lottery.store.store import Moment
 from lottery.tasks.protocol import Task
-from lottery.tickets import Ticket
+from lottery.tickets import Drawn, Ticket
 from lottery.training import State
 
 Progress = Callable[[str], None]
@@ -67,7 +68,8 @@ class Subject:
     def mask(self, key: JobKey) -> Mask:
         """What a training kept at its end: its ticket's mask, unless that changed on the way."""
         self._note(key)
-        if self.run.facts.mask_updates != "none":
+        learned = key.kind in CONTROLS and CONTROLS[key.kind].learns
+        if learned or self.run.facts.mask_updates != "none":
             return self.run.store.final_mask(key)
         return self.run.store.ticket(key).mask
 
@@ -76,13 +78,20 @@ class Subject:
         self._note(key)
         return self.run.store.weights(key, moment)
 
+    def look(self, key: LookKey) -> State | Drawn:
+        """What was kept of a dense network on its way."""
+        self._note(key)
+        return self.run.store.look(key)
+
     @property
     def made_from(self) -> dict[str, str]:
         """The jobs that were read -> SHA-256 of their contents; those looked for in vain -> ''."""
         absent = {str(key): "" for key in sorted(self._absent)}
-        return absent | {str(key): self.run.store.contents_hash(key) for key in sorted(self._read)}
+        return absent | {
+            str(key): self.run.store.contents_hash(key) for key in sorted(self._read, key=str)
+        }
 
-    def _note(self, key: JobKey) -> None:
+    def _note(self, key: JobKey | LookKey) -> None:
         self._read.add(key)
 
     @cached_property
@@ -90,7 +99,7 @@ class Subject:
         return set()
 
     @cached_property
-    def _read(self) -> set[JobKey]:
+    def _read(self) -> set[JobKey | LookKey]:
         return set()
 
     @cached_property
