@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig
-from lottery.methods import CONTROLS, Method, method_of
+from lottery.experiments.config import OwnConfig, PlanConfig
+from lottery.methods import CONTROLS, Changing
 from lottery.store import MAIN, JobKey, JobResult
-from lottery.store.jobs import DENSE_REWOUND
+from lottery.store.jobs import DENSE_REWOUND, SEARCH
 from lottery.tasks.protocol import How
-
-
-def config_method(config: PlanConfig) -> Method:
-    """The method that an experiment's config describes."""
-    if isinstance(config, ExperimentConfig):
-        training = config.training
-        return method_of(
-            config.prune, config.rewind, updates=training.mask_updates, pruned=training.pruned
-        )
-    return method_of(config.prune, config.rewind)
 
 
 def branches(config: PlanConfig) -> tuple[str, ...]:
@@ -37,11 +27,12 @@ def plan(config: PlanConfig) -> list[JobKey]:
     ['replicate 0, main, level 0', 'replicate 0, main, level 1', 'replicate 0, reinit-1, level 1']
     """
     again = (f"{DENSE_REWOUND}-1",) if trains_dense_again(config) else ()
+    pruned = (*([f"{SEARCH}-1"] if config.method.searches else []), MAIN, *branches(config))
     return [
         JobKey(replicate, branch, level)
         for level in range(config.levels + 1)
         for replicate in range(config.replicates)
-        for branch in (MAIN, *(branches(config) if level else again))
+        for branch in (pruned if level else (MAIN, *again))
     ]
 
 
@@ -51,7 +42,7 @@ def trains_dense_again(config: PlanConfig) -> bool:
     A loop that starts over gives them the steps before as well; they are to be compared with a
     dense network that has these too.
     """
-    late = config.rewind.method == "weights" and config.rewind.to.amount > 0
+    late = config.method.rewinding == "weights" and config.method.start.amount > 0
     if not isinstance(config, OwnConfig) or not late or not config.levels:
         return False
     return not config.task.get("starts_at_step", False)
@@ -61,19 +52,26 @@ def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
     if not job.level:
         return How()
-    how = config_method(config).how(job.level, config.levels)
+    method, asked = config.method, (job.level, config.prune, config.levels)
+    if job.kind == SEARCH and isinstance(method, Changing):
+        return method.changing_how(*asked)
+    how = method.how(*asked)
     return how if job.branch == MAIN else CONTROLS[job.kind].how(how, job.branch, job.level)
 
 
 def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """The trainings that must have ended as ``done`` before this job can start.
 
-    A control needs what the ticket of its level is made from, and not that ticket's training.
+    A control needs what the ticket of its level is made from, and not that ticket's training. What
+    decided the mask comes last.
     """
     if not job.level:
         return () if job.branch == MAIN else (JobKey(job.replicate, MAIN, 0),)
-    levels = config_method(config).needs(job.level)
-    return tuple(JobKey(job.replicate, MAIN, level) for level in levels)
+    levels = config.method.needs(job.level, config.prune)
+    found = tuple(JobKey(job.replicate, MAIN, level) for level in levels)
+    if not config.method.searches or job.kind == SEARCH:
+        return found
+    return (*found, JobKey(job.replicate, f"{SEARCH}-1", job.level))
 
 
 def hopeless(

@@ -13,6 +13,7 @@ from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, describe_error, format_names
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
+from lottery.methods import FromStep
 from lottery.rng import Streams
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig, make_probe, prune_mask
@@ -297,7 +298,7 @@ def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
 def _states(config: ExperimentConfig, task: Supervised) -> tuple[State, State]:
     """The first replicate's initial state, and one like that which decides."""
     initial = task.initial(Streams(config.seed, 0), "init")
-    if config.prune.by == "rewound" and not config.rewind.to.amount:
+    if isinstance(config.method, FromStep) and not config.method.step.amount:
         return initial.state_dict(), initial.state_dict()
     # Weights have moved by then, and statistics fit the data: without them the signal of a deep
     # network can grow beyond what a float holds.

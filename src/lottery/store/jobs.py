@@ -28,6 +28,8 @@ MAIN = "main"
 DENSE_REWOUND = "dense-rewound"
 """The branch of the dense network trained again as late-rewound tickets of a loop that starts over
 are: from the rewound step, the whole loop. It has a level 0 alone."""
+SEARCH = "search"
+"""The branch of the trainings that find the mask of each level, where tickets are rewound then."""
 
 Status = Literal["done", "diverged", "collapsed"]
 

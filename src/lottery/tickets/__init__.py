@@ -2,10 +2,8 @@
 
 from lottery.tickets.config import (
     KEEPS_TRAINED,
-    ControlsConfig,
     EarlyBirdConfig,
     PruneConfig,
-    RewindConfig,
     RewindMethod,
     criterion_problems,
 )
@@ -36,11 +34,9 @@ from lottery.tickets.ticket import Ticket
 
 __all__ = [
     "KEEPS_TRAINED",
-    "ControlsConfig",
     "Drawn",
     "EarlyBirdConfig",
     "PruneConfig",
-    "RewindConfig",
     "RewindMethod",
     "Ticket",
     "check_examples",

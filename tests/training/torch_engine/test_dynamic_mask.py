@@ -12,7 +12,7 @@ from lottery.core import Mask
 from lottery.errors import UsageError
 from lottery.testing.matrix import updates_job
 from lottery.testing.samples import OPTIMIZERS, tiny_config
-from lottery.training import NullMonitor, TrainingConfig
+from lottery.training import MaskUpdatesConfig, NullMonitor, TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.engines.torch_engine.training import Training
 
@@ -121,6 +121,6 @@ def test_values_cannot_be_held() -> None:
 
 def test_a_mask_that_stays_is_not_given_back() -> None:
     job = updates_job("set")
-    job = replace(job, config=SGD)
+    job = replace(job, config=SGD, updates=MaskUpdatesConfig())
     (result,) = TorchEngine().train([job], [NullMonitor()])
     assert result.mask is None

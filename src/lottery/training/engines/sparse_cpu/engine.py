@@ -36,6 +36,8 @@ class SparseCpuEngine:
     parallel: Literal["threads", "processes"] = "threads"
     augments = False
     learns_masks = False
+    holds_values = False
+    updates_masks = False
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -79,6 +81,8 @@ class SparseCpuEngine:
                 "engine 'sparse_cpu' cannot hold pruned weights at values other than zero; "
                 "use engine 'torch'"
             )
+        if job.updates.active:
+            raise UsageError("engine 'sparse_cpu' trains one mask, which stays; use engine 'torch'")
         if job.learns is not None:
             raise UsageError("engine 'sparse_cpu' trains weights, not masks; use engine 'torch'")
         kept = monitor.restore()

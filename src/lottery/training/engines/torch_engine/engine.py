@@ -29,6 +29,8 @@ class TorchEngine:
     parallel: Literal["threads", "processes"] = "processes"
     augments = True
     learns_masks = True
+    holds_values = True
+    updates_masks = True
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
