@@ -269,9 +269,9 @@ def problems_of(run: Path, config: ExperimentConfig, counts: Counts) -> list[str
         ticket, mask = store.ticket(key), store.final_mask(key)
         if key.level == config.levels:
             found += counts(mask)
-        if config.training.pruned == "zero":
+        if getattr(config.method, "pruned", "zero") == "zero":
             found += _not_zero(store.weights(key), mask)
-        if config.rewind.method in ("weights", "drawn") and ticket.pruned is None:
+        if config.method.rewinding in ("weights", "drawn") and ticket.pruned is None:
             found += _not_rewound(
                 ticket.weights, _origin(store, config, ticket.iteration), ticket.mask
             )
@@ -280,7 +280,7 @@ def problems_of(run: Path, config: ExperimentConfig, counts: Counts) -> list[str
 
 def _origin(store: Store, config: ExperimentConfig, iteration: int) -> Mapping[str, Tensor]:
     """The state of the dense network that a ticket with this first iteration is rewound to."""
-    if config.rewind.method == "drawn":
+    if config.method.rewinding == "drawn":
         looks = [store.look(look) for look in store.looks(0) if look.kind == "drawn"]
         states = {look.iteration: look.state for look in looks if isinstance(look, Drawn)}
         return states[iteration] or {}

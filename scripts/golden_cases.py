@@ -74,21 +74,22 @@ BASE: Final = (
 NO_FRACTIONS: Final = "prune.fractions={}"
 SPARED: Final = "prune.fractions={'output.weight'=0}"
 EARLY: Final = (
-    "prune.by=early-bird",
-    "prune.early_bird.every.amount=2",
-    "prune.early_bird.every.unit=iterations",
-    "prune.early_bird.window=3",
-    "prune.early_bird.distance=0.05",
+    "method.kind=early-bird",
+    "method.every=2",
+    "method.window=3",
+    "method.distance=0.05",
+    "method.rewind.kind=weights",
 )
 BY: Final[Mapping[str, tuple[str, ...]]] = {
     "trained": (),
-    "rewound": ("prune.by=rewound",),
+    "rewound": ("method.kind=at-step",),
     "early-bird": EARLY,
 }
-LATE: Final = "rewind.to.amount=4"
-DRAWN: Final = "rewind.method=drawn"
-RATE: Final = "rewind.method=learning-rate"
-TUNE: Final = ("rewind.method=fine-tune", "rewind.length.amount=4")
+LATE: Final = "method.rewind.to=4"
+STEP: Final = "method.step=4"
+DRAWN: Final = "method.rewind.kind=drawn"
+RATE: Final = "method.rewind.kind=learning-rate"
+TUNE: Final = ("method.rewind.kind=fine-tune", "method.rewind.length=4")
 FEW: Final = ("prune.examples=40", "prune.batch_size=15")
 SCRATCH: Final = ("controls.scratch_epochs=1", "controls.scratch_flops=1")
 SGD: Final = (
@@ -173,16 +174,16 @@ def _methods() -> tuple[Case, ...]:
     return (
         *_cases("trained, weights at 0", *two),
         *_cases("trained, weights at 4", *two, *STEPS, LATE, resumed=True),
-        *_cases("trained, weights at 1 epoch", *two, "rewind.to={amount=1, unit='epochs'}"),
+        *_cases("trained, weights at 1 epoch", *two, "method.rewind.to={amount=1, unit='epochs'}"),
         *_cases("trained, learning-rate to 0", *two, *STEPS, RATE),
         *_cases("trained, learning-rate to 4", *two, *STEPS, *SCRATCH, RATE, LATE),
         *_cases("trained, fine-tune", *two, *STEPS, *SCRATCH, *TUNE, resumed=True),
         *_cases("rewound, weights at 0", *two, *BY["rewound"]),
-        *_cases("rewound, weights at 4", *two, *SCRATCH, *BY["rewound"], LATE),
+        *_cases("rewound, weights at 4", *two, *SCRATCH, *BY["rewound"], STEP),
         *_cases("early-bird, weights at 0", *two, *EARLY),
         *_cases("early-bird, weights at 4", *two, *SCRATCH, *EARLY, LATE),
         *_cases("early-bird, drawn", *two, *SCRATCH, *EARLY, DRAWN, resumed=True),
-        *_cases("early-bird, drawn, never settled", *EARLY, DRAWN, "prune.early_bird.distance=0.0"),
+        *_cases("early-bird, drawn, never settled", *EARLY, DRAWN, "method.distance=0.0"),
     )
 
 
@@ -250,7 +251,7 @@ def _criteria() -> tuple[Case, ...]:
 
 
 ROUNDS: Final = ("prune.rounds=3", "prune.scope=global", NO_FRACTIONS)
-AT_LATE: Final = (*BY["rewound"], LATE)
+AT_LATE: Final = (*BY["rewound"], STEP)
 
 
 def _structures() -> tuple[Case, ...]:
@@ -283,15 +284,15 @@ def _structures() -> tuple[Case, ...]:
     return tuple(found)
 
 
-FROZEN: Final = ("training.pruned=frozen",)
-MIXED: Final = ("training.pruned=mixed",)
+FROZEN: Final = ("method.pruned=frozen",)
+MIXED: Final = ("method.pruned=mixed",)
 
 
 def _held() -> tuple[Case, ...]:
     settings = {
         "frozen": (*FROZEN, *TRAINED_CONTROLS),
         "frozen at 4": (*FROZEN, *TRAINED_CONTROLS, LATE),
-        "frozen, rewound at 4": (*FROZEN, *BY["rewound"], LATE, "controls.random_mask=1"),
+        "frozen, rewound at 4": (*FROZEN, *BY["rewound"], STEP, "controls.random_mask=1"),
         "frozen, early-bird": (*FROZEN, *EARLY, "controls.random_mask=1"),
         "mixed": (*MIXED, *TRAINED_CONTROLS, *SGD),
         "mixed at 4": (*MIXED, *TRAINED_CONTROLS, LATE),
@@ -307,24 +308,21 @@ def _held() -> tuple[Case, ...]:
 
 def _changing() -> tuple[Case, ...]:
     def method(name: str) -> tuple[str, ...]:
-        return (
-            f"training.mask_updates.method={name}",
-            "training.mask_updates.every={amount=2, unit='iterations'}",
-            *BY["rewound"],
-        )
+        kind = ("kind=gradual",) if name == "gradual" else ("kind=dynamic", f"update={name}")
+        return (*(f"method.{setting}" for setting in kind), "method.every=2")
 
     found: list[Case] = []
     for name in ("set", "rigl"):
         drawn = (*method(name), "prune.criterion=random", "prune.scope=erk", NO_FRACTIONS)
         controls = (*MOVED_CONTROLS, "controls.random_mask=1", "controls.scratch_flops=1")
         found += _cases(name, *drawn, *controls, engines=TORCH, resumed=True)
-        found += _cases(f"{name} at 4", *drawn, LATE, *SGD, engines=TORCH)
+        found += _cases(f"{name} at 4", *drawn, STEP, *SGD, engines=TORCH)
     learned = (*method("rigl"), *FEW, "prune.criterion=snip", "controls.shuffled_global=1")
     found += _cases("rigl from snip, one-shot", *learned, "prune.schedule=one-shot", engines=TORCH)
     gradual = method("gradual")
     found += _cases("gradual", *gradual, *MOVED_CONTROLS, engines=TORCH, resumed=True)
-    found += _cases("gradual at 4, scope global", *gradual, LATE, *GLOBAL, engines=TORCH)
-    shape = "training.mask_updates.shape=linear"
+    found += _cases("gradual at 4, scope global", *gradual, STEP, *GLOBAL, engines=TORCH)
+    shape = "method.shape=linear"
     densities = ("prune.schedule=one-shot", "prune.densities=[0.5, 0.1]", *GLOBAL)
     found += _cases("gradual to densities, linear", *gradual, shape, *densities, engines=TORCH)
     return tuple(found)
@@ -359,7 +357,7 @@ def _trainings() -> tuple[Case, ...]:
         "float16": (("training.precision=float16",), TORCH),
         "augmentation": (images, TORCH),
         "batch norm": (
-            (*CONVOLUTIONS, *SGD, "training.recalibrate_batch_norm=40", "rewind.to.amount=1"),
+            (*CONVOLUTIONS, *SGD, "training.recalibrate_batch_norm=40", "method.rewind.to=1"),
             TORCH,
         ),
         "channels last": ((*CONVOLUTIONS, "training.channels_last=true"), TORCH),

@@ -105,7 +105,7 @@ def job_parts(store: Store, key: JobKey, config: ExperimentConfig) -> Parts:
             if kept.state is not None:
                 found[f"early-bird {level} state"] = hash_tensors(kept.state)
         else:
-            found[f"state at {config.rewind.to}"] = hash_tensors(kept)
+            found[f"state at {config.method.start}"] = hash_tensors(kept)
     return found
 
 

@@ -58,7 +58,6 @@ def main() -> None:
         for density in DENSITIES:
             config = PruneConfig(
                 criterion=criterion,
-                by="rewound",
                 scope="global",
                 schedule="one-shot",
                 densities=(density,),

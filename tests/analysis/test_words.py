@@ -166,7 +166,7 @@ def test_gaps_and_unfinished_learning_are_named(job: Job, judged: Judged) -> Non
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        ("set", "Masks change while tickets train (training.mask_updates.method = 'set')"),
+        ("set", "Masks change while tickets train (method.update = 'set')"),
         ("rigl", "what does well is not the mask that a ticket begins with."),
         ("gradual", "every training begins dense, densities are those at its end"),
     ],
@@ -192,7 +192,7 @@ def test_tickets_that_keep_trained_weights_test_no_hypothesis(
     verdict = judged(results, rewind=method)
     assert verdict.headline == "not tested"
     assert verdict.paragraph.startswith(
-        f"Not tested: its tickets keep trained weights (rewind.method = '{method}')"
+        f"Not tested: its tickets keep trained weights (method.rewind.kind = '{method}')"
     )
     assert verdict.confirmed_levels == ()
     assert [answer.outcome for answer in verdict.answers[1:]] == ["untested"] * 2
@@ -248,7 +248,7 @@ def test_pruned_weights_that_are_not_zero_are_named(
 ) -> None:
     results = simulated(1, replicates=5, levels=2, ticket=WINS, reinit=FAILS)
     (caveat,) = judged(results, pruned_values=held).caveats
-    assert f"Pruned weights are held, not zero (training.pruned = '{held}')" in caveat
+    assert f"Pruned weights are held, not zero (method.pruned = '{held}')" in caveat
 
 
 def test_masks_that_never_settled_are_counted(simulated: Simulated, judged: Judged) -> None:

@@ -18,16 +18,15 @@ from lottery.cli.dry_run import print_dry_run
 from lottery.cli.progress import listening
 from lottery.data import DATASETS, AugmentationConfig, DataConfig, Dataset, NotHereError, Request
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.methods import AtStep, ControlsConfig, EarlyBird, Iterative, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 NONE = ControlsConfig(reinit=0)
-FINE_TUNING = RewindConfig(method="fine-tune", length=Length(amount=12))
+FINE_TUNING = Iterative(rewind=RewindConfig(kind="fine-tune", length=Length(amount=12)))
 SCRATCH = ControlsConfig(reinit=0, scratch_epochs=1)
-EARLY = PruneConfig(
-    by="early-bird", early_bird=EarlyBirdConfig(every=Length(amount=2), window=3), fraction=0.5
-)
-LATE = RewindConfig(to=Length(amount=6))
+EARLY = EarlyBird(every=Length(amount=2), window=3)
+LATE = Iterative(rewind=RewindConfig(to=Length(amount=6)))
 
 
 def one(**changes: Any) -> ExperimentConfig:
@@ -45,14 +44,14 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     ("config", "said"),
     [
         (one(), "3 trainings of 30 iterations each;"),
-        (one(rewind=FINE_TUNING), "3 trainings, 1 of 30 iterations and 2 of 12 iterations;"),
-        (one(rewind=LATE), "3 trainings, 1 of 30 iterations and 2 of 24 iterations;"),
+        (one(method=FINE_TUNING), "3 trainings, 1 of 30 iterations and 2 of 12 iterations;"),
+        (one(method=LATE), "3 trainings, 1 of 30 iterations and 2 of 24 iterations;"),
         (
-            one(rewind=FINE_TUNING, controls=replace(NONE, scratch_epochs=1, scratch_flops=2)),
+            one(method=FINE_TUNING, controls=replace(NONE, scratch_epochs=1, scratch_flops=2)),
             "9 trainings, 3 of 30 iterations, 2 of 12 iterations and 4 of at most 60 iterations;",
         ),
         (
-            one(rewind=RewindConfig(method="drawn"), prune=EARLY, controls=SCRATCH),
+            one(method=EARLY, prune=PruneConfig(fraction=0.5), controls=SCRATCH),
             "5 trainings, 3 of 30 iterations and 2 of at most 24 iterations;",
         ),
     ],
@@ -66,7 +65,7 @@ def test_trainings_are_counted_by_their_length(
 
 
 def test_json_has_the_iterations_of_every_job(capsys: pytest.CaptureFixture[str]) -> None:
-    config = one(rewind=FINE_TUNING, controls=replace(NONE, scratch_flops=1))
+    config = one(method=FINE_TUNING, controls=replace(NONE, scratch_flops=1))
     print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=True)
     jobs = json.loads(capsys.readouterr().out)["jobs"]
     assert {(job["branch"], job["level"]): job["iterations"] for job in jobs} == {
@@ -104,7 +103,7 @@ def test_a_criterion_for_the_initialization_that_scores_trained_weights_is_told(
     note = (
         "criterion 'snip' was made for networks before training (Lee et al. 2019, "
         "arXiv:1810.02340), and here it scores weights that are trained; the paper means --set "
-        "prune.by=rewound"
+        "method.kind=at-step"
     )
     assert f"Note: {note}." in capsys.readouterr().out.splitlines()
 
@@ -147,11 +146,11 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 @pytest.mark.parametrize(
     "config",
     [
-        one(rewind=LATE, controls=replace(NONE, reinit=1, scratch_flops=1)),
-        one(rewind=RewindConfig(method="drawn"), prune=EARLY, controls=SCRATCH),
+        one(method=LATE, controls=replace(NONE, reinit=1, scratch_flops=1)),
+        one(method=EARLY, prune=PruneConfig(fraction=0.5), controls=SCRATCH),
         one(training=replace(one().training, length=Length(amount=3, unit="epochs"))),
         FILTERS,
-        one(prune=PruneConfig(criterion="snip", examples=100, by="rewound")),
+        one(prune=PruneConfig(criterion="snip", examples=100), method=AtStep()),
         one(
             model="tiny:NormalizedConvolutions",
             data=DataConfig(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,12 @@ from tiny import tiny
 
 from lottery.core import CRITERIA
 from lottery.experiments import RECIPES, Listener, RunOptions, cautions, run_experiment
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig
+from lottery.methods import AtStep, ControlsConfig, EarlyBird
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 BEFORE = {"snip", "grasp", "synflow"}
+FORCE = PruneConfig(criterion="snip", rounds=20, regrow=True)
 
 
 @pytest.mark.parametrize("name", CRITERIA)
@@ -23,21 +24,21 @@ def test_criteria_for_networks_before_training(name: str) -> None:
     prune = PruneConfig(criterion=name, granularity=granularity)
     found = cautions(tiny(prune=prune))
     assert len(found) == (name in BEFORE)
-    assert all("that are trained; the paper means --set prune.by=rewound" in f for f in found)
+    assert all("that are trained; the paper means --set method.kind=at-step" in f for f in found)
     if CRITERIA[name].at_initialization:
-        assert cautions(tiny(prune=replace(prune, by="rewound"))) == []
+        assert cautions(tiny(prune=prune, method=AtStep())) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"rounds": 20, "regrow": True}, True),  # FORCE
-        ({"rounds": 20, "regrow": True, "by": "rewound"}, False),
-        ({"by": "early-bird", "early_bird": EarlyBirdConfig(every=Length(amount=2))}, True),
+        ({"prune": FORCE}, True),
+        ({"prune": FORCE, "method": AtStep()}, False),
+        ({"prune": FORCE, "method": EarlyBird(every=Length(amount=2))}, True),
     ],
 )
 def test_other_forms_of_it(changes: dict[str, Any], told: bool) -> None:
-    assert bool(cautions(tiny(prune=PruneConfig(criterion="snip", **changes)))) == told
+    assert bool(cautions(tiny(**changes))) == told
 
 
 def test_an_experiment_that_prunes_nothing_is_told_so() -> None:

@@ -27,10 +27,10 @@ from lottery.experiments import (
     verify_run,
 )
 from lottery.experiments.plan import needs
-from lottery.methods import CONTROL_KINDS
+from lottery.methods import CONTROL_KINDS, ControlsConfig, Iterative, RewindConfig
 from lottery.report import write_report
 from lottery.store import MAIN, JobKey, Store
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import LearnedMasksConfig, Length, MaskTrainingConfig
 
 EVERY = ControlsConfig(
@@ -57,7 +57,11 @@ OTHER_MASK = ("random-mask", "shuffled-global", *MOVED)
 
 def every_control(**changes: Any) -> ExperimentConfig:
     """Two replicates, rewound to iteration 6 of 30, with a control of every kind."""
-    values = {"replicates": 2, "controls": EVERY, "rewind": RewindConfig(to=Length(amount=6))}
+    values = {
+        "replicates": 2,
+        "controls": EVERY,
+        "method": Iterative(rewind=RewindConfig(to=Length(amount=6))),
+    }
     return tiny(**(values | changes))
 
 
@@ -247,10 +251,13 @@ def test_a_smoke_run_has_one_of_each() -> None:
 @pytest.mark.parametrize(
     ("changes", "start"),
     [
-        ({"rewind": RewindConfig()}, "controls.scratch_epochs: with tickets rewound to the init"),
         (
-            {"rewind": RewindConfig(method="learning-rate")},
-            "controls.continued: with rewind.method = 'learning-rate' the tickets themselves",
+            {"method": Iterative(rewind=RewindConfig())},
+            "controls.scratch_epochs: with tickets from the init",
+        ),
+        (
+            {"method": Iterative(rewind=RewindConfig(kind="learning-rate"))},
+            "controls.continued: with method.rewind.kind = 'learning-rate' the tickets themselves",
         ),
         (
             {"training": replace(tiny().training, averaging=0.9)},

@@ -25,8 +25,9 @@ from lottery.experiments import (
     to_plain,
 )
 from lottery.experiments.reading import Run
+from lottery.methods import ControlsConfig
 from lottery.store import JobKey
-from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 

@@ -23,8 +23,9 @@ from lottery.core import (
 )
 from lottery.errors import UsageError
 from lottery.experiments import RunOptions, RunSummary, run_experiment, smoke
+from lottery.methods import AtStep, ControlsConfig
 from lottery.store import JobKey, Store
-from lottery.tickets import ControlsConfig, PruneConfig, level_densities, make_probe, prune_mask
+from lottery.tickets import PruneConfig, level_densities, make_probe, prune_mask
 
 
 def go(prune: PruneConfig, out: Path) -> RunSummary:
@@ -91,11 +92,13 @@ def test_a_one_shot_mask_depends_on_its_density_alone(
     looks: dict[str, Any], tmp_path: Path
 ) -> None:
     def last_mask(densities: tuple[float, ...], schedule: Schedule, out: str) -> Mask:
-        prune = PruneConfig(
-            by="rewound", scope="global", schedule=schedule, densities=densities, **looks
-        )
+        prune = PruneConfig(scope="global", schedule=schedule, densities=densities, **looks)
         config = tiny(
-            prune=prune, levels=len(densities), replicates=1, controls=ControlsConfig(reinit=0)
+            method=AtStep(),
+            prune=prune,
+            levels=len(densities),
+            replicates=1,
+            controls=ControlsConfig(reinit=0),
         )
         store = Store(run_experiment(config, RunOptions(out=tmp_path / out, jobs=1)).run)
         return store.ticket(JobKey(0, "main", len(densities))).mask

@@ -12,7 +12,7 @@ from tiny import tiny
 from lottery.data import DataConfig
 from lottery.errors import DataError, UsageError
 from lottery.experiments import RunOptions, open_run, run_experiment
-from lottery.tickets import ControlsConfig
+from lottery.methods import ControlsConfig
 
 INPUTS = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
 TARGETS = (INPUTS[:, 0] > 0).long()

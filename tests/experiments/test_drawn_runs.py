@@ -34,11 +34,12 @@ from lottery.experiments import (
     to_plain,
 )
 from lottery.experiments.execute import JobMonitor
+from lottery.methods import ControlsConfig, DrawnRewindConfig, EarlyBird
 from lottery.report import write_report
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig, Ticket
+from lottery.tickets import PruneConfig, Ticket
 from lottery.training import (
     LearningRateConfig,
     Length,
@@ -51,9 +52,9 @@ from lottery.training import (
 )
 
 DENSE = JobKey(0, MAIN, 0)
-DRAWN = RewindConfig(method="drawn")
-BIRD = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.05)
-NEVER = EarlyBirdConfig(every=Length(amount=10), window=2, distance=0.0)
+REWOUND = DrawnRewindConfig(kind="weights")
+BIRD = EarlyBird(every=Length(amount=2), window=3, distance=0.05)
+NEVER = EarlyBird(every=Length(amount=10), window=2, distance=0.0)
 ENGINES = ("torch", "sparse_cpu")
 
 # Plain gradient descent remembers nothing, so that a new optimizer goes on as the old one would.
@@ -67,9 +68,8 @@ PLAIN = replace(
 FILTERS: dict[str, Any] = {
     "model": "tiny:NormalizedConvolutions",
     "training": replace(PLAIN, learning_rate=LearningRateConfig(base=0.02)),
+    "method": EarlyBird(every=Length(amount=3), window=3, distance=0.1),
     "prune": PruneConfig(
-        by="early-bird",
-        early_bird=EarlyBirdConfig(every=Length(amount=3), window=3, distance=0.1),
         criterion="bn-scale",
         granularity="filter",
         scope="global",
@@ -87,11 +87,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def early(**changes: Any) -> ExperimentConfig:
     """A mask every two iterations of thirty, of which two levels settle at different ones."""
-    prune = PruneConfig(by="early-bird", early_bird=BIRD, fraction=0.5, scope="global")
+    prune = PruneConfig(fraction=0.5, scope="global")
     values = {
         "replicates": 1,
         "prune": prune,
-        "rewind": DRAWN,
+        "method": BIRD,
         "training": PLAIN,
         "controls": ControlsConfig(reinit=0),
     }
@@ -184,7 +184,9 @@ def test_the_state_of_then_lies_beside_each_mask_and_changes_none(
 ) -> None:
     engine, changes = CASES[case]
     config, ours = early(**changes), Store(runs[case].run)
-    theirs = Store(go(replace(config, rewind=RewindConfig()), tmp_path, engine).run)
+    theirs = Store(
+        go(replace(config, method=replace(config.method, rewind=REWOUND)), tmp_path, engine).run
+    )
     for level in (1, 2):
         kept = drawn(ours, level)
         assert kept.state is not None
@@ -231,8 +233,8 @@ def test_stopped_before_and_after_a_draw_it_ends_with_the_same_bytes(
 
 
 def test_a_mask_that_never_settles_leaves_a_ticket_something_to_train(tmp_path: Path) -> None:
-    prune = replace(early().prune, early_bird=NEVER, fraction=0.02, fractions={})
-    summary = go(early(prune=prune), tmp_path)
+    prune = replace(early().prune, fraction=0.02, fractions={})
+    summary = go(early(method=NEVER, prune=prune), tmp_path)
     assert summary.failed == 0
     store = Store(summary.run)
     for level in (1, 2):
@@ -254,11 +256,11 @@ def test_a_mask_that_never_settles_leaves_a_ticket_something_to_train(tmp_path: 
 
 def test_no_look_comes_at_the_very_end(tmp_path: Path) -> None:
     """Where a rewound ticket is drawn at iteration 30, this one would have nothing to train."""
-    prune = replace(early().prune, early_bird=replace(NEVER, window=3))
+    method = replace(NEVER, window=3)
     with pytest.raises(UsageError, match=r"3 masks or more before the end of a .* 30 .* gives 2;"):
-        go(early(prune=prune), tmp_path)
+        go(early(method=method), tmp_path)
     assert not list(tmp_path.iterdir())
-    assert go(early(prune=prune, rewind=RewindConfig()), tmp_path).failed == 0
+    assert go(early(method=replace(method, rewind=REWOUND)), tmp_path).failed == 0
 
 
 EVERY = ControlsConfig(
@@ -334,15 +336,12 @@ def test_what_is_planned_is_the_most_that_a_ticket_may_take(controls: RunSummary
 @pytest.mark.parametrize(
     ("changes", "start"),
     [
-        ({"prune": PruneConfig()}, r"rewind\.method: 'drawn' goes back to .* 'trained' none is;"),
-        ({"prune": PruneConfig(by="rewound")}, r"rewind\.method: 'drawn' .* 'rewound' none is;"),
         ({"controls": ControlsConfig(continued=True)}, r"controls\.continued: .* the tickets them"),
-        ({"training": replace(PLAIN, pruned="frozen")}, r"training\.pruned: 'frozen' holds"),
-        ({"training": replace(PLAIN, pruned="mixed")}, r"training\.pruned: 'mixed' holds"),
-        ({"rewind": replace(DRAWN, to=Length(amount=3))}, r"rewind\.to: with method = 'drawn' ea"),
+        ({"method": replace(BIRD, pruned="frozen")}, r"method\.pruned: .* got 'frozen'"),
+        ({"method": replace(BIRD, pruned="mixed")}, r"method\.pruned: .* got 'mixed'"),
         (
-            {"rewind": replace(DRAWN, length=Length(amount=3))},
-            r"rewind\.length: training runs from where its mask was drawn",
+            {"method": replace(BIRD, rewind=DrawnRewindConfig(to=Length(amount=3)))},
+            r"method\.rewind\.to: with kind = 'drawn' ea",
         ),
     ],
 )
@@ -376,14 +375,14 @@ def test_a_look_without_the_state_or_with_anothers_is_refused(
 
 
 def test_a_config_comes_back_and_a_smoke_run_ends(tmp_path: Path) -> None:
-    config = early(prune=PruneConfig(by="early-bird"), controls=EVERY)
+    config = early(method=EarlyBird(), prune=PruneConfig(), controls=EVERY)
     assert load_config(to_plain(config)) == config
     assert config_hash(config) != config_hash(
-        replace(config, rewind=RewindConfig(), controls=EVERY)
+        replace(config, method=EarlyBird(rewind=REWOUND), controls=EVERY)
     )
     small = smoke(config)
     assert load_config(to_plain(small)) == small
-    assert small.rewind == DRAWN
+    assert small.method.rewinding == "drawn"
     summary = go(small, tmp_path)
     assert summary.failed == 0
     assert 5 <= summary.results[JobKey(0, MAIN, 1)].start_iteration < 8

@@ -31,21 +31,23 @@ from lottery.experiments import (
     to_plain,
 )
 from lottery.experiments.execute import JobMonitor
+from lottery.methods import ControlsConfig, DrawnRewindConfig, EarlyBird, Iterative
 from lottery.report import write_report
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig, prune_mask
+from lottery.tickets import PruneConfig, prune_mask
 from lottery.training import Length, NullMonitor, make_engine, resolve_device
 
 DENSE = JobKey(0, MAIN, 0)
 ONE_REINIT = ControlsConfig(reinit=1)
+REWOUND = DrawnRewindConfig(kind="weights")
+BIRD = EarlyBird(every=Length(amount=2), window=3, distance=0.05, rewind=REWOUND)
 
 
 def early(**changes: Any) -> ExperimentConfig:
     """A mask every two iterations of thirty; the first level settles, the second hardly can."""
-    bird = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.05)
-    prune = PruneConfig(by="early-bird", early_bird=bird, fraction=0.5, scope="global")
-    values = {"replicates": 1, "prune": prune, "controls": ONE_REINIT}
+    prune = PruneConfig(fraction=0.5, scope="global")
+    values = {"replicates": 1, "method": BIRD, "prune": prune, "controls": ONE_REINIT}
     return tiny(**(values | changes))
 
 
@@ -81,7 +83,7 @@ def masks_by_look(config: ExperimentConfig, level: int) -> dict[int, Mask]:
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_the_first_settled_mask_is_the_ticket(run: RunSummary, level: int) -> None:
-    bird = early().prune.early_bird
+    bird = BIRD
     looks = masks_by_look(early(), level)
     names = list(looks)
     assert names == list(range(2, 31, 2))
@@ -112,7 +114,7 @@ def test_one_shot_masks_come_from_the_dense_network(tmp_path: Path) -> None:
 
 
 def test_watching_changes_nothing_of_the_dense_training(run: RunSummary, tmp_path: Path) -> None:
-    trained = early(prune=replace(early().prune, by="trained"))
+    trained = early(method=Iterative())
     store, plain = Store(run.run), Store(go(trained, tmp_path).run)
     for name in ("final.safetensors", "curves.csv"):
         ours = store.directory(DENSE) / name
@@ -124,8 +126,7 @@ def test_watching_changes_nothing_of_the_dense_training(run: RunSummary, tmp_pat
 
 
 def test_a_mask_that_never_settles_is_the_last_one_and_says_so(tmp_path: Path) -> None:
-    bird = EarlyBirdConfig(every=Length(amount=10), window=2, distance=0.0)
-    config = early(prune=replace(early().prune, early_bird=bird))
+    config = early(method=replace(BIRD, every=Length(amount=10), window=2, distance=0.0))
     summary = go(config, tmp_path)
     assert summary.failed == 0
     for level in (1, 2):
@@ -140,10 +141,8 @@ def test_a_mask_that_never_settles_is_the_last_one_and_says_so(tmp_path: Path) -
 
 def test_filters_by_the_scales_of_batch_normalization(tmp_path: Path) -> None:
     """The paper's own form: whole filters, by the size of the scale that follows them."""
-    bird = EarlyBirdConfig(every=Length(amount=3), window=3, distance=0.1)
+    bird = replace(BIRD, every=Length(amount=3), window=3, distance=0.1)
     prune = PruneConfig(
-        by="early-bird",
-        early_bird=bird,
         criterion="bn-scale",
         granularity="filter",
         scope="global",
@@ -151,7 +150,7 @@ def test_filters_by_the_scales_of_batch_normalization(tmp_path: Path) -> None:
         fractions={"output.weight": 0.0},
         examples=20,
     )
-    config = early(model="tiny:NormalizedConvolutions", prune=prune, levels=1)
+    config = early(model="tiny:NormalizedConvolutions", method=bird, prune=prune, levels=1)
     summary = go(config, tmp_path)
     assert summary.failed == 0
     ticket = Store(summary.run).ticket(JobKey(0, MAIN, 1))
@@ -197,17 +196,16 @@ def test_stopped_on_the_way_it_ends_with_the_same_bytes(
 
 def test_too_few_looks_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"expected 5 masks or more .* every 1 epoch gives 0"):
-        go(early(prune=PruneConfig(by="early-bird")), tmp_path)
+        go(early(method=EarlyBird(rewind=REWOUND), prune=PruneConfig()), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("changes", "start"),
     [
-        ({"rewind": RewindConfig(method="learning-rate")}, "rewind.method: with prune.by = 'early"),
-        ({"controls": ControlsConfig(continued=True)}, "controls.continued: with prune.by"),
-        ({"controls": ControlsConfig(trained_signs=1)}, "controls.trained_signs: with prune.by"),
-        ({"training": replace(tiny().training, pruned="mixed")}, "training.pruned: with prune.by"),
+        ({"controls": ControlsConfig(continued=True)}, "controls.continued: Early-Bird masks"),
+        ({"controls": ControlsConfig(trained_signs=1)}, "controls.trained_signs: Early-Bird masks"),
+        ({"method": replace(BIRD, pruned="mixed")}, "method.pruned: masks are drawn"),
     ],
 )
 def test_what_needs_trained_weights_is_refused(
@@ -218,7 +216,8 @@ def test_what_needs_trained_weights_is_refused(
 
 
 def test_smoke_still_looks_often_enough(tmp_path: Path) -> None:
-    small = smoke(early(prune=PruneConfig(by="early-bird")))
+    small = smoke(early(method=EarlyBird(rewind=REWOUND), prune=PruneConfig()))
     assert load_config(to_plain(small)) == small
-    assert small.prune.early_bird.window == 5
+    assert isinstance(small.method, EarlyBird)
+    assert small.method.window == 5
     assert go(small, tmp_path).failed == 0

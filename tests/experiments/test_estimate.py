@@ -20,8 +20,18 @@ from lottery.experiments import (
     plan,
     run_experiment,
 )
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
-from lottery.training import Length, MaskUpdatesConfig
+from lottery.methods import (
+    AtStep,
+    ControlsConfig,
+    DrawnRewindConfig,
+    Dynamic,
+    EarlyBird,
+    Iterative,
+)
+from lottery.tickets import PruneConfig
+from lottery.training import Length
+
+TO_0 = DrawnRewindConfig(kind="weights")
 
 
 def test_densities_and_disk_are_what_a_run_then_takes(
@@ -78,11 +88,15 @@ def bytes_of(config: ExperimentConfig) -> int:
 @pytest.mark.usefixtures("unmeasured")
 def test_notes_of_early_bird_masks_are_counted(tmp_path: Path) -> None:
     """A byte for each weight of each level's mask, in every replicate."""
-    bird = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.05)
-    prune = PruneConfig(by="early-bird", early_bird=bird, fraction=0.5)
-    config = tiny(prune=prune, controls=ControlsConfig(reinit=0), model="mlp-300")
+    bird = EarlyBird(every=Length(amount=2), window=3, distance=0.05, rewind=TO_0)
+    config = tiny(
+        method=bird,
+        prune=PruneConfig(fraction=0.5),
+        controls=ControlsConfig(reinit=0),
+        model="mlp-300",
+    )
     weights, replicates, levels = 784 * 300 + 300 * 10, 2, 2
-    plain = replace(config, prune=replace(prune, by="trained"))
+    plain = replace(config, method=Iterative())
     assert bytes_of(config) - bytes_of(plain) == weights * replicates * levels
     summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch"))
     looks = [path.stat().st_size for path in summary.run.rglob("look.safetensors")]
@@ -95,17 +109,16 @@ def test_states_that_tickets_go_on_from_are_counted(tmp_path: Path) -> None:
     weights, biases, replicates = 784 * 300 + 300 * 10, 310, 2
 
     def early(levels: int, every: int) -> ExperimentConfig:
-        bird = EarlyBirdConfig(every=Length(amount=every), window=3, distance=0.05)
-        prune = PruneConfig(by="early-bird", early_bird=bird, fraction=0.5)
-        controls = ControlsConfig(reinit=0)
-        return tiny(prune=prune, controls=controls, model="mlp-300", levels=levels)
+        bird = EarlyBird(every=Length(amount=every), window=3, distance=0.05)
+        prune, controls = PruneConfig(fraction=0.5), ControlsConfig(reinit=0)
+        return tiny(method=bird, prune=prune, controls=controls, model="mlp-300", levels=levels)
 
-    drawn = RewindConfig(method="drawn")
     for levels, every in ((2, 2), (5, 7)):
         config = early(levels, every)
-        more = bytes_of(replace(config, rewind=drawn)) - bytes_of(config)
+        rewound = replace(config, method=replace(config.method, rewind=TO_0))
+        more = bytes_of(config) - bytes_of(rewound)
         assert more == 4 * (weights + biases) * levels * replicates
-    config = replace(early(2, 9), rewind=drawn)
+    config = early(2, 9)
     summary = run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu", engine="torch"))
     looks = [path.stat().st_size for path in summary.run.rglob("look.safetensors")]
     kept = 2 * (weights + 4 * (weights + biases)) * replicates
@@ -115,9 +128,8 @@ def test_states_that_tickets_go_on_from_are_counted(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unmeasured")
 def test_masks_that_training_changes_are_counted_at_its_end_too() -> None:
     weights = 784 * 20 + 20 * 10
-    updates = MaskUpdatesConfig(method="set", every=Length(amount=5))
-    plain = tiny(prune=PruneConfig(by="rewound"), controls=ControlsConfig(reinit=1))
-    moving = replace(plain, training=replace(plain.training, mask_updates=updates))
+    plain = tiny(prune=PruneConfig(), method=AtStep(), controls=ControlsConfig(reinit=1))
+    moving = replace(plain, method=Dynamic(update="set", every=Length(amount=5)))
     pruned = 2 * 2 * 2  # replicates, levels, the ticket and its control
     assert bytes_of(moving) - bytes_of(plain) == weights * pruned
     learned = replace(plain, controls=ControlsConfig(reinit=0, edge_popup=1))

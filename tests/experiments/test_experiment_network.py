@@ -18,10 +18,11 @@ from lottery.core import Coupling, Units, find_channels
 from lottery.data import load_dataset
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
+from lottery.methods import ControlsConfig
 from lottery.models import build_model
 from lottery.tasks.network import _units
 from lottery.testing import tiny_dataset
-from lottery.tickets import ControlsConfig, PruneConfig, network_units, pruning
+from lottery.tickets import PruneConfig, network_units, pruning
 
 pytest.importorskip("torch_pruning", reason="the package torch-pruning is not installed")
 

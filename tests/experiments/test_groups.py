@@ -19,11 +19,11 @@ from lottery.experiments.execute import JobMonitor
 from lottery.experiments.plan import plan
 from lottery.experiments.runner import run_all
 from lottery.experiments.workers import WorkerSettings, serial_pool
+from lottery.methods import ControlsConfig
 from lottery.store import JobKey, JobResult, Store
 from lottery.tasks import How, Supervised
 from lottery.testing import tiny_dataset
 from lottery.testing.random_walks import RandomWalks, calls, walking_experiment
-from lottery.tickets import ControlsConfig
 from lottery.training import ENGINES, Checkpoint, Length, Monitor, TrainingJob, TrainingResult
 from lottery.training.engines.torch_engine import TorchEngine
 

@@ -29,16 +29,20 @@ from lottery.experiments import (
     run_name,
     verify_run,
 )
+from lottery.methods import (
+    ControlsConfig,
+    DrawnRewindConfig,
+    EarlyBird,
+    Iterative,
+    RewindConfig,
+)
 from lottery.store import JobKey, LookKey, Store
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 GROWN = tiny(replicates=2, levels=2, controls=ControlsConfig(reinit=2, random_mask=1))
-EARLY = PruneConfig(
-    fraction=0.5,
-    by="early-bird",
-    early_bird=EarlyBirdConfig(every=Length(amount=2), window=2, distance=0.5),
-)
+DRAWN = EarlyBird(every=Length(amount=2), window=2, distance=0.5)
+EARLY = replace(DRAWN, rewind=DrawnRewindConfig(kind="weights"))
 
 
 class Counting(Listener):
@@ -122,7 +126,9 @@ def test_a_damaged_look_that_nothing_needs_is_set_aside(tmp_path: Path) -> None:
 def test_two_replicates_and_three_levels_grow_to_five_and_five(tmp_path: Path) -> None:
     """With what late rewinding keeps of the dense networks."""
     late = RewindConfig(to=Length(amount=4))
-    big = tiny(replicates=5, levels=5, rewind=late, controls=ControlsConfig(reinit=1))
+    big = tiny(
+        replicates=5, levels=5, method=Iterative(rewind=late), controls=ControlsConfig(reinit=1)
+    )
     for replicates, levels in ((2, 3), (5, 3), (5, 5)):
         config = replace(big, replicates=replicates, levels=levels)
         grown, _ = go(config, tmp_path / "grown", engine="sparse_cpu")
@@ -196,12 +202,9 @@ def test_what_is_damaged_elsewhere_is_not_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({}, {"rewind": RewindConfig(to=Length(amount=4))}),
-        ({"prune": EARLY, "levels": 1}, {"prune": EARLY, "levels": 2}),
-        (
-            {"prune": EARLY, "levels": 1, "rewind": RewindConfig(method="drawn")},
-            {"prune": EARLY, "levels": 2, "rewind": RewindConfig(method="drawn")},
-        ),
+        ({}, {"method": Iterative(rewind=RewindConfig(to=Length(amount=4)))}),
+        ({"method": EARLY, "levels": 1}, {"method": EARLY, "levels": 2}),
+        ({"method": DRAWN, "levels": 1}, {"method": DRAWN, "levels": 2}),
     ],
     ids=["late rewinding", "one more early-bird level", "and its state"],
 )
@@ -210,6 +213,7 @@ def test_a_look_is_added_to_a_finished_dense_network(
 ) -> None:
     """By training it again, which must end as it did."""
     plain = {"replicates": 1, "levels": 1, "controls": ControlsConfig(reinit=1)}
+    plain["prune"] = PruneConfig(fraction=0.5)
     first, then = (tiny(**{**plain, **change}) for change in (before, after))
     go(first, tmp_path / "grown")
     grown, heard = go(then, tmp_path / "grown")
@@ -222,7 +226,7 @@ def test_a_look_is_added_to_a_finished_dense_network(
 def test_a_dense_network_that_does_not_end_as_it_did_gives_no_looks(tmp_path: Path) -> None:
     config = tiny(replicates=1, levels=1)
     go(config, tmp_path)
-    late = replace(config, rewind=RewindConfig(to=Length(amount=4)))
+    late = replace(config, method=Iterative(rewind=RewindConfig(to=Length(amount=4))))
     with (
         patch.object(Store, "weights", lambda *_: {"other": torch.zeros(1)}),
         pytest.raises(StoreError, match=r"trained again, .* and ended with other weights"),
@@ -284,8 +288,8 @@ def test_an_identity_does_not_depend_on_what_surrounds_a_job(
         ({"training": replace(tiny().training, batch_size=30)}, {0, 1, 2}),
         ({"prune": PruneConfig(fraction=0.3)}, {1, 2}),
         ({"prune": PruneConfig(fraction=0.5, criterion="random")}, {1, 2}),
-        ({"rewind": RewindConfig(to=Length(amount=3))}, {1, 2}),
-        ({"rewind": RewindConfig(method="learning-rate")}, {1, 2}),
+        ({"method": Iterative(rewind=RewindConfig(to=Length(amount=3)))}, {1, 2}),
+        ({"method": Iterative(rewind=RewindConfig(kind="learning-rate"))}, {1, 2}),
     ],
 )
 def test_an_identity_depends_on_what_decides_a_jobs_bytes(

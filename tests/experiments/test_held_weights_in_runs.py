@@ -17,22 +17,44 @@ from lottery.core.criteria.network import scored_network
 from lottery.data import Dataset, load_dataset
 from lottery.errors import ConfigError, UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
+from lottery.methods import (
+    AnyMethod,
+    AtStep,
+    ControlsConfig,
+    DrawnRewindConfig,
+    EarlyBird,
+    Iterative,
+    RewindConfig,
+)
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.tickets.counts import level_groups
-from lottery.training import Length, State
+from lottery.training import Length, PrunedValues, State
 
 TAYLOR = PruneConfig(criterion="taylor", fraction=0.5, examples=50, batch_size=20)
+ONE_SHOT = replace(TAYLOR, schedule="one-shot")
 
 
-def holding(rule: str, prune: PruneConfig, to: int = 0, **changes: Any) -> ExperimentConfig:
-    training = replace(tiny().training, pruned=rule)  # type: ignore[arg-type]
+def iterated(rule: PrunedValues, to: int = 0) -> Iterative:
+    return Iterative(rewind=RewindConfig(to=Length(amount=to)), pruned=rule)
+
+
+def at_step(rule: PrunedValues, to: int = 0) -> AtStep:
+    return AtStep(step=Length(amount=to), pruned=rule)
+
+
+def early(rule: PrunedValues, to: int = 0) -> EarlyBird:
+    """Every level's mask is made once, after 28 of 30 iterations."""
+    rewind = DrawnRewindConfig(kind="weights", to=Length(amount=to))
+    return EarlyBird(every=Length(amount=14), window=2, rewind=rewind, pruned=rule)
+
+
+def holding(method: AnyMethod, prune: PruneConfig = TAYLOR, **changes: Any) -> ExperimentConfig:
     values = {
         "replicates": 1,
-        "training": training,
         "prune": prune,
-        "rewind": RewindConfig(to=Length(amount=to)),
+        "method": method,
         "controls": ControlsConfig(reinit=0),
     }
     return tiny(**(values | changes))
@@ -94,7 +116,7 @@ def test_the_network_that_was_trained_is_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, to: int
 ) -> None:
     """Its loss is that of the trained weights on disk, to the bit, and the mask follows from it."""
-    run = Seen(holding(rule, TAYLOR, to), tmp_path, monkeypatch)
+    run = Seen(holding(iterated(rule, to)), tmp_path, monkeypatch)
     for level in (1, 2):
         parent = run.store.ticket(JobKey(0, MAIN, level - 1))
         trained = run.store.weights(JobKey(0, MAIN, level - 1))
@@ -111,26 +133,26 @@ def test_the_network_that_was_trained_is_scored(
 
 
 @pytest.mark.parametrize(
-    ("rule", "prune", "to"),
+    ("method", "prune"),
     [
-        ("frozen", replace(TAYLOR, rounds=2), 6),
-        ("mixed", replace(TAYLOR, rounds=2), 6),
-        ("mixed", replace(TAYLOR, rounds=2, schedule="one-shot"), 0),
-        ("frozen", replace(TAYLOR, rounds=2, by="rewound"), 6),
-        ("frozen", replace(TAYLOR, rounds=2, by="rewound", schedule="one-shot"), 0),
+        (iterated("frozen", 6), TAYLOR),
+        (iterated("mixed", 6), TAYLOR),
+        (iterated("mixed"), ONE_SHOT),
+        (at_step("frozen", 6), TAYLOR),
+        (at_step("frozen"), ONE_SHOT),
     ],
     ids=["frozen", "mixed", "one-shot", "rewound", "rewound-one-shot"],
 )
 def test_what_goes_in_a_round_is_held_where_the_level_holds_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, prune: PruneConfig, to: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: AnyMethod, prune: PruneConfig
 ) -> None:
     """What the level's own ticket holds where a round's mask prunes, and what decides elsewhere."""
-    run = Seen(holding(rule, prune, to), tmp_path, monkeypatch)
+    run = Seen(holding(method, replace(prune, rounds=2)), tmp_path, monkeypatch)
     for level in (1, 2):
         source = 0 if prune.schedule == "one-shot" else level - 1
         deciding = run.store.weights(JobKey(0, MAIN, source))
-        if prune.by == "rewound":
-            deciding = dense_state(run.store, to)
+        if isinstance(method, AtStep):
+            deciding = dense_state(run.store, method.step.amount)
         held = run.store.ticket(JobKey(0, MAIN, level)).pruned
         assert held is not None
         first, second = run.of(level)
@@ -143,16 +165,10 @@ def test_what_goes_in_a_round_is_held_where_the_level_holds_it(
                 assert same_bytes(state[name], expected)
 
 
-def early(schedule: str = "geometric", **changes: Any) -> PruneConfig:
-    """Every level's mask is made once, after 28 of 30 iterations."""
-    bird = EarlyBirdConfig(every=Length(amount=14), window=2)
-    return replace(TAYLOR, by="early-bird", early_bird=bird, schedule=schedule, **changes)  # type: ignore[arg-type]
-
-
 def test_early_bird_masks_look_at_the_dense_network_and_then_at_what_would_be_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Seen(holding("frozen", early()), tmp_path, monkeypatch)
+    run = Seen(holding(early("frozen")), tmp_path, monkeypatch)
     initial = run.store.ticket(JobKey(0, MAIN, 0)).weights
     first, second = run.of(1)[0], run.of(2)[0]
     assert first.mask == Mask.dense(first.weights)
@@ -167,15 +183,15 @@ def test_early_bird_masks_look_at_the_dense_network_and_then_at_what_would_be_he
 @pytest.mark.parametrize(
     ("config", "refused"),
     [
-        (holding("frozen", early(), 6), True),
-        (holding("frozen", early("one-shot", rounds=2), 6), True),
-        (holding("frozen", early(rounds=2), 6, levels=1), True),
-        (holding("frozen", early(), 6, levels=1), False),
-        (holding("frozen", early("one-shot"), 6), False),
-        (holding("frozen", early(), 0), False),
-        (holding("zero", early(), 6), False),
-        (holding("frozen", replace(early(), criterion="magnitude"), 6), False),
-        (holding("frozen", TAYLOR, 6), False),
+        (holding(early("frozen", 6)), True),
+        (holding(early("frozen", 6), replace(ONE_SHOT, rounds=2)), True),
+        (holding(early("frozen", 6), replace(TAYLOR, rounds=2), levels=1), True),
+        (holding(early("frozen", 6), levels=1), False),
+        (holding(early("frozen", 6), ONE_SHOT), False),
+        (holding(early("frozen")), False),
+        (holding(early("zero", 6)), False),
+        (holding(early("frozen", 6), replace(TAYLOR, criterion="magnitude")), False),
+        (holding(iterated("frozen", 6)), False),
     ],
 )
 def test_what_is_not_known_when_an_early_bird_mask_is_made_is_refused(
@@ -183,17 +199,20 @@ def test_what_is_not_known_when_an_early_bird_mask_is_made_is_refused(
 ) -> None:
     found = config.problems()
     assert len(found) == refused
-    assert all("is not known when a mask is made; set rewind.to to 0" in one for one in found)
+    assert all(
+        "not known when an Early-Bird mask is made; set method.rewind.to to 0" in one
+        for one in found
+    )
     own = replace(
         config, prune=replace(config.prune, criterion="lottery.core.criteria.gradients:taylor")
     )
     if refused and config.prune.criterion == "taylor":
         assert own.problems() == []
-        with pytest.raises(UsageError, match="is not known when a mask is made"):
+        with pytest.raises(UsageError, match="not known when an Early-Bird mask is made"):
             check(own, load_dataset(own.data))
 
 
 def test_it_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"with prune\.by = 'early-bird' that is not known"):
-        run_experiment(holding("frozen", early(), 6), RunOptions(out=tmp_path))
+    with pytest.raises(ConfigError, match="not known when an Early-Bird mask is made"):
+        run_experiment(holding(early("frozen", 6)), RunOptions(out=tmp_path))
     assert not list(tmp_path.iterdir())

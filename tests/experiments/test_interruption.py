@@ -29,7 +29,7 @@ length = { amount = LENGTH }
 evaluate_every = { amount = 50 }
 [prune]
 fraction = 0.5
-[rewind]
+[method.rewind]
 to = { amount = 30 }
 [controls]
 reinit = 1

@@ -14,11 +14,11 @@ from lottery.core import Mask
 from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
 from lottery.experiments.lengths import planned_at_most
+from lottery.methods import DrawnRewindConfig, EarlyBird, Iterative, RewindConfig
 from lottery.store import JobKey, LookKey
 from lottery.tasks.schedule import stretched, tuning
 from lottery.tasks.supervised import Supervised
 from lottery.testing import tiny_dataset
-from lottery.tickets import EarlyBirdConfig, PruneConfig, RewindConfig
 from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate
 
 STEPS = 4  # batches of 8 from 27 examples
@@ -54,7 +54,7 @@ def mask_with(convolution: int, linear: int) -> Mask:
 
 
 def trained(key: JobKey, mask: Mask, data: Dataset, **rewind: object) -> TrainingConfig:
-    config = ExperimentConfig(training=TRAINING, rewind=RewindConfig(**rewind))  # type: ignore[arg-type]
+    config = ExperimentConfig(training=TRAINING, method=Iterative(rewind=RewindConfig(**rewind)))  # type: ignore[arg-type]
     with patch.object(Supervised, "make_model", lambda _: network()):
         return job_training(key, mask, config=config, data=data)
 
@@ -96,12 +96,12 @@ def test_a_stretched_schedule_has_the_same_rates_in_the_same_places() -> None:
 def test_everything_else_trains_as_the_dense_network(data: Dataset) -> None:
     mask = mask_with(5, 5)
     for branch in ("main", "reinit-1", "random-mask-1", "scratch-epochs-1", "signs-constant-1"):
-        for rewind in ({}, {"method": "learning-rate", "to": Length(amount=9)}):
+        for rewind in ({}, {"kind": "learning-rate", "to": Length(amount=9)}):
             assert trained(JobKey(0, branch, 1), mask, data, **rewind) == TRAINING
 
 
 def test_fine_tuning_goes_on_at_the_last_learning_rate(data: Dataset) -> None:
-    rewind = {"method": "fine-tune", "length": Length(amount=2, unit="epochs")}
+    rewind = {"kind": "fine-tune", "length": Length(amount=2, unit="epochs")}
     mask = mask_with(5, 5)
     assert trained(JobKey(0, "main", 0), mask, data, **rewind) == TRAINING
     assert trained(JobKey(0, "scratch-epochs-1", 1), mask, data, **rewind) == TRAINING
@@ -125,14 +125,14 @@ def test_the_last_learning_rate_is_that_of_the_last_step(schedule: str) -> None:
 
 def test_where_tickets_start_and_how_many_steps_are_planned(data: Dataset) -> None:
     def config(**rewind: object) -> ExperimentConfig:
-        return ExperimentConfig(training=TRAINING, rewind=RewindConfig(**rewind))  # type: ignore[arg-type]
+        return ExperimentConfig(training=TRAINING, method=Iterative(rewind=RewindConfig(**rewind)))  # type: ignore[arg-type]
 
     dense, ticket = JobKey(0, "main", 0), JobKey(0, "main", 1)
     cases = {
         (0, 40, False): config(),
         (8, 32, True): config(to=Length(amount=2, unit="epochs")),
-        (9, 31, False): config(method="learning-rate", to=Length(amount=9)),
-        (40, 12, False): config(method="fine-tune", length=Length(amount=3, unit="epochs")),
+        (9, 31, False): config(kind="learning-rate", to=Length(amount=9)),
+        (40, 12, False): config(kind="fine-tune", length=Length(amount=3, unit="epochs")),
     }
     for (start, steps, snapshot), case in cases.items():
         assert iterations(case, data) == 40
@@ -147,12 +147,8 @@ def test_where_tickets_start_and_how_many_steps_are_planned(data: Dataset) -> No
 
 
 def test_tickets_that_train_on_start_at_the_earliest_where_a_mask_can_settle(data: Dataset) -> None:
-    bird = EarlyBirdConfig(every=Length(amount=3), window=4)
-    config = ExperimentConfig(
-        training=TRAINING,
-        prune=PruneConfig(by="early-bird", early_bird=bird),
-        rewind=RewindConfig(method="drawn"),
-    )
+    bird = EarlyBird(every=Length(amount=3), window=4)
+    config = ExperimentConfig(training=TRAINING, method=bird)
     assert mask_looks(config, data) == tuple(range(3, 40, 3))
     assert rewind_iteration(config, data) == 12
     dense, ticket = JobKey(0, "main", 0), JobKey(0, "main", 1)
@@ -167,7 +163,7 @@ def test_tickets_that_train_on_start_at_the_earliest_where_a_mask_can_settle(dat
         assert planned_iterations(key, config, data) == steps
         assert planned_at_most(key, config) == most
     assert {look.kind for look in bound(config, data).looks(0)} == {"drawn"}
-    rewound = replace(config, rewind=RewindConfig())
+    rewound = replace(config, method=replace(bird, rewind=DrawnRewindConfig(kind="weights")))
     assert mask_looks(rewound, data) == tuple(range(3, 40, 3))
     assert not planned_at_most(ticket, rewound)
     assert mask_looks(replace(rewound, training=replace(TRAINING, length=EPOCH)), data) == (3,)

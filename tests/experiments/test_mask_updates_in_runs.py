@@ -27,24 +27,30 @@ from lottery.experiments import (
     run_experiment,
     smoke,
 )
+from lottery.experiments.checks import check_updates_happen
 from lottery.experiments.execute import JobMonitor
-from lottery.experiments.mask_updates import check_updates_happen
+from lottery.methods import Changing, ControlsConfig, Dynamic, GradualPruning
 from lottery.report import write_report
 from lottery.store import MAIN, JobKey, Store
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities
+from lottery.tickets import PruneConfig, level_densities
 from lottery.training import Length, MaskUpdatesConfig
 
-RANDOM = PruneConfig(criterion="random", by="rewound", scope="erk", fraction=0.5)
-MAGNITUDE = PruneConfig(by="rewound", scope="global", fraction=0.5)
+RANDOM = PruneConfig(criterion="random", scope="erk", fraction=0.5)
+MAGNITUDE = PruneConfig(scope="global", fraction=0.5)
 
 
-def moving(method: str, **changes: Any) -> ExperimentConfig:
+def changing(method: str, **changes: Any) -> Changing:
+    """An update after every four steps."""
+    values = {"every": Length(amount=4)} | changes
+    return GradualPruning(**values) if method == "gradual" else Dynamic(update=method, **values)
+
+
+def moving(update: str, **changes: Any) -> ExperimentConfig:
     """One replicate, two levels, one control; updates after every four of thirty steps."""
-    updates = MaskUpdatesConfig(method=method, every=Length(amount=4))  # type: ignore[arg-type]
     values = {
         "replicates": 1,
-        "training": replace(tiny().training, mask_updates=updates),
-        "prune": MAGNITUDE if method == "gradual" else RANDOM,
+        "method": changing(update),
+        "prune": MAGNITUDE if update == "gradual" else RANDOM,
         "controls": ControlsConfig(reinit=1),
     }
     return tiny(**(values | changes))
@@ -94,7 +100,7 @@ def test_random_levels_are_nested_and_start_from_true_weights(tmp_path: Path) ->
 
 
 def test_gradual_pruning_from_a_late_point_goes_on_with_its_schedule(tmp_path: Path) -> None:
-    config = moving("gradual", rewind=RewindConfig(to=Length(amount=10)))
+    config = moving("gradual", method=changing("gradual", step=Length(amount=10)))
     summary = go(config, tmp_path)
     result = summary.results[JobKey(0, MAIN, 2)]
     assert summary.failed == 0
@@ -144,10 +150,9 @@ def test_show_verdict_and_report_take_the_density_at_the_end(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "start"),
     [
-        ({"prune": replace(RANDOM, by="trained")}, "prune.by: with training.mask_updates"),
         (
             {"prune": replace(RANDOM, scope="layer", granularity="neuron")},
-            "prune.granularity: with training.mask_updates",
+            "prune.granularity: with method.kind = 'dynamic'",
         ),
     ],
 )
@@ -161,9 +166,18 @@ def test_what_does_not_go_with_changing_masks(changes: dict[str, Any], start: st
         ({"prune": replace(MAGNITUDE, criterion="random")}, "prune.criterion: with"),
         ({"prune": replace(MAGNITUDE, rounds=2)}, "prune.criterion: with"),
         ({"prune": replace(MAGNITUDE, scope="lamp")}, "prune.scope: with"),
-        ({"controls": ControlsConfig(random_mask=1)}, "controls.random_mask: with"),
-        ({"controls": ControlsConfig(shuffled_global=1)}, "controls.shuffled_global: with"),
-        ({"controls": ControlsConfig(scratch_flops=1)}, "controls.scratch_flops: with"),
+        (
+            {"controls": ControlsConfig(random_mask=1)},
+            "controls.random_mask: every training starts dense",
+        ),
+        (
+            {"controls": ControlsConfig(shuffled_global=1)},
+            "controls.shuffled_global: every training starts dense",
+        ),
+        (
+            {"controls": ControlsConfig(scratch_flops=1)},
+            "controls.scratch_flops: every training starts dense",
+        ),
     ],
 )
 def test_what_does_not_go_with_gradual_pruning(changes: dict[str, Any], start: str) -> None:
@@ -173,11 +187,11 @@ def test_what_does_not_go_with_gradual_pruning(changes: dict[str, Any], start: s
 
 
 def test_problems_stop_a_run_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"prune\.by"):
-        go(moving("set", prune=replace(RANDOM, by="trained")), tmp_path)
-    rare = replace(moving("set").training.mask_updates, every=Length(amount=23))
+    with pytest.raises(ConfigError, match=r"prune\.granularity"):
+        go(moving("set", prune=PruneConfig(granularity="neuron")), tmp_path)
+    rare = changing("set", every=Length(amount=23))
     with pytest.raises(UsageError, match="no update is due, of one every 23 iterations"):
-        go(moving("set", training=replace(tiny().training, mask_updates=rare)), tmp_path)
+        go(moving("set", method=rare), tmp_path)
     with pytest.raises(UsageError, match="its kernels are made for one mask"):
         go(moving("set"), tmp_path, engine="sparse_cpu")
     assert not list(tmp_path.iterdir())
@@ -216,14 +230,14 @@ def test_gradual_pruning_has_to_be_gradual(
     if goes:
         check_updates_happen(updates, start=start, total=1_000, epoch=epoch)
         return
-    said = rf"mask_updates: expected .* between iteration {start}, .* and 750, the last"
+    said = rf"method: expected .* between iteration {start}, .* and 750, the last"
     with pytest.raises(UsageError, match=said):
         check_updates_happen(updates, start=start, total=1_000, epoch=epoch)
 
 
 def test_gradual_pruning_at_once_stops_a_run_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="between iteration 25, where tickets start, and 22"):
-        go(moving("gradual", rewind=RewindConfig(to=Length(amount=25))), tmp_path)
+    with pytest.raises(UsageError, match="between iteration 25, where it starts, and 22"):
+        go(moving("gradual", method=changing("gradual", step=Length(amount=25))), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -235,29 +249,31 @@ def test_gradual_pruning_at_once_stops_a_run_before_anything_is_written(tmp_path
 def test_what_changes_in_full_changes_in_a_smoke_run(
     method: str, share: float, begin: float, until: float
 ) -> None:
-    config = moving(method, rewind=RewindConfig(to=Length(amount=round(1_000 * share))))
-    updates = MaskUpdatesConfig(
-        method=config.training.mask_updates.method, every=Length(amount=1), begin=begin, until=until
+    step = Length(amount=round(1_000 * share))
+    config = moving(
+        method,
+        method=changing(method, step=step, every=Length(amount=1), begin=begin, until=until),
+        training=replace(tiny().training, length=Length(amount=1_000)),
     )
-    training = replace(config.training, length=Length(amount=1_000), mask_updates=updates)
-    check_updates_happen(updates, start=config.rewind.to.amount, total=1_000, epoch=75)
+    check_updates_happen(config.method.updates, start=step.amount, total=1_000, epoch=75)
 
-    shrunk = smoke(replace(config, training=training))
+    shrunk = smoke(config)
 
     assert shrunk.problems() == shrunk.training.problems() == []
-    assert shrunk.training.mask_updates.problems() == []
-    start, total = shrunk.rewind.to.amount, shrunk.training.length.amount
-    check_updates_happen(shrunk.training.mask_updates, start=start, total=total, epoch=75)
+    assert isinstance(shrunk.method, Changing)
+    assert shrunk.method.problems() == []
+    start, total = shrunk.method.step.amount, shrunk.training.length.amount
+    check_updates_happen(shrunk.method.updates, start=start, total=total, epoch=75)
 
 
 @pytest.mark.parametrize("start", [750, 900])
 def test_what_is_too_late_in_full_is_too_late_in_a_smoke_run(start: int) -> None:
-    config = moving("gradual", rewind=RewindConfig(to=Length(amount=start)))
+    config = moving("gradual", method=changing("gradual", step=Length(amount=start)))
     shrunk = smoke(replace(config, training=replace(config.training, length=Length(amount=1_000))))
     with pytest.raises(UsageError, match="expected"):
         check_updates_happen(
-            shrunk.training.mask_updates,
-            start=shrunk.rewind.to.amount,
+            shrunk.method.updates,
+            start=shrunk.method.start.amount,
             total=shrunk.training.length.amount,
             epoch=75,
         )
@@ -266,12 +282,10 @@ def test_what_is_too_late_in_full_is_too_late_in_a_smoke_run(start: int) -> None
 @pytest.mark.parametrize("method", ["set", "rigl", "gradual"])
 def test_smoke_still_moves_the_mask(method: str) -> None:
     epochs = Length(amount=3, unit="epochs")
-    config = moving(method)
-    updates = replace(config.training.mask_updates, every=epochs)
-    shrunk = smoke(replace(config, training=replace(config.training, mask_updates=updates)))
+    shrunk = smoke(moving(method, method=changing(method, every=epochs)))
     total = shrunk.training.length.amount
-    moves = shrunk.training.mask_updates
+    moves = shrunk.method.updates
     due = [i for i in range(total) if moves.due(i, start=0, total=total, steps_per_epoch=75)]
     assert due[:2] == ([0, 1] if method == "gradual" else [1, 2])
     assert shrunk.problems() == []
-    assert smoke(tiny()).training.mask_updates == MaskUpdatesConfig()
+    assert smoke(tiny()).method == tiny().method

@@ -22,16 +22,17 @@ from lottery.errors import ConfigError, UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, RunSummary, plan, run_experiment
 from lottery.experiments.plan import hopeless, needs
 from lottery.experiments.runner import changed_needs
+from lottery.methods import AtStep, ControlsConfig, EarlyBird, Iterative, RewindConfig
 from lottery.store import MAIN, JobKey, Store
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 BOTH = ControlsConfig(reinit=0, moved=1, aligned=1)
-LATE = RewindConfig(to=Length(amount=4))
+LATE = Iterative(rewind=RewindConfig(to=Length(amount=4)))
 
 
 def moving(**changes: Any) -> ExperimentConfig:
-    return tiny(**({"controls": BOTH, "levels": 2, "rewind": LATE} | changes))
+    return tiny(**({"controls": BOTH, "levels": 2, "method": LATE} | changes))
 
 
 def go(config: ExperimentConfig, out: Path) -> RunSummary:
@@ -112,8 +113,8 @@ def test_an_identity_knows_the_source_and_leaves_those_of_all_other_jobs() -> No
     assert two.items() <= five.items()
     plain = identities(moving(controls=ControlsConfig(reinit=0)))
     assert plain.items() <= two.items()
-    start = PruneConfig(by="rewound", criterion="random", fraction=0.5)
-    at_start = identities(moving(replicates=3, prune=start, rewind=RewindConfig()))
+    start = PruneConfig(criterion="random", fraction=0.5)
+    at_start = identities(moving(replicates=3, prune=start, method=AtStep()))
     assert len({*at_start.values()}) == len(at_start), "though the moved ones need no job"
 
 
@@ -128,26 +129,20 @@ def test_a_control_waits_for_its_source_and_falls_with_it() -> None:
     assert needs(JobKey(0, "moved-1", 2), once) == (JobKey(0, MAIN, 0), JobKey(1, MAIN, 0))
 
 
-EARLY = PruneConfig(
-    fraction=0.5,
-    by="early-bird",
-    early_bird=EarlyBirdConfig(every=Length(amount=2), window=2, distance=0.5),
-)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
-        {"prune": PruneConfig(by="rewound", fraction=0.5, criterion="random"), "rewind": None},
-        {"prune": EARLY},
-        {"rewind": RewindConfig(method="learning-rate")},
+        {"prune": PruneConfig(fraction=0.5, criterion="random"), "method": AtStep()},
+        {
+            "prune": PruneConfig(fraction=0.5),
+            "method": EarlyBird(every=Length(amount=2), window=2, distance=0.5),
+        },
+        {"method": Iterative(rewind=RewindConfig(kind="learning-rate"))},
         {"prune": PruneConfig(granularity="neuron", fraction=0.3)},
     ],
     ids=["at initialization", "early-bird", "trained weights", "neurons"],
 )
 def test_with_every_method(tmp_path: Path, changes: dict[str, Any]) -> None:
-    if changes.get("rewind", LATE) is None:
-        changes = {**changes, "rewind": RewindConfig()}
     run = go(moving(levels=1, **changes), tmp_path)
     assert {r.status for r in run.results.values()} == {"done"}
     store = Store(run.run)

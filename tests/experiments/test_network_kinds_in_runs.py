@@ -18,9 +18,10 @@ from lottery.data import load_dataset
 from lottery.errors import StoreError, UsageError
 from lottery.experiments import ExperimentConfig, Listener, RunOptions, open_run, run_experiment
 from lottery.experiments.reading import Run
+from lottery.methods import ControlsConfig
 from lottery.store import JobKey
 from lottery.store.commit import commit_directory
-from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 FROZEN = (OutsideMask(name="1.weight", weights=3_920, reason="frozen"),)

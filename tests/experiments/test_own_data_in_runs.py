@@ -13,8 +13,9 @@ from lottery import judge_run
 from lottery.data import DataConfig, load_dataset
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, open_run, run_experiment
+from lottery.methods import ControlsConfig
 from lottery.store import JobKey
-from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 

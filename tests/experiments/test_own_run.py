@@ -16,9 +16,10 @@ from torch import nn
 from lottery.errors import UsageError
 from lottery.experiments.config import config_hash, to_plain
 from lottery.experiments.own import OwnRun, changed_code, own_run, run_own
+from lottery.methods import ControlsConfig, EarlyBird, Iterative, RewindConfig
 from lottery.rng import Streams
 from lottery.score import ACCURACY, Score
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 
@@ -68,9 +69,15 @@ def test_scores_have_a_direction(settings: Any, score: Score) -> None:
             {"fraction": 0.5, "scope": "global"},
             {"prune": PruneConfig(fraction=0.5, scope="global")},
         ),
-        ({"rewind": 20}, {"rewind": RewindConfig(to=Length(amount=20))}),
-        ({"rewind": "1,000 iterations"}, {"rewind": RewindConfig(to=Length(amount=1000))}),
-        ({"rewind": "learning-rate"}, {"rewind": RewindConfig(method="learning-rate")}),
+        ({"rewind": 20}, {"method": Iterative(rewind=RewindConfig(to=Length(amount=20)))}),
+        (
+            {"rewind": "1,000 iterations"},
+            {"method": Iterative(rewind=RewindConfig(to=Length(amount=1000)))},
+        ),
+        (
+            {"rewind": "learning-rate"},
+            {"method": Iterative(rewind=RewindConfig(kind="learning-rate"))},
+        ),
     ],
 )
 def test_short_forms(settings: Any, expected: Any) -> None:
@@ -93,6 +100,7 @@ def test_short_forms(settings: Any, expected: Any) -> None:
             "controls.continued: with prune.by = 'rewound' no trained weights",
         ),
         ({"fraction": 0.1, "prune": PruneConfig()}, "fraction: said by prune= already"),
+        ({"rewind": 3, "method": Iterative()}, "rewind: said by method= already"),
         ({"fraction": 1.5}, "prune.fraction: must lie between 0 and 1"),
         ({"criterion": "magnitud"}, "did you mean 'magnitude'"),
         ({"criterion": "snip"}, "criterion: 'snip' looks at data; pass batches="),
@@ -101,9 +109,9 @@ def test_short_forms(settings: Any, expected: Any) -> None:
             "nobody knows how long an epoch of a loop of your own is, got '2 e",
         ),
         ({"rewind": "soon"}, "rewind: expected a number of optimizer steps, or 'learning-rate'"),
-        ({"rewind": "fine-tune"}, "'fine-tune' goes on in the middle of a training"),
-        ({"rewind": 30, "steps": 30}, "rewind: 30 is not before the end of the training, 30"),
-        ({"prune": PruneConfig(by="early-bird")}, "prune.by: 'early-bird' looks at the dense"),
+        ({"rewind": "fine-tune"}, "'iterative', with 'fine-tune', looks into the middle of a"),
+        ({"rewind": 30, "steps": 30}, "method: 30 is not before the end of the training, 30"),
+        ({"method": EarlyBird()}, "method: 'early-bird', with 'drawn', looks into the middle of a"),
         (
             {"prune": PruneConfig(schedule="listed", scope="global", densities=(0.5,))},
             "levels: prune.densities lists 1 levels, got 5",
@@ -115,7 +123,7 @@ def test_short_forms(settings: Any, expected: Any) -> None:
         ({"jobs": "2"}, "jobs: expected a whole number, 1 or more, got '2'"),
         ({"margin": 1}, "score.margin: must be below 1, got 1.0; 0.01 is one percentage point"),
         ({"margin": "1%"}, "score.margin: expected a number, got '1%'"),
-        ({"rewind": -1}, "rewind.to.amount: must be between 0 and"),
+        ({"rewind": -1}, "method.rewind.to.amount: must be between 0 and"),
         ({"levels": 1.5}, "levels: expected a whole number, got 1.5"),
         ({"levels": True}, "find_tickets has 1 problem:\n  - levels: expected a whole number"),
         ({"replicates": "3"}, "replicates: expected a whole number, got '3'"),

@@ -8,10 +8,19 @@ from hypothesis import strategies as st
 from made_up_results import job as made_up
 from tiny import tiny
 
+from lottery.core import Schedule
 from lottery.experiments import RECIPES, ExperimentConfig, never_run, plan, smoke, worker_count
 from lottery.experiments.plan import needs
+from lottery.methods import (
+    AnyMethod,
+    AtStep,
+    ControlsConfig,
+    EarlyBird,
+    GradualPruning,
+    Iterative,
+)
 from lottery.store import JobKey
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 
@@ -37,7 +46,7 @@ def test_replicates_are_independent_and_controls_hang_on_their_level() -> None:
 
 
 def test_pruned_at_initialization_everything_can_run_at_once() -> None:
-    config = tiny(levels=3, prune=PruneConfig(by="rewound", criterion="snip"))
+    config = tiny(levels=3, method=AtStep(), prune=PruneConfig(criterion="snip"))
     assert all(needs(job, config) == () for job in plan(config))
 
 
@@ -69,7 +78,7 @@ def test_worker_counts() -> None:
     assert worker_count(None, "cpu") >= 1
 
 
-EARLY = PruneConfig(by="early-bird", early_bird=EarlyBirdConfig(every=Length(amount=1), window=2))
+EARLY = EarlyBird(every=Length(amount=1), window=2)
 CONTROLS = ControlsConfig(reinit=1, continued=True, signs_constant=True, supermask=1)
 
 
@@ -88,17 +97,24 @@ def left_over(config: ExperimentConfig, fates: dict[JobKey, str]) -> set[JobKey]
 
 
 @pytest.mark.parametrize(
-    "prune",
-    [PruneConfig(), PruneConfig(schedule="one-shot"), PruneConfig(by="rewound"), EARLY],
-    ids=["geometric", "one-shot", "rewound", "early-bird"],
+    ("method", "schedule"),
+    [
+        (Iterative(), "geometric"),
+        (Iterative(), "one-shot"),
+        (AtStep(), "geometric"),
+        (EARLY, "geometric"),
+        (GradualPruning(then="rewind"), "geometric"),
+    ],
+    ids=["geometric", "one-shot", "at-step", "early-bird", "found"],
 )
 @given(data=st.data())
 def test_what_never_runs_is_what_is_left_in_the_end(
-    prune: PruneConfig, data: st.DataObject
+    method: AnyMethod, schedule: Schedule, data: st.DataObject
 ) -> None:
     """And of what still runs on the way there, nothing is said never to run."""
-    controls = CONTROLS if prune.by == "trained" else ControlsConfig(reinit=1)
-    config = tiny(replicates=1, levels=3, prune=prune, controls=controls)
+    controls = CONTROLS if isinstance(method, Iterative) else ControlsConfig(reinit=1)
+    prune = PruneConfig(schedule=schedule)
+    config = tiny(replicates=1, levels=3, method=method, prune=prune, controls=controls)
     jobs = plan(config)
     fates = {key: data.draw(st.sampled_from(["done", "diverged", "collapsed"])) for key in jobs}
     left = left_over(config, fates)

@@ -17,11 +17,12 @@ from lottery.data import load_dataset
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, Listener, RunOptions, run_experiment
 from lottery.experiments.plan import needs
+from lottery.methods import AnyMethod, AtStep, ControlsConfig, EarlyBird, Iterative
 from lottery.models import build_model, kaiming_normal_
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 DENSE, FIRST, SECOND = (JobKey(0, MAIN, level) for level in range(3))
@@ -49,8 +50,8 @@ def largest(weight: Tensor, count: int) -> Tensor:
 def test_rewound_weights_decide(tmp_path: Path, rewind: int) -> None:
     store = go(
         tmp_path,
-        prune=PruneConfig(by="rewound", fraction=0.5),
-        rewind=RewindConfig(to=Length(amount=rewind)),
+        prune=PruneConfig(fraction=0.5),
+        method=AtStep(step=Length(amount=rewind)),
     )
     trained = store.weights(DENSE)
     deciding = dense_state(store, rewind)
@@ -67,8 +68,8 @@ def test_rewound_weights_decide(tmp_path: Path, rewind: int) -> None:
 def test_a_level_pruned_by_rewound_weights_does_not_wait_for_trained_ones(
     rewind: int, waits_for: tuple[JobKey, ...]
 ) -> None:
-    late = RewindConfig(to=Length(amount=rewind))
-    config = tiny(prune=PruneConfig(by="rewound"), rewind=late, controls=ControlsConfig())
+    method = AtStep(step=Length(amount=rewind))
+    config = tiny(prune=PruneConfig(), method=method, controls=ControlsConfig())
     assert needs(JobKey(0, MAIN, 2), config) == waits_for
 
 
@@ -188,12 +189,8 @@ def test_what_is_no_unit_is_told_as_a_run_starts(
     ("changes", "said"),
     [
         (
-            {"prune": PruneConfig(by="rewound"), "rewind": RewindConfig(method="learning-rate")},
-            "no trained weights decide, so that rewind.method",
-        ),
-        (
-            {"prune": PruneConfig(by="rewound"), "controls": ControlsConfig(continued=True)},
-            "controls.continued: with prune.by = 'rewound'",
+            {"method": AtStep(), "controls": ControlsConfig(continued=True)},
+            "controls.continued: with method.kind = 'at-step'",
         ),
         (
             {"prune": PruneConfig(granularity="1:2", schedule="one-shot"), "levels": 2},
@@ -208,20 +205,19 @@ def test_what_contradicts_is_refused(changes: dict[str, Any], said: str) -> None
 
 @pytest.mark.parametrize("criterion", [*CRITERIA, "made_up:mine"])
 def test_what_only_training_tells_is_not_asked_of_the_initialization(criterion: str) -> None:
-    def found(by: str, to: int) -> list[str]:
-        prune = PruneConfig(criterion=criterion, granularity="neuron", by=by)  # type: ignore[arg-type]
-        rewind = RewindConfig(to=Length(amount=to))
-        return tiny(prune=prune, rewind=rewind, controls=ControlsConfig()).problems()
+    def found(method: AnyMethod) -> list[str]:
+        prune = PruneConfig(criterion=criterion, granularity="neuron")
+        return tiny(prune=prune, method=method, controls=ControlsConfig()).problems()
 
     refused = criterion in ("movement", "magnitude-increase", "bn-scale")
-    assert found("rewound", 0) == refused * [
-        "prune.criterion: with prune.by = 'rewound' and rewind.to = 0 it is the initialization "
-        f"that is scored, where '{criterion}' scores all alike; set rewind.to above 0, or use "
-        "another criterion such as 'magnitude'"
+    assert found(AtStep()) == refused * [
+        "prune.criterion: with method.kind = 'at-step' and method.step = 0 it is the "
+        f"initialization that is scored, where '{criterion}' scores all alike; set method.step "
+        "above 0, or use another criterion such as 'magnitude'"
     ]
-    assert not found("rewound", 1)
-    assert not found("trained", 0)
-    assert not found("early-bird", 0)
+    assert not found(AtStep(step=Length(amount=1)))
+    assert not found(Iterative())
+    assert not found(EarlyBird())
 
 
 def test_rounds_and_units_that_contradict_are_refused() -> None:

@@ -25,22 +25,17 @@ from lottery.experiments import (
     run_experiment,
 )
 from lottery.experiments.execute import JobMonitor
+from lottery.methods import ControlsConfig, Iterative, RewindConfig
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes
-from lottery.tickets import (
-    ControlsConfig,
-    PruneConfig,
-    RewindConfig,
-    Ticket,
-    last_trained,
-    prune_mask,
-)
+from lottery.tickets import PruneConfig, Ticket, last_trained, prune_mask
 from lottery.training import LearningRateConfig, Length, NullMonitor, State, TrainingResult
 from lottery.training.engines.torch_engine import TorchEngine
 
-LEARNING_RATE = RewindConfig(method="learning-rate", to=Length(amount=6))
-FINE_TUNE = RewindConfig(method="fine-tune", length=Length(amount=8))
+LEARNING_RATE = Iterative(rewind=RewindConfig(kind="learning-rate", to=Length(amount=6)))
+FINE_TUNE = Iterative(rewind=RewindConfig(kind="fine-tune", length=Length(amount=8)))
+TUNED_FROM_3 = replace(FINE_TUNE, rewind=replace(FINE_TUNE.rewind, to=Length(amount=3)))
 COSINE = LearningRateConfig(schedule="cosine", base=0.1)
 
 
@@ -54,12 +49,12 @@ def go(config: ExperimentConfig, out: Path, **options: Any) -> RunSummary:
     return run_experiment(config, RunOptions(out=out, jobs=1, device="cpu", **options))
 
 
-@pytest.mark.parametrize("rewind", [LEARNING_RATE, FINE_TUNE], ids=lambda r: r.method)
+@pytest.mark.parametrize("method", [LEARNING_RATE, FINE_TUNE], ids=lambda m: m.rewinding)
 def test_survivors_stay_trained_and_training_starts_where_it_should(
-    tmp_path: Path, rewind: RewindConfig
+    tmp_path: Path, method: Iterative
 ) -> None:
-    summary = go(one(rewind=rewind), tmp_path)
-    store, tuned = Store(summary.run), rewind.method == "fine-tune"
+    summary = go(one(method=method), tmp_path)
+    store, tuned = Store(summary.run), method.rewinding == "fine-tune"
     assert summary.failed == 0
     assert not list(summary.run.rglob("rewind.safetensors")), "no state has to be kept for it"
     start, end = (30, 38) if tuned else (6, 30)
@@ -84,7 +79,7 @@ def test_survivors_stay_trained_and_training_starts_where_it_should(
 
 
 def test_one_shot_goes_on_from_the_dense_network(tmp_path: Path) -> None:
-    config = one(rewind=LEARNING_RATE, prune=replace(tiny().prune, schedule="one-shot"))
+    config = one(method=LEARNING_RATE, prune=replace(tiny().prune, schedule="one-shot"))
     store = Store(go(config, tmp_path).run)
     dense = store.weights(JobKey(0, MAIN, 0))
     for level in (1, 2):
@@ -94,7 +89,7 @@ def test_one_shot_goes_on_from_the_dense_network(tmp_path: Path) -> None:
 
 def test_the_run_is_what_find_tickets_finds(tmp_path: Path) -> None:
     """Learning-rate rewinding written with the library's function, to the last bit."""
-    config = one(rewind=LEARNING_RATE, controls=ControlsConfig(reinit=0))
+    config = one(method=LEARNING_RATE, controls=ControlsConfig(reinit=0))
     store = Store(go(config, tmp_path, engine="torch").run)
     data, streams = load_dataset(config.data), Streams(config.seed, 0)
     model = initialized(config, data, streams, "init")
@@ -128,8 +123,7 @@ def test_the_run_is_what_find_tickets_finds(tmp_path: Path) -> None:
 def test_pruned_weights_are_held_in_files_and_in_training(
     tmp_path: Path, rule: str, to: int
 ) -> None:
-    training = replace(tiny().training, pruned=rule)  # type: ignore[arg-type]
-    config = one(training=training, rewind=RewindConfig(to=Length(amount=to)))
+    config = one(method=Iterative(rewind=RewindConfig(to=Length(amount=to)), pruned=rule))
     summary = go(config, tmp_path)
     store = Store(summary.run)
     assert {result.engine for result in summary.results.values()} == {"torch"}
@@ -158,9 +152,9 @@ def test_pruned_weights_are_held_in_files_and_in_training(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rewind": FINE_TUNE},
-        {"rewind": LEARNING_RATE},
-        {"training": replace(tiny().training, pruned="mixed")},
+        {"method": FINE_TUNE},
+        {"method": LEARNING_RATE},
+        {"method": Iterative(pruned="mixed")},
     ],
     ids=["fine-tune", "learning-rate", "mixed"],
 )
@@ -193,17 +187,22 @@ def test_stopped_after_every_level_and_gone_on_it_ends_with_the_same_bytes(
     ("changes", "match"),
     [
         (
-            {"rewind": LEARNING_RATE, "training": replace(tiny().training, pruned="frozen")},
-            "training.pruned: 'frozen' holds pruned weights where survivors are rewound to",
+            {
+                "method": replace(LEARNING_RATE, pruned="frozen"),
+            },
+            "method.pruned: 'frozen' holds pruned weights where survivors are rewound to",
         ),
         (
             {"prune": PruneConfig(scope="global", schedule="listed", densities=(0.5,))},
             r"levels: prune.densities lists 1 levels, got 2",
         ),
-        ({"rewind": replace(FINE_TUNE, to=Length(amount=3))}, r"rewind\.to: fine-tuning goes back"),
+        ({"method": TUNED_FROM_3}, r"method\.rewind\.to: fine-tuning goes back"),
         (
-            {"rewind": FINE_TUNE, "training": replace(tiny().training, learning_rate=COSINE)},
-            r"rewind\.method: 'fine-tune' .* with training\.learning_rate\.schedule = 'cosine'",
+            {
+                "method": FINE_TUNE,
+                "training": replace(tiny().training, learning_rate=COSINE),
+            },
+            r"method\.rewind\.kind: 'fine-tune' .* with training\.learning_rate\.schedule",
         ),
     ],
 )
@@ -215,11 +214,11 @@ def test_what_does_not_go_together_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("rewind", [RewindConfig(), LEARNING_RATE], ids=lambda r: r.method)
-def test_a_cosine_goes_with_rewinding(rewind: RewindConfig) -> None:
+@pytest.mark.parametrize("method", [Iterative(), LEARNING_RATE], ids=lambda m: m.rewinding)
+def test_a_cosine_goes_with_rewinding(method: Iterative) -> None:
     training = replace(tiny().training, learning_rate=COSINE)
     controls = ControlsConfig(reinit=1)
-    assert one(training=training, rewind=rewind, controls=controls).problems() == []
+    assert one(training=training, method=method, controls=controls).problems() == []
 
 
 def test_a_density_that_exempt_layers_exceed_is_refused_before_training(tmp_path: Path) -> None:
@@ -232,8 +231,8 @@ def test_a_density_that_exempt_layers_exceed_is_refused_before_training(tmp_path
 
 
 def test_the_sparse_engine_is_refused_by_name(tmp_path: Path) -> None:
-    config = one(training=replace(tiny().training, pruned="frozen"))
-    with pytest.raises(UsageError, match=r"training\.pruned is 'frozen'"):
+    config = one(method=Iterative(pruned="frozen"))
+    with pytest.raises(UsageError, match="its pruned weights are zero"):
         go(config, tmp_path, engine="sparse_cpu")
 
 

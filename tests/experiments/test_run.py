@@ -32,16 +32,11 @@ from lottery.experiments import (
     run_name,
     verify_run,
 )
+from lottery.methods import ControlsConfig, Iterative, RewindConfig
 from lottery.models import INITIALIZATIONS, build_model, glorot_normal_
 from lottery.rng import Streams
 from lottery.store import JobKey, JobResult, Store
-from lottery.tickets import (
-    ControlsConfig,
-    PruneConfig,
-    RewindConfig,
-    Ticket,
-    prune_mask,
-)
+from lottery.tickets import PruneConfig, Ticket, prune_mask
 from lottery.training import (
     ENGINES,
     Length,
@@ -240,7 +235,7 @@ def test_a_damaged_level_is_set_aside_and_made_anew(tmp_path: Path) -> None:
     [(Length(amount=7), 7), (Length(amount=0, unit="epochs"), 0)],
 )
 def test_rewinding_to_a_later_point(tmp_path: Path, to: Length, iteration: int) -> None:
-    config = tiny(replicates=1, levels=1, rewind=RewindConfig(to=to))
+    config = tiny(replicates=1, levels=1, method=Iterative(rewind=RewindConfig(to=to)))
     run = go(config, tmp_path).run
     store = Store(run)
     dense, ticket = store.ticket(JobKey(0, "main", 0)), store.ticket(JobKey(0, "main", 1))

@@ -8,8 +8,8 @@ from pathlib import Path
 from tiny import tiny
 
 from lottery.experiments import begun
+from lottery.methods import ControlsConfig, Iterative, RewindConfig
 from lottery.store import JobKey, Store
-from lottery.tickets import ControlsConfig, RewindConfig
 from lottery.training import Checkpoint, Length
 
 TICKET, FLOPS = JobKey(0, "main", 1), JobKey(0, "scratch-flops-1", 1)
@@ -35,9 +35,10 @@ def test_begun_trainings_say_their_iteration_of_how_many(tmp_path: Path) -> None
 def test_epochs_are_counted_by_the_examples_and_fine_tuning_goes_beyond(tmp_path: Path) -> None:
     plain, store = tiny(), Store(tmp_path)
     training = replace(plain.training, length=Length(amount=2, unit="epochs"))
-    rewind = RewindConfig(method="fine-tune", length=Length(amount=1, unit="epochs"))
+    rewind = RewindConfig(kind="fine-tune", length=Length(amount=1, unit="epochs"))
+    tuned = Iterative(rewind=rewind)
     keep(store, TICKET, 160)
-    for changed, last in ({"training": training}, 150), ({"rewind": rewind}, 30 + 75):
+    for changed, last in ({"training": training}, 150), ({"method": tuned}, 30 + 75):
         assert [one.last for one in begun(store, replace(plain, **changed), 4500)] == [last]
 
 

@@ -11,8 +11,9 @@ from tiny import contents, tiny
 
 from lottery.errors import Preempted
 from lottery.experiments import ExperimentConfig, Listener, RunOptions, open_run, run_experiment
+from lottery.methods import ControlsConfig, EarlyBird
 from lottery.store import MAIN, JobKey
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig
+from lottery.tickets import PruneConfig
 from lottery.training import CurvePoint, Length
 
 DENSE = JobKey(0, MAIN, 0)
@@ -20,9 +21,13 @@ DENSE = JobKey(0, MAIN, 0)
 
 def early(*, stop: bool) -> ExperimentConfig:
     """A mask every five iterations of thirty, of which the second is like the first."""
-    bird = EarlyBirdConfig(every=Length(amount=5), window=2, distance=0.2, stop=stop)
-    prune = PruneConfig(by="early-bird", early_bird=bird, fraction=0.5)
-    return tiny(replicates=1, levels=2, prune=prune, controls=ControlsConfig(reinit=1))
+    return tiny(
+        replicates=1,
+        levels=2,
+        method=EarlyBird(every=Length(amount=5), window=2, distance=0.2, stop=stop),
+        prune=PruneConfig(fraction=0.5),
+        controls=ControlsConfig(reinit=1),
+    )
 
 
 def options(out: Path, engine: str = "torch") -> RunOptions:

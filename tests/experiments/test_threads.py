@@ -57,6 +57,7 @@ class Threaded:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.name, self.augments = engine, engine.name, engine.augments
+        self.holds_values, self.updates_masks = engine.holds_values, engine.updates_masks
         self.look: Look = lambda job, iteration: None
 
     def prepare(self) -> None:

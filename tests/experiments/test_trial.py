@@ -25,10 +25,11 @@ from lottery.errors import LotteryError, MaskError, UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.experiments.lengths import last_iteration
 from lottery.experiments.trial import check_batches_of_one, check_forward, smallest_batch
+from lottery.methods import AtStep, ControlsConfig, EarlyBird, Iterative, RewindConfig
 from lottery.models import MODELS, build_model
 from lottery.tasks import Supervised
 from lottery.testing import tiny_dataset
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length, TrainingConfig
 
 
@@ -238,7 +239,7 @@ def with_batches(
     return experiment(PruneConfig(), model, training=training, data=data, **changes)
 
 
-ONE_EPOCH_LATER = RewindConfig(method="fine-tune", length=Length(amount=61))
+ONE_EPOCH_LATER = Iterative(rewind=RewindConfig(kind="fine-tune", length=Length(amount=61)))
 FOR_LONGER = ControlsConfig(reinit=0, scratch_flops=1)
 
 
@@ -248,7 +249,7 @@ FOR_LONGER = ControlsConfig(reinit=0, scratch_flops=1)
         (with_batches(NORMALIZED, 60, 61), "3,601 training examples in batches of 60 give"),
         (with_batches(NORMALIZED, 3_600, 2), "3,601 training examples in batches of 3,600 give"),
         (with_batches(NORMALIZED, 1, 3), "3,601 training examples in batches of 1 give"),
-        (with_batches(NORMALIZED, 60, 9, rewind=ONE_EPOCH_LATER), "in batches of 60 give"),
+        (with_batches(NORMALIZED, 60, 9, method=ONE_EPOCH_LATER), "in batches of 60 give"),
         (with_batches(NORMALIZED, 60, 31, controls=FOR_LONGER), "in batches of 60 give"),
         (with_batches("made_up_trials:Squeezed", 60, 61), "it gives outputs of shape (10,) ("),
     ],
@@ -309,13 +310,19 @@ def test_the_longest_training_is_what_counts() -> None:
     data = tiny_dataset()  # 27 examples
     config = with_batches("mlp-20", 9, 10)
     assert last_iteration(config, len(data.train)) == 10
-    assert last_iteration(replace(config, rewind=ONE_EPOCH_LATER), len(data.train)) == 71
-    epochs = replace(ONE_EPOCH_LATER, length=Length(amount=2, unit="epochs"))
+    assert last_iteration(replace(config, method=ONE_EPOCH_LATER), len(data.train)) == 71
+    epochs = replace(ONE_EPOCH_LATER.rewind, length=Length(amount=2, unit="epochs"))
     assert (
-        last_iteration(replace(config, rewind=epochs, controls=FOR_LONGER), len(data.train)) == 20
+        last_iteration(
+            replace(config, method=Iterative(rewind=epochs), controls=FOR_LONGER), len(data.train)
+        )
+        == 20
     )
     assert (
-        last_iteration(replace(config, rewind=RewindConfig(to=Length(amount=4))), len(data.train))
+        last_iteration(
+            replace(config, method=Iterative(rewind=RewindConfig(to=Length(amount=4)))),
+            len(data.train),
+        )
         == 10
     )
 
@@ -367,8 +374,8 @@ PAIRS = PruneConfig(criterion="snip", examples=20, batch_size=2)
             "with ZeroDivisionError: this criterion of mine is wrong; choose another, or mend it",
         ),
         (
-            PruneConfig(criterion="made_up_trials:relative", by="rewound", examples=20),
-            "mlp-20",
+            PruneConfig(criterion="made_up_trials:relative", examples=20),
+            AtStep(),
             "surviving scores of 'fc1.weight' are NaN",
         ),
         (
@@ -379,9 +386,11 @@ PAIRS = PruneConfig(criterion="snip", examples=20, batch_size=2)
     ],
 )
 def test_a_criterion_that_cannot_score_the_network_is_found_before_anything_is_trained(
-    prune: PruneConfig, model: str, said: str, made_up: ModuleType, tmp_path: Path
+    prune: PruneConfig, model: str | AtStep, said: str, made_up: ModuleType, tmp_path: Path
 ) -> None:
-    config = experiment(prune, model)
+    config = experiment(
+        prune, **({"model": model} if isinstance(model, str) else {"method": model})
+    )
     with pytest.raises((UsageError, MaskError)) as caught:
         run_experiment(config, RunOptions(out=tmp_path, jobs=1, device="cpu"))
     assert said in str(caught.value)
@@ -408,13 +417,11 @@ def test_a_criterion_that_can_score_it_is_not_refused(
 
 
 def test_only_what_was_never_trained_is_scored_as_if_it_were_not(made_up: ModuleType) -> None:
-    late = RewindConfig(to=Length(amount=3))
-    prune = PruneConfig(criterion="made_up_trials:relative", by="rewound", examples=20)
-    checked(experiment(prune, rewind=late))
-    bird = EarlyBirdConfig(every=Length(amount=3))
-    checked(experiment(replace(prune, by="early-bird", early_bird=bird)))
+    prune = PruneConfig(criterion="made_up_trials:relative", examples=20)
+    for method in (AtStep(step=Length(amount=3)), EarlyBird(every=Length(amount=1))):
+        checked(experiment(prune, method=method))
     with pytest.raises(MaskError):
-        checked(experiment(prune))
+        checked(experiment(prune, method=AtStep()))
 
 
 def test_a_criterion_of_ones_own_is_tried_with_all_its_examples_and_ours_with_few(
@@ -453,7 +460,7 @@ def test_a_trial_of_a_criterion_draws_nothing_that_others_draw(made_up: ModuleTy
 @pytest.mark.parametrize(
     ("known", "prune", "said"),
     [
-        ({"at_initialization": False}, {"by": "rewound"}, "prune.criterion: with prune.by"),
+        ({"at_initialization": False}, {}, "prune.criterion: with method.kind"),
         ({"per_unit": True}, {}, "prune.granularity: the criterion"),
         ({"scores_pruned": False}, {"rounds": 2, "regrow": True}, "prune.regrow: the criterion"),
     ],
@@ -465,7 +472,8 @@ def test_what_a_criterion_of_ones_own_says_of_itself_is_heeded(
         return CriterionEntry(score=drawing, looks_at="weights", about="", source="", **known)
 
     made_up.entry = entry()  # type: ignore[attr-defined]
-    config = experiment(PruneConfig(criterion="made_up_trials:entry", **prune))
+    method = AtStep() if "at_initialization" in known else Iterative()
+    config = experiment(PruneConfig(criterion="made_up_trials:entry", **prune), method=method)
     checked(config)
     made_up.entry = entry(**known)  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match=said):

@@ -23,10 +23,9 @@ from golden_runs import (
     run_to_end,
 )
 from lottery.core import CRITERIA, GRANULARITIES
-from lottery.methods import CONTROL_KINDS
+from lottery.methods import CONTROL_KINDS, ControlsConfig
 from lottery.store import JobKey, Store
 from lottery.store.store import Moment
-from lottery.tickets import ControlsConfig
 from lottery.training import State
 
 RECORDED_ON, RECORDED = read_record()
@@ -72,14 +71,18 @@ def test_nothing_is_left_out() -> None:
     named = {"2:4": "N:M", "block-4x4": "block-RxC"}
     units = {named.get(c.prune.granularity, c.prune.granularity) for c in configs}
     assert units == {*GRANULARITIES}
-    assert {(c.prune.by, c.rewind.method, c.rewind.to.amount > 0) for c in configs} == {
-        ("trained", "weights", False),
-        ("trained", "weights", True),
-        ("trained", "learning-rate", False),
-        ("trained", "learning-rate", True),
-        ("trained", "fine-tune", False),
-        ("rewound", "weights", False),
-        ("rewound", "weights", True),
+    assert {(c.method.kind, c.method.rewinding, c.method.start.amount > 0) for c in configs} == {
+        ("iterative", "weights", False),
+        ("iterative", "weights", True),
+        ("iterative", "learning-rate", False),
+        ("iterative", "learning-rate", True),
+        ("iterative", "fine-tune", False),
+        ("at-step", "weights", False),
+        ("at-step", "weights", True),
+        ("gradual", "weights", False),
+        ("gradual", "weights", True),
+        ("dynamic", "weights", False),
+        ("dynamic", "weights", True),
         ("early-bird", "weights", False),
         ("early-bird", "weights", True),
         ("early-bird", "drawn", False),

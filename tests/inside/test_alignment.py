@@ -17,8 +17,8 @@ from lottery.core.symmetry import find_symmetry, permute
 from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run_experiment
 from lottery.inside import Measurement, Subject
 from lottery.inside.alignment import barrier, shared_by_chance, shared_weights
+from lottery.methods import ControlsConfig
 from lottery.store import MAIN, JobKey
-from lottery.tickets import ControlsConfig
 from lottery.training import State
 
 MOVED = ControlsConfig(reinit=1, moved=1, aligned=1)

@@ -19,9 +19,10 @@ from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run
 from lottery.inside import ANALYSES, Measurement, Subject
 from lottery.inside.masks import masks
 from lottery.inside.masks_in_words import WHOLE
+from lottery.methods import Dynamic, EarlyBird
 from lottery.store import MAIN, JobKey
-from lottery.tickets import EarlyBirdConfig, PruneConfig
-from lottery.training import Length, MaskUpdatesConfig
+from lottery.tickets import PruneConfig
+from lottery.training import Length
 
 
 def _run(small_run: SmallRun, out: Path, **changes: Any) -> Run:
@@ -123,12 +124,11 @@ def test_what_decided_a_mask_is_compared_with_what_it_started_from(
 def test_masks_that_change_in_training_are_compared_from_start_to_end(
     small_run: SmallRun, tmp_path: Path
 ) -> None:
-    updates = MaskUpdatesConfig(method="set", every=Length(amount=4))
     run = _run(
         small_run,
         tmp_path,
-        training=replace(small_run.config.training, mask_updates=updates),
-        prune=PruneConfig(criterion="random", by="rewound", scope="erk", fraction=0.5),
+        method=Dynamic(update="set", every=Length(amount=4)),
+        prune=PruneConfig(criterion="random", scope="erk", fraction=0.5),
     )
     key = JobKey(0, MAIN, 1)
     start, end = run.store.ticket(key).mask, run.store.final_mask(key)
@@ -142,12 +142,12 @@ def test_masks_that_change_in_training_are_compared_from_start_to_end(
 
 
 def test_drawn_masks_say_when_they_had_settled(small_run: SmallRun, tmp_path: Path) -> None:
-    bird = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.05)
     run = _run(
         small_run,
         tmp_path,
         levels=2,
-        prune=PruneConfig(by="early-bird", early_bird=bird, fraction=0.5, scope="global"),
+        method=EarlyBird(every=Length(amount=2), window=3, distance=0.05),
+        prune=PruneConfig(fraction=0.5, scope="global"),
     )
     found = run.analyse("masks")
     rows = list(found["settling"].records())

@@ -29,8 +29,8 @@ from lottery.integrations.trackers import (
     Wandb,
     make_tracker,
 )
+from lottery.methods import ControlsConfig
 from lottery.store import JobKey, Store
-from lottery.tickets import ControlsConfig
 
 CONFIG = tiny(replicates=1, levels=1, controls=ControlsConfig(reinit=1))
 PACKAGES = {

@@ -10,10 +10,10 @@ import pytest
 from tiny import tiny
 
 from lottery.experiments import Run, RunOptions, open_run, run_experiment
+from lottery.methods import ControlsConfig
 from lottery.report import latex_table
 from lottery.report.latex import escape
 from lottery.store import JobKey
-from lottery.tickets import ControlsConfig
 
 
 @pytest.fixture(scope="module")

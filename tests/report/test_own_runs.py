@@ -14,10 +14,11 @@ from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.experiments import Run
 from lottery.experiments.config import OwnConfig
+from lottery.methods import ControlsConfig
 from lottery.report import render, replicates_csv, report_data
 from lottery.score import Score
 from lottery.store import JobResult, Store
-from lottery.tickets import ControlsConfig, Ticket
+from lottery.tickets import Ticket
 from lottery.training import CurvePoint, TrainingResult
 
 PERPLEXITY = Score(name="perplexity", higher=False, margin=0.5)

@@ -18,8 +18,8 @@ from exact_counts import (
     whole_layers,
 )
 from lottery.core import CRITERIA, GRANULARITIES, Mask, prunable_weights
+from lottery.methods import ControlsConfig
 from lottery.models import build_model
-from lottery.tickets import ControlsConfig
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -12,6 +12,7 @@ from lottery.experiments.execute import make_ticket as _make_ticket
 from lottery.experiments.execute import make_work
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.plan import how_trained
+from lottery.methods import EarlyBird
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.tasks.supervised import Supervised
@@ -106,7 +107,8 @@ def rewind_iteration(config: ExperimentConfig, data: Dataset) -> int:
 
 
 def mask_looks(config: ExperimentConfig, data: Dataset) -> tuple[int, ...]:
-    return bound(config, data).bound.mask_looks
+    assert isinstance(config.method, EarlyBird)
+    return config.method.looks(bound(config, data).bound)
 
 
 def iterations(config: ExperimentConfig, data: Dataset) -> int:

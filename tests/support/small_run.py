@@ -13,7 +13,7 @@ from tiny import contents, tiny
 from lottery.data import DataConfig
 from lottery.data.idx import header_of
 from lottery.experiments import ExperimentConfig, Listener, RunOptions, RunSummary, run_experiment
-from lottery.tickets import ControlsConfig, RewindConfig
+from lottery.methods import ControlsConfig, Iterative, RewindConfig
 from lottery.training import Length, TrainingConfig
 
 
@@ -73,7 +73,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
         training=TrainingConfig(
             length=Length(amount=20), batch_size=10, evaluate_every=Length(amount=10)
         ),
-        rewind=RewindConfig(to=Length(amount=5)),
+        method=Iterative(rewind=RewindConfig(to=Length(amount=5))),
         controls=ControlsConfig(random_mask=1),
         levels=1,
     )

@@ -14,7 +14,8 @@ from torch import nn
 
 from lottery.data import DataConfig
 from lottery.experiments import ExperimentConfig
-from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.methods import ControlsConfig
+from lottery.tickets import PruneConfig
 from lottery.training import LearningRateConfig, Length, TrainingConfig
 
 

@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 import torch
 from rewired import Lossy, Rewired
-from torch import Tensor, nn
+from torch import Tensor
 
 from lottery.core import Mask
 from lottery.holding import Hold
 from lottery.rng import Streams
 from lottery.testing import ENGINE_CHECKS
 from lottery.training import (
-    MaskUpdatesConfig,
     Monitor,
-    TrainingConfig,
     TrainingJob,
     TrainingResult,
     early_stop_iteration,
@@ -34,8 +32,8 @@ PLAIN, RESUME = "check_mask_updates", "check_settings_with_dropout_resume"
 
 def updating(**changes: Any) -> Callable[[TrainingJob], TrainingJob]:
     def job_of(job: TrainingJob) -> TrainingJob:
-        updates = replace(job.config.mask_updates, **changes)
-        return replace(job, config=replace(job.config, mask_updates=updates))
+        updates = replace(job.updates, **changes)
+        return replace(job, updates=updates)
 
     return job_of
 
@@ -45,12 +43,12 @@ def still(job: TrainingJob) -> TrainingJob:
 
 
 def less_gone(job: TrainingJob) -> TrainingJob:
-    going = tuple(replace(group, remove=group.remove - 1) for group in job.going)
-    return replace(job, going=going)
+    to_remove = tuple(replace(group, remove=group.remove - 1) for group in job.to_remove)
+    return replace(job, to_remove=to_remove)
 
 
 def other_growth(job: TrainingJob) -> TrainingJob:
-    return replace(job, streams=Streams(7, 7)) if job.config.mask_updates.method == "set" else job
+    return replace(job, streams=Streams(7, 7)) if job.updates.method == "set" else job
 
 
 def unmasked(job: TrainingJob, result: TrainingResult) -> TrainingResult:
@@ -62,8 +60,7 @@ def stops_anywhere(job: TrainingJob, result: TrainingResult) -> TrainingResult:
 
 
 class RefusesAndTrains(Rewired):
-    def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
-        return "no" if config.mask_updates != MaskUpdatesConfig() else None
+    updates_masks = False
 
 
 def first_mask(name: str, value: Tensor) -> Tensor:

@@ -13,12 +13,11 @@ from scipy import stats
 from lottery.core import Mask, make_units
 from lottery.data import Dataset
 from lottery.experiments import ExperimentConfig
-from lottery.methods import CONTROL_KINDS
+from lottery.methods import CONTROL_KINDS, ControlsConfig
 from lottery.rng import Streams
 from lottery.testing import tiny_dataset
 from lottery.testing.samples import random_sparse_mask
 from lottery.tickets import (
-    ControlsConfig,
     PruneConfig,
     Ticket,
     continued,

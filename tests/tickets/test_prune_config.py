@@ -9,7 +9,8 @@ import torch
 
 from lottery.core import CRITERIA, Mask
 from lottery.errors import UsageError
-from lottery.tickets import PruneConfig, RewindConfig, criterion_problems, level_densities
+from lottery.methods import RewindConfig
+from lottery.tickets import PruneConfig, criterion_problems, level_densities
 from lottery.tickets.counts import kept_at_level
 from lottery.training import Length
 
@@ -138,16 +139,16 @@ def test_what_contradicts_itself_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("config", "starts"),
     [
-        (RewindConfig(method="learning-rate", to=Length(amount=9)), []),
-        (RewindConfig(method="fine-tune", length=Length(amount=9)), []),
-        (RewindConfig(method="fine-tune"), ["length.amount: fine-tuning needs 1 or more"]),
+        (RewindConfig(kind="learning-rate", to=Length(amount=9)), []),
+        (RewindConfig(kind="fine-tune", length=Length(amount=9)), []),
+        (RewindConfig(kind="fine-tune"), ["length.amount: fine-tuning needs 1 or more"]),
         (
-            RewindConfig(method="fine-tune", length=Length(amount=9), to=Length(amount=9)),
+            RewindConfig(kind="fine-tune", length=Length(amount=9), to=Length(amount=9)),
             ["to: fine-tuning goes back to nothing"],
         ),
         (
             RewindConfig(length=Length(amount=9)),
-            ["length: training runs from rewind.to to its end"],
+            ["length: training runs from method.rewind.to to its end"],
         ),
     ],
 )

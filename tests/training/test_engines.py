@@ -124,10 +124,10 @@ def test_fully_connected_networks_on_the_cpu_get_the_sparse_engine() -> None:
 
 
 def test_data_that_are_augmented_go_to_an_engine_that_does_it() -> None:
-    assert make_engine("auto", CPU, model=MODEL, augmented=True).name == "torch"
-    assert make_engine("torch", CPU, model=MODEL, augmented=True).name == "torch"
+    assert make_engine("auto", CPU, model=MODEL, needs=["augments"]).name == "torch"
+    assert make_engine("torch", CPU, model=MODEL, needs=["augments"]).name == "torch"
     with pytest.raises(UsageError, match=r"'sparse_cpu'.*data.augmentation is set.*--engine auto"):
-        make_engine("sparse_cpu", CPU, model=MODEL, augmented=True)
+        make_engine("sparse_cpu", CPU, model=MODEL, needs=["augments"])
 
 
 def test_torch_alone_never_loads_numba() -> None:

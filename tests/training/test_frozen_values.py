@@ -90,8 +90,11 @@ def test_values_that_do_not_fit_the_mask_are_refused() -> None:
 def test_the_sparse_engine_leaves_such_jobs_to_torch() -> None:
     job, cpu = held_job(), torch.device("cpu")
     model = job.make_model()
-    assert make_engine("auto", cpu, model=model, config=job.config).name == "torch"
-    with pytest.raises(UsageError, match=r"training.pruned is 'frozen'.*--engine auto"):
-        make_engine("sparse_cpu", cpu, model=model, config=job.config)
+    assert (
+        make_engine("auto", cpu, model=model, config=job.config, needs=["holds_values"]).name
+        == "torch"
+    )
+    with pytest.raises(UsageError, match=r"pruned weights are zero.*--engine auto"):
+        make_engine("sparse_cpu", cpu, model=model, needs=["holds_values"])
     with pytest.raises(UsageError, match="use engine 'torch'"):
         SparseCpuEngine().train([job], [NullMonitor()])

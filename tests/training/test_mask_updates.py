@@ -14,7 +14,6 @@ from lottery.training import (
     CurvePoint,
     Length,
     MaskUpdatesConfig,
-    TrainingConfig,
     TrainingJob,
     early_stop_iteration,
 )
@@ -32,24 +31,16 @@ def test_defaults_are_right(method: str) -> None:
 @pytest.mark.parametrize(
     ("config", "start"),
     [
-        (MaskUpdatesConfig(fraction=0.2), "method: with 'none' there is nothing to set"),
         (replace(SET, every=Length(amount=0)), "every.amount: must be 1 or more, got 0"),
         (replace(SET, until=1.1), "until: expected 0 <= begin < until <= 1"),
         (replace(SET, begin=0.8), "until: expected 0 <= begin < until <= 1"),
         (replace(SET, begin=-0.1), "until: expected 0 <= begin < until <= 1"),
         (replace(SET, fraction=0.0), "fraction: must be above 0 and at most 1"),
-        (replace(SET, shape="linear"), "shape: with 'set' density stays"),
-        (replace(GRADUAL, fraction=0.2), "fraction: gradual pruning moves nothing"),
     ],
 )
 def test_problems_are_named(config: MaskUpdatesConfig, start: str) -> None:
     (problem,) = config.problems()
     assert problem.startswith(start)
-
-
-def test_what_is_pruned_cannot_be_held_and_change() -> None:
-    (problem,) = TrainingConfig(mask_updates=SET, pruned="frozen").problems()
-    assert problem.startswith("pruned: 'frozen' holds what is pruned where it was")
 
 
 def due(config: MaskUpdatesConfig, *, start: int = 0, total: int = 20) -> list[int]:
@@ -74,8 +65,8 @@ def test_when_updates_are_due() -> None:
 
 def gradual_job(shape: str = "cubic") -> TrainingJob:
     updates = replace(GRADUAL, shape=shape, until=0.9)  # type: ignore[arg-type]
-    job = tiny_job(replace(tiny_config(length=20), mask_updates=updates), density=1.0)
-    return replace(job, going=(Group(("fc1.weight", "fc2.weight"), 140),))
+    job = replace(tiny_job(tiny_config(length=20), density=1.0), updates=updates)
+    return replace(job, to_remove=(Group(("fc1.weight", "fc2.weight"), 140),))
 
 
 def after(job: TrainingJob, mask: Mask, iteration: int) -> Mask:
@@ -106,14 +97,14 @@ def test_gradual_catches_up_where_training_starts_late() -> None:
 
 
 def test_random_growth_has_a_stream_of_its_own_for_each_iteration() -> None:
-    job = tiny_job(replace(tiny_config(), mask_updates=SET))
+    job = replace(tiny_job(), updates=SET)
     assert after(job, job.mask, 3) == after(job, job.mask, 3)
     assert after(job, job.mask, 3) != after(job, job.mask, 6)
     assert after(job, job.mask, 3).layers == job.mask.layers
 
 
 def test_gradual_pruning_of_unknown_layers_is_refused() -> None:
-    job = replace(gradual_job(), going=(Group(("fc9.weight",), 1),))
+    job = replace(gradual_job(), to_remove=(Group(("fc9.weight",), 1),))
     with pytest.raises((MaskError, KeyError)):
         after(job, job.mask, 20)
 

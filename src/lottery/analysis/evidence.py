@@ -124,7 +124,7 @@ def evidence_of(
         test_examples=facts.test_examples,
         classes=facts.classes,
         mask_updates=facts.mask_updates,
-        rewind=config.rewind.method,
+        rewind=config.method.rewinding,
         pruned_values=facts.pruned_values,
         outside_mask=run.outside_mask,
     )

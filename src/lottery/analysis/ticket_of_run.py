@@ -88,7 +88,7 @@ def _of_run(run: Run) -> dict[str, Any]:
         "data_sha256": data.get("sha256"),
         "input_shape": data.get("input_shape"),
         "classes": data.get("classes"),
-        "rewind": config.rewind.method,
+        "rewind": config.method.rewinding,
         "pruned_weights": facts.pruned_values,
         "score_name": facts.score.name,
     }

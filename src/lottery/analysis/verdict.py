@@ -153,7 +153,7 @@ def _missing(measured: Measured) -> str:
     if evidence.results and evidence.margin is None:
         return NO_MARGIN
     if evidence.rewind in KEEPS_TRAINED:
-        return f"tickets keep trained weights (rewind.method = '{evidence.rewind}')"
+        return f"tickets keep trained weights (method.rewind.kind = '{evidence.rewind}')"
     if not evidence.results:
         return "there are no results yet"
     dense = [job for job in measured.jobs.get((MAIN, 0), ()) if job.status == "done"]

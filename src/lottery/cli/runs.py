@@ -86,7 +86,7 @@ def show(
     elif len(results) < len(jobs):
         echo("nobody works on it now; the command it was begun with goes on")
     if results:
-        trains_on = opened.config.rewind.method == "drawn"
+        trains_on = opened.config.method.rewinding == "drawn"
         _print_results(results, opened.facts.score, trains_on=trains_on)
 
 

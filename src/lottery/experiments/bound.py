@@ -10,9 +10,18 @@ from typing import Any
 
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig, PlanConfig
-from lottery.experiments.plan import config_method, how_trained, needs
-from lottery.methods import CONTROLS, Bound, EarlyBird, Method, plain_how, source_replicate
+from lottery.experiments.plan import how_trained, needs
+from lottery.methods import (
+    CONTROLS,
+    AnyMethod,
+    Bound,
+    Changing,
+    EarlyBird,
+    plain_how,
+    source_replicate,
+)
 from lottery.store import MAIN, JobKey, LookKey
+from lottery.store.jobs import SEARCH
 from lottery.tasks.protocol import Task
 from lottery.tasks.supervised import Supervised
 
@@ -32,22 +41,22 @@ class Experiment:
     config: PlanConfig
     task: Task
 
-    @cached_property
-    def method(self) -> Method:
+    @property
+    def method(self) -> AnyMethod:
         """How its tickets are made."""
-        return config_method(self.config)
+        return self.config.method
 
     @cached_property
     def bound(self) -> Bound:
         """What its methods and controls refer to."""
         config = self.config
         masks = {"masks": config.masks} if isinstance(config, ExperimentConfig) else {}
-        return Bound(self.task, config.prune, config.rewind, config.levels, config.seed, **masks)
+        return Bound(self.task, config.prune, config.method, config.levels, config.seed, **masks)
 
     @property
     def holds_pruned(self) -> bool:
         """Whether pruned weights are held at something else than zero."""
-        return isinstance(self.config, ExperimentConfig) and self.config.training.pruned != "zero"
+        return self.method.pruned != "zero"
 
     # What is kept of the dense network on the way
 
@@ -56,7 +65,7 @@ class Experiment:
         if not self.config.levels:
             return ()
         states = self.method.states(self.bound)
-        drawn = [n for n in range(1, self.config.levels + 1) if self.method.draws(n)]
+        drawn = range(1, self.config.levels + 1) if self.method.draws else ()
         return tuple(
             [LookKey(replicate, "state", iteration) for iteration in states]
             + [LookKey(replicate, "drawn", level) for level in drawn]
@@ -95,7 +104,7 @@ class Experiment:
         how = plain_how(trained)
         if trained.until_drawn and isinstance(self.method, EarlyBird):
             levels = self.config.levels
-            how["drawn"] = self.method.drawn_part(levels, levels)
+            how["drawn"] = self.method.drawn_part(levels, self.config.prune, levels)
         return {
             "job": "training",
             "task": self._fingerprint,
@@ -110,13 +119,17 @@ class Experiment:
         if not job.level:
             dense = self.identity(JobKey(job.replicate, MAIN, 0))
             return {"again": dense, "iteration": self.bound.rewind_iteration}
+        asked, method = (job.level, self.config.prune, self.config.levels), self.method
+        decides, start = method.decides, self.bound.rewind_iteration
+        if job.kind == SEARCH and isinstance(method, Changing):
+            decides, start = method.first, self.bound.iterations(method.step)
         made = {
             "origin": self._origin,
-            "decides": self.method.decides(job.level, self.config.levels),
-            "iteration": self.bound.rewind_iteration,
+            "decides": decides(*asked),
+            "iteration": start,
             "needs": [self.identity(need) for need in needs(job, self.config)],
         }
-        if not job.of_ticket:
+        if job.kind in CONTROLS:
             control = CONTROLS[job.kind]
             made["control"] = [job.branch, job.level, control.decides(self.bound)]
             if control.moves_mask:
@@ -127,7 +140,9 @@ class Experiment:
         dense = self.identity(JobKey(look.replicate, MAIN, 0))
         spec = {"job": "look", "of": dense, "kind": look.kind, "number": look.number}
         if isinstance(self.method, EarlyBird) and look.kind == "drawn":
-            spec["drawn"] = self.method.drawn_part(look.number, self.config.levels)
+            spec["drawn"] = self.method.drawn_part(
+                look.number, self.config.prune, self.config.levels
+            )
         return spec
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lottery.core import find_criterion
 from lottery.experiments.config import PlanConfig
+from lottery.methods import FromStep
 
 
 def cautions(config: PlanConfig) -> list[str]:
@@ -16,10 +17,10 @@ def cautions(config: PlanConfig) -> list[str]:
     criterion = find_criterion(prune.criterion)
     if not config.levels:
         return ["levels = 0: nothing is pruned, and dense networks alone are trained"]
-    if prune.by == "rewound" or not criterion.before_training:
+    if isinstance(config.method, FromStep) or not criterion.before_training:
         return []
-    which = "of the dense training under way" if prune.by == "early-bird" else "that are trained"
+    which = "of the dense training under way" if config.method.draws else "that are trained"
     return [
         f"criterion '{prune.criterion}' was made for networks before training ({criterion.source}),"
-        f" and here it scores weights {which}; the paper means --set prune.by=rewound"
+        f" and here it scores weights {which}; the paper means --set method.kind=at-step"
     ]

@@ -15,8 +15,7 @@ from lottery.core import (
 from lottery.core.embeddings import any_numbers_as_tokens
 from lottery.core.symmetry import find_symmetry
 from lottery.errors import UsageError
-from lottery.experiments.config import ExperimentConfig, scoring_problems
-from lottery.experiments.mask_updates import check_updates_happen
+from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.trial import (
     check_batches_of_one,
     check_forward,
@@ -24,9 +23,11 @@ from lottery.experiments.trial import (
     check_scoring,
     check_types,
 )
-from lottery.methods import Bound
+from lottery.methods import Bound, Changing, EarlyBird, FromStep
+from lottery.tasks.protocol import Steps
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import check_examples, criterion_problems, level_densities
+from lottery.training import MaskUpdatesConfig
 from lottery.training.evaluate import input_dtype
 
 
@@ -55,7 +56,8 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
     level_densities(config.prune, Mask.dense(weights), config.levels, units)
     criterion = find_criterion(config.prune.criterion)
     found = [f"prune.{problem}" for problem in criterion_problems(config.prune, criterion)]
-    for problem in found + scoring_problems(config, criterion):
+    found += config.method.criterion_refusals(config.prune, criterion, config.levels)
+    for problem in found:
         raise UsageError(problem)
     if criterion.needs_probe or config.controls.aligned:
         check_examples(config.prune, data)
@@ -64,39 +66,89 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
             find_symmetry(model, torch.zeros(2, *data.input_shape, dtype=input_dtype(model)))
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
-    _check_looks(config, bound)
-    rewind, steps = bound.rewind_iteration, task.steps()
-    check_updates_happen(
-        config.training.mask_updates, start=rewind, total=steps.total, epoch=steps.per_epoch
-    )
-    if rewind >= steps.total and config.rewind.method != "fine-tune":
+    _check_moments(config, bound)
+    late, steps = [*map(int, config.connectivity.at)], task.steps()
+    if late and max(late) >= steps.total:
         raise UsageError(
-            f"rewind.to: {config.rewind.to} is iteration {rewind}, not before the end of "
-            f"training, {steps.total}"
-        )
-    late = [at for at in config.connectivity.at if int(at) >= steps.total]
-    if late:
-        raise UsageError(
-            f"connectivity.at: iteration {late[0]} is not before the end of training, {steps.total}"
+            f"connectivity.at: iteration {max(late)} is not before the end of training, "
+            f"{steps.total}"
         )
     if criterion.needs_probe:  # last, for it takes longest
         check_scoring(task, bound)
 
 
-def _check_looks(config: ExperimentConfig, bound: Bound) -> None:
-    """Check that masks are made often enough to see them settle.
+def _check_moments(config: ExperimentConfig, bound: Bound) -> None:
+    """Check that what is to happen in the course of a training does.
 
     Raises:
-        UsageError: fewer are made than are compared.
+        UsageError: tickets start at its end, or before they are made; a mask that is to change does
+            not; or fewer masks are drawn than are compared.
     """
-    early = config.prune.early_bird
-    if config.prune.by != "early-bird":
-        return
-    found, steps = len(bound.mask_looks), bound.task.steps()
-    if found < early.window and steps is not None:
-        where = "before the end of" if config.rewind.method == "drawn" else "in"
+    method, steps = config.method, bound.task.steps()
+    assert steps is not None, "the built-in trainer knows"
+    if isinstance(method, EarlyBird):
+        _check_looks(method, bound, steps)
+    start = bound.rewind_iteration
+    for key, length in {
+        "start": method.start,
+        "step": getattr(method, "step", method.start),
+    }.items():
+        at = bound.iterations(length)
+        if at >= steps.total and method.rewinding != "fine-tune":
+            what = "tickets start" if key == "start" else "method.step is"
+            raise UsageError(
+                f"method: {what} at {length}, iteration {at}, not before the end of training, "
+                f"{steps.total}"
+            )
+    if isinstance(method, FromStep):
+        at = bound.iterations(method.step)
+        if start > at and not method.searches:
+            raise UsageError(
+                f"method.rewind.to: {method.start} is iteration {start}, after method.step, {at}"
+            )
+        if isinstance(method, Changing):
+            check_updates_happen(method.updates, start=at, total=steps.total, epoch=steps.per_epoch)
+
+
+def _check_looks(method: EarlyBird, bound: Bound, steps: Steps) -> None:
+    """Check that masks are made often enough to see them settle."""
+    found = len(method.looks(bound))
+    if found < method.window:
+        where = "before the end of" if method.rewinding == "drawn" else "in"
         raise UsageError(
-            f"prune.early_bird: expected {early.window} masks or more {where} a training of "
-            f"{steps.total:,} iterations, and one every {early.every} gives {found}; "
+            f"method.every: expected {method.window} masks or more {where} a training of "
+            f"{steps.total:,} iterations, and one every {method.every} gives {found}; "
             "make them more often, or compare fewer"
         )
+
+
+def check_updates_happen(updates: MaskUpdatesConfig, *, start: int, total: int, epoch: int) -> None:
+    """Check that a mask that is to change does so, and that gradual pruning is gradual.
+
+    That takes two prunings after steps were taken: the last, and one on the way. One at the start
+    only catches up with the schedule, and what goes there goes at once.
+
+    Args:
+        updates: how.
+        start: the iteration that such a training starts at.
+        total: iterations of the whole training.
+        epoch: iterations of one epoch.
+
+    Raises:
+        UsageError: no update is due between the start and the end of updates.
+    """
+    end = updates.ends(total)
+    between = range(start + 1, end)
+    if any(updates.due(i, start=start, total=total, steps_per_epoch=epoch) for i in between):
+        return
+    if updates.method == "gradual":
+        raise UsageError(
+            "method: expected gradual pruning to prune one time or more between iteration "
+            f"{start}, where it starts, and {end}, the last time, and with one every "
+            f"{updates.every} it never does, so that nothing is gradual; make `every` shorter, "
+            "`begin` or `step` earlier, or `until` later"
+        )
+    raise UsageError(
+        f"method: from iteration {start} to {end} no update is due, of one every "
+        f"{updates.every}; make `every` shorter, or `until` later"
+    )

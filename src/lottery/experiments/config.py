@@ -8,20 +8,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from lottery.core import CRITERIA, CriterionEntry, n_of_m
+from lottery.core import CRITERIA, n_of_m
 from lottery.data import DataConfig
 from lottery.experiments.connectivity import ConnectivityConfig
-from lottery.experiments.mask_updates import mask_update_problems
 from lottery.experiments.moved_masks import moved_mask_problems
-from lottery.experiments.structures import structure_problems
+from lottery.methods import (
+    AnyMethod,
+    ControlsConfig,
+    EarlyBird,
+    Iterative,
+    asked_for,
+    control_problems,
+)
 from lottery.models import check_model
 from lottery.score import Score
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
-that gives an old config another result."""
+that gives an old config another result, or another form."""
+SAME_RESULTS = (4, SCHEMA)
+"""The versions of which a config, in its present form, gives the same."""
 
 
 _Config = TypeVar("_Config", bound="PlanConfig")
@@ -58,10 +66,10 @@ class PlanConfig:
     """Repetitions, each with its own seeds, 1 or more."""
     levels: int = 12
     """How many times the network is pruned, 0 or more; there are levels + 1 trainings."""
+    method: AnyMethod = field(default_factory=Iterative)
+    """How tickets are made."""
     prune: PruneConfig = field(default_factory=PruneConfig)
     """What is removed at every level."""
-    rewind: RewindConfig = field(default_factory=RewindConfig)
-    """What the survivors go back to."""
     controls: ControlsConfig = field(default_factory=ControlsConfig)
     """What the tickets are compared with, besides the dense network."""
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
@@ -85,6 +93,29 @@ class PlanConfig:
             found.append(f"levels: must be between 0 and 99, got {self.levels}")
         return found
 
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = self.limits()
+        if self.prune.densities and len(self.prune.densities) != self.levels:
+            found.append(
+                f"levels: prune.densities lists {len(self.prune.densities)} levels, "
+                f"got {self.levels}; set one of the two"
+            )
+        if n_of_m(self.prune.granularity) and self.levels > 1:
+            found.append(
+                f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
+                f"is pruned after it; expected 0 or 1, got {self.levels}"
+            )
+        # To know anything about a criterion from elsewhere, its code would have to be imported.
+        known = CRITERIA.get(self.prune.criterion)
+        return [
+            *found,
+            *self.method.refusals(self.prune),
+            *control_problems(self.controls, self.method, self.prune),
+            *moved_mask_problems(self.replicates, self.controls),
+            *(self.method.criterion_refusals(self.prune, known, self.levels) if known else []),
+        ]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig(PlanConfig):
@@ -106,31 +137,27 @@ class ExperimentConfig(PlanConfig):
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
-        found = self.limits()
+        found, training, method = super().problems(), self.training, self.method
         unknown = check_model(self.model)
         if unknown:
             found.append(f"model: {unknown}")
-        rewind, length = self.rewind.to, self.training.length
-        if rewind.unit == length.unit and rewind.amount >= length.amount:
-            found.append(f"rewind.to: {rewind} is not before the end of training, {length}")
-        if self.prune.densities and len(self.prune.densities) != self.levels:
+        if (
+            method.start.unit == training.length.unit
+            and method.start.amount >= training.length.amount
+        ):
             found.append(
-                f"levels: prune.densities lists {len(self.prune.densities)} levels, "
-                f"got {self.levels}; set one of the two"
+                f"method: tickets start at {method.start}, which is not before the end of "
+                f"training, {training.length}"
             )
-        if n_of_m(self.prune.granularity) and self.levels > 1:
-            found.append(
-                f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
-                f"is pruned after it; expected 0 or 1, got {self.levels}"
-            )
-        found += mask_update_problems(self.training.mask_updates, self.prune, self.controls)
-        found += structure_problems(self.prune, self.controls)
-        found += moved_mask_problems(self.replicates, self.prune, self.controls)
         if learns_masks(self):
-            found += unlearnable(self.training)
-        # To know anything about a criterion from elsewhere, its code would have to be imported.
-        known = CRITERIA.get(self.prune.criterion)
-        return found + _rewinding_problems(self) + (scoring_problems(self, known) if known else [])
+            found += unlearnable(training, method.updates)
+        if method.rewinding == "fine-tune" and training.learning_rate.schedule == "cosine":
+            found.append(
+                "method.rewind.kind: 'fine-tune' trains on at the last learning rate, which with "
+                "training.learning_rate.schedule = 'cosine' is next to 0, so that nothing would "
+                "move; use schedule 'step' or 'constant', or another kind"
+            )
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,121 +172,9 @@ class OwnConfig(PlanConfig):
     """The fingerprint of the code, see `lottery.tasks`."""
 
 
-def learns_masks(config: ExperimentConfig) -> bool:
+def learns_masks(config: PlanConfig) -> bool:
     """Whether some of its controls train a mask instead of weights."""
-    return bool(config.controls.edge_popup or config.controls.supermask)
-
-
-def scoring_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
-    """Why the criterion cannot score the networks that it is asked to."""
-    return _starting_problems(config, criterion) + _early_problems(config, criterion)
-
-
-def _starting_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
-    """Why it cannot choose at the initialization, where it is asked to."""
-    at_start = config.prune.by == "rewound" and not config.rewind.to.amount
-    if criterion.at_initialization or not at_start:
-        return []
-    return [
-        "prune.criterion: with prune.by = 'rewound' and rewind.to = 0 it is the initialization "
-        f"that is scored, where '{config.prune.criterion}' scores all alike; set rewind.to above "
-        "0, or use another criterion such as 'magnitude'"
-    ]
-
-
-def _early_problems(config: ExperimentConfig, criterion: CriterionEntry) -> list[str]:
-    """Why it cannot look at a network of which a part is not known yet."""
-    prune = config.prune
-    in_steps = prune.rounds > 1 or (config.levels > 1 and prune.schedule != "one-shot")
-    held = config.training.pruned != "zero" and config.rewind.to.amount > 0
-    if not (prune.by == "early-bird" and held and in_steps and criterion.needs_probe):
-        return []
-    return [
-        f"training.pruned: with '{config.training.pruned}' the criterion '{prune.criterion}' looks "
-        "at a network of which what is pruned is held where survivors are rewound to, and with "
-        "prune.by = 'early-bird' that is not known when a mask is made; set rewind.to to 0, or use "
-        "schedule = 'one-shot' and rounds = 1, or training.pruned = 'zero'"
-    ]
-
-
-def _rewinding_problems(config: ExperimentConfig) -> list[str]:
-    """Rewinding, pruned values and controls that contradict one another, or repeat each other."""
-    found, method = [], config.rewind.method
-    if config.training.pruned != "zero" and method != "weights":
-        found.append(
-            f"training.pruned: '{config.training.pruned}' holds pruned weights where survivors are "
-            f"rewound to, and with rewind.method = '{method}' none are; use 'weights'"
-        )
-    if method == "drawn" and config.prune.by != "early-bird":
-        found.append(
-            "rewind.method: 'drawn' goes back to where a mask was drawn while the dense network "
-            f"trained, and with prune.by = '{config.prune.by}' none is; use prune.by = "
-            "'early-bird', or another method"
-        )
-    elif config.prune.by == "rewound" and method != "weights":
-        found.append(
-            "prune.by: with 'rewound' no trained weights decide, so that "
-            f"rewind.method = '{method}' has none to go on from; use 'weights'"
-        )
-    if config.prune.by == "rewound" and config.training.pruned == "mixed":
-        found.append(
-            "training.pruned: 'mixed' asks where training had moved a weight, and with "
-            "prune.by = 'rewound' no trained weights decide; use 'frozen'"
-        )
-    if config.prune.by == "early-bird":
-        found += _early_bird_problems(config)
-    found += trained_control_problems(config)
-    if config.controls.continued and method != "weights":
-        found.append(
-            f"controls.continued: with rewind.method = '{method}' the tickets themselves go on "
-            "from their trained weights; use false"
-        )
-    if config.controls.scratch_epochs and method == "weights" and not config.rewind.to.amount:
-        found.append(
-            "controls.scratch_epochs: with tickets rewound to the initialization this is what "
-            "controls.reinit is; use that"
-        )
-    if method == "fine-tune" and config.training.learning_rate.schedule == "cosine":
-        found.append(
-            "rewind.method: 'fine-tune' trains on at the last learning rate, which with "
-            "training.learning_rate.schedule = 'cosine' is next to 0, so that nothing would move; "
-            "use schedule 'step' or 'constant', or another rewind.method"
-        )
-    return found
-
-
-def trained_control_problems(config: PlanConfig) -> list[str]:
-    """Controls that start from trained weights, where none decide a mask."""
-    controls = ("continued", "false"), ("trained_signs", "0")
-    return [
-        f"controls.{name}: with prune.by = 'rewound' no trained weights decide; use {none}"
-        for name, none in controls
-        if config.prune.by == "rewound" and getattr(config.controls, name)
-    ]
-
-
-def _early_bird_problems(config: ExperimentConfig) -> list[str]:
-    """What does not go with masks that are drawn before the end of the dense training."""
-    how, method = "with prune.by = 'early-bird' masks are drawn on the way", config.rewind.method
-    found = []
-    if method not in ("weights", "drawn"):
-        found.append(
-            f"rewind.method: {how}, and '{method}' goes on from the end of a training; use "
-            "'drawn', to go on from the weights of then, or 'weights'"
-        )
-    if config.controls.continued and method == "weights":
-        found.append(
-            f"controls.continued: {how}, and the weights of then not kept; use false, or "
-            "rewind.method = 'drawn', with which the tickets themselves go on from them"
-        )
-    if config.controls.trained_signs:
-        found.append(f"controls.trained_signs: {how}, by no weights of a training's end; use 0")
-    if config.training.pruned == "mixed" and method == "weights":
-        found.append(
-            f"training.pruned: {how}, and the weights of then not kept, so that nothing tells "
-            "where they had moved; use 'zero' or 'frozen', got 'mixed'"
-        )
-    return found
+    return any(control.learns for control in asked_for(config.controls))
 
 
 def to_plain(config: object) -> Any:
@@ -322,7 +237,7 @@ def lasting_part(config: PlanConfig) -> dict[str, Any]:
 
 def stops_early(config: PlanConfig) -> bool:
     """Whether the dense networks end where masks have settled, and are not trained to their end."""
-    return config.prune.by == "early-bird" and config.prune.early_bird.stop
+    return isinstance(config.method, EarlyBird) and config.method.stop
 
 
 def grown(there: PlanConfig, asked: _Config) -> _Config:

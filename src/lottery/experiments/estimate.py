@@ -128,7 +128,7 @@ def _bytes_on_disk(experiment: Experiment, task: Supervised, model: nn.Module) -
     hows = [how_trained(job, config) for job in plan(config)]
     ends_with_another = sum(how.updates.active or how.learns is not None for how in hows)
     kept = sum(
-        state if look.kind == "state" else mask + state * (config.rewind.method == "drawn")
+        state if look.kind == "state" else mask + state * (config.method.rewinding == "drawn")
         for look in experiment.looks(0)
     )
     return len(hows) * job_bytes + ends_with_another * mask + config.replicates * kept

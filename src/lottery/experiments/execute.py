@@ -14,10 +14,10 @@ from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.looks import check_same, missing_looks, watch_dense, write_looks
-from lottery.experiments.plan import how_trained
-from lottery.methods import CONTROLS, Breaking, source_replicate
+from lottery.experiments.plan import how_trained, needs
+from lottery.methods import CONTROLS, Breaking, Changing, source_replicate
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
-from lottery.store.jobs import DENSE_REWOUND
+from lottery.store.jobs import DENSE_REWOUND, SEARCH
 from lottery.tasks.protocol import How, Task, Work
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, TrainingResult, final_scores
@@ -109,11 +109,14 @@ def _train(
 
 def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ticket:
     """The ticket that a job trains, made from the files of the jobs it needs."""
-    ticket = replicate.ticket(key.level)
+    # What searches is there before the ticket is that it finds.
+    ticket = replicate.ticket(0 if key.kind == SEARCH else key.level)
     if key.kind == DENSE_REWOUND:
         start = experiment.bound.rewind_iteration
         ticket = replace(ticket, weights=replicate.state(start), iteration=start)
-    elif not key.of_ticket:
+    elif key.kind == SEARCH:
+        ticket = _searching(key, experiment, replicate)
+    elif key.kind in CONTROLS:
         ticket = _control(key, ticket, experiment, replicate)
     provenance: dict[str, str | int] = {
         **experiment.task.about(),
@@ -127,6 +130,12 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
     return replace(ticket, provenance=provenance | kept)
 
 
+def _searching(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ticket:
+    """What a training starts from that finds a level's mask."""
+    assert isinstance(experiment.method, Changing), "other masks stay"
+    return experiment.method.first_ticket(key.level, experiment.bound, replicate)
+
+
 def _control(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Replicate) -> Ticket:
     stream = (key.branch, key.level)
     breaking = Breaking(
@@ -137,7 +146,7 @@ def _control(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Rep
         bound=experiment.bound,
         generator=replicate.streams.generator(*stream),
         initialize=lambda: experiment.task.initial(replicate.streams, *stream),
-        trained=lambda: replicate.trained(experiment.method.needs(key.level)[-1]),
+        trained=lambda: replicate.trained_weights(needs(key, experiment.config)[-1]),
     )
     return CONTROLS[key.kind].make(breaking)
 
@@ -148,7 +157,7 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
     The control of a ticket that no signal passes is not trained either.
     """
     reason = _blocked(ticket, how_trained(key, experiment.config), experiment.task)
-    if reason or key.of_ticket or not key.level:
+    if reason or key.kind not in CONTROLS:
         return reason
     main = JobKey(key.replicate, MAIN, key.level)
     its = replicate.ticket(key.level)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, Final, get_type_hints
+from types import UnionType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from lottery.experiments.config import ExperimentConfig
+from lottery.methods import METHODS
 from lottery.training import Length
 
 _GUESSES: Final = {
@@ -33,8 +35,12 @@ _GUESSES: Final = {
     "prune.criterion": "pruner prune_method pruning_method",
     "prune.leave_out": "exclude ignore skip ignored_layers",
     "prune.also": "include",
-    "rewind.to": "rewind_to rewind_step rewind_iteration rewind.step rewind.iteration",
-    "rewind.to={} epochs": "rewind_epoch rewind_epochs rewind.epoch rewind.epochs",
+    "method.rewind.to": "rewind.to rewind_to rewind_step rewind_iteration rewind.step "
+    "rewind.iteration",
+    "method.rewind.to={} epochs": "rewind_epoch rewind_epochs rewind.epoch rewind.epochs",
+    "method.rewind.kind": "rewind.method",
+    "method.rewind.length": "rewind.length fine_tune",
+    "method.pruned": "training.pruned",
     "seed": "random_seed manual_seed random_state seeds",
     "replicates": "replicas repeats repetitions trials num_replicates n_replicates",
     "levels": "num_levels n_levels prune_levels pruning_levels",
@@ -48,6 +54,24 @@ _GUESSES: Final = {
 
 _MEANT: Final = {guess: key for key, guesses in _GUESSES.items() for guess in guesses.split()}
 
+_OLD_VALUES: Final[Mapping[str, Mapping[object, tuple[str, str]]]] = {
+    "prune.by": {
+        "trained": ("method.kind", "iterative"),
+        "rewound": ("method.kind", "at-step"),
+        "early-bird": ("method.kind", "early-bird"),
+    },
+    "training.mask_updates.method": {
+        "none": ("method.kind", "iterative"),
+        "set": ("method.update", "set"),
+        "rigl": ("method.update", "rigl"),
+        "gradual": ("method.kind", "gradual"),
+    },
+}
+"""A key of before -> its values, as they are written today."""
+
+OLD_TABLES: Final = ("rewind", "prune.early_bird", "training.mask_updates")
+"""Tables of before, of which each key is answered by itself."""
+
 _OPTIONS: Final = ("device", "engine", "jobs", "out", "data_dir", "checkpoint_seconds")
 """Options of the command that are no keys."""
 
@@ -55,10 +79,10 @@ _LEADING: Final = {
     "data": "data.name",
     "training.optimizer": "training.optimizer.name",
     "training.learning_rate": "training.learning_rate.base",
-    "training.mask_updates": "training.mask_updates.method",
+    "method": "method.kind",
     "prune": "prune.fraction",
     "prune.fractions": "prune.fraction",
-    "rewind": "rewind.to",
+    "method.rewind": "method.rewind.to",
     "verdict": "verdict.margin",
 }
 """Table -> the key that somebody means who gives the table a plain value."""
@@ -82,6 +106,8 @@ def keys_meant(path: str, value: object) -> list[tuple[str, object]]:
     """
     if path in _all_keys():
         return [(_LEADING[path], value)] if path in _LEADING else []
+    if path in _OLD_VALUES:
+        return [_OLD_VALUES[path].get(value, ("method.kind", "iterative"))]
     last = _plain(path.rpartition(".")[2])
     # All that `masks` holds is in `training` as well, and more often meant there.
     known = [key for key in _all_keys() if key.rpartition(".")[2] == last and key[:6] != "masks."]
@@ -98,28 +124,49 @@ def keys_meant(path: str, value: object) -> list[tuple[str, object]]:
     return found
 
 
+def kinds_of(hint: Any) -> dict[str, type[Any]]:
+    """Kind -> class, of a type that is one of several by its ``kind``; empty for any other."""
+    kinds = get_args(hint) if get_origin(hint) is UnionType else ()
+    return {cls.kind: cls for cls in kinds if is_dataclass(cls)}
+
+
 @cache
-def hint_and_default(path: str) -> tuple[Any, Any]:
-    """The type of a key, and its value in the default config."""
-    hint: Any = ExperimentConfig
-    value: Any = ExperimentConfig()
+def hints_and_defaults(path: str) -> list[tuple[Any, Any]]:
+    """The types of a key, and its defaults: one for each kind of what holds it."""
+    found: list[tuple[Any, Any]] = [(ExperimentConfig, ExperimentConfig())]
     for part in path.split("."):
-        hint, value = get_type_hints(hint)[part], getattr(value, part)
-    return hint, value
+        holders = [each for hint, value in found for each in _each_kind(hint, value)]
+        found = [
+            (get_type_hints(type(holder))[part], getattr(holder, part))
+            for holder in holders
+            if part in get_type_hints(type(holder))
+        ]
+    return found
+
+
+def kinds_with(path: str) -> list[str]:
+    """The kinds of method that have a key."""
+    return [kind for kind, cls in METHODS.items() if path in _keys(cls(), "method.")]
 
 
 @cache
 def _all_keys() -> tuple[str, ...]:
     """Every key and table, each after the table that it is in; a length is one key."""
-    return tuple(_keys(ExperimentConfig(), ""))
+    return tuple(dict.fromkeys(_keys(ExperimentConfig(), "")))
 
 
 def _keys(config: Any, prefix: str) -> Iterator[str]:
+    hints = get_type_hints(type(config))
     for field in fields(config):
         path, value = f"{prefix}{field.name}", getattr(config, field.name)
         yield path
-        if is_dataclass(value) and not isinstance(value, Length):
-            yield from _keys(value, f"{path}.")
+        for each in _each_kind(hints[field.name], value):
+            if is_dataclass(each) and not isinstance(each, Length):
+                yield from _keys(each, f"{path}.")
+
+
+def _each_kind(hint: Any, value: Any) -> list[Any]:
+    return [cls() for cls in kinds_of(hint).values()] or [value]
 
 
 def _plain(key: str) -> str:

@@ -8,6 +8,7 @@ from lottery.core import Mask, prunable_weights
 from lottery.errors import StoreError
 from lottery.experiments.bound import Experiment
 from lottery.store import MAIN, JobKey, LookKey, Store
+from lottery.store.jobs import SEARCH
 from lottery.tickets import Drawn, Ticket
 from lottery.training import State
 
@@ -65,7 +66,15 @@ class Replicate:
 
     def trained(self, level: int) -> State:
         """The state that a level's training ended with."""
-        return self._store.weights(JobKey(self.number, MAIN, level))
+        return self.trained_weights(JobKey(self.number, MAIN, level))
+
+    def trained_weights(self, key: JobKey) -> State:
+        """The state that a training ended with."""
+        return self._store.weights(key)
+
+    def found(self, level: int) -> Mask:
+        """The mask that the training which looked for a level's mask ended with."""
+        return self._store.final_mask(JobKey(self.number, f"{SEARCH}-1", level))
 
     def state(self, iteration: int) -> State:
         """The dense network's state on the way; 0 is its initialization."""
@@ -82,7 +91,7 @@ class Replicate:
         assert isinstance(found, Drawn), "unpacked by its key's kind"
         if found.state is not None:
             self._fitting(Ticket(mask=found.mask, weights=found.state))
-        elif self._experiment.config.rewind.method == "drawn":
+        elif self._experiment.method.rewinding == "drawn":
             raise StoreError(f"{self._store.directory(key)} holds no state to train on from")
         return found
 

@@ -6,8 +6,9 @@ from lottery.data import steps_per_epoch
 from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.plan import how_trained
-from lottery.methods import CONTROLS
+from lottery.methods import CONTROLS, Changing, Iterative
 from lottery.store import JobKey
+from lottery.store.jobs import SEARCH
 from lottery.tasks.schedule import MOST_STRETCH
 
 
@@ -20,6 +21,8 @@ def planned_span(key: JobKey, experiment: Experiment) -> tuple[int, int] | None:
     if steps is None or not isinstance(experiment.config, ExperimentConfig):
         return None
     first = 0 if _from_the_start(key) else experiment.bound.rewind_iteration
+    if key.kind == SEARCH and isinstance(experiment.method, Changing):
+        first = experiment.bound.iterations(experiment.method.step)
     return first, last_iteration_of(key, experiment.config, steps.per_epoch)
 
 
@@ -41,18 +44,20 @@ def last_iteration_of(key: JobKey, config: ExperimentConfig, steps_per_epoch: in
 
 def planned_at_most(key: JobKey, config: ExperimentConfig) -> bool:
     """Whether a job's steps depend on what is pruned, or on when its mask is drawn."""
-    drawn = config.rewind.method == "drawn" and not _from_the_start(key)
+    drawn = config.method.rewinding == "drawn" and not _from_the_start(key)
     how = how_trained(key, config)
     return how.same_multiplications or how.until_drawn or drawn
 
 
 def _from_the_start(key: JobKey) -> bool:
-    return key.level == 0 or (not key.of_ticket and CONTROLS[key.kind].starts_over)
+    return key.level == 0 or (key.kind in CONTROLS and CONTROLS[key.kind].starts_over)
 
 
 def last_iteration(config: ExperimentConfig, training_examples: int) -> int:
     """The iteration that the longest of all trainings ends at, at most."""
     steps = steps_per_epoch(training_examples, config.training.batch_size)
     total = config.training.length.iterations(steps)
-    tuned = total + config.rewind.length.iterations(steps)
+    tuned = total
+    if isinstance(config.method, Iterative):
+        tuned += config.method.rewind.length.iterations(steps)
     return max(tuned, round(total * MOST_STRETCH)) if config.controls.scratch_flops else tuned

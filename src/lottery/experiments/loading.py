@@ -13,8 +13,17 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_
 
 from lottery.errors import ConfigError
 from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig, to_plain
-from lottery.experiments.guesses import hint_and_default, keys_meant, option_meant
+from lottery.experiments.guesses import (
+    OLD_TABLES,
+    hints_and_defaults,
+    keys_meant,
+    kinds_of,
+    kinds_with,
+    option_meant,
+)
+from lottery.experiments.older import today
 from lottery.experiments.toml import toml_value
+from lottery.methods import METHODS, Iterative
 from lottery.training import LENGTH_FORMS, Length, length_table
 
 T = TypeVar("T")
@@ -47,7 +56,14 @@ def load_recorded_config(values: Mapping[str, Any], *, source: str) -> PlanConfi
         ConfigError: listing every unknown key, wrong type and value beyond such a limit.
     """
     kind = OwnConfig if "task" in values else ExperimentConfig
-    return _load(kind, values, source, _Reader(rules=False))
+    return _load(kind, today(values), source, _Reader(rules=False))
+
+
+def config_problems(config: PlanConfig) -> list[str]:
+    """What is wrong with a config that was made in Python, one sentence each."""
+    reader = _Reader()
+    reader.dataclass(type(config), to_plain(config), "")
+    return reader.problems
 
 
 def _load(kind: type[_Config], values: Mapping[str, Any], source: str, reader: _Reader) -> _Config:
@@ -81,7 +97,7 @@ def merge(
     >>> merge({"a": {"b": 1}}, {"a": {}}), merge({"a": {"b": 1}}, {"a": {}}, emptying=True)
     ({'a': {'b': 1}}, {'a': {}})
     """
-    merged = dict(below)
+    merged = dict(with_kind(below, above)[0])
     for key, value in above.items():
         old = merged.get(key)
         if isinstance(value, Mapping) and value and value.keys() <= _LENGTH_KEYS:
@@ -92,6 +108,47 @@ def merge(
         else:
             merged[key] = value
     return merged
+
+
+def with_kind(
+    below: Mapping[str, Any], above: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Plain values without what is set of a method that another kind, which is to be, has not.
+
+    Args:
+        below: plain values.
+        above: plain values that may name another kind.
+
+    Returns:
+        ``below``, and key -> value of what was dropped; what is as by default is not told.
+    """
+    old, new = below.get("method", {}), above.get("method")
+    kind = new.get("kind") if isinstance(new, Mapping) else None
+    then = old.get("kind", Iterative.kind) if isinstance(old, Mapping) else None
+    if kind == then or kind not in METHODS or then not in METHODS:
+        return below, {}
+    kept, dropped = _fitting(old, to_plain(METHODS[then]()), METHODS[kind](), "method.")
+    return {**below, "method": kept}, dropped
+
+
+def _fitting(
+    values: Mapping[str, Any], usual: Mapping[str, Any], other: Any, prefix: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is set apart from what is usual, and another config takes as well; and the rest."""
+    kept: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for key, value in values.items():
+        if value == usual.get(key):
+            continue
+        inner = getattr(other, key, None)
+        if is_dataclass(inner) and not isinstance(inner, Length) and isinstance(value, Mapping):
+            kept[key], more = _fitting(value, usual.get(key, {}), inner, f"{prefix}{key}.")
+            rest |= more
+        elif key in _hints(type(other)) and _reads(_hints(type(other))[key], value):
+            kept[key] = value
+        else:
+            rest[f"{prefix}{key}"] = value
+    return kept, rest
 
 
 _hints = cache(get_type_hints)
@@ -154,6 +211,8 @@ class _Reader:
         origin = get_origin(hint)
         if hint is Any:
             return value
+        if origin is UnionType and NoneType not in get_args(hint):
+            return self._kind(hint, value, path)
         if origin is UnionType:
             (given,) = (arg for arg in get_args(hint) if arg is not NoneType)
             return None if value is None else self.value(given, value, path)
@@ -171,6 +230,16 @@ class _Reader:
         if origin is not None and issubclass(origin, Mapping):
             return self._table(hint, value, path)
         return self._scalar(hint, value, path)
+
+    def _kind(self, hint: Any, value: object, path: str) -> Any:
+        """A table of one of several kinds, which says itself of which."""
+        kinds = kinds_of(hint)
+        default = next(iter(kinds))
+        kind = value.get("kind", default) if isinstance(value, Mapping) else default
+        if isinstance(kind, str) and kind in kinds:
+            return self.dataclass(kinds[kind], value, path)
+        choices = Literal[tuple(kinds)]  # type: ignore[valid-type]
+        return self.value(choices, kind, _join(path, "kind"))
 
     def _scalar(self, hint: Any, value: object, path: str) -> Any:
         # bool is an int to Python, but `replicates = true` is a mistake.
@@ -225,8 +294,14 @@ class _Reader:
 
     def _unknown(self, table: str, key: str, value: object, known: Sequence[str]) -> None:
         path = _join(table, key)
+        if path in OLD_TABLES and isinstance(value, Mapping) and value:
+            for inner, given in value.items():
+                self._unknown(path, str(inner), given, known)
+            return
         option = option_meant(key)
         meant = f"it is an option of the command, {option}" if option else self._meant(path, value)
+        if kinds := kinds_with(path):
+            meant = f"method.kind = {' or '.join(map(repr, kinds))} has it"
         if not meant:
             near = get_close_matches(key[:100], known, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
@@ -294,17 +369,21 @@ def _finite(value: object) -> float | None:
 
 def _fits(key: str, value: object) -> bool:
     """Whether a key takes a value, whatever the others are."""
-    reader = _Reader()
-    hint, default = hint_and_default(key)
+    found = hints_and_defaults(key)
     if isinstance(value, Mapping):
-        return is_dataclass(default) or isinstance(default, Mapping)
-    reader.value(hint, value, key)
+        return any(is_dataclass(default) or isinstance(default, Mapping) for _, default in found)
+    return any(_reads(hint, value) for hint, _ in found)
+
+
+def _reads(hint: Any, value: object) -> bool:
+    reader = _Reader()
+    reader.value(hint, value, "")
     return not reader.problems
 
 
 def _example(key: str) -> object:
     """A value that a key takes: its default."""
-    default = hint_and_default(key)[1]
+    default = hints_and_defaults(key)[0][1]
     return str(default) if isinstance(default, Length) else to_plain(default)
 
 

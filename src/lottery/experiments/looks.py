@@ -9,6 +9,7 @@ import torch
 from lottery.core import Mask, scored_level
 from lottery.errors import StoreError
 from lottery.experiments.bound import Experiment
+from lottery.methods import EarlyBird
 from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.tickets import Ticket, drawn, watch_masks
 from lottery.training import State, TrainingResult, Watch
@@ -36,8 +37,13 @@ def write_looks(
         if look.kind == "state":
             found: Any = trained.snapshots[look.number]
         else:
-            found = drawn(experiment.config.prune.early_bird, look.number, trained.notes)
+            found = drawn(_early_bird(experiment), look.number, trained.notes)
         store.write_look(look, found, {**about, "identity": experiment.identity(look)})
+
+
+def _early_bird(experiment: Experiment) -> EarlyBird:
+    assert isinstance(experiment.method, EarlyBird), "others draw no masks"
+    return experiment.method
 
 
 def check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
@@ -76,7 +82,7 @@ def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
     assert steps is not None, "a task of unknown length is refused"
     frozen = None
     if experiment.holds_pruned:
-        # `scoring_problems` refuses where what goes on the way would be held at later values.
+        # `EarlyBird.criterion_refusals` refuses what would be held at later values.
         frozen = {name: dense.weights[name] for name in dense.mask}
 
     def masks(state: State) -> list[Mask]:
@@ -95,9 +101,9 @@ def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
         return found[1:]
 
     return watch_masks(
-        config.prune.early_bird,
+        _early_bird(experiment),
         masks,
         total=steps.total,
         steps_per_epoch=steps.per_epoch,
-        trains_on=config.rewind.method == "drawn",
+        trains_on=experiment.method.rewinding == "drawn",
     )

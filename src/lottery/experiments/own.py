@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,22 +22,20 @@ from lottery.experiments.config import (
     OwnConfig,
     VerdictConfig,
     to_plain,
-    trained_control_problems,
 )
 from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.listener import Listener
-from lottery.experiments.loading import load_recorded_config
-from lottery.experiments.moved_masks import moved_mask_problems
+from lottery.experiments.loading import config_problems, load_recorded_config
 from lottery.experiments.own_arguments import (
     read_controls,
+    read_method,
     read_pruning,
-    read_rewinding,
     read_score,
 )
 from lottery.experiments.printing import Printing
 from lottery.experiments.reading import Run, run_in
 from lottery.experiments.run import RunOptions, Way, run_bound
-from lottery.experiments.structures import structure_problems
+from lottery.methods import AnyMethod, Changing, ControlsConfig, asked_for
 from lottery.pieces import reinitialize as reinitialize_model
 from lottery.rng import Streams
 from lottery.score import Score
@@ -47,13 +45,7 @@ from lottery.tasks.fingerprint import difference
 from lottery.tasks.initial import DRAWS_WEIGHTS
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig, level_densities
-
-_NEEDS_BUILT_IN: Final = {
-    "edge_popup": "trains a mask",
-    "supermask": "trains a mask",
-    "scratch_flops": "trains until it has made as many multiplications",
-}
+from lottery.tickets import PruneConfig, level_densities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +197,8 @@ def own_run(
     fraction: float | None = None,
     criterion: str | None = None,
     scope: str | None = None,
-    rewind: int | str | RewindConfig = 0,
+    method: AnyMethod | None = None,
+    rewind: int | str | None = None,
     starts_at_step: bool = False,
     steps: int | None = None,
     batches: Any = None,
@@ -241,8 +234,10 @@ def own_run(
         fraction: the share of surviving weights that goes, 0.2 if not said;
         criterion: what makes a weight superfluous, ``magnitude`` if not said;
         scope: where weights compete, ``layer`` or ``global`` and so on.
-        rewind: the optimizer step that survivors go back to; 0 is the initialization. Or
-            ``"learning-rate"``: they keep their trained weights, and are trained again.
+        method: how tickets are made, see `lottery.methods`; or, in its place, for the iterative
+            one:
+        rewind: the optimizer step that survivors go back to; 0, if not said, is the initialization.
+            Or ``"learning-rate"``: they keep their trained weights, and are trained again.
         starts_at_step: whether the loop begins at ``session.start_step``; if not, it is gone
             through from its beginning after late rewinding too, and compared with the dense network
             trained the same way.
@@ -278,7 +273,7 @@ def own_run(
         replicates=replicates,
         levels=levels,
         prune=pruning,
-        rewind=read_rewinding(rewind),
+        method=read_method(method, rewind),
         controls=read_controls(controls),
         connectivity=connectivity or ConnectivityConfig(),
         verdict=VerdictConfig(confidence=confidence),
@@ -330,43 +325,35 @@ def own_run(
 
 def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
     """What is wrong with an experiment on own code, one sentence each; no network is made."""
-    parts = ("prune", "rewind", "controls", "verdict", "connectivity", "score")
-    for part in parts:
-        yield from (f"{part}.{problem}" for problem in getattr(config, part).problems())
-    yield from config.limits()
-    yield from structure_problems(config.prune, config.controls)
-    yield from moved_mask_problems(config.replicates, config.prune, config.controls)
-    yield from trained_control_problems(config)
-    for name, does in _NEEDS_BUILT_IN.items():
-        if getattr(config.controls, name):
-            yield f"controls.{name}: it {does}, which needs a training that lottery runs itself"
+    yield from config_problems(config)
+    for control in asked_for(config.controls):
+        does = control.learns and "trains a mask"
+        if control.same_multiplications:
+            does = "trains until it has made as many multiplications"
+        if does:
+            setting = control.setting
+            yield f"controls.{setting}: it {does}, which needs a training that lottery runs itself"
     if later := [at for at in config.connectivity.at if at != "0"]:
         yield (
             f"connectivity.at: from iteration {later[0]} on another data order needs a training "
             "that lottery runs itself; a loop of your own is seeded once, so use 0"
         )
-    rewind, known = config.rewind, task.steps() is not None
-    if rewind.method in ("fine-tune", "drawn"):
+    method, total = config.method, task.code.steps
+    moments = {method.start, getattr(method, "step", method.start)}
+    if method.rewinding in ("fine-tune", "drawn") or method.draws or isinstance(method, Changing):
         yield (
-            f"rewind: '{rewind.method}' goes on in the middle of a training, which needs one that "
-            "lottery runs itself; use a number of optimizer steps, or 'learning-rate'"
+            f"method: '{method.kind}', with '{method.rewinding}', looks into the middle of a "
+            "training or goes on there, which needs one that lottery runs itself; use 'iterative' "
+            "or 'at-step', with a number of optimizer steps, or 'learning-rate'"
         )
-    if rewind.to.unit == "epochs" and rewind.to.amount:
-        yield (
-            f"rewind: nobody knows how long an epoch of a loop of your own is, got '{rewind.to}'; "
-            "say it as a number of optimizer steps"
-        )
-    if config.prune.by == "early-bird":
-        yield (
-            "prune.by: 'early-bird' looks at the dense network in every epoch, which nobody knows "
-            "of a loop of your own; use 'trained' or 'rewound'"
-        )
-    listed = config.prune.densities
-    if listed and len(listed) != config.levels:
-        yield f"levels: prune.densities lists {len(listed)} levels, got {config.levels}"
-    total = task.code.steps
-    if known and total is not None and rewind.to.amount >= total:
-        yield f"rewind: {rewind.to.amount} is not before the end of the training, {total}"
+    for moment in moments:
+        if moment.unit == "epochs" and moment.amount:
+            yield (
+                f"method: nobody knows how long an epoch of a loop of your own is, got '{moment}'; "
+                "say it as a number of optimizer steps"
+            )
+        elif total is not None and moment.amount >= total:
+            yield f"method: {moment.amount} is not before the end of the training, {total}"
 
 
 def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from lottery.errors import UsageError, unknown_name
+from lottery.methods import AnyMethod, ControlsConfig, Iterative, RewindConfig
 from lottery.score import ACCURACY, Score
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 _HIGHER: Final = "f1 auc auroc map bleu rouge r2 iou miou dice psnr ssim recall precision reward"
@@ -72,13 +73,20 @@ def read_pruning(prune: PruneConfig | None, **short: Any) -> PruneConfig:
     return prune
 
 
-def read_rewinding(rewind: int | str | RewindConfig) -> RewindConfig:
-    """What survivors go back to: from a number of steps, a word or a config."""
-    if isinstance(rewind, RewindConfig):
-        return rewind
-    if isinstance(rewind, str) and rewind in ("learning-rate", "fine-tune", "drawn"):
+def read_method(method: AnyMethod | None, rewind: int | str | None) -> AnyMethod:
+    """How tickets are made: a method, or the iterative one with what survivors go back to."""
+    if method is not None:
+        if rewind is not None:
+            raise UsageError("rewind: said by method= already; say it there")
+        return method
+    return Iterative(rewind=_read_rewinding(0 if rewind is None else rewind))
+
+
+def _read_rewinding(rewind: int | str) -> RewindConfig:
+    """What survivors go back to: from a number of steps, or a word."""
+    if rewind in ("learning-rate", "fine-tune"):
         amount = 1 if rewind == "fine-tune" else 0
-        return RewindConfig(method=rewind, length=Length(amount=amount))  # type: ignore[arg-type]
+        return RewindConfig(kind=rewind, length=Length(amount=amount))  # type: ignore[arg-type]
     try:
         return RewindConfig(to=Length.of(rewind))
     except UsageError as error:

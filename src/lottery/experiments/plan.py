@@ -5,26 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lottery.experiments.config import ExperimentConfig, OwnConfig, PlanConfig
+from lottery.experiments.config import OwnConfig, PlanConfig
 from lottery.experiments.connectivity import branch_of
-from lottery.methods import CONTROLS, Method, method_of, source_replicate
+from lottery.methods import CONTROLS, Changing, source_replicate
 from lottery.store import MAIN, JobKey, JobResult
-from lottery.store.jobs import DENSE_REWOUND, REORDERED
+from lottery.store.jobs import DENSE_REWOUND, REORDERED, SEARCH
 from lottery.tasks.protocol import How
 
 
-def config_method(config: PlanConfig) -> Method:
-    """The method that an experiment's config describes."""
-    if isinstance(config, ExperimentConfig):
-        training = config.training
-        return method_of(
-            config.prune, config.rewind, updates=training.mask_updates, pruned=training.pruned
-        )
-    return method_of(config.prune, config.rewind)
-
-
 def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
-    """The branches of a level besides the main one: controls, then other data orders."""
+    """The branches of a level besides the main one, which comes after a search for it, before the
+    controls and other data orders."""
     controls = [
         f"{kind}-{number}"
         for kind, control in CONTROLS.items()
@@ -33,6 +24,11 @@ def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
     if not level:
         controls = [f"{DENSE_REWOUND}-1"] if trains_dense_again(config) else []
     return (*controls, *map(branch_of, config.connectivity.iterations(level)))
+
+
+def _searches(config: PlanConfig, level: int) -> tuple[str, ...]:
+    """The branch of the training that finds a level's mask, where one does."""
+    return (f"{SEARCH}-1",) if level and config.method.searches else ()
 
 
 def plan(config: PlanConfig) -> list[JobKey]:
@@ -45,7 +41,7 @@ def plan(config: PlanConfig) -> list[JobKey]:
         JobKey(replicate, branch, level)
         for level in range(config.levels + 1)
         for replicate in range(config.replicates)
-        for branch in (MAIN, *branches(config, level))
+        for branch in (*_searches(config, level), MAIN, *branches(config, level))
     ]
 
 
@@ -55,7 +51,7 @@ def trains_dense_again(config: PlanConfig) -> bool:
     A loop that starts over gives them the steps before as well; they are to be compared with a
     dense network that has these too.
     """
-    late = config.rewind.method == "weights" and config.rewind.to.amount > 0
+    late = config.method.rewinding == "weights" and config.method.start.amount > 0
     if not isinstance(config, OwnConfig) or not late or not config.levels:
         return False
     return not config.task.get("starts_at_step", False)
@@ -63,14 +59,15 @@ def trains_dense_again(config: PlanConfig) -> bool:
 
 def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
-    method = config_method(config)
+    method, asked = config.method, (job.level, config.prune, config.levels)
     if not job.level and job.branch == MAIN:
         return method.how_dense()
-    how = method.how(job.level, config.levels) if job.level else How()
+    if job.kind == SEARCH and isinstance(method, Changing):
+        return method.changing_how(*asked)
+    how = method.how(*asked) if job.level else How()
     if job.kind == REORDERED:
         return replace(how, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
-    control = job.level and not job.of_ticket
-    return CONTROLS[job.kind].how(how, job.branch, job.level) if control else how
+    return CONTROLS[job.kind].how(how, job.branch, job.level) if job.kind in CONTROLS else how
 
 
 def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
@@ -81,13 +78,16 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """
     if not job.level:
         return () if job.of_ticket else (JobKey(job.replicate, MAIN, 0),)
-    levels, replicates = config_method(config).needs(job.level), [job.replicate]
-    moves_mask = not job.of_ticket and CONTROLS[job.kind].moves_mask
+    levels, replicates = config.method.needs(job.level, config.prune), [job.replicate]
+    moves_mask = job.kind in CONTROLS and CONTROLS[job.kind].moves_mask
     if moves_mask:
         replicates.append(source_replicate(job.replicate))
     if moves_mask == "aligned":
         levels = tuple(sorted({0, *levels}))
-    return tuple(JobKey(number, MAIN, level) for number in replicates for level in levels)
+    found = [JobKey(number, MAIN, level) for number in replicates for level in levels]
+    if config.method.searches and job.kind != SEARCH:
+        found += [JobKey(number, f"{SEARCH}-1", job.level) for number in replicates]
+    return tuple(found)
 
 
 def hopeless(

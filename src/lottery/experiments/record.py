@@ -15,6 +15,7 @@ from lottery.core import OutsideMask
 from lottery.data import Dataset
 from lottery.errors import StoreError
 from lottery.experiments.config import (
+    SAME_RESULTS,
     SCHEMA,
     PlanConfig,
     config_hash,
@@ -27,6 +28,7 @@ from lottery.experiments.config import (
 from lottery.experiments.environment import environment
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
+from lottery.experiments.older import today
 from lottery.experiments.plan import never_run, plan
 from lottery.store import JobKey, JobResult, Store
 from lottery.store.schema import TABLE, TEXT, Kind, is_whole, misfits, whole
@@ -174,7 +176,11 @@ def read_record(store: Store) -> dict[str, Any] | None:
         raise StoreError(
             f"{source}: the config is not the one the run was begun with (its SHA-256 differs)"
         )
-    return experiment
+    same = experiment["schema"] in SAME_RESULTS
+    return experiment | {
+        "config": today(experiment["config"]),
+        "schema": SCHEMA if same else experiment["schema"],
+    }
 
 
 def check_same_weights(

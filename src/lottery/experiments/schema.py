@@ -9,16 +9,20 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lottery.experiments.config import ExperimentConfig, to_plain
+from lottery.experiments.guesses import kinds_of
 from lottery.training import Length
 
 
 def schema_rows() -> list[dict[str, Any]]:
-    """One row per key: ``key``, ``type``, ``default`` (a JSON value) and ``meaning``."""
+    """One row per key: ``key``, ``type``, ``default`` (a JSON value) and ``meaning``.
+
+    Those of what is one of several kinds have a ``kind`` as well: the one that they belong to.
+    """
     return _rows(ExperimentConfig(), "")
 
 
 def _rows(config: Any, prefix: str) -> list[dict[str, Any]]:
-    hints, meanings = get_type_hints(type(config)), field_docstrings(type(config))
+    hints, meanings = get_type_hints(type(config)), meanings_of(type(config))
     rows: list[dict[str, Any]] = []
     for field in fields(config):
         value = getattr(config, field.name)
@@ -29,12 +33,29 @@ def _rows(config: Any, prefix: str) -> list[dict[str, Any]]:
                 {**row, "meaning": f"{meanings[field.name]} {row['meaning']}"}
                 for row in _rows(value, f"{key}.")
             ]
+        elif kinds := kinds_of(hints[field.name]):
+            rows += [
+                {**row, "kind": kind}
+                for kind, cls in kinds.items()
+                for row in [_kind_row(key, kind, cls), *_rows(cls(), f"{key}.")[1:]]
+            ]
         elif is_dataclass(value):
             rows += _rows(value, f"{key}.")
         else:
             row = {"key": key, "type": _type_name(hints[field.name]), "default": to_plain(value)}
             rows.append({**row, "meaning": meanings[field.name]})
     return rows
+
+
+def _kind_row(key: str, kind: str, cls: type) -> dict[str, Any]:
+    meaning = " ".join((cls.__doc__ or "").split())
+    return {"key": f"{key}.kind", "type": repr(kind), "default": kind, "meaning": meaning}
+
+
+def meanings_of(cls: type) -> dict[str, str]:
+    """What each field of a dataclass means: as the field says, or the text under it."""
+    said = {f.name: f.metadata["meaning"] for f in fields(cls) if "meaning" in f.metadata}
+    return said or field_docstrings(cls)
 
 
 def field_docstrings(cls: type) -> dict[str, str]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
 from lottery.data import FEW
 from lottery.experiments.config import ExperimentConfig
-from lottery.tickets import ControlsConfig, PruneConfig, RewindConfig
+from lottery.methods import AnyMethod, Changing, ControlsConfig, EarlyBird, FromStep
+from lottery.tickets import PruneConfig
 from lottery.training import (
     LearnedMasksConfig,
     LearningRateConfig,
     Length,
     MaskTrainingConfig,
-    MaskUpdatesConfig,
 )
 
 _ITERATIONS = 8
@@ -54,11 +55,6 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             drops=tuple(scaled(drop) for drop in rate.drops),
         )
 
-    start, updates = never_gone(config.rewind.to), training.mask_updates
-    if updates.active and not _too_late(config):
-        start = Length(amount=min(start.amount, _ITERATIONS - 2))
-        updates = _between(updates, start.amount)
-
     def scores(config: MaskTrainingConfig) -> MaskTrainingConfig:
         return replace(config, learning_rate=shrunk(config.learning_rate))
 
@@ -77,15 +73,10 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             length=Length(amount=_ITERATIONS),
             batch_size=batch,
             evaluate_every=Length(amount=_ITERATIONS // 2),
-            mask_updates=_often(updates),
             learning_rate=shrunk(training.learning_rate),
         ),
+        method=_brief(config.method, training.length, never_gone),
         prune=_little(config.prune),
-        rewind=RewindConfig(
-            method=config.rewind.method,
-            to=start,
-            length=never_gone(config.rewind.length),
-        ),
         controls=_one_each(config.controls),
         masks=LearnedMasksConfig(
             edge_popup=scores(masks.edge_popup), supermask=scores(masks.supermask)
@@ -93,22 +84,35 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
     )
 
 
-def _too_late(config: ExperimentConfig) -> bool:
+def _brief(method: AnyMethod, length: Length, shrunk: Callable[[Length], Length]) -> AnyMethod:
+    """A method whose moments keep their place in a training of a few iterations."""
+    rewind = method.rewind
+    moments = {f.name: getattr(rewind, f.name) for f in fields(rewind) if f.name != "kind"}
+    moments = {name: shrunk(moment) for name, moment in moments.items()}
+    changes: dict[str, Any] = {"rewind": replace(rewind, **moments)}
+    if isinstance(method, FromStep):
+        changes["step"] = shrunk(method.step)
+    if isinstance(method, EarlyBird | Changing):
+        changes["every"] = Length(amount=_ITERATIONS // 8)
+    if isinstance(method, EarlyBird):
+        changes["window"] = min(method.window, 5)
+    if isinstance(method, Changing) and not _too_late(method, length):
+        step = changes["step"] = Length(amount=min(changes["step"].amount, _ITERATIONS - 2))
+        changes |= _between(method, step.amount)
+    return replace(method, **changes)
+
+
+def _too_late(method: Changing, length: Length) -> bool:
     """Whether tickets start where masks no longer change, which is refused, so also when tiny."""
-    start, length = config.rewind.to, config.training.length
-    until = config.training.mask_updates.until
-    return start.unit == length.unit and start.amount >= until * length.amount
+    step = method.step
+    return step.unit == length.unit and step.amount >= method.until * length.amount
 
 
-def _between(updates: MaskUpdatesConfig, start: int) -> MaskUpdatesConfig:
+def _between(method: Changing, start: int) -> dict[str, float]:
     """With an iteration between the first that counts and the last, so that an update is due."""
-    begin = min(updates.begin, (_ITERATIONS - 2) / _ITERATIONS)
+    begin = min(method.begin, (_ITERATIONS - 2) / _ITERATIONS)
     first = max(round(begin * _ITERATIONS), start)
-    return replace(updates, begin=begin, until=max(updates.until, (first + 2) / _ITERATIONS))
-
-
-def _often(updates: MaskUpdatesConfig) -> MaskUpdatesConfig:
-    return replace(updates, every=Length(amount=_ITERATIONS // 8)) if updates.active else updates
+    return {"begin": begin, "until": max(method.until, (first + 2) / _ITERATIONS)}
 
 
 def _little(prune: PruneConfig) -> PruneConfig:
@@ -118,11 +122,6 @@ def _little(prune: PruneConfig) -> PruneConfig:
         examples=min(prune.examples, _EXAMPLES),
         batch_size=min(prune.batch_size, _EXAMPLES),
         rounds=min(prune.rounds, 2),
-        early_bird=replace(
-            prune.early_bird,
-            every=Length(amount=_ITERATIONS // 8),
-            window=min(prune.early_bird.window, 5),
-        ),
     )
 
 

@@ -13,7 +13,7 @@ from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, describe_error, format_names
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
-from lottery.methods import Bound
+from lottery.methods import Bound, FromStep
 from lottery.rng import Streams
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig
@@ -272,7 +272,7 @@ def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
 def _states(task: Supervised, bound: Bound) -> tuple[State, State]:
     """The first replicate's initial state, and one like that which decides."""
     initial = task.initial(bound.streams(0), "init")
-    if bound.prune.by == "rewound" and not bound.rewind.to.amount:
+    if isinstance(bound.method, FromStep) and not bound.method.step.amount:
         return initial.state_dict(), initial.state_dict()
     # Weights have moved by then, and statistics fit the data: without them the signal of a deep
     # network can grow beyond what a float holds.

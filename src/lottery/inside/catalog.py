@@ -15,7 +15,6 @@ from lottery.inside.pools import pools
 from lottery.inside.shifts import shifts
 from lottery.inside.weights import weights
 
-
 WEIGHTS: Final = Analysis(
     name="weights",
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",

@@ -1,29 +1,51 @@
 """How tickets are made, and the controls that show why they work: one record each."""
 
+from lottery.methods.at_step import AtStep, FromStep
 from lottery.methods.base import Bound, Inputs, Method
-from lottery.methods.changing import plain_how
+from lottery.methods.changing import Changing
 from lottery.methods.controls import (
     CONTROL_KINDS,
     CONTROLS,
     Branch,
     Breaking,
     Control,
+    ControlsConfig,
+    asked_for,
+    control_problems,
     source_replicate,
 )
+from lottery.methods.dynamic import Dynamic
 from lottery.methods.early_bird import EarlyBird
-from lottery.methods.of_config import method_of
+from lottery.methods.gradual import GradualPruning
+from lottery.methods.identity import plain_how
+from lottery.methods.iterative import Iterative
+from lottery.methods.kinds import METHODS, AnyMethod
+from lottery.methods.rewinding import DrawnRewindConfig, FoundRewindConfig, RewindConfig
 
 __all__ = [
     "CONTROLS",
     "CONTROL_KINDS",
+    "METHODS",
+    "AnyMethod",
+    "AtStep",
     "Bound",
     "Branch",
     "Breaking",
+    "Changing",
     "Control",
+    "ControlsConfig",
+    "DrawnRewindConfig",
+    "Dynamic",
     "EarlyBird",
+    "FoundRewindConfig",
+    "FromStep",
+    "GradualPruning",
     "Inputs",
+    "Iterative",
     "Method",
-    "method_of",
+    "RewindConfig",
+    "asked_for",
+    "control_problems",
     "plain_how",
     "source_replicate",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,19 +10,18 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from lottery.core import Mask, find_criterion
+from lottery.core import CriterionEntry, Mask, find_criterion
 from lottery.rng import Streams
 from lottery.tasks.protocol import How, Task
 from lottery.tickets import (
     Drawn,
     PruneConfig,
-    RewindConfig,
+    RewindMethod,
     Ticket,
-    looks,
     prune_mask,
     pruned_values,
 )
-from lottery.training import LearnedMasksConfig, PrunedValues, State
+from lottery.training import LearnedMasksConfig, Length, MaskUpdatesConfig, PrunedValues, State
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Bound:
     Args:
         task: what is trained.
         prune: what is removed at every level.
-        rewind: what the survivors go back to.
+        method: how tickets are made.
         levels: how many there are besides the dense one; for the linear schedule alone.
         seed: the experiment's.
         masks: how the controls that train nothing but a mask train it.
@@ -39,7 +39,7 @@ class Bound:
 
     task: Task
     prune: PruneConfig
-    rewind: RewindConfig
+    method: Method
     levels: int
     seed: int
     masks: LearnedMasksConfig = field(default_factory=LearnedMasksConfig)
@@ -52,30 +52,15 @@ class Bound:
     def rewind_iteration(self) -> int:
         """The iteration of the dense training that tickets go back to; 0 is initialization.
 
-        When fine-tuning they go on from its end. With ``drawn`` each ticket has an iteration of its
-        own, which only the dense training tells: this is the first at which a mask can have
-        settled.
+        When fine-tuning they go on from its end. Where each ticket is drawn at an iteration of its
+        own, this is the first at which a mask can have settled.
         """
-        steps = self.task.steps()
-        if self.rewind.method == "drawn":
-            return self.mask_looks[self.prune.early_bird.window - 1]
-        if steps is not None:
-            if self.rewind.method == "fine-tune":
-                return steps.total
-            return self.rewind.to.iterations(steps.per_epoch)
-        return self.rewind.to.amount
+        return self.method.start_iteration(self)
 
-    @cached_property
-    def mask_looks(self) -> tuple[int, ...]:
-        """The iterations of the dense training at which Early-Bird masks are made."""
+    def iterations(self, length: Length) -> int:
+        """A length of the dense training in iterations; of a task of unknown length, its amount."""
         steps = self.task.steps()
-        assert steps is not None, "a task of unknown length is refused"
-        return looks(
-            self.prune.early_bird,
-            total=steps.total,
-            steps_per_epoch=steps.per_epoch,
-            trains_on=self.rewind.method == "drawn",
-        )
+        return length.amount if steps is None else length.iterations(steps.per_epoch)
 
     def pruned(
         self,
@@ -137,30 +122,101 @@ class Inputs(Protocol):
     def drawn(self, level: int) -> Drawn:
         """The mask of a level that was drawn while the dense network trained."""
 
+    def found(self, level: int) -> Mask:
+        """The mask that the training which looked for a level's mask ended with."""
 
-class Method(Protocol):
-    """How tickets are made, level by level; plain data."""
 
-    def needs(self, level: int) -> tuple[int, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """How tickets are made, level by level: the settings of a kind, and what follows from them."""
+
+    kind: str
+    """Which method it is."""
+
+    # What is known from the settings alone
+
+    @property
+    @abstractmethod
+    def start(self) -> Length:
+        """How far into the dense training tickets start, where the settings say it."""
+
+    @property
+    def rewinding(self) -> RewindMethod:
+        """What survivors go back to."""
+        return "weights"
+
+    @property
+    def pruned(self) -> PrunedValues:
+        """What pruned weights are held at."""
+        return "zero"
+
+    @property
+    def updates(self) -> MaskUpdatesConfig:
+        """How masks change while they are trained."""
+        return MaskUpdatesConfig()
+
+    @property
+    def searches(self) -> bool:
+        """Whether each level's mask is found in a training of its own, before its ticket's."""
+        return False
+
+    @property
+    def draws(self) -> bool:
+        """Whether masks are drawn while the dense network trains."""
+        return False
+
+    @property
+    def starts_dense(self) -> bool:
+        """Whether tickets start with the whole network."""
+        return False
+
+    @property
+    def no_trained_weights(self) -> str:
+        """Why there are no trained weights behind a ticket's mask to go on from; empty: some."""
+        return ""
+
+    def refusals(self, prune: PruneConfig) -> list[str]:
+        """What of the pruning does not go with it, one sentence each."""
+        del prune
+        return []
+
+    def criterion_refusals(
+        self, prune: PruneConfig, criterion: CriterionEntry, levels: int
+    ) -> list[str]:
+        """Why the criterion cannot score the networks that it is asked to, one sentence each."""
+        del prune, criterion, levels
+        return []
+
+    # What jobs need, and are
+
+    @abstractmethod
+    def needs(self, level: int, prune: PruneConfig) -> tuple[int, ...]:
         """The levels of which trained weights, or what was kept on the way, make this level's."""
 
     def states(self, bound: Bound) -> tuple[int, ...]:
         """The iterations of the dense training of which its tickets need the state."""
+        at = bound.rewind_iteration
+        return (at,) if self.rewinding == "weights" and at else ()
 
-    def draws(self, level: int) -> bool:
-        """Whether the mask is drawn while the dense network trains."""
+    def start_iteration(self, bound: Bound) -> int:
+        """The iteration that tickets start at; see `Bound.rewind_iteration`."""
+        return bound.iterations(self.start)
 
+    @abstractmethod
     def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
         """The ticket of a level, 1 or more, without its provenance."""
 
-    def how(self, level: int, levels: int) -> How:
+    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
         """How the ticket of a level is trained."""
+        del level, prune, levels
+        return How()
 
     def how_dense(self) -> How:
         """How the dense network is trained: in the task's way, to its end."""
         return How()
 
-    def decides(self, level: int, levels: int) -> Any:
+    @abstractmethod
+    def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
         """What of the method decides a level's ticket, besides the jobs it is made from: plain."""
 
 
@@ -173,6 +229,7 @@ def pruned_ticket(
     trained: State,
     weights: State,
     rule: PrunedValues,
+    iteration: int,
 ) -> Ticket:
     """A ticket pruned once more.
 
@@ -184,6 +241,7 @@ def pruned_ticket(
         trained: the state that decides what goes.
         weights: the state that survivors go back to.
         rule: what pruned weights are held at, see `lottery.tickets.pruned_values`.
+        iteration: where survivors start.
     """
     held = None
     if rule != "zero":
@@ -196,4 +254,4 @@ def pruned_ticket(
         streams=inputs.streams,
         held=held,
     )
-    return Ticket(mask=mask, weights=weights, iteration=bound.rewind_iteration, pruned=held)
+    return Ticket(mask=mask, weights=weights, iteration=iteration, pruned=held)

@@ -1,68 +1,110 @@
-"""Masks that change while their tickets train: gradually pruned ones, and dynamic ones.
+"""Masks that change in training: what gradually pruned and dynamic ones share.
 
-Gradual pruning (arXiv:1710.01878) starts from the dense network and ends at a level's density. SET
-(Mocanu et al. 2018) and RigL (arXiv:1911.11134) start from a mask of that density, drawn at the
-initialization or early in training, and move it.
+A level's ticket is trained so itself; or such a training finds its mask, and the ticket is that
+mask, rewound and fixed.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from typing_extensions import override
 
-from lottery.methods.at_step import AtStep
+from lottery.methods.at_step import FromStep
 from lottery.methods.base import Bound, Inputs
-from lottery.methods.identity import pruning_part
-from lottery.tasks.protocol import Gradual, How
-from lottery.tickets import Ticket
-from lottery.training import MaskUpdatesConfig
+from lottery.methods.rewinding import FoundRewindConfig
+from lottery.tasks.protocol import How
+from lottery.tickets import PruneConfig, Ticket
+from lottery.training import Length, MaskUpdatesConfig, take_lengths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dynamic(AtStep):
-    """As many weights from the start to the end, but not the same ones."""
+class Changing(FromStep):
+    """The mask of a training changes from a step of the dense training on."""
 
-    updates: MaskUpdatesConfig
+    every: Length = field(default_factory=lambda: Length(amount=100))
+    """How far apart updates of the mask are, 1 or more."""
+    begin: float = 0.0
+    """Share of the training, in [0, 1], after which updates are due: the first comes one
+    ``every`` later."""
+    until: float = 0.75
+    """Share of the training after which the mask stays as it is, above ``begin`` and at most 1.
+    The last gradual pruning comes exactly there; a dynamic mask has its last update before it, so
+    that what grew is trained."""
+    then: Literal["stay", "rewind"] = "stay"
+    """``stay``: a ticket is what such a training gives; ``rewind``: it is the mask that such a
+    training found, which costs one more, rewound to ``rewind.to`` and trained as it is."""
+    rewind: FoundRewindConfig = field(default_factory=FoundRewindConfig)
+    """With then = 'rewind', what survivors go back to."""
+
+    def __post_init__(self) -> None:
+        take_lengths(self, "step", "every")
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found = self.updates.problems()
+        if self.rewind.to.amount and not self.searches:
+            found.append(
+                f"rewind.to: with then = 'stay' nothing is rewound, got {self.rewind.to}; use 0, "
+                "method.step to start later, or then = 'rewind'"
+            )
+        return found
 
     @override
-    def how(self, level: int, levels: int) -> How:
-        return How(updates=self.updates)
+    def refusals(self, prune: PruneConfig) -> list[str]:
+        if prune.granularity == "weight":
+            return []
+        return [
+            f"prune.granularity: with method.kind = '{self.kind}' single weights come and go, got "
+            f"'{prune.granularity}'; use 'weight'"
+        ]
 
+    @property
+    @abstractmethod
+    def updates(self) -> MaskUpdatesConfig:
+        """How and when masks change."""
 
-@dataclass(frozen=True, kw_only=True)
-class GraduallyPruned(AtStep):
-    """Dense at the start; what goes, and when, is decided in training."""
+    @property
+    @override
+    def searches(self) -> bool:
+        return self.then == "rewind"
 
-    updates: MaskUpdatesConfig
+    @property
+    @override
+    def no_trained_weights(self) -> str:
+        return "" if self.searches else super().no_trained_weights
+
+    @property
+    @override
+    def start(self) -> Length:
+        return self.rewind.to if self.searches else self.step
 
     @override
     def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        weights = inputs.state(bound.rewind_iteration)
-        return Ticket(mask=inputs.ticket(0).mask, weights=weights, iteration=bound.rewind_iteration)
+        if not self.searches:
+            return self.first_ticket(level, bound, inputs)
+        at = bound.rewind_iteration
+        return Ticket(mask=inputs.found(level), weights=inputs.state(at), iteration=at)
 
     @override
-    def how(self, level: int, levels: int) -> How:
-        gradual = Gradual(prune=self.prune, level=level, levels=levels)
-        return How(updates=self.updates, gradual=gradual)
+    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
+        return How() if self.searches else self.changing_how(level, prune, levels)
 
     @override
-    def decides(self, level: int, levels: int) -> Any:
-        # The mask at the start is the dense one; down to where it falls is how it is trained.
-        return {"method": "gradual"}
+    def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
+        # What was found is decided by the training that found it.
+        return {"method": "found"} if self.searches else self.first(level, prune, levels)
 
+    @abstractmethod
+    def first_ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
+        """What a training starts from whose mask changes."""
 
-def plain_how(how: How) -> dict[str, Any]:
-    """How a ticket is trained, as plain data, for its identity: what differs and nothing else."""
-    gradual, learns = how.gradual, how.learns
-    parts = {
-        "fine_tune": None if how.fine_tune is None else asdict(how.fine_tune),
-        "same_multiplications": how.same_multiplications or None,
-        "updates": asdict(how.updates) if how.updates.active else None,
-        "gradual": gradual and pruning_part(gradual.prune, gradual.level, gradual.levels),
-        "learns": learns and [learns.method, *learns.stream],
-        "reordered": how.reordered,
-        "until_drawn": how.until_drawn or None,
-    }
-    return {name: part for name, part in parts.items() if part is not None}
+    @abstractmethod
+    def changing_how(self, level: int, prune: PruneConfig, levels: int) -> How:
+        """How the mask changes in such a training."""
+
+    @abstractmethod
+    def first(self, level: int, prune: PruneConfig, levels: int) -> Any:
+        """What decides the ticket that such a training starts from."""

@@ -13,18 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import Field, dataclass, field, make_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import torch
 from torch import nn
 
-from lottery.core import Mask, Units, fan_ins, layer_fraction
+from lottery.core import Mask, Units, fan_ins, layer_fraction, n_of_m
 from lottery.core.matching import correlate, match
 from lottery.core.symmetry import permute, probe_symmetry
-from lottery.methods.base import Bound, Inputs
+from lottery.methods.base import Bound, Inputs, Method
 from lottery.tasks.protocol import How
 from lottery.tickets import (
+    PruneConfig,
     Ticket,
     continued,
     moved,
@@ -122,11 +123,22 @@ class Control(Branch):
     """Whether it trains until it has made the dense training's multiplications."""
     learns: MaskMethod | None = None
     """How it learns its mask, if that is what is trained."""
+    usual: int | bool = 0
+    """How many there are where a config says nothing; False of one that there can be once."""
+    more: str = ""
+    """What there is to know for who asks for it, besides the note."""
+    refusal: Callable[[Method, PruneConfig], str] = lambda *_: ""
+    """Why there is none with such tickets; empty where there is."""
 
     @property
     def setting(self) -> str:
         """The name of its number in a config."""
         return self.kind.replace("-", "_")
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in sentences."""
+        return " ".join(filter(None, (f"{self.note[0].upper()}{self.note[1:]}.", self.more)))
 
     def how(self, ticket: How, branch: str, level: int) -> How:
         """How it is trained: as its ticket, unless its record says otherwise."""
@@ -147,6 +159,78 @@ class Control(Branch):
         if self.moves_mask == "aligned":
             return {"examples": bound.prune.examples, "batch_size": bound.prune.batch_size}
         return None
+
+
+def _same_units(method: Method, prune: PruneConfig) -> str:
+    if method.starts_dense:
+        return "every training starts dense, and there is no mask to draw; use 0"
+    if prune.granularity in ("layer", "residual-block"):
+        return (
+            f"with prune.granularity = '{prune.granularity}' as many units in each layer are the "
+            "same ones, since it has one at most; use 0, or controls.shuffled_global"
+        )
+    return ""
+
+
+def _nothing_moves(method: Method, prune: PruneConfig) -> str:
+    if method.starts_dense:
+        return "every training starts dense, and there is no mask to shuffle; use 0"
+    if n_of_m(prune.granularity):
+        return (
+            f"with prune.granularity = '{prune.granularity}' every run of inputs keeps as many, so "
+            "that nothing moves between layers; use 0, or controls.random_mask"
+        )
+    return ""
+
+
+def _not_continued(method: Method, _: PruneConfig) -> str:
+    if method.rewinding != "weights":
+        return (
+            f"with method.rewind.kind = '{method.rewinding}' the tickets themselves go on from "
+            "where their masks were decided; use false"
+        )
+    return method.no_trained_weights and f"{method.no_trained_weights}; use false"
+
+
+def _as_reinit(method: Method, _: PruneConfig) -> str:
+    if method.rewinding != "weights" or method.start.amount:
+        return ""
+    return "with tickets from the initialization this is what controls.reinit is; use that"
+
+
+def _other_costs(method: Method, _: PruneConfig) -> str:
+    if not method.starts_dense:
+        return ""
+    return "every training starts dense, and saves other multiplications at every step; use 0"
+
+
+def _singly(_: Method, prune: PruneConfig) -> str:
+    if prune.granularity == "weight":
+        return ""
+    return (
+        f"with prune.granularity = '{prune.granularity}' single weights are learned to be kept, in "
+        "no structure; use 0"
+    )
+
+
+def _no_trained_signs(method: Method, _: PruneConfig) -> str:
+    return method.no_trained_weights and f"{method.no_trained_weights}; use 0"
+
+
+def _no_mask_to_move(method: Method, _: PruneConfig) -> str:
+    if not method.starts_dense:
+        return ""
+    return "every training starts dense, and there is no mask to move; use 0"
+
+
+def _not_aligned(method: Method, prune: PruneConfig) -> str:
+    granularity = prune.granularity
+    if n_of_m(granularity) or granularity.startswith("block-"):
+        return (
+            f"with prune.granularity = '{granularity}' units are neighbours, and neurons that "
+            "change places part them; use 0, or controls.moved"
+        )
+    return _no_mask_to_move(method, prune)
 
 
 def _shuffled(it: Breaking) -> Ticket:
@@ -194,6 +278,7 @@ _CONTROLS: Final = (
         symbol="square",
         dash="dash",
         make=lambda it: reinit(it.ticket, it.initialize),
+        usual=1,
     ),
     Control(
         kind="random-mask",
@@ -207,6 +292,8 @@ _CONTROLS: Final = (
         symbol="diamond",
         dash="dot",
         make=lambda it: random_mask(it.ticket, it.generator, it.units),
+        more="By whole units, or within runs, where ``prune.granularity`` says so.",
+        refusal=_same_units,
     ),
     Control(
         kind="continued",
@@ -220,6 +307,8 @@ _CONTROLS: Final = (
         dash="dashdot",
         make=lambda it: continued(it.ticket, it.trained()),
         needs_trained=True,
+        usual=False,
+        refusal=_not_continued,
     ),
     Control(
         kind="shuffled-global",
@@ -233,6 +322,8 @@ _CONTROLS: Final = (
         symbol="star-diamond",
         dash="longdash",
         make=_shuffled,
+        more="As many weights, or units, in all.",
+        refusal=_nothing_moves,
     ),
     Control(
         kind="signs-random-magnitudes",
@@ -257,6 +348,8 @@ _CONTROLS: Final = (
         symbol="x",
         dash="dot",
         make=lambda it: signs_constant(it.ticket, it.inputs.initial),
+        usual=False,
+        more="The magnitude is the standard deviation of its initial weights.",
     ),
     Control(
         kind="random-signs",
@@ -283,6 +376,8 @@ _CONTROLS: Final = (
         dash="dot",
         make=lambda it: reinit_with_signs(it.ticket, it.trained(), it.initialize),
         needs_trained=True,
+        more="See arXiv:2504.05357.",
+        refusal=_no_trained_signs,
     ),
     Control(
         kind="initial-signs",
@@ -297,6 +392,7 @@ _CONTROLS: Final = (
         symbol="octagon",
         dash="longdash",
         make=lambda it: reinit_with_signs(it.ticket, it.inputs.initial, it.initialize),
+        more="What ``trained_signs`` is compared with.",
     ),
     Control(
         kind="scratch-epochs",
@@ -310,6 +406,7 @@ _CONTROLS: Final = (
         dash="longdash",
         make=lambda it: scratch(it.ticket, it.initialize),
         starts_over=True,
+        refusal=_as_reinit,
     ),
     Control(
         kind="scratch-flops",
@@ -325,6 +422,7 @@ _CONTROLS: Final = (
         make=lambda it: scratch(it.ticket, it.initialize),
         starts_over=True,
         same_multiplications=True,
+        refusal=_other_costs,
     ),
     Control(
         kind="edge-popup",
@@ -339,6 +437,8 @@ _CONTROLS: Final = (
         make=_edge_popup,
         starts_over=True,
         learns="edge-popup",
+        more="See arXiv:1911.13299; how is in ``masks``.",
+        refusal=_singly,
     ),
     Control(
         kind="supermask",
@@ -354,6 +454,9 @@ _CONTROLS: Final = (
         make=_supermask,
         starts_over=True,
         learns="supermask",
+        more="It begins at the ticket's density in each layer (arXiv:1905.01067); how is in "
+        "``masks``.",
+        refusal=_singly,
     ),
     Control(
         kind="moved",
@@ -368,6 +471,9 @@ _CONTROLS: Final = (
         dash="longdash",
         make=lambda it: moved(it.ticket, it.source.ticket(it.level).mask),
         moves_mask="as it is",
+        more="The replicate before it, for replicate 0 replicate 1; 0 or 1, and it needs 2 "
+        "replicates or more.",
+        refusal=_no_mask_to_move,
     ),
     Control(
         kind="aligned",
@@ -382,6 +488,9 @@ _CONTROLS: Final = (
         dash="dash",
         make=_aligned,
         moves_mask="aligned",
+        more="Their activations are looked at on ``prune.examples`` training examples "
+        "(arXiv:2505.05143). 0 or 1; it needs 2 replicates or more, and the package torch-pruning.",
+        refusal=_not_aligned,
     ),
 )
 
@@ -390,3 +499,66 @@ CONTROLS: Final[Mapping[str, Control]] = {control.kind: control for control in _
 
 CONTROL_KINDS: Final = tuple(CONTROLS)
 """The kinds of control; a control's branch is its kind and a number from 1."""
+
+
+class _Numbers:
+    """How many of each control every pruned level has: a field for each record."""
+
+    def limits(self) -> list[str]:
+        """What keeps even a run that was made from being read."""
+        numbers = {c.setting: getattr(self, c.setting) for c in _CONTROLS}
+        return [
+            f"{name}: must be between 0 and 99, got {number}"
+            for name, number in numbers.items()
+            if not 0 <= number <= 99
+        ]
+
+    # Nothing more can be wrong with them alone.
+    problems = limits
+
+
+if TYPE_CHECKING:
+
+    class ControlsConfig(_Numbers):
+        """Control runs at every level but the dense one, each with one thing broken on purpose."""
+
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+        def __init__(self, **numbers: int) -> None: ...
+
+        def __getattr__(self, setting: str) -> int: ...
+
+else:
+    ControlsConfig = make_dataclass(
+        "ControlsConfig",
+        [
+            (
+                c.setting,
+                type(c.usual),
+                field(default=c.usual, metadata={"meaning": c.meaning}),
+            )
+            for c in _CONTROLS
+        ],
+        bases=(_Numbers,),
+        namespace={
+            "__doc__": "Control runs at every level but the dense one, each with one thing broken "
+            "on purpose.",
+            "__module__": __name__,
+        },
+        frozen=True,
+        kw_only=True,
+    )
+
+
+def asked_for(controls: ControlsConfig) -> list[Control]:
+    """The controls of which there is one or more, in their order."""
+    return [control for control in _CONTROLS if getattr(controls, control.setting)]
+
+
+def control_problems(controls: ControlsConfig, method: Method, prune: PruneConfig) -> list[str]:
+    """The controls that have no meaning with such tickets, one sentence each."""
+    return [
+        f"controls.{control.setting}: {reason}"
+        for control in asked_for(controls)
+        if (reason := control.refusal(method, prune))
+    ]

@@ -6,54 +6,118 @@ the paper, or are rewound.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
 from typing_extensions import override
 
+from lottery.core import CriterionEntry
 from lottery.methods.base import Bound, Inputs, Method
 from lottery.methods.identity import pruning_part
+from lottery.methods.rewinding import DrawnRewindConfig
 from lottery.tasks.protocol import How
-from lottery.tickets import PruneConfig, RewindConfig, Ticket, pruned_values
-from lottery.training import PrunedValues
+from lottery.tickets import (
+    EarlyBirdConfig,
+    PruneConfig,
+    RewindMethod,
+    Ticket,
+    looks,
+    pruned_values,
+)
+from lottery.training import Length, PrunedValues
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarlyBird(Method):
+class EarlyBird(EarlyBirdConfig, Method):
     """Each level has a mask of its own, noted while the dense network trains."""
 
-    prune: PruneConfig
-    rewind: RewindConfig
-    pruned_values: PrunedValues = "zero"
+    kind: Literal["early-bird"] = "early-bird"
+    rewind: DrawnRewindConfig = field(default_factory=DrawnRewindConfig)
+    """What survivors go back to."""
+    pruned: PrunedValues = "zero"
+    """What pruned weights of rewound tickets are: ``zero``; or ``frozen``: constant, part of the
+    network but not trained, at the value that survivors are rewound to (arXiv:1905.01067)."""
 
     @override
-    def needs(self, level: int) -> tuple[int, ...]:
-        return (0,)
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        found, drawn = super().problems(), self.rewind.kind == "drawn"
+        if self.pruned == "mixed" or (drawn and self.pruned != "zero"):
+            use = "'zero'" if drawn else "'zero' or 'frozen'"
+            found.append(
+                "pruned: masks are drawn on the way, and what weights were then is kept alone for "
+                f"tickets that train on from there; use {use}, got '{self.pruned}'"
+            )
+        return found
 
     @override
-    def states(self, bound: Bound) -> tuple[int, ...]:
-        late = self.rewind.method == "weights" and bound.rewind_iteration > 0
-        return (bound.rewind_iteration,) if late else ()
+    def criterion_refusals(
+        self, prune: PruneConfig, criterion: CriterionEntry, levels: int
+    ) -> list[str]:
+        in_steps = prune.rounds > 1 or (levels > 1 and prune.schedule != "one-shot")
+        held = self.pruned != "zero" and self.rewind.to.amount > 0
+        if not (held and in_steps and criterion.needs_probe):
+            return []
+        return [
+            f"method.pruned: with '{self.pruned}' the criterion '{prune.criterion}' looks at a "
+            "network of which what is pruned is held where survivors are rewound to, and that is "
+            "not known when an Early-Bird mask is made; set method.rewind.to to 0, or use "
+            "prune.schedule = 'one-shot' and rounds = 1, or method.pruned = 'zero'"
+        ]
 
+    @property
     @override
-    def draws(self, level: int) -> bool:
+    def start(self) -> Length:
+        return self.rewind.to
+
+    @property
+    @override
+    def rewinding(self) -> RewindMethod:
+        return self.rewind.kind
+
+    @property
+    @override
+    def draws(self) -> bool:
         return True
+
+    @property
+    @override
+    def no_trained_weights(self) -> str:
+        return "Early-Bird masks are drawn on the way, and the weights of then not kept"
+
+    def looks(self, bound: Bound) -> tuple[int, ...]:
+        """The iterations of the dense training at which masks are made."""
+        steps = bound.task.steps()
+        assert steps is not None, "a task of unknown length is refused"
+        return looks(
+            self,
+            total=steps.total,
+            steps_per_epoch=steps.per_epoch,
+            trains_on=self.rewind.kind == "drawn",
+        )
+
+    @override
+    def start_iteration(self, bound: Bound) -> int:
+        if self.rewind.kind == "drawn":
+            return self.looks(bound)[self.window - 1]
+        return super().start_iteration(bound)
+
+    @override
+    def needs(self, level: int, prune: PruneConfig) -> tuple[int, ...]:
+        return (0,)
 
     @override
     def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
         early, dense = inputs.drawn(level), inputs.ticket(0)
         early.mask.check({name: inputs.initial[name] for name in dense.mask})
-        how: dict[str, str | int] = {
-            "drawn_at": early.iteration,
-            "drawn": early.words(self.prune.early_bird),
-        }
-        if self.rewind.method == "drawn":
+        how: dict[str, str | int] = {"drawn_at": early.iteration, "drawn": early.words(self)}
+        if self.rewind.kind == "drawn":
             assert early.state is not None, "noted with the mask"
             return Ticket(
                 mask=early.mask, weights=early.state, iteration=early.iteration, provenance=how
             )
         weights, held = inputs.state(bound.rewind_iteration), None
-        if self.pruned_values == "frozen":
+        if self.pruned == "frozen":
             held = pruned_values("frozen", before=dense, trained=weights, rewound=weights)
         return Ticket(
             mask=early.mask,
@@ -64,28 +128,25 @@ class EarlyBird(Method):
         )
 
     @override
-    def how(self, level: int, levels: int) -> How:
-        return How()
-
-    @override
     def how_dense(self) -> How:
-        return How(until_drawn=self.prune.early_bird.stop)
+        return How(until_drawn=self.stop)
 
     @override
-    def decides(self, level: int, levels: int) -> Any:
+    def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
         return {
             "method": "early-bird",
-            "drawn": self.drawn_part(level, levels),
-            "rewind": self.rewind.method,
-            "pruned": self.pruned_values,
+            "drawn": self.drawn_part(level, prune, levels),
+            "rewind": self.rewind.kind,
+            "pruned": self.pruned,
         }
 
-    def drawn_part(self, level: int, levels: int) -> dict[str, Any]:
+    def drawn_part(self, level: int, prune: PruneConfig, levels: int) -> dict[str, Any]:
         """What decides the mask that is drawn for a level."""
-        settling = asdict(self.prune.early_bird)
-        settling.pop("stop")  # The same masks are drawn, whatever comes after.
+        settings = asdict(self)
+        # The same masks are drawn, whatever comes after.
+        settling = {f.name: settings[f.name] for f in fields(EarlyBirdConfig) if f.name != "stop"}
         return {
             "early_bird": settling,
-            "trains_on": self.rewind.method == "drawn",
-            "prune": [pruning_part(self.prune, n, levels) for n in range(1, level + 1)],
+            "trains_on": self.rewind.kind == "drawn",
+            "prune": [pruning_part(prune, n, levels) for n in range(1, level + 1)],
         }

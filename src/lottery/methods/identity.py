@@ -1,10 +1,11 @@
-"""What of a pruning decides the bytes of a level's ticket."""
+"""What of a method decides the bytes of a job."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
+from lottery.tasks.protocol import How
 from lottery.tickets import PruneConfig
 
 
@@ -14,8 +15,20 @@ def pruning_part(prune: PruneConfig, level: int, levels: int) -> dict[str, Any]:
     Only the linear schedule asks how many levels there are; of listed densities those up to the
     level count.
     """
-    settings = asdict(prune)
-    for other in ("by", "early_bird"):
-        settings.pop(other)
-    settings["densities"] = list(prune.densities[:level])
-    return settings | {"level": level} | ({"levels": levels} if prune.schedule == "linear" else {})
+    settings = asdict(prune) | {"densities": list(prune.densities[:level]), "level": level}
+    return settings | ({"levels": levels} if prune.schedule == "linear" else {})
+
+
+def plain_how(how: How) -> dict[str, Any]:
+    """How a ticket is trained, as plain data, for its identity: what differs and nothing else."""
+    gradual, learns = how.gradual, how.learns
+    parts = {
+        "fine_tune": None if how.fine_tune is None else asdict(how.fine_tune),
+        "same_multiplications": how.same_multiplications or None,
+        "updates": asdict(how.updates) if how.updates.active else None,
+        "gradual": gradual and pruning_part(gradual.prune, gradual.level, gradual.levels),
+        "learns": learns and [learns.method, *learns.stream],
+        "reordered": how.reordered,
+        "until_drawn": how.until_drawn or None,
+    }
+    return {name: part for name, part in parts.items() if part is not None}

@@ -7,69 +7,92 @@ weights, with the learning rate rewound or fine-tuned, are those of Renda et al.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from typing_extensions import override
 
 from lottery.core import scored_level
 from lottery.methods.base import Bound, Inputs, Method, pruned_ticket
 from lottery.methods.identity import pruning_part
+from lottery.methods.rewinding import RewindConfig
 from lottery.tasks.protocol import How
-from lottery.tickets import PruneConfig, RewindConfig, Ticket, last_trained
-from lottery.training import PrunedValues
+from lottery.tickets import PruneConfig, RewindMethod, Ticket, last_trained
+from lottery.training import Length, PrunedValues
 
 
 @dataclass(frozen=True, kw_only=True)
 class Iterative(Method):
     """Level n + 1 is level n, trained and pruned once more, or the dense network pruned further."""
 
-    prune: PruneConfig
-    rewind: RewindConfig
-    pruned_values: PrunedValues = "zero"
+    kind: Literal["iterative"] = "iterative"
+    rewind: RewindConfig = field(default_factory=RewindConfig)
+    """What survivors go back to."""
+    pruned: PrunedValues = "zero"
+    """What pruned weights are: ``zero``; or constant, part of the network but not trained
+    (arXiv:1905.01067): ``frozen`` at the value that survivors are rewound to; or ``mixed``, zero
+    where training had moved them towards zero, else frozen."""
 
-    def _decides(self, level: int) -> int:
-        """The level whose trained weights say what goes."""
-        return scored_level(self.prune.schedule, level)
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        if self.pruned == "zero" or self.rewind.kind == "weights":
+            return []
+        return [
+            f"pruned: '{self.pruned}' holds pruned weights where survivors are rewound to, and "
+            f"with rewind.kind = '{self.rewind.kind}' none are; use 'weights'"
+        ]
+
+    @property
+    @override
+    def start(self) -> Length:
+        return self.rewind.to
+
+    @property
+    @override
+    def rewinding(self) -> RewindMethod:
+        return self.rewind.kind
 
     @override
-    def needs(self, level: int) -> tuple[int, ...]:
-        return tuple(sorted({0, self._decides(level)}))
+    def start_iteration(self, bound: Bound) -> int:
+        steps = bound.task.steps()
+        if self.rewind.kind == "fine-tune" and steps is not None:
+            return steps.total
+        return super().start_iteration(bound)
 
     @override
-    def states(self, bound: Bound) -> tuple[int, ...]:
-        late = self.rewind.method == "weights" and bound.rewind_iteration > 0
-        return (bound.rewind_iteration,) if late else ()
-
-    @override
-    def draws(self, level: int) -> bool:
-        return False
+    def needs(self, level: int, prune: PruneConfig) -> tuple[int, ...]:
+        return tuple(sorted({0, scored_level(prune.schedule, level)}))
 
     @override
     def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        parent, trained = (
-            inputs.ticket(self._decides(level)),
-            inputs.trained(self._decides(level)),
-        )
-        if self.rewind.method == "weights":
+        # The level whose trained weights say what goes.
+        deciding = scored_level(bound.prune.schedule, level)
+        parent, trained = inputs.ticket(deciding), inputs.trained(deciding)
+        if self.rewind.kind == "weights":
             weights = inputs.state(bound.rewind_iteration)
         else:
             weights = last_trained(parent, trained)
-        rule = self.pruned_values
         return pruned_ticket(
-            level, parent, bound, inputs, trained=trained, weights=weights, rule=rule
+            level,
+            parent,
+            bound,
+            inputs,
+            trained=trained,
+            weights=weights,
+            rule=self.pruned,
+            iteration=bound.rewind_iteration,
         )
 
     @override
-    def how(self, level: int, levels: int) -> How:
-        tuned = self.rewind.method == "fine-tune"
+    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
+        tuned = self.rewind.kind == "fine-tune"
         return How(fine_tune=self.rewind.length if tuned else None)
 
     @override
-    def decides(self, level: int, levels: int) -> Any:
+    def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
         return {
             "method": "iterative",
-            "prune": pruning_part(self.prune, level, levels),
-            "rewind": self.rewind.method,
-            "pruned": self.pruned_values,
+            "prune": pruning_part(prune, level, levels),
+            "rewind": self.rewind.kind,
+            "pruned": self.pruned,
         }

@@ -34,6 +34,8 @@ another order from an iteration on, which is the branch's number."""
 DENSE_WHOLE = "dense-whole"
 """What would be the dense network, where it is trained no further than tickets need it; there is no
 such job."""
+SEARCH = "search"
+"""The branch of the trainings that find the mask of each level, where tickets are rewound then."""
 
 Status = Literal["done", "diverged", "collapsed"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -34,7 +34,9 @@ from lottery.tickets import PruneConfig, going_by_level, make_probe
 from lottery.training import (
     Engine,
     LearnedMasksConfig,
+    MaskUpdatesConfig,
     Monitor,
+    PrunedValues,
     State,
     TrainingConfig,
     TrainingJob,
@@ -43,6 +45,18 @@ from lottery.training import (
     passed_over,
     scores_training,
 )
+
+
+class MethodSettings(Protocol):
+    """What it reads of a method."""
+
+    @property
+    def pruned(self) -> PrunedValues:
+        """What pruned weights are held at."""
+
+    @property
+    def updates(self) -> MaskUpdatesConfig:
+        """How masks change in training."""
 
 
 class Settings(Protocol):
@@ -67,6 +81,10 @@ class Settings(Protocol):
     @property
     def masks(self) -> LearnedMasksConfig:
         """How masks are trained, where they are."""
+
+    @property
+    def method(self) -> MethodSettings:
+        """What its tickets need of an engine."""
 
 
 class Supervised(Task):
@@ -110,15 +128,11 @@ class Supervised(Task):
 
     @override
     def fingerprint(self) -> Mapping[str, Any]:
-        training = asdict(self.settings.training)
-        # What pruned weights are held at is the ticket's, how masks change the job's.
-        for other in ("pruned", "mask_updates"):
-            training.pop(other)
         return {
             "model": self.settings.model,
             "data": self._fingerprint,
             "augmentation": asdict(self.data.augmentation),
-            "training": training,
+            "training": asdict(self.settings.training),
         }
 
     @override
@@ -209,8 +223,7 @@ class Supervised(Task):
                 self._device,
                 model=self.make_model(),
                 config=self.settings.training,
-                augmented=self.data.augmentation.active,
-                learns_masks=learns,
+                needs=[*self._needs(), *(["learns_masks"] if learns else [])],
             )
         return self._engines[learns]
 
@@ -218,10 +231,18 @@ class Supervised(Task):
         """Faster engines than the one that ``auto`` takes for the dense network -> why not them."""
         if self._engine != "auto":
             return {}
-        augmented = self.data.augmentation.active
         return passed_over(
-            self._device, self.make_model(), self.settings.training, augmented=augmented
+            self._device, self.make_model(), self.settings.training, needs=self._needs()
         )
+
+    def _needs(self) -> list[str]:
+        """What an engine must be able to do, the same one for all jobs."""
+        needs = {
+            "augments": self.data.augmentation.active,
+            "holds_values": self.settings.method.pruned != "zero",
+            "updates_masks": self.settings.method.updates.active,
+        }
+        return [name for name, needed in needs.items() if needed]
 
     @override
     def engine_name(self, how: How) -> str:
@@ -233,7 +254,7 @@ class Supervised(Task):
 
     def training(self, how: How, mask: Mask) -> TrainingConfig:
         """How a ticket with this mask is trained."""
-        training = replace(self.settings.training, mask_updates=how.updates)
+        training = self.settings.training
         if how.same_multiplications:
             uses = weight_uses(self.make_model(), self.data.input_shape)
             dense = multiplications({n: total for n, (_, total) in mask.layers.items()}, uses)
@@ -259,9 +280,10 @@ class Supervised(Task):
     def job(self, work: Work) -> TrainingJob:
         """A training as an engine takes it."""
         ticket, gradual = work.ticket, work.how.gradual
-        going: tuple[Group, ...] = ()
+        to_remove: tuple[Group, ...] = ()
         if gradual is not None:
-            going = going_by_level(gradual.prune, gradual.level, ticket.mask, levels=gradual.levels)
+            levels = gradual.levels
+            to_remove = going_by_level(gradual.prune, gradual.level, ticket.mask, levels=levels)
         return TrainingJob(
             make_model=self.make_model,
             mask=ticket.mask,
@@ -272,7 +294,8 @@ class Supervised(Task):
             streams=work.streams,
             snapshots_at=work.snapshots_at,
             pruned=ticket.pruned,
-            going=going,
+            updates=work.how.updates,
+            to_remove=to_remove,
             learns=work.how.learns,
             watch=work.watch,
             measured=work.measured,

@@ -93,8 +93,8 @@ def schedules() -> Jobs:
         yield name, tiny_job(config, data=tiny_dataset(train=examples))
     # Best at the end, on the way and at the start, by either loss.
     for loss in ("cross-entropy", "mse"):
-        for what, rate in (("still falling", 0.02), ("overfitting", 0.3), ("only worse", 1.0)):
-            config = tiny_config(base=rate, length=16, evaluate_every=2, loss=loss)
+        for what, base in (("still falling", 0.02), ("overfitting", 0.3), ("only worse", 1.0)):
+            config = tiny_config(base=base, length=16, evaluate_every=2, loss=loss)
             yield f"{what}, {loss}", tiny_job(config, density=0.9)
 
 

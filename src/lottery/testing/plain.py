@@ -44,7 +44,7 @@ def plain_training(job: TrainingJob) -> TrainingResult:
     for iteration in range(job.start_iteration, plain.total + 1):
         if iteration > job.start_iteration:
             plain.step(iteration - 1)
-        if job.config.mask_updates.method in ("set", "gradual"):
+        if job.updates.method in ("set", "gradual"):
             plain.update_mask(iteration)
         snapshots[iteration] = copied(plain.model.state_dict())
         at_an_end = iteration in (job.start_iteration, plain.total)
@@ -53,7 +53,7 @@ def plain_training(job: TrainingJob) -> TrainingResult:
             for split in ("validation", "test"):
                 loss, accuracy = measure(job, bests[iteration], job.data.split(split))
                 curve.append(CurvePoint.measured(iteration, split, loss, accuracy))
-    best = early_stop_iteration(curve, since=job.config.mask_updates.settled(plain.total))
+    best = early_stop_iteration(curve, since=job.updates.settled(plain.total))
     return TrainingResult(
         status="done",
         curve=tuple(curve),
@@ -63,7 +63,7 @@ def plain_training(job: TrainingJob) -> TrainingResult:
         snapshots=snapshots,
         seconds=0.0,
         engine="plain",
-        mask=Mask(plain.kept) if job.config.mask_updates.active else None,
+        mask=Mask(plain.kept) if job.updates.active else None,
     )
 
 
@@ -99,7 +99,7 @@ class _Plain:
         for parameter in parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        if config.mask_updates.method == "rigl" and self.is_due(iteration):
+        if self.job.updates.method == "rigl" and self.is_due(iteration):
             self.update_mask(iteration)
         else:
             self._descend(iteration, parameters)
@@ -154,7 +154,7 @@ class _Plain:
 
     def is_due(self, iteration: int) -> bool:
         """Every so many iterations, after the first and before the last share of the training."""
-        updates = self.config.mask_updates
+        updates = self.job.updates
         passed = iteration - round(updates.begin * self.total)
         on_the_grid = passed > 0 and passed % updates.every.iterations(self.steps) == 0
         last = round(updates.until * self.total)
@@ -162,8 +162,8 @@ class _Plain:
 
     def update_mask(self, iteration: int) -> None:
         """Prune to the schedule, or drop and grow in every layer, where it is time to."""
-        if self.config.mask_updates.method == "gradual":
-            for group in self.job.going:
+        if self.job.updates.method == "gradual":
+            for group in self.job.to_remove:
                 self._prune(
                     group.layers, scheduled_count(self.job, iteration, group.remove, group.layers)
                 )
@@ -182,7 +182,7 @@ class _Plain:
             self.kept[name] = part.view(self.kept[name].shape)
 
     def _drop_and_grow(self, iteration: int) -> None:
-        updates = self.config.mask_updates
+        updates = self.job.updates
         share = updates.fraction
         if updates.method == "rigl":
             share *= (1 + math.cos(math.pi * iteration / round(updates.until * self.total))) / 2
@@ -213,7 +213,7 @@ def _largest_first(numbers: Tensor) -> Tensor:
 
 def scheduled_count(job: TrainingJob, iteration: int, remove: int, layers: tuple[str, ...]) -> int:
     """How many weights of some layers, of which ``remove`` go in all, gradual pruning leaves."""
-    updates = job.config.mask_updates
+    updates = job.updates
     steps = steps_per_epoch(len(job.data.train), job.config.batch_size)
     total = job.config.length.iterations(steps)
     first, end = round(updates.begin * total), round(updates.until * total)

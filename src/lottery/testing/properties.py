@@ -45,9 +45,13 @@ def refuses(engine: Engine, job: TrainingJob, what: str) -> bool:
     """Whether the engine says beforehand that it cannot train a job; fail if it does so then."""
     with torch.random.fork_rng(devices=[]):
         refusal = engine.refusal(job.make_model(), job.config)
-    cannot_learn = job.learns is not None and not engine.learns_masks
-    cannot_augment = job.data.augmentation.active and not engine.augments
-    if refusal is None and not cannot_learn and not cannot_augment:
+    needs = {
+        "learns_masks": job.learns is not None,
+        "augments": job.data.augmentation.active,
+        "holds_values": job.pruned is not None,
+        "updates_masks": job.updates.active,
+    }
+    if refusal is None and all(getattr(engine, n) for n, needed in needs.items() if needed):
         return False
     try:
         train(engine, job)
@@ -101,11 +105,11 @@ def _expect_result(got: TrainingResult, plain: TrainingResult, job: TrainingJob,
     for moment, (state, expected) in states.items():
         expect_ordinary(state, job.start, f"{what}, {moment}")
         expect_close(state, expected, _EXACT, f"{what}, {moment}")
-        if not job.config.mask_updates.active:
+        if not job.updates.active:
             expect_pruned(state, job.mask, job.pruned, f"{what}, {moment}")
     last = got.mask or job.mask
     expect_pruned(got.final, last, job.pruned, f"{what}, at the end")
-    if job.config.mask_updates.method == "gradual":
+    if job.updates.method == "gradual":
         expect_pruned(got.early_stop, last, job.pruned, f"{what}, at early stop")
 
 
@@ -168,7 +172,7 @@ def resumes(engine: Engine, job: TrainingJob, what: str) -> None:
 
 def _expect_gradients_masked(made: Sequence[nn.Module], job: TrainingJob, what: str) -> None:
     """Where the engine trains a network that it was given, and the mask stays."""
-    for model in made if not job.config.mask_updates.active else ():
+    for model in made if not job.updates.active else ():
         gradients = {n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None}
         if all(bool(value.isfinite().all()) for value in gradients.values()):
             kept = {n: job.mask[n] for n in job.mask if n in gradients}
@@ -179,7 +183,7 @@ def _expect_masked(
     result: TrainingResult, checkpoints: Sequence[Checkpoint], job: TrainingJob, what: str
 ) -> None:
     """What is pruned is zero, or held, in all states; all else that is kept of it is zero."""
-    updated, last = job.config.mask_updates.active, result.mask or job.mask
+    updated, last = job.updates.active, result.mask or job.mask
     expect_pruned(result.final, last, job.pruned, f"{what}, at the end")
     for at, state in result.snapshots.items() if not updated and job.learns is None else ():
         expect_pruned(state, job.mask, job.pruned, f"{what}, at iteration {at}")

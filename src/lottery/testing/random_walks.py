@@ -13,11 +13,12 @@ from typing_extensions import override
 from lottery.errors import UsageError
 from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
+from lottery.methods import ControlsConfig
 from lottery.store import JobKey
 from lottery.tasks.protocol import How, Work
 from lottery.tasks.supervised import Supervised
 from lottery.testing.samples import tiny_dataset
-from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.tickets import PruneConfig
 from lottery.training import (
     Checkpoint,
     CurvePoint,

@@ -293,7 +293,7 @@ def mlp_job(
 
 def held_job(optimizer: OptimizerConfig | None = None) -> TrainingJob:
     """A job like `tiny_job` whose pruned weights are numbers, a few of them zero."""
-    job = tiny_job(replace(tiny_config(optimizer), pruned="frozen"), snapshots_at=(0, 6, 12))
+    job = tiny_job(tiny_config(optimizer), snapshots_at=(0, 6, 12))
     generator = torch.Generator().manual_seed(5)
     held = {name: 0.3 * torch.randn(k.shape, generator=generator) for name, k in job.mask.items()}
     for value in held.values():
@@ -317,12 +317,11 @@ def updates_job(name: str, config: TrainingConfig | None = None) -> TrainingJob:
 
     Gradual pruning takes two thirds of the first two layers, which compete, and half of the last.
     """
-    config = config or tiny_config(OPTIMIZERS["SGD with momentum"])
-    config = replace(config, mask_updates=UPDATES[name])
-    if config.mask_updates.method != "gradual":
-        return tiny_job(config)
-    job = tiny_job(config, density=1.0)
+    config, updates = config or tiny_config(OPTIMIZERS["SGD with momentum"]), UPDATES[name]
+    if updates.method != "gradual":
+        return replace(tiny_job(config), updates=updates)
+    job = replace(tiny_job(config, density=1.0), updates=updates)
     *inner, last = job.mask
     size = sum(job.mask[layer].numel() for layer in inner)
-    going = (Group(tuple(inner), 2 * size // 3), Group((last,), job.mask[last].numel() // 2))
-    return replace(job, going=going)
+    to_remove = (Group(tuple(inner), 2 * size // 3), Group((last,), job.mask[last].numel() // 2))
+    return replace(job, to_remove=to_remove)

@@ -2,10 +2,8 @@
 
 from lottery.tickets.config import (
     KEEPS_TRAINED,
-    ControlsConfig,
     EarlyBirdConfig,
     PruneConfig,
-    RewindConfig,
     RewindMethod,
     criterion_problems,
 )
@@ -39,12 +37,10 @@ from lottery.tickets.ticket import Ticket
 
 __all__ = [
     "KEEPS_TRAINED",
-    "ControlsConfig",
     "Drawn",
     "EarlyBirdConfig",
     "LayerDifference",
     "PruneConfig",
-    "RewindConfig",
     "RewindMethod",
     "Ticket",
     "TicketDifference",

@@ -1,9 +1,9 @@
-"""How tickets are made: what is pruned, what the survivors go back to, and the controls."""
+"""What is pruned, and when an Early-Bird mask has settled."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -21,7 +21,7 @@ from lottery.core import (
 from lottery.training import Length, take_lengths
 
 RewindMethod = Literal["weights", "learning-rate", "fine-tune", "drawn"]
-"""What survivors go back to, by its name in a config; see `RewindConfig`."""
+"""What survivors go back to; see `lottery.methods`."""
 
 KEEPS_TRAINED: Final[frozenset[RewindMethod]] = frozenset({"learning-rate", "fine-tune"})
 """Methods by which survivors keep the weights they were trained to: no subnetwork is trained from
@@ -65,13 +65,6 @@ class PruneConfig:
     criterion: str = "magnitude"
     """What makes a weight superfluous: a name that ``lottery list criteria`` shows, or
     ``package.module:name`` of your own, whose code then runs."""
-    by: Literal["trained", "rewound", "early-bird"] = "trained"
-    """Whose weights decide: ``trained`` ones, at the end of a training; ``rewound`` ones, those of
-    the dense network at the rewind point: pruning at initialization, or early in training; or, with
-    ``early-bird``, those of the dense network as soon as the mask has settled
-    (arXiv:1909.11957)."""
-    early_bird: EarlyBirdConfig = field(default_factory=EarlyBirdConfig)
-    """With early-bird, when a mask has settled."""
     granularity: str = "weight"
     """What is removed as one unit: ``weight``, ``kernel``, ``filter``, ``channel`` (with all that
     is coupled to it), ``neuron``, ``block-RxC``, ``N:M`` such as ``2:4``, ``layer`` or
@@ -251,103 +244,3 @@ def _combination_problems(prune: PruneConfig) -> list[str]:
         if why and fraction
     ]
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class RewindConfig:
-    """What surviving weights go back to before they are trained again."""
-
-    method: RewindMethod = "weights"
-    """``weights``: weights and training go back (arXiv:1803.03635, arXiv:1903.01611);
-    ``learning-rate``: weights stay trained, training goes back (arXiv:2003.02389);
-    ``fine-tune``: weights stay trained, and are trained on at the last learning rate, which must
-    not be that of a cosine: it ends next to 0; ``drawn``, for Early-Bird tickets: weights and
-    training go back to where the ticket's mask was drawn, and on from there (arXiv:1909.11957)."""
-    to: Length = field(default_factory=lambda: Length(amount=0))
-    """How far into the dense training; 0 iterations is the initialization. Training runs from there
-    to its end again. 0 with fine-tune and drawn."""
-    length: Length = field(default_factory=lambda: Length(amount=0))
-    """With fine-tune, how long to train on, 1 or more; else 0."""
-
-    def __post_init__(self) -> None:
-        take_lengths(self, "to", "length")
-
-    def problems(self) -> list[str]:
-        """What is wrong, one sentence each."""
-        found = []
-        tuning = self.method == "fine-tune"
-        if tuning and self.length.amount < 1:
-            found.append(f"length.amount: fine-tuning needs 1 or more, got {self.length.amount}")
-        if tuning and self.to.amount:
-            found.append(f"to: fine-tuning goes back to nothing, got {self.to}; use 0")
-        if self.method == "drawn" and self.to.amount:
-            found.append(
-                "to: with method = 'drawn' each ticket goes back to where its mask was drawn, got "
-                f"{self.to}; use 0, or method = 'weights'"
-            )
-        if not tuning and self.length.amount:
-            start = "where its mask was drawn" if self.method == "drawn" else "rewind.to"
-            found.append(
-                f"length: training runs from {start} to its end, got {self.length}; use "
-                "0, or method = 'fine-tune'"
-            )
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class ControlsConfig:
-    """Control runs at every level but the dense one, each with one thing broken on purpose."""
-
-    reinit: int = 1
-    """Same mask, new random initialization: how many for each ticket, 0 or more."""
-    random_mask: int = 0
-    """Same number of weights in each layer, chosen at random, with their true rewind weights: the
-    mask shuffled within each layer; by whole units, or within runs, where ``prune.granularity``
-    says so."""
-    continued: bool = False
-    """Same mask, but training goes on from the trained weights instead of the rewound ones."""
-    shuffled_global: int = 0
-    """The mask shuffled over all layers that are not exempt, with true rewind weights. The
-    number of weights (or of units) stays the same in all."""
-    signs_random_magnitudes: int = 0
-    """Same mask and the signs of the rewind weights, but magnitudes from a new initialization."""
-    signs_constant: bool = False
-    """Same mask and the signs of the rewind weights, but one magnitude for each layer: the standard
-    deviation of its initial weights."""
-    random_signs: int = 0
-    """Same mask and the magnitudes of the rewind weights, but random signs."""
-    trained_signs: int = 0
-    """Same mask, new random initialization, but the signs of the trained weights that decided the
-    mask (arXiv:2504.05357)."""
-    initial_signs: int = 0
-    """The same with the signs of the first initialization: what ``trained_signs`` is compared
-    with."""
-    scratch_epochs: int = 0
-    """Same mask, new random initialization, the whole training from its beginning."""
-    scratch_flops: int = 0
-    """The same, stretched to the dense training's multiplications, at most to twice its length."""
-    edge_popup: int = 0
-    """Nothing trained but the mask: from scores, as many of the initial weights in each layer as
-    the ticket keeps (arXiv:1911.13299). How is in ``masks``."""
-    supermask: int = 0
-    """Nothing trained but the mask: from probabilities, which begin at the ticket's density in each
-    layer and leave the density to training (arXiv:1905.01067). How is in ``masks``."""
-    moved: int = 0
-    """The mask of another replicate's ticket of the same level as it is, with true rewind weights:
-    of the replicate before, for replicate 0 of replicate 1. 0 or 1; needs 2 replicates or more."""
-    aligned: int = 0
-    """The same mask, permuted so that the neurons of the other replicate's trained dense network
-    match this one's by their activations on ``prune.examples`` training examples
-    (arXiv:2505.05143). 0 or 1; needs 2 replicates or more, and the package torch-pruning."""
-
-    def limits(self) -> list[str]:
-        """What keeps even a run that was made from being read."""
-        numbers = {f.name: getattr(self, f.name) for f in fields(self)}
-        return [
-            f"{name}: must be between 0 and 99, got {value}"
-            for name, value in numbers.items()
-            if not 0 <= value <= 99
-        ]
-
-    # Nothing more can be wrong with them.
-    problems = limits

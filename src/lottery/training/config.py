@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lottery.training.length import Length, take_lengths
-from lottery.training.mask_updates import MaskUpdatesConfig
 
 LossName = Literal["cross-entropy", "mse"]
 """What a training can minimize, by its name in a config; see `lottery.training.loss`."""
@@ -141,12 +140,6 @@ class TrainingConfig:
     compile: bool = False
     """Whether the network in training goes through ``torch.compile``, as one graph for each size of
     batch; measurements do not. A network or a platform that it cannot be done for is an error."""
-    pruned: PrunedValues = "zero"
-    """What pruned weights are: ``zero``; or constant, part of the network but not trained
-    (arXiv:1905.01067): ``frozen`` at the value that survivors are rewound to; or ``mixed``, zero
-    where training had moved them towards zero, else frozen."""
-    mask_updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
-    """Whether, how and when the mask changes within a training."""
 
     def __post_init__(self) -> None:
         take_lengths(self, "length", "evaluate_every")
@@ -176,11 +169,6 @@ class TrainingConfig:
         if self.recalibrate_batch_norm < 0:
             found.append(
                 f"recalibrate_batch_norm: must be 0 or more, got {self.recalibrate_batch_norm}"
-            )
-        if self.mask_updates.active and self.pruned != "zero":
-            found.append(
-                f"pruned: '{self.pruned}' holds what is pruned where it was, and with mask_updates "
-                "that changes, new weights starting at zero; use 'zero'"
             )
         return found
 

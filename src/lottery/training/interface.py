@@ -19,6 +19,7 @@ from lottery.rng import Streams
 from lottery.score import Score
 from lottery.training.config import TrainingConfig
 from lottery.training.curve import CurvePoint
+from lottery.training.mask_updates import MaskUpdatesConfig
 
 State = Mapping[str, Tensor]
 """A model's ``state_dict``: parameters and buffers, name -> CPU tensor."""
@@ -67,7 +68,7 @@ class TrainingJob:
     Args:
         make_model: makes the network; its initial weights are not used.
         mask: what is kept. Pruned weights are zero, or what ``pruned`` says, from the start to the
-            end. Where the config has ``mask_updates``, what is kept at the start.
+            end. With ``updates``, what is kept at the start.
         start: the state to start from, unmasked or masked.
         start_iteration: where in the schedule and the data order training starts (above 0 when
             rewinding to an iteration); in [0, length of the training].
@@ -78,9 +79,11 @@ class TrainingJob:
         snapshots_at: iterations at which to keep the state, for rewinding later.
         pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
             pruned weights are held at. Entries where the mask keeps a weight mean nothing. None:
-            zero. An engine that cannot hold them refuses the config's ``pruned``, and the job.
-        going: with ``mask_updates.method = "gradual"``, where weights compete and how many of those
-            that the mask keeps go in all, until the schedule ends.
+            zero. An engine that `Engine.holds_values` says cannot do it refuses the job.
+        updates: whether, how and when the mask changes. An engine that `Engine.updates_masks` says
+            cannot do it refuses the job.
+        to_remove: with gradual updates, where weights compete and how many of those that the mask
+            keeps go in all, until the schedule ends.
         learns: trains a mask instead of weights; ``mask`` then says how many weights of each layer
             it keeps, or is expected to keep at the start, and nothing else. ``pruned`` is of no
             effect. None: the weights are trained. An engine that `Engine.learns_masks` says cannot
@@ -101,7 +104,8 @@ class TrainingJob:
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
     pruned: Mapping[str, Tensor] | None = None
-    going: tuple[Group, ...] = ()
+    updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
+    to_remove: tuple[Group, ...] = ()
     learns: MaskLearning | None = None
     watch: Watch | None = None
     measured: Callable[[Sequence[CurvePoint]], None] | None = None
@@ -147,7 +151,7 @@ class TrainingResult:
         seconds: time spent, over all interruptions.
         engine: the name of the engine.
         mask: what is kept at the end, where training changes it; None: the job's mask. With
-            ``mask_updates`` also where training diverged, and the state at early stop is zero where
+            updates also where training diverged, and the state at early stop is zero where
             the mask pruned then. A mask that is learned is given once it is done.
         notes: of the job's watch, as they were at the end.
         scores: name -> what was measured on the test examples at the end, besides the curve.
@@ -253,6 +257,12 @@ class Engine(Protocol):
 
     learns_masks: bool
     """Whether it takes a job that ``learns`` a mask; otherwise it is not chosen where one does."""
+
+    holds_values: bool
+    """Whether it takes a job whose ``pruned`` weights are not zero; otherwise it is not chosen."""
+
+    updates_masks: bool
+    """Whether it takes a job with ``updates`` of its mask; otherwise it is not chosen."""
 
     def prepare(self) -> None:
         """Do what is needed once before the first training, such as compiling a loop.

@@ -24,6 +24,7 @@ from typing import Literal
 
 from lottery.training.config import LearningRateConfig, OptimizerConfig, TrainingConfig
 from lottery.training.interface import MaskMethod
+from lottery.training.mask_updates import MaskUpdatesConfig
 
 MaskWeights = Literal["initial", "signed-constant"]
 """What a mask is learned over, by name in a config; see `MaskTrainingConfig`."""
@@ -77,16 +78,16 @@ def scores_training(training: TrainingConfig, scores: MaskTrainingConfig) -> Tra
     return replace(training, optimizer=scores.optimizer, learning_rate=scores.learning_rate)
 
 
-def unlearnable(training: TrainingConfig) -> list[str]:
+def unlearnable(training: TrainingConfig, updates: MaskUpdatesConfig) -> list[str]:
     """Settings of a training that learned masks do not go with, one sentence each."""
     names = {
-        "averaging": training.averaging,
-        "recalibrate_batch_norm": training.recalibrate_batch_norm,
-        "compile": training.compile,
-        "mask_updates": training.mask_updates.active,
+        "training.averaging": training.averaging,
+        "training.recalibrate_batch_norm": training.recalibrate_batch_norm,
+        "training.compile": training.compile,
+        "method": updates.active,
     }
     return [
-        f"training.{name}: masks are learned without it; leave it out, or leave out "
+        f"{name}: masks are learned without it; leave it out, or leave out "
         "controls.edge_popup and controls.supermask"
         for name, setting in names.items()
         if setting

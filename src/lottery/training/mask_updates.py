@@ -50,10 +50,6 @@ class MaskUpdatesConfig:
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
-        if not self.active:
-            if self != MaskUpdatesConfig():
-                return ["method: with 'none' there is nothing to set; use 'set', 'rigl', 'gradual'"]
-            return []
         found = []
         if self.every.amount < 1:
             found.append(f"every.amount: must be 1 or more, got {self.every.amount}")
@@ -64,11 +60,6 @@ class MaskUpdatesConfig:
             )
         if not 0 < self.fraction <= 1:
             found.append(f"fraction: must be above 0 and at most 1, got {self.fraction}")
-        default = MaskUpdatesConfig()
-        if self.method == "gradual" and self.fraction != default.fraction:
-            found.append("fraction: gradual pruning moves nothing; use 'set' or 'rigl'")
-        if self.method != "gradual" and self.shape != default.shape:
-            found.append(f"shape: with '{self.method}' density stays; use 'gradual'")
         return found
 
     def begins(self, total: int) -> int:

@@ -47,7 +47,7 @@ class Progress:
             )
         self.iteration = job.start_iteration
         # A network that is still losing weights is not yet the one that is judged.
-        self.settled = job.config.mask_updates.settled(self.total)
+        self.settled = job.updates.settled(self.total)
         self.curve: list[CurvePoint] = []
         self.reason = ""
         self._states: dict[str, State] = {}

@@ -24,7 +24,7 @@ def updated_mask(
     """The mask after an update that is due.
 
     Args:
-        job: says the method, what goes (`TrainingJob.going`), and the stream of random growth,
+        job: says the method, what goes (`TrainingJob.to_remove`), and the stream of random growth,
             ``("mask-updates", iteration)``.
         mask: what is kept now.
         iteration: where the update is due, see `MaskUpdatesConfig.due`.
@@ -38,9 +38,9 @@ def updated_mask(
         count that the schedule says. Weights that are new in it start at zero.
 
     Raises:
-        MaskError: a number that decides is NaN, or ``going`` does not fit the mask.
+        MaskError: a number that decides is NaN, or ``to_remove`` does not fit the mask.
     """
-    config = job.config.mask_updates
+    config = job.updates
     if config.method == "gradual":
         groups = gradual_groups(job, mask, iteration, total, steps_per_epoch)
         return select({name: weights[name].abs() for name in mask}, mask, groups)
@@ -63,9 +63,9 @@ def gradual_groups(
     Args:
         job, mask, iteration, total, steps_per_epoch: as for `updated_mask`.
     """
-    config, now, first = job.config.mask_updates, mask.layers, job.mask.layers
+    config, now, first = job.updates, mask.layers, job.mask.layers
     groups = []
-    for group in job.going:
+    for group in job.to_remove:
         size = sum(first[name][0] for name in group.layers)
         density = gradual_density(
             iteration,

@@ -17,9 +17,9 @@ from lottery.analysis.statistics import holm
 from lottery.analysis.types import Measure
 from lottery.data import AugmentationConfig
 from lottery.errors import UsageError
+from lottery.methods import ControlsConfig, Dynamic, Iterative, RewindConfig
 from lottery.store.jobs import JobKey, JobResult
-from lottery.tickets import ControlsConfig, RewindConfig, RewindMethod
-from lottery.training import MaskUpdatesConfig
+from lottery.tickets import RewindMethod
 
 ACCURACY: Measure = "accuracy"
 
@@ -130,9 +130,8 @@ def test_equal_dense_trainings_are_not_tested() -> None:
 def test_dense_trainings_are_the_same_whatever_tickets_do_with_what_is_pruned() -> None:
     """Masks that change, and values that are held, are no part of a dense network."""
     config = criterion("magnitude")
-    rigl = replace(config.training, mask_updates=MaskUpdatesConfig(method="rigl"))
-    for training in (rigl, replace(config.training, pruned="frozen")):
-        other = method_run(results_of(worse=0.002), config=replace(config, training=training))
+    for method in (Dynamic(), Iterative(pruned="frozen")):
+        other = method_run(results_of(worse=0.002), config=replace(config, method=method))
         found = compared(method_run(results_of(), config=config), other)
         assert contrast(found, 0).outcome == "same"
         assert found.comparisons[ACCURACY] == 4
@@ -165,7 +164,7 @@ def test_dense_trainings_with_other_results_are_not_the_same() -> None:
 @pytest.mark.parametrize("method", ["learning-rate", "fine-tune"])
 def test_early_stops_of_trained_weights_are_not_compared_with_others(method: RewindMethod) -> None:
     config = criterion("magnitude")
-    kept = replace(config, rewind=RewindConfig(method=method))
+    kept = replace(config, method=Iterative(rewind=RewindConfig(kind=method)))
     runs = [
         method_run(results_of(worse=worse), config=made)
         for worse, made in ((0.0, config), (0.002, kept), (0.004, kept))

@@ -18,8 +18,9 @@ from lottery.analysis.methods.settings import (
 )
 from lottery.analysis.methods.types import MethodRun
 from lottery.experiments import ExperimentConfig, VerdictConfig, to_plain
+from lottery.methods import ControlsConfig
 from lottery.store.jobs import JobKey
-from lottery.tickets import ControlsConfig, PruneConfig
+from lottery.tickets import PruneConfig
 from lottery.training import Length
 
 quick = settings(max_examples=60, deadline=None)

@@ -12,23 +12,30 @@ from tiny import tiny
 from lottery.analysis import compare_runs, comparison_text
 from lottery.analysis.methods.cost import ticket_costs
 from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run_experiment
+from lottery.methods import (
+    AnyMethod,
+    AtStep,
+    ControlsConfig,
+    Dynamic,
+    EarlyBird,
+    GradualPruning,
+    Iterative,
+)
 from lottery.report.comparison import render_comparison
 from lottery.store import MAIN, JobKey
-from lottery.tickets import ControlsConfig, EarlyBirdConfig, PruneConfig, RewindConfig
-from lottery.training import Length, MaskUpdatesConfig
+from lottery.tickets import PruneConfig
+from lottery.training import Length
 
 STEPS = 30
 
 
-def config(name: str, updates: MaskUpdatesConfig | None = None, **prune: Any) -> ExperimentConfig:
-    made = tiny(
+def config(name: str, method: AnyMethod | None = None, **prune: Any) -> ExperimentConfig:
+    return tiny(
         name=name,
         replicates=1,
+        method=method or Iterative(),
         prune=PruneConfig(fraction=0.5, **prune),
         controls=ControlsConfig(reinit=0),
-    )
-    return replace(
-        made, training=replace(made.training, mask_updates=updates or MaskUpdatesConfig())
     )
 
 
@@ -71,16 +78,13 @@ def test_one_shot_tickets_need_the_dense_network_alone(out: Path) -> None:
 
 
 def test_tickets_of_the_initialization_need_their_scores_alone(out: Path) -> None:
-    run = made(
-        config("snip", by="rewound", criterion="snip", schedule="one-shot", examples=300), out
-    )
+    run = made(config("snip", AtStep(), criterion="snip", schedule="one-shot", examples=300), out)
     batch = run.config.training.batch_size  # type: ignore[attr-defined]
     assert level(run, 2) == pytest.approx((300 / (STEPS * batch), densities(run)[2]))
 
 
 def test_tickets_of_a_later_step_need_the_steps_before_it(out: Path) -> None:
-    late = replace(config("late", by="rewound"), rewind=RewindConfig(to=Length(amount=6)))
-    run = made(late, out)
+    run = made(config("late", AtStep(step=Length(amount=6))), out)
     found, trained = level(run, 1)
     assert found == pytest.approx(6 / STEPS)
     assert trained == pytest.approx(densities(run)[1] * (STEPS - 6) / STEPS)
@@ -88,8 +92,8 @@ def test_tickets_of_a_later_step_need_the_steps_before_it(out: Path) -> None:
 
 @pytest.mark.parametrize("stop", [False, True])
 def test_early_bird_tickets_need_the_steps_until_their_mask_settled(stop: bool, out: Path) -> None:
-    bird = EarlyBirdConfig(every=Length(amount=5), window=2, distance=0.2, stop=stop)
-    run = made(config(f"early-{stop}", by="early-bird", early_bird=bird), out)
+    bird = EarlyBird(every=Length(amount=5), window=2, distance=0.2, stop=stop)
+    run = made(config(f"early-{stop}", bird), out)
     result = run.results[JobKey(0, MAIN, 2)]
     dense = run.results[JobKey(0, MAIN, 0)]
     at = int(result.provenance["drawn_at"])
@@ -101,8 +105,8 @@ def test_early_bird_tickets_need_the_steps_until_their_mask_settled(stop: bool, 
 
 
 def test_gradual_pruning_costs_what_is_there_at_each_step(out: Path) -> None:
-    updates = MaskUpdatesConfig(method="gradual", every=Length(amount=6), until=0.8, shape="linear")
-    run = made(config("gradual", updates, by="rewound", schedule="one-shot"), out)
+    gradual = GradualPruning(every=Length(amount=6), until=0.8, shape="linear")
+    run = made(config("gradual", gradual, schedule="one-shot"), out)
     last = densities(run)[2]
     # Four prunings, at 0 of nothing, and at 6, 12, 18 and 24.
     there = [1 - (1 - last) * part / 4 for part in range(4)]
@@ -111,8 +115,8 @@ def test_gradual_pruning_costs_what_is_there_at_each_step(out: Path) -> None:
 
 
 def test_rigl_costs_a_look_at_all_gradients_at_each_update(out: Path) -> None:
-    updates = MaskUpdatesConfig(method="rigl", every=Length(amount=6), until=0.7)
-    run = made(config("rigl", updates, by="rewound", criterion="random", schedule="one-shot"), out)
+    rigl = Dynamic(update="rigl", every=Length(amount=6), until=0.7)
+    run = made(config("rigl", rigl, criterion="random", schedule="one-shot"), out)
     density = densities(run)[2]
     # Updates at 6, 12 and 18, each with the gradients of the weights that are pruned besides.
     expected = density + 3 * (1 - density) / 3 / STEPS
@@ -127,3 +131,13 @@ def test_a_comparison_shows_them_where_they_are_asked_for(out: Path) -> None:
     plain = compare_runs(runs)
     assert "What a ticket cost" not in comparison_text(plain)
     assert "Cost to a ticket" not in render_comparison(plain)
+
+
+def test_a_mask_that_was_found_and_rewound_costs_the_search_too(out: Path) -> None:
+    stays = Dynamic(update="set", every=Length(amount=6))
+    kept = made(config("set", stays, criterion="random", schedule="one-shot"), out)
+    rewound = made(
+        config("found", replace(stays, then="rewind"), criterion="random", schedule="one-shot"), out
+    )
+    found, trained = level(rewound, 2)
+    assert (found, trained) == pytest.approx((level(kept, 2)[1], level(kept, 2)[1]))

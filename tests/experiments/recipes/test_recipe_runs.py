@@ -27,8 +27,8 @@ from lottery.experiments import (
     smoke,
     to_plain,
 )
+from lottery.methods import ControlsConfig
 from lottery.store import MAIN, JobKey, Store
-from lottery.tickets import ControlsConfig
 
 # Side of the stored images and of crops; the least that the network takes, and a few pixels more.
 SIDES = {"resnet-50": (40, 32), "inception-v3": (80, 75)}
@@ -200,16 +200,16 @@ def began_where_it_should(config: ExperimentConfig, summary: RunSummary) -> bool
     store = Store(summary.run)
     dense, ticket = (JobKey(0, MAIN, level) for level in (0, 1))
     begins = store.ticket(ticket)
-    late = config.rewind.to.amount > 0
-    if config.rewind.method == "drawn":
+    late = config.method.start.amount > 0
+    if config.method.rewinding == "drawn":
         at = begins.provenance["drawn_at"]
         state = drawn(store, 1).state or {}
         same = all(begins.weights[name].equal(state[name]) for name in begins.weights)
         return same and begins.iteration == at and 5 <= begins.iteration < 8
-    if config.rewind.method != "weights":
+    if config.method.rewinding != "weights":
         source = store.weights(dense)
     else:
         source = dense_state(store, int(late))
     same = all(begins.weights[name].equal(source[name]) for name in begins.mask)
-    iteration = 8 if config.rewind.method == "fine-tune" else int(late)
+    iteration = 8 if config.method.rewinding == "fine-tune" else int(late)
     return same and begins.iteration == iteration

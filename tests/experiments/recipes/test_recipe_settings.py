@@ -7,8 +7,8 @@ import re
 import pytest
 
 from lottery.experiments import RECIPE_ENTRIES, RECIPES, differences, plan, smoke, to_plain
+from lottery.methods import EarlyBird, Iterative
 from lottery.tasks.schedule import tuning
-from lottery.tickets import RewindConfig
 from lottery.training import learning_rate
 
 # Iterations, batch, optimizer, momentum, weight decay, and the learning rate at some iterations.
@@ -81,7 +81,7 @@ def test_resnet_50_is_trained_as_the_paper_says() -> None:
     assert found == pytest.approx([0.4, 0.4, 0.4, 0.04, 0.04, 0.004, 0.004, 0.0004])
     assert config.training.length.iterations(steps) == 90 * steps
     assert config.training.batch_size == 1024
-    assert config.rewind.to.iterations(steps) == 4 * steps
+    assert config.method.start.iterations(steps) == 4 * steps
     assert config.prune.schedule == "one-shot"
 
 
@@ -97,7 +97,7 @@ def test_inception_v3_is_trained_as_the_paper_says() -> None:
     assert config.training.length.iterations(steps) == 171 * steps
     assert [rates[0], rates[-1]] == pytest.approx([0.03, 0.005])
     assert rates == sorted(rates, reverse=True)
-    assert config.rewind.to.iterations(steps) == 6 * steps
+    assert config.method.start.iterations(steps) == 6 * steps
 
 
 def test_rigl_is_trained_as_the_paper_says() -> None:
@@ -112,14 +112,14 @@ def test_rigl_is_trained_as_the_paper_says() -> None:
     assert (training.length.iterations(352), training.batch_size) == (97_656, 128)
     optimizer = training.optimizer
     assert (optimizer.name, optimizer.momentum, optimizer.weight_decay) == ("sgd", 0.9, 5e-4)
-    updates = training.mask_updates
+    updates = config.method.updates
     assert (updates.method, updates.every.iterations(352), updates.fraction) == ("rigl", 100, 0.3)
     assert updates.ends(97_656) == 75_000
-    assert (prune.criterion, prune.by, prune.scope) == ("random", "rewound", "erk")
+    assert (prune.criterion, prune.scope, config.method.start.amount) == ("random", "erk", 0)
 
 
 def test_set_moves_a_share_after_each_epoch_that_training_follows() -> None:
-    updates = RECIPES["resnet-20/cifar-10/set"]().training.mask_updates
+    updates = RECIPES["resnet-20/cifar-10/set"]().method.updates
     due = [i for i in range(97_656) if updates.due(i, start=0, total=97_656, steps_per_epoch=352)]
     assert due == list(range(352, 97_656, 352))
     assert updates.fraction == 0.3
@@ -127,7 +127,7 @@ def test_set_moves_a_share_after_each_epoch_that_training_follows() -> None:
 
 def test_set_leaves_the_mask_at_the_end_of_the_last_epoch() -> None:
     """What grew there would never be trained; the authors' code changes nothing there either."""
-    updates = RECIPES["resnet-20/cifar-10/set"]().training.mask_updates
+    updates = RECIPES["resnet-20/cifar-10/set"]().method.updates
     due = [i for i in range(41) if updates.due(i, start=0, total=40, steps_per_epoch=10)]
     assert due == [10, 20, 30]
 
@@ -145,14 +145,15 @@ def test_early_bird_is_trained_and_drawn_as_the_paper_says() -> None:
     assert rates == pytest.approx([0.1, 0.01, 0.01, 0.001])
     assert (training.length.iterations(176), training.batch_size) == (160 * 176, 256)
     assert (training.optimizer.momentum, training.optimizer.weight_decay) == (0.9, 1e-4)
-    bird = prune.early_bird
+    bird = config.method
+    assert isinstance(bird, EarlyBird)
     assert (bird.every.iterations(176), bird.window, bird.distance) == (176, 5, 0.1)
     assert (prune.criterion, prune.scope, prune.densities) == (
         "bn-scale",
         "global",
         (0.7, 0.5, 0.3),
     )
-    assert config.rewind == RewindConfig(method="drawn")
+    assert bird.rewind.kind == "drawn"
     assert (config.controls.reinit, config.controls.scratch_epochs) == (1, 1)
 
 
@@ -178,22 +179,22 @@ VARIANTS = [
     (
         "resnet-20/cifar-10/rewind-500",
         "resnet-20/cifar-10",
-        {"rewind.to.amount", "controls.reinit", "controls.random_mask"},
+        {"method.rewind.to.amount", "controls.reinit", "controls.random_mask"},
     ),
     (
         "vgg-19/cifar-10/rewind-100",
         "vgg-19/cifar-10",
-        {"rewind.to.amount", "controls.reinit", "controls.random_mask"},
+        {"method.rewind.to.amount", "controls.reinit", "controls.random_mask"},
     ),
     (
         "resnet-20/cifar-10/rewind-learning-rate",
         "resnet-20/cifar-10",
-        {"rewind.method", "controls.reinit"},
+        {"method.rewind.kind", "controls.reinit"},
     ),
     (
         "resnet-20/cifar-10/fine-tune",
         "resnet-20/cifar-10/rewind-learning-rate",
-        {"rewind.method", "rewind.length.amount"},
+        {"method.rewind.kind", "method.rewind.length.amount"},
     ),
     (
         "resnet-20/cifar-10/synflow",
@@ -219,8 +220,7 @@ VARIANTS = [
         "resnet-20/cifar-10/set",
         "resnet-20/cifar-10/rigl",
         {
-            *(f"training.mask_updates.{key}" for key in ("method", "until")),
-            *(f"training.mask_updates.every.{key}" for key in ("amount", "unit")),
+            *(f"method.{key}" for key in ("update", "until", "every.amount", "every.unit")),
         },
     ),
 ]
@@ -235,14 +235,15 @@ def test_a_variant_changes_what_it_says_and_nothing_else(
 
 
 def test_rewinding_goes_back_to_where_the_paper_says() -> None:
-    assert RECIPES["resnet-20/cifar-10/rewind-500"]().rewind.to.iterations(352) == 500
-    assert RECIPES["vgg-19/cifar-10/rewind-100"]().rewind.to.iterations(704) == 100
+    assert RECIPES["resnet-20/cifar-10/rewind-500"]().method.start.iterations(352) == 500
+    assert RECIPES["vgg-19/cifar-10/rewind-100"]().method.start.iterations(704) == 100
 
 
 def test_fine_tuning_is_as_long_as_the_training_at_its_last_rate() -> None:
     config = RECIPES["resnet-20/cifar-10/fine-tune"]()
+    assert isinstance(config.method, Iterative)
 
-    tuned = tuning(config.training, config.rewind.length, 352)
+    tuned = tuning(config.training, config.method.rewind.length, 352)
 
     assert tuned.length.iterations(352) == 60_000
     assert tuned.learning_rate.base == pytest.approx(0.001)
@@ -284,5 +285,5 @@ def test_a_smoke_run_is_tiny_and_keeps_what_the_recipe_is_about(name: str) -> No
     assert smoke(small).data.name == small.data.name
     assert bool(rate.warmup.amount) == bool(config.training.learning_rate.warmup.amount)
     assert len(rate.drops) == len(config.training.learning_rate.drops)
-    assert bool(small.rewind.to.amount) == bool(config.rewind.to.amount)
-    assert small.rewind.to.iterations(10) < training.length.iterations(10)
+    assert bool(small.method.start.amount) == bool(config.method.start.amount)
+    assert small.method.start.iterations(10) < training.length.iterations(10)

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations
 from lottery.errors import UsageError
 from lottery.models import build_model
 from lottery.testing import tiny_job
-from lottery.training import MaskUpdatesConfig, OptimizerConfig, TrainingConfig
+from lottery.training import OptimizerConfig, TrainingConfig
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.sparse_cpu.network import (
     LINEAR,
@@ -229,11 +229,6 @@ SETTINGS: dict[str, tuple[TrainingConfig, str]] = {
     "clip_gradients": (TrainingConfig(clip_gradients=1.0), "does not clip gradients"),
     "averaging": (TrainingConfig(averaging=0.9), "no average of the weights"),
     "recalibrate_batch_norm": (TrainingConfig(recalibrate_batch_norm=1), "no batch normalization"),
-    "pruned": (TrainingConfig(pruned="frozen"), "its pruned weights are zero"),
-    "mask_updates": (
-        TrainingConfig(mask_updates=MaskUpdatesConfig(method="rigl")),
-        "its kernels are made for one mask",
-    ),
     "adamw": (TrainingConfig(optimizer=OptimizerConfig(name="adamw")), "adam and sgd, not adamw"),
     "decay": (
         TrainingConfig(optimizer=OptimizerConfig(weight_decay=0.1, decay="weights")),

@@ -11,7 +11,7 @@ from torch import Tensor
 from lottery.core import Mask
 from lottery.errors import UsageError
 from lottery.testing.samples import OPTIMIZERS, tiny_config, updates_job
-from lottery.training import NullMonitor, TrainingConfig
+from lottery.training import MaskUpdatesConfig, NullMonitor, TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.engines.torch_engine.training import Training
 
@@ -120,6 +120,6 @@ def test_values_cannot_be_held() -> None:
 
 def test_a_mask_that_stays_is_not_given_back() -> None:
     job = updates_job("set")
-    job = replace(job, config=SGD)
+    job = replace(job, config=SGD, updates=MaskUpdatesConfig())
     (result,) = TorchEngine().train([job], [NullMonitor()])
     assert result.mask is None

@@ -269,8 +269,8 @@ def test_the_sparse_engine_leaves_masks_to_torch() -> None:
     job, cpu = tiny_job(), torch.device("cpu")
     model = job.make_model()
     assert make_engine("auto", cpu, model=model).name == "sparse_cpu"
-    assert make_engine("auto", cpu, model=model, learns_masks=True).name == "torch"
+    assert make_engine("auto", cpu, model=model, needs=["learns_masks"]).name == "torch"
     with pytest.raises(UsageError, match=r"trains weights, not masks.*--engine auto"):
-        make_engine("sparse_cpu", cpu, model=model, learns_masks=True)
+        make_engine("sparse_cpu", cpu, model=model, needs=["learns_masks"])
     with pytest.raises(UsageError, match="use engine 'torch'"):
         SparseCpuEngine().train([learning(job, "edge-popup")], [NullMonitor()])

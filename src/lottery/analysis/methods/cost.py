@@ -17,10 +17,12 @@ from lottery.core import CRITERIA, gradual_density, multiplications, weight_uses
 from lottery.data import steps_per_epoch
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, Run
-from lottery.experiments.plan import config_method, needs
-from lottery.methods.at_step import AtStep
+from lottery.experiments.plan import needs
+from lottery.methods import Changing, FromStep
 from lottery.models import build_model, check_model, is_outside
 from lottery.store import MAIN, JobKey, JobResult
+from lottery.store.jobs import SEARCH
+from lottery.training import MaskUpdatesConfig
 
 
 def ticket_costs(run: Run) -> dict[JobKey, TicketCost]:
@@ -49,19 +51,24 @@ class _Count:
     def _before(self, key: JobKey) -> Iterator[tuple[JobKey, float]]:
         """The trainings that a ticket comes from, and how much of each it needed."""
         result, dense = self.run.results[key], JobKey(key.replicate, MAIN, 0)
+        method, config = self.run.config.method, self.run.config
+        if not key.level:
+            return
         if "drawn_at" in result.provenance:
             yield dense, self._until(dense, int(result.provenance["drawn_at"]))
-        elif isinstance(config_method(self.run.config), AtStep):
-            # Of the dense training nothing counts but the state that tickets start from.
-            if result.start_iteration:
-                yield dense, self._until(dense, result.start_iteration)
+        elif isinstance(method, FromStep):
+            # Of the dense training nothing counts but the states that it gave on its way.
+            last = max(result.start_iteration, method.step.iterations(self._steps_per_epoch))
+            if last:
+                yield dense, self._until(dense, last)
+            yield from ((need, 1.0) for need in needs(key, config) if need.kind == SEARCH)
         else:
-            waiting, seen = list(needs(key, self.run.config)), set[JobKey]()
+            waiting, seen = list(needs(key, config)), set[JobKey]()
             while waiting:
                 need = waiting.pop()
                 if need not in seen and need in self.run.results:
                     seen.add(need)
-                    waiting += needs(need, self.run.config)
+                    waiting += needs(need, config)
                     yield need, 1.0
 
     def _until(self, dense: JobKey, iteration: int) -> float:
@@ -92,8 +99,10 @@ class _Count:
 
     @cached_property
     def _steps_per_epoch(self) -> int:
+        if not isinstance(self.run.config, ExperimentConfig):
+            return 1  # Nobody knows; there all lengths are numbers of steps.
         examples = int(self.run.experiment["data"]["training_examples"])
-        return steps_per_epoch(examples, self._config.training.batch_size)
+        return steps_per_epoch(examples, self.run.config.training.batch_size)
 
     def _training(self, key: JobKey) -> float | None:
         """What a training cost."""
@@ -102,12 +111,12 @@ class _Count:
         if share is None:
             return None
         steps = range(result.start_iteration, result.iterations)
-        updates = self.run.facts.mask_updates if key.level else "none"
-        if updates == "gradual":
-            there = sum(self._still_there(at, steps) for at in steps)
+        updates = self._updates(key)
+        if updates.method == "gradual":
+            there = sum(self._still_there(updates, at, steps) for at in steps)
             return (share * len(steps) + (1 - share) * there) / self._length
         # At an update RigL looks at the gradients of all weights, a third of a dense step.
-        looks = (1 - share) / 3 * self._updates(steps) if updates == "rigl" else 0.0
+        looks = (1 - share) / 3 * self._updated(updates, steps) if updates.method == "rigl" else 0.0
         return (share * len(steps) + looks) / self._length
 
     def _share(self, result: JobResult) -> float | None:
@@ -120,8 +129,15 @@ class _Count:
         )
         return kept / whole
 
-    def _updates(self, steps: range) -> int:
-        updates = self._config.training.mask_updates
+    def _updates(self, key: JobKey) -> MaskUpdatesConfig:
+        """How the mask of a training changed."""
+        method = self._config.method
+        if not key.level or not isinstance(method, Changing):
+            return MaskUpdatesConfig()
+        return MaskUpdatesConfig() if method.searches and key.kind != SEARCH else method.updates
+
+    def _updated(self, updates: MaskUpdatesConfig, steps: range) -> int:
+        """How often it did."""
         return sum(
             updates.due(
                 at,
@@ -132,9 +148,8 @@ class _Count:
             for at in steps
         )
 
-    def _still_there(self, at: int, steps: range) -> float:
+    def _still_there(self, updates: MaskUpdatesConfig, at: int, steps: range) -> float:
         """Of what gradual pruning takes in all, the share that is there at an iteration."""
-        updates = self._config.training.mask_updates
         return gradual_density(
             at,
             shape=updates.shape,

@@ -10,9 +10,6 @@ from lottery.analysis.methods.types import MethodRun
 from lottery.store.jobs import MAIN
 from lottery.tickets import KEEPS_TRAINED
 
-OF_TICKETS_ALONE = ("mask_updates", "pruned")
-"""Keys of ``training`` of no effect on a dense network: they say how tickets are pruned."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pairing:
@@ -66,18 +63,13 @@ def pairing(one: MethodRun, other: MethodRun) -> Pairing:
 
 def _trained_by(config: Mapping[str, Any]) -> str:
     """By what rewinding tickets keep their trained weights; empty where they do not."""
-    method: str = config["rewind"]["method"]
+    method: str = config["method"].get("rewind", {}).get("kind", "")
     return method if method in KEEPS_TRAINED else ""
 
 
 def _dense_settings(config: Mapping[str, Any]) -> tuple[Any, ...]:
     """What says how the dense network is trained, beside its start and the examples."""
-    training = {
-        key: value
-        for key, value in config.get("training", {}).items()
-        if key not in OF_TICKETS_ALONE
-    }
-    return training, config.get("data", {}).get("augmentation")
+    return config.get("training"), config.get("data", {}).get("augmentation")
 
 
 def _dense_results(run: MethodRun, replicates: Set[int]) -> list[tuple[Any, ...]]:

@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lottery.analysis.methods.pairing import OF_TICKETS_ALONE
 from lottery.analysis.methods.types import MethodRun, Part, SettingDifference
 
 _PARTS: Mapping[str, Part] = {
+    "method": "method",
     "prune": "method",
-    "rewind": "method",
-    **{f"training.{key}": "method" for key in OF_TICKETS_ALONE},
     "model": "conditions",
     "task": "conditions",
     "title": "conditions",
@@ -24,7 +22,7 @@ _ORDER: tuple[Part, ...] = ("method", "conditions", "evidence")
 _MOST_IN_A_LABEL = 3
 _LONGEST_VALUE = 24
 # Last parts of keys that say little without the part before them.
-_VAGUE = ("name", "amount", "unit", "base", "to")
+_VAGUE = ("name", "amount", "unit", "base", "to", "kind")
 
 
 def setting_differences(configs: Sequence[Mapping[str, Any]]) -> tuple[SettingDifference, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Literal
 
 import torch
@@ -20,6 +20,14 @@ from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.interface import Engine
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+_CANNOT: Final = {
+    "augments": "it takes the examples as they are, and data.augmentation is set",
+    "learns_masks": "it trains weights, not masks, and controls.edge_popup or supermask is set",
+    "holds_values": "its pruned weights are zero, and method.pruned says otherwise",
+    "updates_masks": "its kernels are made for one mask, and the method changes masks in training",
+}
+"""What some jobs need of an engine, by the name in `Engine` -> why one without it cannot."""
 
 
 def _sparse_cpu(device: torch.device) -> Engine:
@@ -53,8 +61,7 @@ def make_engine(
     *,
     model: nn.Module | None = None,
     config: TrainingConfig | None = None,
-    augmented: bool = False,
-    learns_masks: bool = False,
+    needs: Collection[str] = (),
 ) -> Engine:
     """An engine by name; ``auto`` is the fastest that can train the model.
 
@@ -64,8 +71,8 @@ def make_engine(
         model: a network like those to train. Without it ``auto`` is the engine that trains any,
             and no engine is asked whether it can.
         config: how to train it; as by default if left out.
-        augmented: whether training batches are augmented.
-        learns_masks: whether some jobs train a mask instead of weights.
+        needs: what some jobs need: ``augments``, ``learns_masks``, ``holds_values`` or
+            ``updates_masks``, see `Engine`.
 
     Raises:
         UsageError: no such engine, or it cannot train the model.
@@ -77,9 +84,9 @@ def make_engine(
         return ENGINES[_PREFERENCE[-1] if name == "auto" else name](device)
     config = config or TrainingConfig()
     if name == "auto":
-        return _fastest(device, model, config, augmented, learns_masks)
+        return _fastest(device, model, config, needs)
     engine = ENGINES[name](device)
-    reason = _refusal(engine, model, config, augmented, learns_masks)
+    reason = _refusal(engine, model, config, needs)
     if reason is not None:
         raise UsageError(f"engine '{name}' cannot train this: {reason}. Use --engine auto")
     return engine
@@ -90,13 +97,12 @@ def passed_over(
     model: nn.Module,
     config: TrainingConfig,
     *,
-    augmented: bool = False,
-    learns_masks: bool = False,
+    needs: Collection[str] = (),
 ) -> dict[str, str]:
     """The engines that are faster than the one that ``auto`` takes, and why it takes none of them.
 
     Args:
-        device, model, config, augmented, learns_masks: as for `make_engine`.
+        device, model, config, needs: as for `make_engine`.
 
     Returns:
         Name of an engine -> why it cannot train this, in words.
@@ -104,7 +110,7 @@ def passed_over(
     found: dict[str, str] = {}
     for name in _PREFERENCE[:-1]:
         try:
-            reason = _refusal(ENGINES[name](device), model, config, augmented, learns_masks)
+            reason = _refusal(ENGINES[name](device), model, config, needs)
         except LotteryError as error:
             reason = str(error)
         if reason is None:
@@ -117,24 +123,20 @@ def _fastest(
     device: torch.device,
     model: nn.Module,
     config: TrainingConfig,
-    augmented: bool,
-    learns_masks: bool,
+    needs: Collection[str],
 ) -> Engine:
     """The first engine by preference that is installed and can train the model."""
-    over = passed_over(device, model, config, augmented=augmented, learns_masks=learns_masks)
+    over = passed_over(device, model, config, needs=needs)
     engine = ENGINES[next(name for name in _PREFERENCE if name not in over)](device)
-    reason = _refusal(engine, model, config, augmented, learns_masks)
+    reason = _refusal(engine, model, config, needs)
     if reason is not None:
         raise UsageError(f"no engine can train this: {reason}")
     return engine
 
 
 def _refusal(
-    engine: Engine, model: nn.Module, config: TrainingConfig, augmented: bool, learns_masks: bool
+    engine: Engine, model: nn.Module, config: TrainingConfig, needs: Collection[str]
 ) -> str | None:
     """Why an engine cannot train this, or None."""
-    if augmented and not engine.augments:
-        return "it takes the examples as they are, and data.augmentation is set"
-    if learns_masks and not engine.learns_masks:
-        return "it trains weights, not masks, and controls.edge_popup or supermask is set"
-    return engine.refusal(model, config)
+    lacks = next((_CANNOT[need] for need in needs if not getattr(engine, need)), None)
+    return lacks or engine.refusal(model, config)

@@ -37,6 +37,8 @@ class SparseCpuEngine:
     group_size = 1
     augments = False
     learns_masks = False
+    holds_values = False
+    updates_masks = False
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -80,6 +82,8 @@ class SparseCpuEngine:
                 "engine 'sparse_cpu' cannot hold pruned weights at values other than zero; "
                 "use engine 'torch'"
             )
+        if job.updates.active:
+            raise UsageError("engine 'sparse_cpu' trains one mask, which stays; use engine 'torch'")
         if job.learns is not None:
             raise UsageError("engine 'sparse_cpu' trains weights, not masks; use engine 'torch'")
         kept = monitor.restore()

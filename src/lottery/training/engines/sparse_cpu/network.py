@@ -127,12 +127,6 @@ def refused_setting(config: TrainingConfig) -> str | None:
     """Why this engine cannot train by a config's settings, in words, or None."""
     optimizer = config.optimizer
     refused = {
-        f"its pruned weights are zero, and training.pruned is '{config.pruned}'": (
-            config.pruned != "zero"
-        ),
-        "its kernels are made for one mask, which stays (training.mask_updates)": (
-            config.mask_updates.active
-        ),
         f"it computes in the start weights' own precision, not in {config.precision}": (
             config.precision != "float32"
         ),

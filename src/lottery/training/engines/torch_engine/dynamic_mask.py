@@ -41,10 +41,10 @@ class DynamicMask:
         hold: Hold,
         measured: Measured,
     ) -> None:
-        self.mask, self.active = job.mask, job.config.mask_updates.active
+        self.mask, self.active = job.mask, job.updates.active
         if self.active and job.pruned is not None:
             raise UsageError(
-                "a job with mask_updates cannot hold pruned weights at values: which are pruned "
+                "a job with updates cannot hold pruned weights at values: which are pruned "
                 "changes, and new ones start at zero; leave out `pruned`"
             )
         self._job, self._progress, self._hold = job, progress, hold
@@ -54,15 +54,15 @@ class DynamicMask:
     @property
     def replaces_step(self) -> bool:
         """Whether the mask is to be updated now in place of the optimizer's step."""
-        return self._job.config.mask_updates.method == "rigl" and self._due()
+        return self._job.updates.method == "rigl" and self._due()
 
     @property
     def follows_step(self) -> bool:
         """Whether the mask is to be updated now that the step is done."""
-        return self.active and self._job.config.mask_updates.method != "rigl" and self._due()
+        return self.active and self._job.updates.method != "rigl" and self._due()
 
     def _due(self) -> bool:
-        return self._job.config.mask_updates.due(
+        return self._job.updates.due(
             self._progress.iteration,
             start=self._job.start_iteration,
             total=self._progress.total,
@@ -82,7 +82,7 @@ class DynamicMask:
         """
         weights = {name: weight.detach() for name, weight in self._weights.items()}
         gradients = {}
-        if self._job.config.mask_updates.method == "rigl":
+        if self._job.updates.method == "rigl":
             gradients = {n: w.grad for n, w in self._weights.items() if w.grad is not None}
         nan = any(bool(weight.isnan().any()) for weight in weights.values())
         if not nan and all(bool(gradient.isfinite().all()) for gradient in gradients.values()):

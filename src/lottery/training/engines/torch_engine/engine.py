@@ -30,6 +30,8 @@ class TorchEngine:
     group_size = 1
     augments = True
     learns_masks = True
+    holds_values = True
+    updates_masks = True
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)

@@ -34,7 +34,7 @@ class MaskTraining(TrainingInProgress):
     """
 
     def __init__(self, job: TrainingJob, learns: MaskLearning, device: torch.device) -> None:
-        problems = unlearnable(job.config)
+        problems = unlearnable(job.config, job.updates)
         if problems:
             raise UsageError(problems[0])
         self.learns = learns

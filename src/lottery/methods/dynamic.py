@@ -1,0 +1,59 @@
+"""As many weights from the start to the end of a training, but not the same ones.
+
+SET (Mocanu et al. 2018) and RigL (arXiv:1911.11134) start from a mask of a level's density, drawn
+at the initialization or early in training, and move it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from typing_extensions import override
+
+from lottery.core import scored_level
+from lottery.methods.base import Bound, Inputs
+from lottery.methods.changing import Changing
+from lottery.tasks.protocol import How
+from lottery.tickets import PruneConfig, Ticket
+from lottery.training import MaskUpdatesConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dynamic(Changing):
+    """Sparse from the start, and the mask moves in training."""
+
+    kind: Literal["dynamic"] = "dynamic"
+    update: Literal["set", "rigl"] = "rigl"
+    """``set``: each layer drops its weights of least magnitude and grows as many at random
+    (arXiv:1707.04780, algorithm 2). ``rigl``: it grows them where the loss falls fastest, in place
+    of a step (arXiv:1911.11134, algorithm 1)."""
+    fraction: float = 0.3
+    """Share of each layer's surviving weights that an update moves, in (0, 1]; with rigl it falls
+    to 0 by half a cosine, at ``until``."""
+
+    @property
+    @override
+    def updates(self) -> MaskUpdatesConfig:
+        return MaskUpdatesConfig(
+            method=self.update,
+            every=self.every,
+            begin=self.begin,
+            until=self.until,
+            fraction=self.fraction,
+        )
+
+    @override
+    def first_ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
+        above = scored_level(bound.prune.schedule, level)
+        again = self.searches and above
+        parent = self.first_ticket(above, bound, inputs) if again else inputs.ticket(above)
+        return self.pruned_at_step(level, parent, bound, inputs, start=self.step)
+
+    @override
+    def changing_how(self, level: int, prune: PruneConfig, levels: int) -> How:
+        return How(updates=self.updates)
+
+    @override
+    def first(self, level: int, prune: PruneConfig, levels: int) -> Any:
+        return self.pruning(level, prune, levels)
