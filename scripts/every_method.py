@@ -68,7 +68,7 @@ BASE: Final = (
     f"prune.densities=[{DENSITY}]",
     "controls.reinit=0",
 )
-AT_START: Final = "prune.by=rewound"
+AT_START: Final = "method.kind=at-step"
 BY_FRACTION: Final = "prune.densities=[]", "prune.schedule=geometric", "prune.fraction=0.9"
 FEW: Final = "prune.examples=256", "prune.batch_size=64"
 FILTERS: Final = (
@@ -81,7 +81,14 @@ FILTERS: Final = (
 )
 CHANNELS: Final = ("prune.granularity=channel", "prune.densities=[0.5]")
 HALF: Final = ("prune.densities=[0.5]",)
-MOVES: Final = (AT_START, "prune.criterion=random", "prune.scope=erk")
+MOVES: Final = (
+    "method.kind=dynamic",
+    "method.every=20",
+    "prune.criterion=random",
+    "prune.scope=erk",
+)
+GRADUAL: Final = ("method.kind=gradual", "method.every=10")
+EARLY: Final = ("method.kind=early-bird", "method.every=30")
 
 
 def _criterion(name: str, *more: str) -> tuple[str, ...]:
@@ -131,7 +138,7 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
         weights(DENSITY),
     ),
     "at iteration 100: magnitude": (
-        _criterion("magnitude", AT_START, "rewind.to.amount=100"),
+        _criterion("magnitude", AT_START, "method.step=100"),
         weights(DENSITY),
     ),
     **{
@@ -184,55 +191,50 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
         weights(DENSITY),
     ),
     "gradual, cubic": (
-        (AT_START, "training.mask_updates.method=gradual", "training.mask_updates.every.amount=10"),
+        GRADUAL,
         weights(DENSITY),
     ),
     "gradual, linear": (
-        (
-            AT_START,
-            "training.mask_updates.method=gradual",
-            "training.mask_updates.every.amount=10",
-            "training.mask_updates.shape=linear",
-        ),
+        (*GRADUAL, "method.shape=linear"),
         weights(DENSITY),
     ),
     "SET": (
-        (*MOVES, "training.mask_updates.method=set", "training.mask_updates.every.amount=20"),
+        (*MOVES, "method.update=set"),
         weights(DENSITY),
     ),
     "RigL": (
-        (*MOVES, "training.mask_updates.method=rigl", "training.mask_updates.every.amount=20"),
+        (*MOVES, "method.update=rigl"),
         weights(DENSITY),
     ),
     "Early-Bird": (
-        (
-            "prune.by=early-bird",
-            "prune.early_bird.every.amount=30",
-            "prune.early_bird.every.unit=iterations",
-        ),
+        (*EARLY, "method.rewind.kind=weights"),
         weights(DENSITY),
     ),
     "Early-Bird, trained on": (
-        (
-            "prune.by=early-bird",
-            "prune.early_bird.every.amount=30",
-            "prune.early_bird.every.unit=iterations",
-            "rewind.method=drawn",
-        ),
+        EARLY,
         weights(DENSITY),
     ),
-    "rewound to iteration 100": (("rewind.to.amount=100",), weights(DENSITY)),
-    "learning-rate rewinding": (("rewind.method=learning-rate",), weights(DENSITY)),
+    "gradual, found and rewound": ((*GRADUAL, "method.then=rewind"), weights(DENSITY)),
+    "RigL, found and rewound to iteration 20": (
+        (*MOVES, "method.update=rigl", "method.then=rewind", "method.rewind.to=20"),
+        weights(DENSITY),
+    ),
+    "at iteration 100, rewound to 20": (
+        (AT_START, "method.step=100", "method.rewind.kind=weights", "method.rewind.to=20"),
+        weights(DENSITY),
+    ),
+    "rewound to iteration 100": (("method.rewind.to=100",), weights(DENSITY)),
+    "learning-rate rewinding": (("method.rewind.kind=learning-rate",), weights(DENSITY)),
     "fine-tuning": (
-        ("rewind.method=fine-tune", "rewind.length.amount=100"),
+        ("method.rewind.kind=fine-tune", "method.rewind.length=100"),
         weights(DENSITY),
     ),
-    "pruned weights frozen": (("training.pruned=frozen",), weights(DENSITY)),
-    "pruned weights frozen or zero": (("training.pruned=mixed",), weights(DENSITY)),
+    "pruned weights frozen": (("method.pruned=frozen",), weights(DENSITY)),
+    "pruned weights frozen or zero": (("method.pruned=mixed",), weights(DENSITY)),
     "every control once": (
         (
             # With tickets that start at the initialization, a new start would be `reinit` again.
-            "rewind.to.amount=20",
+            "method.rewind.to=20",
             "controls.reinit=1",
             "controls.random_mask=1",
             "controls.continued=true",
@@ -269,7 +271,7 @@ def problems_of(run: Path, config: ExperimentConfig, counts: Counts) -> list[str
         ticket, mask = store.ticket(key), store.final_mask(key)
         if key.level == config.levels:
             found += counts(mask)
-        if getattr(config.method, "pruned", "zero") == "zero":
+        if config.method.pruned == "zero":
             found += _not_zero(store.weights(key), mask)
         if config.method.rewinding in ("weights", "drawn") and ticket.pruned is None:
             found += _not_rewound(

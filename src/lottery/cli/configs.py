@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,7 +68,8 @@ def schema(as_json: options.Json = False, debug: options.Debug = False) -> None:
         echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        echo(f"{row['key']}: {row['type']} = {json.dumps(row['default'])}")
+        kind = f" (kind {row['kind']})" if "kind" in row else ""
+        echo(f"{row['key']}{kind}: {row['type']} = {json.dumps(row['default'])}")
         echo(f"    {row['meaning']}")
 
 
@@ -128,7 +130,9 @@ def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
             raise UsageError(f'{path}: recipe: expected a recipe\'s name, as in recipe = "demo"')
         if recipe not in RECIPES:
             raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
-        return merge(to_plain(RECIPES[recipe]()), values)
+        below = to_plain(RECIPES[recipe]())
+        say_dropped(below, values)
+        return merge(below, values)
     run = path if os.path.isfile(path / "experiment.json") else out and _run_called(source, out)
     if run:
         raise UsageError(
@@ -140,6 +144,17 @@ def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
     if _FILE_ENDING.fullmatch(path.suffix):
         raise UsageError(f"there is no file '{path}'{_nearest_file(path)}")
     raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
+
+
+def say_dropped(below: Mapping[str, Any], above: Mapping[str, Any]) -> None:
+    """Tell the settings of a method that another kind, which is asked for, has not."""
+    from lottery.experiments.loading import with_kind
+    from lottery.experiments.toml import toml_value
+
+    dropped = with_kind(below, above)[1]
+    if dropped:
+        said = ", ".join(f"{key}={toml_value(value)}" for key, value in dropped.items())
+        echo(f"note: method.kind = '{above['method']['kind']}' has no {said}", err=True)
 
 
 _FILE_ENDING = re.compile(r"\.[A-Za-z]\w{0,4}")

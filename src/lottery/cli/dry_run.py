@@ -29,7 +29,7 @@ from lottery.experiments import (
     plan,
     planned_at_most,
     planned_span,
-    run_name,
+    run_directory,
     worker_count,
 )
 from lottery.experiments.plan import needs
@@ -75,7 +75,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         echo(
             json.dumps(
                 {
-                    "run": run_name(config),
+                    "run": run_directory(options.out, config).name,
                     "jobs": [
                         {
                             **asdict(job),
@@ -137,7 +137,7 @@ def _sentence(words: str) -> str:
 
 def _reusable(experiment: Experiment, options: RunOptions, device: str) -> int:
     """How many trainings need not be done: this run has them, or another one."""
-    store = Store(options.out / run_name(experiment.config))
+    store = Store(run_directory(options.out, experiment.config))
     here = sum(store.is_finished(key) for key in plan(experiment.config))
     if not options.reuse:
         return here
@@ -184,7 +184,7 @@ def _print(
             for level, density in enumerate(found.densities)
             for controls in [branches(config, level)]
         ],
-        title=f"{options.out / run_name(config)}",
+        title=str(run_directory(options.out, config)),
     )
     echo(
         f"{trainings}; {_time(found)}, {found.workers} at once, "

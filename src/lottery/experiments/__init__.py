@@ -23,6 +23,7 @@ from lottery.experiments.own import find_tickets
 from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES, Recipe, RecipeEntry
+from lottery.experiments.record import run_directory
 from lottery.experiments.run import (
     RunOptions,
     RunSummary,
@@ -79,6 +80,7 @@ __all__ = [
     "planned_at_most",
     "planned_span",
     "read_toml",
+    "run_directory",
     "run_experiment",
     "run_name",
     "smoke",

@@ -7,13 +7,14 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from lottery.core import OutsideMask
 from lottery.data import Dataset
-from lottery.errors import StoreError
+from lottery.errors import ConfigError, StoreError
 from lottery.experiments.config import (
     SAME_RESULTS,
     SCHEMA,
@@ -23,6 +24,7 @@ from lottery.experiments.config import (
     grown,
     lasting_part,
     plain_hash,
+    run_name,
     to_plain,
 )
 from lottery.experiments.environment import environment
@@ -143,6 +145,32 @@ def _grown(
         f"{store.path} holds another {what}: {_shown(now[part], then[part])}. "
         "Use another --out, or move that run away"
     )
+
+
+def run_directory(out: Path, config: PlanConfig) -> Path:
+    """Where a run lies, or is to lie.
+
+    That is by its name; but one that an earlier version began, and named in another way, is gone on
+    with where it lies.
+
+    Args:
+        out: the directory that runs live in.
+        config: what is asked for.
+    """
+    path = out / run_name(config)
+    if path.exists():
+        return path
+    for other in sorted(out.glob(f"{path.name[:-8]}{'[0-9a-f]' * 8}")):
+        try:
+            there = read_record(Store(other))
+            if there is None or there["schema"] != SCHEMA:
+                continue
+            recorded = load_recorded_config(there["config"], source=str(other))
+        except (StoreError, ConfigError):
+            continue
+        if lasting_part(recorded) == lasting_part(config):
+            return other
+    return path
 
 
 def _continues(there: Sequence[float], asked: Sequence[float]) -> bool:

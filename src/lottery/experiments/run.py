@@ -17,13 +17,13 @@ from lottery.errors import Preempted, UsageError
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
 from lottery.experiments.checks import check_against_data
-from lottery.experiments.config import ExperimentConfig, run_name, to_plain
+from lottery.experiments.config import ExperimentConfig, to_plain
 from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config
 from lottery.experiments.plan import how_trained, plan
 from lottery.experiments.reading import examine_job, list_runs
-from lottery.experiments.record import check_same_weights, described, record
+from lottery.experiments.record import check_same_weights, described, record, run_directory
 from lottery.experiments.runner import changed_needs, found_elsewhere, run_all, take
 from lottery.experiments.standing import begun
 from lottery.experiments.stopping import StopRequest
@@ -163,7 +163,9 @@ def run_experiment(
         remake=partial(bind, config, options, data=given, progress=False),
         begin=begin,
     )
-    return run_bound(experiment, Store(Path(options.out) / run_name(config)), way, listener, stop)
+    return run_bound(
+        experiment, Store(run_directory(Path(options.out), config)), way, listener, stop
+    )
 
 
 def _given(config: ExperimentConfig, data: object) -> Dataset | None:
