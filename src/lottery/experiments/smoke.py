@@ -78,6 +78,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         method=_brief(config.method, training.length, never_gone),
         prune=_little(config.prune),
         controls=_one_each(config.controls),
+        connectivity=config.connectivity.not_after(_ITERATIONS // 2),
         masks=LearnedMasksConfig(
             edge_popup=scores(masks.edge_popup), supermask=scores(masks.supermask)
         ),

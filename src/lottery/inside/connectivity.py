@@ -159,9 +159,6 @@ def _grouped(
     yield from sorted(found.items(), key=lambda item: (item[0][0] or 0, item[0][1]))
 
 
-_SPREAD_COLUMNS = ("mean", "spread", "smallest", "largest")
-
-
 def _summary(values: Sequence[float | None]) -> tuple[Cell, ...]:
     """Mean, standard deviation, smallest and largest."""
     there = [value for value in values if value is not None]
@@ -174,16 +171,11 @@ def _density(subject: Subject, level: int) -> float | None:
 
 
 def _columns(what: str) -> tuple[str, ...]:
-    return (
-        *(f"test_{what}_{column}" for column in _SPREAD_COLUMNS),
-        f"train_{what}_mean",
-        f"train_{what}_spread",
-        "test_loss_barrier_mean",
-    )
+    return (what, "spread", "smallest", "largest", f"train_{what}", "train_spread", "loss_barrier")
 
 
 def _row(found: Sequence[Pair], of: Callable[[Sequence[float]], float]) -> tuple[Cell, ...]:
-    """The values of `_columns` over replicates."""
+    """The values of `_columns` over replicates; on the test data where nothing else is said."""
     return (
         *_summary([pair.value("test", of) for pair in found]),
         *_summary([pair.value("train", of) for pair in found])[:2],
@@ -280,7 +272,7 @@ def _sentences(tables: Sequence[Table], *, share: bool, same: int) -> Iterator[s
     for row in reference.records():
         yield (
             "by chance: between dense networks from different initializations instability is "
-            f"{_percent(row['test_instability_mean'])} (n = {row['n']})"
+            f"{_percent(row['instability'])} (n = {row['n']})"
         )
 
 
@@ -295,10 +287,10 @@ def _stable_from(stability: Table) -> Iterator[str]:
     for row in stability.records():
         by_level[row["level"]].append(row)
         by_iteration[row["at"]].append(row)
-    for level, rows in sorted(by_level.items(), key=str):
-        if len(rows) > 1 or level == 0:
+    for level, rows in by_level.items():
+        if len(rows) > 1:
             who = "the dense network" if level == 0 else f"level {level}"
-            tried = ", ".join(f"{_percent(r['test_instability_mean'])} at {r['at']}" for r in rows)
+            tried = ", ".join(f"{_percent(r['instability'])} at {r['at']}" for r in rows)
             since = _first_of_rest(rows, "at")
             yield (
                 f"{who} is stable from iteration {since} on, of those tried: instability {tried}"
@@ -306,14 +298,15 @@ def _stable_from(stability: Table) -> Iterator[str]:
                 else f"{who} is stable from none of the iterations tried: instability {tried}"
             )
     for at, rows in by_iteration.items():
-        if len(rows) > 1:
-            stable = [str(row["level"]) for row in rows if row["stable"]]
-            since = _first_of_rest(rows, "level")
-            yield (
-                f"reordered from iteration {at} on, {len(stable)} of {len(rows)} levels are stable"
-                + (f" ({', '.join(stable)})" if 0 < len(stable) < len(rows) else "")
-                + (f"; all from level {since} on" if since not in (None, rows[0]["level"]) else "")
-            )
+        stable = [str(row["level"]) for row in rows if row["stable"]]
+        since = _first_of_rest(rows, "level")
+        yield (
+            f"reordered from iteration {at} on, {len(stable)} of {len(rows)} levels are stable"
+            + (f" ({', '.join(stable)})" if 0 < len(stable) < len(rows) else "")
+            + (f"; all from level {since} on" if since not in (None, rows[0]["level"]) else "")
+            + f": instability {_percent(rows[0]['instability'])} at level {rows[0]['level']}"
+            + (f", {_percent(rows[-1]['instability'])} at {rows[-1]['level']}" if rows[1:] else "")
+        )
 
 
 def _first_of_rest(rows: Sequence[Mapping[str, Cell]], name: str) -> Cell:
