@@ -179,8 +179,8 @@ def _level_table(errors: Mapping[int, Sequence[tuple[float, float, int]]]) -> Ta
         title="Error of tickets and of pools on test data",
         note=(
             "Means over n replicates, at the end of training. difference: of the pool to the "
-            "ticket of the same replicate, "
-            "with its 95% t-interval; below 0 the pool is better. An average that changed nothing "
+            "ticket of the same replicate, with its 95% t-interval; below 0 the pool is better. An "
+            "average that changed nothing "
             "would have 0. members: levels taken in besides the ticket's own."
         ),
         columns=("level", "n", "ticket", "pool", "difference", "low", "high", "members"),

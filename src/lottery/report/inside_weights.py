@@ -1,0 +1,256 @@
+"""What analyses of weights found, drawn against density: signs, distances, curvature, likeness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lottery.analysis.controls import CONTROLS, control_of
+from lottery.inside import Measurement
+from lottery.inside.cka import OTHERS, RANDOM
+from lottery.inside.weights import IN_DENSE, TRAINED, WHOLE
+from lottery.report.distributions import MOST_LAYERS
+from lottery.report.figure import Figure, Plot, choice, figure_text
+from lottery.report.series import density_axis, number, percent
+from lottery.store.jobs import MAIN
+
+SECTION: Final = "Inside the tickets"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """One line against density."""
+
+    label: str
+    tone: str
+    rows: Sequence[Row]
+    value: str
+    spread: str | None = None
+    symbol: str = "circle"
+    dash: str = "solid"
+    layer: str = WHOLE
+
+
+def _rows(data: Any, analysis: str, table: str) -> list[Row]:
+    found: Measurement | None = data.inside.get(analysis)
+    tables = found.tables if found else ()
+    return [row for one in tables if one.name == table for row in one.records()]
+
+
+def _plot(data: Any, title: str, lines: Sequence[_Line], *, log: bool = False) -> Plot | None:
+    """Lines against density, those of one layer at a time; None where there is nothing to draw."""
+    known = {level.level: level.density for level in data.verdict.levels}
+    lines = [line for line in lines if _points(line, known)]
+    layers = [*dict.fromkeys(line.layer for line in lines)]
+    shown = layers[:: -(-len(layers) // MOST_LAYERS) or 1]
+    traces = [_trace(line, known, shown.index(line.layer)) for line in lines if line.layer in shown]
+    if not traces:
+        return None
+    options = [
+        {"value": place, "label": figure_text(name), "on": place == 0}
+        for place, name in enumerate(shown)
+    ]
+    levels = {point["level"] for line in lines for point in _points(line, known)}
+    return {
+        "data": traces,
+        "layout": {
+            "title": {"text": title},
+            "xaxis": density_axis((known[level] for level in levels), apart=0.04),
+            "yaxis": {"type": "log" if log else "linear", "tickformat": "~g"},
+            "showlegend": True,
+        },
+        "columns": ("level", "n", "value", "deviation"),
+        "choices": [choice("layer", "Layer to show", options, single=True)] if shown[1:] else [],
+        "fit": "both",
+        "left_out": len(layers) - len(shown),
+    }
+
+
+def _points(line: _Line, known: Mapping[int, float]) -> list[Row]:
+    return [
+        row for row in line.rows if row["level"] in known and number(row[line.value]) is not None
+    ]
+
+
+def _trace(line: _Line, known: Mapping[int, float], place: int) -> Plot:
+    rows = _points(line, known)
+    spreads = [number(row[line.spread]) if line.spread else None for row in rows]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": line.label,
+        "legendgroup": line.label,
+        "x": [percent(known[row["level"]]) for row in rows],
+        "y": [number(row[line.value]) for row in rows],
+        "line": {"width": 2, "dash": line.dash},
+        "marker": {"size": 7, "symbol": line.symbol},
+        "customdata": [
+            [row["level"], row["n"], number(row[line.value]), deviation]
+            for row, deviation in zip(rows, spreads, strict=True)
+        ],
+        "hovertemplate": f"{line.label}: %{{y:.4g}} (n = %{{customdata[1]}})<extra></extra>",
+        "meta": {"tone": line.tone, "layer": place, "csv": {"layer": line.layer}},
+        "visible": place == 0,
+    }
+
+
+def _branches(rows: Sequence[Row], value: str, spread: str | None, layer: str) -> Iterator[_Line]:
+    """Tickets and each kind of control; dense networks are where the tickets' line begins."""
+    for kind in dict.fromkeys(row["branch"] for row in rows):
+        if kind in CONTROLS:
+            look = control_of(kind, 1)
+            yield _Line(
+                label=look.label,
+                tone=kind,
+                rows=[row for row in rows if row["branch"] == kind],
+                value=value,
+                spread=spread,
+                symbol=look.symbol,
+                dash=look.dash,
+                layer=layer,
+            )
+
+
+def _moves(data: Any, value: str, spread: str | None, chance: str) -> Iterator[_Line]:
+    rows = _rows(data, "weights", "moves")
+    for layer in dict.fromkeys(row["layer"] for row in rows):
+        of = [row for row in rows if row["layer"] == layer]
+        trained = [row for row in of if row["between"] == TRAINED]
+        yield from _branches(trained, value, spread, layer)
+        dense = {
+            whose: [row for row in of if (row["weights"], row["between"]) == (whose, IN_DENSE)]
+            for whose in ("survivors", "pruned")
+        }
+        for label, whose, one, dash in (
+            ("The same weights in the dense network", "survivors", value, "dash"),
+            ("Pruned weights in the dense network", "pruned", value, "dot"),
+            ("By chance", "survivors", chance, "longdash"),
+        ):
+            yield _Line(
+                label=label, tone="dense", rows=dense[whose], value=one, dash=dash, layer=layer,
+                symbol="x" if whose == "pruned" else "circle-open",
+            )  # fmt: skip
+
+
+def signs_kept(data: Any) -> Plot | None:
+    """Share of signs that training keeps against density."""
+    lines = [*_moves(data, "signs_kept", "signs_kept_sd", "signs_by_chance")]
+    return _plot(data, "Share of weights that keep their sign", lines)
+
+
+def distances(data: Any) -> Plot | None:
+    """Distance that weights move against density."""
+    lines = [*_moves(data, "distance", "distance_sd", "distance_by_chance")]
+    return _plot(data, "Distance moved (L2)", lines)
+
+
+def sharpness(data: Any) -> Plot | None:
+    """The Hessian's largest eigenvalue against density."""
+    rows = _rows(data, "curvature", "sharpness")
+    lines = [*_branches(rows, "eigenvalue_1", "eigenvalue_1_sd", WHOLE)]
+    return _plot(data, "Largest eigenvalue of the Hessian at the end", lines, log=True)
+
+
+def gradients(data: Any) -> Plot | None:
+    """Norm of the gradient at the start against density."""
+    rows = [row for row in _rows(data, "curvature", "gradients") if row["when"] == "start"]
+    lines = [*_branches(rows, "norm", "norm_sd", WHOLE)]
+    return _plot(data, "Norm of the gradient at the start", lines, log=True)
+
+
+def likeness(data: Any) -> Plot | None:
+    """CKA with the dense network, and between replicates, against density."""
+    rows, lines = _rows(data, "cka", "layers"), []
+    levels = sorted({row["level"] for row in rows})
+    for layer in dict.fromkeys(row["layer"] for row in rows):
+        of = [row for row in rows if row["layer"] == layer]
+        compared = [
+            {**row, "branch": MAIN if kind == "ticket" else kind}
+            for row in of
+            for before, _, kind in [row["compared"].partition("dense network, ")]
+            if kind and not before
+        ]
+        lines += _branches(compared, "cka", "cka_sd", layer)
+        lines.append(
+            _Line(label="Tickets of two replicates", tone="dense", value="cka", spread="cka_sd",
+                  rows=[r for r in of if r["compared"] == OTHERS], dash="dash", layer=layer)
+        )  # fmt: skip
+        lines.append(
+            _Line(label="Two random networks", tone="dense", value="cka", dash="dot", layer=layer,
+                  symbol="x", rows=[{**row, "level": level} for row in of
+                                    if row["compared"] == RANDOM for level in levels])
+        )  # fmt: skip
+    return _plot(data, "Linear CKA with the dense network", lines)
+
+
+def pool_errors(data: Any) -> Plot | None:
+    """Error of tickets and of pools against density."""
+    rows = _rows(data, "pools", "levels")
+    looks = (("Tickets", "ticket", "main", "solid"), ("Pools", "pool", "continued", "dash"))
+    lines = [
+        _Line(label=label, tone=tone, rows=rows, value=value, dash=dash)
+        for label, value, tone, dash in looks
+    ]
+    return _plot(data, "Error on test data", lines)
+
+
+_LEFT_OUT = "{% if plot.left_out %} {{ counted(plot.left_out, 'layer') }} not drawn.{% endif %}"
+
+INSIDE_WEIGHTS: Final = (
+    Figure(
+        name="inside-signs",
+        section=SECTION,
+        title="Signs that weights keep",
+        caption="The share of weights whose sign at the end of a training is that at its start, of "
+        "tickets and controls; and of the weights that a level keeps and prunes, in the dense "
+        "network's training. By chance: if the signs at the end were dealt out at random."
+        + _LEFT_OUT,
+        draw=signs_kept,
+    ),
+    Figure(
+        name="inside-distance",
+        section=SECTION,
+        title="How far weights move",
+        caption="L2 distance from start to end; below the tickets' line by chance: what as many "
+        "weights of each layer, drawn at random, moved in the dense network." + _LEFT_OUT,
+        draw=distances,
+    ),
+    Figure(
+        name="inside-sharpness",
+        section=SECTION,
+        title="Sharpness",
+        caption="The largest eigenvalue of the Hessian of the training loss where trainings end, "
+        "by the weights that are kept. Fewer weights alone make it no larger; controls have as "
+        "many.",
+        draw=sharpness,
+    ),
+    Figure(
+        name="inside-gradient",
+        section=SECTION,
+        title="Gradient at the start",
+        caption="The L2 norm of the gradient of the training loss by the weights that are kept, "
+        "where trainings start.",
+        draw=gradients,
+    ),
+    Figure(
+        name="inside-cka",
+        section=SECTION,
+        title="Are representations alike?",
+        caption="Linear CKA of the outputs of a layer with those of the same replicate's dense "
+        "network, for the same examples: 1 is alike up to rotation and scale. Dashed: tickets of "
+        "two replicates. Dotted: two networks as they are drawn." + _LEFT_OUT,
+        draw=likeness,
+    ),
+    Figure(
+        name="inside-pools",
+        section=SECTION,
+        title="Tickets averaged with their neighbours",
+        caption="Error of tickets, and of their averages with the levels around them, on test "
+        "data; chosen on validation data, without any training.",
+        draw=pool_errors,
+    ),
+)
+"""Figures of the inside of tickets that look at weights."""
