@@ -8,6 +8,12 @@ from lottery.analysis.methods.types import RunComparison
 from lottery.analysis.reach import Reach, reachable
 from lottery.analysis.text import verdict_table, verdict_text, verdict_view
 from lottery.analysis.ticket_of_run import run_ticket
+from lottery.analysis.transfer import (
+    TransferComparison,
+    TransferVerdict,
+    judge_transfer,
+    transfer_text,
+)
 from lottery.analysis.types import Answer, Contrast, Estimate, Group, LevelVerdict, Test, Verdict
 from lottery.analysis.verdict import judge, judge_run
 
@@ -21,14 +27,18 @@ __all__ = [
     "Reach",
     "RunComparison",
     "Test",
+    "TransferComparison",
+    "TransferVerdict",
     "Verdict",
     "compare_runs",
     "comparison_text",
     "judge",
     "judge_run",
+    "judge_transfer",
     "reachable",
     "run_ticket",
     "to_json",
+    "transfer_text",
     "verdict_table",
     "verdict_text",
     "verdict_view",

@@ -29,6 +29,7 @@ from lottery.store.files import read_json, why_no_directory
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.looks import LOOK, LookKey, pack_look, unpack_look
 from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors, unpack_ticket
+from lottery.store.ticket_file import read_ticket, ticket_sha256, write_ticket
 from lottery.tickets import Drawn, Ticket
 from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
 
@@ -373,6 +374,31 @@ class Store:
     def measurement_path(self, name: str) -> Path:
         """Where what an analysis found is kept."""
         return self.path / "analyses" / f"{name}.json"
+
+    # Tickets that were found elsewhere
+
+    def write_given(self, ticket: Ticket) -> str:
+        """Keep a ticket that a run is given; the hash by which it is read again."""
+        name = ticket_sha256(ticket)
+        write_ticket(ticket, self._given(name))
+        return name
+
+    def given(self, name: str) -> Ticket:
+        """A ticket that the run was given.
+
+        Raises:
+            StoreError: it is missing, damaged, or another one.
+        """
+        path = self._given(name)
+        if problem := why_no_directory(path.parent):
+            raise StoreError(problem)
+        found = read_ticket(path)
+        if ticket_sha256(found) != name:
+            raise StoreError(f"{path} is another ticket than its name says")
+        return found
+
+    def _given(self, name: str) -> Path:
+        return self.path / "given" / f"{name}.safetensors"
 
     # What went wrong
 

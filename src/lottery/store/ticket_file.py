@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,6 +106,11 @@ def contents_sha256(content: bytes) -> str:
     about = {"tensors": table, "values": {k: v for k, v in values.items() if k != HASH}}
     canonical = json.dumps(about, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode() + data).hexdigest()
+
+
+def ticket_sha256(ticket: Ticket) -> str:
+    """SHA-256 (hex) of what a ticket is, wherever it is from: of its file without provenance."""
+    return contents_sha256(pack_ticket_file(replace(ticket, provenance={})))
 
 
 def unpack_ticket_file(content: bytes, *, source: Path) -> Ticket:

@@ -34,6 +34,7 @@ from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import network_coupling, network_outputs, network_units, prune_mask
 from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
+from lottery.tickets.transplant import new_outputs, transplanted
 
 __all__ = [
     "KEEPS_TRAINED",
@@ -58,6 +59,7 @@ __all__ = [
     "network_outputs",
     "network_units",
     "never_settled",
+    "new_outputs",
     "prune_mask",
     "pruned_values",
     "random_mask",
@@ -70,6 +72,7 @@ __all__ = [
     "signs_random_magnitudes",
     "signs_scaled_constant",
     "ticket_difference",
+    "transplanted",
     "untrained",
     "watch_masks",
 ]

@@ -103,10 +103,10 @@ class Ticket:
         parameters = by_clean_name(dict(model.named_parameters(remove_duplicate=False)))
         wrong = [f"{name} is missing in the ticket" for name in own if name not in given]
         wrong += [f"{name} is not in the model" for name in given if name not in own]
-        described = {n: (_described(given[n]), _described(own[n])) for n in own if n in given}
+        both = {n: (described(given[n]), described(own[n])) for n in own if n in given}
         wrong += [
             f"{name} is {ours} in the ticket, {theirs} in the model"
-            for name, (ours, theirs) in described.items()
+            for name, (ours, theirs) in both.items()
             if ours != theirs
         ]
         buffers = [name for name in by_clean_name(self.mask) if name not in parameters]
@@ -164,7 +164,8 @@ class Ticket:
             raise MaskError(f"pruned weights of {', '.join(wrong)} are not floating-point numbers")
 
 
-def _described(value: object) -> str:
+def described(value: object) -> str:
+    """A tensor's type and shape, in words."""
     if not isinstance(value, Tensor):
         return type(value).__name__
     return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

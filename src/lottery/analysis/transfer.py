@@ -1,0 +1,233 @@
+"""Whether tickets serve another task than the one they were found on: one verdict.
+
+Tickets are compared, replicate by replicate, in the accuracy that runs are judged by: with the
+dense network there (no worse by more than the margin), with their masks on new initial weights and
+with their masks shuffled (better), and with tickets that were found there (no worse by more than
+the margin). The headline is of the first three together: each has to pass at the level of the
+whole, which then needs no correction (an intersection-union test: Berger 1982, Technometrics 24).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Final, Literal
+
+from lottery.analysis.statistics import paired_difference
+from lottery.analysis.types import Outcome
+from lottery.experiments import Run
+from lottery.store import MAIN, JobKey
+
+Against = Literal["dense", "reinit", "random-mask", "found there", "where found"]
+"""What transferred tickets are compared with: the dense network there, their masks with new initial
+weights or shuffled, tickets found there, or their own lead on the dense network where they were
+found."""
+
+_CLAIMS: Final[Mapping[Against, str]] = {
+    "dense": "they are as good as the dense network there",
+    "reinit": "they are better than their masks with new initial weights",
+    "random-mask": "they are better than with their masks shuffled within each layer",
+    "found there": "they are as good as tickets found there",
+    "where found": "they lose more against the dense network than it loses itself",
+}
+_HEADLINE: Final[tuple[Against, ...]] = ("dense", "reinit", "random-mask")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferComparison:
+    """Transferred tickets against one thing, in accuracy (fractions; above 0 is better)."""
+
+    against: Against
+    claim: str
+    """In words."""
+    outcome: Outcome
+    n: int
+    """Replicates that have both."""
+    missing: int
+    """Replicates that lack one of the two: diverged, collapsed, or not run."""
+    mean: float | None
+    low: float | None
+    """Of the two-sided t-interval."""
+    high: float | None
+    p: float | None
+    """One-sided, of the claim."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferVerdict:
+    """Whether tickets serve another task."""
+
+    headline: Outcome
+    source: str
+    """What the tickets are, in words."""
+    target: str
+    """What they are trained on, in words."""
+    density: float | None
+    """Mean over the transferred tickets."""
+    density_found: float | None
+    """Of the tickets found there."""
+    replicates: int
+    margin: float
+    confidence: float
+    new_layers: tuple[str, ...]
+    """Parameters that were drawn anew, and left whole."""
+    comparisons: tuple[TransferComparison, ...]
+
+
+def judge_transfer(
+    given: Run,
+    found: Run | None,
+    *,
+    source: str,
+    before: Mapping[int, float] | None = None,
+    new_layers: Sequence[str] = (),
+) -> TransferVerdict:
+    """Judge tickets that were trained on another task.
+
+    Args:
+        given: their run: dense networks, tickets at level 1, controls.
+        found: the run of tickets found there, of which the last level counts; None: none.
+        source: what the tickets are, in words.
+        before: replicate -> how far its ticket was above its dense network where it was found.
+        new_layers: parameters that were drawn anew.
+    """
+    tickets, last = _scores(given, MAIN, 1), found.config.levels if found else 0
+    others: dict[Against, Mapping[int, float]] = {
+        "dense": _scores(given, MAIN, 0),
+        "reinit": _scores(given, "reinit", 1),
+        "random-mask": _scores(given, "random-mask", 1),
+    }
+    if found is not None:
+        others["found there"] = _scores(found, MAIN, last)
+    comparisons = [_compared(against, given, tickets, other) for against, other in others.items()]
+    if before:
+        lead = _less(tickets, others["dense"])
+        comparisons.append(_compared("where found", given, lead, before))
+    verdict = given.config.verdict
+    return TransferVerdict(
+        headline=_together([c.outcome for c in comparisons if c.against in _HEADLINE]),
+        source=source,
+        target=given.facts.title,
+        density=_density(given, 1),
+        density_found=_density(found, last) if found else None,
+        replicates=given.config.replicates,
+        margin=verdict.margin,
+        confidence=verdict.confidence,
+        new_layers=tuple(new_layers),
+        comparisons=tuple(comparisons),
+    )
+
+
+def _compared(
+    against: Against, run: Run, ours: Mapping[int, float], theirs: Mapping[int, float]
+) -> TransferComparison:
+    """Test a claim; what is missing on either side speaks against what is confirmed."""
+    verdict, examples = run.config.verdict, run.facts.test_examples
+    margin = verdict.margin if against in ("dense", "found there") else 0.0
+    sign = -1 if against == "where found" else 1
+    pairs = list(_less(ours, theirs).values())
+    missing = run.config.replicates - len(pairs)
+    low = high = p = opposite = None
+    if pairs:
+        of = {"resolution": 1 / examples if examples else 0.0, "confidence": verdict.confidence}
+        plain = paired_difference(pairs, **of)
+        tested = paired_difference([sign * (one + margin) for one in pairs], **of)
+        low, high, p, opposite = plain.low, plain.high, tested.p_above, tested.p_below
+    return TransferComparison(
+        against=against,
+        claim=_CLAIMS[against],
+        outcome=_outcome(p, opposite, 1 - verdict.confidence, missing),
+        n=len(pairs),
+        missing=missing,
+        mean=fmean(pairs) if pairs else None,
+        low=low,
+        high=high,
+        p=p,
+    )
+
+
+def _outcome(p: float | None, opposite: float | None, level: float, missing: int) -> Outcome:
+    if p is None or opposite is None:
+        return "untested"
+    if opposite <= level:
+        return "against"
+    return "confirmed" if p <= level and not missing else "open"
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    """What holds of several claims together: the least of them."""
+    for outcome in ("against", "untested", "open"):
+        if outcome in outcomes:
+            return outcome
+    return "confirmed"
+
+
+def _scores(run: Run, kind: str, level: int) -> dict[int, float]:
+    """Replicate -> its accuracy; of several controls of a kind the mean."""
+    found: dict[int, list[float]] = {}
+    for key, result in run.results.items():
+        if (key.kind, key.level) == (kind, level) and result.score is not None:
+            found.setdefault(key.replicate, []).append(result.score)
+    return {replicate: fmean(scores) for replicate, scores in sorted(found.items())}
+
+
+def _less(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:
+    return {number: ours[number] - theirs[number] for number in ours if number in theirs}
+
+
+def _density(run: Run, level: int) -> float | None:
+    keys = [JobKey(number, MAIN, level) for number in range(run.config.replicates)]
+    found = [run.results[key].density for key in keys if key in run.results]
+    return fmean(found) if found else None
+
+
+# In words
+
+
+def transfer_text(verdict: TransferVerdict) -> str:
+    """A verdict as it is printed: the headline, what was compared, and every test."""
+    density = f"{verdict.density:.2%}" if verdict.density is not None else "no"
+    lines = [
+        f"Transfer: {_SAID[verdict.headline]}",
+        "",
+        f"{verdict.source} are trained on {verdict.target}: {density} of its weights.",
+    ]
+    if verdict.new_layers:
+        lines.append(
+            f"With another number of classes there, {', '.join(verdict.new_layers)} are drawn anew "
+            "and left whole."
+        )
+    lines.append("")
+    lines += [_line(one) for one in verdict.comparisons]
+    n = verdict.replicates
+    tail = (
+        f"Points of test accuracy, each of {n} replicate{'s'[: n != 1]} against its own, with "
+        f"{verdict.confidence:.0%} intervals; as good: no worse by more than the margin of "
+        f"{100 * verdict.margin:g} points."
+    )
+    if verdict.density_found is not None:
+        tail += f" Tickets found there keep {verdict.density_found:.2%} of the weights."
+    headline = (
+        "The first line is of the first three together: that they are as good as the dense "
+        "network, and better than with new weights or another mask."
+    )
+    return "\n".join([*lines, "", tail, headline])
+
+
+_SAID: Final[Mapping[Outcome, str]] = {
+    "confirmed": "confirmed; the tickets serve there, by mask and weights",
+    "open": "open; neither that the tickets serve there nor the opposite is confirmed",
+    "against": "not confirmed; a test confirms the opposite of a part of it",
+    "untested": "not tested",
+}
+
+
+def _line(one: TransferComparison) -> str:
+    if one.mean is None:
+        return f"{one.outcome:<9}  {one.claim}: no replicate has both"
+    value = f"{100 * one.mean:+.2f}"
+    if one.low is not None and one.high is not None:
+        value += f" ({100 * one.low:+.2f} to {100 * one.high:+.2f})"
+    lost = f", {one.missing} missing" if one.missing else ""
+    return f"{one.outcome:<9}  {one.claim}: {value}, n = {one.n}{lost}"

@@ -1,0 +1,77 @@
+"""A ticket put into a network of another task."""
+
+from __future__ import annotations
+
+import torch
+
+from lottery.core import Mask
+from lottery.errors import MaskError
+from lottery.tickets.ticket import Ticket, described
+
+
+def transplanted(given: Ticket, dense: Ticket) -> Ticket:
+    """A ticket that was found elsewhere, in the network of another task.
+
+    Masks, survivors and what masks do not cover are the ticket's. Pruned weights, which a ticket's
+    file does not hold, and layers that it has no mask of, are as they are here at initialization;
+    so are layers with another number of outputs, which are left whole: a new head. It starts at the
+    beginning of the training, also where its weights were rewound to a later iteration of theirs.
+
+    Args:
+        given: as it was found, or read from a file; pruned weights zero.
+        dense: that of the task's dense network, from initialization.
+
+    Raises:
+        MaskError: it is no ticket of such a network; lists every difference.
+    """
+    if wrong := _differences(given, dense):
+        listed = "".join(f"\n  - {problem}" for problem in wrong)
+        raise MaskError(f"the ticket does not fit the network:{listed}")
+    weights, kept = dict(dense.weights), dict(dense.mask)
+    for name in weights.keys() - set(new_outputs(given, dense)):
+        there = given.weights[name]
+        if name in given.mask:
+            kept[name] = given.mask[name]
+            there = torch.where(kept[name], there, weights[name])
+        weights[name] = there
+    return Ticket(mask=Mask(kept), weights=weights)
+
+
+def new_outputs(given: Ticket, dense: Ticket) -> tuple[str, ...]:
+    """The parameters that differ from a ticket's in their number of outputs alone."""
+    return tuple(
+        name
+        for name, here in dense.weights.items()
+        if name in given.weights
+        and here.dim()
+        and here.dim() == given.weights[name].dim()
+        and here.shape[1:] == given.weights[name].shape[1:]
+        and here.shape[0] != given.weights[name].shape[0]
+    )
+
+
+def _differences(given: Ticket, dense: Ticket) -> list[str]:
+    """What of a ticket cannot be put into a network, one phrase each."""
+    ours, new = dense.weights, new_outputs(given, dense)
+    wrong = [f"{name} is missing in the ticket" for name in ours if name not in given.weights]
+    wrong += [f"{name} is not in the network" for name in given.weights if name not in ours]
+    wrong += [
+        f"{name} is {described(given.weights[name])} in the ticket, {described(value)} in the "
+        "network"
+        for name, value in ours.items()
+        if name in given.weights
+        and name not in new
+        and described(given.weights[name]) != described(value)
+    ]
+    if len({name.rpartition(".")[0] for name in new}) > 1:
+        wrong += [
+            f"{name} has another number of outputs, and is not the only layer" for name in new
+        ]
+    wrong += [
+        f"{name} is masked in the ticket alone" for name in given.mask if name not in dense.mask
+    ]
+    if given.pruned is not None:
+        wrong.append("its pruned weights are held at other values than zero")
+    if not wrong and set(given.mask) <= set(new):
+        wrong.append("no mask of the ticket is of a layer of the network")
+    return wrong
