@@ -16,6 +16,7 @@ from lottery.core import Mask
 from lottery.errors import MaskError, StoreError
 from lottery.store.jobs import is_provenance
 from lottery.tickets import Ticket
+from lottery.training.progress import below
 
 # A header may name sizes that no memory has.
 _NOT_OURS = (
@@ -83,7 +84,7 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
         StoreError: a name, shape or type is not what a ticket has.
     """
     tensors, values = unpack_tensors(content, source=source)
-    mask, weights, pruned = (_below(prefix, tensors) for prefix in (_MASK, _WEIGHTS, _PRUNED))
+    mask, weights, pruned = (below(prefix, tensors) for prefix in (_MASK, _WEIGHTS, _PRUNED))
     if len(mask) + len(weights) + len(pruned) != len(tensors):
         raise StoreError(f"{source} holds tensors that are neither masks nor weights")
     iteration, provenance = values.get("iteration"), values.get("provenance")
@@ -107,8 +108,3 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
 def is_iteration(value: object) -> TypeGuard[int]:
     """Whether a JSON value can count iterations."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries under a prefix, without it."""
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
