@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import UninitializedParameter
 
 Kind = Literal[
@@ -29,8 +30,9 @@ its gates one below the other, one of ``attention`` its queries, keys and values
 matrix for each index of the first dimension. What is no layer's matrix is covered only where a user
 says so: the table of an ``embedding``, or a parameter of a layer of ``unknown`` kind."""
 
-_CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+NORMALIZATIONS: Final = (_NormBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 _RECURRENT: Final = (nn.RNNBase, nn.RNNCellBase)
 _PROJECTIONS: Final = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 _NUMBERS_OF_EXPERTS: Final = ("num_experts", "num_local_experts", "n_experts")
@@ -48,9 +50,9 @@ def matrix_kinds(layer: nn.Module) -> dict[str, Kind]:
     """
     if isinstance(layer, nn.Linear):
         return {"weight": "linear"}
-    if isinstance(layer, _CONVOLUTIONS):
+    if isinstance(layer, CONVOLUTIONS):
         return {"weight": "convolution"}
-    if isinstance(layer, _TRANSPOSED):
+    if isinstance(layer, TRANSPOSED):
         return {"weight": "transposed convolution"}
     if isinstance(layer, nn.Bilinear):
         return {"weight": "bilinear"}

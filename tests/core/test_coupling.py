@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from coupled_networks import images, made
+from coupled_networks import images, made, without_channels
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -18,7 +18,6 @@ from lottery.core import (
     prunable_weights,
     select,
     sound_channels,
-    without_channels,
 )
 from lottery.errors import UsageError
 

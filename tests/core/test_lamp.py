@@ -98,7 +98,7 @@ def test_a_layer_s_scale_means_nothing() -> None:
 def test_scores_that_say_nothing_when_squared_are_refused(bad: float) -> None:
     scores = {"w": torch.tensor([1.0, bad])}
 
-    with pytest.raises(MaskError, match=r"finite scores of 0 or more, and 1 of 'w' are not"):
+    with pytest.raises(MaskError, match=r"1 (of|surviving scores of) 'w' are"):
         lamp_scores(scores, Mask.dense(scores))
     pruned = Mask({"w": torch.tensor([True, False])})
     assert lamp_scores(scores, pruned)["w"].tolist() == [1.0, 0.0]
@@ -107,9 +107,9 @@ def test_scores_that_say_nothing_when_squared_are_refused(bad: float) -> None:
 def test_scores_that_do_not_fit_are_named() -> None:
     mask = Mask({"w": torch.ones(2, 2, dtype=torch.bool)})
 
-    with pytest.raises(MaskError, match=r"of 'w' of shape \(2, 2\), got none"):
+    with pytest.raises(MaskError, match="no scores for 'w'"):
         lamp_scores({}, mask)
-    with pytest.raises(MaskError, match=r"got shape \(4,\)"):
+    with pytest.raises(MaskError, match=r"have shape \(4,\)"):
         lamp_scores({"w": torch.ones(4)}, mask)
 
 

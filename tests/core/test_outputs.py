@@ -268,7 +268,7 @@ def test_a_network_of_outputs_alone_has_nothing_to_remove() -> None:
 def test_outputs_asked_for_by_name_are_refused(pattern: str) -> None:
     shapes = {"fc1.weight": (6, 64), "output.weight": (4, 6)}
     with pytest.raises(
-        UsageError, match=r"which spares output\.weight, got 0\.1: outputs of the network"
+        UsageError, match=r"this fraction, 0\.1 \(output\.weight: outputs of the network"
     ):
         make_units("neuron", shapes, fractions={pattern: 0.1}, outputs={"output.weight"})
     assert make_units("neuron", shapes, fractions={pattern: 0.0}, outputs={"output.weight"})

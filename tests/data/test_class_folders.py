@@ -18,22 +18,22 @@ def test_folders_of_both_parts() -> None:
     found = class_folders("here", PLAIN)
 
     assert found.classes == ("cat", "dog")
-    assert found.train == ("train/cat/1.jpg", "train/dog/1.JPEG", "train/dog/2.png")
-    assert found.test == ("test/cat/9.jpg",)
-    assert [found.class_of[name] for name in found.train] == [0, 1, 1]
+    assert tuple(found.train) == ("train/cat/1.jpg", "train/dog/1.JPEG", "train/dog/2.png")
+    assert tuple(found.test) == ("test/cat/9.jpg",)
+    assert [*found.train.values()] == [0, 1, 1]
 
 
 @pytest.mark.parametrize("folder", TEST_FOLDERS)
 def test_names_of_the_folder_that_measures(folder: str) -> None:
     names = [name.replace("test/", f"{folder}/") for name in PLAIN]
 
-    assert class_folders("here", names).test == (f"{folder}/cat/9.jpg",)
+    assert tuple(class_folders("here", names).test) == (f"{folder}/cat/9.jpg",)
 
 
 def test_of_two_folders_that_could_measure_it_is_test() -> None:
     found = class_folders("here", [*PLAIN, "val/cat/7.jpg", "other/cat/6.jpg"])
 
-    assert found.test == ("test/cat/9.jpg",)
+    assert tuple(found.test) == ("test/cat/9.jpg",)
     assert len(found.train) == 3
 
 
@@ -41,7 +41,7 @@ def test_all_in_one_more_folder() -> None:
     found = class_folders("here", [f"flowers/{name}" for name in PLAIN])
 
     assert found.classes == ("cat", "dog")
-    assert found.train[0] == "flowers/train/cat/1.jpg"
+    assert next(iter(found.train)) == "flowers/train/cat/1.jpg"
 
 
 def test_dots_and_slashes_in_a_tar_file_mean_nothing() -> None:
@@ -53,7 +53,7 @@ def test_dots_and_slashes_in_a_tar_file_mean_nothing() -> None:
 def test_deeper_folders_belong_to_their_class() -> None:
     found = class_folders("here", [*PLAIN, "train/cat/old/big/5.jpg"])
 
-    assert found.class_of["train/cat/old/big/5.jpg"] == 0
+    assert found.train["train/cat/old/big/5.jpg"] == 0
 
 
 @pytest.mark.parametrize("prefix", ["", "train/"])
@@ -116,7 +116,7 @@ def test_other_spellings_of_both_parts(train: str, test: str, wrapper: str) -> N
 
     assert found.classes == ("cat", "dog")
     assert (len(found.train), len(found.test)) == (3, 1)
-    assert found.test == (f"{wrapper}{test}/cat/9.jpg",)
+    assert tuple(found.test) == (f"{wrapper}{test}/cat/9.jpg",)
 
 
 @pytest.mark.parametrize("top", ["training", "Train", "flowers"])
@@ -126,7 +126,7 @@ def test_one_folder_of_classes(top: str) -> None:
     found = class_folders("here", [f"{top}/{name}" for name in names])
 
     assert found.classes == ("cat", "dog")
-    assert found.test == tuple(f"{top}/{name}" for name in class_folders("here", names).test)
+    assert tuple(found.test) == tuple(f"{top}/{name}" for name in class_folders("here", names).test)
 
 
 @pytest.mark.parametrize("tops", [("train", "Train", "test"), ("train", "Test", "test")])
@@ -187,7 +187,7 @@ def test_every_class_is_learned_where_no_folder_measures(counts: dict[str, int])
     found = class_folders("here", names)
 
     assert list(found.classes) == sorted(counts)
-    assert {found.class_of[name] for name in found.train} == set(range(len(counts)))
+    assert set(found.train.values()) == set(range(len(counts)))
     assert {name for name in found.test if name.split("/")[0] not in whole | without} == rest
     for name in without:
         assert sum(image.startswith(f"{name}/") for image in found.test) == 1

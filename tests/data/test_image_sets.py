@@ -17,7 +17,7 @@ from PIL import Image
 from lottery.data import (
     AugmentationConfig,
     DataConfig,
-    image_sets,
+    image_cache,
     load_dataset,
     sources,
 )
@@ -269,7 +269,7 @@ def test_what_is_large_stays_on_disk_and_the_rest_may_move(
     place = fill(tmp_path / "pets", pictures())
     assert not load(place).train.mapped
 
-    monkeypatch.setattr(image_sets, "LARGE", 100)
+    monkeypatch.setattr(image_cache, "LARGE", 100)
 
     assert load(place).train.mapped
 

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from coupled_networks import NETWORKS, Attention, FusedAttention, depth_multiplier, images, made
+from coupled_networks import (
+    NETWORKS,
+    Attention,
+    FusedAttention,
+    depth_multiplier,
+    images,
+    made,
+    without_channels,
+)
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -25,7 +33,6 @@ from lottery.core import (
     prunable_weights,
     select,
     unit_counts,
-    without_channels,
 )
 from lottery.errors import MissingPackageError, UsageError
 from lottery.integrations.torch_pruning import traced_channels

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lottery.core import Channel
+
+
+def without_channels(state: Mapping[str, Tensor], channels: Iterable[Channel]) -> dict[str, Tensor]:
+    """A state with every slice of these channels zero: weights, biases, normalization."""
+    result = {name: value.clone() for name, value in state.items()}
+    for name, dim, indices in (one for channel in channels for one in channel):
+        result[name].index_fill_(dim, torch.tensor(indices), 0)
+    return result
 
 
 def normalized(conv: nn.Conv2d) -> nn.Sequential:

@@ -227,14 +227,14 @@ def without_the_last_when_sparse(_name: str, kept: Tensor) -> Tensor:
 
 
 CAUGHT_BY: list[tuple[str, Rewired]] = [
-    ("check_steps_at_once_change_nothing", DriftsInBlocks()),
+    ("check_steps_at_once", DriftsInBlocks()),
     (
-        "check_steps_at_once_change_nothing",
+        "check_steps_at_once",
         Rewired(monitor=lambda m: ForgetsIfKeptByAnother(m, lambda _: True)),
     ),
-    ("check_monitor_is_called_in_time", Rewired(monitor=one_step_late)),
-    ("check_monitor_is_called_in_time", Rewired(monitor=not_at_the_end)),
-    ("check_monitors_of_a_group", AsksTheFirst()),
+    ("check_steps_at_once", Rewired(monitor=one_step_late)),
+    ("check_steps_at_once", Rewired(monitor=not_at_the_end)),
+    ("check_steps_at_once", AsksTheFirst()),
     ("check_preemption", Rewired(monitor=lambda m: Swallows(m, lambda _: True))),
     ("check_preemption", Rewired(monitor=lambda m: Filtered(m, lambda at: at > 6))),
     ("check_networks", Rewired(job=relu_for_tanh)),

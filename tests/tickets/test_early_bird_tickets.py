@@ -7,7 +7,7 @@ import torch
 
 from lottery.core import Mask
 from lottery.errors import StoreError
-from lottery.testing.monitors import round_trip
+from lottery.testing.running import round_trip
 from lottery.tickets import EarlyBirdConfig, drawn, looks, watch_masks
 from lottery.training import Checkpoint, Length, Notes, State
 

@@ -17,7 +17,8 @@ from lottery.training import (
     TrainingJob,
     early_stop_iteration,
 )
-from lottery.training.updated_mask import updated_mask
+from lottery.training.engines.torch_engine.dynamic_mask import updated_mask
+from lottery.training.progress import Progress
 
 SET = MaskUpdatesConfig(method="set", every=Length(amount=3))
 GRADUAL = MaskUpdatesConfig(method="gradual", every=Length(amount=3))
@@ -70,9 +71,9 @@ def gradual_job(shape: str = "cubic") -> TrainingJob:
 
 
 def after(job: TrainingJob, mask: Mask, iteration: int) -> Mask:
-    return updated_mask(
-        job, mask, iteration, total=20, steps_per_epoch=4, weights={n: job.start[n] for n in mask}
-    )
+    progress = Progress(job)
+    progress.iteration = iteration
+    return updated_mask(progress, mask, {n: job.start[n] for n in mask})
 
 
 @pytest.mark.parametrize("shape", ["cubic", "linear"])

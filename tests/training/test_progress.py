@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lottery.testing.monitors import round_trip
+from lottery.testing.running import round_trip
 from lottery.testing.samples import tiny_config, tiny_job
 from lottery.training import CurvePoint, TrainingJob
 from lottery.training.progress import Progress

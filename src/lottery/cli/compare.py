@@ -25,22 +25,8 @@ _Runs = Annotated[
 def compare(
     runs: _Runs,
     report: options.Report = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            parser=options.number,
-            help="What matches (of accuracy, a fraction of 1); the first run's if not given.",
-        ),
-    ] = None,
-    confidence: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            parser=options.number,
-            help="Of intervals and tests; the first run's if not given.",
-        ),
-    ] = None,
+    margin: options.Margin = None,
+    confidence: options.Confidence = None,
     tolerance: Annotated[
         float,
         typer.Option(

@@ -186,19 +186,16 @@ def _print(
         ],
         title=str(run_directory(options.out, config)),
     )
+    time = "time not measured"
+    if found.seconds is not None:
+        time = f"about {duration(found.seconds)} in all"
     echo(
-        f"{trainings}; {_time(found)}, {found.workers} at once, "
+        f"{trainings}; {time}, {found.workers} at once, "
         f"with engine {found.engine} on {device}{_measured(found)}."
     )
     for engine, reason in found.passed_over.items():
         echo(f"Not with engine {engine}, which would be faster: {reason}.")
     echo(f"Disk: about {found.bytes_on_disk / 1e6:,.0f} MB.")
-
-
-def _time(found: Estimate) -> str:
-    return (
-        "time not measured" if found.seconds is None else f"about {duration(found.seconds)} in all"
-    )
 
 
 def _measured(found: Estimate) -> str:

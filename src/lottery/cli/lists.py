@@ -55,7 +55,8 @@ def list_things(
     if not rows:
         echo(f"no {what} yet in {out}" if out.is_dir() else f"no {what}: no directory {out}")
     elif what in _ENTRIES:
-        _print_entries(rows, _ENTRIES[what])
+        for row in rows:
+            echo("\n    ".join([row["name"], *_ENTRIES[what](row)]))
     else:
         from lottery.cli.tables import print_table
 
@@ -127,11 +128,11 @@ def _datasets(_out: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [
         {
             "name": name,
-            "what": entry.info.description,
-            "input": "x".join(map(str, entry.info.input_shape)),
-            "classes": entry.info.classes,
-            "training": entry.info.training_examples,
-            "test": entry.info.test_examples,
+            "what": entry.description,
+            "input": "x".join(map(str, entry.input_shape)),
+            "classes": entry.classes,
+            "training": entry.training_examples,
+            "test": entry.test_examples,
         }
         for name, entry in DATASETS.items()
     ]
@@ -162,7 +163,8 @@ def _about_criterion(row: dict[str, Any]) -> list[str]:
 def _engines(_out: Path) -> list[dict[str, Any]]:
     from lottery.training import ENGINES
 
-    return [{"name": name, "what": _first_sentence(engine)} for name, engine in ENGINES.items()]
+    about = {name: (engine.__doc__ or "").splitlines()[0] for name, engine in ENGINES.items()}
+    return [{"name": name, "what": what.replace("``", "")} for name, what in about.items()]
 
 
 def _runs(out: Path) -> list[dict[str, Any]]:
@@ -218,16 +220,6 @@ def _telling(runs: Mapping[Path, Run]) -> dict[Path, str]:
     }
 
 
-def _print_entries(
-    rows: list[dict[str, Any]], about: Callable[[dict[str, Any]], list[str]]
-) -> None:
-    """Each row's name, and below it what is known of it: more than a table has room for."""
-    for row in rows:
-        echo(row["name"])
-        for text in about(row):
-            echo(f"    {text}")
-
-
 def _narrow(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows without what a run's own name says, and without what is empty in all of them."""
     said = {key for row in runs for key, value in row.items() if value != ""} - {"experiment"}
@@ -244,8 +236,3 @@ _ROWS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
 }
 _ENTRIES = {"recipes": _about_recipe, "models": _about_model, "criteria": _about_criterion}
 """What is listed entry by entry -> the lines below a name."""
-
-
-def _first_sentence(documented: object) -> str:
-    """The first line of a docstring: what the thing is."""
-    return (documented.__doc__ or "").strip().splitlines()[0].replace("``", "")

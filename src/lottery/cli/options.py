@@ -80,6 +80,20 @@ Report = Annotated[
         "--report", metavar="FILE", parser=report_file, help="Write the report to this file too."
     ),
 ]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        parser=number,
+        help="What matches (of accuracy, a fraction of 1), in place of the run's own.",
+    ),
+]
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X", parser=number, help="Of intervals and tests, in place of the run's own."
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,29 +34,22 @@ _LINE_SECONDS = 30.0
 @contextmanager
 def listening(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
     """A listener that shows how the run goes on, on standard error."""
-    listener = Listener()
-    if silent:
-        with log_heard(listener):
-            yield listener
-        return
     console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        listener = _Lines(config, console)
-        with log_heard(listener):
-            yield listener
-        return
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[note]}"),
-        _Rate(),
-        console=console,
-        transient=True,
-        expand=True,
-    ) as progress:
-        listener = _Bars(config, console, progress)
-        with log_heard(listener):
-            yield listener
+    with ExitStack() as stack:
+        listener = Listener()
+        if not silent and console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[note]}"),
+                _Rate(),
+            )
+            progress = Progress(*columns, console=console, transient=True, expand=True)
+            listener = _Bars(config, console, stack.enter_context(progress))
+        elif not silent:
+            listener = _Lines(config, console)
+        stack.enter_context(log_heard(listener))
+        yield listener
 
 
 @contextmanager

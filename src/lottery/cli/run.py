@@ -197,11 +197,13 @@ def _run_and_judge(
     else:
         echo(f"{verdict_text(verdict).rstrip()}\n\nrun: {summary.run}")
     # After the verdict: what hours of training have shown is not lost with a page.
-    written = _write_reports(
-        summary.run, [summary.run / "report.html", *([report] if report else [])]
-    )
+    from lottery.report import write_report
+
+    targets = [summary.run / "report.html", *([report] if report else [])]
+    for target in targets:
+        write_report(summary.run, target)
     if not as_json:
-        echo(written)
+        echo(f"report: {targets[-1]}")
     if summary.failed:
         from lottery.errors import JobsFailedError
 
@@ -209,12 +211,3 @@ def _run_and_judge(
             f"{summary.failed} of the jobs diverged, collapsed or could not be run; "
             f"`lottery show {summary.run}` says which and why"
         )
-
-
-def _write_reports(run: Path, targets: list[Path]) -> str:
-    """Write the report to each target; what to tell the user about it."""
-    from lottery.report import write_report
-
-    for target in targets:
-        write_report(run, target)
-    return f"report: {targets[-1]}"

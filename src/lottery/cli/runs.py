@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lottery.analysis.score_format import ScoreFormat
-    from lottery.experiments import Begun, Run
+    from lottery.experiments import Run
     from lottery.score import Score
     from lottery.store import JobResult
 
@@ -72,7 +72,11 @@ def show(
         shown = {
             "experiment": opened.experiment,
             "planned": len(jobs),
-            "begun": [{**asdict(one.key), **_iterations(one)} for one in under_way],
+            "begun": [
+                asdict(one.key)
+                | {"iteration": one.iteration, "last": one.last, "at_most": one.at_most}
+                for one in under_way
+            ],
             "owner": owner,
             "results": [asdict(result) for result in results],
         }
@@ -88,10 +92,6 @@ def show(
     if results:
         trains_on = opened.config.method.rewinding == "drawn"
         _print_results(results, opened.facts.score, trains_on=trains_on)
-
-
-def _iterations(one: Begun) -> dict[str, Any]:
-    return {"iteration": one.iteration, "last": one.last, "at_most": one.at_most}
 
 
 def _print_head(run: Run, done: int, planned: int) -> None:
@@ -117,18 +117,8 @@ def _print_head(run: Run, done: int, planned: int) -> None:
 
 def verdict(
     run: options.RunName,
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X",
-            parser=options.number,
-            help="Judge with another margin (of accuracy, a fraction of 1).",
-        ),
-    ] = None,
-    confidence: Annotated[
-        float | None,
-        typer.Option(metavar="X", parser=options.number, help="Judge with another confidence."),
-    ] = None,
+    margin: options.Margin = None,
+    confidence: options.Confidence = None,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     debug: options.Debug = False,

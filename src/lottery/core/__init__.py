@@ -19,7 +19,6 @@ from lottery.core.coupling import (
     channel_units,
     find_channels,
     sound_channels,
-    without_channels,
 )
 from lottery.core.coverage import (
     CoveredWeight,
@@ -138,6 +137,5 @@ __all__ = [
     "unit_counts",
     "unwrapped",
     "weight_uses",
-    "without_channels",
     "without_units",
 ]

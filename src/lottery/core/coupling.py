@@ -157,15 +157,6 @@ def _label(along: dict[int, list[int]], number: int, where: Slice, shape: Sequen
         labelling[index] = number
 
 
-def without_channels(state: Mapping[str, Tensor], channels: Iterable[Channel]) -> dict[str, Tensor]:
-    """``state`` with every slice of these channels zero: weights, biases, normalization.
-
-    What the network then computes is what it would without these channels.
-    """
-    slices = _slices(channels)
-    return _replaced(state, slices, {name: torch.zeros_like(state[name]) for name, _ in slices})
-
-
 def sound_channels(
     model: nn.Module, inputs: Tensor, channels: Sequence[Channel]
 ) -> tuple[tuple[Channel, ...], dict[str, str]]:

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.utils.parametrize import ParametrizationList
 
 from lottery.core.names import Patterns, as_patterns, check_patterns_fit, fits
 from lottery.core.parameter_uses import Use, by_memory, parameter_uses
 from lottery.errors import UsageError
-from lottery.layers import Kind, fan_in, matrix_kinds
+from lottery.layers import NORMALIZATIONS, Kind, fan_in, matrix_kinds
 
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-_NORMALIZATIONS = (_NormBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 _RULE: Final = "_lottery_coverage"
 """The attribute of a network that `set_coverage` sets: copies of the network have it too."""
 
@@ -270,7 +268,7 @@ def _why_not(uses: Sequence[Use]) -> str | None:
 def _cannot_be_masked(uses: Sequence[Use]) -> str | None:
     """Why no pattern makes masks cover a parameter; None if one may."""
     strange = [use for use in uses if use.kind is None]
-    if any(isinstance(use.layer, _NORMALIZATIONS) for use in strange):
+    if any(isinstance(use.layer, NORMALIZATIONS) for use in strange):
         return "a normalization"
     if any(isinstance(use.layer, ParametrizationList) for use in strange):
         return "what a parametrized weight is computed from"

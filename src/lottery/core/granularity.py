@@ -199,16 +199,10 @@ def _check_fractions(
     for pattern, fraction in fractions.items():
         if fraction and not any(fnmatchcase(home, pattern) for home in units.homes):
             named = [name for name in outputs if fnmatchcase(name, pattern)]
-            if named:
-                raise UsageError(
-                    f"prune.fractions.'{pattern}': expected 0, which spares {', '.join(named)}, "
-                    f"got {fraction}: outputs of the network never go; with granularity "
-                    f"'{granularity}' set it to 0, or leave all patterns out "
-                    "(--set prune.fractions={})"
-                )
+            never = f" ({', '.join(named)}: outputs of the network never go)" if named else ""
             raise UsageError(
                 f"prune.fractions.'{pattern}': granularity '{granularity}' removes nothing that "
-                f"would have this fraction, {fraction}; set it to 0, leave all patterns out "
+                f"would have this fraction, {fraction}{never}; set it to 0, leave all patterns out "
                 f"(--set prune.fractions={{}}), or match layers that decide: "
                 f"{', '.join(units.homes)}"
             )

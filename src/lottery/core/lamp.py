@@ -7,6 +7,8 @@ from torch import Tensor
 
 from lottery.core.criteria import Scores
 from lottery.core.mask import Mask
+from lottery.core.unit_scores import survivor_scores
+from lottery.core.units import flat_survivors
 from lottery.errors import MaskError
 
 
@@ -40,12 +42,9 @@ def lamp_scores(scores: Scores, mask: Mask) -> dict[str, Tensor]:
 
 
 def _layer(name: str, scores: Scores, kept: Tensor) -> Tensor:
-    if name not in scores or scores[name].shape != kept.shape:
-        found = "none" if name not in scores else f"shape {tuple(scores[name].shape)}"
-        raise MaskError(f"expected scores of '{name}' of shape {tuple(kept.shape)}, got {found}")
-    survivors = kept.flatten()
-    values = scores[name].detach().cpu().flatten()[survivors].double()
-    wrong = int((~values.isfinite() | (values < 0)).sum())
+    survivors = flat_survivors(kept)
+    values = survivor_scores(name, scores, kept, survivors)
+    wrong = int((values.isinf() | (values < 0)).sum())
     if wrong:
         raise MaskError(
             f"scope 'lamp' needs finite scores of 0 or more, and {wrong} of '{name}' are not; "

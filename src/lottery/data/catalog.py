@@ -15,7 +15,7 @@ from lottery.data.cifar import CIFAR_10, CIFAR_100, BinaryArchive, load_cifar
 from lottery.data.dataset import Dataset, Split
 from lottery.data.hf_tables import load_hf
 from lottery.data.idx_folder import load_idx_folder
-from lottery.data.image_sets import load_images
+from lottery.data.image_cache import load_images
 from lottery.data.mnist_5k import load_mnist_5k
 from lottery.data.npz import load_npz
 from lottery.data.own_data import load_own
@@ -35,6 +35,7 @@ class DatasetInfo:
         classes: number of classes.
         training_examples: how many there are before validation examples are held out of them.
         test_examples: how many only measure.
+        load: loads it.
     """
 
     description: str
@@ -42,18 +43,6 @@ class DatasetInfo:
     classes: int
     training_examples: int
     test_examples: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class CatalogEntry:
-    """A named dataset.
-
-    Args:
-        info: its facts, known without loading it.
-        load: loads it.
-    """
-
-    info: DatasetInfo
     load: Callable[[Request], Dataset]
 
 
@@ -78,43 +67,37 @@ class DatasetKind:
     takes: frozenset[str] = frozenset()
 
 
-def _mnist_like(dataset: KnownDataset, what: str) -> CatalogEntry:
+def _mnist_like(dataset: KnownDataset, what: str) -> DatasetInfo:
     """A dataset of the size of MNIST."""
-    return CatalogEntry(
-        info=DatasetInfo(
-            description=f"{what}; found locally or downloaded",
-            input_shape=(1, 28, 28),
-            classes=dataset.classes,
-            training_examples=60_000,
-            test_examples=10_000,
-        ),
+    return DatasetInfo(
+        description=f"{what}; found locally or downloaded",
+        input_shape=(1, 28, 28),
+        classes=dataset.classes,
+        training_examples=60_000,
+        test_examples=10_000,
         load=lambda request: load_known(dataset, request),
     )
 
 
-def _cifar(archive: BinaryArchive, what: str) -> CatalogEntry:
-    return CatalogEntry(
-        info=DatasetInfo(
-            description=f"{what}; found locally or downloaded",
-            input_shape=(3, 32, 32),
-            classes=archive.classes,
-            training_examples=sum(archive.train.values()),
-            test_examples=sum(archive.test.values()),
-        ),
+def _cifar(archive: BinaryArchive, what: str) -> DatasetInfo:
+    return DatasetInfo(
+        description=f"{what}; found locally or downloaded",
+        input_shape=(3, 32, 32),
+        classes=archive.classes,
+        training_examples=sum(archive.train.values()),
+        test_examples=sum(archive.test.values()),
         load=lambda request: load_cifar(archive, request),
     )
 
 
-DATASETS: Final[dict[str, CatalogEntry]] = {
+DATASETS: Final[dict[str, DatasetInfo]] = {
     "mnist": _mnist_like(MNIST, "MNIST, 70,000 handwritten digits"),
-    "mnist-5k": CatalogEntry(
-        info=DatasetInfo(
-            description="5,000 MNIST digits that come with lottery; hold out 500 or so",
-            input_shape=(1, 28, 28),
-            classes=10,
-            training_examples=4_000,
-            test_examples=1_000,
-        ),
+    "mnist-5k": DatasetInfo(
+        description="5,000 MNIST digits that come with lottery; hold out 500 or so",
+        input_shape=(1, 28, 28),
+        classes=10,
+        training_examples=4_000,
+        test_examples=1_000,
         load=load_mnist_5k,
     ),
     "fashion-mnist": _mnist_like(FASHION_MNIST, "Fashion-MNIST, 70,000 pieces of clothing"),
@@ -278,7 +261,7 @@ def describe_dataset(name: str) -> DatasetInfo:
     if whole not in DATASETS:
         problem = check_dataset(name)
         raise UsageError(problem or f"what '{name}' holds is known only once it is loaded; load it")
-    info = DATASETS[whole].info
+    info = DATASETS[whole]
     if whole == name:
         return info
     return replace(

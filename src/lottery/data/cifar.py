@@ -23,7 +23,7 @@ from lottery.data.checksums import check_data_dir, places
 from lottery.data.dataset import Dataset
 from lottery.data.download import NotHereError, download
 from lottery.data.idx import Bytes
-from lottery.data.image_sets import load_images
+from lottery.data.image_cache import load_images
 from lottery.data.plain_files import FileError, open_plain
 from lottery.data.request import Request
 from lottery.data.sources import tar_source

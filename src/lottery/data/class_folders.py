@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from lottery.data.image_names import first_names, one_line
+from lottery.data.plain_files import first_names, one_line
 from lottery.errors import DataError
 
 TRAIN_FOLDERS: Final = ("train", "training")
@@ -28,12 +28,11 @@ _Below = dict[str, tuple[str, ...]]
 
 
 class ClassFolders(NamedTuple):
-    """Names of images, shared out and in order; see `lottery.data.sources.EncodedImages`."""
+    """Names of classes; name of each image, shared out and in order -> the number of its class."""
 
     classes: tuple[str, ...]
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    class_of: dict[str, int]
+    train: dict[str, int]
+    test: dict[str, int]
     notes: tuple[str, ...]
 
 
@@ -147,10 +146,7 @@ def _numbered(what: str, train: _Below, test: _Below, notes: tuple[str, ...]) ->
             f"{len(classes)} classes and {len(test)} test images. Add some, or check the path."
         )
     numbers = {name: number for number, name in enumerate(classes)}
-    return ClassFolders(
-        classes=tuple(map(one_line, classes)),
-        train=tuple(sorted(train)),
-        test=tuple(sorted(test)),
-        class_of={name: numbers[below[0]] for name, below in every.items()},
-        notes=notes,
+    train_classes, test_classes = (
+        {name: numbers[below[0]] for name, below in sorted(part.items())} for part in (train, test)
     )
+    return ClassFolders(tuple(map(one_line, classes)), train_classes, test_classes, notes)

@@ -47,13 +47,15 @@ def decode_all(
         except BadImageError as trouble:
             return str(trouble)
 
+    usable = getattr(os, "sched_getaffinity", None)
+    threads = min(8, len(usable(0)) if usable else os.cpu_count() or 1)
     bad: list[str] = []
     first: tuple[str, tuple[int, ...]] | None = None
     total = len(source.train) + len(source.test)
     with ExitStack() as stack:
         stack.enter_context(ignore_size_warnings())
         # Pillow gives Python's lock free while it decodes.
-        pool = stack.enter_context(ThreadPoolExecutor(_threads()))
+        pool = stack.enter_context(ThreadPoolExecutor(threads))
         advance = stack.enter_context(progress_bar(what, total, visible=progress))
         images = source.read()
         while chunk := _next_images(images, what):
@@ -95,8 +97,3 @@ def _cannot_be_used(what: str, bad: list[str], total: int) -> DataError:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[2]} x {shape[1]}"
-
-
-def _threads() -> int:
-    usable = getattr(os, "sched_getaffinity", None)
-    return min(8, len(usable(0)) if usable else os.cpu_count() or 1)

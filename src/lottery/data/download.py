@@ -116,7 +116,6 @@ def _transfer(url: str, limit: int, bar: str, progress: bool) -> Iterator[bytes]
     except urllib.error.HTTPError as error:
         error.close()
         raise _TransferError(f"the server answered {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise _TransferError(str(error.reason)) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _TransferError(str(error) or type(error).__name__) from error
+        reason = str(getattr(error, "reason", error))  # a URLError has one
+        raise _TransferError(reason or type(error).__name__) from error

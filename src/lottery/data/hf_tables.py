@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lottery.data.arrays import as_examples, checked_dataset
 from lottery.data.class_folders import tenth
 from lottery.data.dataset import Dataset
-from lottery.data.image_names import one_line
-from lottery.data.image_sets import load_images
+from lottery.data.image_cache import load_images
+from lottery.data.plain_files import one_line
 from lottery.data.request import Request
 from lottery.data.sources import Encoded, EncodedImages, ImageSource
 from lottery.errors import DataError

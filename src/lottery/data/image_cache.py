@@ -1,4 +1,4 @@
-"""Images decoded once, into a file of the user's cache that is mapped into memory.
+"""Datasets of image files: decoded once, into a file of the cache that is mapped into memory.
 
 It is a safetensors file: ``histogram``, ``targets`` and, at its end, ``images``, training images
 first and in the order in which they are shared out between training and validation, so that each
@@ -23,17 +23,78 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lottery.data.cache_lock import cache_folder, cache_lock
+from lottery.data.dataset import Dataset, Split
 from lottery.data.decoding import decode_all
 from lottery.data.loading_progress import print_line
 from lottery.data.partial_files import whole_file
+from lottery.data.request import Request
 from lottery.data.sources import EncodedImages, ImageSource
-from lottery.data.splits import Rows, shuffled
+from lottery.data.splits import (
+    Rows,
+    Scale,
+    check_scale,
+    check_validation,
+    exchanges,
+    scale_of_histogram,
+    shuffled,
+)
 from lottery.errors import DataError
 
+LARGE: Final = 2**32
+"""Bytes of images from which on they stay on disk, and go to a GPU batch by batch."""
 _VERSION: Final = "lottery images 2"
 """To be changed with the format, and with how images are shared out or decoded."""
 # Linux then reserves no memory for the copies that a change of a value would make.
 _NO_RESERVE: Final = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
+
+def load_images(
+    name: str,
+    source: ImageSource,
+    request: Request,
+    *,
+    scale: Scale | None = None,
+    variant: str = "",
+) -> Dataset:
+    """A dataset of a source's images, decoded once into the cache.
+
+    Args:
+        name: what it is called in configs and reports.
+        source: the images.
+        request: how many to hold out, what size to bring them to.
+        scale: what to standardize with; ``None`` computes it from all training images, the
+            validation images among them.
+        variant: see `Dataset`.
+
+    Raises:
+        DataError: images are damaged or differ in size, or too many are to be held out.
+    """
+    cached = cached_images(source, request.image_size, progress=request.progress)
+    check_validation(name, request.validation, cached.train)
+    scale = scale or scale_of_histogram(cached.histogram)
+    check_scale(name, scale)
+
+    images, targets = cached.images, cached.targets
+    for pair in exchanges(targets[: cached.train].numpy(), request.validation):
+        # In the memory of this process alone: the file stays as it is.
+        for values in (images, targets):
+            values[[*pair]] = values[[*reversed(pair)]]
+
+    def split(first: int, end: int | None) -> Split:
+        return Split(images[first:end], targets[first:end], mapped=images.nbytes > LARGE)
+
+    return Dataset(
+        name=name,
+        train=split(request.validation, cached.train),
+        validation=split(0, request.validation),
+        test=split(cached.train, None),
+        classes=len(cached.classes),
+        mean=scale.mean,
+        deviation=scale.deviation,
+        variant=variant,
+        class_names=cached.classes,
+        notes=cached.notes,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lottery.data.dataset import Dataset, SplitName
-from lottery.data.image_names import first_names, one_line
+from lottery.data.plain_files import first_names, one_line
 
 _SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 

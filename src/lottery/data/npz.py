@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from lottery.data.arrays import as_examples, checked_dataset
 from lottery.data.dataset import Dataset
-from lottery.data.image_names import first_names
-from lottery.data.plain_files import MOST_TIMES, FileError, open_plain, unpacked_limit
+from lottery.data.plain_files import MOST_TIMES, FileError, first_names, open_plain, unpacked_limit
 from lottery.data.request import Request
 from lottery.errors import DataError
 

@@ -1,4 +1,4 @@
-"""Files from elsewhere: only plain ones are opened, and whatever is wrong is one error."""
+"""Files from elsewhere: only plain ones are opened, and their names are told in one line."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import Final
 
-from lottery.errors import DataError, describe_error
+from lottery.errors import DataError, describe_error, printable
 
 MOST_TIMES = 200
 """How many times larger than itself a packed file may become, at most; see `unpacked_limit`."""
@@ -71,3 +72,38 @@ def open_plain(
             raise FileError(path, f"expected {kind}, but it is damaged ({error})") from error
         fix = "Check that it is there and that you may read it."
         raise FileError(path, f"cannot be read ({error.strerror or error})", fix) from error
+
+
+SUFFIXES: Final = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"),
+        *(".ppm", ".pgm", ".tif", ".tiff", ".webp"),
+    }
+)
+"""What the name of an image ends in; files of other names are passed over, and hidden ones."""
+
+
+def is_image(path: str) -> bool:
+    """Whether a path is that of an image by its name, with nothing hidden on the way to it.
+
+    >>> is_image("./train/cat/1.JPG"), is_image("cat/.ipynb_checkpoints/1.jpg")
+    (True, False)
+    """
+    if os.path.splitext(path)[1].lower() not in SUFFIXES:
+        return False
+    return not any(part.startswith(".") for part in path.split("/") if part not in (".", ".."))
+
+
+def one_line(name: str) -> str:
+    r"""A name in one line, with nothing in it that cannot be printed.
+
+    >>> one_line("cat\x1b[2J\n").isprintable()
+    True
+    """
+    return printable(name).replace("\n", "\ufffd")
+
+
+def first_names(names: list[str]) -> str:
+    """Five names at most, and how many more there are."""
+    text = ", ".join(map(one_line, names[:5]))
+    return text if len(names) <= 5 else f"{text} and {len(names) - 5:,} more"

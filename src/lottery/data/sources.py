@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lottery.data.class_folders import ClassFolders, class_folders, is_split
-from lottery.data.image_names import is_image, one_line
+from lottery.data.class_folders import ClassFolders, class_folders
+from lottery.data.plain_files import is_image, one_line
 from lottery.data.tars import list_tar, read_tar
 from lottery.errors import DataError
 
@@ -122,8 +122,8 @@ def tar_source(path: Path) -> ImageSource:
 def _encoded(names: ClassFolders, read: Callable[[], Iterator[Encoded]]) -> EncodedImages:
     return EncodedImages(
         classes=names.classes,
-        train=tuple(names.class_of[name] for name in names.train),
-        test=tuple(names.class_of[name] for name in names.test),
+        train=tuple(names.train.values()),
+        test=tuple(names.test.values()),
         read=read,
         notes=names.notes,
     )
@@ -162,7 +162,9 @@ def _walk(root: Path) -> Iterator[tuple[str, int, int]]:
     for folder, folders, files in os.walk(root, onerror=stop, followlinks=True):
         prefix = "" if folder == os.fspath(root) else f"{os.path.relpath(folder, root)}/"
         folders[:] = [
-            name for name in folders if not name.startswith(".") and _is_entered(root, prefix, name)
+            name
+            for name in folders
+            if not name.startswith(".") and not _leads_back(Path(folder, name))
         ]
         for name in filter(is_image, files):
             path = os.path.join(folder, name)
@@ -173,18 +175,9 @@ def _walk(root: Path) -> Iterator[tuple[str, int, int]]:
                 yield prefix + name, 0, 0
 
 
-def _is_entered(root: Path, prefix: str, name: str) -> bool:
-    """Whether a folder is looked into; of links only those to folders that may be a class's.
-
-    Others could lead in a circle.
-    """
-    path = root / prefix / name
+def _leads_back(path: Path) -> bool:
+    """Whether a folder is a link to one that it lies in, which would lead in a circle."""
     if not path.is_symlink():
-        return True
-    above = prefix.split("/")[:-1]
-    may_be_class = len(above) < 2 or (
-        len(above) == 2 and is_split(above[1]) and not is_split(above[0])
-    )
-    passed = (os.path.realpath(root / way) for way in (Path(prefix), *Path(prefix).parents))
-    leads_back = any(Path(place).is_relative_to(os.path.realpath(path)) for place in passed)
-    return may_be_class and not leads_back
+        return False
+    end = os.path.realpath(path)
+    return any(Path(os.path.realpath(above)).is_relative_to(end) for above in path.parents)

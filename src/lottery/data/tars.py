@@ -15,8 +15,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from lottery.data.image_names import first_names, is_image, one_line
-from lottery.data.plain_files import MOST_TIMES, FileError, open_plain, unpacked_limit
+from lottery.data.plain_files import (
+    MOST_TIMES,
+    FileError,
+    first_names,
+    is_image,
+    one_line,
+    open_plain,
+    unpacked_limit,
+)
 
 # ValueError, IndexError and OverflowError are what tarfile makes of some headers.
 _DAMAGE: Final = (

@@ -12,8 +12,8 @@ from torch import nn
 from lottery.models.convnet import convnet
 from lottery.models.inception import inception_v3
 from lottery.models.mlp import lenet_300_100
-from lottery.models.resnet import cifar_resnet, imagenet_resnet
-from lottery.models.vgg import vgg
+from lottery.models.resnet import IMAGENET_DEPTHS, cifar_resnet, imagenet_resnet
+from lottery.models.vgg import VGG_DEPTHS, vgg
 from lottery.models.vit import vision_transformer
 from lottery.models.wide_resnet import wide_resnet
 
@@ -77,26 +77,12 @@ MODELS: Final[dict[str, ModelEntry]] = {
     "lenet-300-100": ModelEntry(
         "LeNet-300-100: two hidden layers of 300 and 100 units", lenet_300_100, MNIST
     ),
-    "conv-2": _conv(2),
-    "conv-4": _conv(4),
-    "conv-6": _conv(6),
-    "resnet-20": _small_resnet(20),
-    "resnet-32": _small_resnet(32),
-    "resnet-44": _small_resnet(44),
-    "resnet-56": _small_resnet(56),
-    "resnet-110": _small_resnet(110),
-    "wrn-16-8": _wide(16, 8),
-    "wrn-28-10": _wide(28, 10),
-    "vgg-11": _vgg(11),
-    "vgg-13": _vgg(13),
-    "vgg-16": _vgg(16),
-    "vgg-19": _vgg(19),
+    **{f"conv-{depth}": _conv(depth) for depth in (2, 4, 6)},
+    **{f"resnet-{depth}": _small_resnet(depth) for depth in (20, 32, 44, 56, 110)},
+    **{f"wrn-{depth}-{width}": _wide(depth, width) for depth, width in ((16, 8), (28, 10))},
+    **{f"vgg-{depth}": _vgg(depth) for depth in VGG_DEPTHS},
     "vit-mini-4": _vit("mini", 4, CIFAR),
-    "resnet-18": _large_resnet(18),
-    "resnet-34": _large_resnet(34),
-    "resnet-50": _large_resnet(50),
-    "resnet-101": _large_resnet(101),
-    "resnet-152": _large_resnet(152),
+    **{f"resnet-{depth}": _large_resnet(depth) for depth in IMAGENET_DEPTHS},
     "inception-v3": ModelEntry(
         "Inception-v3 without its auxiliary classifier", inception_v3, ((3, 299, 299), 1000)
     ),

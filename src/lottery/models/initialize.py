@@ -15,25 +15,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from lottery.layers import fan_in, single_matrices
+from lottery.layers import CONVOLUTIONS, NORMALIZATIONS, TRANSPOSED, fan_in, single_matrices
 
 Initialization = Callable[[nn.Module, torch.Generator], None]
 """(network, CPU generator) -> nothing; the network's parameters are set in place."""
-
-_CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED: Final = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_NORMALIZATIONS: Final = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.BatchNorm3d,
-    nn.SyncBatchNorm,
-    nn.InstanceNorm1d,
-    nn.InstanceNorm2d,
-    nn.InstanceNorm3d,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
 
 _DEVIATION: Final = 0.02
 _CUT: Final = 2.0  # in standard deviations
@@ -80,9 +65,9 @@ def kaiming_normal_(model: nn.Module, generator: torch.Generator) -> None:
     """
 
     def draw(owner: nn.Module, name: str, parameter: Tensor) -> None:
-        if isinstance(owner, _CONVOLUTIONS):
+        if isinstance(owner, CONVOLUTIONS):
             fan = parameter.numel() // parameter.shape[1] // owner.groups
-        elif isinstance(owner, _TRANSPOSED):
+        elif isinstance(owner, TRANSPOSED):
             fan = parameter.numel() // parameter.shape[0]
         else:
             fan = fan_in(owner, name, parameter)
@@ -127,7 +112,7 @@ def _initialize(model: nn.Module, draw: Callable[[nn.Module, str, Tensor], None]
     """Set every parameter: ``draw`` is called for those of two or more dimensions."""
     with torch.no_grad():
         for owner, name, parameter in _owned(model):
-            if isinstance(owner, _NORMALIZATIONS):
+            if isinstance(owner, NORMALIZATIONS):
                 parameter.fill_(1.0 if name == "weight" else 0.0)
             elif parameter.dim() >= 2:
                 draw(owner, name, parameter)

@@ -14,6 +14,7 @@ from lottery.store.jobs import JobKey, JobResult
 from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
 from lottery.tickets import Ticket
 from lottery.training import CurvePoint, TrainingResult
+from lottery.training.progress import below
 
 TICKET, FINAL, CURVES, RESULT = (
     "ticket.safetensors",
@@ -115,7 +116,7 @@ def moved_mask(ticket: Mask, final: Mapping[str, Tensor], *, source: Path) -> Ma
     Raises:
         StoreError: the mask at the end is not one of the ticket's weights.
     """
-    kept = {n.removeprefix(MASK): value for n, value in final.items() if n.startswith(MASK)}
+    kept = below(MASK, final)
     if not kept:
         return ticket
     try:

@@ -11,6 +11,7 @@ from lottery.errors import MaskError, StoreError
 from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors
 from lottery.tickets import Drawn
 from lottery.training import State
+from lottery.training.progress import below
 
 LOOK = "look.safetensors"
 
@@ -60,13 +61,9 @@ def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | Drawn:
     tensors, about = unpack_tensors(content, source=source)
     if about.get("look") != str(key):
         raise StoreError(f"{source} is not the {key}")
-    parts: dict[str, dict[str, object]] = {"mask": {}, "state": {}}
-    for name, tensor in tensors.items():
-        part, _, rest = name.partition("/")
-        if part not in parts:
-            raise StoreError(f"{source}: {name}: no such part of a look")
-        parts[part][rest] = tensor
-    state: State = parts["state"]  # type: ignore[assignment]
+    kept, state = below("mask/", tensors), below("state/", tensors)
+    if len(kept) + len(state) != len(tensors):
+        raise StoreError(f"{source} holds tensors that are neither masks nor states")
     if key.kind == "state":
         return state
     iteration, settled, spread = (about.get(n) for n in ("iteration", "settled", "spread"))
@@ -75,7 +72,7 @@ def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | Drawn:
     if not isinstance(spread, int | float) or not 0 <= spread <= 1:
         raise StoreError(f"{source} does not say how far its masks were apart")
     try:
-        mask = Mask(parts["mask"])  # type: ignore[arg-type]
+        mask = Mask(kept)
     except MaskError as error:
         raise StoreError(f"{source}: {error}") from error
     return Drawn(

@@ -32,6 +32,7 @@ from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors, un
 from lottery.store.ticket_file import read_ticket, ticket_sha256, write_ticket
 from lottery.tickets import Drawn, Ticket
 from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
+from lottery.training.progress import below
 
 EXPERIMENT = "experiment.json"
 _CHECKPOINT = "state.safetensors"
@@ -251,12 +252,7 @@ class Store:
 
     def weights(self, key: JobKey, moment: Moment = "end") -> State:
         """A finished job's trained state, at the end or at early stopping."""
-        tensors = self._tensors(key, FINAL)
-        return {
-            name.removeprefix(f"{moment}/"): value
-            for name, value in tensors.items()
-            if name.startswith(f"{moment}/")
-        }
+        return below(f"{moment}/", self._tensors(key, FINAL))
 
     def final_mask(self, key: JobKey) -> Mask:
         """What a finished job keeps at the end of its training.

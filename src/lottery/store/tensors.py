@@ -16,6 +16,7 @@ from lottery.core import Mask
 from lottery.errors import MaskError, StoreError
 from lottery.store.jobs import is_provenance
 from lottery.tickets import Ticket
+from lottery.training.progress import below
 
 # A header may name sizes that no memory has.
 _NOT_OURS = (
@@ -130,8 +131,3 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
 def is_iteration(value: object) -> TypeGuard[int]:
     """Whether a JSON value can count iterations."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The entries under a prefix, without it."""
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -21,7 +21,8 @@ from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.store.commit import write_file
 from lottery.store.files import read_plain
-from lottery.store.tensors import below, pack_tensors, parts, unpack_tensors
+from lottery.store.tensors import pack_tensors, parts, unpack_tensors
+from lottery.training.progress import below
 from lottery.store.ticket_header import (
     FORMAT,
     HASH,

@@ -26,31 +26,24 @@ _LARGEST: Final = 10.0
 def check_shapes_and_types(dataset: Dataset) -> None:
     """Bytes, floats or token ids of one shape, and as many int64 targets."""
     expect(bool(dataset.name), "the dataset has no name")
+    shape = tuple(dataset.train.inputs.shape[1:])
     for name in _SPLITS:
         split = dataset.split(name)
         inputs, targets = split.inputs, split.targets
-        expect(
-            inputs.is_floating_point() or inputs.dtype in (torch.uint8, torch.int64),
-            f"{name}: inputs are {inputs.dtype}, expected uint8, floats or int64 token ids",
-        )
-        expect(targets.dtype == torch.int64, f"{name}: targets are {targets.dtype}, expected int64")
-        expect(
-            targets.dim() == 1, f"{name}: targets have shape {tuple(targets.shape)}, expected [N]"
-        )
-        expect(
-            len(inputs) == len(targets) and len(split) == len(targets),
-            f"{name}: {len(inputs)} inputs for {len(targets)} targets",
-        )
-        expect(len(targets) > 0, f"{name}: there are no examples")
-        expect(
-            inputs.shape[1:] == dataset.train.inputs.shape[1:],
-            f"{name}: one example has shape {tuple(inputs.shape[1:])}, "
-            f"in training {tuple(dataset.train.inputs.shape[1:])}",
-        )
-        expect(
-            not inputs.requires_grad and inputs.device == targets.device,
-            f"{name}: inputs must be plain data, on the targets' device",
-        )
+        known = inputs.is_floating_point() or inputs.dtype in (torch.uint8, torch.int64)
+        counts = {len(inputs), len(targets), len(split)}
+        plain = not inputs.requires_grad and inputs.device == targets.device
+        found = tuple(inputs.shape[1:])
+        for fine, problem in (
+            (known, f"inputs are {inputs.dtype}, expected uint8, floats or int64 token ids"),
+            (targets.dtype == torch.int64, f"targets are {targets.dtype}, expected int64"),
+            (targets.dim() == 1, f"targets have shape {tuple(targets.shape)}, expected [N]"),
+            (len(counts) == 1, f"{len(inputs)} inputs for {len(targets)} targets"),
+            (len(targets) > 0, "there are no examples"),
+            (found == shape, f"one example has shape {found}, in training {shape}"),
+            (plain, "inputs must be plain data, on the targets' device"),
+        ):
+            expect(fine, f"{name}: {problem}")
 
 
 def check_values(dataset: Dataset) -> None:

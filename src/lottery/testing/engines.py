@@ -276,12 +276,9 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
     check_networks_stay_ordinary,
     check_dropout_has_its_stream,
     check_notes,
-    interruptions.check_steps_at_once_change_nothing,
-    interruptions.check_monitor_is_called_in_time,
-    interruptions.check_monitors_of_a_group,
+    interruptions.check_steps_at_once,
     interruptions.check_preemption,
-    dropped_units.check_dropped_share,
-    dropped_units.check_dropped_units_are_independent,
+    dropped_units.check_dropped_units,
     dropped_units.check_dropped_units_of_layers_and_steps,
 )
 """What every engine must pass; the networks are fully connected."""

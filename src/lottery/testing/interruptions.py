@@ -2,68 +2,46 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 
 from lottery.errors import Preempted
 from lottery.testing.expect import expect, expect_same_result
-from lottery.testing.monitors import Recorder, round_trip
-from lottery.testing.running import train, train_done
+from lottery.testing.running import Recorder, round_trip, train, train_done
 from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dropout_mlp, tiny_job, tiny_mlp
 from lottery.training import Engine
 
 _END = 12
 
 
-def check_steps_at_once_change_nothing(engine: Engine) -> None:
-    """However many steps a monitor allows at once, now or when a checkpoint was taken."""
-    for name, make_model in (
-        ("Adam", tiny_mlp),
-        ("SGD with Nesterov momentum and weight decay", tiny_dropout_mlp),
+def check_steps_at_once(engine: Engine) -> None:
+    """Each monitor of a group is called as often as it asks, which changes nothing.
+
+    That is so however many steps at once are asked for, now and when a checkpoint was taken, from
+    the first step on and after the last.
+    """
+    for name, make_model, start in (
+        ("Adam", tiny_mlp, 0),
+        ("SGD with Nesterov momentum and weight decay", tiny_dropout_mlp, 3),
     ):
-        job = tiny_job(tiny_config(OPTIMIZERS[name]), make_model=make_model, snapshots_at=(0, 7))
-        recorders = {asked: Recorder(steps_at_once=asked) for asked in (1, 3, 1_000)}
-        results = {asked: train_done(engine, job, r) for asked, r in recorders.items()}
-        for taken, recorder in recorders.items():
-            expect_same_result(results[taken], results[1], f"{name}, {taken} steps at once")
-            for kept in recorder.kept[::4]:
-                for asked in recorders.keys() - {taken}:
+        # Nothing else is due on the way that would make an engine stop.
+        config = tiny_config(OPTIMIZERS[name], evaluate_every=99)
+        job = tiny_job(config, make_model=make_model, start_iteration=start)
+        alone = train_done(engine, job, Recorder())
+        for order in ((1_000, 1, 5), (2, 7, 1_000)):
+            recorders = [Recorder(steps_at_once=asked) for asked in order]
+            results = engine.train([job] * len(order), recorders)
+            for recorder, result in zip(recorders, results, strict=True):
+                what = f"{name} in a group that allows {order} steps at once"
+                _expect_in_time(recorder, start, what)
+                expect_same_result(result, alone, f"{what}, {recorder.steps_at_once} of them")
+                for kept, asked in product(recorder.kept[::4], order):
+                    what = f"{name}, gone on from {kept.iteration} with {asked} steps at once"
                     later = Recorder(round_trip(kept), steps_at_once=asked)
-                    expect_same_result(
-                        train_done(engine, job, later),
-                        results[1],
-                        f"{name}, gone on from iteration {kept.iteration}, kept at {taken} steps "
-                        f"at once, {asked} steps at once",
-                    )
-
-
-def check_monitor_is_called_in_time(engine: Engine) -> None:
-    """No later than it asks for, from the first step on, also when gone on; and after the last."""
-    for asked in (1, 2, 5, 7, 1_000):
-        for start in (0, 3):
-            # Nothing else is due on the way that would make an engine stop.
-            job = tiny_job(tiny_config(evaluate_every=99), start_iteration=start)
-            recorder = Recorder(steps_at_once=asked)
-            train_done(engine, job, recorder)
-            what = f"started at iteration {start}"
-            _expect_in_time(recorder, start, what)
-
-            checkpoint = recorder.kept[0]
-            if checkpoint.iteration < _END:
-                later = Recorder(checkpoint, steps_at_once=asked)
-                train_done(engine, job, later)
-                _expect_in_time(later, checkpoint.iteration, f"{what}, gone on")
-
-
-def check_monitors_of_a_group(engine: Engine) -> None:
-    """Each job's monitor is called as often as it asks itself."""
-    jobs = [tiny_job(tiny_config(evaluate_every=99)) for _ in range(3)]
-    alone = train_done(engine, jobs[0])
-    for order in ((1_000, 1, 4), (1, 4, 1_000)):
-        recorders = [Recorder(steps_at_once=asked) for asked in order]
-        for recorder, result in zip(recorders, engine.train(jobs, recorders), strict=True):
-            what = f"in a group that allows {', '.join(map(str, order))} steps at once"
-            _expect_in_time(recorder, 0, what)
-            expect_same_result(result, alone, what)
+                    expect_same_result(train_done(engine, job, later), alone, what)
+                    if kept.iteration < _END:
+                        _expect_in_time(later, kept.iteration, what)
 
 
 def _expect_in_time(recorder: Recorder, start: int, what: str) -> None:

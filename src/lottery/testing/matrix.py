@@ -11,16 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask
-from lottery.data import AugmentationConfig, Dataset, Split
+from lottery.data import AugmentationConfig, Dataset
 from lottery.testing.expect import copied
 from lottery.testing.samples import (
     OPTIMIZERS,
     UPDATES,
     SkippingModel,
     TiedModel,
+    changed_inputs,
     convolutional,
     held_job,
     mlp_job,
+    stored_as_bytes,
     tiny_config,
     tiny_dataset,
     tiny_dropout_mlp,
@@ -204,57 +206,25 @@ def _inputs() -> Iterator[tuple[str, Dataset]]:
     def blank_examples(inputs: Tensor) -> Tensor:
         return torch.cat([torch.full_like(inputs[:-5], _BACKGROUND), inputs[-5:]])
 
-    in_training = _changed(data, sprinkled(0.8, _BACKGROUND), ("train",))
+    in_training = changed_inputs(data, sprinkled(0.8, _BACKGROUND), ("train",))
     yield "no background", data
-    yield "a background", _changed(data, sprinkled(0.8, _BACKGROUND))
-    yield "a background of zero", _changed(data, sprinkled(0.8, 0.0))
-    yield "half of them background", _changed(data, sprinkled(0.5, _BACKGROUND))
-    yield "two backgrounds", _changed(_changed(data, sprinkled(0.6, 1.5)), sprinkled(0.6, 0.5))
+    yield "a background", changed_inputs(data, sprinkled(0.8, _BACKGROUND))
+    yield "a background of zero", changed_inputs(data, sprinkled(0.8, 0.0))
+    yield "half of them background", changed_inputs(data, sprinkled(0.5, _BACKGROUND))
+    one = changed_inputs(data, sprinkled(0.6, 1.5))
+    yield "two backgrounds", changed_inputs(one, sprinkled(0.6, 0.5))
     yield "a background in training alone", in_training
-    yield "another in the test", _changed(in_training, sprinkled(0.9, 2.5), ("test",))
-    constant = _changed(data, constant_features)
+    yield "another in the test", changed_inputs(in_training, sprinkled(0.9, 2.5), ("test",))
+    constant = changed_inputs(data, constant_features)
     yield "constant features", constant
-    both = _changed(_changed(data, sprinkled(0.8, _BACKGROUND)), constant_features)
+    both = changed_inputs(changed_inputs(data, sprinkled(0.8, _BACKGROUND)), constant_features)
     yield "constant features and a background", both
-    yield "blank examples", _changed(data, blank_examples)
-    yield "nothing but background", _changed(data, sprinkled(1.1, _BACKGROUND))
+    yield "blank examples", changed_inputs(data, blank_examples)
+    yield "nothing but background", changed_inputs(data, sprinkled(1.1, _BACKGROUND))
     for channels in (1, 3):
         for background in (0.7, 0.0):
             what = f"bytes, {channels} channels, {background:.0%} of them background"
             yield what, stored_as_bytes(channels, background=background)
-
-
-def _changed(
-    data: Dataset,
-    change: Callable[[Tensor], Tensor],
-    splits: tuple[str, ...] = ("train", "validation", "test"),
-) -> Dataset:
-    changed: dict[str, Any] = {}
-    for name in splits:
-        split: Split = getattr(data, name)
-        changed[name] = replace(split, inputs=change(split.inputs))
-    return replace(data, **changed)
-
-
-def stored_as_bytes(channels: int, *, background: float) -> Dataset:
-    """`tiny_dataset` as images of 8 bits, with a mean and a deviation for each channel.
-
-    Args:
-        channels: of every image.
-        background: share of pixels that have one value, as in images of digits.
-    """
-    generator = torch.Generator().manual_seed(0)
-
-    def as_bytes(inputs: Tensor) -> Tensor:
-        images = ((inputs * 0.25 + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
-        images[torch.rand(images.shape, generator=generator) < background] = 3
-        return images
-
-    return replace(
-        _changed(tiny_dataset(input_shape=(channels, 6, 5)), as_bytes),
-        mean=tuple(0.4 + 0.1 * channel for channel in range(channels)),
-        deviation=tuple(0.3 - 0.05 * channel for channel in range(channels)),
-    )
 
 
 def augmentation() -> Jobs:

@@ -235,19 +235,9 @@ def _plain_optimizer(config: TrainingConfig, model: nn.Module) -> torch.optim.Op
         {"params": matrices},
         {"params": others, "weight_decay": other_decay},
     ]
+    same: dict[str, Any] = {"weight_decay": asked.weight_decay, "foreach": False}
     if asked.name == "sgd":
-        return torch.optim.SGD(
-            groups,
-            momentum=asked.momentum,
-            nesterov=asked.nesterov,
-            weight_decay=asked.weight_decay,
-            foreach=False,
-        )
+        momentum, nesterov = asked.momentum, asked.nesterov
+        return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, **same)
     kind = torch.optim.AdamW if asked.name == "adamw" else torch.optim.Adam
-    return kind(
-        groups,
-        betas=(asked.beta1, asked.beta2),
-        eps=asked.epsilon,
-        weight_decay=asked.weight_decay,
-        foreach=False,
-    )
+    return kind(groups, betas=(asked.beta1, asked.beta2), eps=asked.epsilon, **same)

@@ -21,13 +21,14 @@ from lottery.testing.expect import (
     expect_same_state,
     same_bytes,
 )
-from lottery.testing.monitors import Recorder, round_trip
 from lottery.testing.plain import plain_training
 from lottery.testing.running import (
+    Recorder,
     capturing,
     in_precision,
     masked_by_shape,
     measure,
+    round_trip,
     train,
     train_done,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,6 @@ def tiny_dataset(
     *,
     input_shape: Sequence[int] = INPUT_SHAPE,
     classes: int = CLASSES,
-    seed: int = 0,
 ) -> Dataset:
     """Noisy copies of one pattern a class; a few labels are wrong, so that training overfits.
 
@@ -60,9 +59,8 @@ def tiny_dataset(
         test: examples that only measure.
         input_shape: shape of one example.
         classes: number of classes.
-        seed: which patterns, noise and labels.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     patterns = torch.rand(classes, *input_shape, generator=generator)
 
     def split(count: int) -> Split:
@@ -78,6 +76,40 @@ def tiny_dataset(
         validation=split(validation),
         test=split(test),
         classes=classes,
+    )
+
+
+def changed_inputs(
+    data: Dataset,
+    change: Callable[[Tensor], Tensor],
+    splits: tuple[str, ...] = ("train", "validation", "test"),
+) -> Dataset:
+    """A dataset with the inputs of some splits changed."""
+    changed: dict[str, Any] = {}
+    for name in splits:
+        split: Split = getattr(data, name)
+        changed[name] = replace(split, inputs=change(split.inputs))
+    return replace(data, **changed)
+
+
+def stored_as_bytes(channels: int, *, background: float) -> Dataset:
+    """`tiny_dataset` as images of 8 bits, with a mean and a deviation for each channel.
+
+    Args:
+        channels: of every image.
+        background: share of pixels that have one value, as in images of digits.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def as_bytes(inputs: Tensor) -> Tensor:
+        images = ((inputs * 0.25 + 0.5) * 255).round().clamp(0, 255).to(torch.uint8)
+        images[torch.rand(images.shape, generator=generator) < background] = 3
+        return images
+
+    return replace(
+        changed_inputs(tiny_dataset(input_shape=(channels, 6, 5)), as_bytes),
+        mean=tuple(0.4 + 0.1 * channel for channel in range(channels)),
+        deviation=tuple(0.3 - 0.05 * channel for channel in range(channels)),
     )
 
 
@@ -171,22 +203,21 @@ def initial_state(make_model: Callable[[], nn.Module], seed: int = 0) -> State:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def random_sparse_mask(
-    make_model: Callable[[], nn.Module], density: float, seed: int = 0, *, empty_row: bool = True
-) -> Mask:
+def random_sparse_mask(make_model: Callable[[], nn.Module], density: float, seed: int = 0) -> Mask:
     """A random mask with about this density in every layer, at least one weight in each.
+
+    The first unit of the first layer has no input, unless the mask is dense.
 
     Args:
         make_model: makes the network.
         density: share of each layer's weights that is kept, in (0, 1].
         seed: which weights.
-        empty_row: leave the first unit of the first layer without any input.
     """
     with torch.random.fork_rng(devices=[]):
         weights = prunable_weights(make_model())
     generator = torch.Generator().manual_seed(seed)
     scores = {name: torch.rand(w.shape, generator=generator) for name, w in weights.items()}
-    if empty_row and density < 1:
+    if density < 1:
         scores[next(iter(weights))][0] = -1.0
     groups = [
         Group((name,), min(w.numel() - 1, round((1 - density) * w.numel())))

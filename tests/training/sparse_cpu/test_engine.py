@@ -20,8 +20,7 @@ from lottery.data import Dataset
 from lottery.errors import Preempted
 from lottery.models import build_model
 from lottery.testing.expect import expect_same_result
-from lottery.testing.monitors import Recorder
-from lottery.testing.running import in_precision
+from lottery.testing.running import Recorder, in_precision
 from lottery.testing.samples import OPTIMIZERS, mlp_job, tiny_config, tiny_dataset, tiny_job
 from lottery.training import Checkpoint, NullMonitor, TrainingConfig, TrainingJob, TrainingResult
 from lottery.training.engines.sparse_cpu import SparseCpuEngine, warmup

@@ -18,9 +18,8 @@ from lottery.core import Mask
 from lottery.data import Dataset, Split
 from lottery.errors import UsageError
 from lottery.testing.expect import expect_close, expect_same_result, same_bytes
-from lottery.testing.monitors import Recorder
 from lottery.testing.plain import plain_training
-from lottery.testing.running import in_precision
+from lottery.testing.running import Recorder, in_precision
 from lottery.testing.samples import OPTIMIZERS, mlp_job, tiny_config, tiny_dataset
 from lottery.training import Checkpoint, Length, TrainingJob, TrainingResult
 from lottery.training.engines.sparse_cpu import SparseCpuEngine

@@ -91,7 +91,7 @@ def test_new_weights_start_without_value_past_or_average(name: str, optimizer: s
 
 def test_an_update_whose_gradients_overflow_is_left_out_and_halves_the_scale() -> None:
     training = at("rigl", 3, replace(SGD, precision="float16"))
-    mask, scale = training.dynamic.mask, training.precision._scaler.get_scale()
+    mask, scale = training.dynamic.mask, training.scaler.get_scale()
     parameter = dict(training.model.named_parameters())["fc1.weight"]
     handle = parameter.register_hook(lambda gradient: gradient * float("inf"))
 
@@ -99,7 +99,7 @@ def test_an_update_whose_gradients_overflow_is_left_out_and_halves_the_scale() -
     handle.remove()
 
     assert training.dynamic.mask == mask
-    assert training.precision._scaler.get_scale() == scale / 2
+    assert training.scaler.get_scale() == scale / 2
     assert training.progress.iteration == 4
 
 

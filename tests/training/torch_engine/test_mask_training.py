@@ -43,7 +43,11 @@ from lottery.training import (
 )
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.torch_engine import TorchEngine
-from lottery.training.engines.torch_engine.scores import chosen_weights, first_scores, largest
+from lottery.training.engines.torch_engine.mask_training import (
+    chosen_weights,
+    first_scores,
+    largest,
+)
 
 METHODS: tuple[MaskMethod, ...] = ("edge-popup", "supermask")
 MOMENTUM = OPTIMIZERS["SGD with momentum"]

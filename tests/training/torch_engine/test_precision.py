@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from lottery.errors import UsageError
 from lottery.testing.expect import expect_close, expect_same_state, same_bytes
-from lottery.testing.monitors import Recorder
 from lottery.testing.properties import resumes
-from lottery.testing.running import in_precision, train, train_done
+from lottery.testing.running import Recorder, in_precision, train, train_done
 from lottery.testing.samples import OPTIMIZERS, tiny_config, tiny_dataset, tiny_job, tiny_mlp
 from lottery.training import OptimizerConfig, TrainingJob
 from lottery.training.engines.torch_engine import TorchEngine

@@ -5,7 +5,13 @@ shape will do. `CRITERIA` has those that come with the package; each looks at th
 through a `Probe` at the network and at examples.
 """
 
-from lottery.core.criteria.catalog import CRITERIA
+from lottery.core.criteria.batches import probe_from_batches
+from lottery.core.criteria.catalog import (
+    CRITERIA,
+    as_criterion,
+    check_criterion,
+    find_criterion,
+)
 from lottery.core.criteria.context import (
     Criterion,
     CriterionEntry,
@@ -14,9 +20,7 @@ from lottery.core.criteria.context import (
     ScoreContext,
     Scores,
 )
-from lottery.core.criteria.lookup import as_criterion, check_criterion, find_criterion
 from lottery.core.criteria.network import scored_network
-from lottery.core.criteria.own_batches import probe_from_batches
 
 __all__ = [
     "CRITERIA",

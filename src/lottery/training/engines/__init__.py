@@ -83,12 +83,15 @@ def make_engine(
     if model is None:
         return ENGINES[_PREFERENCE[-1] if name == "auto" else name](device)
     config = config or TrainingConfig()
+    refused = f"engine '{name}' cannot train this: {{}}. Use --engine auto"
     if name == "auto":
-        return _fastest(device, model, config, needs)
+        refused = "no engine can train this: {}"
+        over = passed_over(device, model, config, needs=needs)
+        name = next(one for one in _PREFERENCE if one not in over)
     engine = ENGINES[name](device)
     reason = _refusal(engine, model, config, needs)
     if reason is not None:
-        raise UsageError(f"engine '{name}' cannot train this: {reason}. Use --engine auto")
+        raise UsageError(refused.format(reason))
     return engine
 
 
@@ -117,21 +120,6 @@ def passed_over(
             break
         found[name] = reason
     return found
-
-
-def _fastest(
-    device: torch.device,
-    model: nn.Module,
-    config: TrainingConfig,
-    needs: Collection[str],
-) -> Engine:
-    """The first engine by preference that is installed and can train the model."""
-    over = passed_over(device, model, config, needs=needs)
-    engine = ENGINES[next(name for name in _PREFERENCE if name not in over)](device)
-    reason = _refusal(engine, model, config, needs)
-    if reason is not None:
-        raise UsageError(f"no engine can train this: {reason}")
-    return engine
 
 
 def _refusal(

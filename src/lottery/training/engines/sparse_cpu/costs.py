@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import threading
-import time
+import timeit
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -174,10 +174,4 @@ def _adam_step(weights: int) -> Callable[[], None]:
 
 def _least_seconds(function: Callable[[], None]) -> float:
     """Of several times; the first compiles."""
-    return min(_timed(function) for _ in range(40))
-
-
-def _timed(function: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+    return min(timeit.repeat(function, number=1, repeat=40))

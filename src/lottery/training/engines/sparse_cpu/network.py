@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -114,13 +114,7 @@ def _followed_by(layer: LinearLayer, name: str, module: nn.Module) -> LinearLaye
         raise NotFullyConnectedError(f"'{name}' is a second activation")
     else:
         activation = _ACTIVATIONS[type(module)]
-    return LinearLayer(
-        name=layer.name,
-        inputs=layer.inputs,
-        outputs=layer.outputs,
-        activation=activation,
-        dropout=dropout,
-    )
+    return replace(layer, activation=activation, dropout=dropout)
 
 
 def refused_setting(config: TrainingConfig) -> str | None:

@@ -6,7 +6,6 @@ import logging
 import threading
 from contextlib import suppress
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -62,14 +61,8 @@ def _smallest_job() -> TrainingJob:
         return nn.Sequential(nn.Linear(2, 2))
 
     model = make_model()
-    split = Split(torch.from_numpy(np.eye(2, dtype=np.float32)), torch.arange(2))
-    data = Dataset(
-        name="smallest",
-        train=split,
-        validation=split,
-        test=split,
-        classes=2,
-    )
+    split = Split(torch.eye(2), torch.arange(2))
+    data = Dataset(name="smallest", train=split, validation=split, test=split, classes=2)
     return TrainingJob(
         make_model=make_model,
         mask=Mask.dense(prunable_weights(model)),

@@ -31,22 +31,16 @@ def compiled_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
     def forward(inputs: Tensor) -> Tensor:
         try:
-            return _outputs(compiled, inputs)
+            try:
+                return compiled(inputs)
+            except FailOnRecompileLimitHit:
+                # Networks that this process trained before have used up the graphs it may hold.
+                torch.compiler.reset()
+                return compiled(inputs)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             raise _refused(error) from error
 
     return forward
-
-
-def _outputs(compiled: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    from torch._dynamo.exc import FailOnRecompileLimitHit
-
-    try:
-        return compiled(inputs)
-    except FailOnRecompileLimitHit:
-        # Networks that this process trained before have used up the graphs that it may hold.
-        torch.compiler.reset()
-        return compiled(inputs)
 
 
 def _refused(error: Exception) -> UsageError:

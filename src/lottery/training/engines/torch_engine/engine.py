@@ -12,7 +12,7 @@ from lottery.training.config import TrainingConfig
 from lottery.training.devices import same_every_time
 from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.mask_training import MaskTraining
-from lottery.training.engines.torch_engine.support import unsupported
+from lottery.training.engines.torch_engine.network import unsupported
 from lottery.training.engines.torch_engine.training import Training
 from lottery.training.interface import Monitor, TrainingJob, TrainingResult
 

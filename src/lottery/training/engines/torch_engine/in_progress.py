@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Literal
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +19,24 @@ from lottery.training.engines.torch_engine.optimizers import (
     optimizer_tensors,
     restore_optimizer,
 )
-from lottery.training.engines.torch_engine.precision import Precision
 from lottery.training.evaluate import evaluate, input_dtype
 from lottery.training.in_progress import InProgress
 from lottery.training.interface import Checkpoint, TrainingJob
 from lottery.training.loss import batch_loss
 from lottery.training.progress import below, prefixed
 
+_SHORT: Final = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+# Scaled by this, gradients overflow float16 only from 10^12 on: no smaller scale will help.
+_LEAST_SCALE: Final = 2.0**-24
+
 
 class TrainingInProgress(InProgress):
     """What trainings of weights and of masks have in common.
+
+    In 16 bits is computed what torch holds to be sound. In float16 the loss is scaled up before the
+    backward pass and gradients are scaled down again after it, so that small ones stay above zero
+    (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). A step whose gradients overflow is
+    left out, and the scale halved. In other types nothing is scaled.
 
     Args:
         job: what to train.
@@ -42,14 +51,18 @@ class TrainingInProgress(InProgress):
         self.device = device
         torch.manual_seed(job.streams.seed_of("dropout", job.start_iteration))
         self.model, self.data = set_up(job, device)
-        self.precision = Precision(job.config.precision, device)
+        kind = _SHORT.get(job.config.precision)
+        self.autocast: AbstractContextManager[object] = (
+            nullcontext() if kind is None else torch.autocast(device.type, kind)
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=kind == torch.float16)
         self.dtype = input_dtype(self.model)
         # Looked at when it is measured alone, which costs no synchronization at every step.
         self.loss_sum = torch.zeros((), device=device)
         self.learned = self._make_learned()
         self.parameters = [p for p in self.learned.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(
-            job.config.optimizer, self.learned, device, skips=self.precision.scaled
+            job.config.optimizer, self.learned, device, skips=self.scaler.is_enabled()
         )
 
     @abstractmethod
@@ -87,11 +100,11 @@ class TrainingInProgress(InProgress):
         del most
         config = self.job.config
         inputs, targets = self.batch()
-        with self.precision.autocast:
+        with self.autocast:
             outputs = self._outputs(inputs)
         loss = batch_loss(config.loss, outputs, targets, label_smoothing=config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
-        self.precision.backward(loss)
+        self.scaler.scale(loss).backward()
         fill_gradients(self.parameters)
         with torch.no_grad():
             self.loss_sum += loss
@@ -104,10 +117,11 @@ class TrainingInProgress(InProgress):
         rate = self.progress.rate(self.progress.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.precision.unscale(self.optimizer)
+        self.scaler.unscale_(self.optimizer)
         if self.job.config.clip_gradients:
             clip_gradients(self.parameters, self.job.config.clip_gradients)
-        self.precision.step(self.optimizer)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     @abstractmethod
     def _refresh(self) -> None:
@@ -118,11 +132,16 @@ class TrainingInProgress(InProgress):
         return super()._points()
 
     def _measure(self, split: Literal["validation", "test"]) -> tuple[float, float]:
-        with self.precision.autocast:
+        with self.autocast:
             return evaluate(self.measured_model, self.data, split, self.job.config.loss)
 
     def _exhausted(self) -> str:
-        return self.precision.exhausted(self.progress.iteration)
+        if not self.scaler.is_enabled() or self.scaler.get_scale() >= _LEAST_SCALE:
+            return ""
+        return (
+            f"gradients overflowed float16 up to iteration {self.progress.iteration}, however "
+            "little the loss was scaled"
+        )
 
     def checkpoint(self) -> Checkpoint:
         """All of this training's state, copied."""
@@ -133,7 +152,7 @@ class TrainingInProgress(InProgress):
         }
         tensors = prefixed(groups) | random_states(self.device)
         tensors["loss-sum"] = self.loss_sum.cpu().clone()
-        return self.progress.checkpoint(tensors, {"scaler": self.precision.state()})
+        return self.progress.checkpoint(tensors, {"scaler": self.scaler.state_dict()})
 
     def restore(self, kept: Checkpoint) -> None:
         """Go on from a checkpoint as if nothing had happened."""
@@ -142,7 +161,7 @@ class TrainingInProgress(InProgress):
         self._restore_own(tensors)
         self.model.load_state_dict(below("model/", tensors))
         restore_optimizer(self.optimizer, self.learned, below("optimizer/", tensors))
-        self.precision.restore(kept.values["scaler"])
+        self.scaler.load_state_dict(dict(kept.values["scaler"]))
         restore_random(self.device, tensors)
         # A copy, since steps add to it in place and the checkpoint may be used again.
         self.loss_sum = tensors["loss-sum"].to(self.device, copy=True)

@@ -23,29 +23,24 @@ def make_optimizer(
         device: decides whether a step is one fused kernel.
         skips: whether steps may be left out, the first one among them.
     """
+    groups, decay = _groups(config, model), config.weight_decay
     fused = device.type in ("cpu", "cuda")
-    groups = _groups(config, model)
-    if config.name == "sgd":
-        optimizer = torch.optim.SGD(
-            groups,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
-            weight_decay=config.weight_decay,
-            fused=fused,
-        )
-        if skips and config.momentum:
-            # Else the first step makes them, and leaves them as they come when it is left out.
-            for parameter in model.parameters():
-                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-        return optimizer
-    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return kind(
+    if config.name != "sgd":
+        kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+        betas = (config.beta1, config.beta2)
+        return kind(groups, betas=betas, eps=config.epsilon, weight_decay=decay, fused=fused)
+    optimizer = torch.optim.SGD(
         groups,
-        betas=(config.beta1, config.beta2),
-        eps=config.epsilon,
-        weight_decay=config.weight_decay,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=decay,
         fused=fused,
     )
+    if skips and config.momentum:
+        # Else the first step makes them, and leaves them as they come when it is left out.
+        for parameter in model.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def _groups(config: OptimizerConfig, model: nn.Module) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ class Training(TrainingInProgress):
         self.hold = hold(self.model, self.optimizer, job.mask, values=job.pruned)
         self.measured = Measured(self.model, job.config)
         self.measured_model = self.measured.model
-        self.dynamic = DynamicMask(job, self.progress, self.model, self.hold, self.measured)
+        self.dynamic = DynamicMask(self.progress, self.model, self.hold, self.measured)
         self.forward: Callable[[Tensor], Tensor] = (
             compiled_forward(self.model) if job.config.compile else self.model
         )
@@ -55,7 +55,9 @@ class Training(TrainingInProgress):
     def _update_mask(self) -> None:
         """The mask by these gradients, of pruned weights as well; nothing else moves."""
         self.dynamic.unmask_gradients()
-        self.precision.leave_out(self.optimizer)
+        # No step with these gradients, which serve something else; the scale follows them.
+        self.scaler.unscale_(self.optimizer)
+        self.scaler.update()
         self.dynamic.update()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -68,7 +70,7 @@ class Training(TrainingInProgress):
         self.measured.refresh()
         examples = self.job.config.recalibrate_batch_norm
         if examples and self.progress.at_an_end:
-            with self.precision.autocast:
+            with self.autocast:
                 recalibrate_batch_norm(self.measured_model, self._examples(examples))
 
     def _examples(self, number: int) -> Iterator[Tensor]:
