@@ -60,6 +60,14 @@ def or_null(kind: Kind) -> Kind:
     return Kind(f"{kind.expected}, or null", lambda value: value is None or kind.fits(value))
 
 
+def table_of(kind: Kind) -> Kind:
+    """Tables whose values are all of a kind."""
+    return Kind(
+        f"a table whose values are each {kind.expected}",
+        lambda value: isinstance(value, dict) and all(map(kind.fits, value.values())),
+    )
+
+
 def is_whole(value: object) -> bool:
     """Whether a value of JSON is a whole number; true and false are none."""
     return isinstance(value, int) and not isinstance(value, bool)

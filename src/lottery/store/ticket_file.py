@@ -22,7 +22,6 @@ from lottery.errors import StoreError
 from lottery.store.commit import write_file
 from lottery.store.files import read_plain
 from lottery.store.tensors import pack_tensors, parts, unpack_tensors
-from lottery.training.progress import below
 from lottery.store.ticket_header import (
     FORMAT,
     HASH,
@@ -35,6 +34,7 @@ from lottery.store.ticket_header import (
     tensor_problems,
 )
 from lottery.tickets import Ticket
+from lottery.training.progress import below
 
 _MOST_BYTES: Final = 2**40
 _SHOWN: Final = 200

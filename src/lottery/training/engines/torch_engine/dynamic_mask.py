@@ -111,8 +111,9 @@ def updated_mask(
     """The mask after an update that is due.
 
     Args:
-        progress: where the training is. Its job says the method, what goes (`TrainingJob.to_remove`),
-            and the stream of random growth, ``("mask-updates", iteration)``.
+        progress: where the training is. Its job says the method, what goes
+            (`TrainingJob.to_remove`), and the stream of random growth, ``("mask-updates",
+            iteration)``.
         mask: what is kept now.
         weights: parameter name -> weight, for every layer of the mask.
         gradients: the same for the loss's gradient by every weight, kept or not; for ``rigl``.
