@@ -67,9 +67,11 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """
     if not job.level:
         return () if job.branch == MAIN else (JobKey(job.replicate, MAIN, 0),)
-    levels = config.method.needs(job.level, config.prune)
+    method, levels = config.method, config.method.needs(job.level, config.prune)
+    if job.kind == SEARCH and isinstance(method, Changing):
+        levels = (0,) if method.step.amount else ()
     found = tuple(JobKey(job.replicate, MAIN, level) for level in levels)
-    if not config.method.searches or job.kind == SEARCH:
+    if not method.searches or job.kind == SEARCH:
         return found
     return (*found, JobKey(job.replicate, f"{SEARCH}-1", job.level))
 
