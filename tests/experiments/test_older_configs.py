@@ -152,7 +152,7 @@ def test_a_run_of_before_is_verified_and_grown_where_it_lies(tmp_path: Path) -> 
         (
             Iterative(rewind=RewindConfig(to=Length(amount=4)), pruned="frozen"),
             "at-step",
-            {"rewind": {"to": FOUR}, "pruned": "frozen"},
+            {"rewind": {"kind": "weights", "to": FOUR}, "pruned": "frozen"},
             [],
         ),
         (
@@ -196,7 +196,7 @@ def test_the_same_kind_keeps_everything() -> None:
 def problems(values: dict[str, Any]) -> list[str]:
     with pytest.raises(ConfigError) as refused:
         load_config(values)
-    return refused.value.problems
+    return [*refused.value.problems]
 
 
 @pytest.mark.parametrize("kind", METHODS)
