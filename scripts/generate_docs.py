@@ -110,29 +110,15 @@ def config(_argument: str | None) -> str:
     tables: dict[str, list[tuple[str, ...]]] = {}
     for row in schema_rows():
         first, dot, key = row["key"].partition(".")
-        meaning = cell(f"{_meaning_of_length(row['key'])}{markdown(row['meaning'])}")
+        meaning = cell(markdown(row["meaning"]))
         kind, default = cell(row["type"]), cell(json.dumps(row["default"]))
         cells = (f"`{key or first}`", f"`{kind}`", f"`{default}`", meaning)
-        tables.setdefault(first if dot else "", []).append(cells)
+        place = f'[{first}] of kind = "{row["kind"]}"' if "kind" in row else f"[{first}]"
+        tables.setdefault(place if dot else "At the top", []).append(cells)
     return "\n\n".join(
-        f"## {f'[{name}]' if name else 'At the top'}\n\n"
-        f"{table(('Key', 'Type', 'Default', 'Meaning'), rows)}"
+        f"## {name}\n\n{table(('Key', 'Type', 'Default', 'Meaning'), rows)}"
         for name, rows in tables.items()
     )
-
-
-def _meaning_of_length(key: str) -> str:
-    """What a length is of, before its amount: the docstring under the field that holds it."""
-    from lottery.experiments import ExperimentConfig
-    from lottery.experiments.schema import field_docstrings
-
-    parts = key.split(".")
-    if parts.pop() != "amount":
-        return ""
-    holder: Any = ExperimentConfig()
-    for part in parts[:-1]:
-        holder = getattr(holder, part)
-    return markdown(field_docstrings(type(holder))[parts[-1]]) + " "
 
 
 def recipes(_argument: str | None) -> str:

@@ -341,7 +341,7 @@ def test_controls_that_cannot_keep_the_structure_are_refused(
 ) -> None:
     config = tiny(
         prune=PruneConfig(granularity=granularity),
-        controls=ControlsConfig(reinit=1, **controls),  # type: ignore[arg-type]
+        controls=ControlsConfig(reinit=1, **controls),
     )
     (problem,) = [p for p in config.problems() if p.startswith("controls.")]
     assert problem.startswith(said)

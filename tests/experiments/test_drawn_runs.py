@@ -184,9 +184,9 @@ def test_the_state_of_then_lies_beside_each_mask_and_changes_none(
 ) -> None:
     engine, changes = CASES[case]
     config, ours = early(**changes), Store(runs[case].run)
-    theirs = Store(
-        go(replace(config, method=replace(config.method, rewind=REWOUND)), tmp_path, engine).run
-    )
+    assert isinstance(config.method, EarlyBird)
+    rewound = replace(config, method=replace(config.method, rewind=REWOUND))
+    theirs = Store(go(rewound, tmp_path, engine).run)
     for level in (1, 2):
         kept = drawn(ours, level)
         assert kept.state is not None

@@ -115,6 +115,7 @@ def test_states_that_tickets_go_on_from_are_counted(tmp_path: Path) -> None:
 
     for levels, every in ((2, 2), (5, 7)):
         config = early(levels, every)
+        assert isinstance(config.method, EarlyBird)
         rewound = replace(config, method=replace(config.method, rewind=TO_0))
         more = bytes_of(config) - bytes_of(rewound)
         assert more == 4 * (weights + biases) * levels * replicates

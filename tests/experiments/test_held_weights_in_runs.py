@@ -113,7 +113,7 @@ class Seen:
 @pytest.mark.parametrize("to", [0, 6])
 @pytest.mark.parametrize("rule", ["zero", "frozen", "mixed"])
 def test_the_network_that_was_trained_is_scored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, to: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: PrunedValues, to: int
 ) -> None:
     """Its loss is that of the trained weights on disk, to the bit, and the mask follows from it."""
     run = Seen(holding(iterated(rule, to)), tmp_path, monkeypatch)

@@ -42,7 +42,9 @@ MAGNITUDE = PruneConfig(scope="global", fraction=0.5)
 def changing(method: str, **changes: Any) -> Changing:
     """An update after every four steps."""
     values = {"every": Length(amount=4)} | changes
-    return GradualPruning(**values) if method == "gradual" else Dynamic(update=method, **values)
+    if method == "gradual":
+        return GradualPruning(**values)
+    return Dynamic(update=method, **values)  # type: ignore[arg-type]
 
 
 def moving(update: str, **changes: Any) -> ExperimentConfig:

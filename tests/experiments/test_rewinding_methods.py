@@ -30,7 +30,14 @@ from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, Store
 from lottery.testing.expect import same_bytes
 from lottery.tickets import PruneConfig, Ticket, last_trained, prune_mask
-from lottery.training import LearningRateConfig, Length, NullMonitor, State, TrainingResult
+from lottery.training import (
+    LearningRateConfig,
+    Length,
+    NullMonitor,
+    PrunedValues,
+    State,
+    TrainingResult,
+)
 from lottery.training.engines.torch_engine import TorchEngine
 
 LEARNING_RATE = Iterative(rewind=RewindConfig(kind="learning-rate", to=Length(amount=6)))
@@ -121,7 +128,7 @@ def test_the_run_is_what_find_tickets_finds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", [0, 6])
 @pytest.mark.parametrize("rule", ["frozen", "mixed"])
 def test_pruned_weights_are_held_in_files_and_in_training(
-    tmp_path: Path, rule: str, to: int
+    tmp_path: Path, rule: PrunedValues, to: int
 ) -> None:
     config = one(method=Iterative(rewind=RewindConfig(to=Length(amount=to)), pruned=rule))
     summary = go(config, tmp_path)

@@ -10,6 +10,7 @@ from golden_cases import TINY
 from lottery.data import load_dataset
 from lottery.experiments.bound import supervised
 from lottery.experiments.plan import plan
+from lottery.store import JobKey, LookKey
 
 RECORDED = json.loads(Path(__file__).with_name("identities.json").read_text())
 
@@ -20,7 +21,7 @@ def identities() -> dict[str, str]:
     for case in cases.values():
         config = case.config()
         experiment = supervised(config, load_dataset(config.data, progress=False))
-        jobs = [*plan(config), *experiment.looks(0)]
+        jobs: list[JobKey | LookKey] = [*plan(config), *experiment.looks(0)]
         whole = sorted(f"{job}: {experiment.identity(job)}" for job in jobs)
         name = case.name.removesuffix(f", {case.engine}")
         found[name] = hashlib.sha256("\n".join(whole).encode()).hexdigest()[:16]

@@ -20,7 +20,6 @@ from lottery.training import (
     Monitor,
     NullMonitor,
     State,
-    TrainingConfig,
     TrainingJob,
     TrainingResult,
 )
@@ -334,8 +333,7 @@ class HoldsOnlyTheEnd(Broken):
 
 
 class RefusesAndTrainsAllTheSame(Broken):
-    def refusal(self, model: torch.nn.Module, config: TrainingConfig) -> str | None:
-        return None if config.pruned == "zero" else "pruned weights are zero"
+    holds_values = False
 
 
 CAUGHT_BY: list[tuple[type[Broken], str]] = [

@@ -21,7 +21,7 @@ from lottery.analysis.evidence import Evidence
 from lottery.analysis.speed import target_score, time_to_reach
 from lottery.analysis.types import Measure, Missing
 from lottery.errors import StoreError
-from lottery.store.jobs import MAIN, JobKey, JobResult
+from lottery.store.jobs import MAIN, SEARCH, JobKey, JobResult
 from lottery.tickets import KEEPS_TRAINED, never_settled
 from lottery.training import stopping_points
 
@@ -232,9 +232,13 @@ class Measured:
 def dense_key(key: JobKey, dense_kind: str) -> JobKey | None:
     """Where a training is counted, given the kind whose level 0 counts as the dense network.
 
+    One that only found a ticket's mask is not.
+
     >>> str(dense_key(JobKey(0, "dense-rewound-1", 0), "dense-rewound"))
     'replicate 0, main, level 0'
     """
+    if key.kind == SEARCH:
+        return None
     if key.level or dense_kind == MAIN:
         return key
     return JobKey(key.replicate, MAIN, 0) if key.kind == dense_kind else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from lottery.experiments.config import ExperimentConfig
@@ -126,8 +126,8 @@ def keys_meant(path: str, value: object) -> list[tuple[str, object]]:
 
 def kinds_of(hint: Any) -> dict[str, type[Any]]:
     """Kind -> class, of a type that is one of several by its ``kind``; empty for any other."""
-    kinds = get_args(hint) if get_origin(hint) is UnionType else ()
-    return {cls.kind: cls for cls in kinds if is_dataclass(cls)}
+    kinds: tuple[Any, ...] = get_args(hint) if get_origin(hint) is UnionType else ()
+    return {cls.kind: cls for cls in kinds if cls is not NoneType}
 
 
 @cache

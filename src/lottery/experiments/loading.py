@@ -123,8 +123,8 @@ def with_kind(
         ``below``, and key -> value of what was dropped; what is as by default is not told.
     """
     old, new = below.get("method", {}), above.get("method")
-    kind = new.get("kind") if isinstance(new, Mapping) else None
-    then = old.get("kind", Iterative.kind) if isinstance(old, Mapping) else None
+    kind = str(new.get("kind", "")) if isinstance(new, Mapping) else ""
+    then = str(old.get("kind", Iterative.kind)) if isinstance(old, Mapping) else ""
     if kind == then or kind not in METHODS or then not in METHODS:
         return below, {}
     kept, dropped = _fitting(old, to_plain(METHODS[then]()), METHODS[kind](), "method.")
@@ -134,19 +134,24 @@ def with_kind(
 def _fitting(
     values: Mapping[str, Any], usual: Mapping[str, Any], other: Any, prefix: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is set apart from what is usual, and another config takes as well; and the rest."""
+    """What is set apart from what is usual, and another config takes as well; and the rest.
+
+    Of a table inside, in which anything is set, all is: its values mean something together.
+    """
     kept: dict[str, Any] = {}
     rest: dict[str, Any] = {}
+    hints = get_type_hints(type(other))
+    together = prefix != "method." and values != usual
     for key, value in values.items():
-        if value == usual.get(key):
+        if value == usual.get(key) and not together:
             continue
         inner = getattr(other, key, None)
         if is_dataclass(inner) and not isinstance(inner, Length) and isinstance(value, Mapping):
             kept[key], more = _fitting(value, usual.get(key, {}), inner, f"{prefix}{key}.")
             rest |= more
-        elif key in _hints(type(other)) and _reads(_hints(type(other))[key], value):
+        elif key in hints and _reads(hints[key], value):
             kept[key] = value
-        else:
+        elif value != usual.get(key):
             rest[f"{prefix}{key}"] = value
     return kept, rest
 

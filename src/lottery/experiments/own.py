@@ -327,7 +327,7 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
     """What is wrong with an experiment on own code, one sentence each; no network is made."""
     yield from config_problems(config)
     for control in asked_for(config.controls):
-        does = control.learns and "trains a mask"
+        does = "trains a mask" if control.learns else ""
         if control.same_multiplications:
             does = "trains until it has made as many multiplications"
         if does:

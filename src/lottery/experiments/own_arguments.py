@@ -60,7 +60,7 @@ def read_controls(controls: ControlsConfig | Mapping[str, int] | None) -> Contro
         if name not in known:
             raise UsageError(f"controls: {unknown_name('control', str(name), known)}")
     # What is not among those asked for is not wanted.
-    return ControlsConfig(**{"reinit": 0, **controls})  # type: ignore[arg-type]
+    return ControlsConfig(**{"reinit": 0, **controls})
 
 
 def read_pruning(prune: PruneConfig | None, **short: Any) -> PruneConfig:

@@ -78,14 +78,17 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """
     if not job.level:
         return () if job.of_ticket else (JobKey(job.replicate, MAIN, 0),)
-    levels, replicates = config.method.needs(job.level, config.prune), [job.replicate]
+    method, levels = config.method, config.method.needs(job.level, config.prune)
+    replicates = [job.replicate]
     moves_mask = job.kind in CONTROLS and CONTROLS[job.kind].moves_mask
     if moves_mask:
         replicates.append(source_replicate(job.replicate))
     if moves_mask == "aligned":
         levels = tuple(sorted({0, *levels}))
+    if job.kind == SEARCH and isinstance(method, Changing):
+        levels = (0,) if method.step.amount else ()
     found = [JobKey(number, MAIN, level) for number in replicates for level in levels]
-    if config.method.searches and job.kind != SEARCH:
+    if method.searches and job.kind != SEARCH:
         found += [JobKey(number, f"{SEARCH}-1", job.level) for number in replicates]
     return tuple(found)
 

@@ -24,7 +24,8 @@ class FromStep(Method):
     """The dense network's weights at one iteration decide; what such methods share."""
 
     step: Length = field(default_factory=lambda: Length(amount=0))
-    """How far into the dense training weights are scored; 0 is the initialization."""
+    """How far into the dense training its weights decide, and training goes on from them unless
+    tickets are rewound; 0 is the initialization."""
 
     def __post_init__(self) -> None:
         take_lengths(self, "step")

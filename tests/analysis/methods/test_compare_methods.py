@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from lottery.data import AugmentationConfig
 from lottery.errors import UsageError
 from lottery.methods import ControlsConfig, Dynamic, Iterative, RewindConfig
 from lottery.store.jobs import JobKey, JobResult
-from lottery.tickets import RewindMethod
 
 ACCURACY: Measure = "accuracy"
 
@@ -162,7 +162,9 @@ def test_dense_trainings_with_other_results_are_not_the_same() -> None:
 
 
 @pytest.mark.parametrize("method", ["learning-rate", "fine-tune"])
-def test_early_stops_of_trained_weights_are_not_compared_with_others(method: RewindMethod) -> None:
+def test_early_stops_of_trained_weights_are_not_compared_with_others(
+    method: Literal["learning-rate", "fine-tune"],
+) -> None:
     config = criterion("magnitude")
     kept = replace(config, method=Iterative(rewind=RewindConfig(kind=method)))
     runs = [
