@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Final, Literal
 
 from lottery.data.dataset import SplitName
@@ -245,7 +245,7 @@ def _points(pairs: Sequence[Pair]) -> Table:
         for pair in pairs
         for part, line in pair.lines.items()
         for share, error, loss in zip(
-            line.shares, line.errors, line.losses or [None] * len(line.errors), strict=True
+            line.shares, line.errors, line.losses or repeat(None, len(line.errors)), strict=True
         )
     ]
     return Table(
