@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import pairwise
 from typing import Final
 
 from torch import Tensor
@@ -29,7 +29,8 @@ from lottery.store import MAIN, JobKey
 from lottery.training import State
 from lottery.training.normalization import running_norms
 
-EXAMPLES: Final = 1000
+EXAMPLES: Final = 1_000
+TEST_EXAMPLES: Final = 2_000
 POINTS: Final = 11
 STABLE: Final = 0.02
 """Where the error rises by less, there is no barrier (arXiv:1912.05671, section 2)."""
@@ -39,13 +40,21 @@ _PAIR: Final = ("level", "source", "target")
 
 
 def alignment(
-    subject: Subject, *, examples: int = EXAMPLES, points: int = POINTS, recalibrate: int = 0
+    subject: Subject,
+    *,
+    examples: int = EXAMPLES,
+    test_examples: int = TEST_EXAMPLES,
+    points: int = POINTS,
+    recalibrate: int = 0,
 ) -> Measurement:
     """How alike the networks and tickets of replicates are, as they are and aligned.
+
+    Each replicate is compared with the one before it.
 
     Args:
         subject: two replicates or more.
         examples: training examples that neurons are matched by, 4 or more.
+        test_examples: that each network is measured on; 0: all.
         points: networks on each line, its ends included, 3 or more.
         recalibrate: training examples that statistics of batch normalization are computed anew
             from for each network that is measured; 0: they stay as given.
@@ -53,10 +62,10 @@ def alignment(
     Raises:
         UsageError: there is one replicate, or the network's neurons cannot be aligned.
     """
-    if examples < 4 or points < 3 or recalibrate < 0:
+    if examples < 4 or points < 3 or min(recalibrate, test_examples) < 0:
         raise UsageError(
-            "expected examples = 4 or more, points = 3 or more and recalibrate = 0 or more, got "
-            f"{examples}, {points} and {recalibrate}"
+            "expected examples = 4 or more, points = 3 or more, test_examples and recalibrate = 0 "
+            f"or more, got {examples}, {points}, {test_examples} and {recalibrate}"
         )
     dense = [n for n in subject.replicates if subject.ended(JobKey(n, MAIN, 0))]
     if len(dense) < 2:
@@ -64,12 +73,14 @@ def alignment(
             "neurons of two replicates' dense networks are matched: expected 2 of them or more, "
             f"got {len(dense)}; run it with more --replicates"
         )
-    evaluation = Evaluation(task=subject.experiment.task, recalibrate=recalibrate)
+    evaluation = Evaluation(
+        task=subject.experiment.task, examples=test_examples or None, recalibrate=recalibrate
+    )
     pairs = _Pairs(subject, evaluation, examples, points)
     alike: list[Row] = []
     lines: list[Row] = []
     shared: list[Row] = []
-    for source, target in combinations(dense, 2):
+    for source, target in pairwise(dense):
         for level in subject.levels:
             one, other = (JobKey(number, MAIN, level) for number in (source, target))
             if not (subject.ended(one) and subject.ended(other)):
