@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+from connectivity_samples import made_up
 from numpy.typing import NDArray
 
 from lottery.analysis import Evidence, judge
@@ -142,6 +143,7 @@ def build(
         masks_are="matrix",
         weights={layer: weights(place) for place, layer in enumerate(layers)},
         weights_density=0.5,
+        inside={"connectivity": made_up(levels, replicates)},
         config={
             "name": name,
             "seed": 0,

@@ -11,7 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import analyse, analyse_alignment, compare, configs, lists, run, runs
+from lottery.cli import (
+    analyse,
+    analyse_alignment,
+    analyse_connectivity,
+    compare,
+    configs,
+    lists,
+    run,
+    runs,
+)
 from lottery.cli.output import echo
 
 _EXAMPLES = """\b
@@ -44,6 +53,7 @@ app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
 analyse.app.command()(analyse_alignment.alignment)
+analyse.app.command()(analyse_connectivity.connectivity)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(configs.app, name="config")
 

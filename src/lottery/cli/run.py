@@ -91,7 +91,7 @@ def run(
         from lottery.experiments import smoke as shrink
 
         config = shrink(config)
-    run_options = _run_options(out, data_dir, device, engine, jobs, checkpoint_seconds, reuse)
+    run_options = make_options(out, data_dir, device, engine, jobs, checkpoint_seconds, reuse)
     if dry_run:
         from lottery.cli.dry_run import print_dry_run
 
@@ -125,7 +125,7 @@ def demo(
     del debug
     load(line=True, silent=quiet or as_json)
     config = _config("demo", [], out=out, seed=seed)
-    run_options = _run_options(out, None, device, engine, jobs, 30.0, True)
+    run_options = make_options(out, None, device, engine, jobs, 30.0, True)
     _run_and_judge(config, run_options, as_json=as_json, quiet=quiet, report=report)
 
 
@@ -147,7 +147,7 @@ def _config(
     return load_config(values, source=f"the config ({recipe})")
 
 
-def _run_options(
+def make_options(
     out: Path,
     data_dir: Path | None,
     device: str,
@@ -156,6 +156,7 @@ def _run_options(
     seconds: float,
     reuse: bool,
 ) -> RunOptions:
+    """How to run, as it was said on the command line."""
     from lottery.errors import UsageError
     from lottery.experiments import RunOptions
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 
 from lottery.store.jobs import REORDERED
 
@@ -46,6 +47,15 @@ class ConnectivityConfig:
     def iterations(self, level: int) -> list[int]:
         """The iterations from which a copy of a level's trainings is reordered, rising."""
         return sorted(int(at) for at, levels in self.at.items() if not levels or level in levels)
+
+    def not_after(self, iteration: int) -> ConnectivityConfig:
+        """The same copies, reordered from an iteration at most."""
+        none = ConnectivityConfig()
+        each = (
+            ConnectivityConfig(at={str(min(int(at), iteration)): levels})
+            for at, levels in self.at.items()
+        )
+        return reduce(ConnectivityConfig.joined, each, none)
 
     def joined(self, other: ConnectivityConfig) -> ConnectivityConfig:
         """What the two ask for."""

@@ -87,6 +87,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
             length=never_gone(config.rewind.length),
         ),
         controls=_one_each(config.controls),
+        connectivity=config.connectivity.not_after(_ITERATIONS // 2),
         masks=LearnedMasksConfig(
             edge_popup=scores(masks.edge_popup), supermask=scores(masks.supermask)
         ),

@@ -7,7 +7,7 @@ that of arXiv:2209.04836 for networks, and of arXiv:2505.05143 for the masks of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +20,9 @@ from lottery.core import Mask, Probe
 from lottery.core.matching import correlate, in_place, match, similarity
 from lottery.core.symmetry import Permutation, Symmetry, permute, probe_symmetry
 from lottery.errors import UsageError
-from lottery.inside.evaluation import Evaluation
+from lottery.inside.connectivity import STABLE
+from lottery.inside.evaluation import Evaluation, is_share
+from lottery.inside.line import barrier, between
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.moved_masks import moved_masks
 from lottery.inside.subject import Subject
@@ -32,9 +34,6 @@ from lottery.training.normalization import running_norms
 EXAMPLES: Final = 1_000
 TEST_EXAMPLES: Final = 2_000
 POINTS: Final = 11
-STABLE: Final = 0.02
-"""Where the error rises by less, there is no barrier (arXiv:1912.05671, section 2)."""
-
 Row = tuple[Cell, ...]
 _PAIR: Final = ("level", "source", "target")
 
@@ -128,7 +127,7 @@ _ALIKE_NOTE: Final = (
     "to one. By chance: matched by activations on different examples."
 )
 _LINE_NOTE: Final = (
-    "The largest test error on the straight line between two networks, less the mean of its ends. "
+    "How far the test error on the straight line between two networks rises above its ends. "
     f"Below {STABLE:.0%} there is no barrier (arXiv:1912.05671). Aligned: the source's neurons put "
     "where they match the target's, by the two networks of this level."
 )
@@ -161,14 +160,16 @@ class _Pairs:
 
     def barriers(self, one: JobKey, other: JobKey) -> Row:
         """The mean error at the ends, and how far it rises between them in place and aligned."""
-        ends = self.error(one), self.error(other)
+        begin, end = self.error(one), self.error(other)
         first, last = self.subject.weights(one), self.subject.weights(other)
+        shares = [number / (self.points - 1) for number in range(1, self.points - 1)]
         aligned = permute(first, self.symmetry, self.permutations(one, other))
+        # What is permuted computes the same, so that the lines have the same ends.
         rises = (
-            barrier(self._error, start, last, ends=ends, points=self.points)
+            barrier([begin, *(self._error(between(start, last, s)) for s in shares), end])
             for start in (first, aligned)
         )
-        return (sum(ends) / 2, *rises)
+        return ((begin + end) / 2, *rises)
 
     def overlap(self, one: JobKey, other: JobKey) -> Row:
         """Density, shares in place and aligned, and what chance would give."""
@@ -232,35 +233,6 @@ class _Pairs:
         )
 
 
-def barrier(
-    error: Callable[[State], float],
-    one: State,
-    other: State,
-    *,
-    ends: tuple[float, float],
-    points: int,
-) -> float:
-    """The largest error on the line between two networks less the mean of its ends.
-
-    Args:
-        error: of a network with this state.
-        one: a state.
-        other: of the same network.
-        ends: the errors of both.
-        points: networks on the line, its ends included, 3 or more.
-    """
-    between = [error(between_states(one, other, k / (points - 1))) for k in range(1, points - 1)]
-    return max(*between, *ends) - sum(ends) / 2
-
-
-def between_states(one: State, other: State, share: float) -> dict[str, Tensor]:
-    """A state on the line from one to another; what are no fractions are one's."""
-    return {
-        name: value.lerp(other[name], share) if value.is_floating_point() else value
-        for name, value in one.items()
-    }
-
-
 def shared_weights(one: Mask, other: Mask) -> float:
     """Weights that both keep, as a share of what one keeps on average, in [0, 1]."""
     return 2 * (one & other).kept / max(one.kept + other.kept, 1)
@@ -287,7 +259,7 @@ def shared_by_chance(one: Mask, other: Mask) -> tuple[float, float]:
 
 def _found(tables: Sequence[Table], pairs: _Pairs) -> list[str]:
     alike, lines, shared = tables
-    share = pairs.evaluation.task.score.unit == "%"
+    share = is_share(pairs.evaluation.task.score)
     said = []
     for level in _ends(lines):
         where = f"At level {level}" if level else "Before pruning"

@@ -9,6 +9,7 @@ from typing import Any
 
 from lottery.errors import StoreError
 from lottery.experiments import Run
+from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
 from lottery.inside.subject import subject
 
@@ -22,15 +23,12 @@ class Analysis:
         sentence: what it tells, for lists.
         measure: looks at a subject with its own keyword settings, all plain JSON.
         read: whether it only reads a run's files, so that a report may make it by itself.
-        controls: the kinds of control that it reads where there are any; what is kept is made again
-            when there are more of them.
     """
 
     name: str
     sentence: str
     measure: Callable[..., Measurement]
     read: bool = True
-    controls: tuple[str, ...] = ()
 
 
 def analyse(
@@ -64,12 +62,12 @@ def analyse(
         "replicates": list(looked_at.replicates),
         **(settings or {}),
     }
-    if analysis.controls:
-        asked["controls"] = sum(key.kind in analysis.controls for key in run.results)
     kept = None if again else kept_measurement(run, analysis.name)
     if kept is not None and kept.settings == asked:
         return kept
-    measured = analysis.measure(looked_at, **(settings or {}))
+    # As everywhere: on a machine that is busy, threads that share out small batches only wait.
+    with one_thread():
+        measured = analysis.measure(looked_at, **(settings or {}))
     whole = replace(measured, analysis=analysis.name, settings=asked, made_from=looked_at.made_from)
     run.store.write_measurement(analysis.name, _finite(whole.to_json()))
     return whole
@@ -88,7 +86,7 @@ def kept_measurement(run: Run, name: str) -> Measurement | None:
         now = {str(key): run.store.contents_hash(key) for key in run.results}
     except StoreError:
         return None
-    holds = kept.made_from.items() <= now.items()
+    holds = all(now.get(job, "") == found for job, found in kept.made_from.items())
     return kept if holds and kept.analysis == name else None
 
 

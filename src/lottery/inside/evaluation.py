@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from lottery.data import Dataset
 from lottery.data.dataset import Split, SplitName
 from lottery.errors import UsageError
 from lottery.rng import Streams
+from lottery.score import Score
 from lottery.tasks.own import OwnTask
 from lottery.tasks.protocol import Task
 from lottery.tasks.supervised import Supervised
@@ -21,6 +22,11 @@ from lottery.training.evaluate import evaluate, input_dtype
 from lottery.training.normalization import running_norms
 
 _ANY = Streams(0, 0)
+
+
+def is_share(score: Score) -> bool:
+    """Whether a score is a share of examples that are right, so that the rest is an error."""
+    return score.unit == "%" and score.higher
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,16 @@ class Evaluation:
             )
             return Quality(loss, 1 - accuracy)
         assert isinstance(self.task, OwnTask), "there are two kinds of tasks"
-        return self._own(self.task.scores(self._model, _ANY))
+        return self._own(self.task)
 
-    def _own(self, scores: Mapping[str, float]) -> Quality:
-        score = self.task.score
+    def _own(self, task: OwnTask) -> Quality:
+        score = task.score
+        try:
+            scores = task.scores(self._model, _ANY)
+        except FloatingPointError:  # somewhere between two networks there may be none
+            return Quality(None, 1.0 if is_share(score) else math.inf)
         value = scores[score.name]
-        error = 1 - value if score.unit == "%" and score.higher else -score.oriented(value)
+        error = 1 - value if is_share(score) else -score.oriented(value)
         return Quality(scores.get("loss"), error)
 
     @cached_property

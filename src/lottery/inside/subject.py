@@ -55,6 +55,8 @@ class Subject:
 
     def ended(self, key: JobKey) -> bool:
         """Whether a training is there and ended well."""
+        if key not in self.run.results:
+            self._absent.add(key)
         return key in self.run.results and self.run.results[key].status == "done"
 
     def ticket(self, key: JobKey) -> Ticket:
@@ -76,11 +78,16 @@ class Subject:
 
     @property
     def made_from(self) -> dict[str, str]:
-        """The jobs that were read -> SHA-256 of their contents."""
-        return {str(key): self.run.store.contents_hash(key) for key in sorted(self._read)}
+        """The jobs that were read -> SHA-256 of their contents; those looked for in vain -> ''."""
+        absent = {str(key): "" for key in sorted(self._absent)}
+        return absent | {str(key): self.run.store.contents_hash(key) for key in sorted(self._read)}
 
     def _note(self, key: JobKey) -> None:
         self._read.add(key)
+
+    @cached_property
+    def _absent(self) -> set[JobKey]:
+        return set()
 
     @cached_property
     def _read(self) -> set[JobKey]:
@@ -102,13 +109,22 @@ class Subject:
                 f"{self.run.name} is of a loop of your own, which this analysis runs; call it from "
                 "the script that has its functions, with task="
             )
-        if (named := _named_code(config)) and not self.code:
-            raise UsageError(
-                f"{self.run.name} names code ({', '.join(named)}), which this analysis would run; "
-                "if you trust it, say --run-code, or code=True from Python"
-            )
+        check_trusted(self.run, config, code=self.code)
         self.progress("loading data")
         return bind(config, self.options, progress=False)
+
+
+def check_trusted(run: Run, config: ExperimentConfig, *, code: bool) -> None:
+    """Check that code which a run's config names may run, if it names any.
+
+    Raises:
+        UsageError: it does, and ``code`` is false.
+    """
+    if (named := _named_code(config)) and not code:
+        raise UsageError(
+            f"{run.name} names code ({', '.join(named)}), which this analysis would run; "
+            "if you trust it, say --run-code, or code=True from Python"
+        )
 
 
 def _named_code(config: ExperimentConfig) -> list[str]:

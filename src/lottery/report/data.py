@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lottery.analysis.types import Verdict
+from lottery.inside import Measurement
 from lottery.store.jobs import JobKey, JobResult
 from lottery.training.curve import CurvePoint
 
@@ -47,6 +48,8 @@ class ReportData:
     """Layer -> its weights, as the level that the verdict speaks of keeps or prunes them."""
     weights_density: float = 1.0
     """Density of that level."""
+    inside: Mapping[str, Measurement] = field(default_factory=dict)
+    """Analysis -> what it found inside the tickets."""
     config: Mapping[str, Any]
     """The whole config, nested plain values."""
     environment: Mapping[str, Any]

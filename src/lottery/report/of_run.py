@@ -13,6 +13,8 @@ from lottery.analysis import judge_run
 from lottery.analysis.measured import as_dense, dense_key
 from lottery.core import Mask, prunable_weights
 from lottery.experiments import Run, open_run, to_plain
+from lottery.inside import ANALYSES, Measurement
+from lottery.inside.analysis import kept_measurement
 from lottery.models import build_model, check_model, is_outside
 from lottery.report.data import ReportData
 from lottery.report.page import render
@@ -60,6 +62,7 @@ def report_data(run: Run) -> ReportData:
         masks_are=masks_are,
         weights=weight_counts(run, [key for key in tickets if key.level == level], layers),
         weights_density=next((lv.density for lv in verdict.levels if lv.level == level), 1.0),
+        inside=_inside(run),
         config=to_plain(run.config),
         environment={
             **experiment["environment"],
@@ -73,6 +76,12 @@ def report_data(run: Run) -> ReportData:
             **({"data": about["sha256"]} if "sha256" in about else {}),
         },
     )
+
+
+def _inside(run: Run) -> dict[str, Measurement]:
+    """What analyses found that were made before."""
+    found = {name: kept_measurement(run, name) for name in ANALYSES}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def kept(run: Run, key: JobKey) -> Mask:

@@ -1,0 +1,132 @@
+"""``lottery analyse connectivity``: it may train before it looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lottery.cli import options
+from lottery.cli.analyse import Again, CsvDir, Levels, Replicates, RunCode, measure, numbers
+from lottery.cli.loading import load
+from lottery.cli.run import make_options
+
+
+def connectivity(
+    run: options.RunName,
+    at: Annotated[
+        Any,
+        typer.Option(
+            "--at",
+            metavar="N,M",
+            parser=numbers,
+            help="Iterations from which a copy sees its examples in another order; else those that "
+            "the run has, or 0, the start.",
+        ),
+    ] = None,
+    levels: Levels = None,
+    replicates: Replicates = None,
+    train: Annotated[
+        bool,
+        typer.Option(help="Train the copies that are missing, of every replicate of the run."),
+    ] = True,
+    points: Annotated[
+        int,
+        typer.Option(
+            metavar="N", parser=options.whole_number, help="Points on each line, ends included."
+        ),
+    ] = 30,
+    recalibrate: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            parser=options.whole_number,
+            help="At every point, compute batch norm's statistics from so many training examples.",
+        ),
+    ] = 0,
+    examples: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            parser=options.whole_number,
+            help="Measure on so many examples of training and test data at most; 0: all.",
+        ),
+    ] = 10_000,
+    again: Again = False,
+    run_code: RunCode = False,
+    out: options.Out = Path("runs"),
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    engine: options.Engine = "auto",
+    jobs: options.Jobs = "auto",
+    checkpoint_seconds: options.CheckpointSeconds = 30.0,
+    as_json: options.Json = False,
+    csv_dir: CsvDir = None,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Stability to the data order, and whether networks are connected by a line of low error.
+
+    The run grows by copies of its trainings that see their examples in another order; Ctrl-C keeps
+    a checkpoint, and the same command goes on. Then error and loss are measured on the line between
+    each training and its copy, and between each level and the next.
+
+    \b
+    Examples:
+      lottery analyse connectivity demo
+      lottery analyse connectivity lenet-300-100-mnist --at 0,500 --levels 0,3
+      lottery analyse connectivity demo --no-train --csv tables
+    """
+    del debug
+    load(line=True, silent=quiet or as_json)
+    how = make_options(out, data_dir, device, engine, jobs, checkpoint_seconds, True)
+    since = _since(run, out, at)
+    if train:
+        _train(run, out, since, levels, how, code=run_code, silent=quiet or as_json)
+    settings = {"points": points, "recalibrate": recalibrate, "examples": examples}
+    measure(
+        "connectivity",
+        run,
+        out,
+        levels=levels,
+        replicates=replicates,
+        again=again,
+        as_json=as_json,
+        csv_dir=csv_dir,
+        settings=settings | {"at": since},
+        options=how,
+        code=run_code,
+    )
+
+
+def _since(name: str, out: Path, at: tuple[int, ...] | None) -> list[int]:
+    """The iterations that are looked at."""
+    from lottery.experiments import find_run, open_run
+
+    there = open_run(find_run(name, out)).config.connectivity.at
+    return list(at or map(int, there or ["0"]))
+
+
+def _train(
+    name: str,
+    out: Path,
+    at: list[int],
+    levels: tuple[int, ...] | None,
+    how: Any,
+    *,
+    code: bool,
+    silent: bool,
+) -> None:
+    """Train the copies that are missing, with the progress of `lottery run`."""
+    from lottery.cli.progress import listening
+    from lottery.cli.signals import stop_on_signals
+    from lottery.experiments import find_run, open_run
+    from lottery.inside.reordered import missing_copies, train_copies
+
+    run = open_run(find_run(name, out))
+    config = missing_copies(run, at, levels)
+    if config is None:
+        return
+    with stop_on_signals() as stop, listening(config, silent=silent) as listener:
+        train_copies(run, at, levels, how, code=code, listener=listener, stop=stop)
