@@ -16,7 +16,7 @@ from lottery.core import Mask
 from lottery.core.symmetry import find_symmetry, permute
 from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run_experiment
 from lottery.inside import Measurement, Subject
-from lottery.inside.alignment import barrier, shared_by_chance, shared_weights
+from lottery.inside.alignment import shared_by_chance, shared_weights
 from lottery.methods import ControlsConfig
 from lottery.store import MAIN, JobKey
 from lottery.training import State
@@ -132,17 +132,6 @@ def test_what_random_masks_share_is_what_all_of_them_do_on_average() -> None:
     expected, deviation = shared_by_chance(masks(2)[0], masks(3)[0])
     assert expected == pytest.approx(float(shares.double().mean()), abs=1e-6)
     assert deviation == pytest.approx(float(shares.double().std(correction=0)), abs=1e-6)
-
-
-def test_a_barrier_is_what_rises_above_the_ends() -> None:
-    one, other = {"w": torch.tensor([0.0])}, {"w": torch.tensor([1.0])}
-
-    def hill(state: State) -> float:
-        x = float(state["w"])
-        return 0.1 + 0.2 * x + 4 * 0.5 * x * (1 - x)
-
-    assert barrier(hill, one, other, ends=(0.1, 0.3), points=3) == pytest.approx(0.5)
-    assert barrier(lambda _: 0.0, one, other, ends=(0.1, 0.3), points=9) == pytest.approx(0.1)
 
 
 def test_as_typed(run: Run, cli: Cli) -> None:

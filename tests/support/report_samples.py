@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+from alignment_samples import made_up as made_up_alignment
 from connectivity_samples import made_up
 from numpy.typing import NDArray
 
@@ -143,7 +144,10 @@ def build(
         masks_are="matrix",
         weights={layer: weights(place) for place, layer in enumerate(layers)},
         weights_density=0.5,
-        inside={"connectivity": made_up(levels, replicates)},
+        inside={
+            "connectivity": made_up(levels, replicates),
+            "alignment": made_up_alignment(levels, replicates),
+        },
         config={
             "name": name,
             "seed": 0,

@@ -23,7 +23,16 @@ def alignment(
             parser=options.whole_number,
             help="Training examples that neurons are matched by.",
         ),
-    ] = 1000,
+    ] = 1_000,
+    test_examples: Annotated[
+        int,
+        typer.Option(
+            "--test-examples",
+            metavar="N",
+            parser=options.whole_number,
+            help="Test examples that each network is measured on; 0: all.",
+        ),
+    ] = 2_000,
     points: Annotated[
         int,
         typer.Option(
@@ -54,9 +63,10 @@ def alignment(
 ) -> None:
     """Whether replicates are alike up to the order of their neurons, and their masks move.
 
-    Neurons of every two replicates are matched by their activations; similarity, barriers and what
-    masks share are told in place and aligned, beside chance. Where the run has the controls moved
-    and aligned, how their masks train on another initialization.
+    Neurons of each replicate are matched to those of the one before by their activations: how
+    similar they are, barriers between the networks and what masks share, in place and aligned,
+    beside chance. Where the run has the controls moved and aligned, how their masks train on
+    another initialization.
 
     \b
     Examples:
@@ -75,7 +85,12 @@ def alignment(
         again=again,
         as_json=as_json,
         csv_dir=csv_dir,
-        settings={"examples": examples, "points": points, "recalibrate": recalibrate},
+        settings={
+            "examples": examples,
+            "test_examples": test_examples,
+            "points": points,
+            "recalibrate": recalibrate,
+        },
         options=RunOptions(out=out, data_dir=data_dir, device=device),
         code=run_code,
     )

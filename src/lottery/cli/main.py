@@ -65,6 +65,8 @@ for _verb in (
 ):
     analyse.app.command()(_verb)
 analyse.app.command()(analyse_shifts.shifts)
+analyse.app.command()(analyse_alignment.alignment)
+analyse.app.command()(analyse_connectivity.connectivity)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(configs.app, name="config")

@@ -7,11 +7,11 @@ that of arXiv:2209.04836 for networks, and of arXiv:2505.05143 for the masks of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import pairwise
 from typing import Final
 
 from torch import Tensor
@@ -20,7 +20,9 @@ from lottery.core import Mask, Probe
 from lottery.core.matching import correlate, in_place, match, similarity
 from lottery.core.symmetry import Permutation, Symmetry, permute, probe_symmetry
 from lottery.errors import UsageError
-from lottery.inside.evaluation import Evaluation
+from lottery.inside.connectivity import STABLE
+from lottery.inside.evaluation import Evaluation, is_share
+from lottery.inside.line import barrier, between
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.moved_masks import moved_masks
 from lottery.inside.subject import Subject
@@ -29,23 +31,29 @@ from lottery.store import MAIN, JobKey
 from lottery.training import State
 from lottery.training.normalization import running_norms
 
-EXAMPLES: Final = 1000
+EXAMPLES: Final = 1_000
+TEST_EXAMPLES: Final = 2_000
 POINTS: Final = 11
-STABLE: Final = 0.02
-"""Where the error rises by less, there is no barrier (arXiv:1912.05671, section 2)."""
-
 Row = tuple[Cell, ...]
 _PAIR: Final = ("level", "source", "target")
 
 
 def alignment(
-    subject: Subject, *, examples: int = EXAMPLES, points: int = POINTS, recalibrate: int = 0
+    subject: Subject,
+    *,
+    examples: int = EXAMPLES,
+    test_examples: int = TEST_EXAMPLES,
+    points: int = POINTS,
+    recalibrate: int = 0,
 ) -> Measurement:
     """How alike the networks and tickets of replicates are, as they are and aligned.
+
+    Each replicate is compared with the one before it.
 
     Args:
         subject: two replicates or more.
         examples: training examples that neurons are matched by, 4 or more.
+        test_examples: that each network is measured on; 0: all.
         points: networks on each line, its ends included, 3 or more.
         recalibrate: training examples that statistics of batch normalization are computed anew
             from for each network that is measured; 0: they stay as given.
@@ -53,10 +61,10 @@ def alignment(
     Raises:
         UsageError: there is one replicate, or the network's neurons cannot be aligned.
     """
-    if examples < 4 or points < 3 or recalibrate < 0:
+    if examples < 4 or points < 3 or min(recalibrate, test_examples) < 0:
         raise UsageError(
-            "expected examples = 4 or more, points = 3 or more and recalibrate = 0 or more, got "
-            f"{examples}, {points} and {recalibrate}"
+            "expected examples = 4 or more, points = 3 or more, test_examples and recalibrate = 0 "
+            f"or more, got {examples}, {points}, {test_examples} and {recalibrate}"
         )
     dense = [n for n in subject.replicates if subject.ended(JobKey(n, MAIN, 0))]
     if len(dense) < 2:
@@ -64,12 +72,14 @@ def alignment(
             "neurons of two replicates' dense networks are matched: expected 2 of them or more, "
             f"got {len(dense)}; run it with more --replicates"
         )
-    evaluation = Evaluation(task=subject.experiment.task, recalibrate=recalibrate)
+    evaluation = Evaluation(
+        task=subject.experiment.task, examples=test_examples or None, recalibrate=recalibrate
+    )
     pairs = _Pairs(subject, evaluation, examples, points)
     alike: list[Row] = []
     lines: list[Row] = []
     shared: list[Row] = []
-    for source, target in combinations(dense, 2):
+    for source, target in pairwise(dense):
         for level in subject.levels:
             one, other = (JobKey(number, MAIN, level) for number in (source, target))
             if not (subject.ended(one) and subject.ended(other)):
@@ -117,7 +127,7 @@ _ALIKE_NOTE: Final = (
     "to one. By chance: matched by activations on different examples."
 )
 _LINE_NOTE: Final = (
-    "The largest test error on the straight line between two networks, less the mean of its ends. "
+    "How far the test error on the straight line between two networks rises above its ends. "
     f"Below {STABLE:.0%} there is no barrier (arXiv:1912.05671). Aligned: the source's neurons put "
     "where they match the target's, by the two networks of this level."
 )
@@ -150,14 +160,16 @@ class _Pairs:
 
     def barriers(self, one: JobKey, other: JobKey) -> Row:
         """The mean error at the ends, and how far it rises between them in place and aligned."""
-        ends = self.error(one), self.error(other)
+        begin, end = self.error(one), self.error(other)
         first, last = self.subject.weights(one), self.subject.weights(other)
+        shares = [number / (self.points - 1) for number in range(1, self.points - 1)]
         aligned = permute(first, self.symmetry, self.permutations(one, other))
+        # What is permuted computes the same, so that the lines have the same ends.
         rises = (
-            barrier(self._error, start, last, ends=ends, points=self.points)
+            barrier([begin, *(self._error(between(start, last, s)) for s in shares), end])
             for start in (first, aligned)
         )
-        return (sum(ends) / 2, *rises)
+        return ((begin + end) / 2, *rises)
 
     def overlap(self, one: JobKey, other: JobKey) -> Row:
         """Density, shares in place and aligned, and what chance would give."""
@@ -221,35 +233,6 @@ class _Pairs:
         )
 
 
-def barrier(
-    error: Callable[[State], float],
-    one: State,
-    other: State,
-    *,
-    ends: tuple[float, float],
-    points: int,
-) -> float:
-    """The largest error on the line between two networks less the mean of its ends.
-
-    Args:
-        error: of a network with this state.
-        one: a state.
-        other: of the same network.
-        ends: the errors of both.
-        points: networks on the line, its ends included, 3 or more.
-    """
-    between = [error(between_states(one, other, k / (points - 1))) for k in range(1, points - 1)]
-    return max(*between, *ends) - sum(ends) / 2
-
-
-def between_states(one: State, other: State, share: float) -> dict[str, Tensor]:
-    """A state on the line from one to another; what are no fractions are one's."""
-    return {
-        name: value.lerp(other[name], share) if value.is_floating_point() else value
-        for name, value in one.items()
-    }
-
-
 def shared_weights(one: Mask, other: Mask) -> float:
     """Weights that both keep, as a share of what one keeps on average, in [0, 1]."""
     return 2 * (one & other).kept / max(one.kept + other.kept, 1)
@@ -276,7 +259,7 @@ def shared_by_chance(one: Mask, other: Mask) -> tuple[float, float]:
 
 def _found(tables: Sequence[Table], pairs: _Pairs) -> list[str]:
     alike, lines, shared = tables
-    share = pairs.evaluation.task.score.unit == "%"
+    share = is_share(pairs.evaluation.task.score)
     said = []
     for level in _ends(lines):
         where = f"At level {level}" if level else "Before pruning"

@@ -24,15 +24,12 @@ class Analysis:
         sentence: what it tells, for lists.
         measure: looks at a subject with its own keyword settings, all plain JSON.
         read: whether it only reads a run's files, so that a report may make it by itself.
-        controls: the kinds of control that it reads where there are any; what is kept is made again
-            when there are more of them.
     """
 
     name: str
     sentence: str
     measure: Callable[..., Measurement]
     read: bool = True
-    controls: tuple[str, ...] = ()
 
 
 def analyse(
@@ -66,8 +63,6 @@ def analyse(
         "replicates": list(looked_at.replicates),
         **(settings or {}),
     }
-    if analysis.controls:
-        asked["controls"] = sum(key.kind in analysis.controls for key in run.results)
     kept = None if again else kept_measurement(run, analysis.name)
     if kept is not None and kept.settings == asked:
         return kept

@@ -15,6 +15,7 @@ from lottery.inside.pools import pools
 from lottery.inside.shifts import shifts
 from lottery.inside.weights import weights
 
+
 WEIGHTS: Final = Analysis(
     name="weights",
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",
@@ -53,7 +54,6 @@ ALIGNMENT: Final = Analysis(
     sentence="whether replicates are alike up to the order of their neurons, and masks move",
     measure=alignment,
     read=False,
-    controls=("reinit", "moved", "aligned"),
 )
 
 
@@ -71,16 +71,15 @@ MASKS: Final = Analysis(
     measure=masks,
 )
 
-_ALL: Final[tuple[Analysis, ...]] = (
-    MASKS,
-    WEIGHTS,
-    CONNECTIVITY,
-    ALIGNMENT,
-    CURVATURE,
-    CKA,
-    POOLS,
-    SHIFTS,
+CONNECTIVITY: Final = Analysis(
+    name="connectivity",
+    sentence="stability to the data order, and lines of low error between levels",
+    measure=connectivity,
+    read=False,
 )
+
+
+_ALL: Final[tuple[Analysis, ...]] = (MASKS, WEIGHTS, CONNECTIVITY, ALIGNMENT, CURVATURE, CKA, POOLS, SHIFTS,)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""

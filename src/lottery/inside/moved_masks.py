@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from lottery.inside.measurement import Measurement, Table
@@ -90,8 +91,8 @@ def moved_masks(subject: Subject) -> Measurement:
     Args:
         subject: of a run with the controls ``moved`` or ``aligned``; of any other nothing is found.
     """
-    kinds = {key.kind for key in subject.run.results}
-    if not kinds & {"moved", "aligned"}:
+    scores = _scores(subject)
+    if not {kind for kind, _ in scores} & {"moved", "aligned"}:
         return Measurement(
             analysis="alignment",
             found=(
@@ -100,7 +101,6 @@ def moved_masks(subject: Subject) -> Measurement:
             ),
         )
     run = subject.run
-    scores = _scores(subject)
     confidence = run.config.verdict.confidence
     densities = {
         level: statistics.fmean(run.results[key].density for key in keys)
@@ -144,25 +144,36 @@ def moved_masks(subject: Subject) -> Measurement:
 
 
 def _scores(subject: Subject) -> Scores:
-    found: dict[tuple[str, int], dict[int, list[float]]] = {}
-    again = any(key.kind == DENSE_REWOUND for key in subject.run.results)
-    for key, result in sorted(subject.run.results.items()):
-        if key.replicate not in subject.replicates or result.score is None:
-            continue
-        kind = {MAIN: _TICKET}.get(key.kind, key.kind)
-        if key.level == 0:
-            # What tickets are compared with: trained as they are.
-            kind = _DENSE if (key.kind == DENSE_REWOUND) == again else ""
-        elif key.level not in subject.levels:
-            continue
-        if kind in _NAMES and subject.ended(key):
-            found.setdefault((kind, key.level), {}).setdefault(key.replicate, []).append(
-                result.score
-            )
-    return {
-        place: {number: statistics.fmean(values) for number, values in of.items()}
-        for place, of in found.items()
-    }
+    found: dict[tuple[str, int], dict[int, float]] = {}
+    for kind in _NAMES:
+        for level in (0,) if kind == _DENSE else filter(None, subject.levels):
+            for number in subject.replicates:
+                scores = [
+                    score
+                    for key in _trainings(subject, kind, number, level)
+                    if subject.ended(key) and (score := subject.run.results[key].score) is not None
+                ]
+                if scores:
+                    found.setdefault((kind, level), {})[number] = statistics.fmean(scores)
+    return found
+
+
+def _trainings(subject: Subject, kind: str, number: int, level: int) -> Iterator[JobKey]:
+    """The trainings of a kind in a replicate; all of a control's."""
+    results = subject.run.results
+    if kind == _DENSE:
+        again = JobKey(number, f"{DENSE_REWOUND}-1", 0)
+        # What tickets are compared with: trained as they are.
+        yield again if again in results else JobKey(number, MAIN, 0)
+    elif kind == _TICKET:
+        yield JobKey(number, MAIN, level)
+    else:
+        for one in count(1):
+            key = JobKey(number, f"{kind}-{one}", level)
+            # Of one that is not there yet, it is noted that it was looked for.
+            if not subject.ended(key) and key not in results:
+                return
+            yield key
 
 
 def _differences(level: int, scores: Scores, confidence: float) -> Iterator[Difference]:

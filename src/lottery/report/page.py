@@ -16,6 +16,7 @@ from lottery.report.density import ACCURACY_FIGURE, SPEED_FIGURE
 from lottery.report.distributions import DISTRIBUTIONS
 from lottery.report.figure import Drawn, Figure
 from lottery.report.forest import MARKS
+from lottery.report.inside_alignment import INSIDE_ALIGNMENT
 from lottery.report.inside_connectivity import INSIDE_CONNECTIVITY
 from lottery.report.layers import LAYERS
 from lottery.report.pixels import FAINTEST, MASKS, PIXELS
@@ -31,6 +32,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     MASKS,
     PIXELS,
     *INSIDE_CONNECTIVITY,
+    *INSIDE_ALIGNMENT,
 )
 """In the order of the page."""
 
