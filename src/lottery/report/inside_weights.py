@@ -163,7 +163,7 @@ def gradients(data: Any) -> Plot | None:
 
 def likeness(data: Any) -> Plot | None:
     """CKA with the dense network, and between replicates, against density."""
-    rows, lines = _rows(data, "cka", "layers"), []
+    rows, lines = _rows(data, "cka", "layers"), list[_Line]()
     levels = sorted({row["level"] for row in rows})
     for layer in dict.fromkeys(row["layer"] for row in rows):
         of = [row for row in rows if row["layer"] == layer]
