@@ -20,6 +20,7 @@ COMMANDS = (
     *((name,) for name in ("demo", "run", "list", "show", "verdict", "report", "compare")),
     ("verify",),
     *(("config", name) for name in ("show", "schema", "diff")),
+    *(("analyse", name) for name in ("weights", "curvature", "cka", "pools")),
 )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="analyse",
-    help="Look inside the tickets of a run: each figure beside what it would be by chance.",
+    help="Look inside a run's tickets, beside chance.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
