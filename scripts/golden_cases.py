@@ -123,6 +123,7 @@ TRAINED_CONTROLS: Final = (
     "controls.shuffled_global=1",
     "controls.scratch_flops=1",
 )
+SIGNED_CONTROLS: Final = ("controls.trained_signs=1", "controls.initial_signs=1")
 LEARNED_CONTROLS: Final = ("controls.edge_popup=1", "controls.supermask=1")
 CONSTANT: Final = (
     "masks.edge_popup.weights=signed-constant",
@@ -144,6 +145,7 @@ def _controls() -> tuple[Case, ...]:
     return (
         *_cases(f"controls: trained, {start}", *TRAINED_CONTROLS),
         *_cases(f"controls: trained, {late}", *TRAINED_CONTROLS, "controls.scratch_epochs=1", LATE),
+        *_cases("controls: signed", "levels=1", "rewind.method=learning-rate", *SIGNED_CONTROLS),
         *_cases(f"controls: learned, {start}", *LEARNED_CONTROLS, engines=TORCH, resumed=True),
         *_cases(f"controls: learned, {late}", *LEARNED_CONTROLS, LATE, engines=TORCH),
         *_cases("controls: learned constants", *LEARNED_CONTROLS, *CONSTANT, engines=TORCH),

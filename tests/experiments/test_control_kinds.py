@@ -124,10 +124,10 @@ def test_each_breaks_what_it_claims_and_nothing_else(run: RunSummary, level: int
         for name in set(ticket.weights) - set(prunable):
             assert torch.equal(found[kind].weights[name], ticket.weights[name])
     trained = store.weights(JobKey(0, MAIN, level - 1))
-    for kind, signs in (("trained-signs", trained), ("initial-signs", initial)):
+    for kind, state in (("trained-signs", trained), ("initial-signs", initial)):
         for name in prunable:
             weight = found[kind].weights[name]
-            assert torch.equal(weight.signbit(), signs[name].signbit())
+            assert torch.equal(weight.signbit(), state[name].signbit())
             assert not torch.equal(weight.signbit(), found["reinit"].weights[name].signbit())
     fresh = ("reinit", "scratch-epochs", "scratch-flops", "trained-signs", "initial-signs")
     drawn = [found[kind].weights["fc1.weight"].abs() for kind in fresh]

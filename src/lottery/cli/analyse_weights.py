@@ -29,7 +29,7 @@ def weights(
     \b
     Examples:
       lottery analyse weights demo
-      lottery analyse weights lenet-300-100-mnist --levels 0,12 --csv tables
+      lottery analyse weights demo --levels 0,4 --csv tables
     """
     del debug
     measure(
@@ -86,7 +86,7 @@ def curvature(
     \b
     Examples:
       lottery analyse curvature demo
-      lottery analyse curvature lenet-300-100-mnist --levels 0,6,12 --eigenvalues 5
+      lottery analyse curvature demo --eigenvalues 5
     """
     del debug
     measure(
@@ -125,7 +125,7 @@ def cka(
     \b
     Examples:
       lottery analyse cka demo
-      lottery analyse cka lenet-300-100-mnist --levels 0,6,12
+      lottery analyse cka demo --levels 0,2,4
     """
     del debug
     measure(
@@ -180,7 +180,7 @@ def pools(
     \b
     Examples:
       lottery analyse pools demo
-      lottery analyse pools lenet-300-100-mnist --candidates 12
+      lottery analyse pools demo --candidates 12
     """
     del debug
     measure(

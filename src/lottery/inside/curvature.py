@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
 from lottery.core import Mask, ScoreContext
@@ -48,6 +48,9 @@ def top_eigenvalues(context: ScoreContext, count: int) -> list[float]:
     Args:
         context: with a probe.
         count: how many, 1 or more; fewer are given where there are fewer weights.
+
+    Raises:
+        UsageError: the iterations do not converge.
     """
     model, mask = scored_network(context), context.mask
     total = mask.kept
@@ -62,9 +65,14 @@ def top_eigenvalues(context: ScoreContext, count: int) -> list[float]:
     else:
         operator = LinearOperator((total, total), matvec=product, dtype=np.float64)
         start = torch.randn(total, generator=context.generator, dtype=torch.float64).numpy()
-        values = eigsh(
-            operator, k=count, which="LA", v0=start, tol=_TOLERANCE, return_eigenvectors=False
-        )
+        try:
+            values = eigsh(
+                operator, k=count, which="LA", v0=start, tol=_TOLERANCE, return_eigenvectors=False
+            )
+        except ArpackNoConvergence as error:
+            raise UsageError(
+                f"curvature: the {count} largest eigenvalues cannot be told apart; ask for fewer"
+            ) from error
     return sorted(map(float, values), reverse=True)[:count]
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 from torch import Tensor
@@ -21,7 +22,7 @@ from lottery.data.dataset import SplitName
 from lottery.errors import UsageError
 from lottery.inside.evaluation import Evaluation, Quality
 from lottery.inside.measurement import Cell, Measurement, Table
-from lottery.inside.spread import half_interval, mean
+from lottery.inside.spread import half_interval
 from lottery.inside.subject import Subject
 from lottery.store import MAIN, JobKey
 from lottery.tasks.supervised import Supervised
@@ -131,6 +132,7 @@ def pools(subject: Subject, candidates: int = 4, recalibrate: int = 1_000) -> Me
         )
     task = subject.experiment.task
     own = not isinstance(task, Supervised)
+    step = 1 / len(task.data.test) if isinstance(task, Supervised) else 0.0
     as_it_is = Evaluation(task=task)
     average = as_it_is if own else Evaluation(task=task, recalibrate=recalibrate)
     chosen_on: SplitName = "test" if own else "validation"
@@ -155,24 +157,19 @@ def pools(subject: Subject, candidates: int = 4, recalibrate: int = 1_000) -> Me
         rows.append((key.level, key.replicate, before, after, after - before, taken or None))
     return Measurement(
         analysis="pools",
-        found=tuple(_sentences(errors, own)),
-        tables=(_level_table(errors), _member_table(rows)),
+        found=tuple(_sentences(errors, step, own)),
+        tables=(_level_table(errors, step), _member_table(rows)),
     )
 
 
-def _level_table(errors: Mapping[int, Sequence[tuple[float, float, int]]]) -> Table:
+def _level_table(errors: Mapping[int, Sequence[tuple[float, float, int]]], step: float) -> Table:
     def row(level: int, found: Sequence[tuple[float, float, int]]) -> tuple[Cell, ...]:
-        gains = [after - before for before, after, _ in found]
-        half, middle = half_interval(gains), mean(gains)
-        low, high = (
-            (None, None) if half is None or middle is None else (middle - half, middle + half)
-        )
-        one, other = (
-            mean([before for before, _, _ in found]),
-            mean([after for _, after, _ in found]),
-        )
-        members = mean([members for *_, members in found])
-        return (level, len(found), one, other, middle, low, high, members)
+        before, after, members = zip(*found, strict=True)
+        gains = [new - old for old, new, _ in found]
+        middle, half = fmean(gains), half_interval(gains, resolution=step)
+        low, high = (None, None) if half is None else (middle - half, middle + half)
+        means = fmean(before), fmean(after), middle
+        return (level, len(found), *means, low, high, fmean(members))
 
     return Table(
         name="levels",
@@ -199,16 +196,16 @@ def _member_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
 
 
 def _sentences(
-    errors: Mapping[int, Sequence[tuple[float, float, int]]], own: bool
+    errors: Mapping[int, Sequence[tuple[float, float, int]]], step: float, own: bool
 ) -> Iterator[str]:
     count = better = worse = 0
     for level, found in errors.items():
         gains = [after - before for before, after, _ in found]
-        half, middle = half_interval(gains), mean(gains)
-        if level and half is not None and middle is not None:
+        half = half_interval(gains, resolution=step)
+        if level and half is not None:
             count += 1
-            better += middle + half < 0
-            worse += middle - half > 0
+            better += fmean(gains) + half < 0
+            worse += fmean(gains) - half > 0
     if count:
         yield (
             f"Of {count} levels of tickets, the pool has less error than the ticket at {better} "
@@ -216,7 +213,7 @@ def _sentences(
             "number of levels; by chance 2.5% of levels each)."
         )
     else:
-        yield "With one replicate, nothing says whether a difference is chance."
+        yield "Too few replicates that differ: nothing says whether a difference is chance."
     if own:
         yield (
             "Pools were chosen by the same evaluate that judges them, since a loop of your own has "

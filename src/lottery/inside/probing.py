@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor
 
 from lottery.core import Mask, Probe
+from lottery.errors import UsageError
 from lottery.inside.subject import Subject
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey
+from lottery.tasks.own import OwnTask
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig
 from lottery.training import State
@@ -49,6 +51,11 @@ def probe_of(
         UsageError: the task has no batches to look at.
     """
     task = subject.experiment.task
+    if isinstance(task, OwnTask) and task.code.batches is None:
+        raise UsageError(
+            "this looks at examples: pass batches=, a list or DataLoader of them, with the "
+            "functions of your loop"
+        )
     if isinstance(task, Supervised):
         examples = min(examples, len(task.data.train))
     return task.probe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +31,7 @@ class _Line:
     value: str
     spread: str | None = None
     symbol: str = "circle"
+    """Of its marks; empty for none."""
     dash: str = "solid"
     layer: str = WHOLE
 
@@ -59,7 +61,11 @@ def _plot(data: Any, title: str, lines: Sequence[_Line], *, log: bool = False) -
         "layout": {
             "title": {"text": title},
             "xaxis": density_axis((known[level] for level in levels), apart=0.04),
-            "yaxis": {"type": "log" if log else "linear", "tickformat": "~g"},
+            "yaxis": {
+                "type": "log" if log else "linear",
+                "range": _range([y for t in traces if t["visible"] for y in t["y"]], log=log),
+                "tickformat": "~g",
+            },
             "showlegend": True,
         },
         "columns": ("level", "n", "value", "deviation"),
@@ -67,6 +73,14 @@ def _plot(data: Any, title: str, lines: Sequence[_Line], *, log: bool = False) -
         "fit": "both",
         "left_out": len(layers) - len(shown),
     }
+
+
+def _range(values: Sequence[float], *, log: bool) -> list[float]:
+    """From below the lowest to above the highest; powers of ten on a logarithmic axis."""
+    placed = [math.log10(value) for value in values if value > 0] if log else [*values]
+    low, high = min(placed, default=0.0), max(placed, default=1.0)
+    edge = 0.06 * (high - low) or 0.1
+    return [low - edge, high + edge]
 
 
 def _points(line: _Line, known: Mapping[int, float]) -> list[Row]:
@@ -80,13 +94,13 @@ def _trace(line: _Line, known: Mapping[int, float], place: int) -> Plot:
     spreads = [number(row[line.spread]) if line.spread else None for row in rows]
     return {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines+markers" if line.symbol else "lines",
         "name": line.label,
         "legendgroup": line.label,
         "x": [percent(known[row["level"]]) for row in rows],
         "y": [number(row[line.value]) for row in rows],
         "line": {"width": 2, "dash": line.dash},
-        "marker": {"size": 7, "symbol": line.symbol},
+        "marker": {"size": 7, "symbol": line.symbol or "circle"},
         "customdata": [
             [row["level"], row["n"], number(row[line.value]), deviation]
             for row, deviation in zip(rows, spreads, strict=True)
@@ -99,8 +113,9 @@ def _trace(line: _Line, known: Mapping[int, float], place: int) -> Plot:
 
 def _branches(rows: Sequence[Row], value: str, spread: str | None, layer: str) -> Iterator[_Line]:
     """Tickets and each kind of control; dense networks are where the tickets' line begins."""
-    for kind in dict.fromkeys(row["branch"] for row in rows):
-        if kind in CONTROLS:
+    there = {row["branch"] for row in rows}
+    for kind in CONTROLS:
+        if kind in there:
             look = control_of(kind, 1)
             yield _Line(
                 label=look.label,
@@ -124,15 +139,13 @@ def _moves(data: Any, value: str, spread: str | None, chance: str) -> Iterator[_
             whose: [row for row in of if (row["weights"], row["between"]) == (whose, IN_DENSE)]
             for whose in ("survivors", "pruned")
         }
-        for label, whose, one, dash in (
-            ("The same weights in the dense network", "survivors", value, "dash"),
-            ("Pruned weights in the dense network", "pruned", value, "dot"),
-            ("By chance", "survivors", chance, "longdash"),
+        for label, whose, one, dash, symbol in (
+            ("The same weights in the dense network", "survivors", value, "dash", "circle-open"),
+            ("Pruned weights in the dense network", "pruned", value, "dot", "x"),
+            ("By chance", "survivors", chance, "longdash", ""),
         ):
-            yield _Line(
-                label=label, tone="dense", rows=dense[whose], value=one, dash=dash, layer=layer,
-                symbol="x" if whose == "pruned" else "circle-open",
-            )  # fmt: skip
+            looks = {"tone": "dense", "dash": dash, "symbol": symbol}
+            yield _Line(label=label, rows=dense[whose], value=one, layer=layer, **looks)
 
 
 def signs_kept(data: Any) -> Plot | None:
@@ -163,7 +176,7 @@ def gradients(data: Any) -> Plot | None:
 
 def likeness(data: Any) -> Plot | None:
     """CKA with the dense network, and between replicates, against density."""
-    rows, lines = _rows(data, "cka", "layers"), list[Any]()
+    rows, lines = _rows(data, "cka", "layers"), list[_Line]()
     levels = sorted({row["level"] for row in rows})
     for layer in dict.fromkeys(row["layer"] for row in rows):
         of = [row for row in rows if row["layer"] == layer]
