@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lottery.blas import one_blas_thread
+from lottery.errors import UsageError
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.sparse_cpu.compiled import compiles
 from lottery.training.engines.sparse_cpu.costs import machine_costs
@@ -73,6 +74,13 @@ class SparseCpuEngine:
             return [self._train(job, monitor) for job, monitor in zip(jobs, monitors, strict=True)]
 
     def _train(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
+        if job.pruned is not None:
+            raise UsageError(
+                "engine 'sparse_cpu' cannot hold pruned weights at values other than zero; "
+                "use engine 'torch'"
+            )
+        if job.learns is not None:
+            raise UsageError("engine 'sparse_cpu' trains weights, not masks; use engine 'torch'")
         kept = monitor.restore()
         training = Training(job, forms=None if kept is None else kept.values["forms"])
         return training.run(self.name, monitor, kept)

@@ -211,13 +211,8 @@ def _check_fits(job: TrainingJob, linear: Sequence[LinearLayer]) -> None:
 
     Also where it would train on other examples than it was asked to.
     """
-    for asked, reason in (
-        (job.pruned is not None, "cannot hold pruned weights at values other than zero"),
-        (job.learns is not None, "trains weights, not masks"),
-        (job.data.augmentation.active, "does not augment data"),
-    ):
-        if asked:
-            raise UsageError(f"engine 'sparse_cpu' {reason}; use engine 'torch'")
+    if job.data.augmentation.active:
+        raise UsageError("the engine sparse_cpu does not augment data; use the engine torch")
     inputs, outputs = linear[0].inputs, linear[-1].outputs
     for name in _SPLITS:
         split = job.data.split(name)

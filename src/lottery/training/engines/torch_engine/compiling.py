@@ -25,7 +25,7 @@ def compiled_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
     try:
         # Where a part of the network cannot be compiled, the whole graph fails, and nothing falls
         # back in silence.
-        compiled = torch.compile(model, fullgraph=True, dynamic=False)
+        compiled: Callable[[Tensor], Tensor] = torch.compile(model, fullgraph=True, dynamic=False)
     except RuntimeError as error:
         raise _refused(error) from error
 
