@@ -288,20 +288,8 @@ def _kernels(shape: Sequence[int]) -> Tensor | None:
     return torch.arange(shape[0] * shape[1]).view(*shape[:2], *(1 for _ in shape[2:]))
 
 
-def _filters(shape: Sequence[int]) -> Tensor | None:
-    return _outputs(shape) if len(shape) > 2 else None
-
-
-def _neurons(shape: Sequence[int]) -> Tensor | None:
-    return _outputs(shape) if len(shape) == 2 else None
-
-
 def _outputs(shape: Sequence[int]) -> Tensor:
     return torch.arange(shape[0]).view(-1, *(1 for _ in shape[1:]))
-
-
-def _whole(shape: Sequence[int]) -> Tensor:
-    return torch.zeros([1] * len(shape), dtype=torch.int64)
 
 
 def _blocks(shape: Sequence[int], *, rows: int, columns: int) -> Tensor:
@@ -321,7 +309,7 @@ def _runs(shape: Sequence[int], *, length: int) -> Tensor:
 
 _BY_SHAPE: Final[dict[str, _Labeller]] = {
     "kernel": _kernels,
-    "filter": _filters,
-    "neuron": _neurons,
-    "layer": _whole,
+    "filter": lambda shape: _outputs(shape) if len(shape) > 2 else None,
+    "neuron": lambda shape: _outputs(shape) if len(shape) == 2 else None,
+    "layer": lambda shape: torch.zeros([1] * len(shape), dtype=torch.int64),
 }

@@ -43,28 +43,24 @@ class MaskTrainingConfig:
     """The size of the steps."""
 
 
-def _edge_popup() -> MaskTrainingConfig:
-    return MaskTrainingConfig(
-        optimizer=OptimizerConfig(name="sgd", momentum=0.9, weight_decay=1e-4),
-        learning_rate=LearningRateConfig(schedule="cosine", base=0.1),
-    )
-
-
-def _supermask() -> MaskTrainingConfig:
-    return MaskTrainingConfig(
-        optimizer=OptimizerConfig(name="sgd", momentum=0.9),
-        learning_rate=LearningRateConfig(base=100.0),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class LearnedMasksConfig:
     """How the controls that train nothing but a mask train it."""
 
-    edge_popup: MaskTrainingConfig = field(default_factory=_edge_popup)
+    edge_popup: MaskTrainingConfig = field(
+        default_factory=lambda: MaskTrainingConfig(
+            optimizer=OptimizerConfig(name="sgd", momentum=0.9, weight_decay=1e-4),
+            learning_rate=LearningRateConfig(schedule="cosine", base=0.1),
+        )
+    )
     """By default as its authors train on MNIST and CIFAR-10 (arXiv:1911.13299). A signed constant
     is sqrt(2 / (fan-in * density of the layer)) (section 4)."""
-    supermask: MaskTrainingConfig = field(default_factory=_supermask)
+    supermask: MaskTrainingConfig = field(
+        default_factory=lambda: MaskTrainingConfig(
+            optimizer=OptimizerConfig(name="sgd", momentum=0.9),
+            learning_rate=LearningRateConfig(base=100.0),
+        )
+    )
     """By default as its authors train fully connected networks on MNIST (arXiv:1905.01067). A
     signed constant is the deviation of the layer's initial weights."""
 

@@ -8,7 +8,7 @@ into batches does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -62,11 +62,13 @@ def wanda(context: ScoreContext) -> Scores:
     squares = zeros(scored_parameters(context, model))
     seen = dict.fromkeys(squares, 0)
 
-    def observe(name: str, layer: Any, inputs: Sequence[Tensor]) -> None:
+    def observe(name: str, layer: Any, given: Iterable[object]) -> None:
+        # One input, or two of a bilinear layer.
+        inputs = [one for one in given if isinstance(one, Tensor)]
         # A layer is linear in its weight, so the derivative of the sum of its outputs is, for each
         # weight, the sum of the inputs it meets: here of their squares.
         with torch.enable_grad():
-            total = layer.forward(*(given.square() for given in inputs)).sum()
+            total = layer.forward(*(one.square() for one in inputs)).sum()
         (found,) = torch.autograd.grad(total, layer.weight)
         squares[name] += as_double(found)
         seen[name] += 1
@@ -75,7 +77,7 @@ def wanda(context: ScoreContext) -> Scores:
         for layer in layers:
             layer.register_forward_pre_hook(
                 lambda layer, args, kwargs, name=name: observe(
-                    name, layer, _tensors([*args, *kwargs.values()])
+                    name, layer, [*args, *kwargs.values()]
                 ),
                 with_kwargs=True,
             )
@@ -84,11 +86,6 @@ def wanda(context: ScoreContext) -> Scores:
         name: as_double(context.weights[name]).abs() * total.sqrt()
         for name, total in squares.items()
     }
-
-
-def _tensors(given: Iterable[object]) -> list[Tensor]:
-    """A layer's inputs: one, or two if it is bilinear."""
-    return [one for one in given if isinstance(one, Tensor)]
 
 
 def _unit_means(context: ScoreContext, measure: Callable[[Tensor], Tensor]) -> Scores:

@@ -83,15 +83,12 @@ def make_engine(
     if model is None:
         return ENGINES[_PREFERENCE[-1] if name == "auto" else name](device)
     config = config or TrainingConfig()
-    refused = f"engine '{name}' cannot train this: {{}}. Use --engine auto"
     if name == "auto":
-        refused = "no engine can train this: {}"
-        over = passed_over(device, model, config, needs=needs)
-        name = next(one for one in _PREFERENCE if one not in over)
+        return _fastest(device, model, config, needs)
     engine = ENGINES[name](device)
     reason = _refusal(engine, model, config, needs)
     if reason is not None:
-        raise UsageError(refused.format(reason))
+        raise UsageError(f"engine '{name}' cannot train this: {reason}. Use --engine auto")
     return engine
 
 
@@ -120,6 +117,21 @@ def passed_over(
             break
         found[name] = reason
     return found
+
+
+def _fastest(
+    device: torch.device,
+    model: nn.Module,
+    config: TrainingConfig,
+    needs: Collection[str],
+) -> Engine:
+    """The first engine by preference that is installed and can train the model."""
+    over = passed_over(device, model, config, needs=needs)
+    engine = ENGINES[next(name for name in _PREFERENCE if name not in over)](device)
+    reason = _refusal(engine, model, config, needs)
+    if reason is not None:
+        raise UsageError(f"no engine can train this: {reason}")
+    return engine
 
 
 def _refusal(
