@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import pytest
+from inside_samples import first_layers, made_up_masks
 from numpy.typing import NDArray
 
 from lottery.analysis import Evidence, judge
@@ -132,12 +133,17 @@ def build(
             classes=10,
         )
     )
+    pixels = [digits(0.8**level) for level in range(levels)]
     return ReportData(
         verdict=verdict,
         results=results,
         curves=curves,
         layers=layers,
-        pixels={level: digits(0.8**level) for level in range(levels)},
+        first_layers=first_layers(levels, replicates, pixels),
+        inside={
+            "masks": made_up_masks(levels, replicates, {n: LAYERS.get(n, 10_000) for n in layers})
+        },
+        pixels=dict(enumerate(pixels)),
         masks={level: (digits(0.8**level) > 0.5).astype(float) for level in range(levels)},
         masks_are="matrix",
         weights={layer: weights(place) for place, layer in enumerate(layers)},

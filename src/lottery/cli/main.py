@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lottery.blas import prefer_kernels
-from lottery.cli import analyse, compare, configs, lists, run, runs
+from lottery.cli import analyse, analyse_masks, compare, configs, lists, run, runs
 from lottery.cli.output import echo
 
 _EXAMPLES = """\b
@@ -43,6 +43,7 @@ app.command("verdict")(runs.verdict)
 app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
+analyse.app.command()(analyse_masks.masks)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(configs.app, name="config")
 

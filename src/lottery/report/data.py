@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lottery.analysis.types import Verdict
+from lottery.inside import Measurement
 from lottery.store.jobs import JobKey, JobResult
 from lottery.training.curve import CurvePoint
 
@@ -25,6 +26,16 @@ class WeightCounts:
     counts: Mapping[str, NDArray[np.int64]]
     """``initial`` or ``trained``, then ``kept`` or ``pruned`` -> weights in each bin; those beyond
     the ends are in none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstLayer:
+    """What one ticket keeps of its first layer, as pictures."""
+
+    mask: Shares | None
+    """As in `ReportData.masks`, smaller."""
+    pixels: Shares | None
+    """Share kept at each input pixel, as in `ReportData.pixels`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +58,10 @@ class ReportData:
     """Layer -> its weights, as the level that the verdict speaks of keeps or prunes them."""
     weights_density: float = 1.0
     """Density of that level."""
+    first_layers: Mapping[tuple[int, int], FirstLayer] = field(default_factory=dict)
+    """(Level, replicate) -> what a ticket keeps of its first layer, for levels from 1."""
+    inside: Mapping[str, Measurement] = field(default_factory=dict)
+    """Analysis -> what it found inside the tickets."""
     config: Mapping[str, Any]
     """The whole config, nested plain values."""
     environment: Mapping[str, Any]
