@@ -68,3 +68,26 @@ def first_layers(
         (n, r): FirstLayer(mask=noise.binomial(64, 0.8**n, (38, 98)) / 64, pixels=pixels[n])
         for n, r in product(range(1, levels), range(replicates))
     }
+
+
+def made_up_weights(levels: int, layers: Sequence[str]) -> Measurement:
+    """Histograms of weights, of which the last bin but one is empty."""
+    edges = np.linspace(-0.2, 0.2, 9).tolist()
+    shares = (0.05, 0.1, 0.15, 0.2, 0.2, 0.2, 0.1)
+    rows = [
+        (n, layer, *part, low, high, share)
+        for n in range(1, levels)
+        for layer in ("(whole)", *layers)
+        for part in (
+            ("survivors", "start"),
+            ("survivors", "end"),
+            ("pruned", "initialization"),
+            ("pruned", "end of the dense training"),
+        )
+        for low, high, share in zip(
+            edges[:6] + edges[7:8], edges[1:7] + edges[8:], shares, strict=True
+        )
+    ]
+    columns = ("level", "layer", "weights", "when", "from_value", "to_value", "share")
+    table = Table(name="histograms", title="", note="", columns=columns, rows=tuple(rows))
+    return Measurement(analysis="weights", tables=(table,))

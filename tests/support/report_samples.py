@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import pytest
-from inside_samples import first_layers, made_up_masks
+from inside_samples import first_layers, made_up_masks, made_up_weights
 from numpy.typing import NDArray
 
 from lottery.analysis import Evidence, judge
@@ -141,7 +141,8 @@ def build(
         layers=layers,
         first_layers=first_layers(levels, replicates, pixels),
         inside={
-            "masks": made_up_masks(levels, replicates, {n: LAYERS.get(n, 10_000) for n in layers})
+            "masks": made_up_masks(levels, replicates, {n: LAYERS.get(n, 10_000) for n in layers}),
+            "weights": made_up_weights(levels, layers),
         },
         pixels=dict(enumerate(pixels)),
         masks={level: (digits(0.8**level) > 0.5).astype(float) for level in range(levels)},

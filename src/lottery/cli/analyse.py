@@ -90,7 +90,7 @@ def measure(
     from lottery.experiments import find_run, open_run
     from lottery.inside import ANALYSES, analyse
 
-    with _progress() as progress:
+    with progress_line() as progress:
         found = analyse(
             open_run(find_run(run, out)),
             ANALYSES[name],
@@ -150,10 +150,10 @@ def _write_csv(found: Measurement, directory: Path) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def progress_line(*, silent: bool = False) -> Iterator[Progress]:
     """Shows on a terminal, in one line that is gone afterwards, what is done just now."""
     shown = 0
-    terminal = sys.stderr is not None and sys.stderr.isatty()
+    terminal = not silent and sys.stderr is not None and sys.stderr.isatty()
 
     def show(words: str) -> None:
         nonlocal shown

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lottery.cli import options
+from lottery.cli.analyse import progress_line
 from lottery.cli.loading import load
 from lottery.cli.output import echo
 
@@ -196,7 +197,9 @@ def _run_and_judge(
         echo(f"{verdict_text(verdict).rstrip()}\n\nrun: {summary.run}")
     # After the verdict: what hours of training have shown is not lost with a page.
     written = _write_reports(
-        summary.run, [summary.run / "report.html", *([report] if report else [])]
+        summary.run,
+        [summary.run / "report.html", *([report] if report else [])],
+        silent=quiet or as_json,
     )
     if not as_json:
         echo(written)
@@ -209,10 +212,11 @@ def _run_and_judge(
         )
 
 
-def _write_reports(run: Path, targets: list[Path]) -> str:
+def _write_reports(run: Path, targets: list[Path], *, silent: bool) -> str:
     """Write the report to each target; what to tell the user about it."""
     from lottery.report import write_report
 
-    for target in targets:
-        write_report(run, target)
+    with progress_line(silent=silent) as progress:
+        for target in targets:
+            write_report(run, target, progress=progress)
     return f"report: {targets[-1]}"

@@ -16,6 +16,7 @@ from lottery.experiments import Run, open_run, to_plain
 from lottery.inside import ANALYSES, Measurement, Subject, analyse
 from lottery.inside.analysis import kept_measurement
 from lottery.inside.paths import built_in_network
+from lottery.inside.subject import Progress
 from lottery.report.data import FirstLayer, ReportData, Shares
 from lottery.report.page import render
 from lottery.report.pixels import SMALL_SIDE, input_pixels, mask_picture
@@ -27,18 +28,23 @@ MOST_WEIGHTS = 100_000_000
 """Of all trainings together, up to which a report looks inside the tickets by itself."""
 
 
-def write_report(run: Path | Run, target: Path) -> Path:
+def write_report(run: Path | Run, target: Path, *, progress: Progress = lambda _: None) -> Path:
     """Write the report of a run, or of its directory, and return where it is.
+
+    Args:
+        run: finished or not.
+        target: the file.
+        progress: hears what is looked at just now.
 
     Raises:
         StoreError: a file of the run is damaged, or the report cannot be written.
     """
     opened = run if isinstance(run, Run) else open_run(run)
-    write_file(target, render(report_data(opened)).encode())
+    write_file(target, render(report_data(opened, progress)).encode())
     return target
 
 
-def report_data(run: Run) -> ReportData:
+def report_data(run: Run, progress: Progress = lambda _: None) -> ReportData:
     """Gather what the report shows from a run's files.
 
     One job's tensors are held at a time, however many there are.
@@ -46,6 +52,7 @@ def report_data(run: Run) -> ReportData:
     experiment = run.experiment
     about = experiment.get("data", {})
     variant = about.get("variant")
+    progress("reading results")
     verdict = judge_run(run)
     tickets = sorted(key for key in run.results if key.branch == MAIN)
     layers = _layers(run)
@@ -64,7 +71,7 @@ def report_data(run: Run) -> ReportData:
         masks=first.masks,
         masks_are=first.masks_are,
         first_layers=first.each,
-        inside=_inside(run),
+        inside=_inside(run, progress),
         weights=weight_counts(run, [key for key in tickets if key.level == level], layers),
         weights_density=next((lv.density for lv in verdict.levels if lv.level == level), 1.0),
         config=to_plain(run.config),
@@ -119,25 +126,24 @@ def _first_layers(run: Run, tickets: Sequence[JobKey], layers: Sequence[str]) ->
         name = next((name for name in layers or mask if layers or _reads(mask[name], shape)), "")
         if name not in mask:
             continue
-        share, picture = input_pixels(mask[name], shape), mask_picture(mask[name])
+        share, small = input_pixels(mask[name], shape), mask_picture(mask[name], SMALL_SIDE)
         if share is not None:
             found.pixels.setdefault(key.level, []).append(share)
-        if picture is not None and key.replicate == tickets[0].replicate:
+        if key.replicate == tickets[0].replicate and (picture := mask_picture(mask[name])):
             found.masks[key.level], found.masks_are = picture
-        small = mask_picture(mask[name], SMALL_SIDE)
         if key.level and small is not None:
             found.each[key.level, key.replicate] = FirstLayer(mask=small[0], pixels=share)
     return found
 
 
-def _inside(run: Run) -> dict[str, Measurement]:
+def _inside(run: Run, progress: Progress) -> dict[str, Measurement]:
     """What analyses found: those that read files alone are made, unless that takes too long."""
     small = sum(result.weights_total for result in run.results.values()) <= MOST_WEIGHTS
     found = {}
     for name, analysis in ANALYSES.items():
         measured = kept_measurement(run, name)
         if measured is None and analysis.read and small and run.results:
-            measured = analyse(run, analysis)
+            measured = analyse(run, analysis, progress=progress)
         if measured is not None:
             found[name] = measured
     return found

@@ -18,6 +18,7 @@ from lottery.report.distributions import DISTRIBUTIONS
 from lottery.report.figure import Drawn, Figure
 from lottery.report.forest import MARKS
 from lottery.report.inside_masks import INSIDE_MASKS
+from lottery.report.inside_values import VALUES
 from lottery.report.layers import LAYERS
 from lottery.report.pixels import FAINTEST, MASKS, PIXELS
 from lottery.report.tested import FORESTS
@@ -32,6 +33,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     MASKS,
     PIXELS,
     *INSIDE_MASKS,
+    VALUES,
 )
 """In the order of the page."""
 
