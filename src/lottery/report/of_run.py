@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from lottery.analysis import judge_run
 from lottery.analysis.measured import as_dense, dense_key
 from lottery.core import prunable_weights
+from lottery.errors import LotteryError
 from lottery.experiments import Run, open_run, to_plain
 from lottery.inside import ANALYSES, Measurement, Subject, analyse
 from lottery.inside.analysis import kept_measurement
@@ -142,8 +144,10 @@ def _inside(run: Run, progress: Progress) -> dict[str, Measurement]:
     found = {}
     for name, analysis in ANALYSES.items():
         measured = kept_measurement(run, name)
-        if measured is None and analysis.read and small and run.results:
-            measured = analyse(run, analysis, progress=progress)
+        if analysis.read and small:
+            # A file that is damaged, or that cannot be written, costs no more than the figure.
+            with suppress(LotteryError):
+                measured = analyse(run, analysis, progress=progress)
         if measured is not None:
             found[name] = measured
     return found
