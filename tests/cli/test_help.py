@@ -20,10 +20,7 @@ COMMANDS = (
     *((name,) for name in ("demo", "run", "list", "show", "verdict", "report", "compare")),
     ("verify",),
     *(("config", name) for name in ("show", "schema", "diff")),
-    *(
-        ("analyse", name)
-        for name in ("masks", "weights", "connectivity", "alignment")
-    ),
+    *(("analyse", name) for name in ("masks", "weights", "connectivity", "alignment")),
     *(("analyse", name) for name in ("curvature", "cka", "pools", "shifts")),
     *(("ticket", name) for name in ("save", "inspect", "verify", "apply", "diff")),
 )

@@ -124,6 +124,33 @@ def test_one_layer_s_weights_are_shown_at_a_time(open_page: Open, html: str) -> 
         assert page.locator("#figure-weights button[aria-pressed='true']").count() == 1
 
 
+def test_level_and_replicate_are_chosen_for_all_figures_of_the_inside(
+    open_page: Open, html: str
+) -> None:
+    shown = """() => ['inside-density', 'inside-units'].flatMap((name) =>
+        document.getElementById(`plot-${name}`).data.filter((trace) => trace.visible === true)
+            .map(({ meta }) => `${meta.level} ${meta.replicate}`))"""
+    values = "inside-values"
+    with open_page(html) as page:
+        chooser = page.locator(".chooser")
+        assert chooser.locator("button[aria-pressed='true']").count() == 2
+        chooser.locator("button[data-choice='level'][data-value='7']").click()
+        chooser.locator("button[data-choice='replicate'][data-value='3']").click()
+        assert set(page.evaluate(shown)) == {"7 3"}
+        assert (
+            page.evaluate(
+                "(name) => document.getElementById(`plot-${name}`).data"
+                ".filter((trace) => trace.visible === true).map(({ meta }) => meta.level)",
+                values,
+            )
+            == [7] * 4
+        )
+        pictures = page.locator("#figure-inside-first-layer .picture:visible")
+        assert pictures.count() == 2
+        assert "replicate 3" in (pictures.first.text_content() or "")
+        assert chooser.locator("button[aria-pressed='true']").count() == 2
+
+
 def test_the_closer_range_shows_what_is_near_dense(
     open_page: Open, make_data: Callable[..., ReportData]
 ) -> None:
@@ -338,7 +365,7 @@ def test_a_printout_fits_the_paper_and_the_screen_comes_back(open_page: Open, ht
     with open_page(html, dark=True) as page:
         before = page.evaluate(widths)
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.evaluate(widths) == [660] * 8
+        assert page.evaluate(widths) == [660] * len(before)
         assert page.locator(".paragraph").is_visible()
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         page.wait_for_function(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from tiny import tiny
 
 from lottery.errors import StoreError
 from lottery.experiments import RunOptions, open_run, plan, run_experiment
-from lottery.report import report_data, write_report
+from lottery.report import of_run, report_data, write_report
 from lottery.report.weights import _added
 from lottery.store import JobKey, Store
 
@@ -55,6 +56,42 @@ def test_pixels_are_those_of_the_first_layer_at_every_level(run: Path) -> None:
         )
         np.testing.assert_allclose(np.asarray(picture), expected, atol=1e-6)
     assert set(report_data(open_run(run)).pixels) == {0, 1, 2}
+
+
+def test_what_files_tell_of_the_inside_is_found_and_kept(run: Path) -> None:
+    data = report_data(open_run(run))
+    assert data.inside["masks"].settings == {"levels": [0, 1, 2], "replicates": [0, 1]}
+    assert (run / "analyses" / "masks.json").is_file()
+    assert set(data.first_layers) == {
+        (level, replicate) for level in (1, 2) for replicate in (0, 1)
+    }
+    mask = Store(run).ticket(JobKey(1, "main", 2)).mask["fc1.weight"]
+    pixels = data.first_layers[2, 1].pixels
+    assert pixels is not None
+    np.testing.assert_allclose(pixels, mask.float().mean(dim=0).view(28, 28).numpy(), atol=1e-6)
+
+
+def test_what_was_found_of_some_levels_is_found_of_all(run: Path) -> None:
+    open_run(run).analyse("masks", levels=[1])
+    assert report_data(open_run(run)).inside["masks"].settings["levels"] == [0, 1, 2]
+
+
+def test_a_run_that_cannot_be_written_to_has_a_report(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    shutil.rmtree(copy / "analyses", ignore_errors=True)
+    (copy / "analyses").write_text("no directory")
+    assert report_data(open_run(copy)).inside["masks"].found
+
+
+def test_large_runs_are_looked_at_when_they_are_asked_to(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    shutil.rmtree(copy / "analyses", ignore_errors=True)
+    monkeypatch.setattr(of_run, "MOST_WEIGHTS", 1000)
+    assert report_data(open_run(copy)).inside == {}
+    open_run(copy).analyse("masks", levels=[1])
+    assert report_data(open_run(copy)).inside["masks"].settings["levels"] == [1]
 
 
 def test_the_report_of_a_run_is_one_page(run: Path, tmp_path: Path) -> None:

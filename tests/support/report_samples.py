@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from alignment_samples import made_up as made_up_alignment
 from connectivity_samples import made_up
+from inside_samples import first_layers, made_up_masks, made_up_weights
 from numpy.typing import NDArray
 
 from lottery.analysis import Evidence, judge
@@ -134,20 +135,24 @@ def build(
             classes=10,
         )
     )
+    pixels = [digits(0.8**level) for level in range(levels)]
     return ReportData(
         verdict=verdict,
         results=results,
         curves=curves,
         layers=layers,
-        pixels={level: digits(0.8**level) for level in range(levels)},
+        first_layers=first_layers(levels, replicates, pixels),
+        inside={
+            "masks": made_up_masks(levels, replicates, {n: LAYERS.get(n, 10_000) for n in layers}),
+            "weights": made_up_weights(levels, layers),
+            "connectivity": made_up(levels, replicates),
+            "alignment": made_up_alignment(levels, replicates),
+        },
+        pixels=dict(enumerate(pixels)),
         masks={level: (digits(0.8**level) > 0.5).astype(float) for level in range(levels)},
         masks_are="matrix",
         weights={layer: weights(place) for place, layer in enumerate(layers)},
         weights_density=0.5,
-        inside={
-            "connectivity": made_up(levels, replicates),
-            "alignment": made_up_alignment(levels, replicates),
-        },
         config={
             "name": name,
             "seed": 0,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lottery.cli import options
 from lottery.cli.loading import load
 from lottery.cli.output import echo
 
@@ -60,41 +59,6 @@ RunCode = Annotated[
 ]
 
 
-@app.command()
-def masks(
-    run: options.RunName,
-    levels: Levels = None,
-    replicates: Replicates = None,
-    again: Again = False,
-    out: options.Out = Path("runs"),
-    as_json: options.Json = False,
-    csv_dir: CsvDir = None,
-    debug: options.Debug = False,
-) -> None:
-    """What tickets keep, beside chance.
-
-    Overlap between and within replicates, densities and what lies on a path from input to output,
-    weights of each unit, and how masks settle: beside what masks drawn at random would have. Only
-    files are read.
-
-    \b
-    Examples:
-      lottery analyse masks lenet-300-100-mnist
-      lottery analyse masks demo --levels 0-2 --csv tables
-    """
-    del debug
-    measure(
-        "masks",
-        run,
-        out,
-        levels=levels,
-        replicates=replicates,
-        again=again,
-        as_json=as_json,
-        csv_dir=csv_dir,
-    )
-
-
 def measure(
     name: str,
     run: str,
@@ -126,7 +90,7 @@ def measure(
     from lottery.experiments import find_run, open_run
     from lottery.inside import ANALYSES, analyse
 
-    with _progress() as progress:
+    with progress_line() as progress:
         found = analyse(
             open_run(find_run(run, out)),
             ANALYSES[name],
@@ -186,10 +150,10 @@ def _write_csv(found: Measurement, directory: Path) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def progress_line(*, silent: bool = False) -> Iterator[Progress]:
     """Shows on a terminal, in one line that is gone afterwards, what is done just now."""
     shown = 0
-    terminal = sys.stderr is not None and sys.stderr.isatty()
+    terminal = not silent and sys.stderr is not None and sys.stderr.isatty()
 
     def show(words: str) -> None:
         nonlocal shown

@@ -15,6 +15,7 @@ from lottery.cli import (
     analyse,
     analyse_alignment,
     analyse_connectivity,
+    analyse_masks,
     analyse_shifts,
     analyse_weights,
     compare,
@@ -56,17 +57,16 @@ app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
 for _verb in (
+    analyse_masks.masks,
     analyse_weights.weights,
     analyse_connectivity.connectivity,
     analyse_alignment.alignment,
     analyse_weights.curvature,
     analyse_weights.cka,
     analyse_weights.pools,
+    analyse_shifts.shifts,
 ):
     analyse.app.command()(_verb)
-analyse.app.command()(analyse_shifts.shifts)
-analyse.app.command()(analyse_alignment.alignment)
-analyse.app.command()(analyse_connectivity.connectivity)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(configs.app, name="config")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lottery.cli import options
+from lottery.cli.analyse import progress_line
 from lottery.cli.loading import load
 from lottery.cli.output import echo
 
@@ -197,13 +198,13 @@ def _run_and_judge(
     else:
         echo(f"{verdict_text(verdict).rstrip()}\n\nrun: {summary.run}")
     # After the verdict: what hours of training have shown is not lost with a page.
-    from lottery.report import write_report
-
-    targets = [summary.run / "report.html", *([report] if report else [])]
-    for target in targets:
-        write_report(summary.run, target)
+    written = _write_reports(
+        summary.run,
+        [summary.run / "report.html", *([report] if report else [])],
+        silent=quiet or as_json,
+    )
     if not as_json:
-        echo(f"report: {targets[-1]}")
+        echo(written)
     if summary.failed:
         from lottery.errors import JobsFailedError
 
@@ -211,3 +212,13 @@ def _run_and_judge(
             f"{summary.failed} of the jobs diverged, collapsed or could not be run; "
             f"`lottery show {summary.run}` says which and why"
         )
+
+
+def _write_reports(run: Path, targets: list[Path], *, silent: bool) -> str:
+    """Write the report to each target; what to tell the user about it."""
+    from lottery.report import write_report
+
+    with progress_line(silent=silent) as progress:
+        for target in targets:
+            write_report(run, target, progress=progress)
+    return f"report: {targets[-1]}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lottery.cli import options
+from lottery.cli.analyse import progress_line
 from lottery.cli.loading import load
 from lottery.cli.output import echo
 
@@ -179,7 +180,9 @@ def report(
 
     path = find_run(run, out)
     if figures is None or report is not None:
-        echo(write_report(path, report or path / "report.html"))
+        with progress_line() as progress:
+            written_to = write_report(path, report or path / "report.html", progress=progress)
+        echo(written_to)
     if figures is not None:
         written, missing = write_figures(path, figures)
         for file in written:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,7 +70,9 @@ def analyse(
     with one_thread():  # On more, what is added up depends on how many cores there are.
         measured = analysis.measure(looked_at, **(settings or {}))
     whole = replace(measured, analysis=analysis.name, settings=asked, made_from=looked_at.made_from)
-    run.store.write_measurement(analysis.name, _finite(whole.to_json()))
+    # What cannot be kept, of a run that cannot be written to, is found anew the next time.
+    with suppress(StoreError):
+        run.store.write_measurement(analysis.name, _finite(whole.to_json()))
     return whole
 
 

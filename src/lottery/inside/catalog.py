@@ -15,7 +15,6 @@ from lottery.inside.pools import pools
 from lottery.inside.shifts import shifts
 from lottery.inside.weights import weights
 
-
 WEIGHTS: Final = Analysis(
     name="weights",
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",
@@ -79,7 +78,16 @@ CONNECTIVITY: Final = Analysis(
 )
 
 
-_ALL: Final[tuple[Analysis, ...]] = (MASKS, WEIGHTS, CONNECTIVITY, ALIGNMENT, CURVATURE, CKA, POOLS, SHIFTS,)
+_ALL: Final[tuple[Analysis, ...]] = (
+    MASKS,
+    WEIGHTS,
+    CONNECTIVITY,
+    ALIGNMENT,
+    CURVATURE,
+    CKA,
+    POOLS,
+    SHIFTS,
+)
 
 ANALYSES: Final[Mapping[str, Analysis]] = {one.name: one for one in _ALL}
 """Name -> record, in the order of lists."""

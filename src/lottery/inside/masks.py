@@ -50,7 +50,7 @@ _HOW = (
     "deviations of that chance, of all pairs together. By input: chance gives each input of a "
     "layer as many weights as it has in each mask."
 )
-_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "between": ("level", *_COMMON),
     "pairs": ("level", "replicate", "other", "overlap", "jaccard", "chance", "z"),
     "within": ("level", "other", *_COMMON),
@@ -115,7 +115,7 @@ class _Notebook:
 
     network: nn.Module | None
     input_shape: tuple[int, ...]
-    rows: Mapping[str, list[Row]] = field(default_factory=lambda: {name: [] for name in _COLUMNS})
+    rows: Mapping[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
 
 def masks(subject: Subject) -> Measurement:
@@ -141,7 +141,7 @@ def masks(subject: Subject) -> Measurement:
             name=name,
             title=_WORDS[name][0],
             note=_WORDS[name][1],
-            columns=_COLUMNS[name],
+            columns=COLUMNS[name],
             rows=tuple(rows),
         )
         for name, rows in notebook.rows.items()
@@ -225,20 +225,22 @@ def _rows(head: Row, pairs: Sequence[tuple[Mask, Mask]], exact: bool) -> Iterato
 
 def _layers(notebook: _Notebook, head: Row, mask: Mask) -> None:
     known = notebook.network is not None
-    effective = mask
+    alive = mask
     if notebook.network is not None:
-        effective = effective_mask(notebook.network, mask, notebook.input_shape)
+        alive = effective_mask(notebook.network, mask, notebook.input_shape)
+    reached = alive.layers
     rows = [
-        (int(mask[n].sum()), mask[n].numel(), int(alive.sum()), len(alive), _without_any(alive))
-        for n in _matrices(mask)
-        for alive in [effective[n]]
+        (kept, total, reached[name][0], *_outputs(alive[name]))
+        for name, (kept, total) in mask.layers.items()
     ]
-    whole = tuple(map(sum, zip(*rows, strict=True)))
-    for name, (kept, total, reached, units, dead) in zip(
-        [*_matrices(mask), WHOLE], [*rows, whole], strict=True
+    # There are layers: a mask of none has no training.
+    whole = [sum(column) for column in zip(*rows, strict=True)]
+    for name, (kept, total, effective, units, dead) in zip(
+        [*mask, WHOLE], [*rows, whole], strict=True
     ):
-        paths = (reached, reached / total, units, dead) if known else (None, None, units, None)
-        notebook.rows["layers"].append((*head, name, kept, total, kept / total, *paths))
+        size = max(total, 1)
+        paths = (effective, effective / size, units, dead) if known else (None, None, units, None)
+        notebook.rows["layers"].append((*head, name, kept, total, kept / size, *paths))
 
 
 def _units(notebook: _Notebook, head: Row, mask: Mask) -> None:
@@ -258,9 +260,12 @@ def _matrices(mask: Mask) -> list[str]:
     return [name for name, kept in mask.items() if kept.ndim > 1 and kept.numel()]
 
 
-def _without_any(kept: Tensor) -> int:
-    """Outputs of which no weight is kept."""
-    return int((~kept.flatten(1).any(1)).sum())
+def _outputs(kept: Tensor) -> tuple[int, int]:
+    """How many a layer has, and those of them of which no weight is kept."""
+    if not kept.numel():
+        return 0, 0
+    some = kept.reshape(kept.shape[0] if kept.ndim else 1, -1).any(1)
+    return len(some), int((~some).sum())
 
 
 def _degree_cells(found: Degrees) -> Row:

@@ -29,6 +29,16 @@ class WeightCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FirstLayer:
+    """What one ticket keeps of its first layer, as pictures."""
+
+    mask: Shares | None
+    """As in `ReportData.masks`, smaller."""
+    pixels: Shares | None
+    """Share kept at each input pixel, as in `ReportData.pixels`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything the report shows."""
 
@@ -48,6 +58,8 @@ class ReportData:
     """Layer -> its weights, as the level that the verdict speaks of keeps or prunes them."""
     weights_density: float = 1.0
     """Density of that level."""
+    first_layers: Mapping[tuple[int, int], FirstLayer] = field(default_factory=dict)
+    """(Level, replicate) -> what a ticket keeps of its first layer, for levels from 1."""
     inside: Mapping[str, Measurement] = field(default_factory=dict)
     """Analysis -> what it found inside the tickets."""
     config: Mapping[str, Any]

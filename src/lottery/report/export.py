@@ -105,7 +105,7 @@ def _marks(plot: Plot) -> Iterator[dict[str, Cell]]:
 
 
 def _pixels(gallery: Gallery) -> Iterator[dict[str, Cell]]:
-    for picture in gallery.pictures:
+    for picture in gallery.shown:
         for (y, x), share in np.ndenumerate(picture.values):
             yield {"picture": picture.label, "x": x, "y": y, "share": float(share)}
 

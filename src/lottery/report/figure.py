@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Picture:
     description: str
     values: NDArray[np.floating[Any]]
     """Shares in [0, 1] (height, width), nan where there is nothing."""
+    meta: Mapping[str, int] = field(default_factory=dict)
+    """What it is chosen by: attribute -> value."""
+    shown: bool = True
+    """Whether it is shown at first, and in files."""
 
     @property
     def peak(self) -> float:
@@ -46,6 +50,13 @@ class Gallery:
 
     pictures: Sequence[Picture]
     scale: Picture
+    choices: Sequence[Plot] = ()
+    """As of a `Plot`: rows of buttons that choose pictures by their ``meta``."""
+
+    @property
+    def shown(self) -> list[Picture]:
+        """Those that are shown at first."""
+        return [picture for picture in self.pictures if picture.shown]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +85,11 @@ class Drawn:
     section: str
     title: str
     caption: str
+
+
+def choices(content: Plot | Gallery) -> Sequence[Plot]:
+    """The rows of buttons of a figure."""
+    return content.choices if isinstance(content, Gallery) else content.get("choices", [])
 
 
 def choice(

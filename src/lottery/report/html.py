@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from lottery.report.figure import Drawn, Figure, Gallery, Plot, tones_of
+from lottery.report.figure import Drawn, Figure, Gallery, Plot, choices, tones_of
 from lottery.report.palette import TONES, Tone
 from lottery.report.svg import plot_svg
 from lottery.report.tables import Table
@@ -63,6 +63,7 @@ def page(
             style=Markup(_asset("style.css")),
             scripts=scripts,
             policy=_policy(scripts),
+            choices_of=choices,
             still=lambda drawn: Markup(plot_svg(drawn.content, colours)),
             embedded=embed(
                 {

@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lottery.analysis import judge_run
 from lottery.analysis.measured import as_dense, dense_key
-from lottery.core import Mask, prunable_weights
+from lottery.core import prunable_weights
+from lottery.errors import LotteryError
 from lottery.experiments import Run, open_run, to_plain
-from lottery.inside import ANALYSES, Measurement
+from lottery.inside import ANALYSES, Measurement, Subject, analyse
 from lottery.inside.analysis import kept_measurement
-from lottery.models import build_model, check_model, is_outside
-from lottery.report.data import ReportData
+from lottery.inside.paths import built_in_network
+from lottery.inside.subject import Progress
+from lottery.report.data import FirstLayer, ReportData, Shares
 from lottery.report.page import render
-from lottery.report.pixels import input_pixels, mask_picture
+from lottery.report.pixels import SMALL_SIDE, input_pixels, mask_picture
 from lottery.report.weights import weight_counts
 from lottery.store import MAIN, JobKey
 from lottery.store.commit import write_file
 
+MOST_WEIGHTS = 100_000_000
+"""Of all trainings together, up to which a report looks inside the tickets by itself."""
 
-def write_report(run: Path | Run, target: Path) -> Path:
+
+def write_report(run: Path | Run, target: Path, *, progress: Progress = lambda _: None) -> Path:
     """Write the report of a run, or of its directory, and return where it is.
+
+    Args:
+        run: finished or not.
+        target: the file.
+        progress: hears what is looked at just now.
 
     Raises:
         StoreError: a file of the run is damaged, or the report cannot be written.
     """
     opened = run if isinstance(run, Run) else open_run(run)
-    write_file(target, render(report_data(opened)).encode())
+    write_file(target, render(report_data(opened, progress)).encode())
     return target
 
 
-def report_data(run: Run) -> ReportData:
+def report_data(run: Run, progress: Progress = lambda _: None) -> ReportData:
     """Gather what the report shows from a run's files.
 
     One job's tensors are held at a time, however many there are.
@@ -43,10 +54,11 @@ def report_data(run: Run) -> ReportData:
     experiment = run.experiment
     about = experiment.get("data", {})
     variant = about.get("variant")
+    progress("reading results")
     verdict = judge_run(run)
     tickets = sorted(key for key in run.results if key.branch == MAIN)
     layers = _layers(run)
-    pixels, masks, masks_are = _first_layer(run, tickets, layers)
+    first = _first_layers(run, tickets, layers)
     level = verdict.level or max((key.level for key in tickets), default=0)
     return ReportData(
         verdict=verdict,
@@ -57,12 +69,13 @@ def report_data(run: Run) -> ReportData:
             if (key := dense_key(of, verdict.dense_kind))
         },
         layers=layers,
-        pixels=pixels,
-        masks=masks,
-        masks_are=masks_are,
+        pixels=first.mean_pixels,
+        masks=first.masks,
+        masks_are=first.masks_are,
+        first_layers=first.each,
+        inside=_inside(run, progress),
         weights=weight_counts(run, [key for key in tickets if key.level == level], layers),
         weights_density=next((lv.density for lv in verdict.levels if lv.level == level), 1.0),
-        inside=_inside(run),
         config=to_plain(run.config),
         environment={
             **experiment["environment"],
@@ -78,59 +91,66 @@ def report_data(run: Run) -> ReportData:
     )
 
 
-def _inside(run: Run) -> dict[str, Measurement]:
-    """What analyses found that were made before."""
-    found = {name: kept_measurement(run, name) for name in ANALYSES}
-    return {name: one for name, one in found.items() if one is not None}
-
-
-def kept(run: Run, key: JobKey) -> Mask:
-    """What a ticket keeps, at the end of its training where that changes it."""
-    moved = run.facts.mask_updates != "none"
-    return run.store.final_mask(key) if moved else run.store.ticket(key).mask
-
-
 def _layers(run: Run) -> tuple[str, ...]:
-    """Names of prunable weights from input to output; empty where the network is from elsewhere.
-
-    A run may come from elsewhere, and looking at it runs no code that it names.
-    """
-    model, shape, classes = run.facts.model, run.facts.input_shape, run.facts.classes
-    if model is None or shape is None or classes is None or is_outside(model) or check_model(model):
+    """Names of prunable weights from input to output; empty where the network is from elsewhere."""
+    network = built_in_network(run)
+    if network is None:
         return ()
-    # Only the names are needed, so no memory is given to the weights, however many there are.
-    with torch.device("meta"):
-        network = build_model(model, shape, classes)
     prune = run.config.prune
     return tuple(prunable_weights(network, also=prune.also, leave_out=prune.leave_out))
 
 
-def _first_layer(
-    run: Run, tickets: Sequence[JobKey], layers: Sequence[str]
-) -> tuple[dict[int, NDArray[np.float64]], dict[int, NDArray[np.float64]], str]:
-    """Level -> share kept at each input pixel, level -> the first replicate's mask, and what it is.
+@dataclass(kw_only=True)
+class _FirstLayers:
+    """What tickets keep of the layer that reads the input."""
 
-    Where the order of layers is not known, the first is the one whose shape reads the input.
-    """
-    shape = run.facts.input_shape
+    pixels: dict[int, list[Shares]] = field(default_factory=dict)
+    """Level -> share kept at each input pixel, of each replicate."""
+    masks: dict[int, Shares] = field(default_factory=dict)
+    """Level -> the first replicate's mask."""
+    masks_are: str = ""
+    each: dict[tuple[int, int], FirstLayer] = field(default_factory=dict)
+
+    @property
+    def mean_pixels(self) -> dict[int, Shares]:
+        """Level -> share kept at each input pixel, mean over replicates."""
+        return {level: np.mean(found, axis=0) for level, found in sorted(self.pixels.items())}
+
+
+def _first_layers(run: Run, tickets: Sequence[JobKey], layers: Sequence[str]) -> _FirstLayers:
+    """Where the order of layers is not known, the first is the one whose shape reads the input."""
+    shape, found = run.facts.input_shape, _FirstLayers()
     if shape is None:
-        return {}, {}, ""
-    pixels: dict[int, list[NDArray[np.float64]]] = {}
-    masks: dict[int, NDArray[np.float64]] = {}
-    masks_are = ""
+        return found
+    looked_at = Subject(run=run, levels=(), replicates=())
     for key in tickets:
-        mask = kept(run, key)
+        mask = looked_at.mask(key)
         name = next((name for name in layers or mask if layers or _reads(mask[name], shape)), "")
         if name not in mask:
             continue
-        share = input_pixels(mask[name], shape)
+        share, small = input_pixels(mask[name], shape), mask_picture(mask[name], SMALL_SIDE)
         if share is not None:
-            pixels.setdefault(key.level, []).append(share)
-        picture = mask_picture(mask[name])
-        if picture is not None and key.replicate == tickets[0].replicate:
-            masks[key.level], masks_are = picture
-    means = {level: np.mean(found, axis=0) for level, found in sorted(pixels.items())}
-    return means, masks, masks_are
+            found.pixels.setdefault(key.level, []).append(share)
+        if key.replicate == tickets[0].replicate and (picture := mask_picture(mask[name])):
+            found.masks[key.level], found.masks_are = picture
+        if key.level and small is not None:
+            found.each[key.level, key.replicate] = FirstLayer(mask=small[0], pixels=share)
+    return found
+
+
+def _inside(run: Run, progress: Progress) -> dict[str, Measurement]:
+    """What analyses found: those that read files alone are made, unless that takes too long."""
+    small = sum(result.weights_total for result in run.results.values()) <= MOST_WEIGHTS
+    found = {}
+    for name, analysis in ANALYSES.items():
+        measured = kept_measurement(run, name)
+        if analysis.read and small:
+            # A file that is damaged, or that cannot be written, costs no more than the figure.
+            with suppress(LotteryError):
+                measured = analyse(run, analysis, progress=progress)
+        if measured is not None:
+            found[name] = measured
+    return found
 
 
 def _reads(weight: torch.Tensor, shape: Sequence[int]) -> bool:

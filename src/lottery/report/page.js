@@ -131,7 +131,8 @@
     for (const [path, each] of Object.entries(traceColours(traces))) {
       traces.forEach((trace, i) => put(trace, path, Array.isArray(each) ? each[i] : each));
     }
-    traces.forEach((trace, i) => { trace.visible = visibility(name)[i]; });
+    const visible = visibility(name);
+    traces.forEach((trace, i) => { trace.visible = visible[i]; });
     const decided = { ...layoutColours(whole), ...ticks(figure, target.clientWidth) };
     for (const [path, value] of Object.entries(decided)) put(whole, path, value);
     Plotly.newPlot(target, traces, whole, config);
@@ -167,12 +168,24 @@
     button.dataset.plot.split(" ").includes(name));
 
   // A trace goes with the buttons that its meta names; a name in the legend hides all of its group.
+  const chosen = (name) => {
+    const off = new Set(buttons(name).filter((button) => !pressed(button))
+      .map(({ dataset }) => `${dataset.choice} ${dataset.value}`));
+    return (meta) => !Object.entries(meta).some(([key, value]) => off.has(`${key} ${value}`));
+  };
+
   const visibility = (name) => {
-    const off = buttons(name).filter((button) => !pressed(button))
-      .map(({ dataset }) => `${dataset.choice} ${dataset.value}`);
+    const isChosen = chosen(name);
     return figures[name].data.map(({ meta, legendgroup }) => {
-      if (off.some((each) => Object.entries(meta).some(([key, value]) => each === `${key} ${value}`))) return false;
+      if (!isChosen(meta)) return false;
       return hidden[name].has(legendgroup) ? "legendonly" : true;
+    });
+  };
+
+  const showPictures = (name) => {
+    const isChosen = chosen(name);
+    all(".picture", document.getElementById(`figure-${name}`)).forEach((picture) => {
+      picture.hidden = !isChosen(picture.dataset);
     });
   };
 
@@ -198,6 +211,7 @@
   };
 
   const show = (name) => {
+    if (!(name in figures)) return showPictures(name);
     const figure = figures[name], visible = visibility(name);
     const style = { visible };
     const layout = ranges(name, visible);
@@ -279,7 +293,7 @@
 
   // Pictures side by side with their labels, on a canvas.
   const collage = async (figure) => {
-    const pictures = all(".picture", figure), side = 320, gap = 20;
+    const pictures = all(".picture:not([hidden])", figure), side = 320, gap = 20;
     const columns = Math.min(4, pictures.length), rows = Math.ceil(pictures.length / columns);
     const canvas = document.createElement("canvas");
     canvas.width = gap + columns * (side + gap);
@@ -306,7 +320,7 @@
   };
 
   // How opaque a picture is says how much is kept, to a 240th of the most there is in it.
-  const picturesCsv = (figure) => asCsv(all(".picture", figure).flatMap((picture) => {
+  const picturesCsv = (figure) => asCsv(all(".picture:not([hidden])", figure).flatMap((picture) => {
     const image = picture.querySelector("img"), canvas = document.createElement("canvas");
     const [width, height] = [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
     const pen = canvas.getContext("2d");

@@ -9,7 +9,8 @@ from typing import Any, Final
 from lottery.analysis import formatting
 from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Headline
-from lottery.report import html, identity, tables, training_tables
+from lottery.inside import ANALYSES
+from lottery.report import html, identity, inside, tables, training_tables
 from lottery.report.curves import CURVES
 from lottery.report.data import ReportData
 from lottery.report.density import ACCURACY_FIGURE, SPEED_FIGURE
@@ -18,6 +19,9 @@ from lottery.report.figure import Drawn, Figure
 from lottery.report.forest import MARKS
 from lottery.report.inside_alignment import INSIDE_ALIGNMENT
 from lottery.report.inside_connectivity import INSIDE_CONNECTIVITY
+from lottery.report.inside_masks import INSIDE_MASKS
+from lottery.report.inside_values import VALUES
+from lottery.report.inside_weights import INSIDE_WEIGHTS
 from lottery.report.layers import LAYERS
 from lottery.report.pixels import FAINTEST, MASKS, PIXELS
 from lottery.report.tested import FORESTS
@@ -31,8 +35,11 @@ FIGURES: Final[tuple[Figure, ...]] = (
     DISTRIBUTIONS,
     MASKS,
     PIXELS,
+    *INSIDE_MASKS,
+    VALUES,
     *INSIDE_CONNECTIVITY,
     *INSIDE_ALIGNMENT,
+    *INSIDE_WEIGHTS,
 )
 """In the order of the page."""
 
@@ -64,6 +71,10 @@ def render(data: ReportData) -> str:
         generator="lottery report",
         v=verdict,
         sections=[(name, list(of)) for name, of in groupby(figures, lambda d: d.section)],
+        inside=inside.SECTION,
+        shared=inside.shared_choices(figures),
+        found={name: one.found for name, one in data.inside.items()},
+        not_made=[one for name, one in ANALYSES.items() if name not in data.inside],
         identity=identity.strip(data),
         headline=_HEADLINES[verdict.headline],
         marks=MARKS,

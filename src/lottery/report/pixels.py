@@ -28,6 +28,8 @@ FAINTEST = 16
 """Opacity of a place of which nothing is kept, of 255; a place that is none has 0."""
 _MOST_SIDE = 280
 """Pixels of a picture's side; larger masks are averaged over blocks."""
+SMALL_SIDE = 100
+"""The same where there is a picture of every ticket."""
 
 
 def input_pixels(mask: Tensor, input_shape: Sequence[int]) -> NDArray[np.float64] | None:
@@ -54,8 +56,12 @@ def input_pixels(mask: Tensor, input_shape: Sequence[int]) -> NDArray[np.float64
     return np.asarray(share.reshape(channels, height, width).mean(axis=0))
 
 
-def mask_picture(mask: Tensor) -> tuple[NDArray[np.float64], str] | None:
+def mask_picture(mask: Tensor, side: int = _MOST_SIDE) -> tuple[NDArray[np.float64], str] | None:
     """A layer's mask as one picture of shares kept, and what it is.
+
+    Args:
+        mask: which weights are kept.
+        side: that of a matrix has at most so many pixels each way, means over blocks.
 
     Returns:
         Of a matrix, its entries (outputs, inputs), ``matrix``; of a convolution, its filters side
@@ -71,7 +77,7 @@ def mask_picture(mask: Tensor) -> tuple[NDArray[np.float64], str] | None:
         return None
     values = mask.cpu().numpy()
     if mask.ndim == 2:
-        return _averaged(values.astype(np.float64)), "matrix"
+        return _averaged(values.astype(np.float64), side), "matrix"
     if mask.ndim != 4 or mask.shape[2:].numel() == 1:
         return None
     kernels = values.mean(axis=1)
@@ -85,10 +91,10 @@ def mask_picture(mask: Tensor) -> tuple[NDArray[np.float64], str] | None:
     return picture, "filters"
 
 
-def _averaged(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _averaged(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Means over square blocks where there are too many values for a picture."""
-    block = -(-max(values.shape) // _MOST_SIDE)
-    rows, columns = (-(-side // block) * block for side in values.shape)
+    block = -(-max(values.shape) // side)
+    rows, columns = (-(-length // block) * block for length in values.shape)
     padded = np.full((rows, columns), np.nan)
     padded[: values.shape[0], : values.shape[1]] = values
     blocks = padded.reshape(rows // block, block, columns // block, block)
@@ -113,7 +119,11 @@ def pictures(
         most: levels.
     """
     return [
-        _picture(level, densities.get(level), np.asarray(pixels[level], dtype=np.float64))
+        picture(
+            np.asarray(pixels[level], dtype=np.float64),
+            label=formatting.percent(densities[level]) if level in densities else f"Level {level}",
+            about=f"Level {level}",
+        )
         for level in _spread([n for n in sorted(pixels) if n or len(pixels) == 1], always, most)
     ]
 
@@ -130,20 +140,37 @@ def scale() -> Picture:
     )
 
 
-def _picture(level: int, density: float | None, share: NDArray[np.float64]) -> Picture:
+def picture(
+    share: NDArray[np.float64],
+    *,
+    label: str,
+    about: str = "",
+    meta: Mapping[str, int] | None = None,
+    shown: bool = True,
+) -> Picture:
+    """Shares (height, width), nan for nothing, as a picture on its own scale.
+
+    Args:
+        share: in [0, 1].
+        label: to stand below it.
+        about: how its description begins; the label if empty.
+        meta: what it is chosen by.
+        shown: whether it is shown at first.
+    """
     share = share.reshape(share.shape[0], -1).clip(0, 1)
     peak = float(np.nanmax(share)) if share.size else 0.0
     scaled = share / peak if peak > 0 else share
     cut, size = int((share == 0).sum()), int((~np.isnan(share)).sum())
-    label = f"Level {level}" if density is None else formatting.percent(density)
     note = f"up to {formatting.percent(peak)} kept"
     lost = f"{formatting.counted(cut, 'place')} of {size:,} cut off" if cut else "none cut off"
     return Picture(
         data=_png(scaled),
         label=label,
         note=f"{note}; {lost}",
-        description=f"Level {level}: {note} at one place, {lost}",
+        description=f"{about or label}: {note} at one place, {lost}",
         values=share,
+        meta=meta or {},
+        shown=shown,
     )
 
 

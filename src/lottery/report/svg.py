@@ -90,10 +90,10 @@ def plot_svg(plot: Plot, tones: Mapping[str, Tone] | None = None) -> str:
 def gallery_svg(gallery: Gallery) -> str:
     """The pictures side by side, four a row, each with its label."""
     side, gap = 200, 15
-    tallest = max(p.values.shape[0] / max(p.values.shape[1], 1) for p in gallery.pictures)
+    tallest = max(p.values.shape[0] / max(p.values.shape[1], 1) for p in gallery.shown)
     height = round(side * min(tallest, 1))
     parts = []
-    for i, picture in enumerate(gallery.pictures):
+    for i, picture in enumerate(gallery.shown):
         x, y = gap + i % 4 * (side + gap), gap + i // 4 * (height + 76)
         parts += [
             f'<image x="{x}" y="{y}" width="{side}" height="{height}" href="{picture.data}" '
@@ -104,7 +104,7 @@ def gallery_svg(gallery: Gallery) -> str:
                 for line, note in enumerate(picture.note.split(";"))
             ),
         ]
-    rows = -(-len(gallery.pictures) // 4)
+    rows = -(-len(gallery.shown) // 4)
     return _file(4 * (side + gap) + gap, gap + rows * (height + 76), parts)
 
 

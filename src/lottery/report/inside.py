@@ -1,0 +1,97 @@
+"""What the figures of the inside of tickets have in common: a level and a replicate to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from lottery.analysis import formatting
+from lottery.inside import Table
+from lottery.report.data import ReportData
+from lottery.report.figure import Drawn, Plot, choice, choices, figure_text
+
+SECTION: Final = "Inside the tickets"
+SHARED: Final = ("level", "replicate")
+"""What is chosen for all figures of a section together."""
+
+
+def densities(data: ReportData) -> dict[int, float]:
+    """Level -> density."""
+    return {level.level: level.density for level in data.verdict.levels}
+
+
+def chosen_level(data: ReportData, levels: Iterable[int]) -> int:
+    """The level that is shown at first: that of the verdict, or else the sparsest."""
+    there = sorted(levels)
+    return data.verdict.level if data.verdict.level in there else there[-1]
+
+
+def level_choice(data: ReportData, levels: Iterable[int]) -> Plot:
+    """Buttons for levels, by their densities."""
+    there, known = sorted(set(levels)), densities(data)
+    shown = chosen_level(data, there)
+    return choice(
+        "level",
+        "Level to show",
+        [
+            {
+                "value": level,
+                "label": formatting.percent(known[level]) if level in known else f"level {level}",
+                "on": level == shown,
+            }
+            for level in there
+        ],
+        single=True,
+    )
+
+
+def replicate_choice(replicates: Iterable[int]) -> Plot:
+    """Buttons for replicates."""
+    there = sorted(set(replicates))
+    return choice(
+        "replicate",
+        "Replicate to show",
+        [
+            {"value": number, "label": f"Replicate {number}", "on": number == there[0]}
+            for number in there
+        ],
+        single=True,
+    )
+
+
+def layer_choice(labels: Sequence[str]) -> Plot:
+    """Buttons for layers by their places in a list, the first pressed."""
+    return choice(
+        "layer",
+        "Layer to show",
+        [
+            {"value": place, "label": figure_text(label), "on": place == 0}
+            for place, label in enumerate(labels)
+        ],
+        single=True,
+    )
+
+
+def rows_of(data: ReportData, analysis: str, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of an analysis' table, by column; none where it was not made."""
+    measured = data.inside.get(analysis)
+    found: Sequence[Table] = measured.tables if measured else ()
+    return (row for one in found if one.name == table for row in one.records())
+
+
+def shared_choices(figures: Sequence[Drawn]) -> list[tuple[Plot, list[str]]]:
+    """The rows of buttons that stand once, above the section, with the figures that they act on."""
+    found = []
+    for attribute in SHARED:
+        rows = {
+            drawn.figure.name: row
+            for drawn in figures
+            if drawn.section == SECTION
+            for row in choices(drawn.content)
+            if row["attribute"] == attribute
+        }
+        options = {option["value"]: option for row in rows.values() for option in row["options"]}
+        if rows:
+            first = next(iter(rows.values()))
+            found.append((first | {"options": [options[at] for at in sorted(options)]}, [*rows]))
+    return found
