@@ -20,6 +20,7 @@ from lottery.core import Mask, Probe
 from lottery.core.matching import correlate, in_place, match, similarity
 from lottery.core.symmetry import Permutation, Symmetry, permute, probe_symmetry
 from lottery.errors import UsageError
+from lottery.inside.analysis import Analysis
 from lottery.inside.connectivity import STABLE
 from lottery.inside.evaluation import Evaluation, is_share
 from lottery.inside.line import barrier, between
@@ -329,3 +330,11 @@ def _mean(table: Table, level: int, column: str) -> float:
 def _count(table: Table, level: int) -> str:
     pairs = len({row[1:3] for row in table.rows if row[0] == level})
     return f"{pairs} pairs" if pairs > 1 else "1 pair"
+
+
+ALIGNMENT: Final = Analysis(
+    name="alignment",
+    sentence="whether replicates are alike up to the order of their neurons, and masks move",
+    measure=alignment,
+    read=False,
+)

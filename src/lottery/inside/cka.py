@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from lottery.core import Mask, Probe
 from lottery.core.criteria.network import pass_batch
 from lottery.errors import UsageError
+from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Measurement, Table
 from lottery.inside.probing import compared, probe_of
 from lottery.inside.spread import mean, spread
@@ -210,3 +212,11 @@ def _ends(values: Mapping[str, float | None]) -> list[tuple[str, float | None]]:
     """The first and the last layer."""
     pairs = [*values.items()]
     return pairs if len(pairs) < 3 else [pairs[0], pairs[-1]]
+
+
+CKA: Final = Analysis(
+    name="cka",
+    sentence="how alike tickets and dense networks represent the same examples, layer by layer",
+    measure=similarity,
+    read=False,
+)

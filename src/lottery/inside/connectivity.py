@@ -17,6 +17,7 @@ from typing import Final, Literal
 from lottery.data.dataset import SplitName
 from lottery.errors import UsageError
 from lottery.experiments.connectivity import branch_of
+from lottery.inside.analysis import Analysis
 from lottery.inside.evaluation import Evaluation, is_share
 from lottery.inside.line import Line, barrier, equal, instability, walk
 from lottery.inside.measurement import Cell, Measurement, Table
@@ -337,3 +338,11 @@ def _agreement(rows: Sequence[Mapping[str, Cell]]) -> str:
         f"{agree} of {n} there is none exactly where the sparser one matches the dense network, by "
         f"chance at {chance:.1f}"
     )
+
+
+CONNECTIVITY: Final = Analysis(
+    name="connectivity",
+    sentence="stability to the data order, and lines of low error between levels",
+    measure=connectivity,
+    read=False,
+)

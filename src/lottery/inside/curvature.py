@@ -22,6 +22,7 @@ from lottery.core.criteria.curvature import hessian_product
 from lottery.core.criteria.gradients import mean_gradient
 from lottery.core.criteria.network import scored_network
 from lottery.errors import UsageError
+from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.probing import compared, probe_of
 from lottery.inside.spread import mean, spread
@@ -217,3 +218,11 @@ def _sentences(
         }
         said = ", ".join(f"{v:.3g} for {b}" for b, v in at_start.items() if v is not None)
         yield f"At the start of level {level} the norm of the gradient is {said}."
+
+
+CURVATURE: Final = Analysis(
+    name="curvature",
+    sentence="sharpness where trainings end, and norms of the gradient on the way",
+    measure=curvature,
+    read=False,
+)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lottery.core import Mask
 from lottery.errors import MaskError, UsageError
+from lottery.inside.analysis import Analysis
 from lottery.inside.degrees import Degrees, Side, degrees
 from lottery.inside.masks_in_words import WHOLE, sentences
 from lottery.inside.measurement import Cell, Measurement, Table
@@ -294,3 +295,10 @@ def _cautions(subject: Subject) -> Iterator[str]:
         )
     if len(subject.replicates) < 2:
         yield "Of a single replicate there is no overlap between replicates."
+
+
+MASKS: Final = Analysis(
+    name="masks",
+    sentence="what tickets keep, beside what masks drawn at random would: overlap, units, paths",
+    measure=masks,
+)

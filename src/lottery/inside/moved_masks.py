@@ -188,7 +188,7 @@ def _differences(level: int, scores: Scores, confidence: float) -> Iterator[Diff
                 against=other,
                 n=len(values),
                 mean=statistics.fmean(values),
-                half=half_interval(values, confidence),
+                half=half_interval(values, confidence=confidence),
             )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from lottery.core import Mask
 from lottery.data.dataset import SplitName
 from lottery.errors import UsageError
+from lottery.inside.analysis import Analysis
 from lottery.inside.evaluation import Evaluation, Quality
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.spread import half_interval
@@ -219,3 +220,11 @@ def _sentences(
             "Pools were chosen by the same evaluate that judges them, since a loop of your own has "
             "no other: this flatters them."
         )
+
+
+POOLS: Final = Analysis(
+    name="pools",
+    sentence="tickets averaged with those of the levels around them, without any training",
+    measure=pools,
+    read=False,
+)

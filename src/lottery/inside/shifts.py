@@ -16,6 +16,7 @@ import torch
 
 from lottery.data.dataset import Split
 from lottery.errors import UsageError
+from lottery.inside.analysis import Analysis
 from lottery.inside.corruptions import CORRUPTIONS, STRENGTHS, corrupted
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.spread import half_interval
@@ -194,3 +195,11 @@ def _sentences(
     }
     found = [f"{heads[which]}: {'; '.join(ones)}." for which, ones in said.items() if ones]
     return (*found, f"{tail}.") if found else ("No replicate has a dense network and a ticket.",)
+
+
+SHIFTS: Final = Analysis(
+    name="shifts",
+    sentence="whether tickets lose more than the dense network on test images made worse",
+    measure=shifts,
+    read=False,
+)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 
-from scipy.special import stdtrit
+from lottery.analysis.statistics import paired_difference
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -19,18 +18,18 @@ def spread(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) if len(values) > 1 else None
 
 
-def half_interval(values: Sequence[float], *, resolution: float = 0.0) -> float | None:
-    """Half the two-sided 95% t-interval of the mean; None of fewer than two.
+def half_interval(
+    values: Sequence[float], *, confidence: float = 0.95, resolution: float = 0.0
+) -> float | None:
+    """Half the two-sided t-interval of the mean; None of fewer than two, and of equal ones.
 
     Args:
         values: any.
-        resolution: the step of the grid that values lie on: a few of them can land on one point of
-            it, which is no certainty. What the grid hides deviates by ``step / sqrt(12)``, and no
-            interval ends nearer than a step. 0: not known; then None of values that are equal.
+        confidence: in (0, 1).
+        resolution: the step of the grid that values lie on, see `lottery.analysis.statistics`; with
+            one, equal values have an interval too. 0: not known.
     """
-    deviation = spread(values)
-    if deviation is None or not (deviation or resolution):
+    if not values:
         return None
-    quantile = float(stdtrit(len(values) - 1, 0.975))
-    deviation = max(deviation, resolution / math.sqrt(12))
-    return max(resolution, quantile * deviation / math.sqrt(len(values)))
+    found = paired_difference(values, resolution=resolution, confidence=confidence)
+    return None if found.low is None else found.mean - found.low

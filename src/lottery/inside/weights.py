@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lottery.core import Mask
+from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Measurement, Table
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
@@ -324,3 +325,10 @@ def _of_level(moves: Moves, level: int, kept: str) -> Iterator[str]:
         f"layer; in the ticket, from their initialization, {mean(ratio) or 0:.2f} times as far as "
         "there."
     )
+
+
+WEIGHTS: Final = Analysis(
+    name="weights",
+    sentence="values of survivors and pruned weights, how far they move, which signs they keep",
+    measure=weights,
+)
