@@ -160,7 +160,7 @@ def test_with_every_method(tmp_path: Path, changes: dict[str, Any]) -> None:
         ({"replicates": 1}, "controls.moved: its mask is that of another .* replicates = 2 or"),
         ({"controls": replace(BOTH, moved=2)}, "controls.moved: nothing of it is drawn"),
         (
-            {"prune": PruneConfig(granularity="block-2x2"), "rewind": RewindConfig()},
+            {"prune": PruneConfig(granularity="block-2x2"), "method": Iterative()},
             "controls.aligned: with prune.granularity = 'block-2x2' units are neighbours",
         ),
     ],

@@ -16,7 +16,7 @@ from torch import nn
 from lottery.errors import UsageError
 from lottery.experiments.config import config_hash, to_plain
 from lottery.experiments.own import OwnRun, changed_code, own_run, run_own
-from lottery.methods import ControlsConfig, EarlyBird, Iterative, RewindConfig
+from lottery.methods import AtStep, ControlsConfig, EarlyBird, Iterative, RewindConfig
 from lottery.rng import Streams
 from lottery.score import ACCURACY, Score
 from lottery.tickets import PruneConfig
@@ -96,8 +96,8 @@ def test_short_forms(settings: Any, expected: Any) -> None:
         ({"controls": {"edge_popup": 1}}, "controls.edge_popup: it trains a mask, which needs a"),
         ({"controls": {"scratch_flops": 1}}, "controls.scratch_flops: it trains until"),
         (
-            {"controls": ControlsConfig(continued=True), "prune": PruneConfig(by="rewound")},
-            "controls.continued: with prune.by = 'rewound' no trained weights",
+            {"controls": ControlsConfig(continued=True), "method": AtStep()},
+            "controls.continued: with method.kind = 'at-step' no trained weights",
         ),
         ({"fraction": 0.1, "prune": PruneConfig()}, "fraction: said by prune= already"),
         ({"rewind": 3, "method": Iterative()}, "rewind: said by method= already"),
