@@ -11,7 +11,7 @@ from typing import Any
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig, PlanConfig
 from lottery.experiments.plan import how_trained, needs
-from lottery.methods import CONTROLS, AnyMethod, Bound, Changing, EarlyBird, plain_how
+from lottery.methods import CONTROLS, AnyMethod, Bound, EarlyBird, plain_how, searching
 from lottery.store import MAIN, JobKey, LookKey
 from lottery.store.jobs import SEARCH
 from lottery.tasks.protocol import Task
@@ -57,7 +57,7 @@ class Experiment:
         if not self.config.levels:
             return ()
         states = self.method.states(self.bound)
-        drawn = range(1, self.config.levels + 1) if self.method.draws else ()
+        drawn = range(1, self.config.levels + 1) if isinstance(self.method, EarlyBird) else ()
         return tuple(
             [LookKey(replicate, "state", iteration) for iteration in states]
             + [LookKey(replicate, "drawn", level) for level in drawn]
@@ -101,10 +101,10 @@ class Experiment:
         if not job.level:
             dense = self.identity(JobKey(job.replicate, MAIN, 0))
             return {"again": dense, "iteration": self.bound.rewind_iteration}
-        asked, method = (job.level, self.config.prune, self.config.levels), self.method
-        decides, start = method.decides, self.bound.rewind_iteration
-        if job.kind == SEARCH and isinstance(method, Changing):
-            decides, start = method.first, self.bound.iterations(method.step)
+        asked = (job.level, self.config.prune, self.config.levels)
+        decides, start = self.method.decides, self.bound.rewind_iteration
+        if job.kind == SEARCH and (searches := searching(self.method)):
+            decides, start = searches.first, self.bound.iterations(searches.step)
         made = {
             "origin": self._origin,
             "decides": decides(*asked),

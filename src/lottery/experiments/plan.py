@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lottery.experiments.config import OwnConfig, PlanConfig
-from lottery.methods import CONTROLS, Changing
+from lottery.methods import CONTROLS, searching
 from lottery.store import MAIN, JobKey, JobResult
 from lottery.store.jobs import DENSE_REWOUND, SEARCH
 from lottery.tasks.protocol import How
@@ -27,7 +27,7 @@ def plan(config: PlanConfig) -> list[JobKey]:
     ['replicate 0, main, level 0', 'replicate 0, main, level 1', 'replicate 0, reinit-1, level 1']
     """
     again = (f"{DENSE_REWOUND}-1",) if trains_dense_again(config) else ()
-    pruned = (*([f"{SEARCH}-1"] if config.method.searches else []), MAIN, *branches(config))
+    pruned = (*([f"{SEARCH}-1"] if searching(config.method) else []), MAIN, *branches(config))
     return [
         JobKey(replicate, branch, level)
         for level in range(config.levels + 1)
@@ -52,10 +52,10 @@ def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
     if not job.level:
         return How()
-    method, asked = config.method, (job.level, config.prune, config.levels)
-    if job.kind == SEARCH and isinstance(method, Changing):
-        return method.changing_how(*asked)
-    how = method.how(*asked)
+    asked, searches = (job.level, config.prune, config.levels), searching(config.method)
+    if searches and job.kind == SEARCH:
+        return searches.changing_how(*asked)
+    how = config.method.how(*asked)
     return how if job.branch == MAIN else CONTROLS[job.kind].how(how, job.branch, job.level)
 
 
@@ -67,13 +67,11 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """
     if not job.level:
         return () if job.branch == MAIN else (JobKey(job.replicate, MAIN, 0),)
-    method, levels = config.method, config.method.needs(job.level, config.prune)
-    if job.kind == SEARCH and isinstance(method, Changing):
-        levels = (0,) if method.step.amount else ()
+    levels, searches = config.method.needs(job.level, config.prune), searching(config.method)
+    if searches and job.kind == SEARCH:
+        levels, searches = (0,) if searches.step.amount else (), None
     found = tuple(JobKey(job.replicate, MAIN, level) for level in levels)
-    if not method.searches or job.kind == SEARCH:
-        return found
-    return (*found, JobKey(job.replicate, f"{SEARCH}-1", job.level))
+    return (*found, JobKey(job.replicate, f"{SEARCH}-1", job.level)) if searches else found
 
 
 def hopeless(

@@ -2,17 +2,9 @@
 
 from lottery.methods.at_step import AtStep, FromStep
 from lottery.methods.base import Bound, Inputs, Method
-from lottery.methods.changing import Changing
-from lottery.methods.controls import (
-    CONTROL_KINDS,
-    CONTROLS,
-    Branch,
-    Breaking,
-    Control,
-    ControlsConfig,
-    asked_for,
-    control_problems,
-)
+from lottery.methods.changing import Changing, searching
+from lottery.methods.controls import CONTROL_KINDS, CONTROLS, Branch, Breaking, Control
+from lottery.methods.controls_config import ControlsConfig, asked_for, control_problems
 from lottery.methods.dynamic import Dynamic
 from lottery.methods.early_bird import EarlyBird
 from lottery.methods.gradual import GradualPruning
@@ -46,4 +38,5 @@ __all__ = [
     "asked_for",
     "control_problems",
     "plain_how",
+    "searching",
 ]
