@@ -15,9 +15,9 @@ from lottery.methods import (
     CONTROLS,
     AnyMethod,
     Bound,
-    Changing,
     EarlyBird,
     plain_how,
+    searching,
     source_replicate,
 )
 from lottery.store import MAIN, JobKey, LookKey
@@ -65,7 +65,7 @@ class Experiment:
         if not self.config.levels:
             return ()
         states = self.method.states(self.bound)
-        drawn = range(1, self.config.levels + 1) if self.method.draws else ()
+        drawn = range(1, self.config.levels + 1) if isinstance(self.method, EarlyBird) else ()
         return tuple(
             [LookKey(replicate, "state", iteration) for iteration in states]
             + [LookKey(replicate, "drawn", level) for level in drawn]
@@ -119,10 +119,10 @@ class Experiment:
         if not job.level:
             dense = self.identity(JobKey(job.replicate, MAIN, 0))
             return {"again": dense, "iteration": self.bound.rewind_iteration}
-        asked, method = (job.level, self.config.prune, self.config.levels), self.method
-        decides, start = method.decides, self.bound.rewind_iteration
-        if job.kind == SEARCH and isinstance(method, Changing):
-            decides, start = method.first, self.bound.iterations(method.step)
+        asked = (job.level, self.config.prune, self.config.levels)
+        decides, start = self.method.decides, self.bound.rewind_iteration
+        if job.kind == SEARCH and (searches := searching(self.method)):
+            decides, start = searches.first, self.bound.iterations(searches.step)
         made = {
             "origin": self._origin,
             "decides": decides(*asked),

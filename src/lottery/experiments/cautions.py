@@ -19,7 +19,11 @@ def cautions(config: PlanConfig) -> list[str]:
         return ["levels = 0: nothing is pruned, and dense networks alone are trained"]
     if isinstance(config.method, FromStep) or not criterion.before_training:
         return []
-    which = "of the dense training under way" if config.method.draws else "that are trained"
+    which = (
+        "of the dense training under way"
+        if config.method.kind == "early-bird"
+        else "that are trained"
+    )
     return [
         f"criterion '{prune.criterion}' was made for networks before training ({criterion.source}),"
         f" and here it scores weights {which}; the paper means --set method.kind=at-step"

@@ -88,26 +88,19 @@ def _check_moments(config: ExperimentConfig, bound: Bound) -> None:
     assert steps is not None, "the built-in trainer knows"
     if isinstance(method, EarlyBird):
         _check_looks(method, bound, steps)
-    start = bound.rewind_iteration
-    for key, length in {
-        "start": method.start,
-        "step": getattr(method, "step", method.start),
-    }.items():
-        at = bound.iterations(length)
-        if at >= steps.total and method.rewinding != "fine-tune":
-            what = "tickets start" if key == "start" else "method.step is"
+    start, tuned = bound.rewind_iteration, method.rewinding == "fine-tune"
+    step = bound.iterations(method.step) if isinstance(method, FromStep) else start
+    for at, what in (start, f"tickets start at {method.start}"), (step, "method.step is late"):
+        if at >= steps.total and not tuned:
             raise UsageError(
-                f"method: {what} at {length}, iteration {at}, not before the end of training, "
-                f"{steps.total}"
+                f"method: {what}, iteration {at}, not before the end of training, {steps.total}"
             )
-    if isinstance(method, FromStep):
-        at = bound.iterations(method.step)
-        if start > at and not method.searches:
-            raise UsageError(
-                f"method.rewind.to: {method.start} is iteration {start}, after method.step, {at}"
-            )
-        if isinstance(method, Changing):
-            check_updates_happen(method.updates, start=at, total=steps.total, epoch=steps.per_epoch)
+    if isinstance(method, Changing):
+        check_updates_happen(method.updates, start=step, total=steps.total, epoch=steps.per_epoch)
+    elif start > step:
+        raise UsageError(
+            f"method.rewind.to: {method.start} is iteration {start}, after method.step, {step}"
+        )
 
 
 def _check_looks(method: EarlyBird, bound: Bound, steps: Steps) -> None:

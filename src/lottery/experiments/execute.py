@@ -15,7 +15,7 @@ from lottery.experiments.environment import versions
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.looks import check_same, missing_looks, watch_dense, write_looks
 from lottery.experiments.plan import how_trained, needs
-from lottery.methods import CONTROLS, Breaking, Changing, source_replicate
+from lottery.methods import CONTROLS, Breaking, searching, source_replicate
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
 from lottery.store.jobs import DENSE_REWOUND, SEARCH
 from lottery.tasks.protocol import How, Task, Work
@@ -114,8 +114,8 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
     if key.kind == DENSE_REWOUND:
         start = experiment.bound.rewind_iteration
         ticket = replace(ticket, weights=replicate.state(start), iteration=start)
-    elif key.kind == SEARCH:
-        ticket = _searching(key, experiment, replicate)
+    elif searches := searching(experiment.method) if key.kind == SEARCH else None:
+        ticket = searches.first_ticket(key.level, experiment.bound, replicate)
     elif key.kind in CONTROLS:
         ticket = _control(key, ticket, experiment, replicate)
     provenance: dict[str, str | int] = {
@@ -128,12 +128,6 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
     drawn_how = {n: v for n, v in ticket.provenance.items() if n in ("drawn", "drawn_at")}
     kept = drawn_how if key.of_ticket else {}
     return replace(ticket, provenance=provenance | kept)
-
-
-def _searching(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ticket:
-    """What a training starts from that finds a level's mask."""
-    assert isinstance(experiment.method, Changing), "other masks stay"
-    return experiment.method.first_ticket(key.level, experiment.bound, replicate)
 
 
 def _control(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Replicate) -> Ticket:

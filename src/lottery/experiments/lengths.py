@@ -6,7 +6,7 @@ from lottery.data import steps_per_epoch
 from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.plan import how_trained
-from lottery.methods import CONTROLS, Changing, Iterative
+from lottery.methods import CONTROLS, Iterative, searching
 from lottery.store import JobKey
 from lottery.store.jobs import SEARCH
 from lottery.tasks.schedule import MOST_STRETCH
@@ -21,8 +21,8 @@ def planned_span(key: JobKey, experiment: Experiment) -> tuple[int, int] | None:
     if steps is None or not isinstance(experiment.config, ExperimentConfig):
         return None
     first = 0 if _from_the_start(key) else experiment.bound.rewind_iteration
-    if key.kind == SEARCH and isinstance(experiment.method, Changing):
-        first = experiment.bound.iterations(experiment.method.step)
+    if key.kind == SEARCH and (searches := searching(experiment.method)):
+        first = experiment.bound.iterations(searches.step)
     return first, last_iteration_of(key, experiment.config, steps.per_epoch)
 
 

@@ -35,7 +35,7 @@ from lottery.experiments.own_arguments import (
 from lottery.experiments.printing import Printing
 from lottery.experiments.reading import Run, run_in
 from lottery.experiments.run import RunOptions, Way, run_bound
-from lottery.methods import AnyMethod, Changing, ControlsConfig, asked_for
+from lottery.methods import AnyMethod, AtStep, ControlsConfig, Iterative, asked_for
 from lottery.pieces import reinitialize as reinitialize_model
 from lottery.rng import Streams
 from lottery.score import Score
@@ -340,7 +340,7 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
         )
     method, total = config.method, task.code.steps
     moments = {method.start, getattr(method, "step", method.start)}
-    if method.rewinding in ("fine-tune", "drawn") or method.draws or isinstance(method, Changing):
+    if method.rewinding == "fine-tune" or not isinstance(method, Iterative | AtStep):
         yield (
             f"method: '{method.kind}', with '{method.rewinding}', looks into the middle of a "
             "training or goes on there, which needs one that lottery runs itself; use 'iterative' "

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lottery.experiments.config import OwnConfig, PlanConfig
 from lottery.experiments.connectivity import branch_of
-from lottery.methods import CONTROLS, Changing, source_replicate
+from lottery.methods import CONTROLS, searching, source_replicate
 from lottery.store import MAIN, JobKey, JobResult
 from lottery.store.jobs import DENSE_REWOUND, REORDERED, SEARCH
 from lottery.tasks.protocol import How
@@ -28,7 +28,7 @@ def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
 
 def _searches(config: PlanConfig, level: int) -> tuple[str, ...]:
     """The branch of the training that finds a level's mask, where one does."""
-    return (f"{SEARCH}-1",) if level and config.method.searches else ()
+    return (f"{SEARCH}-1",) if level and searching(config.method) else ()
 
 
 def plan(config: PlanConfig) -> list[JobKey]:
@@ -59,12 +59,12 @@ def trains_dense_again(config: PlanConfig) -> bool:
 
 def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
-    method, asked = config.method, (job.level, config.prune, config.levels)
     if not job.level and job.branch == MAIN:
-        return method.how_dense()
-    if job.kind == SEARCH and isinstance(method, Changing):
-        return method.changing_how(*asked)
-    how = method.how(*asked) if job.level else How()
+        return config.method.how_dense()
+    asked, searches = (job.level, config.prune, config.levels), searching(config.method)
+    if searches and job.kind == SEARCH:
+        return searches.changing_how(*asked)
+    how = config.method.how(*asked) if job.level else How()
     if job.kind == REORDERED:
         return replace(how, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
     return CONTROLS[job.kind].how(how, job.branch, job.level) if job.kind in CONTROLS else how
@@ -78,17 +78,17 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """
     if not job.level:
         return () if job.of_ticket else (JobKey(job.replicate, MAIN, 0),)
-    method, levels = config.method, config.method.needs(job.level, config.prune)
-    replicates = [job.replicate]
+    levels, replicates = config.method.needs(job.level, config.prune), [job.replicate]
     moves_mask = job.kind in CONTROLS and CONTROLS[job.kind].moves_mask
     if moves_mask:
         replicates.append(source_replicate(job.replicate))
     if moves_mask == "aligned":
         levels = tuple(sorted({0, *levels}))
-    if job.kind == SEARCH and isinstance(method, Changing):
-        levels = (0,) if method.step.amount else ()
+    searches = searching(config.method)
+    if searches and job.kind == SEARCH:
+        levels, searches = (0,) if searches.step.amount else (), None
     found = [JobKey(number, MAIN, level) for number in replicates for level in levels]
-    if method.searches and job.kind != SEARCH:
+    if searches:
         found += [JobKey(number, f"{SEARCH}-1", job.level) for number in replicates]
     return tuple(found)
 

@@ -2,18 +2,16 @@
 
 from lottery.methods.at_step import AtStep, FromStep
 from lottery.methods.base import Bound, Inputs, Method
-from lottery.methods.changing import Changing
+from lottery.methods.changing import Changing, searching
 from lottery.methods.controls import (
     CONTROL_KINDS,
     CONTROLS,
     Branch,
     Breaking,
     Control,
-    ControlsConfig,
-    asked_for,
-    control_problems,
     source_replicate,
 )
+from lottery.methods.controls_config import ControlsConfig, asked_for, control_problems
 from lottery.methods.dynamic import Dynamic
 from lottery.methods.early_bird import EarlyBird
 from lottery.methods.gradual import GradualPruning
@@ -47,5 +45,6 @@ __all__ = [
     "asked_for",
     "control_problems",
     "plain_how",
+    "searching",
     "source_replicate",
 ]

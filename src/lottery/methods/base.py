@@ -156,21 +156,6 @@ class Method(ABC):
         return MaskUpdatesConfig()
 
     @property
-    def searches(self) -> bool:
-        """Whether each level's mask is found in a training of its own, before its ticket's."""
-        return False
-
-    @property
-    def draws(self) -> bool:
-        """Whether masks are drawn while the dense network trains."""
-        return False
-
-    @property
-    def starts_dense(self) -> bool:
-        """Whether tickets start with the whole network."""
-        return False
-
-    @property
     def no_trained_weights(self) -> str:
         """Why there are no trained weights behind a ticket's mask to go on from; empty: some."""
         return ""

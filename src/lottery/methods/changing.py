@@ -13,7 +13,7 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.methods.at_step import FromStep
-from lottery.methods.base import Bound, Inputs
+from lottery.methods.base import Bound, Inputs, Method
 from lottery.methods.rewinding import FoundRewindConfig
 from lottery.tasks.protocol import How
 from lottery.tickets import PruneConfig, Ticket
@@ -67,8 +67,8 @@ class Changing(FromStep):
         """How and when masks change."""
 
     @property
-    @override
     def searches(self) -> bool:
+        """Whether each level's mask is found in a training of its own, before its ticket's."""
         return self.then == "rewind"
 
     @property
@@ -108,3 +108,8 @@ class Changing(FromStep):
     @abstractmethod
     def first(self, level: int, prune: PruneConfig, levels: int) -> Any:
         """What decides the ticket that such a training starts from."""
+
+
+def searching(method: Method) -> Changing | None:
+    """The method, if it finds masks in trainings of their own."""
+    return method if isinstance(method, Changing) and method.searches else None

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import Field, dataclass, field, make_dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import torch
 from torch import nn
@@ -23,6 +23,7 @@ from lottery.core import Mask, Units, fan_ins, layer_fraction, n_of_m
 from lottery.core.matching import correlate, match
 from lottery.core.symmetry import permute, probe_symmetry
 from lottery.methods.base import Bound, Inputs, Method
+from lottery.methods.gradual import GradualPruning
 from lottery.tasks.protocol import How
 from lottery.tickets import (
     PruneConfig,
@@ -161,26 +162,28 @@ class Control(Branch):
         return None
 
 
+def _dense(method: Method, why: str) -> str:
+    """Why a control has no meaning where tickets start with the whole network."""
+    dense = isinstance(method, GradualPruning) and not method.searches
+    return f"every training starts dense, and {why}; use 0" if dense else ""
+
+
+def _units(prune: PruneConfig, why: str) -> str:
+    return f"with prune.granularity = '{prune.granularity}' {why}"
+
+
 def _same_units(method: Method, prune: PruneConfig) -> str:
-    if method.starts_dense:
-        return "every training starts dense, and there is no mask to draw; use 0"
     if prune.granularity in ("layer", "residual-block"):
-        return (
-            f"with prune.granularity = '{prune.granularity}' as many units in each layer are the "
-            "same ones, since it has one at most; use 0, or controls.shuffled_global"
-        )
-    return ""
+        why = "as many units in each layer are the same ones, since it has one at most; use 0, or "
+        return _units(prune, f"{why}controls.shuffled_global")
+    return _dense(method, "there is no mask to draw")
 
 
 def _nothing_moves(method: Method, prune: PruneConfig) -> str:
-    if method.starts_dense:
-        return "every training starts dense, and there is no mask to shuffle; use 0"
     if n_of_m(prune.granularity):
-        return (
-            f"with prune.granularity = '{prune.granularity}' every run of inputs keeps as many, so "
-            "that nothing moves between layers; use 0, or controls.random_mask"
-        )
-    return ""
+        why = "every run of inputs keeps as many, so that nothing moves between layers; use 0, or "
+        return _units(prune, f"{why}controls.random_mask")
+    return _dense(method, "there is no mask to shuffle")
 
 
 def _not_continued(method: Method, _: PruneConfig) -> str:
@@ -193,24 +196,14 @@ def _not_continued(method: Method, _: PruneConfig) -> str:
 
 
 def _as_reinit(method: Method, _: PruneConfig) -> str:
-    if method.rewinding != "weights" or method.start.amount:
-        return ""
-    return "with tickets from the initialization this is what controls.reinit is; use that"
-
-
-def _other_costs(method: Method, _: PruneConfig) -> str:
-    if not method.starts_dense:
-        return ""
-    return "every training starts dense, and saves other multiplications at every step; use 0"
+    late = method.rewinding != "weights" or method.start.amount
+    as_reinit = "with tickets from the initialization this is what controls.reinit is; use that"
+    return "" if late else as_reinit
 
 
 def _singly(_: Method, prune: PruneConfig) -> str:
-    if prune.granularity == "weight":
-        return ""
-    return (
-        f"with prune.granularity = '{prune.granularity}' single weights are learned to be kept, in "
-        "no structure; use 0"
-    )
+    why = "single weights are learned to be kept, in no structure; use 0"
+    return "" if prune.granularity == "weight" else _units(prune, why)
 
 
 def _no_trained_signs(method: Method, _: PruneConfig) -> str:
@@ -218,18 +211,14 @@ def _no_trained_signs(method: Method, _: PruneConfig) -> str:
 
 
 def _no_mask_to_move(method: Method, _: PruneConfig) -> str:
-    if not method.starts_dense:
-        return ""
-    return "every training starts dense, and there is no mask to move; use 0"
+    return _dense(method, "there is no mask to move")
 
 
 def _not_aligned(method: Method, prune: PruneConfig) -> str:
     granularity = prune.granularity
     if n_of_m(granularity) or granularity.startswith("block-"):
-        return (
-            f"with prune.granularity = '{granularity}' units are neighbours, and neurons that "
-            "change places part them; use 0, or controls.moved"
-        )
+        why = "units are neighbours, and neurons that change places part them; use 0, or "
+        return _units(prune, f"{why}controls.moved")
     return _no_mask_to_move(method, prune)
 
 
@@ -422,7 +411,7 @@ _CONTROLS: Final = (
         make=lambda it: scratch(it.ticket, it.initialize),
         starts_over=True,
         same_multiplications=True,
-        refusal=_other_costs,
+        refusal=lambda method, _: _dense(method, "saves other multiplications at every step"),
     ),
     Control(
         kind="edge-popup",
@@ -499,66 +488,3 @@ CONTROLS: Final[Mapping[str, Control]] = {control.kind: control for control in _
 
 CONTROL_KINDS: Final = tuple(CONTROLS)
 """The kinds of control; a control's branch is its kind and a number from 1."""
-
-
-class _Numbers:
-    """How many of each control every pruned level has: a field for each record."""
-
-    def limits(self) -> list[str]:
-        """What keeps even a run that was made from being read."""
-        numbers = {c.setting: getattr(self, c.setting) for c in _CONTROLS}
-        return [
-            f"{name}: must be between 0 and 99, got {number}"
-            for name, number in numbers.items()
-            if not 0 <= number <= 99
-        ]
-
-    # Nothing more can be wrong with them alone.
-    problems = limits
-
-
-if TYPE_CHECKING:
-
-    class ControlsConfig(_Numbers):
-        """Control runs at every level but the dense one, each with one thing broken on purpose."""
-
-        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-        def __init__(self, **numbers: int) -> None: ...
-
-        def __getattr__(self, setting: str) -> int: ...
-
-else:
-    ControlsConfig = make_dataclass(
-        "ControlsConfig",
-        [
-            (
-                c.setting,
-                type(c.usual),
-                field(default=c.usual, metadata={"meaning": c.meaning}),
-            )
-            for c in _CONTROLS
-        ],
-        bases=(_Numbers,),
-        namespace={
-            "__doc__": "Control runs at every level but the dense one, each with one thing broken "
-            "on purpose.",
-            "__module__": __name__,
-        },
-        frozen=True,
-        kw_only=True,
-    )
-
-
-def asked_for(controls: ControlsConfig) -> list[Control]:
-    """The controls of which there is one or more, in their order."""
-    return [control for control in _CONTROLS if getattr(controls, control.setting)]
-
-
-def control_problems(controls: ControlsConfig, method: Method, prune: PruneConfig) -> list[str]:
-    """The controls that have no meaning with such tickets, one sentence each."""
-    return [
-        f"controls.{control.setting}: {reason}"
-        for control in asked_for(controls)
-        if (reason := control.refusal(method, prune))
-    ]

@@ -77,11 +77,6 @@ class EarlyBird(EarlyBirdConfig, Method):
 
     @property
     @override
-    def draws(self) -> bool:
-        return True
-
-    @property
-    @override
     def no_trained_weights(self) -> str:
         return "Early-Bird masks are drawn on the way, and the weights of then not kept"
 

@@ -37,11 +37,6 @@ class GradualPruning(Changing):
 
     @property
     @override
-    def starts_dense(self) -> bool:
-        return not self.searches
-
-    @property
-    @override
     def updates(self) -> MaskUpdatesConfig:
         return MaskUpdatesConfig(
             method="gradual",

@@ -1,0 +1,64 @@
+"""How many of each control: a config with a number for each record."""
+
+from __future__ import annotations
+
+from dataclasses import Field, field, make_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lottery.methods.base import Method
+from lottery.methods.controls import CONTROLS, Control
+from lottery.tickets import PruneConfig
+
+
+class _Numbers:
+    """Control runs at every level but the dense one, each with one thing broken on purpose."""
+
+    def limits(self) -> list[str]:
+        """What keeps even a run that was made from being read."""
+        return [
+            f"{c.setting}: must be between 0 and 99, got {number}"
+            for c in CONTROLS.values()
+            if not 0 <= (number := getattr(self, c.setting)) <= 99
+        ]
+
+    # Nothing more can be wrong with them alone.
+    problems = limits
+
+
+if TYPE_CHECKING:
+
+    class ControlsConfig(_Numbers):
+        """A number for each record, by its setting."""
+
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+        def __init__(self, **numbers: int) -> None: ...
+
+        def __getattr__(self, setting: str) -> int: ...
+
+else:
+    ControlsConfig = make_dataclass(
+        "ControlsConfig",
+        [
+            (c.setting, type(c.usual), field(default=c.usual, metadata={"meaning": c.meaning}))
+            for c in CONTROLS.values()
+        ],
+        bases=(_Numbers,),
+        namespace={"__doc__": _Numbers.__doc__, "__module__": __name__},
+        frozen=True,
+        kw_only=True,
+    )
+
+
+def asked_for(controls: ControlsConfig) -> list[Control]:
+    """The controls of which there is one or more, in their order."""
+    return [control for control in CONTROLS.values() if getattr(controls, control.setting)]
+
+
+def control_problems(controls: ControlsConfig, method: Method, prune: PruneConfig) -> list[str]:
+    """The controls that have no meaning with such tickets, one sentence each."""
+    return [
+        f"controls.{control.setting}: {reason}"
+        for control in asked_for(controls)
+        if (reason := control.refusal(method, prune))
+    ]
