@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from lottery.errors import UsageError
 from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
 from lottery.inside.connectivity import connectivity
+from lottery.inside.line import walk
 from lottery.inside.reordered import train_copies
 from lottery.inside.subject import subject
 from lottery.store import MAIN, JobKey
@@ -58,6 +60,7 @@ def judge(model: nn.Module) -> dict[str, float]:
 
 
 AT = ConnectivityConfig(at={"0": ()})
+KEPT = "analyses/connectivity-lines.json"
 
 
 def test_a_convex_model_that_is_trained_to_the_end_is_stable() -> None:
@@ -138,6 +141,32 @@ def test_what_is_added_is_looked_at_anew(with_copies: Path, tmp_path: Path) -> N
     assert not before["stability"].rows
     now = analyse(run, ANALYSES["connectivity"], settings=settings)
     assert now["stability"].rows
+
+
+def test_lines_that_were_measured_are_not_measured_again(
+    with_copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(with_copies, tmp_path / with_copies.name))
+    shutil.rmtree(path / "analyses", ignore_errors=True)
+    run, walked = open_run(path), []
+
+    def counted(*arguments: Any) -> Any:
+        walked.append(arguments[2])
+        return walk(*arguments)
+
+    monkeypatch.setattr("lottery.inside.connectivity.walk", counted)
+    first = found_in(run, [0])
+    assert len(walked) == 1
+    whole = found_in(run)
+    assert len(walked) == 3, "the copy of level 1, and what is between the levels"
+    assert {*first["points"].rows} < {*whole["points"].rows}
+    assert found_in(run).tables == whole.tables
+    assert len(walked) == 3
+    connectivity(subject(run, [0], None), points=3)
+    assert walked[3:] == [3]
+    for broken in ("[]", '{"a": 1}', (path / KEPT).read_text().replace("[[", "[[[")):
+        (path / KEPT).write_text(broken)
+        assert found_in(run).tables == whole.tables
 
 
 @pytest.mark.parametrize("wrong", [{"points": 1}, {"examples": -1}, {"recalibrate": -1}])

@@ -87,7 +87,7 @@ def connectivity(
     if train:
         _train(run, out, since, levels, how, code=run_code, silent=quiet or as_json)
     settings = {"points": points, "recalibrate": recalibrate, "examples": examples}
-    with stop_on_signals("while lines were measured, of which nothing is kept"):
+    with stop_on_signals("while lines were measured, of which those that are done are kept"):
         measure(
             "connectivity",
             run,

@@ -19,12 +19,14 @@ from lottery.errors import UsageError
 from lottery.experiments.connectivity import branch_of
 from lottery.inside.analysis import Analysis
 from lottery.inside.evaluation import Evaluation, is_share
+from lottery.inside.kept_lines import KeptLines
 from lottery.inside.line import Line, barrier, equal, instability, walk
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
 from lottery.store import MAIN, JobKey
 from lottery.store.jobs import REORDERED
+from lottery.tasks.supervised import Supervised
 
 STABLE: Final = 0.02
 """Instability below which a network is stable, a share of the examples (arXiv:1912.05671)."""
@@ -33,6 +35,7 @@ POINTS: Final = 30
 
 Kind = Literal["copies", "levels", "initializations"]
 """Two data orders, a level and the next, or two dense networks of different replicates."""
+_Ends = tuple[Kind, int | None, JobKey, JobKey]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class Pair:
         one: where the line begins.
         other: where it ends.
         lines: part of the data -> what was measured.
+        same: whether it is a copy that ended as its original did, to the bit.
     """
 
     kind: Kind
@@ -52,6 +56,7 @@ class Pair:
     one: JobKey
     other: JobKey
     lines: Mapping[SplitName, Line]
+    same: bool = False
 
     def value(self, part: SplitName, of: Callable[[Sequence[float]], float]) -> float | None:
         """Something of the errors on a part of the data, where that was measured."""
@@ -99,13 +104,7 @@ def connectivity(
     measure = Evaluation(
         task=subject.experiment.task, examples=examples or None, recalibrate=recalibrate
     )
-    pairs, same = [], 0
-    for number, (kind, since, one, other) in enumerate(asked, 1):
-        subject.progress(f"line {number:,} of {len(asked):,}: {one} to {other}")
-        ends = subject.weights(one), subject.weights(other)
-        same += kind == "copies" and equal(*ends)
-        lines = walk(*ends, points, measure.parts, measure)
-        pairs.append(Pair(kind=kind, at=since, one=one, other=other, lines=lines))
+    pairs = list(_walked(subject, asked, measure, [points, recalibrate, examples]))
     share = is_share(subject.run.facts.score)
     tables = (
         _stability(subject, pairs, share=share),
@@ -115,9 +114,31 @@ def connectivity(
     )
     return Measurement(
         analysis="connectivity",
-        found=tuple(_sentences(tables, share=share, same=same)),
+        found=tuple(_sentences(tables, share=share, same=sum(pair.same for pair in pairs))),
         tables=tables,
     )
+
+
+def _walked(
+    subject: Subject, asked: Sequence[_Ends], measure: Evaluation, settings: list[int]
+) -> Iterator[Pair]:
+    """What is on each line; those measured before are read."""
+    # Of a loop of one's own nobody knows whether `evaluate` is what it was.
+    kept = KeptLines(subject.run.store) if isinstance(measure.task, Supervised) else None
+    try:
+        for number, (kind, at, one, other) in enumerate(asked, 1):
+            subject.progress(f"line {number:,} of {len(asked):,}: {one} to {other}")
+            ends = subject.weights(one), subject.weights(other)
+            lines = kept and kept.get(one, other, settings)
+            if not lines:
+                lines = walk(*ends, settings[0], measure.parts, measure)
+                if kept:
+                    kept.add(one, other, settings, lines)
+            same = kind == "copies" and equal(*ends)
+            yield Pair(kind=kind, at=at, one=one, other=other, lines=lines, same=same)
+    finally:
+        if kept:
+            kept.save()
 
 
 def reordered_there(subject: Subject) -> list[int]:
@@ -131,9 +152,7 @@ def reordered_there(subject: Subject) -> list[int]:
     )
 
 
-def _asked(
-    subject: Subject, at: Sequence[int] | None
-) -> Iterator[tuple[Kind, int | None, JobKey, JobKey]]:
+def _asked(subject: Subject, at: Sequence[int] | None) -> Iterator[_Ends]:
     """The pairs that have ended, each with its kind and iteration."""
     main = list(subject.trainings())
     for since in reordered_there(subject) if at is None else sorted(set(at)):

@@ -1,0 +1,93 @@
+"""Lines that were measured before, kept beside a run: a long analysis can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lottery.data.dataset import SplitName
+from lottery.errors import StoreError
+from lottery.inside.evaluation import Quality
+from lottery.inside.line import Line
+from lottery.store import JobKey, Store
+
+_NAME: Final = "connectivity-lines"
+_SECONDS: Final = 20.0
+_PARTS: Final[tuple[SplitName, ...]] = ("train", "test")
+
+
+class KeptLines:
+    """Lines by what they were measured on: the contents of both ends, and the settings.
+
+    What is kept and is no line counts as none.
+
+    Args:
+        store: of the run.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._saved = store, time.monotonic()
+        try:
+            content = store.read_measurement(_NAME)
+        except StoreError:
+            content = None
+        self._lines: dict[str, Any] = content if isinstance(content, dict) else {}
+
+    def get(self, one: JobKey, other: JobKey, settings: list[int]) -> dict[SplitName, Line] | None:
+        """The lines between two trainings, if they were measured.
+
+        Args:
+            one: where they begin.
+            other: where they end.
+            settings: how lines are measured: the number of points, and whatever else counts.
+        """
+        found = self._lines.get(self._name(one, other, settings))
+        if not isinstance(found, dict) or not found:
+            return None
+        lines = {part: _line(found[part], settings[0]) for part in _PARTS if part in found}
+        whole = {part: line for part, line in lines.items() if line is not None}
+        return whole if whole.keys() == found.keys() else None
+
+    def add(
+        self, one: JobKey, other: JobKey, settings: list[int], lines: Mapping[SplitName, Line]
+    ) -> None:
+        """Take in what was measured, and write it where the last time is a while ago."""
+        self._lines[self._name(one, other, settings)] = {
+            part: [[_finite(q.loss), _finite(q.error)] for q in line.measured]
+            for part, line in lines.items()
+        }
+        if time.monotonic() - self._saved >= _SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Write all lines."""
+        self._store.write_measurement(_NAME, self._lines)
+        self._saved = time.monotonic()
+
+    def _name(self, one: JobKey, other: JobKey, settings: list[int]) -> str:
+        return json.dumps([*map(self._store.contents_hash, (one, other)), *settings])
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _line(content: object, points: int) -> Line | None:
+    """A line from plain JSON, of which nothing is believed; None where it is none."""
+    if not isinstance(content, list) or len(content) != points:
+        return None
+    measured = []
+    for pair in content:
+        if not isinstance(pair, list) or len(pair) != 2 or not _is_number(pair[1]):
+            return None
+        if pair[0] is not None and not _is_number(pair[0]):
+            return None
+        measured.append(Quality(pair[0], pair[1]))
+    return Line(tuple(measured))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
