@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import own_loops
 import pytest
@@ -140,7 +141,7 @@ def test_what_is_added_is_looked_at_anew(with_copies: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("wrong", [{"points": 1}, {"examples": -1}, {"recalibrate": -1}])
-def test_numbers_out_of_range_are_told(with_copies: Path, wrong: dict[str, int]) -> None:
+def test_numbers_out_of_range_are_told(with_copies: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="expected points of 2 or more"):
         connectivity(subject(open_run(with_copies), None, None), **wrong)
 

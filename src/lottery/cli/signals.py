@@ -15,11 +15,14 @@ from lottery.experiments import StopRequest
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(where: str = "before the first training") -> Iterator[StopRequest]:
     """Yield a request that SIGTERM or SIGINT sets; a second SIGINT ends the process at once.
 
     Until the data are loaded, nobody looks at it: the signal is then an exception as well, and one
     that no handling of damaged data takes for its own.
+
+    Args:
+        where: it was stopped while nobody looked, in words.
 
     Raises:
         Preempted: the block was stopped.
@@ -34,7 +37,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
             return
         stop.set()
         if not stop.under_way:
-            raise KeyboardInterrupt("before the first training")
+            raise KeyboardInterrupt(where)
         os.write(2, b"\nstopping; trainings under way keep a checkpoint first\n")
 
     numbers = (signal.SIGTERM, signal.SIGINT)

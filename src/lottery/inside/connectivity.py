@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Final, Literal
 
 from lottery.data.dataset import SplitName
@@ -245,7 +245,7 @@ def _points(pairs: Sequence[Pair]) -> Table:
         for pair in pairs
         for part, line in pair.lines.items()
         for share, error, loss in zip(
-            line.shares, line.errors, line.losses or [None] * len(line.errors), strict=True
+            line.shares, line.errors, line.losses or repeat(None, len(line.errors)), strict=True
         )
     ]
     return Table(
@@ -259,20 +259,24 @@ def _points(pairs: Sequence[Pair]) -> Table:
 
 def _sentences(tables: Sequence[Table], *, share: bool, same: int) -> Iterator[str]:
     stability, levels, reference, _ = tables
+    copies = sum(n for n in stability.column("n") if isinstance(n, int))
+    if not copies:
+        yield "no copies with another data order are there, so that nothing is said of stability"
     if same:
         yield (
-            f"{same} of {sum(n for n in stability.column('n') if isinstance(n, int))} copies ended "
-            "with the same weights, to the bit: the loop does not draw its data order from what "
-            "it is seeded with, so that nothing is known of its stability"
+            f"{same} of {copies} copies ended with the same weights, to the bit: the loop does not "
+            "draw its data order from what it is seeded with, so that nothing is known of its "
+            "stability"
         )
     if share and not same:
         yield from _stable_from(stability)
     if share and (rows := list(levels.records())):
         yield _agreement(rows)
     for row in reference.records():
+        value = row["instability"]
         yield (
             "by chance: between dense networks from different initializations instability is "
-            f"{_percent(row['instability'])} (n = {row['n']})"
+            f"{_percent(value) if share else value} (n = {row['n']})"
         )
 
 
@@ -321,11 +325,15 @@ def _first_of_rest(rows: Sequence[Mapping[str, Cell]], name: str) -> Cell:
 
 def _agreement(rows: Sequence[Mapping[str, Cell]]) -> str:
     """How often there is no barrier exactly where the next level matches."""
+    connected = sum(bool(row["connected"]) for row in rows)
     judged = [row for row in rows if row["matches"] is not None]
     agree = sum(row["connected"] == row["matches"] for row in judged)
-    connected = sum(bool(row["connected"]) for row in rows)
+    n, low = len(judged), sum(bool(row["connected"]) for row in judged)
+    good = sum(bool(row["matches"]) for row in judged)
+    # What `agree` is expected to be if the same answers are dealt to the levels at random.
+    chance = (low * good + (n - low) * (n - good)) / n if n else 0.0
     return (
         f"between a level and the next there is no barrier at {connected} of {len(rows)}; at "
-        f"{agree} of {len(judged)} there is none exactly where the sparser one matches the dense "
-        "network"
+        f"{agree} of {n} there is none exactly where the sparser one matches the dense network, by "
+        f"chance at {chance:.1f}"
     )
