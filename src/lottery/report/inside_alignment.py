@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, DENSE
-from lottery.analysis.statistics import estimate
+from lottery.analysis.types import Estimate
 from lottery.inside.evaluation import is_share
 from lottery.report.data import ReportData
 from lottery.report.figure import Figure, Plot
@@ -70,7 +70,7 @@ def _overlap(data: ReportData) -> _Quantity:  # noqa: ARG001 - the same of any r
 
 
 def draw(of: Callable[[ReportData], _Quantity], data: ReportData) -> Plot | None:
-    """Means, intervals and pairs of replicates against density; None where nothing was measured."""
+    """Means and pairs of replicates against density; None where nothing was measured."""
     quantity = of(data)
     rows = _rows(data, quantity.table)
     lines = [
@@ -119,19 +119,15 @@ def _points(
             if row["level"] == level.level and isinstance(row.get(column), int | float):
                 values.setdefault(int(row["target"]), []).append(float(row[column]))
         if values:
-            found.append(_point(level.level, level.density, values, name, data, quantity))
+            found.append(_point(level.level, level.density, values, name, quantity))
     return found
 
 
 def _point(
-    level: int,
-    density: float,
-    values: Mapping[int, list[float]],
-    name: str,
-    data: ReportData,
-    quantity: _Quantity,
+    level: int, density: float, values: Mapping[int, list[float]], name: str, quantity: _Quantity
 ) -> Point:
-    value = estimate({target: fmean(of) for target, of in values.items()}, data.verdict.confidence)
+    each = {target: fmean(of) for target, of in sorted(values.items())}
+    value = Estimate(mean=fmean(each.values()), low=None, high=None, values=each)
     return Point(
         level=level,
         density=density,
@@ -144,8 +140,8 @@ def _point(
 
 _SECTION: Final = "Inside the tickets"
 _PAIRS: Final = (
-    "Each replicate is compared with the one before it. Lines are means over pairs, bands "
-    "{{ interval }} intervals that take pairs as independent, faint marks single pairs."
+    "Each replicate is compared with the one before it. Lines are means over pairs, faint marks "
+    "single pairs; two pairs may have a replicate in common, so that there are no intervals."
 )
 INSIDE_ALIGNMENT: Final = (
     Figure(
