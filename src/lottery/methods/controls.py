@@ -359,8 +359,8 @@ _CONTROLS: Final = (
         sentence="With new random weights, but the signs of the trained ones, the same mask",
         note="the ticket's mask and the signs of the trained weights that decided it, but freshly "
         "drawn initial weights",
-        light="#00707f",
-        dark="#5fd3e0",
+        light="#5d6b00",
+        dark="#c3d13c",
         symbol="hexagram",
         dash="dot",
         make=lambda it: reinit_with_signs(it.ticket, it.trained(), it.initialize),
