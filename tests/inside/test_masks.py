@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 from small_run import SmallRun
 from typer.testing import CliRunner
 
+from lottery.cli.analyse import numbers
 from lottery.cli.main import app
 from lottery.core import Mask
 from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run_experiment
@@ -217,6 +219,12 @@ def test_the_command_prints_sentences_and_tables(two: Run, tmp_path: Path) -> No
     assert json.loads(asked.output)["settings"] == {"levels": [1], "replicates": [0, 1]}
     wrong = CliRunner().invoke(app, ["analyse", "masks", path, "--levels", "7"])
     assert wrong.exit_code == 2 or "level: expected some of" in str(wrong.exception)
+
+
+@pytest.mark.parametrize("text", ["3-1", "0-99999999", "-1", "1-", "²", "", "9" * 5000])
+def test_numbers_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="expected numbers such as"):
+        numbers(text)
 
 
 def test_it_is_among_the_analyses() -> None:

@@ -27,6 +27,10 @@ app = typer.Typer(
 )
 
 
+_MOST = 10_000
+"""Numbers in a range, which is more than any run has of anything that is asked for so."""
+
+
 def numbers(text: str) -> tuple[int, ...]:
     """Numbers and ranges as they are typed.
 
@@ -36,9 +40,12 @@ def numbers(text: str) -> tuple[int, ...]:
     found: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        ends = (first, last if dash else first)
+        known = all(end.isdecimal() and len(end) < 13 for end in ends)
+        span = range(int(ends[0]), int(ends[1]) + 1) if known else range(0)
+        if not 0 < len(span) <= _MOST:
             raise typer.BadParameter(f"expected numbers such as 0-4,8, got '{text[:40]}'")
-        found.update(range(int(first), int(last or first) + 1))
+        found.update(span)
     return tuple(sorted(found))
 
 
@@ -110,6 +117,8 @@ def text(found: Measurement) -> str:
     """A measurement for a terminal: what it found, then its tables."""
     parts = list(found.found)
     for table in found.tables:
+        if not table.rows:
+            continue
         parts += [f"\n{table.title}", table_text(table), table.note]
     return "\n".join(part for part in parts if part)
 

@@ -24,7 +24,7 @@ def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
         yield from _layer_sentences(level, [row for row in layers if row["level"] == level])
         units = [row for row in tables["units"].records() if row["level"] == level]
         yield from _unit_sentences(level, units)
-    yield from _settling_sentences(list(tables["settling"].records()))
+    yield from _settling_sentences(tables["settling"])
 
 
 def _between_sentences(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
@@ -55,9 +55,9 @@ def _layer_sentences(level: float, rows: Sequence[Mapping[str, Cell]]) -> Iterat
     )
     dead, units = (fmean(_number(r[k]) for r in rows) for k in ("dead_units", "units"))
     yield (
-        f"Level {level:g}: of {_percent(density)} of the weights that are kept, "
-        f"{_percent(effective)} lie on a path from input to output; {dead:.3g} of {units:,.0f} "
-        f"units are dead, mean of {len(rows)} replicates."
+        f"Level {level:g}: {_percent(density)} of the weights are kept, and {_percent(effective)} "
+        f"lie on a path of kept ones from input to output; {dead:.3g} of {units:,.0f} units are "
+        f"dead, mean of {len(rows)} replicates."
     )
 
 
@@ -75,7 +75,8 @@ def _unit_sentences(level: float, rows: Sequence[Mapping[str, Cell]]) -> Iterato
         )
 
 
-def _settling_sentences(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
+def _settling_sentences(table: Table) -> Iterator[str]:
+    rows = list(table.records())
     compared = [row for row in rows if row["overlap"] is not None and row["chance"] is not None]
     if compared:
         level, moment = compared[-1]["level"], compared[-1]["moment"]
@@ -84,12 +85,14 @@ def _settling_sentences(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
             fmean(_number(row[name]) for row in last) for name in ("overlap", "chance")
         )
         yield (
-            f"Level {level}: its mask has {_percent(overlap)} of its weights in common with that "
-            f"of the {moment} (chance: {_percent(chance)})."
+            f"Level {level}: {_percent(overlap)} of its weights were in the mask of the {moment} "
+            f"already ({_percent(chance)} by chance)."
         )
     elif rows:
         settled = sum(row["moment"] == "settled" for row in rows)
         yield f"{settled} of {len(rows)} drawn masks had settled."
+    else:
+        yield table.note
 
 
 def _number(value: Cell) -> float:

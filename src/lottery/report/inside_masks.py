@@ -99,6 +99,7 @@ def layer_densities(data: ReportData) -> Plot | None:
                 "range": _log_range(traces),
                 "showgrid": True,
                 "tickformat": "~g",
+                "dtick": "D2",
             },
             "yaxis": {
                 "range": [len(shown) - 0.5, -0.5],
@@ -209,7 +210,12 @@ def replicate_overlaps(data: ReportData) -> Plot | None:
         "layout": {
             "title": {"text": "Weights in common between two replicates (%)"},
             "xaxis": density_axis((known[row["level"]] for row in rows), apart=0.04),
-            "yaxis": {"type": "log", "range": _log_range(traces, of="y"), "tickformat": "~g"},
+            "yaxis": {
+                "type": "log",
+                "range": _log_range(traces, of="y"),
+                "tickformat": "~g",
+                "dtick": "D2",
+            },
             "showlegend": True,
         },
         "columns": ("level", "pairs", "share", "z"),

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lottery.analysis import judge_run
+from lottery.analysis import judge
+from lottery.analysis.evidence import evidence_of
 from lottery.analysis.measured import as_dense, dense_key
 from lottery.core import prunable_weights
 from lottery.errors import LotteryError
@@ -55,7 +56,8 @@ def report_data(run: Run, progress: Progress = lambda _: None) -> ReportData:
     about = experiment.get("data", {})
     variant = about.get("variant")
     progress("reading results")
-    verdict = judge_run(run)
+    evidence = evidence_of(run)
+    verdict = judge(evidence)
     tickets = sorted(key for key in run.results if key.branch == MAIN)
     layers = _layers(run)
     first = _first_layers(run, tickets, layers)
@@ -64,8 +66,8 @@ def report_data(run: Run, progress: Progress = lambda _: None) -> ReportData:
         verdict=verdict,
         results=as_dense(run.judged.values(), verdict.dense_kind),
         curves={
-            key: run.store.curve(of)
-            for of in run.judged
+            key: curve
+            for of, curve in evidence.curves.items()
             if (key := dense_key(of, verdict.dense_kind))
         },
         layers=layers,
