@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lottery.inside import Measurement, Table
+from lottery.inside.measurement import Cell
 
 PAIR = ("level", "source", "target")
 
@@ -33,5 +36,5 @@ def made_up(levels: int = 12, replicates: int = 5) -> Measurement:
     )
 
 
-def _table(name: str, columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> Table:
-    return Table(name=name, title=name, note="", columns=(*PAIR, *columns), rows=tuple(rows))  # type: ignore[arg-type]
+def _table(name: str, columns: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> Table:
+    return Table(name=name, title=name, note="", columns=(*PAIR, *columns), rows=tuple(rows))
