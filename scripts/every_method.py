@@ -246,6 +246,10 @@ METHODS: Final[Mapping[str, tuple[tuple[str, ...], Counts]]] = {
             "controls.scratch_flops=1",
             "controls.edge_popup=1",
             "controls.supermask=1",
+            # Masks of another replicate's ticket.
+            "replicates=2",
+            "controls.moved=1",
+            "controls.aligned=1",
         ),
         weights(DENSITY),
     ),

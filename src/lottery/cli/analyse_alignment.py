@@ -61,7 +61,7 @@ def alignment(
     run_code: RunCode = False,
     debug: options.Debug = False,
 ) -> None:
-    """Whether replicates are alike up to the order of their neurons, and their masks move.
+    """Whether replicates agree up to permutation.
 
     Neurons of each replicate are matched to those of the one before by their activations: how
     similar they are, barriers between the networks and what masks share, in place and aligned,
