@@ -17,7 +17,7 @@ from lottery.core import Mask, Probe, ScoreContext
 from lottery.errors import UsageError
 from lottery.experiments import open_run
 from lottery.inside import ANALYSES, analyse
-from lottery.inside.curvature import gradient_norm, top_eigenvalues
+from lottery.inside.curvature import gradient_norm, loss_of, top_eigenvalues
 
 
 def quadratic(spectrum: Tensor, mask: Tensor) -> tuple[ScoreContext, Tensor]:
@@ -51,6 +51,7 @@ def test_a_quadratic_has_the_eigenvalues_it_was_made_with(size: int) -> None:
 
     weight = context.weights["weight"][0]
     assert gradient_norm(context) == pytest.approx(float((hessian @ weight).norm()))
+    assert loss_of(context) == pytest.approx(float(weight @ hessian @ weight / 2))
 
 
 def test_pruned_weights_are_no_directions() -> None:

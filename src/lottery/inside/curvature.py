@@ -20,7 +20,7 @@ from torch import Tensor
 from lottery.core import Mask, ScoreContext
 from lottery.core.criteria.curvature import hessian_product
 from lottery.core.criteria.gradients import mean_gradient
-from lottery.core.criteria.network import scored_network
+from lottery.core.criteria.network import mean_loss, scored_network, weighted_batches
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Cell, Measurement, Table
@@ -86,6 +86,15 @@ def gradient_norm(context: ScoreContext) -> float:
     return float(np.linalg.norm(_gathered(gradient, context.mask)))
 
 
+def loss_of(context: ScoreContext) -> float:
+    """The mean loss over all of the probe's examples, as `top_eigenvalues` looks at it."""
+    assert context.probe is not None
+    model = scored_network(context)
+    with torch.no_grad():
+        parts = weighted_batches(context.probe)
+        return sum(share * float(mean_loss(context.probe, model, batch)) for batch, share in parts)
+
+
 def _gathered(tensors: Mapping[str, Tensor], mask: Mask) -> Vector:
     return np.asarray(torch.cat([tensors[name][kept] for name, kept in mask.items()]).numpy())
 
@@ -113,6 +122,7 @@ def curvature(subject: Subject, examples: int = 1_000, eigenvalues: int = 3) -> 
             f"{examples} and {eigenvalues}"
         )
     sharp: dict[tuple[int, str], list[list[float]]] = defaultdict(list)
+    losses: dict[tuple[int, str], list[float]] = defaultdict(list)
     steep: dict[tuple[int, str, str], list[tuple[float, int]]] = defaultdict(list)
     for level in subject.levels:
         for key in compared(subject, level):
@@ -122,10 +132,11 @@ def curvature(subject: Subject, examples: int = 1_000, eigenvalues: int = 3) -> 
                 steep[level, key.kind, when].append((gradient_norm(context), mask.kept))
                 if when == "end":
                     sharp[level, key.kind].append(top_eigenvalues(context, eigenvalues))
+                    losses[level, key.kind].append(loss_of(context))
     return Measurement(
         analysis="curvature",
         found=tuple(_sentences(sharp, steep)),
-        tables=(_sharpness_table(sharp, eigenvalues), _gradient_table(steep)),
+        tables=(_sharpness_table(sharp, losses, eigenvalues), _gradient_table(steep)),
     )
 
 
@@ -151,12 +162,17 @@ def _context(
     )
 
 
-def _sharpness_table(sharp: Mapping[tuple[int, str], list[list[float]]], count: int) -> Table:
+def _sharpness_table(
+    sharp: Mapping[tuple[int, str], list[list[float]]],
+    losses: Mapping[tuple[int, str], list[float]],
+    count: int,
+) -> Table:
     rows = []
     for (level, branch), found in sharp.items():
         largest = [one[0] for one in found if one]
         means = [mean([one[at] for one in found if len(one) > at]) for at in range(count)]
-        rows.append((level, branch, len(found), means[0], spread(largest), *means[1:]))
+        row = (level, branch, len(found), means[0], spread(largest), *means[1:])
+        rows.append((*row, mean(losses[level, branch])))
     return Table(
         name="sharpness",
         title="Largest eigenvalues of the Hessian of the training loss at the end",
@@ -164,11 +180,14 @@ def _sharpness_table(sharp: Mapping[tuple[int, str], list[list[float]]], count: 
             "Means over n replicates, ± the standard deviation of the largest. By the prunable "
             "weights that are kept; what to compare a ticket with is the dense network (level 0) "
             "and its controls: a principal submatrix has no larger eigenvalue than the whole, so "
-            "that fewer weights alone make a minimum less sharp."
+            "that fewer weights alone make a minimum less sharp. loss: on the same examples. Where "
+            "cross-entropy has become next to nothing, so have its derivatives of every order: a "
+            "flat end then says that the examples are fitted, and no more."
         ),
         columns=(
             *("level", "branch", "n", "eigenvalue_1", "eigenvalue_1_sd"),
             *(f"eigenvalue_{number}" for number in range(2, count + 1)),
+            "loss",
         ),
         rows=tuple(rows),
     )

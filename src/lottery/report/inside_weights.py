@@ -237,7 +237,7 @@ INSIDE_WEIGHTS: Final = (
         title="Sharpness",
         caption="The largest eigenvalue of the Hessian of the training loss where trainings end, "
         "by the weights that are kept. Fewer weights alone make it no larger; controls have as "
-        "many.",
+        "many. Where the loss has become next to nothing, so has this.",
         draw=sharpness,
     ),
     Figure(
