@@ -190,7 +190,7 @@ def test_a_length_is_a_number_a_string_or_a_table(written: Any, length: Length) 
     assert load_config(to_plain(config)) == config
     for kind in ("early-bird", "gradual", "dynamic"):
         found = load_config({"method": {"kind": kind, "every": written}}).method
-        assert found == replace(METHODS[kind](), every=length)
+        assert found == replace(METHODS[kind](), every=length)  # type: ignore[arg-type]
     rewound = {"method": {"rewind": {"to": written}}, "training": {"length": 60_000}}
     assert load_config(rewound).method.start == length
 

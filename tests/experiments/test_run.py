@@ -247,7 +247,8 @@ def test_rewinding_to_a_later_point(tmp_path: Path, to: Length, iteration: int) 
 
 
 def test_a_rewind_point_after_the_end_is_refused_before_training(tmp_path: Path) -> None:
-    config = tiny(rewind=RewindConfig(to=Length(amount=1, unit="epochs")))
+    method = Iterative(rewind=RewindConfig(to=Length(amount=1, unit="epochs")))
+    config = tiny(method=method)
     with pytest.raises(UsageError, match="not before the end"):
         go(config, tmp_path)
     assert list(tmp_path.iterdir()) == []
