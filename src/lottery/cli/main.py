@@ -22,6 +22,7 @@ from lottery.cli import (
     lists,
     run,
     runs,
+    teach,
     ticket,
 )
 from lottery.cli.output import echo
@@ -55,6 +56,7 @@ app.command("verdict")(runs.verdict)
 app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
+app.command("teach")(teach.teach)
 for _verb in (
     analyse_weights.weights,
     analyse_connectivity.connectivity,
