@@ -10,7 +10,8 @@ import pytest
 from made_up_results import job
 
 from lottery.analysis import Evidence, teaching, to_json
-from lottery.analysis.teaching import judge_teaching, teaching_text
+from lottery.analysis.measured import Measured
+from lottery.analysis.teaching import TeachVerdict, judge_teaching, teaching_text
 from lottery.score import ACCURACY
 
 
@@ -36,11 +37,15 @@ def evidence(shifts: dict[int, float], stop: int = 3000, n: int = 8, lost: int =
 @pytest.fixture(autouse=True)
 def given(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence in the place of runs."""
-    monkeypatch.setattr(teaching, "_measured", lambda run, _: teaching.Measured(run))
+    monkeypatch.setattr(teaching, "_measured", lambda run, _: Measured(run))
+
+
+def judged(run: Any, **taught: Any) -> TeachVerdict:
+    return judge_teaching(run, 3, taught)  # type: ignore[arg-type]
 
 
 def outcomes(run: Any, **taught: Any) -> dict[str, str]:
-    verdict = judge_teaching(run, 3, taught)  # type: ignore[arg-type]
+    verdict = judged(run, **taught)
     return {one.name: one.outcome for one in verdict.claims}
 
 
@@ -59,7 +64,7 @@ def test_a_negative_result_is_said_as_one() -> None:
     learned = evidence({0: -0.02}, stop=6000)
     found = outcomes(run, small=small, learned=learned)
     assert set(found.values()) == {"against"}
-    verdict = judge_teaching(run, 3, {"small": small, "learned": learned})  # type: ignore[dict-item]
+    verdict = judged(run, small=small, learned=learned)
     text = teaching_text(verdict)
     assert "matches the ticket: not so; a test confirms the opposite" in text
     assert to_json(verdict)["small"] == "against"
@@ -83,6 +88,6 @@ def test_two_replicates_test_nothing_and_a_lost_training_confirms_nothing() -> N
 
 
 def test_without_a_small_network_it_is_said_why() -> None:
-    verdict = judge_teaching(evidence(RUN), 3, {"learned": evidence({0: 0.0})})  # type: ignore
+    verdict = judged(evidence(RUN), learned=evidence({0: 0.0}))
     assert verdict.small is None
     assert teaching_text(verdict, "none is made of it").startswith("No small network: none is")

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from lottery.core import Mask
 from lottery.errors import StoreError, UsageError
 from lottery.experiments import Run, RunOptions, bind, open_run, run_experiment
 from lottery.experiments.learned import find_initialization, read_learned
-from lottery.inside.teaching import lesson, small_widths
+from lottery.inside.teaching import Weights, lesson, small_widths
 from lottery.models import build_model
 from lottery.models.families import with_widths
 from lottery.models.learned import LearnedInitialization, SignedQuantiles
@@ -48,9 +48,11 @@ def drawn(seed: int = 1) -> torch.Tensor:
     model = build_model("mlp-200", (100,), 4)
     learned = LearnedInitialization("glorot-normal", {"fc1.weight": quantiles})
     learned(model, torch.Generator().manual_seed(seed))
-    assert model.fc1.bias.count_nonzero() == 0
-    assert 0 < model.output.weight.std() < 0.2, "as the usual initialization has it"
-    return model.fc1.weight.detach()  # type: ignore[no-any-return, union-attr, operator]
+    state = model.state_dict()
+    assert state["fc1.bias"].count_nonzero() == 0
+    assert 0 < state["output.weight"].std() < 0.2, "as the usual initialization has it"
+    drawn_weight: torch.Tensor = state["fc1.weight"]
+    return drawn_weight
 
 
 # Sizes
@@ -119,14 +121,14 @@ def test_weights_of_one_sign_and_none_at_all() -> None:
 
 def test_initial_and_trained_weights_are_those_of_the_survivors(run: Run) -> None:
     key = [JobKey(r, MAIN, 1) for r in range(3)]
-    for which in ("initial", "trained"):
+    for which in get_args(Weights):
         kept = []
         for one in key:
             ticket = run.store.ticket(one)
             state = ticket.weights if which == "initial" else run.store.weights(one)
             kept.append(state["fc1.weight"][ticket.mask["fc1.weight"]])
         values = torch.cat(kept)
-        found = lesson(run, 1, which).learned.layers["fc1.weight"]  # type: ignore[arg-type]
+        found = lesson(run, 1, which).learned.layers["fc1.weight"]
         assert found.positive == pytest.approx(float((values > 0).double().mean()))
         assert (found.below[0], found.above[-1]) == (float(values.min()), float(values.max()))
 
@@ -141,8 +143,8 @@ def invoke(*words: str) -> str:
 
 
 def test_a_tiny_run_ends_with_a_verdict(run: Run) -> None:
-    words = (str(run.store.path), "--level", "1", "--jobs", "1", "--device", "cpu")
-    words = (*words, "--engine", "torch")
+    how = ("--jobs", "1", "--device", "cpu", "--engine", "torch")
+    words = (str(run.store.path), "--level", "1", *how)
     before = sorted(run.store.path.parent.iterdir())
     assert "mlp-" in invoke(*words, "--dry-run")
     assert sorted(run.store.path.parent.iterdir()) == before

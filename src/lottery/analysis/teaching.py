@@ -23,9 +23,9 @@ from lottery.analysis.types import Outcome
 from lottery.experiments import Run
 from lottery.store import MAIN
 
-Lesson = Literal["small", "learned"]
+Part = Literal["small", "learned"]
 
-CLAIMS: Final[Mapping[str, tuple[Lesson, str]]] = {
+CLAIMS: Final[Mapping[str, tuple[Part, str]]] = {
     "small-ticket": ("small", "the small dense network matches the ticket"),
     "small-dense": ("small", "the small dense network matches the dense network"),
     "learned-matches": ("learned", "the learned initialization matches the usual one"),
@@ -33,7 +33,7 @@ CLAIMS: Final[Mapping[str, tuple[Lesson, str]]] = {
     "learned-sooner": ("learned", "it reaches its early stop in fewer iterations"),
 }
 """Claim -> whose it is, and what it says."""
-_HEADLINE: Final[Mapping[Lesson, str]] = {"small": "small-ticket", "learned": "learned-matches"}
+_HEADLINE: Final[Mapping[Part, str]] = {"small": "small-ticket", "learned": "learned-matches"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class TeachVerdict:
     claims: tuple[TaughtClaim, ...]
 
 
-def judge_teaching(run: Run, level: int, taught: Mapping[Lesson, Run]) -> TeachVerdict:
+def judge_teaching(run: Run, level: int, taught: Mapping[Part, Run]) -> TeachVerdict:
     """Judge what the tickets of a level taught.
 
     Args:
@@ -210,7 +210,7 @@ _SAID: Final[Mapping[Outcome, str]] = {
 
 
 def teaching_text(verdict: TeachVerdict, no_small: str = "") -> str:
-    """A verdict as it is printed: one line a lesson, then every claim.
+    """A verdict as it is printed: one line a part, then every claim.
 
     Args:
         verdict: what to say.
