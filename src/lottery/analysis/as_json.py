@@ -11,12 +11,13 @@ from lottery.analysis.types import Verdict
 
 if TYPE_CHECKING:
     from lottery.analysis.methods.types import RunComparison
+    from lottery.analysis.teaching import TeachVerdict
     from lottery.analysis.transfer import TransferVerdict
 
 SCHEMA_VERSION = 2
 
 
-def to_json(found: Verdict | RunComparison | TransferVerdict) -> dict[str, Any]:
+def to_json(found: Verdict | RunComparison | TransferVerdict | TeachVerdict) -> dict[str, Any]:
     """Every number and word of a verdict or a comparison, ready for ``json.dumps``.
 
     The keys are the fields of `Verdict` or `RunComparison` and of what it holds, plus

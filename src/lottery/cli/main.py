@@ -23,6 +23,7 @@ from lottery.cli import (
     lists,
     run,
     runs,
+    teach,
     ticket,
 )
 from lottery.cli.output import echo
@@ -56,6 +57,7 @@ app.command("verdict")(runs.verdict)
 app.command("report")(runs.report)
 app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
+app.command("teach")(teach.teach)
 for _verb in (
     analyse_masks.masks,
     analyse_weights.weights,

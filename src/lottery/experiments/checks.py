@@ -47,6 +47,8 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
     model, data = task.make_model(), task.data
     check_forward(config.model, task.make_model, data)
     check_types(config.model, model)
+    if task.learned:
+        task.learned.check(model)
     check_coverage(config.model, model)
     check_gradients(config, task)
     check_batches_of_one(config, task)

@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from lottery.core import CRITERIA, n_of_m
 from lottery.data import DataConfig
 from lottery.experiments.connectivity import ConnectivityConfig
+from lottery.experiments.learned import initialization_problem
 from lottery.experiments.moved_masks import moved_mask_problems
 from lottery.methods import (
     AnyMethod,
@@ -126,8 +127,10 @@ class ExperimentConfig(PlanConfig):
     own, called with the shape of one input and the number of classes: a config that names code
     runs that code. ``timm:NAME``, ``torchvision:NAME`` and ``hf:NAME`` are networks of these
     libraries."""
-    initialization: Literal["glorot-normal", "kaiming-normal", "truncated-normal"] = "glorot-normal"
-    """What the weights are drawn from, see `lottery.models.INITIALIZATIONS`."""
+    initialization: str = "glorot-normal"
+    """What the weights are drawn from: ``glorot-normal``, ``kaiming-normal`` or
+    ``truncated-normal``, see `lottery.models.INITIALIZATIONS`; or ``learned:FILE``, a file of
+    `lottery teach` in the directory that runs live in."""
     data: DataConfig = field(default_factory=DataConfig)
     """What is learned."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -141,6 +144,8 @@ class ExperimentConfig(PlanConfig):
         unknown = check_model(self.model)
         if unknown:
             found.append(f"model: {unknown}")
+        if unknown := initialization_problem(self.initialization):
+            found.append(f"initialization: {unknown}")
         if (
             method.start.unit == training.length.unit
             and method.start.amount >= training.length.amount

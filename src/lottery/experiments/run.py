@@ -18,6 +18,7 @@ from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
 from lottery.experiments.checks import check_against_data
 from lottery.experiments.config import ExperimentConfig, to_plain
+from lottery.experiments.learned import find_initialization
 from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config
@@ -91,7 +92,9 @@ def bind(
     if data is None:
         data = load_dataset(config.data, data_dir=options.data_dir, progress=progress)
     device = resolve_device(options.device)
-    return Experiment(config, Supervised(config, data, engine=options.engine, device=device))
+    learned = find_initialization(config.initialization, Path(options.out))
+    task = Supervised(config, data, engine=options.engine, device=device, learned=learned)
+    return Experiment(config, task)
 
 
 def run_experiment(

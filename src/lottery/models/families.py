@@ -94,6 +94,25 @@ def _vit(matched: re.Match[str]) -> ModelBuilder:
     return partial(vision_transformer, size=matched[1], patch=int(matched[2]))
 
 
+_MLP: Final = re.compile(
+    rf"mlp((?:-[1-9]\d{{0,5}}){{1,16}})(-tanh)?(?:-dropout({_SHARE}))?", re.ASCII
+)
+
+
+def with_widths(name: str, widths: Sequence[int]) -> str | None:
+    """A fully connected network's name with other hidden widths; None for any other network.
+
+    >>> with_widths("mlp-300-100-tanh", [20, 10]), with_widths("lenet-300-100", [9, 5])
+    ('mlp-20-10-tanh', 'mlp-9-5')
+    """
+    matched = _MLP.fullmatch("mlp-300-100" if name == "lenet-300-100" else name)
+    if matched is None:
+        return None
+    _, tanh, dropout = matched.groups()
+    share = f"-dropout{dropout}" if dropout else ""
+    return f"mlp-{'-'.join(map(str, widths))}{tanh or ''}{share}"
+
+
 MODEL_FAMILIES: Final[tuple[ModelFamily, ...]] = (
     ModelFamily(
         form="mlp-A-B-C",
@@ -102,9 +121,7 @@ MODEL_FAMILIES: Final[tuple[ModelFamily, ...]] = (
         "mlp-300-100-tanh-dropout0.5",
         example="mlp-100",
         task=MNIST,
-        pattern=re.compile(
-            rf"mlp((?:-[1-9]\d{{0,5}}){{1,16}})(-tanh)?(?:-dropout({_SHARE}))?", re.ASCII
-        ),
+        pattern=_MLP,
         parse=_mlp,
     ),
     ModelFamily(

@@ -25,6 +25,7 @@ from lottery.core import (
 )
 from lottery.data import Dataset, steps_per_epoch
 from lottery.models import INITIALIZATIONS
+from lottery.models.learned import LearnedInitialization
 from lottery.rng import Streams
 from lottery.score import ACCURACY
 from lottery.tasks.network import left_out, make_network, traced_units
@@ -95,6 +96,7 @@ class Supervised(Task):
         data: on the CPU.
         engine: an engine's name, or ``auto`` for the fastest that can do each job.
         device: where to train.
+        learned: what weights are drawn from, where settings name a file of it.
     """
 
     score = ACCURACY
@@ -107,7 +109,9 @@ class Supervised(Task):
         *,
         engine: str = "auto",
         device: torch.device | None = None,
+        learned: LearnedInitialization | None = None,
     ) -> None:
+        self.learned = learned
         self.settings, self.data = settings, data
         self._engine, self._device = engine, device or torch.device("cpu")
         self._placed = self.data_on_device(data)
@@ -119,7 +123,7 @@ class Supervised(Task):
     def origin(self) -> Mapping[str, Any]:
         return {
             "model": self.settings.model,
-            "initialization": self.settings.initialization,
+            "initialization": self.learned.sha256 if self.learned else self.settings.initialization,
             "data": self._fingerprint,
             "augmentation": asdict(self.data.augmentation),
             "loss": self.settings.training.loss,
@@ -157,7 +161,8 @@ class Supervised(Task):
     @override
     def initial(self, streams: Streams, *purpose: str | int) -> nn.Module:
         model = self.make_model()
-        INITIALIZATIONS[self.settings.initialization](model, streams.generator(*purpose))
+        draw = self.learned or INITIALIZATIONS[self.settings.initialization]
+        draw(model, streams.generator(*purpose))
         return model
 
     # What masks are of
