@@ -28,9 +28,9 @@ def aligned(data: ReportData) -> ReportData:
 @pytest.mark.parametrize(
     ("name", "lines", "first"),
     [
-        ("alignment", ["In place", "Aligned", "By chance"], (0.02, 0.525, 0.08)),
-        ("barriers", ["In place", "Aligned"], (17.5, 0.75)),
-        ("shared-masks", ["In place", "Aligned", "By chance"], (80, 82.5, 80)),
+        ("inside-alignment", ["In place", "Aligned", "By chance"], (0.02, 0.525, 0.08)),
+        ("inside-barriers", ["In place", "Aligned"], (17.5, 0.75)),
+        ("inside-shared-masks", ["In place", "Aligned", "By chance"], (80, 82.5, 80)),
     ],
 )
 def test_each_quantity_is_drawn_against_density(
@@ -42,7 +42,7 @@ def test_each_quantity_is_drawn_against_density(
     assert [trace["name"] for trace in means] == lines
     # Means over four pairs, and over two layers.
     assert [trace["y"][0] for trace in means] == pytest.approx(first)
-    start = 1 if name == "shared-masks" else 0
+    start = 1 if name == "inside-shared-masks" else 0
     assert means[0]["x"] == pytest.approx([100 * 0.8**n for n in range(start, 12)], rel=1e-5)
     low, high = figure["layout"]["yaxis"]["range"]
     assert low <= 0 < high
@@ -51,7 +51,7 @@ def test_each_quantity_is_drawn_against_density(
 def test_a_score_that_is_no_share_is_named(aligned: ReportData) -> None:
     perplexity = Score(name="perplexity", higher=False)
     other = replace(aligned, verdict=replace(aligned.verdict, score=perplexity))
-    figure = plot(other, "barriers")
+    figure = plot(other, "inside-barriers")
     assert figure is not None
     assert figure["layout"]["title"]["text"] == "Rise of test perplexity"
 

@@ -77,6 +77,7 @@ def measure(
     as_json: bool,
     csv_dir: Path | None,
     settings: dict[str, Any] | None = None,
+    stopped: str = "while the run was looked at, which changes nothing of it",
     **how: Any,
 ) -> None:
     """Look at a run with an analysis, and print what it found.
@@ -91,13 +92,15 @@ def measure(
         as_json: whether to print JSON.
         csv_dir: where each table goes as a CSV file; None: nowhere.
         settings: the analysis' own.
+        stopped: what to say of where Ctrl-C stopped it.
         **how: as for `lottery.inside.analyse`.
     """
     load(line=True)
+    from lottery.cli.signals import stop_on_signals
     from lottery.experiments import find_run, open_run
     from lottery.inside import ANALYSES, analyse
 
-    with progress_line() as progress:
+    with stop_on_signals(stopped), progress_line() as progress:
         found = analyse(
             open_run(find_run(run, out)),
             ANALYSES[name],

@@ -80,27 +80,25 @@ def connectivity(
     """
     del debug
     load(line=True, silent=quiet or as_json)
-    from lottery.cli.signals import stop_on_signals
-
     how = make_options(out, data_dir, device, engine, jobs, checkpoint_seconds, True)
     since = _since(run, out, at)
     if train:
         _train(run, out, since, levels, how, code=run_code, silent=quiet or as_json)
     settings = {"points": points, "recalibrate": recalibrate, "examples": examples}
-    with stop_on_signals("while lines were measured, of which those that are done are kept"):
-        measure(
-            "connectivity",
-            run,
-            out,
-            levels=levels,
-            replicates=replicates,
-            again=again,
-            as_json=as_json,
-            csv_dir=csv_dir,
-            settings=settings | {"at": since},
-            options=how,
-            code=run_code,
-        )
+    measure(
+        "connectivity",
+        run,
+        out,
+        levels=levels,
+        replicates=replicates,
+        again=again,
+        as_json=as_json,
+        csv_dir=csv_dir,
+        settings=settings | {"at": since},
+        stopped="while lines were measured, of which those that are done are kept",
+        options=how,
+        code=run_code,
+    )
 
 
 def _since(name: str, out: Path, at: tuple[int, ...] | None) -> list[int]:

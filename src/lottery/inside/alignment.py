@@ -151,7 +151,7 @@ class _Pairs:
     def similarities(self, one: JobKey, other: JobKey) -> list[Row]:
         """For each layer: its neurons, and how alike they are in place, aligned and by chance."""
         measured, chance = (self._correlations(one, other, shift) for shift in (0, 1))
-        moves = match(measured)
+        moves = self._known[one, other] = match(measured)
         columns = (
             similarity(measured, in_place(self.symmetry)),
             similarity(measured, moves),

@@ -145,7 +145,7 @@ _PAIRS: Final = (
 )
 INSIDE_ALIGNMENT: Final = (
     Figure(
-        name="alignment",
+        name="inside-alignment",
         section=_SECTION,
         title="Neurons of two replicates, matched by what they do",
         caption=(
@@ -156,7 +156,7 @@ INSIDE_ALIGNMENT: Final = (
         draw=partial(draw, _similarity),
     ),
     Figure(
-        name="barriers",
+        name="inside-barriers",
         section=_SECTION,
         title="Barriers between replicates",
         caption=(
@@ -167,7 +167,7 @@ INSIDE_ALIGNMENT: Final = (
         draw=partial(draw, _barriers),
     ),
     Figure(
-        name="shared-masks",
+        name="inside-shared-masks",
         section=_SECTION,
         title="What masks of two replicates share",
         caption=(
