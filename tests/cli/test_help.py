@@ -19,6 +19,7 @@ from lottery.cli.options import report_file
 COMMANDS = (
     *((name,) for name in ("demo", "run", "list", "show", "verdict", "report", "compare")),
     ("verify",),
+    ("teach",),
     *(("config", name) for name in ("show", "schema", "diff")),
     *(("analyse", name) for name in ("masks", "weights", "connectivity", "alignment")),
     *(("analyse", name) for name in ("curvature", "cka", "pools", "shifts")),

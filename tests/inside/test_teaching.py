@@ -229,6 +229,9 @@ def test_no_file_and_no_json(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="expected a table"):
         find_initialization("learned:list.json", tmp_path)
     assert find_initialization("glorot-normal", tmp_path) is None
+    for name in ("learned:", "learned:\ud800", "glorot"):
+        with pytest.raises(UsageError, match="unknown initialization"):
+            find_initialization(name, tmp_path)
 
 
 def test_a_file_for_another_network_is_refused(run: Run) -> None:

@@ -50,7 +50,7 @@ def teach(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train what tickets teach, and say whether it holds.
+    """Train what tickets teach, and judge it.
 
     Two things are learned from the tickets of a level: a smaller dense network, as large layer by
     layer as they are, and an initialization of the whole dense network, drawn from the survivors'

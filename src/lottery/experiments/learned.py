@@ -46,7 +46,8 @@ _LAYER: Final = {"positive": SHARE, "below": _quantiles(-1), "above": _quantiles
 
 def initialization_problem(name: str) -> str | None:
     """What is wrong with an initialization's name, or None; no file is looked at."""
-    if name in INITIALIZATIONS or name.removeprefix(PREFIX) not in (name, ""):
+    is_file = name.startswith(PREFIX) and name != PREFIX and name.isprintable()
+    if name in INITIALIZATIONS or is_file:
         return None
     return unknown_name("initialization", name, [*INITIALIZATIONS, f"{PREFIX}FILE"])
 
