@@ -65,7 +65,7 @@ def first_layers(
     """Each ticket's first layer, of pixels by level."""
     noise = np.random.default_rng(0)
     return {
-        (n, r): FirstLayer(mask=noise.binomial(64, 0.8**n, (38, 98)) / 64, pixels=pixels[n])
+        (n, r): FirstLayer(mask=noise.binomial(64, 0.8**n, (30, 79)) / 64, pixels=pixels[n])
         for n, r in product(range(1, levels), range(replicates))
     }
 

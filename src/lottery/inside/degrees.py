@@ -19,7 +19,7 @@ from torch import Tensor
 Side = Literal["outputs", "inputs"]
 """Units that a layer writes, or those that it reads."""
 
-MOST_BINS = 24
+MOST_BINS = 20
 
 
 @dataclass(frozen=True, kw_only=True)

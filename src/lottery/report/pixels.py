@@ -28,7 +28,7 @@ FAINTEST = 16
 """Opacity of a place of which nothing is kept, of 255; a place that is none has 0."""
 _MOST_SIDE = 280
 """Pixels of a picture's side; larger masks are averaged over blocks."""
-SMALL_SIDE = 100
+SMALL_SIDE = 80
 """The same where there is a picture of every ticket."""
 
 
