@@ -109,13 +109,15 @@ def test_the_words_say_what_was_compared() -> None:
     verdict = judge_transfer(
         run(GOOD), found, source="Tickets of digits", new_layers=("output.weight", "output.bias")
     )
-    text = transfer_text(verdict)
-    assert text.startswith("Transfer: confirmed; the tickets serve there")
+    printed = transfer_text(verdict)
+    assert max(map(len, printed.splitlines())) <= 80
+    text = " ".join(printed.split())
+    assert text.startswith("Transfer: confirmed: the tickets serve there")
     assert "Tickets of digits are trained on lenet on clothes: 80.00% of its weights." in text
     assert "output.weight, output.bias are drawn anew and left whole" in text
-    assert "confirmed  they are as good as tickets found there: " in text
+    assert "confirmed they are as good as tickets found there " in text
     assert "Tickets found there keep 40.96% of the weights" in text
-    assert "margin of 0.2 points" in text
+    assert "margin of 0.2 points." in text
     assert to_json(verdict)["headline"] == "confirmed"
 
 

@@ -23,7 +23,7 @@ COMMANDS = (
     *(("config", name) for name in ("show", "schema", "diff")),
     *(("analyse", name) for name in ("masks", "weights", "connectivity", "alignment")),
     *(("analyse", name) for name in ("curvature", "cka", "pools", "shifts")),
-    *(("ticket", name) for name in ("save", "inspect", "verify", "apply", "diff")),
+    *(("ticket", name) for name in ("save", "inspect", "verify", "apply", "diff", "train")),
 )
 
 

@@ -113,7 +113,7 @@ def check_command(words: list[str]) -> None:
     if "--help" in words:
         return
     parameters = command.make_context("lottery", words).params
-    if "recipe" in parameters:
+    if parameters.get("recipe") is not None:
         values = base_values(parameters["recipe"])
         short = {key: parameters.get(key) for key in ("levels", "replicates", "seed")}
         values = merge(values, {key: value for key, value in short.items() if value is not None})

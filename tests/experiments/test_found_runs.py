@@ -130,6 +130,6 @@ def test_pruned_late_and_rewound_to_before(to: int, tmp_path: Path) -> None:
     ],
 )
 def test_what_a_kind_contradicts_itself_in_is_refused(method: AnyMethod, said: str) -> None:
-    rewind: list[str] = getattr(method.rewind, "problems", list)()
+    rewind: list[str] = getattr(getattr(method, "rewind", None), "problems", list)()
     found = [*method.problems(), *(f"rewind.{problem}" for problem in rewind)]
     assert any(problem.startswith(said) for problem in found), found

@@ -88,6 +88,8 @@ def _of_run(run: Run) -> dict[str, Any]:
         "data_sha256": data.get("sha256"),
         "input_shape": data.get("input_shape"),
         "classes": data.get("classes"),
+        "method": config.method.kind,
+        "criterion": config.prune.criterion,
         "rewind": config.method.rewinding,
         "pruned_weights": facts.pruned_values,
         "score_name": facts.score.name,

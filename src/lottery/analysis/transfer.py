@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from textwrap import fill
 from typing import Final, Literal
 
 from lottery.analysis.statistics import paired_difference
+from lottery.analysis.text import WIDTH
 from lottery.analysis.types import Outcome
 from lottery.experiments import Run
 from lottery.store import MAIN, JobKey
@@ -29,7 +31,7 @@ _CLAIMS: Final[Mapping[Against, str]] = {
     "reinit": "they are better than their masks with new initial weights",
     "random-mask": "they are better than with their masks shuffled within each layer",
     "found there": "they are as good as tickets found there",
-    "where found": "they lose more against the dense network than it loses itself",
+    "where found": "their lead on the dense network is smaller than where they were found",
 }
 _HEADLINE: Final[tuple[Against, ...]] = ("dense", "reinit", "random-mask")
 
@@ -80,6 +82,7 @@ def judge_transfer(
     found: Run | None,
     *,
     source: str,
+    target: str = "",
     before: Mapping[int, float] | None = None,
     new_layers: Sequence[str] = (),
 ) -> TransferVerdict:
@@ -89,6 +92,7 @@ def judge_transfer(
         given: their run: dense networks, tickets at level 1, controls.
         found: the run of tickets found there, of which the last level counts; None: none.
         source: what the tickets are, in words.
+        target: what they are trained on, in words; empty: as the run says.
         before: replicate -> how far its ticket was above its dense network where it was found.
         new_layers: parameters that were drawn anew.
     """
@@ -108,7 +112,7 @@ def judge_transfer(
     return TransferVerdict(
         headline=_together([c.outcome for c in comparisons if c.against in _HEADLINE]),
         source=source,
-        target=given.facts.title,
+        target=target or given.facts.title,
         density=_density(given, 1),
         density_found=_density(found, last) if found else None,
         replicates=given.config.replicates,
@@ -187,47 +191,48 @@ def _density(run: Run, level: int) -> float | None:
 
 def transfer_text(verdict: TransferVerdict) -> str:
     """A verdict as it is printed: the headline, what was compared, and every test."""
-    density = f"{verdict.density:.2%}" if verdict.density is not None else "no"
-    lines = [
-        f"Transfer: {_SAID[verdict.headline]}",
-        "",
-        f"{verdict.source} are trained on {verdict.target}: {density} of its weights.",
-    ]
+    density = "-" if verdict.density is None else f"{verdict.density:.2%}"
+    about = f"{verdict.source} are trained on {verdict.target}: {density} of its weights."
     if verdict.new_layers:
-        lines.append(
-            f"With another number of classes there, {', '.join(verdict.new_layers)} are drawn anew "
-            "and left whole."
+        about += (
+            f" With another number of classes there, {', '.join(verdict.new_layers)} are drawn "
+            "anew and left whole."
         )
-    lines.append("")
-    lines += [_line(one) for one in verdict.comparisons]
-    n = verdict.replicates
-    tail = (
+    n, margin = verdict.replicates, 100 * verdict.margin
+    notes = (
         f"Points of test accuracy, each of {n} replicate{'s'[: n != 1]} against its own, with "
         f"{verdict.confidence:.0%} intervals; as good: no worse by more than the margin of "
-        f"{100 * verdict.margin:g} points."
+        f"{margin:g} point{'s'[: margin != 1]}."
     )
     if verdict.density_found is not None:
-        tail += f" Tickets found there keep {verdict.density_found:.2%} of the weights."
-    headline = (
-        "The first line is of the first three together: that they are as good as the dense "
-        "network, and better than with new weights or another mask."
+        notes += f" Tickets found there keep {verdict.density_found:.2%} of the weights."
+    notes += (
+        " The headline is of the first three together: as good as the dense network, and better "
+        "than with new weights or another mask."
     )
-    return "\n".join([*lines, "", tail, headline])
+    return "\n".join(
+        [
+            *(f"Transfer: {_SAID[verdict.headline]}", ""),
+            *(fill(about, WIDTH), ""),
+            *(_line(one) for one in verdict.comparisons),
+            *("", fill(notes, WIDTH)),
+        ]
+    )
 
 
 _SAID: Final[Mapping[Outcome, str]] = {
-    "confirmed": "confirmed; the tickets serve there, by mask and weights",
-    "open": "open; neither that the tickets serve there nor the opposite is confirmed",
-    "against": "not confirmed; a test confirms the opposite of a part of it",
+    "confirmed": "confirmed: the tickets serve there, by mask and weights",
+    "open": "open: neither that the tickets serve there nor the opposite is confirmed",
+    "against": "against: a test confirms the opposite of a part of it",
     "untested": "not tested",
 }
 
 
 def _line(one: TransferComparison) -> str:
     if one.mean is None:
-        return f"{one.outcome:<9}  {one.claim}: no replicate has both"
+        return f"{one.outcome:<9}  {one.claim}\n{'':11}no replicate has both"
     value = f"{100 * one.mean:+.2f}"
     if one.low is not None and one.high is not None:
         value += f" ({100 * one.low:+.2f} to {100 * one.high:+.2f})"
     lost = f", {one.missing} missing" if one.missing else ""
-    return f"{one.outcome:<9}  {one.claim}: {value}, n = {one.n}{lost}"
+    return f"{one.outcome:<9}  {one.claim}\n{'':11}{value}, n = {one.n}{lost}"

@@ -1,4 +1,4 @@
-"""``lottery ticket``: tickets as files: save, inspect, verify, apply, diff."""
+"""``lottery ticket``: tickets as files: save, inspect, verify, apply, diff, train."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lottery.cli import options
+from lottery.cli import options, ticket_train
 from lottery.cli.loading import load
 from lottery.cli.output import echo
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from lottery.tickets import Ticket
 
 app = typer.Typer(
-    help="Tickets as files: save, inspect, apply, diff.",
+    help="Tickets as files: save, inspect, apply, train.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command()(ticket_train.train)
 
 
 def _new_file(text: str) -> Path:

@@ -37,6 +37,7 @@ from lottery.experiments.standing import Begun, begun
 from lottery.experiments.stopping import StopRequest
 from lottery.experiments.task_facts import TaskFacts, task_facts
 from lottery.experiments.toml import parse_override, read_toml
+from lottery.experiments.transfer import Transfer, prepare_transfer
 
 __all__ = [
     "RECIPES",
@@ -58,6 +59,7 @@ __all__ = [
     "RunSummary",
     "StopRequest",
     "TaskFacts",
+    "Transfer",
     "VerdictConfig",
     "begun",
     "bind",
@@ -79,6 +81,7 @@ __all__ = [
     "plan",
     "planned_at_most",
     "planned_span",
+    "prepare_transfer",
     "read_toml",
     "run_directory",
     "run_experiment",

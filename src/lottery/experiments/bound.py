@@ -16,6 +16,7 @@ from lottery.methods import (
     AnyMethod,
     Bound,
     EarlyBird,
+    Given,
     plain_how,
     searching,
     source_replicate,
@@ -129,11 +130,15 @@ class Experiment:
             "iteration": start,
             "needs": [self.identity(need) for need in needs(job, self.config)],
         }
+        replicates = [job.replicate]
         if job.kind in CONTROLS:
             control = CONTROLS[job.kind]
             made["control"] = [job.branch, job.level, control.decides(self.bound)]
             if control.moves_mask:
                 made["source"] = source_replicate(job.replicate)
+                replicates.append(made["source"])
+        if isinstance(self.method, Given):
+            made["given"] = [self.method.of(number) for number in replicates]
         return made
 
     def _look_spec(self, look: LookKey) -> dict[str, Any]:

@@ -72,6 +72,10 @@ class Replicate:
         """The state that a training ended with."""
         return self._store.weights(key)
 
+    def given(self, name: str) -> Ticket:
+        """A ticket that the run was given, by its hash."""
+        return self._store.given(name)
+
     def found(self, level: int) -> Mask:
         """The mask that the training which looked for a level's mask ended with."""
         return self._store.final_mask(JobKey(self.number, f"{SEARCH}-1", level))

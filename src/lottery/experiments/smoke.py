@@ -8,7 +8,7 @@ from typing import Any
 
 from lottery.data import FEW
 from lottery.experiments.config import ExperimentConfig
-from lottery.methods import AnyMethod, Changing, ControlsConfig, EarlyBird, FromStep
+from lottery.methods import AnyMethod, Changing, ControlsConfig, EarlyBird, FromStep, Given
 from lottery.tickets import PruneConfig
 from lottery.training import (
     LearnedMasksConfig,
@@ -87,6 +87,8 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
 
 def _brief(method: AnyMethod, length: Length, shrunk: Callable[[Length], Length]) -> AnyMethod:
     """A method whose moments keep their place in a training of a few iterations."""
+    if isinstance(method, Given):
+        return method
     rewind = method.rewind
     moments = {f.name: getattr(rewind, f.name) for f in fields(rewind) if f.name != "kind"}
     moments = {name: shrunk(moment) for name, moment in moments.items()}

@@ -14,6 +14,7 @@ from lottery.methods.controls import (
 from lottery.methods.controls_config import ControlsConfig, asked_for, control_problems
 from lottery.methods.dynamic import Dynamic
 from lottery.methods.early_bird import EarlyBird
+from lottery.methods.given import Given
 from lottery.methods.gradual import GradualPruning
 from lottery.methods.identity import plain_how
 from lottery.methods.iterative import Iterative
@@ -37,6 +38,7 @@ __all__ = [
     "EarlyBird",
     "FoundRewindConfig",
     "FromStep",
+    "Given",
     "GradualPruning",
     "Inputs",
     "Iterative",

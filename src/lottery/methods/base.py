@@ -104,6 +104,8 @@ class Bound:
 class Inputs(Protocol):
     """What there is of one replicate for a ticket to be made from."""
 
+    number: int
+    """Of the replicate."""
     streams: Streams
 
     @property
@@ -121,6 +123,9 @@ class Inputs(Protocol):
 
     def drawn(self, level: int) -> Drawn:
         """The mask of a level that was drawn while the dense network trained."""
+
+    def given(self, name: str) -> Ticket:
+        """A ticket that the run was given, by its hash."""
 
     def found(self, level: int) -> Mask:
         """The mask that the training which looked for a level's mask ended with."""

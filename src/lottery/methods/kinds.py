@@ -8,10 +8,11 @@ from typing import Final
 from lottery.methods.at_step import AtStep
 from lottery.methods.dynamic import Dynamic
 from lottery.methods.early_bird import EarlyBird
+from lottery.methods.given import Given
 from lottery.methods.gradual import GradualPruning
 from lottery.methods.iterative import Iterative
 
-AnyMethod = Iterative | AtStep | EarlyBird | GradualPruning | Dynamic
+AnyMethod = Iterative | AtStep | EarlyBird | GradualPruning | Dynamic | Given
 """A method of any kind; its ``kind`` says which."""
 
 METHODS: Final[Mapping[str, type[AnyMethod]]] = {
@@ -20,5 +21,6 @@ METHODS: Final[Mapping[str, type[AnyMethod]]] = {
     "early-bird": EarlyBird,
     "gradual": GradualPruning,
     "dynamic": Dynamic,
+    "given": Given,
 }
 """Kind -> its settings, and how tickets are made by it."""

@@ -90,6 +90,8 @@ PROVENANCE: Final[Mapping[str, Kind]] = {
     "branch": BRANCH,
     "level": whole(),
     "density": SHARE,
+    "method": _SHORT,
+    "criterion": _SHORT,
     "rewind": _SHORT,
     "pruned_weights": _SHORT,
     "status": one_of(get_args(Status)),

@@ -1,0 +1,98 @@
+"""``lottery ticket train``: from a run or from files to one verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import Cli
+from small_run import SmallRun
+
+from lottery.experiments import open_run, to_plain
+from lottery.experiments.toml import to_toml
+from lottery.store import Store
+
+
+def test_a_run_s_tickets_are_trained_on_other_data(cli: Cli, small_run: SmallRun) -> None:
+    words = ["ticket", "train", small_run.path, "--level", "1", "--jobs", "1", "--engine", "torch"]
+    words += ["--set", "data.random_labels=0.5", "--device", "cpu"]
+    code, out, err = cli(*words)
+    assert code == 0
+    assert out.startswith("Transfer: not tested")
+    flat = " ".join(out.split())
+    assert "1 ticket of small (level 1, " in flat
+    assert "are trained on mlp-4 on idx:" in flat
+    assert "with data.random_labels=0.5: " in flat
+    for claim in (
+        "as good as the dense network there",
+        "better than their masks with new initial weights",
+        "better than with their masks shuffled",
+        "as good as tickets found there",
+        "their lead on the dense network is smaller",
+    ):
+        assert f"untested {claim}" in flat.replace("they are ", "")
+    assert "small-transferred" in err
+    # The same again trains nothing, and says the same.
+    code, again, err = cli(*words, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(again)
+    assert [one["n"] for one in told["comparisons"]] == [1] * 5
+    runs = sorted(path.name.rpartition("-")[0] for path in Path("runs").iterdir())
+    assert runs == ["small-found-there", "small-transferred"]
+
+
+def test_a_file_is_trained_by_a_recipe(cli: Cli, small_run: SmallRun) -> None:
+    open_run(small_run.path).ticket(1).save("t.safetensors")
+    Path("mine.toml").write_text(to_toml(to_plain(small_run.config)))
+    words = ["ticket", "train", "t.safetensors", "--recipe", "mine.toml", "--no-found-there"]
+    code, out, _ = cli(*words, "--replicates", "2", "--jobs", "1", "--quiet")
+    assert code == 0
+    assert "n = 2" in out
+    assert "found there" not in out
+    # Of one ticket that two replicates share nothing is said of where it was found.
+    assert "where they were found" not in out
+    (run,) = Path("runs").iterdir()
+    assert len(list((run / "given").iterdir())) == 1
+    assert open_run(run).config.replicates == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["t.safetensors"], "name an experiment by --recipe"),
+        (["t.safetensors", "nothing"], "got 'nothing', which is no file"),
+        (["nothing"], "no run 'nothing'"),
+        (["RUN", "--level", "7"], "no ticket of level 7"),
+        (["RUN", "--level", "1", "--set", "model=mlp-5"], "the ticket does not fit the network"),
+        (["t.safetensors", "t.safetensors", "--recipe", "RECIPE", "--replicates", "1"], "one for"),
+        (
+            ["RUN", "--level", "1", "--set", "method.kind=given"],
+            "make such a run by lottery ticket",
+        ),
+        (["CODE", "--level", "1"], "names code (own_nets:make)"),
+    ],
+)
+def test_a_mistake_is_one_message(
+    cli: Cli, small_run: SmallRun, words: list[str], message: str
+) -> None:
+    open_run(small_run.path).ticket(1).save("t.safetensors")
+    Path("mine.toml").write_text(to_toml(to_plain(small_run.config)))
+    places = {"RUN": str(small_run.path), "RECIPE": "mine.toml", "CODE": "code"}
+    named(small_run, Path("code"))
+    code, _, err = cli("ticket", "train", *(places.get(word, word) for word in words), "--quiet")
+    assert code in (1, 2)
+    assert message in " ".join(err.split())
+    assert not Path("runs").exists()
+
+
+def named(small_run: SmallRun, path: Path) -> None:
+    """A run whose network is code of somebody's."""
+    from lottery.experiments.config import plain_hash
+
+    experiment = Store(small_run.path).read_experiment()
+    assert experiment is not None
+    experiment.pop("record_sha256")
+    experiment["config"] = {**experiment["config"], "model": "own_nets:make"}
+    experiment["config_sha256"] = plain_hash(experiment["config"], experiment["schema"])
+    Store(path).write_experiment(experiment)
