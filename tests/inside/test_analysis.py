@@ -84,6 +84,10 @@ def test_what_was_found_goes_with_the_files_it_was_made_from(
         '"note": "", "columns": ["a"], "rows": [[1, 2]]}], "made_from": {}}',
         '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
         '"note": "", "columns": ["a"], "rows": [[{}]]}], "made_from": {}}',
+        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '"note": "", "columns": ["a"], "rows": [[NaN]]}], "made_from": {}}',
+        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '"note": "", "columns": ["a"], "rows": [[1e308]]}], "made_from": {}}',
     ],
 )
 def test_what_is_damaged_is_made_again(broken: str, small_run: SmallRun, tmp_path: Path) -> None:

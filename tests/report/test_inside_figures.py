@@ -20,10 +20,9 @@ from lottery.report.inside_masks import (
     INSIDE_MASKS,
     first_layers,
     layer_densities,
-    replicate_overlaps,
-    settling,
     unit_degrees,
 )
+from lottery.report.inside_overlap import replicate_overlaps, settling
 from lottery.report.inside_values import values
 from lottery.report.page import render
 
@@ -126,6 +125,30 @@ def test_what_was_found_is_said_and_what_was_not_looked_at_is_named(make_data: M
     assert "as much in common as is made up (z = \N{MINUS SIGN}1.5)" in html
     without = render(replace(make_data(levels=3, replicates=2, evaluations=5), inside={}))
     assert "lottery analyse masks lenet-mnist-3f7a90bc" in without
+
+
+@pytest.mark.parametrize("broken", ["text", None, -1, True, 0, 1e100])
+def test_measurements_of_anyone_are_drawn_or_not(make_data: MakeData, broken: Any) -> None:
+    data = make_data(levels=3, replicates=2, evaluations=5)
+    forged = {
+        name: replace(
+            one,
+            tables=tuple(
+                replace(
+                    table, rows=tuple((*row[:at], broken, *row[at + 1 :]) for row in table.rows)
+                )
+                for table in one.tables
+                for at in [len(table.columns) // 2]
+            ),
+        )
+        for name, one in data.inside.items()
+    }
+    assert "All the numbers" in render(replace(data, inside=forged))
+    other = {
+        name: replace(one, tables=tuple(replace(t, columns=("a",) * 9) for t in one.tables))
+        for name, one in data.inside.items()
+    }
+    assert "All the numbers" in render(replace(data, inside=other))
 
 
 def test_nothing_is_drawn_of_what_was_not_measured(data: ReportData) -> None:

@@ -15,7 +15,8 @@ Cell = str | int | float | bool | None
 """A value of a table; None where there is none."""
 
 _LIST = Kind("a list", lambda value: isinstance(value, list))
-_CELLS = (str, int, float, bool, type(None))
+_LARGEST = 1e100
+"""A number of a table; what is beyond cannot be drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +131,13 @@ def _table(content: object, source: str) -> Table:
 
 
 def _is_row(row: object, columns: Sequence[str]) -> bool:
-    return (
-        isinstance(row, list)
-        and len(row) == len(columns)
-        and all(isinstance(value, _CELLS) for value in row)
-    )
+    return isinstance(row, list) and len(row) == len(columns) and all(map(_is_cell, row))
+
+
+def _is_cell(value: object) -> bool:
+    if isinstance(value, int | float):
+        return abs(value) <= _LARGEST
+    return value is None or isinstance(value, str)
 
 
 def _fields(content: object, kinds: Mapping[str, Kind], source: str) -> dict[str, Any]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lottery.analysis import formatting
 from lottery.inside import Table
+from lottery.inside.masks_in_words import WHOLE
 from lottery.report.data import ReportData
 from lottery.report.figure import Drawn, Plot, choice, choices, figure_text
 
 SECTION: Final = "Inside the tickets"
+Row = Mapping[str, Any]
+"""A row of a table, by column."""
 SHARED: Final = ("level", "replicate")
 """What is chosen for all figures of a section together."""
 
@@ -77,6 +81,18 @@ def rows_of(data: ReportData, analysis: str, table: str) -> Iterator[dict[str, A
     measured = data.inside.get(analysis)
     found: Sequence[Table] = measured.tables if measured else ()
     return (row for one in found if one.name == table for row in one.records())
+
+
+def layer_names(data: ReportData, rows: Sequence[Row]) -> list[str]:
+    """All layers together, then each, from input to output where that is known."""
+    there = dict.fromkeys(row["layer"] for row in rows)
+    return [WHOLE, *([n for n in data.layers if n in there] or [n for n in there if n != WHOLE])]
+
+
+def log_range(traces: Sequence[Plot], *, of: str = "x") -> list[float]:
+    """A range of a logarithmic axis that holds all that traces have on it, at least one value."""
+    values = [value for trace in traces for value in trace[of] if value]
+    return [math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1]
 
 
 def shared_choices(figures: Sequence[Drawn]) -> list[tuple[Plot, list[str]]]:

@@ -1,32 +1,32 @@
-"""What the analysis of masks found, drawn: by level, layer and replicate, beside chance."""
+"""What the analysis of masks found of single tickets, drawn, beside chance."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from lottery.analysis import formatting
-from lottery.inside.masks_in_words import WHOLE
 from lottery.report.data import ReportData, Shares
 from lottery.report.figure import Figure, Gallery, Picture, Plot, figure_text
 from lottery.report.inside import (
     SECTION,
+    Row,
     chosen_level,
     densities,
     layer_choice,
+    layer_names,
     level_choice,
+    log_range,
     replicate_choice,
     rows_of,
 )
+from lottery.report.inside_overlap import OVERLAPS, SETTLING
 from lottery.report.layers import MOST_LAYERS
 from lottery.report.pixels import picture, scale
-from lottery.report.series import density_axis, extremes, number, percent
-
-Row = Mapping[str, Any]
+from lottery.report.series import number
 
 
 def first_layers(data: ReportData) -> Gallery | None:
@@ -78,7 +78,7 @@ def layer_densities(data: ReportData) -> Plot | None:
     rows = [row for row in rows_of(data, "masks", "layers") if row["level"]]
     if not rows:
         return None
-    names = _layer_names(data, rows)
+    names = layer_names(data, rows)
     shown = names[:: -(-len(names) // MOST_LAYERS)]
     groups: dict[tuple[int, int], dict[str, Row]] = defaultdict(dict)
     for row in rows:
@@ -96,7 +96,7 @@ def layer_densities(data: ReportData) -> Plot | None:
             "xaxis": {
                 "title": {"text": "Share (%)"},
                 "type": "log",
-                "range": _log_range(traces),
+                "range": log_range(traces),
                 "showgrid": True,
                 "tickformat": "~g",
                 "dtick": "D2",
@@ -155,81 +155,6 @@ def _share(row: Row | None, what: str) -> float | None:
         return None if row["dead_units"] is None else row["dead_units"] / row["units"]
     value: float | None = row[what]
     return value
-
-
-def _layer_names(data: ReportData, rows: Sequence[Row]) -> list[str]:
-    """All layers together, then each, from input to output where that is known."""
-    there = dict.fromkeys(row["layer"] for row in rows)
-    return [WHOLE, *([n for n in data.layers if n in there] or [n for n in there if n != WHOLE])]
-
-
-def _log_range(traces: Sequence[Plot], *, of: str = "x") -> list[float]:
-    values = [value for trace in traces for value in trace[of] if value]
-    return [float(np.log10(min(values))) - 0.1, float(np.log10(max(values))) + 0.1]
-
-
-_OVERLAP_LINES: Final = (
-    ("overlap", "Tickets", "main", "solid"),
-    ("chance", "By chance", "dense", "dot"),
-    ("chance_by_input", "By chance, as many for each input", "random-mask", "dash"),
-)
-
-
-def replicate_overlaps(data: ReportData) -> Plot | None:
-    """Weights in common between replicates against density, layer by layer."""
-    rows = [row for row in rows_of(data, "masks", "between") if row["level"]]
-    known = densities(data)
-    rows = [row for row in rows if row["level"] in known and row["overlap"]]
-    if not rows:
-        return None
-    names = _layer_names(data, rows)
-    shown = names[:: -(-len(names) // MOST_LAYERS)]
-    traces = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers" if what == "overlap" else "lines",
-            "name": label,
-            "legendgroup": what,
-            "x": [percent(known[row["level"]]) for row in of],
-            "y": [number(row[what], 100, digits=4) for row in of],
-            "line": {"width": 2.5 if what == "overlap" else 2, "dash": dash},
-            "marker": {"size": 7, "symbol": "circle"},
-            "customdata": [[row["level"], row["pairs"], number(row[what]), row["z"]] for row in of],
-            "text": [_overlap_text(row) for row in of],
-            "hovertemplate": "%{text}<extra></extra>",
-            "meta": {"tone": tone, "part": what, "layer": place, "csv": {"layer": layer}},
-            "visible": place == 0,
-        }
-        for place, layer in enumerate(shown)
-        for of in [[row for row in rows if row["layer"] == layer]]
-        for what, label, tone, dash in _OVERLAP_LINES
-        if of
-    ]
-    return {
-        "data": traces,
-        "layout": {
-            "title": {"text": "Weights in common between two replicates (%)"},
-            "xaxis": density_axis((known[row["level"]] for row in rows), apart=0.04),
-            "yaxis": {
-                "type": "log",
-                "range": _log_range(traces, of="y"),
-                "tickformat": "~g",
-                "dtick": "D2",
-            },
-            "showlegend": True,
-        },
-        "columns": ("level", "pairs", "share", "z"),
-        "choices": [layer_choice(shown)],
-        "pairs": max(row["pairs"] for row in rows),
-    }
-
-
-def _overlap_text(row: Row) -> str:
-    z = "" if row["z"] is None else f"<br>{row['z']:+.3g} standard deviations of chance"
-    return (
-        f"level {row['level']}: {formatting.percent(row['overlap'])} in common, "
-        f"{formatting.percent(row['chance'])} by chance{z}"
-    )
 
 
 def unit_degrees(data: ReportData) -> Plot | None:
@@ -302,46 +227,6 @@ def _degree_traces(
         }
 
 
-def settling(data: ReportData) -> Plot | None:
-    """What masks have in common with those of earlier moments, against density."""
-    known = densities(data)
-    groups: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows_of(data, "masks", "settling"):
-        if row["level"] in known and row["overlap"] is not None and row["chance"] is not None:
-            groups[row["moment"]][row["level"]].append(row)
-    traces: list[Plot] = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": name if what == "overlap" else f"{name}: by chance",
-            "legendgroup": f"{moment} {what}",
-            "x": [percent(known[level]) for level in sorted(of)],
-            "y": [100 * fmean(row[what] for row in of[level]) for level in sorted(of)],
-            "line": {"width": 2, "dash": "solid" if what == "overlap" else "dot"},
-            "marker": {"size": 7, "symbol": symbol},
-            "hovertemplate": "%{y:.4g}%<extra></extra>",
-            "meta": {"tone": "main" if what == "overlap" else "dense", "part": what},
-        }
-        for (moment, of), symbol in zip(sorted(groups.items()), ("square", "circle"), strict=False)
-        for name in [f"{moment[:1].upper()}{moment[1:]}"]
-        for what in ("overlap", "chance")
-    ]
-    if not traces:
-        return None
-    low, high = extremes([y for trace in traces for y in trace["y"]]) or (0, 100)
-    return {
-        "data": traces,
-        "layout": {
-            "title": {"text": "Weights in common with the mask that came out (%)"},
-            "xaxis": density_axis((known[n] for of in groups.values() for n in of), apart=0.04),
-            "yaxis": {"range": [low, high], "tickformat": "~g"},
-            "showlegend": True,
-        },
-        "height": 380,
-        "names": ("percent_left", "percent_in_common"),
-    }
-
-
 FIRST_LAYERS = Figure(
     name="inside-first-layer",
     section=SECTION,
@@ -368,19 +253,6 @@ DENSITIES = Figure(
     ),
     draw=layer_densities,
 )
-OVERLAPS = Figure(
-    name="inside-overlap",
-    section=SECTION,
-    title="Do replicates find the same weights?",
-    caption=(
-        "Of the smaller mask's weights those that two replicates' tickets both keep, mean over "
-        "{{ counted(plot.pairs, 'pair') }}. By chance: if of each layer as many weights were drawn "
-        "at random (exactly, not simulated); dashed: if as many were drawn for each input of the "
-        "layer. A line that lies on the dashed one says that replicates agree on which inputs to "
-        "read, and on nothing else."
-    ),
-    draw=replicate_overlaps,
-)
 DEGREES = Figure(
     name="inside-units",
     section=SECTION,
@@ -391,18 +263,6 @@ DEGREES = Figure(
         "broader distribution than by chance: whole units are cut off, and others spared."
     ),
     draw=unit_degrees,
-)
-SETTLING = Figure(
-    name="inside-settling",
-    section=SECTION,
-    title="How early is a mask decided?",
-    caption=(
-        "Of each level's mask the share in common with the mask that there was, or that pruning "
-        "would have given by the weights, at an earlier moment of the training that decided it: "
-        "its start, or states on the way that the run keeps; mean over replicates. Dotted: by "
-        "chance, from what was left to choose from."
-    ),
-    draw=settling,
 )
 INSIDE_MASKS: Final = (FIRST_LAYERS, DENSITIES, DEGREES, OVERLAPS, SETTLING)
 """In the order of the page."""

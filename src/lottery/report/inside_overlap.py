@@ -1,0 +1,152 @@
+"""What masks have in common, between replicates and with those of earlier moments, drawn."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import fmean
+from typing import Final
+
+from lottery.analysis import formatting
+from lottery.report.data import ReportData
+from lottery.report.figure import Figure, Plot
+from lottery.report.inside import (
+    SECTION,
+    Row,
+    densities,
+    layer_choice,
+    layer_names,
+    log_range,
+    rows_of,
+)
+from lottery.report.layers import MOST_LAYERS
+from lottery.report.series import density_axis, extremes, number, percent
+
+_OVERLAP_LINES: Final = (
+    ("overlap", "Tickets", "main", "solid"),
+    ("chance", "By chance", "dense", "dot"),
+    ("chance_by_input", "By chance, as many for each input", "random-mask", "dash"),
+)
+
+
+def replicate_overlaps(data: ReportData) -> Plot | None:
+    """Weights in common between replicates against density, layer by layer."""
+    rows = [row for row in rows_of(data, "masks", "between") if row["level"]]
+    known = densities(data)
+    rows = [row for row in rows if row["level"] in known and row["overlap"]]
+    if not rows:
+        return None
+    names = layer_names(data, rows)
+    shown = names[:: -(-len(names) // MOST_LAYERS)]
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if what == "overlap" else "lines",
+            "name": label,
+            "legendgroup": what,
+            "x": [percent(known[row["level"]]) for row in of],
+            "y": [number(row[what], 100, digits=4) for row in of],
+            "line": {"width": 2.5 if what == "overlap" else 2, "dash": dash},
+            "marker": {"size": 7, "symbol": "circle"},
+            "customdata": [[row["level"], row["pairs"], number(row[what]), row["z"]] for row in of],
+            "text": [_overlap_text(row) for row in of],
+            "hovertemplate": "%{text}<extra></extra>",
+            "meta": {"tone": tone, "part": what, "layer": place, "csv": {"layer": layer}},
+            "visible": place == 0,
+        }
+        for place, layer in enumerate(shown)
+        for of in [[row for row in rows if row["layer"] == layer]]
+        for what, label, tone, dash in _OVERLAP_LINES
+        if of
+    ]
+    return {
+        "data": traces,
+        "layout": {
+            "title": {"text": "Weights in common between two replicates (%)"},
+            "xaxis": density_axis((known[row["level"]] for row in rows), apart=0.04),
+            "yaxis": {
+                "type": "log",
+                "range": log_range(traces, of="y"),
+                "tickformat": "~g",
+                "dtick": "D2",
+            },
+            "showlegend": True,
+        },
+        "columns": ("level", "pairs", "share", "z"),
+        "choices": [layer_choice(shown)],
+        "pairs": max(row["pairs"] for row in rows),
+    }
+
+
+def _overlap_text(row: Row) -> str:
+    z = "" if row["z"] is None else f"<br>{row['z']:+.3g} standard deviations of chance"
+    return (
+        f"level {row['level']}: {formatting.percent(row['overlap'])} in common, "
+        f"{formatting.percent(row['chance'])} by chance{z}"
+    )
+
+
+def settling(data: ReportData) -> Plot | None:
+    """What masks have in common with those of earlier moments, against density."""
+    known = densities(data)
+    groups: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows_of(data, "masks", "settling"):
+        if row["level"] in known and row["overlap"] is not None and row["chance"] is not None:
+            groups[row["moment"]][row["level"]].append(row)
+    traces: list[Plot] = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": name if what == "overlap" else f"{name}: by chance",
+            "legendgroup": f"{moment} {what}",
+            "x": [percent(known[level]) for level in sorted(of)],
+            "y": [100 * fmean(row[what] for row in of[level]) for level in sorted(of)],
+            "line": {"width": 2, "dash": "solid" if what == "overlap" else "dot"},
+            "marker": {"size": 7, "symbol": symbol},
+            "hovertemplate": "%{y:.4g}%<extra></extra>",
+            "meta": {"tone": "main" if what == "overlap" else "dense", "part": what},
+        }
+        for (moment, of), symbol in zip(sorted(groups.items()), ("square", "circle"), strict=False)
+        for name in [f"{moment[:1].upper()}{moment[1:]}"]
+        for what in ("overlap", "chance")
+    ]
+    if not traces:
+        return None
+    low, high = extremes([y for trace in traces for y in trace["y"]]) or (0, 100)
+    return {
+        "data": traces,
+        "layout": {
+            "title": {"text": "Weights in common with the mask that came out (%)"},
+            "xaxis": density_axis((known[n] for of in groups.values() for n in of), apart=0.04),
+            "yaxis": {"range": [low, high], "tickformat": "~g"},
+            "showlegend": True,
+        },
+        "height": 380,
+        "names": ("percent_left", "percent_in_common"),
+    }
+
+
+OVERLAPS = Figure(
+    name="inside-overlap",
+    section=SECTION,
+    title="Do replicates find the same weights?",
+    caption=(
+        "Of the smaller mask's weights those that two replicates' tickets both keep, mean over "
+        "{{ counted(plot.pairs, 'pair') }}. By chance: if of each layer as many weights were drawn "
+        "at random (exactly, not simulated); dashed: if as many were drawn for each input of the "
+        "layer. A line that lies on the dashed one says that replicates agree on which inputs to "
+        "read, and on nothing else."
+    ),
+    draw=replicate_overlaps,
+)
+SETTLING = Figure(
+    name="inside-settling",
+    section=SECTION,
+    title="How early is a mask decided?",
+    caption=(
+        "Of each level's mask the share in common with the mask that there was, or that pruning "
+        "would have given by the weights, at an earlier moment of the training that decided it: "
+        "its start, or states on the way that the run keeps; mean over replicates. Dotted: by "
+        "chance, from what was left to choose from."
+    ),
+    draw=settling,
+)
