@@ -90,6 +90,7 @@ def test_what_was_lost_since_is_against_the_own_lead_there() -> None:
 
 def test_one_replicate_and_lacking_controls_are_no_test() -> None:
     assert set(outcomes(run(GOOD, n=1)).values()) == {"untested"}
+    assert set(outcomes(run(GOOD, n=2)).values()) == {"open"}
     told = outcomes(run({("main", 0): 0.0, ("main", 1): 0.003}))
     assert (told["dense"], told["reinit"], told["headline"]) == ("confirmed", *["untested"] * 2)
 

@@ -33,6 +33,8 @@ _CLAIMS: Final[Mapping[Against, str]] = {
     "found there": "they are as good as tickets found there",
     "where found": "their lead on the dense network is smaller than where they were found",
 }
+_FEWEST: Final = 3
+"""Replicates below which nothing is confirmed, as in a run's verdict."""
 _HEADLINE: Final[tuple[Against, ...]] = ("dense", "reinit", "random-mask")
 
 
@@ -141,7 +143,7 @@ def _compared(
     return TransferComparison(
         against=against,
         claim=_CLAIMS[against],
-        outcome=_outcome(p, opposite, 1 - verdict.confidence, missing),
+        outcome=_outcome(p, opposite, 1 - verdict.confidence, len(pairs), missing),
         n=len(pairs),
         missing=missing,
         mean=fmean(pairs) if pairs else None,
@@ -151,9 +153,13 @@ def _compared(
     )
 
 
-def _outcome(p: float | None, opposite: float | None, level: float, missing: int) -> Outcome:
+def _outcome(
+    p: float | None, opposite: float | None, level: float, n: int, missing: int
+) -> Outcome:
     if p is None or opposite is None:
         return "untested"
+    if n < _FEWEST:
+        return "open"
     if opposite <= level:
         return "against"
     return "confirmed" if p <= level and not missing else "open"
@@ -201,8 +207,8 @@ def transfer_text(verdict: TransferVerdict) -> str:
     n, margin = verdict.replicates, 100 * verdict.margin
     notes = (
         f"Points of test accuracy, each of {n} replicate{'s'[: n != 1]} against its own, with "
-        f"{verdict.confidence:.0%} intervals; as good: no worse by more than the margin of "
-        f"{margin:g} point{'s'[: margin != 1]}."
+        f"{verdict.confidence:.0%} intervals; tests are one-sided. As good: no worse by more than "
+        f"the margin of {margin:g} point{'s'[: margin != 1]}."
     )
     if verdict.density_found is not None:
         notes += f" Tickets found there keep {verdict.density_found:.2%} of the weights."
