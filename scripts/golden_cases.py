@@ -145,7 +145,9 @@ def _controls() -> tuple[Case, ...]:
     return (
         *_cases(f"controls: trained, {start}", *TRAINED_CONTROLS),
         *_cases(f"controls: trained, {late}", *TRAINED_CONTROLS, "controls.scratch_epochs=1", LATE),
-        *_cases("controls: signed", "levels=1", "rewind.method=learning-rate", *SIGNED_CONTROLS),
+        *_cases(
+            "controls: signed", "levels=1", "method.rewind.kind=learning-rate", *SIGNED_CONTROLS
+        ),
         *_cases(f"controls: learned, {start}", *LEARNED_CONTROLS, engines=TORCH, resumed=True),
         *_cases(f"controls: learned, {late}", *LEARNED_CONTROLS, LATE, engines=TORCH),
         *_cases("controls: learned constants", *LEARNED_CONTROLS, *CONSTANT, engines=TORCH),

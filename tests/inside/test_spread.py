@@ -21,4 +21,4 @@ def test_values_on_one_point_of_a_grid_are_no_certainty() -> None:
     assert half_interval([0.5, 0.5]) is None
     hidden = 0.01 / math.sqrt(12) * float(stats.t.ppf(0.975, 1)) / math.sqrt(2)
     assert half_interval([0.5, 0.5], resolution=0.01) == pytest.approx(hidden)
-    assert half_interval([0.5] * 50, resolution=0.01) == 0.01
+    assert half_interval([0.5] * 50, resolution=0.01) == pytest.approx(0.01)
