@@ -43,9 +43,10 @@ def test_what_was_found_is_read_back_until_it_is_asked_for_something_else(
     run = open_run(small_run.copied(tmp_path))
     found = analyse(run, KEPT)
     assert found["kept"].column("level") == [0, 1]
-    assert found.made_from == {
-        str(key): run.store.contents_hash(key) for key in (JobKey(0, MAIN, 0), JobKey(0, MAIN, 1))
-    }
+    assert {str(key) for key in run.results} < {*found.made_from}, "and what was kept on the way"
+    assert found.made_from["replicate 0, main, level 1"] == run.store.contents_hash(
+        JobKey(0, MAIN, 1)
+    )
     kept = analyse(run, NEVER)
     assert kept["kept"].column("kept") == found["kept"].column("kept")
     assert kept["kept"].column("nothing") == [None, None], "JSON has no word for what is no number"
@@ -122,3 +123,23 @@ def test_code_that_a_config_names_does_not_run_unless_it_is_trusted(small_run: S
     subject = Subject(run=named, levels=(0,), replicates=(0,))
     with pytest.raises(UsageError, match=r"names code \(somebody.nets:make\)"):
         _ = subject.experiment
+
+
+def test_a_run_that_grew_is_looked_at_again(small_run: SmallRun, tmp_path: Path) -> None:
+    path = small_run.copied(tmp_path)
+    run = open_run(path)
+    first = {key: result for key, result in run.results.items() if key.branch == MAIN}
+    analyse(replace(run, results=first), KEPT)
+    with pytest.raises(AssertionError, match="looked at again"):
+        analyse(run, NEVER)
+
+
+def test_what_says_that_it_was_made_from_nothing_is_not_believed(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    path = small_run.copied(tmp_path)
+    analyse(open_run(path), KEPT)
+    source = path / "analyses" / "kept.json"
+    forged = {**json.loads(source.read_text()), "made_from": {}, "found": ["forged"]}
+    source.write_text(json.dumps(forged))
+    assert analyse(open_run(path), KEPT).found == ("the weights of two levels",)

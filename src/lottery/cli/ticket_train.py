@@ -131,6 +131,8 @@ def _sources(
     if len(sources) > 1:
         missing = next(source for source in sources if not Path(source).is_file())
         raise UsageError(f"expected ticket files, or one run, got '{missing}', which is no file")
+    if sources[0].endswith(".safetensors"):
+        raise UsageError(f"there is no file {sources[0]}")
     tickets, values = _of_run(sources[0], level, out, code=code or recipe is not None)
     return tickets, values if recipe is None else base_values(recipe, out)
 

@@ -69,7 +69,7 @@ def analyse(
         return kept
     with one_thread():  # On more, what is added up depends on how many cores there are.
         measured = analysis.measure(looked_at, **(settings or {}))
-    whole = replace(measured, analysis=analysis.name, settings=asked, made_from=looked_at.made_from)
+    whole = replace(measured, analysis=analysis.name, settings=asked, made_from=_contents(run))
     # What cannot be kept, of a run that cannot be written to, is found anew the next time.
     with suppress(StoreError):
         run.store.write_measurement(analysis.name, _finite(whole.to_json()))
@@ -77,22 +77,27 @@ def analyse(
 
 
 def kept_measurement(run: Run, name: str) -> Measurement | None:
-    """What an analysis found before, if the jobs that it read are still the same.
+    """What an analysis found before, if the run is still the same.
 
-    What is damaged, or somebody else's, counts as none: it is made again.
+    What is damaged, or somebody else's, counts as none: it is made again. Any other job counts, as
+    an analysis may say what there is not.
     """
     try:
         content = run.store.read_measurement(name)
         if content is None:
             return None
         kept = read_measurement(content, source=name)
-        jobs: list[JobKey | LookKey] = list(run.results)
-        jobs += [look for n in range(run.config.replicates) for look in run.store.looks(n)]
-        now = {str(key): run.store.contents_hash(key) for key in jobs}
+        holds = kept.made_from == _contents(run)
     except StoreError:
         return None
-    holds = all(now.get(job, "") == found for job, found in kept.made_from.items())
     return kept if holds and kept.analysis == name else None
+
+
+def _contents(run: Run) -> dict[str, str]:
+    """Every job that has ended, and what was kept on the way -> SHA-256 of its contents."""
+    jobs: list[JobKey | LookKey] = list(run.results)
+    jobs += [look for n in range(run.config.replicates) for look in run.store.looks(n)]
+    return {str(key): run.store.contents_hash(key) for key in jobs}
 
 
 def _finite(value: Any) -> Any:

@@ -26,9 +26,6 @@ Progress = Callable[[str], None]
 class Subject:
     """Some levels and replicates of a run, and its task where an analysis needs it.
 
-    What was read is remembered, so that what is written beside an analysis says what it was made
-    from.
-
     Args:
         run: on disk or in memory.
         levels: those looked at, in order.
@@ -56,18 +53,14 @@ class Subject:
 
     def ended(self, key: JobKey) -> bool:
         """Whether a training is there and ended well."""
-        if key not in self.run.results:
-            self._absent.add(key)
         return key in self.run.results and self.run.results[key].status == "done"
 
     def ticket(self, key: JobKey) -> Ticket:
         """What a training started from."""
-        self._note(key)
         return self.run.store.ticket(key)
 
     def mask(self, key: JobKey) -> Mask:
         """What a training kept at its end: its ticket's mask, unless that changed on the way."""
-        self._note(key)
         learned = key.kind in CONTROLS and CONTROLS[key.kind].learns
         if learned or self.run.facts.mask_updates != "none":
             return self.run.store.final_mask(key)
@@ -75,32 +68,11 @@ class Subject:
 
     def weights(self, key: JobKey, moment: Moment = "end") -> State:
         """What a training ended with; at early stopping only where that was kept."""
-        self._note(key)
         return self.run.store.weights(key, moment)
 
     def look(self, key: LookKey) -> State | Drawn:
         """What was kept of a dense network on its way."""
-        self._note(key)
         return self.run.store.look(key)
-
-    @property
-    def made_from(self) -> dict[str, str]:
-        """The jobs that were read -> SHA-256 of their contents; those looked for in vain -> ''."""
-        absent = {str(key): "" for key in sorted(self._absent)}
-        return absent | {
-            str(key): self.run.store.contents_hash(key) for key in sorted(self._read, key=str)
-        }
-
-    def _note(self, key: JobKey | LookKey) -> None:
-        self._read.add(key)
-
-    @cached_property
-    def _absent(self) -> set[JobKey]:
-        return set()
-
-    @cached_property
-    def _read(self) -> set[JobKey | LookKey]:
-        return set()
 
     @cached_property
     def experiment(self) -> Experiment:

@@ -98,7 +98,14 @@ def draw(data: ReportData) -> Iterator[Drawn]:
     for figure in FIGURES:
         try:
             content = figure.draw(data)
-        except (LookupError, TypeError, ValueError, ArithmeticError, AssertionError):
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            AssertionError,
+        ):
             # Measurements are files, of another version or by anyone: what does not have what is
             # drawn is not drawn.
             if figure.section != inside.SECTION:

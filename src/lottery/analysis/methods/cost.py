@@ -171,7 +171,9 @@ class _Count:
         if not key.level or not known.needs_probe:
             return 0.0
         each = prune.rounds * (1 if prune.schedule == "one-shot" else key.level)
-        return each * prune.examples / (self._length * self._config.training.batch_size)
+        # What looks at the network alone needs an input of the right shape, and no examples.
+        examples = prune.examples if known.looks_at == "examples" else 1
+        return each * examples / (self._length * self._config.training.batch_size)
 
     @property
     def _config(self) -> ExperimentConfig:

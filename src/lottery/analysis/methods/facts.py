@@ -70,7 +70,8 @@ COST_TITLE: Final = "What a ticket cost, in dense trainings"
 COST_NOTE: Final = (
     "Multiplications of every training that a ticket comes from and of its own, as multiples of "
     "one training of the dense network, pruned weights counting for nothing; in brackets those of "
-    "finding it alone, then the seconds that both took on the run's machine. Means over replicates."
+    "finding it alone, then the seconds that these trainings took on the run's machine. Means over "
+    "replicates."
 )
 
 
