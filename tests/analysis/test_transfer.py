@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from made_up_results import job
 
 from lottery.analysis import judge_transfer, to_json, transfer_text
 from lottery.experiments import ExperimentConfig, Run
-from lottery.store import JobKey, JobResult
+from lottery.experiments.task_facts import TaskFacts
+from lottery.methods import Given
+from lottery.score import ACCURACY
+from lottery.store import MemoryStore, Store
+
+FACTS = TaskFacts(
+    title="lenet on clothes",
+    score=replace(ACCURACY, margin=0.002),
+    evaluation_interval=100,
+    test_examples=10_000,
+    classes=10,
+)
 
 
 @dataclass(frozen=True)
-class Facts:
-    title: str = "lenet on clothes"
-    test_examples: int = 10_000
-
-
-@dataclass(frozen=True)
-class MadeUp:
+class MadeUp(Run):
     """As much of a run as is judged."""
 
-    config: ExperimentConfig
-    results: Mapping[JobKey, JobResult]
-    facts: Facts = field(default_factory=Facts)
+    store: Store = field(default_factory=MemoryStore)
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+    facts: TaskFacts = FACTS
 
 
 def run(shifts: Mapping[tuple[str, int], float], n: int = 6, levels: int = 1) -> Run:
@@ -39,7 +44,7 @@ def run(shifts: Mapping[tuple[str, int], float], n: int = 6, levels: int = 1) ->
             result = job(replicate, branch, level, accuracy)
             results[result.key] = result
     config = ExperimentConfig(replicates=n, levels=levels)
-    return cast("Run", MadeUp(config, results))
+    return MadeUp(config=config, results=results)
 
 
 GOOD = {("main", 0): 0.0, ("main", 1): 0.003, ("reinit-1", 1): -0.02, ("random-mask-1", 1): -0.03}
@@ -105,6 +110,57 @@ def test_a_ticket_that_is_lost_confirms_nothing() -> None:
     assert "n = 5, 1 missing" in transfer_text(verdict)
 
 
+def guessing(given: Run, at: tuple[str, int], replicates: range) -> Run:
+    """Trainings of a place become ones that are right in a tenth."""
+    changed = [job(r, *at, 0.1 + 0.001 * r) for r in replicates]
+    return replace(given, results={**given.results, **{one.key: one for one in changed}})
+
+
+def test_dense_networks_that_guess_leave_nothing_to_test() -> None:
+    """Tickets far above them, as against dense networks that diverged."""
+    given = guessing(run(GOOD), ("main", 0), range(6))
+    verdict = judge_transfer(given, None, source="Tickets", before=dict.fromkeys(range(6), 0.02))
+    assert {one.outcome for one in verdict.comparisons} == {verdict.headline} == {"untested"}
+    assert [(one.n, one.missing) for one in verdict.comparisons] == [(0, 6)] * 4
+    assert verdict.dense_missing.guessing == 6
+    text = " ".join(transfer_text(verdict).split())
+    assert text.startswith("Transfer: not tested: no dense network there learned more than guess")
+    assert "Lost among dense networks there: 6 guessing" in text
+
+
+@pytest.mark.parametrize("branch", ["main", "reinit-1"])
+def test_a_training_that_guesses_is_lost_like_one_that_diverged(branch: str) -> None:
+    given = run(GOOD)
+    lost = job(2, branch, 1, status="diverged")
+    diverged = replace(given, results={**given.results, lost.key: lost})
+    verdict = judge_transfer(guessing(given, (branch, 1), range(2, 3)), None, source="Tickets")
+    assert verdict == judge_transfer(diverged, None, source="Tickets")
+    assert verdict.headline == "open"
+
+
+def test_two_replicates_confirm_nothing_and_it_is_said() -> None:
+    verdict = judge_transfer(run(GOOD, n=2), None, source="Tickets")
+    assert verdict.headline == "open"
+    assert "Below 3 replicates nothing is confirmed" in " ".join(transfer_text(verdict).split())
+
+
+@pytest.mark.parametrize(
+    ("tickets", "said"),
+    [
+        (("a",), "It is one ticket in all replicates"),
+        (("a", "a"), "It is one ticket in all replicates"),
+        (("a", "b"), "They are 2 tickets in 6 replicates, not one for each"),
+        (tuple("abcdef"), ""),
+    ],
+)
+def test_tickets_that_replicates_share_are_said(tickets: tuple[str, ...], said: str) -> None:
+    given = run(GOOD)
+    given = replace(given, config=replace(given.config, method=Given(tickets=tickets)))
+    text = " ".join(transfer_text(judge_transfer(given, None, source="Tickets")).split())
+    assert said in text
+    assert (" in all replicates" in text or "not one for each" in text) == bool(said)
+
+
 def test_the_words_say_what_was_compared() -> None:
     found = run({("main", 0): 0.0, ("main", 4): 0.003}, levels=4)
     verdict = judge_transfer(
@@ -131,6 +187,6 @@ def test_it_seldom_confirms_what_is_false() -> None:
             for branch, level, mean in (("main", 0, 0.9), ("main", 1, 0.898)):
                 one = job(replicate, branch, level, random.gauss(mean, 0.003))
                 results[one.key] = one
-        given = cast("Run", MadeUp(ExperimentConfig(replicates=5, levels=1), results))
+        given = MadeUp(config=ExperimentConfig(replicates=5, levels=1), results=results)
         confirmed += outcomes(given)["dense"] == "confirmed"
     assert confirmed <= 400 * 0.05 + 2 * (400 * 0.05 * 0.95) ** 0.5

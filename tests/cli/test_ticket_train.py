@@ -37,7 +37,8 @@ def test_a_run_s_tickets_are_trained_on_other_data(cli: Cli, small_run: SmallRun
     code, again, err = cli(*words, "--json")
     assert (code, err) == (0, "")
     told = json.loads(again)
-    assert [one["n"] for one in told["comparisons"]] == [1] * 5
+    assert [one["missing"] for one in told["comparisons"]] == [1] * 5, "half the labels are random"
+    assert told["dense_missing"]["guessing"] == 1
     runs = sorted(path.name.rpartition("-")[0] for path in Path("runs").iterdir())
     assert runs == ["small-found-there", "small-transferred"]
 
@@ -46,9 +47,11 @@ def test_a_file_is_trained_by_a_recipe(cli: Cli, small_run: SmallRun) -> None:
     open_run(small_run.path).ticket(1).save("t.safetensors")
     Path("mine.toml").write_text(to_toml(to_plain(small_run.config)))
     words = ["ticket", "train", "t.safetensors", "--recipe", "mine.toml", "--no-found-there"]
+    words += ["--set", "training.length=300 iterations"]
     code, out, _ = cli(*words, "--replicates", "2", "--jobs", "1", "--quiet")
     assert code == 0
     assert "n = 2" in out
+    assert "one ticket in all replicates" in " ".join(out.split())
     assert "found there" not in out
     # Of one ticket that two replicates share nothing is said of where it was found.
     assert "where they were found" not in out

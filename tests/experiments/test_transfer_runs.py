@@ -91,7 +91,8 @@ def test_a_given_ticket_is_trained_there_and_compared(
     last = runs[1].results[JobKey(0, "main", transfer.found.levels)]
     assert last.density == pytest.approx(ticket.mask.density, rel=0.05)
     verdict = judge_transfer(*runs, source="One ticket")
-    assert [one.n for one in verdict.comparisons] == [2, 2, 2, 2]
+    assert [one.n + one.missing for one in verdict.comparisons] == [2, 2, 2, 2]
+    assert (verdict.tickets, verdict.dense_missing.guessing) == (1, 2)
 
 
 def test_the_same_again_trains_nothing_and_more_tickets_what_is_new(

@@ -90,6 +90,10 @@ class Measured:
                 found.setdefault(job.replicate, []).append(value)
         return {replicate: mean(values) for replicate, values in sorted(found.items())}
 
+    def comparable(self, kind: str, level: int, measure: Measure) -> dict[int, float]:
+        """The same where there is a dense network to compare with; else nothing."""
+        return self.values(kind, level, measure) if self.dense else {}
+
     def missing(self, kind: str, level: int, *, compared: bool = False) -> Missing:
         """What is missing in a place; ``compared``: with the replicates that lack a dense network.
 

@@ -5,6 +5,8 @@ dense network there (no worse by more than the margin), with their masks on new 
 with their masks shuffled (better), and with tickets that were found there (no worse by more than
 the margin). The headline is of the first three together: each has to pass at the level of the
 whole, which then needs no correction (an intersection-union test: Berger 1982, Technometrics 24).
+Which trainings count is as in a run's verdict (`lottery.analysis.measured`); without a dense
+network there that learned something, nothing is tested.
 """
 
 from __future__ import annotations
@@ -15,10 +17,15 @@ from statistics import fmean
 from textwrap import fill
 from typing import Final, Literal
 
+from lottery.analysis.evidence import evidence_of
+from lottery.analysis.formatting import missing_words
+from lottery.analysis.measured import Measured
+from lottery.analysis.procedure import FEWEST
 from lottery.analysis.statistics import paired_difference
 from lottery.analysis.text import WIDTH
-from lottery.analysis.types import Outcome
+from lottery.analysis.types import Missing, Outcome
 from lottery.experiments import Run
+from lottery.methods import Given
 from lottery.store import MAIN, JobKey
 
 Against = Literal["dense", "reinit", "random-mask", "found there", "where found"]
@@ -33,8 +40,6 @@ _CLAIMS: Final[Mapping[Against, str]] = {
     "found there": "they are as good as tickets found there",
     "where found": "their lead on the dense network is smaller than where they were found",
 }
-_FEWEST: Final = 3
-"""Replicates below which nothing is confirmed, as in a run's verdict."""
 _HEADLINE: Final[tuple[Against, ...]] = ("dense", "reinit", "random-mask")
 
 
@@ -49,7 +54,7 @@ class TransferComparison:
     n: int
     """Replicates that have both."""
     missing: int
-    """Replicates that lack one of the two: diverged, collapsed, or not run."""
+    """Replicates that lack one of the two: diverged, collapsed, guessing, or not run."""
     mean: float | None
     low: float | None
     """Of the two-sided t-interval."""
@@ -72,6 +77,10 @@ class TransferVerdict:
     density_found: float | None
     """Of the tickets found there."""
     replicates: int
+    tickets: int
+    """Different ones among the replicates."""
+    dense_missing: Missing
+    """Dense networks there that have no result, or do no better than guessing."""
     margin: float
     confidence: float
     new_layers: tuple[str, ...]
@@ -98,14 +107,15 @@ def judge_transfer(
         before: replicate -> how far its ticket was above its dense network where it was found.
         new_layers: parameters that were drawn anew.
     """
-    tickets, last = _scores(given, MAIN, 1), found.config.levels if found else 0
+    measured, last = Measured(evidence_of(given)), found.config.levels if found else 0
+    tickets = measured.comparable(MAIN, 1, "accuracy")
     others: dict[Against, Mapping[int, float]] = {
-        "dense": _scores(given, MAIN, 0),
-        "reinit": _scores(given, "reinit", 1),
-        "random-mask": _scores(given, "random-mask", 1),
+        "dense": measured.comparable(MAIN, 0, "accuracy"),
+        "reinit": measured.comparable("reinit", 1, "accuracy"),
+        "random-mask": measured.comparable("random-mask", 1, "accuracy"),
     }
     if found is not None:
-        others["found there"] = _scores(found, MAIN, last)
+        others["found there"] = Measured(evidence_of(found)).comparable(MAIN, last, "accuracy")
     comparisons = [_compared(against, given, tickets, other) for against, other in others.items()]
     if before:
         lead = _less(tickets, others["dense"])
@@ -118,6 +128,8 @@ def judge_transfer(
         density=_density(given, 1),
         density_found=_density(found, last) if found else None,
         replicates=given.config.replicates,
+        tickets=_tickets(given),
+        dense_missing=measured.missing(MAIN, 0),
         margin=verdict.margin,
         confidence=verdict.confidence,
         new_layers=tuple(new_layers),
@@ -158,7 +170,7 @@ def _outcome(
 ) -> Outcome:
     if p is None or opposite is None:
         return "untested"
-    if n < _FEWEST:
+    if n < FEWEST:
         return "open"
     if opposite <= level:
         return "against"
@@ -173,13 +185,9 @@ def _together(outcomes: Sequence[Outcome]) -> Outcome:
     return "confirmed"
 
 
-def _scores(run: Run, kind: str, level: int) -> dict[int, float]:
-    """Replicate -> its accuracy; of several controls of a kind the mean."""
-    found: dict[int, list[float]] = {}
-    for key, result in run.results.items():
-        if (key.kind, key.level) == (kind, level) and result.score is not None:
-            found.setdefault(key.replicate, []).append(result.score)
-    return {replicate: fmean(scores) for replicate, scores in sorted(found.items())}
+def _tickets(run: Run) -> int:
+    method, n = run.config.method, run.config.replicates
+    return len(set(map(method.of, range(n)))) if isinstance(method, Given) else n
 
 
 def _less(ours: Mapping[int, float], theirs: Mapping[int, float]) -> dict[int, float]:
@@ -205,6 +213,17 @@ def transfer_text(verdict: TransferVerdict) -> str:
             "anew and left whole."
         )
     n, margin = verdict.replicates, 100 * verdict.margin
+    if verdict.tickets == 1 < n:
+        about += (
+            " It is one ticket in all replicates: intervals show how trainings differ, not tickets."
+        )
+    elif verdict.tickets < n:
+        about += f" They are {verdict.tickets} tickets in {n} replicates, not one for each."
+    if verdict.dense_missing.total:
+        about += (
+            f" Lost among dense networks there: {missing_words(verdict.dense_missing)}; there is "
+            "nothing to compare with."
+        )
     notes = (
         f"Points of test accuracy, each of {n} replicate{'s'[: n != 1]} against its own, with "
         f"{verdict.confidence:.0%} intervals; tests are one-sided. As good: no worse by more than "
@@ -216,9 +235,11 @@ def transfer_text(verdict: TransferVerdict) -> str:
         " The headline is of the first three together: as good as the dense network, and better "
         "than with new weights or another mask."
     )
+    if n < FEWEST:
+        notes += f" Below {FEWEST} replicates nothing is confirmed."
     return "\n".join(
         [
-            *(f"Transfer: {_SAID[verdict.headline]}", ""),
+            *(f"Transfer: {_SAID[verdict.headline]}{_why_untested(verdict)}", ""),
             *(fill(about, WIDTH), ""),
             *(_line(one) for one in verdict.comparisons),
             *("", fill(notes, WIDTH)),
@@ -232,6 +253,12 @@ _SAID: Final[Mapping[Outcome, str]] = {
     "against": "against: a test confirms the opposite of a part of it",
     "untested": "not tested",
 }
+
+
+def _why_untested(verdict: TransferVerdict) -> str:
+    if verdict.dense_missing.total < verdict.replicates:
+        return ""
+    return ": no dense network there learned more than guessing"
 
 
 def _line(one: TransferComparison) -> str:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,23 +94,26 @@ def measure(
         csv_dir: where each table goes as a CSV file; None: nowhere.
         settings: the analysis' own.
         stopped: what to say of where Ctrl-C stopped it.
-        **how: as for `lottery.inside.analyse`.
+        **how: as for `lottery.inside.analyse`; files that the run's config names are looked for
+            beside the run, whatever ``options.out`` says.
     """
     load(line=True)
     from lottery.cli.signals import stop_on_signals
-    from lottery.experiments import find_run, open_run
+    from lottery.experiments import RunOptions, find_run, open_run
     from lottery.inside import ANALYSES, analyse
 
     with stop_on_signals(stopped), progress_line() as progress:
+        looked_at = open_run(find_run(run, out))
+        beside = looked_at.store.path.resolve().parent
         found = analyse(
-            open_run(find_run(run, out)),
+            looked_at,
             ANALYSES[name],
             levels=levels,
             replicates=replicates,
             settings=settings,
             again=again,
             progress=progress,
-            **how,
+            **how | {"options": replace(how.get("options", RunOptions()), out=beside)},
         )
     if csv_dir is not None:
         _write_csv(found, csv_dir)

@@ -91,6 +91,6 @@ def alignment(
             "points": points,
             "recalibrate": recalibrate,
         },
-        options=RunOptions(out=out, data_dir=data_dir, device=device),
+        options=RunOptions(data_dir=data_dir, device=device),
         code=run_code,
     )

@@ -52,6 +52,6 @@ def shifts(
         as_json=as_json,
         csv_dir=csv_dir,
         settings={"examples": examples},
-        options=RunOptions(out=out, data_dir=data_dir, device=device),
+        options=RunOptions(data_dir=data_dir, device=device),
         code=run_code,
     )

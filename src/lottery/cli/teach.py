@@ -81,7 +81,7 @@ def teach(
         check_trusted(found, found.config, code=run_code)
     beside = found.store.path.parent
     how = make_options(beside, data_dir, device, engine, jobs, checkpoint_seconds, True)
-    if not as_json:
+    if not (as_json or quiet):
         _print_lesson(taught)
     if dry_run:
         _print_plan(taught, beside, as_json=as_json)
