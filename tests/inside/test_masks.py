@@ -21,6 +21,8 @@ from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run
 from lottery.inside import ANALYSES, Measurement, Subject
 from lottery.inside.masks import masks
 from lottery.inside.masks_in_words import WHOLE
+from lottery.inside.probing import compared
+from lottery.inside.subject import subject
 from lottery.methods import Dynamic, EarlyBird
 from lottery.store import MAIN, JobKey
 from lottery.tickets import PruneConfig
@@ -141,6 +143,30 @@ def test_masks_that_change_in_training_are_compared_from_start_to_end(
     kept = [row for row in found["layers"].records() if row["level"] == 1]
     assert kept[-1]["kept"] == end.kept
     assert "on the way a run keeps none" in found["settling"].note
+
+
+def test_a_search_is_no_control_and_shows_how_its_mask_settles(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    run = _run(
+        small_run,
+        tmp_path,
+        method=Dynamic(update="set", every=Length(amount=4), then="rewind"),
+        prune=PruneConfig(criterion="random", scope="erk", fraction=0.5),
+    )
+    search = JobKey(0, "search-1", 1)
+    start, end = run.store.ticket(search).mask, run.store.final_mask(search)
+    looked_at = subject(run, None, None)
+    assert looked_at.mask(search) == end == run.store.ticket(JobKey(0, MAIN, 1)).mask != start
+    found = run.analyse("masks")
+    assert {row["other"] for row in found["within"].records()} == {"random-mask-1"}
+    (row,) = found["settling"].records()
+    assert (row["level"], row["moment"]) == (1, "start of training")
+    assert row["distance"] == start.hamming(end) > 0
+    expected = {(0, MAIN), (1, MAIN), (1, "reinit"), (1, "random-mask")}
+    moves = run.analyse("weights")["moves"]
+    assert {(row["level"], row["branch"]) for row in moves.records()} == expected
+    assert {(key.level, key.kind) for n in (0, 1) for key in compared(looked_at, n)} == expected
 
 
 def test_drawn_masks_say_when_they_had_settled(small_run: SmallRun, tmp_path: Path) -> None:

@@ -187,11 +187,13 @@ def _within(
 ) -> None:
     """Against other branches, and against the level before where masks do not nest."""
     rows = partial(_rows, exact=_by_weight(subject))
-    branches = {key.branch for key in subject.run.results if key.level == level} - {MAIN}
-    for branch in sorted(branches):
+    branches: dict[str, list[JobKey]] = {}
+    for key in subject.with_controls(level):
+        if key.branch != MAIN and key.replicate in here:
+            branches.setdefault(key.branch, []).append(key)
+    for branch, keys in sorted(branches.items()):
         subject.progress(f"level {level}: overlap with {branch}")
-        keys = {replicate: JobKey(replicate, branch, level) for replicate in here}
-        pairs = [(here[r], subject.mask(key)) for r, key in keys.items() if subject.ended(key)]
+        pairs = [(here[key.replicate], subject.mask(key)) for key in keys]
         if any(one != other for one, other in pairs):
             notebook.rows["within"] += rows((level, branch), pairs)
     pairs = [(mask, before[replicate]) for replicate, mask in here.items() if replicate in before]

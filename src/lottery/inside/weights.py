@@ -155,10 +155,9 @@ def weights(subject: Subject) -> Measurement:
     moves: Moves = defaultdict(list)
     values = _Seen()
     for level in subject.levels:
-        for key in sorted(subject.run.results):
-            if key.level == level and key.replicate in subject.replicates and subject.ended(key):
-                subject.progress(f"weights of {key}")
-                _look(subject, key, moves, values)
+        for key in subject.with_controls(level):
+            subject.progress(f"weights of {key}")
+            _look(subject, key, moves, values)
     densities = _densities(subject)
     tables = (_move_table(moves), _quantile_table(values), _histogram_table(values))
     return Measurement(analysis="weights", found=_sentences(moves, densities), tables=tables)
