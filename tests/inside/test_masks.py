@@ -23,7 +23,7 @@ from lottery.inside.masks import masks
 from lottery.inside.masks_in_words import WHOLE
 from lottery.inside.probing import compared
 from lottery.inside.subject import subject
-from lottery.methods import Dynamic, EarlyBird
+from lottery.methods import ControlsConfig, Dynamic, EarlyBird
 from lottery.store import MAIN, JobKey
 from lottery.tickets import PruneConfig
 from lottery.training import Length
@@ -71,6 +71,21 @@ def test_random_mask_controls_are_compared_with_tickets_at_chance(found: Measure
         (2, "random-mask-1"),
     ], "masks that nest are not compared with those before"
     assert all(isinstance(row["z"], float) and abs(row["z"]) < 4 for row in rows)
+
+
+def test_replicates_with_each_others_masks_are_one_pair(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    controls = ControlsConfig(reinit=0, moved=1)
+    run = _run(small_run, tmp_path, replicates=2, levels=1, controls=controls)
+    found = run.analyse("masks")
+    between = [row for row in found["between"].records() if row["level"] == 1]
+    moved = [row for row in found["within"].records() if row["other"] == "moved-1"]
+    assert len(moved) == 3
+    for row, same in zip(moved, between, strict=True):
+        assert row["pairs"] == 1
+        assert row["z"] == pytest.approx(same["z"])
+        assert row["z_by_input"] == pytest.approx(same["z_by_input"])
 
 
 def test_densities_of_layers_sum_to_the_whole(two: Run, found: Measurement) -> None:
@@ -205,6 +220,8 @@ def test_masks_that_do_not_nest_are_compared_level_by_level(two: Run) -> None:
         if row["other"] == "level before" and row["layer"] == "fc1.weight"
     ]
     assert (row["overlap"], row["chance"]) == (0, 0.25)
+    apart = masks(_Made(run=two, levels=(0, 2), replicates=(0,)))
+    assert "level before" not in apart["within"].column("other"), "level 0 is not before level 2"
     layers = [row for row in found["layers"].records() if row["layer"] == "fc1.weight"]
     assert [(row["effective"], row["dead_units"]) for row in layers] == [(16, 3), (16, 3)]
     assert any("Of a single replicate" in sentence for sentence in found.found)
