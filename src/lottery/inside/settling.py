@@ -49,6 +49,11 @@ _NOTHING: Final = (
     "single weights at the end of a training, which would show it."
 )
 
+NO_TICKET: Final = (
+    "No ticket of the levels looked at has ended well, so nothing is said of tickets."
+)
+"""Where only dense networks have, or were asked for."""
+
 
 def settling(subject: Subject) -> Table:
     """How far masks of earlier moments are from those that came out."""
@@ -58,8 +63,10 @@ def settling(subject: Subject) -> Table:
         note = _DRAWN
     elif rows := list(_pruned(subject)):
         note = _PRUNED
-    else:
+    elif any(key.level for key in subject.trainings()):
         note = _NOTHING
+    else:
+        note = NO_TICKET
     return Table(
         name="settling",
         title="How masks settle",

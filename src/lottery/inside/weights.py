@@ -17,6 +17,7 @@ from torch import Tensor
 from lottery.core import Mask
 from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Measurement, Table
+from lottery.inside.settling import NO_TICKET
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
 from lottery.store import MAIN, JobKey
@@ -291,7 +292,7 @@ def _sentences(moves: Moves, densities: Mapping[int, float]) -> tuple[str, ...]:
     """What the deepest level says."""
     deepest = max(densities, default=0)
     if not deepest:
-        return ("No ticket has been trained yet: only dense networks are there.",)
+        return (NO_TICKET,)
     return tuple(_of_level(moves, deepest, f"{100 * densities[deepest]:.3g}%"))
 
 
