@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import typer
+from command import Cli
 from small_run import SmallRun
 from typer.testing import CliRunner
 
@@ -262,6 +263,15 @@ def test_the_command_prints_sentences_and_tables(two: Run, tmp_path: Path) -> No
     assert json.loads(asked.output)["settings"] == {"levels": [1], "replicates": [0, 1]}
     wrong = CliRunner().invoke(app, ["analyse", "masks", path, "--levels", "7"])
     assert wrong.exit_code == 2 or "level: expected some of" in str(wrong.exception)
+
+
+def test_tables_do_not_go_where_a_file_is(cli: Cli, tmp_path: Path) -> None:
+    """Which is said before anything is looked for."""
+    Path("taken").write_text("mine")
+    for wrong in ("taken", "taken/tables", tmp_path / "taken"):
+        code, _, told = cli("analyse", "masks", "no-such-run", "--csv", wrong)
+        assert (code, "expected a directory, got a file: " in told) == (2, True)
+    assert Path("taken").read_text() == "mine"
 
 
 @pytest.mark.parametrize("text", ["3-1", "0-99999999", "-1", "1-", "²", "", "9" * 5000])
