@@ -12,8 +12,9 @@ from small_run import SmallRun
 
 from lottery.errors import StoreError, UsageError
 from lottery.experiments import ExperimentConfig, open_run
-from lottery.inside import Analysis, Measurement, Subject, Table, analyse
+from lottery.inside import ANALYSES, Analysis, Measurement, Subject, Table, analyse
 from lottery.inside.measurement import read_measurement
+from lottery.inside.settling import NO_TICKET
 from lottery.store import MAIN, JobKey
 
 
@@ -107,6 +108,25 @@ def test_levels_and_replicates_that_are_not_there_are_told(small_run: SmallRun) 
         analyse(run, KEPT, levels=[1, 7])
     with pytest.raises(UsageError, match="replicate: expected some of 0, got 3"):
         analyse(run, KEPT, replicates=[3])
+
+
+@pytest.mark.parametrize("name", ["masks", "weights", "alignment", "cka", "curvature"])
+def test_where_nothing_ended_well_this_is_said(name: str, small_run: SmallRun) -> None:
+    run = open_run(small_run.path)
+    failed = {key: replace(one, status="diverged") for key, one in run.results.items()}
+    with pytest.raises(UsageError, match=r"no training of small.* has ended well \(levels 0, 1; "):
+        analyse(replace(run, results=failed), ANALYSES[name])
+
+
+@pytest.mark.parametrize("name", ["masks", "weights"])
+def test_dense_networks_alone_say_nothing_of_tickets(
+    name: str, small_run: SmallRun, tmp_path: Path
+) -> None:
+    run = open_run(small_run.copied(tmp_path))
+    assert NO_TICKET in analyse(run, ANALYSES[name], levels=[0]).found
+    failed = replace(run.results[JobKey(0, MAIN, 1)], status="collapsed")
+    without = replace(run, results={**run.results, failed.key: failed})
+    assert NO_TICKET in analyse(without, ANALYSES[name], again=True).found
 
 
 def test_an_analysis_has_the_network_and_its_data(small_run: SmallRun) -> None:

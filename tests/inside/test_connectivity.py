@@ -22,6 +22,7 @@ from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
 from lottery.inside.connectivity import connectivity
 from lottery.inside.line import walk
+from lottery.inside.probing import compared
 from lottery.inside.reordered import train_copies
 from lottery.inside.subject import subject
 from lottery.store import MAIN, JobKey
@@ -130,6 +131,23 @@ def test_every_line_begins_and_ends_with_what_was_trained(with_copies: Path) -> 
     assert (between["level"], between["next"], between["n"]) == (0, 1, 1)
     assert between["matches"] in (True, False)
     assert not found["initializations"].rows, "one replicate"
+
+
+def test_copies_are_no_controls(with_copies: Path) -> None:
+    """What looks at controls finds the same with them and without."""
+    run = open_run(with_copies)
+    fewer = replace(run, results={k: v for k, v in run.results.items() if k.kind != "reordered"})
+    assert len(fewer.results) < len(run.results)
+    for name, settings in (("weights", {}), ("masks", {}), ("cka", {"examples": 40})):
+        found, without = (
+            analyse(one, ANALYSES[name], settings=settings, again=True) for one in (run, fewer)
+        )
+        assert found.tables == without.tables
+    assert {key.kind for key in compared(subject(run, None, None), 1)} == {
+        MAIN,
+        "random-mask",
+        "reinit",
+    }
 
 
 def test_what_is_added_is_looked_at_anew(with_copies: Path, tmp_path: Path) -> None:

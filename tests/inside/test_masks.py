@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import typer
+from command import Cli
 from small_run import SmallRun
 from typer.testing import CliRunner
 
@@ -21,7 +22,9 @@ from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run
 from lottery.inside import ANALYSES, Measurement, Subject
 from lottery.inside.masks import masks
 from lottery.inside.masks_in_words import WHOLE
-from lottery.methods import Dynamic, EarlyBird
+from lottery.inside.probing import compared
+from lottery.inside.subject import subject
+from lottery.methods import ControlsConfig, Dynamic, EarlyBird
 from lottery.store import MAIN, JobKey
 from lottery.tickets import PruneConfig
 from lottery.training import Length
@@ -69,6 +72,21 @@ def test_random_mask_controls_are_compared_with_tickets_at_chance(found: Measure
         (2, "random-mask-1"),
     ], "masks that nest are not compared with those before"
     assert all(isinstance(row["z"], float) and abs(row["z"]) < 4 for row in rows)
+
+
+def test_replicates_with_each_others_masks_are_one_pair(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    controls = ControlsConfig(reinit=0, moved=1)
+    run = _run(small_run, tmp_path, replicates=2, levels=1, controls=controls)
+    found = run.analyse("masks")
+    between = [row for row in found["between"].records() if row["level"] == 1]
+    moved = [row for row in found["within"].records() if row["other"] == "moved-1"]
+    assert len(moved) == 3
+    for row, same in zip(moved, between, strict=True):
+        assert row["pairs"] == 1
+        assert row["z"] == pytest.approx(same["z"])
+        assert row["z_by_input"] == pytest.approx(same["z_by_input"])
 
 
 def test_densities_of_layers_sum_to_the_whole(two: Run, found: Measurement) -> None:
@@ -143,6 +161,30 @@ def test_masks_that_change_in_training_are_compared_from_start_to_end(
     assert "on the way a run keeps none" in found["settling"].note
 
 
+def test_a_search_is_no_control_and_shows_how_its_mask_settles(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    run = _run(
+        small_run,
+        tmp_path,
+        method=Dynamic(update="set", every=Length(amount=4), then="rewind"),
+        prune=PruneConfig(criterion="random", scope="erk", fraction=0.5),
+    )
+    search = JobKey(0, "search-1", 1)
+    start, end = run.store.ticket(search).mask, run.store.final_mask(search)
+    looked_at = subject(run, None, None)
+    assert looked_at.mask(search) == end == run.store.ticket(JobKey(0, MAIN, 1)).mask != start
+    found = run.analyse("masks")
+    assert {row["other"] for row in found["within"].records()} == {"random-mask-1"}
+    (row,) = found["settling"].records()
+    assert (row["level"], row["moment"]) == (1, "start of training")
+    assert row["distance"] == start.hamming(end) > 0
+    expected = {(0, MAIN), (1, MAIN), (1, "reinit"), (1, "random-mask")}
+    moves = run.analyse("weights")["moves"]
+    assert {(row["level"], row["branch"]) for row in moves.records()} == expected
+    assert {(key.level, key.kind) for n in (0, 1) for key in compared(looked_at, n)} == expected
+
+
 def test_drawn_masks_say_when_they_had_settled(small_run: SmallRun, tmp_path: Path) -> None:
     run = _run(
         small_run,
@@ -179,6 +221,8 @@ def test_masks_that_do_not_nest_are_compared_level_by_level(two: Run) -> None:
         if row["other"] == "level before" and row["layer"] == "fc1.weight"
     ]
     assert (row["overlap"], row["chance"]) == (0, 0.25)
+    apart = masks(_Made(run=two, levels=(0, 2), replicates=(0,)))
+    assert "level before" not in apart["within"].column("other"), "level 0 is not before level 2"
     layers = [row for row in found["layers"].records() if row["layer"] == "fc1.weight"]
     assert [(row["effective"], row["dead_units"]) for row in layers] == [(16, 3), (16, 3)]
     assert any("Of a single replicate" in sentence for sentence in found.found)
@@ -219,6 +263,15 @@ def test_the_command_prints_sentences_and_tables(two: Run, tmp_path: Path) -> No
     assert json.loads(asked.output)["settings"] == {"levels": [1], "replicates": [0, 1]}
     wrong = CliRunner().invoke(app, ["analyse", "masks", path, "--levels", "7"])
     assert wrong.exit_code == 2 or "level: expected some of" in str(wrong.exception)
+
+
+def test_tables_do_not_go_where_a_file_is(cli: Cli, tmp_path: Path) -> None:
+    """Which is said before anything is looked for."""
+    Path("taken").write_text("mine")
+    for wrong in ("taken", "taken/tables", tmp_path / "taken"):
+        code, _, told = cli("analyse", "masks", "no-such-run", "--csv", wrong)
+        assert (code, "expected a directory, got a file: " in told) == (2, True)
+    assert Path("taken").read_text() == "mine"
 
 
 @pytest.mark.parametrize("text", ["3-1", "0-99999999", "-1", "1-", "²", "", "9" * 5000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 
 from lottery.cli.loading import load
 from lottery.cli.output import echo
+from lottery.errors import printable
 
 if TYPE_CHECKING:
     from lottery.inside import Measurement, Table
@@ -59,8 +61,24 @@ Replicates = Annotated[
     typer.Option("--replicates", metavar="N-M", parser=numbers, help="Replicates; else all."),
 ]
 Again = Annotated[bool, typer.Option("--again", help="Compute anew what was found before.")]
+
+
+def _directory(path: Path | None) -> Path | None:
+    """Check, before anything is computed, that no file is where a directory is to be."""
+    for place in (path, *path.parents) if path is not None else ():
+        if os.path.isfile(place):
+            raise typer.BadParameter(f"expected a directory, got a file: {printable(str(place))}")
+    return path
+
+
 CsvDir = Annotated[
-    Path | None, typer.Option("--csv", metavar="DIR", help="Write each table as a CSV file here.")
+    Path | None,
+    typer.Option(
+        "--csv",
+        metavar="DIR",
+        help="Write each table as a CSV file here.",
+        callback=_directory,
+    ),
 ]
 RunCode = Annotated[
     bool, typer.Option("--run-code", help="Run code that the run's config names: you trust it.")

@@ -69,9 +69,10 @@ def alignment(
         )
     dense = [n for n in subject.replicates if subject.ended(JobKey(n, MAIN, 0))]
     if len(dense) < 2:
+        more = "; run it with more --replicates" if subject.run.config.replicates < 2 else ""
         raise UsageError(
-            "neurons of two replicates' dense networks are matched: expected 2 of them or more, "
-            f"got {len(dense)}; run it with more --replicates"
+            "neurons of two replicates' dense networks are matched: expected 2 or more that ended "
+            f"well among the replicates looked at, got {len(dense)}{more}"
         )
     evaluation = Evaluation(
         task=subject.experiment.task, examples=test_examples or None, recalibrate=recalibrate

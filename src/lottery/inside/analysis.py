@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lottery.errors import StoreError
+from lottery.errors import StoreError, UsageError
 from lottery.experiments import Run
 from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
-from lottery.inside.subject import subject
+from lottery.inside.subject import Subject, subject
 from lottery.store import JobKey, LookKey
 
 
@@ -55,7 +55,8 @@ def analyse(
         **how: ``options``, ``task``, ``progress`` and ``code`` of a `Subject`.
 
     Raises:
-        UsageError: a level, replicate or setting that there is not.
+        UsageError: a level, replicate or setting that there is not; or no training of these has
+            ended well.
         StoreError: a file of the run is damaged.
     """
     looked_at = subject(run, levels, replicates, **how)
@@ -67,6 +68,7 @@ def analyse(
     kept = None if again else kept_measurement(run, analysis.name)
     if kept is not None and kept.settings == asked:
         return kept
+    _check_any_ended(looked_at)
     with one_thread():  # On more, what is added up depends on how many cores there are.
         measured = analysis.measure(looked_at, **(settings or {}))
     whole = replace(measured, analysis=analysis.name, settings=asked, made_from=_contents(run))
@@ -74,6 +76,22 @@ def analyse(
     with suppress(StoreError):
         run.store.write_measurement(analysis.name, _finite(whole.to_json()))
     return whole
+
+
+def _check_any_ended(subject: Subject) -> None:
+    if not any(
+        key.level in subject.levels and key.replicate in subject.replicates
+        for key, result in subject.run.results.items()
+        if result.status == "done"
+    ):
+        levels, replicates = (
+            f"{what}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+            for what, numbers in (("level", subject.levels), ("replicate", subject.replicates))
+        )
+        raise UsageError(
+            f"no training of {subject.run.name} has ended well ({levels}; {replicates}), so there "
+            "is nothing to look at"
+        )
 
 
 def kept_measurement(run: Run, name: str) -> Measurement | None:

@@ -196,6 +196,8 @@ def _table(found: Mapping[tuple[int, str, str], Sequence[float]]) -> Table:
 
 
 def _sentences(found: Mapping[tuple[int, str, str], Sequence[float]]) -> Iterator[str]:
+    if not found:
+        yield "No two networks that ended well can be compared."
     level = max((level for level, _, _ in found), default=0)
     random = {layer: mean(v) for (_, what, layer), v in found.items() if what == RANDOM}
     last = [*random][-1] if random else ""

@@ -144,10 +144,10 @@ def _moments(subject: Subject, key: JobKey) -> Iterator[tuple[str, State, Mask]]
     """The states of a training that are kept: where it started, stopped early, and ended."""
     ticket = subject.ticket(key)
     yield "start", ticket.weights, ticket.mask
-    early = subject.weights(key, "early-stop")
-    if early and subject.run.facts.mask_updates == "none":
-        yield "early stop", early, ticket.mask
-    yield "end", subject.weights(key), subject.mask(key)
+    early, mask = subject.weights(key, "early-stop"), subject.mask(key)
+    if early and mask == ticket.mask:  # Of masks that changed, nobody knows what they were then.
+        yield "early stop", early, mask
+    yield "end", subject.weights(key), mask
 
 
 def _context(

@@ -25,6 +25,7 @@ from lottery.inside.overlap import add, layer_overlaps, overlaps_by_input
 from lottery.inside.paths import built_in_network, check_paths, effective_mask
 from lottery.inside.settling import settling
 from lottery.inside.subject import Subject
+from lottery.methods import CONTROLS, source_replicate
 from lottery.store import MAIN, JobKey
 
 MOST_LAYERS: Final = 12
@@ -88,7 +89,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "within": (
         "Overlap within replicates",
         "Each level's tickets against the masks of controls of the same replicate, and against the "
-        f"level before where masks do not nest. {_HOW}",
+        "level before where masks do not nest. Of two replicates that were given each other's "
+        f"masks, moved or aligned, one counts. {_HOW}",
     ),
     "layers": (
         "Density and effective density",
@@ -131,7 +133,8 @@ def masks(subject: Subject) -> Measurement:
             if subject.ended(key := JobKey(replicate, MAIN, level))
         }
         _between(subject, notebook, level, here)
-        _within(subject, notebook, level, here, before)
+        parents = before if level - 1 in subject.levels else {}
+        _within(subject, notebook, level, here, parents)
         for replicate, mask in here.items():
             subject.progress(f"level {level}, replicate {replicate}: layers and units")
             _layers(notebook, (level, replicate), mask)
@@ -187,16 +190,27 @@ def _within(
 ) -> None:
     """Against other branches, and against the level before where masks do not nest."""
     rows = partial(_rows, exact=_by_weight(subject))
-    branches = {key.branch for key in subject.run.results if key.level == level} - {MAIN}
-    for branch in sorted(branches):
+    branches: dict[str, list[JobKey]] = {}
+    for key in subject.with_controls(level):
+        if key.branch != MAIN and key.replicate in here:
+            branches.setdefault(key.branch, []).append(key)
+    for branch, keys in sorted(branches.items()):
         subject.progress(f"level {level}: overlap with {branch}")
-        keys = {replicate: JobKey(replicate, branch, level) for replicate in here}
-        pairs = [(here[r], subject.mask(key)) for r, key in keys.items() if subject.ended(key)]
+        # Two replicates that have each other's masks are one pair.
+        once = {_replicates(key): (here[key.replicate], subject.mask(key)) for key in keys}
+        pairs = [*once.values()]
         if any(one != other for one, other in pairs):
             notebook.rows["within"] += rows((level, branch), pairs)
     pairs = [(mask, before[replicate]) for replicate, mask in here.items() if replicate in before]
     if not all(mask.is_subset(parent) for mask, parent in pairs):
         notebook.rows["within"] += rows((level, "level before"), pairs)
+
+
+def _replicates(control: JobKey) -> frozenset[int]:
+    """Whose masks are compared: a control's with its replicate's ticket."""
+    known = CONTROLS.get(control.kind)
+    source = source_replicate if known is not None and known.moves_mask else int
+    return frozenset({control.replicate, source(control.replicate)})
 
 
 def _rows(head: Row, pairs: Sequence[tuple[Mask, Mask]], exact: bool) -> Iterator[Row]:

@@ -21,10 +21,8 @@ _BATCH = 250
 
 def compared(subject: Subject, level: int) -> Iterator[JobKey]:
     """The trainings of a level that ended well: the tickets, and the first control of each kind."""
-    for key in sorted(subject.run.results):
-        first = key.branch == MAIN or key.branch.endswith("-1")
-        here = key.level == level and key.replicate in subject.replicates
-        if here and first and subject.ended(key):
+    for key in subject.with_controls(level):
+        if key.branch in (MAIN, f"{key.kind}-1"):
             yield key
 
 

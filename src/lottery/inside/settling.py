@@ -9,8 +9,10 @@ from lottery.core import Mask, scored_level
 from lottery.inside.measurement import Cell, Table
 from lottery.inside.overlap import Overlap, add, layer_overlaps
 from lottery.inside.subject import Subject
+from lottery.methods import searching
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey
+from lottery.store.jobs import SEARCH
 from lottery.tickets import Drawn, prune_mask
 from lottery.training import State
 
@@ -47,17 +49,24 @@ _NOTHING: Final = (
     "single weights at the end of a training, which would show it."
 )
 
+NO_TICKET: Final = (
+    "No ticket of the levels looked at has ended well, so nothing is said of tickets."
+)
+"""Where only dense networks have, or were asked for."""
+
 
 def settling(subject: Subject) -> Table:
     """How far masks of earlier moments are from those that came out."""
-    if subject.run.facts.mask_updates != "none":
-        note, rows = _CHANGED, list(_changed(subject))
+    if rows := list(_changed(subject)):
+        note = _CHANGED
     elif rows := list(_drawn(subject)):
         note = _DRAWN
     elif rows := list(_pruned(subject)):
         note = _PRUNED
-    else:
+    elif any(key.level for key in subject.trainings()):
         note = _NOTHING
+    else:
+        note = NO_TICKET
     return Table(
         name="settling",
         title="How masks settle",
@@ -68,7 +77,10 @@ def settling(subject: Subject) -> Table:
 
 
 def _changed(subject: Subject) -> Iterator[tuple[Cell, ...]]:
-    for key in subject.trainings():
+    branch = f"{SEARCH}-1" if searching(subject.run.config.method) else MAIN
+    if branch == MAIN and subject.run.facts.mask_updates == "none":
+        return
+    for key in subject.trainings(branch):
         if key.level:
             ticket = subject.ticket(key)
             end = subject.mask(key)

@@ -10,9 +10,9 @@ from lottery.core import Mask
 from lottery.data import DATASET_KINDS
 from lottery.errors import UsageError
 from lottery.experiments import Experiment, ExperimentConfig, Run, RunOptions, bind
-from lottery.methods import CONTROLS
 from lottery.models.outside import LIBRARIES
 from lottery.store import MAIN, JobKey, LookKey
+from lottery.store.jobs import REORDERED, SEARCH
 from lottery.store.store import Moment
 from lottery.tasks.protocol import Task
 from lottery.tickets import Drawn, Ticket
@@ -51,6 +51,21 @@ class Subject:
                 if self.ended(key := JobKey(replicate, branch, level)):
                     yield key
 
+    def with_controls(self, level: int) -> Iterator[JobKey]:
+        """The tickets and controls of a level that ended well.
+
+        Not what looked for a ticket's mask, nor the ticket in another order: these are no controls.
+        """
+        compared = {
+            key.branch
+            for key in self.run.results
+            if key.level == level and key.kind not in (SEARCH, REORDERED)
+        }
+        for replicate in self.replicates:
+            for branch in sorted(compared):
+                if self.ended(key := JobKey(replicate, branch, level)):
+                    yield key
+
     def ended(self, key: JobKey) -> bool:
         """Whether a training is there and ended well."""
         return key in self.run.results and self.run.results[key].status == "done"
@@ -61,10 +76,7 @@ class Subject:
 
     def mask(self, key: JobKey) -> Mask:
         """What a training kept at its end: its ticket's mask, unless that changed on the way."""
-        learned = key.kind in CONTROLS and CONTROLS[key.kind].learns
-        if learned or self.run.facts.mask_updates != "none":
-            return self.run.store.final_mask(key)
-        return self.run.store.ticket(key).mask
+        return self.run.store.final_mask(key)
 
     def weights(self, key: JobKey, moment: Moment = "end") -> State:
         """What a training ended with; at early stopping only where that was kept."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from lottery.core import Mask
 from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Measurement, Table
+from lottery.inside.settling import NO_TICKET
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
 from lottery.store import MAIN, JobKey
@@ -155,10 +156,9 @@ def weights(subject: Subject) -> Measurement:
     moves: Moves = defaultdict(list)
     values = _Seen()
     for level in subject.levels:
-        for key in sorted(subject.run.results):
-            if key.level == level and key.replicate in subject.replicates and subject.ended(key):
-                subject.progress(f"weights of {key}")
-                _look(subject, key, moves, values)
+        for key in subject.with_controls(level):
+            subject.progress(f"weights of {key}")
+            _look(subject, key, moves, values)
     densities = _densities(subject)
     tables = (_move_table(moves), _quantile_table(values), _histogram_table(values))
     return Measurement(analysis="weights", found=_sentences(moves, densities), tables=tables)
@@ -292,7 +292,7 @@ def _sentences(moves: Moves, densities: Mapping[int, float]) -> tuple[str, ...]:
     """What the deepest level says."""
     deepest = max(densities, default=0)
     if not deepest:
-        return ("No ticket has been trained yet: only dense networks are there.",)
+        return (NO_TICKET,)
     return tuple(_of_level(moves, deepest, f"{100 * densities[deepest]:.3g}%"))
 
 
