@@ -18,7 +18,14 @@ from lottery.cli.dry_run import print_dry_run
 from lottery.cli.progress import listening
 from lottery.data import DATASETS, AugmentationConfig, DataConfig, Dataset, NotHereError, Request
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
-from lottery.methods import AtStep, ControlsConfig, EarlyBird, Iterative, RewindConfig
+from lottery.methods import (
+    AtStep,
+    ControlsConfig,
+    EarlyBird,
+    GradualPruning,
+    Iterative,
+    RewindConfig,
+)
 from lottery.tickets import PruneConfig
 from lottery.training import Length
 
@@ -62,6 +69,24 @@ def test_trainings_are_counted_by_their_length(
 ) -> None:
     print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=False)
     assert said in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_searches_have_a_place_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where a control needs the search of another replicate, which comes before it."""
+    config = one(
+        replicates=2,
+        method=GradualPruning(then="rewind", every=Length(amount=5)),
+        controls=replace(NONE, moved=1),
+    )
+    print_dry_run(config, RunOptions(device="cpu", engine="torch"), as_json=False)
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines() if "main" in line]
+    assert [row[2:-2] for row in rows] == [
+        ["main", "0", "to", "1", "2"],
+        ["search-1,", "main,", "moved-1", "0", "to", "1", "6"],
+        ["search-1,", "main,", "moved-1", "0", "to", "1", "6"],
+    ]
+    assert "14 trainings of 30 iterations each" in printed
 
 
 def test_json_has_the_iterations_of_every_job(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,12 +25,31 @@ from lottery.training import Length
 
 
 def test_every_job_comes_after_those_it_needs_and_once() -> None:
-    for config in (tiny(), RECIPES["lenet-300-100/mnist"](), RECIPES["demo"]()):
+    moving = tiny(
+        method=GradualPruning(then="rewind", every=Length(amount=2)),
+        controls=ControlsConfig(moved=1, trained_signs=1),
+    )
+    for config in (tiny(), RECIPES["lenet-300-100/mnist"](), RECIPES["demo"](), moving):
         seen: set[JobKey] = set()
         for job in plan(config):
             assert job not in seen
             assert seen.issuperset(needs(job, config))
             seen.add(job)
+
+
+def test_searches_of_a_level_come_first_then_tickets_then_the_rest() -> None:
+    """A control with the mask of another replicate's ticket needs that one's search."""
+    config = tiny(
+        replicates=2,
+        levels=1,
+        method=GradualPruning(then="rewind"),
+        controls=ControlsConfig(reinit=0, moved=1),
+    )
+    assert [(job.branch, job.replicate) for job in plan(config) if job.level] == [
+        *(("search-1", 0), ("search-1", 1)),
+        *(("main", 0), ("main", 1)),
+        *(("moved-1", 0), ("moved-1", 1)),
+    ]
 
 
 def test_replicates_are_independent_and_controls_hang_on_their_level() -> None:

@@ -27,8 +27,10 @@ from lottery.experiments import (
     open_run,
     plan,
     run_name,
+    smoke,
     to_plain,
 )
+from lottery.experiments.loading import load_recorded_config
 from lottery.report import run_frame
 from lottery.store import MAIN, JobKey
 from lottery.tasks.protocol import How
@@ -167,6 +169,44 @@ def test_a_config_says_them_in_toml() -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             load_config({"connectivity": {"at": wrong}})
+
+
+STOPPED = {"kind": "early-bird", "stop": True}
+ALL, SOME, BOTH = {"0": []}, {"0": [1, 2]}, {"3": [1, 0]}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"levels": 4, "connectivity": {"at": {"0": [4, 7]}}}, "0 to 4, got 7"),
+        ({"connectivity": {"at": ALL}, "method": STOPPED}, r"got \[\], which is all levels"),
+        (
+            {"connectivity": {"at": BOTH}, "method": STOPPED},
+            r"3: with method\.stop .* \[1, 0\]",
+        ),
+        (
+            {"connectivity": {"at": {"30": [1]}}, "training": {"length": 30}},
+            "iteration 30 is not before the end of training, 30 iterations",
+        ),
+    ],
+    ids=["beyond", "stopped-all", "stopped-some", "late"],
+)
+def test_copies_that_do_not_fit_the_plan_are_refused(config: dict[str, Any], said: str) -> None:
+    """But a run that was recorded so is read."""
+    with pytest.raises(ConfigError, match=f"connectivity.at.*{said}"):
+        load_config(config)
+    assert load_recorded_config(config, source="a run").connectivity.at
+
+
+def test_copies_of_tickets_go_with_dense_networks_that_stop() -> None:
+    config = load_config({"connectivity": {"at": SOME}, "method": STOPPED})
+    assert config.connectivity.iterations(0) == []
+    assert config.connectivity.iterations(1) == [0]
+
+
+def test_a_smoke_run_has_the_copies_of_levels_that_it_has_not() -> None:
+    small = smoke(load_config({"levels": 12, "connectivity": {"at": {"500": [0, 3, 9]}}}))
+    assert small.connectivity.at == {"4": (0, 2)}
 
 
 def test_an_iteration_after_the_end_is_refused(small_run: SmallRun, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_tickets_are_those_of_a_run_that_does_not_stop(engine: str, tmp_path: Pa
             name = str(key.path / "ticket.safetensors")
             assert contents(whole.run)[name] == contents(short.run)[name]
     assert open_run(short.run).verdict.headline == "not tested"
-    assert "had settled" in open_run(short.run).verdict.paragraph
+    assert "had settled (method.stop)" in open_run(short.run).verdict.paragraph
     curve = open_run(short.run).store.curve(DENSE)
     assert curve[-1].iteration == max(drawn), "what it ended with was measured"
 

@@ -32,7 +32,7 @@ from lottery.experiments import (
     run_directory,
     worker_count,
 )
-from lottery.experiments.plan import needs
+from lottery.experiments.plan import needs, searches
 from lottery.store import JobKey, Store
 from lottery.tasks.supervised import Supervised
 from lottery.training import resolve_device
@@ -176,13 +176,13 @@ def _print(
             {
                 "level": str(level),
                 "density": f"{density:.2%}",
-                "branches, each a training": ", ".join(["main", *controls]),
+                "branches, each a training": ", ".join(each),
                 "replicates": replicates,
-                "trainings": config.replicates * (1 + len(controls)),
+                "trainings": config.replicates * len(each),
                 "a ticket about": duration(times[level]) if times else "-",
             }
             for level, density in enumerate(found.densities)
-            for controls in [branches(config, level)]
+            for each in [(*searches(config, level), "main", *branches(config, level))]
         ],
         title=str(run_directory(options.out, config)),
     )

@@ -107,6 +107,7 @@ class PlanConfig:
                 f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
                 f"is pruned after it; expected 0 or 1, got {self.levels}"
             )
+        copies = self.connectivity.misfits(self.levels, stopped=stops_early(self))
         # To know anything about a criterion from elsewhere, its code would have to be imported.
         known = CRITERIA.get(self.prune.criterion)
         return [
@@ -114,6 +115,7 @@ class PlanConfig:
             *self.method.refusals(self.prune),
             *control_problems(self.controls, self.method, self.prune),
             *moved_mask_problems(self.replicates, self.controls),
+            *(f"connectivity.{problem}" for problem in copies),
             *(self.method.criterion_refusals(self.prune, known, self.levels) if known else []),
         ]
 
@@ -154,6 +156,13 @@ class ExperimentConfig(PlanConfig):
                 f"method: tickets start at {method.start}, which is not before the end of "
                 f"training, {training.length}"
             )
+        if training.length.unit == "iterations" and not self.connectivity.problems():
+            late = max(map(int, self.connectivity.at), default=-1)
+            if late >= training.length.amount:
+                found.append(
+                    f"connectivity.at: iteration {late} is not before the end of training, "
+                    f"{training.length}"
+                )
         if learns_masks(self):
             found += unlearnable(training, method.updates)
         if method.rewinding == "fine-tune" and training.learning_rate.schedule == "cosine":

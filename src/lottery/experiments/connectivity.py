@@ -44,15 +44,40 @@ class ConnectivityConfig:
 
     limits = problems
 
+    def misfits(self, levels: int, *, stopped: bool) -> list[str]:
+        """What does not fit a plan, one sentence each.
+
+        Args:
+            levels: how many the plan has besides the dense network.
+            stopped: whether dense networks end where masks have settled.
+        """
+        found = [
+            f"at.{at}: expected levels from 0 to {levels}, got {level}"
+            for at, asked in self.at.items()
+            for level in asked
+            if level > levels
+        ]
+        if stopped:
+            found += [
+                f"at.{at}: with method.stop dense networks are trained only until masks have "
+                "settled, and a copy of one would be trained to its end; list levels from 1 on, "
+                f"or set method.stop = false, got {list(asked) or '[], which is all levels'}"
+                for at, asked in self.at.items()
+                if 0 in asked or not asked
+            ]
+        return found
+
     def iterations(self, level: int) -> list[int]:
         """The iterations from which a copy of a level's trainings is reordered, rising."""
         return sorted(int(at) for at, levels in self.at.items() if not levels or level in levels)
 
-    def not_after(self, iteration: int) -> ConnectivityConfig:
-        """The same copies, reordered from an iteration at most."""
+    def not_after(self, iteration: int, level: int) -> ConnectivityConfig:
+        """The same copies, reordered from an iteration at most and of a level at most."""
         none = ConnectivityConfig()
         each = (
-            ConnectivityConfig(at={str(min(int(at), iteration)): levels})
+            ConnectivityConfig(
+                at={str(min(int(at), iteration)): tuple(sorted({min(n, level) for n in levels}))}
+            )
             for at, levels in self.at.items()
         )
         return reduce(ConnectivityConfig.joined, each, none)

@@ -26,13 +26,13 @@ def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
     return (*controls, *map(branch_of, config.connectivity.iterations(level)))
 
 
-def _searches(config: PlanConfig, level: int) -> tuple[str, ...]:
+def searches(config: PlanConfig, level: int) -> tuple[str, ...]:
     """The branch of the training that finds a level's mask, where one does."""
     return (f"{SEARCH}-1",) if level and searching(config.method) else ()
 
 
 def plan(config: PlanConfig) -> list[JobKey]:
-    """Every job of an experiment, each after those it needs.
+    """Every job of an experiment, each after those it needs: of a level, all searches come first.
 
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
     ['replicate 0, main, level 0', 'replicate 0, main, level 1', 'replicate 0, reinit-1, level 1']
@@ -40,8 +40,9 @@ def plan(config: PlanConfig) -> list[JobKey]:
     return [
         JobKey(replicate, branch, level)
         for level in range(config.levels + 1)
+        for kinds in (searches(config, level), (MAIN,), branches(config, level))
         for replicate in range(config.replicates)
-        for branch in (*_searches(config, level), MAIN, *branches(config, level))
+        for branch in kinds
     ]
 
 
@@ -61,9 +62,9 @@ def how_trained(job: JobKey, config: PlanConfig) -> How:
     """How a job is trained, where that differs from the dense network."""
     if not job.level and job.branch == MAIN:
         return config.method.how_dense()
-    asked, searches = (job.level, config.prune, config.levels), searching(config.method)
-    if searches and job.kind == SEARCH:
-        return searches.changing_how(*asked)
+    asked, changing = (job.level, config.prune, config.levels), searching(config.method)
+    if changing and job.kind == SEARCH:
+        return changing.changing_how(*asked)
     how = config.method.how(*asked) if job.level else How()
     if job.kind == REORDERED:
         return replace(how, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
@@ -84,11 +85,11 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
         replicates.append(source_replicate(job.replicate))
     if moves_mask == "aligned":
         levels = tuple(sorted({0, *levels}))
-    searches = searching(config.method)
-    if searches and job.kind == SEARCH:
-        levels, searches = (0,) if searches.step.amount else (), None
+    changing = searching(config.method)
+    if changing and job.kind == SEARCH:
+        levels, changing = (0,) if changing.step.amount else (), None
     found = [JobKey(number, MAIN, level) for number in replicates for level in levels]
-    if searches:
+    if changing:
         found += [JobKey(number, f"{SEARCH}-1", job.level) for number in replicates]
     return tuple(found)
 

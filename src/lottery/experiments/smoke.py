@@ -45,7 +45,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         # A late rewind stays a late rewind, warm-up a warm-up, and fine-tuning takes a step.
         return Length(amount=max(scaled(length).amount, 1)) if length.amount else length
 
-    batch = min(training.batch_size, _BATCH)
+    batch, levels = min(training.batch_size, _BATCH), min(config.levels, _LEVELS)
 
     def shrunk(rate: LearningRateConfig) -> LearningRateConfig:
         return replace(
@@ -62,7 +62,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         config,
         name=f"{config.name}-smoke",
         replicates=min(config.replicates, 2),
-        levels=min(config.levels, _LEVELS),
+        levels=levels,
         data=replace(
             config.data,
             name=f"{FEW}{config.data.name.removeprefix(FEW)}",
@@ -78,7 +78,7 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
         method=_brief(config.method, training.length, never_gone),
         prune=_little(config.prune),
         controls=_one_each(config.controls),
-        connectivity=config.connectivity.not_after(_ITERATIONS // 2),
+        connectivity=config.connectivity.not_after(_ITERATIONS // 2, levels),
         masks=LearnedMasksConfig(
             edge_popup=scores(masks.edge_popup), supermask=scores(masks.supermask)
         ),

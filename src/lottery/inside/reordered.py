@@ -18,6 +18,7 @@ from lottery.experiments import (
     run_experiment,
     run_name,
 )
+from lottery.experiments.config import stops_early
 from lottery.inside.subject import check_trusted
 from lottery.store.jobs import REORDERED
 
@@ -36,7 +37,8 @@ def missing_copies(
         UsageError: an iteration or level is none, or the run is of a loop of the user's own.
     """
     wanted = ConnectivityConfig(at={str(since): tuple(levels or ()) for since in at})
-    for problem in wanted.problems():
+    fits = wanted.misfits(run.config.levels, stopped=stops_early(run.config))
+    for problem in wanted.problems() + fits:
         raise UsageError(f"connectivity: {problem}")
     whole = replace(run.config, connectivity=run.config.connectivity.joined(wanted))
     asked = plan(replace(run.config, connectivity=wanted))
