@@ -87,6 +87,59 @@ def test_two_replicates_test_nothing_and_a_lost_training_confirms_nothing() -> N
     assert lost["learned-matches"] == "untested", "none came to its end"
 
 
+def guessing(made: Evidence, level: int, replicates: range) -> Evidence:
+    """Trainings of a level become ones that are right in a tenth; there are ten classes."""
+    results = [
+        replace(one, score_at_early_stop=0.1)
+        if one.level == level and one.replicate in replicates
+        else one
+        for one in made.results
+    ]
+    return replace(made, results=results, classes=10)
+
+
+def test_without_a_dense_network_that_learned_nothing_is_tested() -> None:
+    run = guessing(evidence(RUN), 0, range(8))
+    verdict = judged(run, small=evidence({0: 0.012}), learned=evidence({0: 0.005}, stop=1500))
+    assert {one.outcome for one in verdict.claims} == {"untested"}
+    assert {(one.n, one.missing) for one in verdict.claims} == {(0, 8)}
+    assert verdict.dense_missing.guessing == 8
+    text = teaching_text(verdict)
+    assert "Lost among the run's dense networks: 8 guessing." in text
+    assert "None of them learned more than guessing" in text
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("part", ["ticket", "small", "learned"])
+def test_trainings_that_guess_are_lost_and_counted(part: str, count: int) -> None:
+    run = evidence(RUN)
+    taught = {"small": evidence({0: 0.012}), "learned": evidence({0: 0.005}, stop=1500)}
+    if part == "ticket":
+        run = guessing(run, 3, range(count))
+    else:
+        taught[part] = guessing(taught[part], 0, range(count))
+    changed = "small-ticket" if part == "ticket" else part
+    for one in judged(run, **taught).claims:
+        if one.name.startswith(changed):
+            assert one.outcome == ("open" if count == 1 else "untested")
+            assert (one.n, one.missing) == (8 - count, count)
+        else:
+            assert (one.outcome, one.n, one.missing) == ("confirmed", 8, 0)
+
+
+def test_a_dense_network_that_guesses_is_left_out_and_counted() -> None:
+    run = guessing(evidence(RUN), 0, range(1))
+    verdict = judged(run, small=evidence({0: 0.012}), learned=evidence({0: 0.005}, stop=1500))
+    assert {(one.outcome, one.n, one.missing) for one in verdict.claims} == {("confirmed", 7, 1)}
+    assert "Lost among the run's dense networks: 1 guessing." in teaching_text(verdict)
+
+
+def test_of_two_pairs_not_even_the_opposite_is_confirmed() -> None:
+    learned = evidence({0: -0.1}, stop=9000)
+    found = outcomes(evidence(RUN), learned=guessing(learned, 0, range(6)))
+    assert set(found.values()) == {"untested"}
+
+
 def test_without_a_small_network_it_is_said_why() -> None:
     verdict = judged(evidence(RUN), learned=evidence({0: 0.0}))
     assert verdict.small is None

@@ -2,6 +2,8 @@
 
 All claims are paired by replicate, and tested as those of a verdict on one level are
 (`lottery.analysis.procedure`); Holm's method corrects them together, and their opposites together.
+Which trainings count is as there too (`lottery.analysis.measured`); without a dense network of the
+run that learned something, nothing is tested.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from lottery.analysis.evidence import evidence_of
-from lottery.analysis.formatting import probability
+from lottery.analysis.formatting import missing_words, probability
 from lottery.analysis.measured import Measured
-from lottery.analysis.procedure import OPPOSITES, Claim, Samples, Settings, decide, sooner
+from lottery.analysis.procedure import FEWEST, OPPOSITES, Claim, Samples, Settings, decide, sooner
 from lottery.analysis.statistics import holm
-from lottery.analysis.types import Outcome
+from lottery.analysis.types import Missing, Outcome
 from lottery.experiments import Run
 from lottery.store import MAIN
 
@@ -47,7 +49,7 @@ class TaughtClaim:
     n: int
     """Replicates that have both."""
     missing: int
-    """Replicates with a reference, whose other training diverged, collapsed or guesses."""
+    """Replicates that lack one of the two: diverged, collapsed, guessing, or not run."""
     mean: float | None
     """Of accuracies the mean difference, above 0 where it is better; of early stops the geometric
     mean of ratios, below 1 where it is sooner."""
@@ -64,6 +66,9 @@ class TeachVerdict:
     """Whether the small dense network matches the ticket; None: there is none."""
     learned: Outcome
     """Whether the learned initialization matches the usual one."""
+    replicates: int
+    dense_missing: Missing
+    """Dense networks of the run that have no result, or do no better than guessing."""
     margin: float
     confidence: float
     claims: tuple[TaughtClaim, ...]
@@ -91,6 +96,8 @@ def judge_teaching(run: Run, level: int, taught: Mapping[Part, Run]) -> TeachVer
         level=level,
         small=outcomes.get(_HEADLINE["small"]),
         learned=outcomes[_HEADLINE["learned"]],
+        replicates=len(measured.jobs.get((MAIN, 0), ())),
+        dense_missing=measured.missing(MAIN, 0),
         margin=settings.margin,
         confidence=settings.confidence,
         claims=claims,
@@ -99,26 +106,38 @@ def judge_teaching(run: Run, level: int, taught: Mapping[Part, Run]) -> TeachVer
 
 @dataclass(frozen=True, kw_only=True)
 class _Tested:
-    claim: Claim
-    opposite: Claim
+    claim: Claim | None
+    """None where no replicate has both."""
+    opposite: Claim | None
     n: int
     missing: int
+    whole: bool
+    """Whether every replicate with a dense network has both; else nothing is confirmed."""
     mean: float | None
 
 
 def _claim(
     name: str, level: int, run: Measured, other: Measured, settings: Settings
 ) -> _Tested | None:
-    """A claim and its opposite; None where no replicate has both."""
+    """A claim and its opposite; None where it is not asked."""
     stops = name == "learned-sooner"
     measure: Literal["early_stop", "accuracy"] = "early_stop" if stops else "accuracy"
     if stops and not (run.timed and other.timed):
         return None
-    reference = run.values(MAIN, level if name == "small-ticket" else 0, measure)
-    given = other.values(MAIN, 0, measure)
+    place = (MAIN, level if name == "small-ticket" else 0)
+    reference, given = run.comparable(*place, measure), other.comparable(MAIN, 0, measure)
     pairs = [(given[r], reference[r]) for r in reference if r in given]
+    missing = len({job.replicate for job in run.jobs.get((MAIN, 0), ())}) - len(pairs)
+    of_both = _Tested(
+        claim=None,
+        opposite=None,
+        n=len(pairs),
+        missing=missing,
+        whole=len(pairs) == len(run.dense),
+        mean=None,
+    )
     if not pairs:
-        return None
+        return of_both
     dense = np.array(list(reference.values()))
     ours = np.array([[given.get(r, math.nan) for r in reference]])
     if stops:
@@ -134,9 +153,7 @@ def _claim(
         )
         claim, opposite = (decision.claims[n] for n in ("matches", OPPOSITES["matches"]))
         mean = fmean(a - b for a, b in pairs)
-    return _Tested(
-        claim=claim, opposite=opposite, n=len(pairs), missing=len(reference) - len(pairs), mean=mean
-    )
+    return replace(of_both, claim=claim, opposite=opposite, mean=mean)
 
 
 def _flipped(ours: Any, dense: Any, settings: Settings) -> Claim:
@@ -146,7 +163,7 @@ def _flipped(ours: Any, dense: Any, settings: Settings) -> Claim:
 
 
 def _decided(made: Mapping[str, _Tested | None], alpha: float) -> tuple[TaughtClaim, ...]:
-    tested = {name: one for name, one in made.items() if one and not one.claim.untested.any()}
+    tested = {name: one for name, one in made.items() if one and _is_tested(one)}
     p, opposite = (
         dict(
             zip(
@@ -162,9 +179,9 @@ def _decided(made: Mapping[str, _Tested | None], alpha: float) -> tuple[TaughtCl
         one = tested[name]
         for claim, adjusted, word in (
             (one.opposite, opposite[name], "against"),
-            (one.claim, p[name], "confirmed"),
+            (one.claim if one.whole else None, p[name], "confirmed"),
         ):
-            if adjusted is not None and adjusted < alpha and claim.flips[0] < alpha:
+            if claim and adjusted is not None and adjusted < alpha and claim.flips[0] < alpha:
                 return word  # type: ignore[return-value]
         return "open"
 
@@ -180,6 +197,10 @@ def _decided(made: Mapping[str, _Tested | None], alpha: float) -> tuple[TaughtCl
         )
         for name, one in made.items()
     )
+
+
+def _is_tested(one: _Tested) -> bool:
+    return one.claim is not None and one.n >= FEWEST and not one.claim.untested.any()
 
 
 def _measured(run: Run, judged: Run) -> Measured:
@@ -216,10 +237,18 @@ def teaching_text(verdict: TeachVerdict, no_small: str = "") -> str:
         verdict: what to say.
         no_small: why there is no small network, in words.
     """
+    lost = verdict.dense_missing
     lines = [f"No small network: {no_small}."]
     if verdict.small is not None:
         lines = [f"The small dense network matches the ticket: {_SAID[verdict.small]}."]
-    lines += [f"The learned initialization matches the usual one: {_SAID[verdict.learned]}.", ""]
+    lines += [f"The learned initialization matches the usual one: {_SAID[verdict.learned]}."]
+    if lost.total:
+        lines.append(f"Lost among the run's dense networks: {missing_words(lost)}.")
+    if lost.total == verdict.replicates:
+        lines.append(
+            "None of them learned more than guessing, so there is nothing to compare with."
+        )
+    lines.append("")
     lines += [_line(one) for one in verdict.claims]
     tail = (
         f"Points of test accuracy or ratios of iterations, paired by replicate; to match is to be "
@@ -230,10 +259,10 @@ def teaching_text(verdict: TeachVerdict, no_small: str = "") -> str:
 
 
 def _line(one: TaughtClaim) -> str:
+    lost = f", {one.missing} lost" if one.missing else ""
     if one.mean is None:
-        return f"{one.outcome:<9}  {one.claim}: no replicate has both"
+        return f"{one.outcome:<9}  {one.claim}: no replicate has both{lost}"
     ratio = one.name == "learned-sooner"
     value = f"{one.mean:.2f} times as many" if ratio else f"{100 * one.mean:+.2f}"
     p = "" if one.p is None else f", p {probability(one.p)}"
-    lost = f", {one.missing} lost" if one.missing else ""
     return f"{one.outcome:<9}  {one.claim}: {value}{p}, n = {one.n}{lost}"
