@@ -18,6 +18,8 @@ from lottery.errors import UsageError
 from lottery.experiments import open_run
 from lottery.inside import ANALYSES, analyse
 from lottery.inside.curvature import gradient_norm, loss_of, top_eigenvalues
+from lottery.methods import ControlsConfig
+from lottery.store import MAIN
 
 
 def quadratic(spectrum: Tensor, mask: Tensor) -> tuple[ScoreContext, Tensor]:
@@ -100,6 +102,17 @@ def test_a_run_is_looked_at_where_it_starts_and_ends(
     assert all(float(str(value)) > 0 for value in found["sharpness"].column("eigenvalue_1"))
     moments = {row["when"] for row in found["gradients"].records()}
     assert {"start", "end"} <= moments
+
+
+def test_of_masks_that_were_learned_the_end_is_known_alone(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    config = replace(small_run.config, controls=ControlsConfig(reinit=0, supermask=1))
+    run = open_run(replace(small_run, config=config).again(tmp_path).run)
+    found = analyse(run, ANALYSES["curvature"], settings={"examples": 40, "eigenvalues": 1})
+    moments = {(row["branch"], row["when"]) for row in found["gradients"].records()}
+    assert {when for branch, when in moments if branch == "supermask"} == {"start", "end"}
+    assert (MAIN, "early stop") in moments
 
 
 def test_settings_that_mean_nothing_are_refused(small_run: SmallRun) -> None:
