@@ -34,7 +34,9 @@ def connectivity(
     points: Annotated[
         int,
         typer.Option(
-            metavar="N", parser=options.whole_number, help="Points on each line, ends included."
+            metavar="N",
+            parser=options.whole_number,
+            help="Points on each line, ends included: 3 or more.",
         ),
     ] = 30,
     recalibrate: Annotated[
