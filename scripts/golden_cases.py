@@ -148,6 +148,9 @@ def _controls() -> tuple[Case, ...]:
         *_cases(
             "controls: signed", "levels=1", "method.rewind.kind=learning-rate", *SIGNED_CONTROLS
         ),
+        *_cases(
+            "controls: moved", "levels=1", "replicates=2", "controls.moved=1", "controls.aligned=1"
+        ),
         *_cases(f"controls: learned, {start}", *LEARNED_CONTROLS, engines=TORCH, resumed=True),
         *_cases(f"controls: learned, {late}", *LEARNED_CONTROLS, LATE, engines=TORCH),
         *_cases("controls: learned constants", *LEARNED_CONTROLS, *CONSTANT, engines=TORCH),

@@ -46,6 +46,7 @@ def test_text_goes_to_the_terminal_by_one_way_alone() -> None:
     # What consoles print went through `printable`, or goes into a string that `echo` prints, or
     # is this project's own.
     assert prints == {
+        "cli/analyse.py": ["typer.echo"],
         "cli/loading.py": ["typer.echo"],
         "cli/output.py": ["typer.echo"],
         "cli/progress.py": ["Console("],

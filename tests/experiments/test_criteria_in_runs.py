@@ -113,7 +113,7 @@ def test_a_one_shot_mask_depends_on_its_density_alone(
 def test_too_few_examples_are_found_before_anything_is_trained(tmp_path: Path) -> None:
     prune = PruneConfig(criterion="snip", examples=4_501)
 
-    with pytest.raises(UsageError, match=r"look at 4,501 training examples, but mnist-5k has"):
+    with pytest.raises(UsageError, match=r"training examples of mnist-5k, to look at; got 4,501"):
         go(prune, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -14,18 +14,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 from command import Cli
+from made_up_results import job as made_up
+from made_up_results import judged
 from small_run import SmallRun
 from torch import Tensor, nn
 
 from lottery.errors import UsageError
 from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
-from lottery.inside.connectivity import connectivity
+from lottery.inside.connectivity import _agreement, _matches, connectivity
 from lottery.inside.line import walk
 from lottery.inside.probing import compared
 from lottery.inside.reordered import train_copies
 from lottery.inside.subject import subject
-from lottery.store import MAIN, JobKey
+from lottery.store import MAIN, JobKey, JobResult
 
 SEPARATED = torch.cat([own_loops.INPUTS, torch.ones(len(own_loops.INPUTS), 1)], dim=1)
 
@@ -129,7 +131,8 @@ def test_every_line_begins_and_ends_with_what_was_trained(with_copies: Path) -> 
     assert found["stability"].column("n") == [1, 1]
     (between,) = found["levels"].records()
     assert (between["level"], between["next"], between["n"]) == (0, 1, 1)
-    assert between["matches"] in (True, False)
+    assert "no more than guessing" in run.verdict.why
+    assert between["matches"] is None
     assert not found["initializations"].rows, "one replicate"
 
 
@@ -148,6 +151,37 @@ def test_copies_are_no_controls(with_copies: Path) -> None:
         "random-mask",
         "reinit",
     }
+
+
+@pytest.mark.parametrize(
+    ("dense", "known"),
+    [
+        ([made_up(0, MAIN, 0)], {1: True, 2: False}),
+        ([made_up(0, MAIN, 0, status="diverged")], {}),
+        ([made_up(0, MAIN, 0, 0.1)], {}),
+        ([], {}),
+        ([made_up(0, MAIN, 0, status="diverged"), made_up(1, MAIN, 0)], {}),
+    ],
+    ids=["learned", "diverged", "guesses", "stopped", "of another replicate"],
+)
+def test_matching_is_known_only_where_a_dense_network_tells(
+    dense: list[JobResult], known: dict[int, bool]
+) -> None:
+    tickets = [made_up(0, MAIN, 1), made_up(0, MAIN, 2, 0.9)]
+    assert _matches(judged([*dense, *tickets], classes=10)) == known
+    assert _matches(judged([*dense, *tickets], classes=10, margin=None)) == {}
+
+
+def test_levels_of_which_matching_is_unknown_are_not_counted() -> None:
+    rows = [
+        {"connected": True, "matches": True},
+        {"connected": False, "matches": True},
+        {"connected": True, "matches": None},
+    ]
+    said = _agreement(rows)
+    assert "no barrier at 2 of 3; at 1 of 2 there is none exactly where" in said
+    assert said.endswith("by chance at 1.0")
+    assert "is not known" in _agreement(rows[2:])
 
 
 def test_what_is_added_is_looked_at_anew(with_copies: Path, tmp_path: Path) -> None:
@@ -187,9 +221,9 @@ def test_lines_that_were_measured_are_not_measured_again(
         assert found_in(run).tables == whole.tables
 
 
-@pytest.mark.parametrize("wrong", [{"points": 1}, {"examples": -1}, {"recalibrate": -1}])
+@pytest.mark.parametrize("wrong", [{"points": 2}, {"examples": -1}, {"recalibrate": -1}])
 def test_numbers_out_of_range_are_told(with_copies: Path, wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="expected points of 2 or more"):
+    with pytest.raises(UsageError, match="expected points of 3 or more"):
         connectivity(subject(open_run(with_copies), None, None), **wrong)
 
 

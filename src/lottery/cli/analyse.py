@@ -192,8 +192,9 @@ def progress_line(*, silent: bool = False) -> Iterator[Progress]:
     def show(words: str) -> None:
         nonlocal shown
         if terminal:
-            typer.echo(f"\r{words[:79].ljust(shown)}", err=True, nl=False)
-            shown = len(words[:79])
+            words = printable(words)[:79]
+            typer.echo(f"\r{words.ljust(shown)}", err=True, nl=False)
+            shown = len(words)
 
     try:
         yield show

@@ -71,7 +71,7 @@ def alignment(
     \b
     Examples:
       lottery analyse alignment lenet-300-100-mnist
-      lottery analyse alignment demo --levels 0,2 --replicates 0,1 --csv tables
+      lottery analyse alignment demo --levels 0,2
     """
     del debug
     from lottery.experiments import RunOptions

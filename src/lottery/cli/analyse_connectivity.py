@@ -34,7 +34,9 @@ def connectivity(
     points: Annotated[
         int,
         typer.Option(
-            metavar="N", parser=options.whole_number, help="Points on each line, ends included."
+            metavar="N",
+            parser=options.whole_number,
+            help="Points on each line, ends included: 3 or more.",
         ),
     ] = 30,
     recalibrate: Annotated[
@@ -75,8 +77,8 @@ def connectivity(
     \b
     Examples:
       lottery analyse connectivity demo
-      lottery analyse connectivity lenet-300-100-mnist --at 0,500 --levels 0,3
-      lottery analyse connectivity demo --no-train --csv tables
+      lottery analyse connectivity demo --at 0,50
+      lottery analyse connectivity demo --no-train
     """
     del debug
     load(line=True, silent=quiet or as_json)

@@ -55,7 +55,7 @@ def compare(
     Examples:
       lottery compare magnitude random
       lottery compare magnitude random --report compare.html
-      lottery compare iterative one-shot early-bird --cost --report cost.html
+      lottery compare iterative snip --cost
       lottery compare demo-12ab34cd demo-56ef78ab --json
     """
     del debug

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lottery.tickets import Ticket
 
 app = typer.Typer(
-    help="Tickets as files: save, inspect, apply, train.",
+    help="Tickets as files, and on other tasks.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from lottery.errors import StoreError, UsageError
 from lottery.experiments import Run
@@ -14,6 +14,12 @@ from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
 from lottery.inside.subject import Subject, subject
 from lottery.store import JobKey, LookKey
+from lottery.store.jobs import DENSE_WHOLE
+
+STOPPED: Final = (
+    "Dense networks were trained only until masks had settled (method.stop), so that nothing is "
+    "compared with them."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +31,15 @@ class Analysis:
         sentence: what it tells, for lists.
         measure: looks at a subject with its own keyword settings, all plain JSON.
         read: whether it only reads a run's files, so that a report may make it by itself.
+        compares: whether it compares with dense networks, and so leaves out those that were not
+            trained to their end.
     """
 
     name: str
     sentence: str
     measure: Callable[..., Measurement]
     read: bool = True
+    compares: bool = False
 
 
 def analyse(
@@ -59,7 +68,8 @@ def analyse(
             ended well.
         StoreError: a file of the run is damaged.
     """
-    looked_at = subject(run, levels, replicates, **how)
+    stopped = analysis.compares and run.facts.dense_kind == DENSE_WHOLE
+    looked_at = subject(run, levels, replicates, dense=not stopped, **how)
     asked = {
         "levels": list(looked_at.levels),
         "replicates": list(looked_at.replicates),
@@ -71,7 +81,13 @@ def analyse(
     _check_any_ended(looked_at)
     with one_thread():  # On more, what is added up depends on how many cores there are.
         measured = analysis.measure(looked_at, **(settings or {}))
-    whole = replace(measured, analysis=analysis.name, settings=asked, made_from=_contents(run))
+    whole = replace(
+        measured,
+        analysis=analysis.name,
+        settings=asked,
+        made_from=_contents(run),
+        found=(*([STOPPED] if stopped else []), *measured.found),
+    )
     # What cannot be kept, of a run that cannot be written to, is found anew the next time.
     with suppress(StoreError):
         run.store.write_measurement(analysis.name, _finite(whole.to_json()))

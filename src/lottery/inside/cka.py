@@ -221,4 +221,5 @@ CKA: Final = Analysis(
     sentence="how alike tickets and dense networks represent the same examples, layer by layer",
     measure=similarity,
     read=False,
+    compares=True,
 )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise, repeat
 from typing import Final, Literal
 
+from lottery.analysis import Verdict
 from lottery.data.dataset import SplitName
 from lottery.errors import UsageError
 from lottery.experiments.connectivity import branch_of
@@ -82,7 +83,8 @@ def connectivity(
     Args:
         subject: levels and replicates to look at.
         at: iterations from which copies saw another order; None: all that there are.
-        points: on each line, both ends among them, 2 or more.
+        points: on each line, both ends among them, 3 or more: the ends alone tell nothing of what
+            lies between.
         recalibrate: training examples to compute statistics of batch normalization anew from at
             every point, the ends too; 0: they are interpolated as weights are.
         examples: of each part of the data at most; 0: all.
@@ -90,9 +92,9 @@ def connectivity(
     Raises:
         UsageError: a number is out of range, or the task cannot be evaluated.
     """
-    if points < 2 or examples < 0 or recalibrate < 0:
+    if points < 3 or examples < 0 or recalibrate < 0:
         raise UsageError(
-            "connectivity: expected points of 2 or more, and examples and recalibrate of 0 or "
+            "connectivity: expected points of 3 or more, and examples and recalibrate of 0 or "
             f"more, got {points}, {examples} and {recalibrate}"
         )
     asked = list(_asked(subject, at))
@@ -227,7 +229,7 @@ def _stability(subject: Subject, pairs: Sequence[Pair], *, share: bool) -> Table
 
 
 def _levels(subject: Subject, pairs: Sequence[Pair], *, share: bool) -> Table:
-    matches = {level.level: level.matches_on_means for level in subject.run.verdict.levels}
+    matches = _matches(subject.run.verdict)
     rows = []
     for (_, level), found in _grouped(pairs, "levels"):
         row, after = _row(found, barrier), level + 1
@@ -239,10 +241,26 @@ def _levels(subject: Subject, pairs: Sequence[Pair], *, share: bool) -> Table:
         title="Between a level and the next",
         note="A barrier is how far the error on the line rises above the straight line between its "
         f"ends; below {STABLE:g} the two are connected. Matches: whether by its mean the sparser "
-        "one is no worse than the dense network, by more than the margin.",
+        "one is no worse than the dense network, by more than the margin; none where no dense "
+        "network tells.",
         columns=("level", "next", "density", "n", *_columns("barrier"), "connected", "matches"),
         rows=tuple(rows),
     )
+
+
+def _matches(verdict: Verdict) -> dict[int, bool]:
+    """Level -> whether it matches on the means; only where there is something to match."""
+    main = {level.level: level.groups[MAIN] for level in verdict.levels if MAIN in level.groups}
+    dense = main.get(0)
+    if verdict.margin is None or dense is None or dense.trainings == dense.missing.total:
+        return {}
+    return {
+        level.level: level.matches_on_means
+        for level in verdict.levels
+        if level.level in main and level.level
+        # Some replicate has both.
+        if main[level.level].trainings > main[level.level].against_dense["accuracy"].missing.dense
+    }
 
 
 def _reference(pairs: Sequence[Pair]) -> Table:
@@ -347,15 +365,17 @@ def _agreement(rows: Sequence[Mapping[str, Cell]]) -> str:
     """How often there is no barrier exactly where the next level matches."""
     connected = sum(bool(row["connected"]) for row in rows)
     judged = [row for row in rows if row["matches"] is not None]
+    free = f"between a level and the next there is no barrier at {connected} of {len(rows)}"
+    if not judged:
+        return f"{free}; whether the sparser one matches a dense network is not known"
     agree = sum(row["connected"] == row["matches"] for row in judged)
     n, low = len(judged), sum(bool(row["connected"]) for row in judged)
     good = sum(bool(row["matches"]) for row in judged)
     # What `agree` is expected to be if the same answers are dealt to the levels at random.
-    chance = (low * good + (n - low) * (n - good)) / n if n else 0.0
+    chance = (low * good + (n - low) * (n - good)) / n
     return (
-        f"between a level and the next there is no barrier at {connected} of {len(rows)}; at "
-        f"{agree} of {n} there is none exactly where the sparser one matches the dense network, by "
-        f"chance at {chance:.1f}"
+        f"{free}; at {agree} of {n} there is none exactly where the sparser one matches the dense "
+        f"network, by chance at {chance:.1f}"
     )
 
 
@@ -364,4 +384,5 @@ CONNECTIVITY: Final = Analysis(
     sentence="stability to the data order, and lines of low error between levels",
     measure=connectivity,
     read=False,
+    compares=True,
 )

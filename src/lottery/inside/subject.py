@@ -34,6 +34,7 @@ class Subject:
         task: what was trained, where it is code of the user's own.
         progress: hears how far an analysis is.
         code: whether code that the run's config names may run.
+        dense: whether trainings of level 0 count; else they are as if they were not there.
     """
 
     run: Run
@@ -43,6 +44,7 @@ class Subject:
     task: Task | None = None
     progress: Progress = lambda _: None
     code: bool = False
+    dense: bool = True
 
     def trainings(self, branch: str = MAIN) -> Iterator[JobKey]:
         """The trainings of a branch that ended well, level by level."""
@@ -67,7 +69,9 @@ class Subject:
                     yield key
 
     def ended(self, key: JobKey) -> bool:
-        """Whether a training is there and ended well."""
+        """Whether a training is there, counts, and ended well."""
+        if not key.level and not self.dense:
+            return False
         return key in self.run.results and self.run.results[key].status == "done"
 
     def ticket(self, key: JobKey) -> Ticket:

@@ -331,4 +331,5 @@ WEIGHTS: Final = Analysis(
     name="weights",
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",
     measure=weights,
+    compares=True,
 )

@@ -163,7 +163,7 @@ VARIANTS = [
         "lenet-300-100/mnist/signs",
         "lenet-300-100/mnist",
         {
-            "rewind.method",
+            "method.rewind.kind",
             *(f"controls.{kind}" for kind in ("reinit", "trained_signs", "initial_signs")),
         },
     ),
