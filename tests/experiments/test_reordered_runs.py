@@ -172,7 +172,8 @@ def test_a_config_says_them_in_toml() -> None:
 
 
 STOPPED = {"kind": "early-bird", "stop": True}
-ALL, SOME, BOTH = {"0": []}, {"0": [1, 2]}, {"3": [1, 0]}
+ALL: dict[str, list[int]] = {"0": []}
+SOME, BOTH = {"0": [1, 2]}, {"3": [1, 0]}
 
 
 @pytest.mark.parametrize(

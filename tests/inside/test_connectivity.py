@@ -24,6 +24,7 @@ from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
 from lottery.inside.connectivity import _agreement, _matches, connectivity
 from lottery.inside.line import walk
+from lottery.inside.measurement import Cell
 from lottery.inside.probing import compared
 from lottery.inside.reordered import train_copies
 from lottery.inside.subject import subject
@@ -173,7 +174,7 @@ def test_matching_is_known_only_where_a_dense_network_tells(
 
 
 def test_levels_of_which_matching_is_unknown_are_not_counted() -> None:
-    rows = [
+    rows: list[dict[str, Cell]] = [
         {"connected": True, "matches": True},
         {"connected": False, "matches": True},
         {"connected": True, "matches": None},
