@@ -126,6 +126,7 @@ def test_dense_networks_that_guess_leave_nothing_to_test() -> None:
     text = " ".join(transfer_text(verdict).split())
     assert text.startswith("Transfer: not tested: no dense network there learned more than guess")
     assert "Lost among dense networks there: 6 guessing" in text
+    assert text.count("no replicate has both, 6 missing") == 4
 
 
 @pytest.mark.parametrize("branch", ["main", "reinit-1"])

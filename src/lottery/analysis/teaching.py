@@ -67,6 +67,7 @@ class TeachVerdict:
     learned: Outcome
     """Whether the learned initialization matches the usual one."""
     replicates: int
+    """Dense networks of the run that were trained."""
     dense_missing: Missing
     """Dense networks of the run that have no result, or do no better than guessing."""
     margin: float

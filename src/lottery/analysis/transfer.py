@@ -262,10 +262,10 @@ def _why_untested(verdict: TransferVerdict) -> str:
 
 
 def _line(one: TransferComparison) -> str:
+    lost = f", {one.missing} missing" if one.missing else ""
     if one.mean is None:
-        return f"{one.outcome:<9}  {one.claim}\n{'':11}no replicate has both"
+        return f"{one.outcome:<9}  {one.claim}\n{'':11}no replicate has both{lost}"
     value = f"{100 * one.mean:+.2f}"
     if one.low is not None and one.high is not None:
         value += f" ({100 * one.low:+.2f} to {100 * one.high:+.2f})"
-    lost = f", {one.missing} missing" if one.missing else ""
     return f"{one.outcome:<9}  {one.claim}\n{'':11}{value}, n = {one.n}{lost}"
