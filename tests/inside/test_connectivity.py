@@ -24,6 +24,7 @@ from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
 from lottery.inside.connectivity import _agreement, _matches, connectivity
 from lottery.inside.line import walk
+from lottery.inside.measurement import Cell
 from lottery.inside.reordered import train_copies
 from lottery.inside.subject import subject
 from lottery.store import MAIN, JobKey, JobResult
@@ -155,7 +156,7 @@ def test_matching_is_known_only_where_a_dense_network_tells(
 
 
 def test_levels_of_which_matching_is_unknown_are_not_counted() -> None:
-    rows = [
+    rows: list[dict[str, Cell]] = [
         {"connected": True, "matches": True},
         {"connected": False, "matches": True},
         {"connected": True, "matches": None},
@@ -218,6 +219,9 @@ def test_the_command_trains_what_is_missing_and_looks(
     assert code == 0
     tables = {table["name"]: table["rows"] for table in json.loads(said)["tables"]}
     assert (len(tables["stability"]), len(tables["levels"])) == (0, 1)
+    code, _, told = cli("analyse", "connectivity", "small", "--points", "2")
+    assert (code, "reordered" in told) == (2, False), "nothing is trained for what is refused"
+    assert "expected points of 3 or more" in told
     code, said, told = cli(*asked, "--levels", "1", "--csv", "tables")
     assert code == 0
     assert "reordered-0, level 1" in told
