@@ -237,6 +237,9 @@ def test_the_command_trains_what_is_missing_and_looks(
     assert code == 0
     tables = {table["name"]: table["rows"] for table in json.loads(said)["tables"]}
     assert (len(tables["stability"]), len(tables["levels"])) == (0, 1)
+    code, _, told = cli("analyse", "connectivity", "small", "--points", "2")
+    assert (code, "reordered" in told) == (2, False), "nothing is trained for what is refused"
+    assert "expected points of 3 or more" in told
     code, said, told = cli(*asked, "--levels", "1", "--csv", "tables")
     assert code == 0
     assert "reordered-0, level 1" in told

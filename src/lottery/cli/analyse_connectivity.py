@@ -83,10 +83,13 @@ def connectivity(
     del debug
     load(line=True, silent=quiet or as_json)
     how = make_options(out, data_dir, device, engine, jobs, checkpoint_seconds, True)
+    from lottery.inside.connectivity import check_numbers
+
+    settings = {"points": points, "recalibrate": recalibrate, "examples": examples}
+    check_numbers(**settings)
     since = _since(run, out, at)
     if train:
         _train(run, out, since, levels, how, code=run_code, silent=quiet or as_json)
-    settings = {"points": points, "recalibrate": recalibrate, "examples": examples}
     measure(
         "connectivity",
         run,

@@ -92,11 +92,7 @@ def connectivity(
     Raises:
         UsageError: a number is out of range, or the task cannot be evaluated.
     """
-    if points < 3 or examples < 0 or recalibrate < 0:
-        raise UsageError(
-            "connectivity: expected points of 3 or more, and examples and recalibrate of 0 or "
-            f"more, got {points}, {examples} and {recalibrate}"
-        )
+    check_numbers(points=points, recalibrate=recalibrate, examples=examples)
     asked = list(_asked(subject, at))
     if not asked:
         raise UsageError(
@@ -119,6 +115,19 @@ def connectivity(
         found=tuple(_sentences(tables, share=share, same=sum(pair.same for pair in pairs))),
         tables=tables,
     )
+
+
+def check_numbers(*, points: int, recalibrate: int, examples: int) -> None:
+    """Check the settings of `connectivity`, which is best done before anything is trained for it.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+    if points < 3 or examples < 0 or recalibrate < 0:
+        raise UsageError(
+            "connectivity: expected points of 3 or more, and examples and recalibrate of 0 or "
+            f"more, got {points}, {examples} and {recalibrate}"
+        )
 
 
 def _walked(

@@ -194,7 +194,8 @@ def _sentences(
         "untested": "One replicate alone shows nothing",
     }
     found = [f"{heads[which]}: {'; '.join(ones)}." for which, ones in said.items() if ones]
-    return (*found, f"{tail}.") if found else ("No replicate has a dense network and a ticket.",)
+    none = ("No replicate has a dense network and a ticket.",) if subject.dense else ()
+    return (*found, f"{tail}.") if found else none
 
 
 SHIFTS: Final = Analysis(
