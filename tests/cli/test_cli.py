@@ -127,8 +127,8 @@ def test_a_file_can_build_on_a_recipe_and_options_go_over_both(cli: Cli, tmp_pat
         (0, "main", 0),
         (1, "main", 0),
         (0, "main", 1),
-        (0, "reinit-1", 1),
         (1, "main", 1),
+        (0, "reinit-1", 1),
         (1, "reinit-1", 1),
     ]
     assert found["jobs"][0]["density"] == 1.0

@@ -34,6 +34,7 @@ def searches(config: PlanConfig, level: int) -> tuple[str, ...]:
 def plan(config: PlanConfig) -> list[JobKey]:
     """Every job of an experiment, each after those it needs: of a level, all searches come first.
 
+    >>> from lottery.experiments import ExperimentConfig
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
     ['replicate 0, main, level 0', 'replicate 0, main, level 1', 'replicate 0, reinit-1, level 1']
     """
