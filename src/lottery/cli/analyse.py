@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lottery.cli import options
 from lottery.cli.loading import load
 from lottery.cli.output import echo
 from lottery.errors import printable
@@ -83,6 +85,60 @@ CsvDir = Annotated[
 RunCode = Annotated[
     bool, typer.Option("--run-code", help="Run code that the run's config names: you trust it.")
 ]
+
+
+def _of_all(
+    run: options.RunName,
+    levels: Levels = None,
+    replicates: Replicates = None,
+    again: Again = False,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+    csv_dir: CsvDir = None,
+    debug: options.Debug = False,
+) -> None:
+    """The options of every analysis."""
+
+
+def _of_computing(
+    data_dir: options.DataDir = None, device: options.Device = "auto", run_code: RunCode = False
+) -> None:
+    """Those of the ones that need the network and its data."""
+
+
+def verb(*, computes: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a function that has an analysis' name, its settings as options, and help.
+
+    Args:
+        computes: whether it needs the network and its data, not the run's files alone.
+    """
+
+    def made(declared: Callable[..., None]) -> Callable[..., None]:
+        own = _parameters(declared)
+        run, *others = _parameters(_of_all)
+        everything = [run, *own, *others, *(_parameters(_of_computing) if computes else [])]
+
+        def command(**given: Any) -> None:
+            del given["debug"]
+            if computes:
+                from lottery.experiments import RunOptions
+
+                where = {name: given.pop(name) for name in ("data_dir", "device")}
+                given |= {"options": RunOptions(**where), "code": given.pop("run_code")}
+            settings = {one.name: given.pop(one.name) for one in own}
+            measure(declared.__name__, **given, settings=settings)
+
+        command.__name__, command.__doc__ = declared.__name__, declared.__doc__
+        command.__annotations__ = {one.name: one.annotation for one in everything}
+        command.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]
+        return command
+
+    return made
+
+
+def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
+    found = inspect.signature(function, eval_str=True).parameters.values()
+    return [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in found]
 
 
 def measure(

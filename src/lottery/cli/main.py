@@ -13,11 +13,8 @@ import typer
 from lottery.blas import prefer_kernels
 from lottery.cli import (
     analyse,
-    analyse_alignment,
     analyse_connectivity,
-    analyse_masks,
-    analyse_shifts,
-    analyse_weights,
+    analyses,
     compare,
     configs,
     lists,
@@ -59,14 +56,14 @@ app.command("compare")(compare.compare)
 app.command("verify")(runs.verify)
 app.command("teach")(teach.teach)
 for _verb in (
-    analyse_masks.masks,
-    analyse_weights.weights,
+    analyses.masks,
+    analyses.weights,
     analyse_connectivity.connectivity,
-    analyse_alignment.alignment,
-    analyse_weights.curvature,
-    analyse_weights.cka,
-    analyse_weights.pools,
-    analyse_shifts.shifts,
+    analyses.alignment,
+    analyses.curvature,
+    analyses.cka,
+    analyses.pools,
+    analyses.shifts,
 ):
     analyse.app.command()(_verb)
 app.add_typer(analyse.app, name="analyse")
