@@ -3,158 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Final
 
+from golden_case import (
+    BOTH,
+    BY,
+    CONSTANT,
+    CONVOLUTIONS,
+    DRAWN,
+    EARLY,
+    FEW,
+    LATE,
+    LEARNED_CONTROLS,
+    MOVED_CONTROLS,
+    NO_FRACTIONS,
+    RATE,
+    RECIPE,
+    SCRATCH,
+    SGD,
+    SIGNED_CONTROLS,
+    SPARED,
+    STEP,
+    STEPS,
+    TORCH,
+    TRAINED_CONTROLS,
+    TUNE,
+    Case,
+    cases,
+)
 from lottery.core import CRITERIA
 from lottery.experiments import (
     RECIPES,
-    ExperimentConfig,
-    load_config,
-    merge,
-    parse_override,
-    smoke,
 )
-
-BOTH: Final = ("torch", "sparse_cpu")
-TORCH: Final = ("torch",)
-RECIPE: Final = "recipe "
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One experiment on one engine.
-
-    Args:
-        name: unique; ends with the engine's.
-        settings: what is set over `BASE`, as for ``--set``; none for a recipe.
-        engine: the engine's name, never ``auto``.
-        resumed: whether it must give the same when stopped time and again.
-    """
-
-    name: str
-    settings: tuple[str, ...]
-    engine: str
-    resumed: bool = False
-
-    def config(self) -> ExperimentConfig:
-        """The experiment."""
-        if self.name.startswith(RECIPE):
-            name = self.name.removeprefix(RECIPE).removesuffix(f", {self.engine}")
-            return replace(smoke(RECIPES[name]()), replicates=1)
-        values: dict[str, object] = {"name": "golden"}
-        for setting in (*BASE, *self.settings):
-            values = merge(values, parse_override(setting), emptying=True)
-        return load_config(values)
-
-    @property
-    def missing(self) -> str:
-        """The package that it needs and that is not installed; empty where nothing is missing."""
-        needed = "prune.granularity=channel" in self.settings and not find_spec("torch_pruning")
-        return "torch-pruning" if needed else ""
-
-
-BASE: Final = (
-    "model=mlp-20",
-    "replicates=1",
-    "levels=2",
-    "data.name=few:mnist-5k",
-    "data.validation=60",
-    # Five batches an epoch, the last of them smaller: two epochs end on the way.
-    "training.length.amount=12",
-    "training.batch_size=1000",
-    "training.evaluate_every.amount=4",
-    "training.learning_rate.base=3e-3",
-    "prune.fraction=0.5",
-    "prune.fractions={'output.weight'=0.25}",
-    "controls.reinit=0",
-)
-
-NO_FRACTIONS: Final = "prune.fractions={}"
-SPARED: Final = "prune.fractions={'output.weight'=0}"
-EARLY: Final = (
-    "method.kind=early-bird",
-    "method.every=2",
-    "method.window=3",
-    "method.distance=0.05",
-    "method.rewind.kind=weights",
-)
-BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "trained": (),
-    "rewound": ("method.kind=at-step",),
-    "early-bird": EARLY,
-}
-LATE: Final = "method.rewind.to=4"
-STEP: Final = "method.step=4"
-DRAWN: Final = "method.rewind.kind=drawn"
-RATE: Final = "method.rewind.kind=learning-rate"
-TUNE: Final = ("method.rewind.kind=fine-tune", "method.rewind.length=4")
-FEW: Final = ("prune.examples=40", "prune.batch_size=15")
-SCRATCH: Final = ("controls.scratch_epochs=1", "controls.scratch_flops=1")
-SGD: Final = (
-    "training.optimizer.name=sgd",
-    "training.optimizer.momentum=0.9",
-    "training.learning_rate.base=0.05",
-)
-STEPS: Final = (
-    "training.learning_rate.schedule=step",
-    "training.learning_rate.warmup.amount=3",
-    "training.learning_rate.drops=[{amount=8}]",
-)
-CONVOLUTIONS: Final = (
-    "model=resnet-8",
-    "levels=1",
-    "training.length.amount=3",
-    "training.batch_size=10",
-    "training.evaluate_every.amount=2",
-)
-
-MOVED_CONTROLS: Final = (
-    "controls.reinit=1",
-    "controls.signs_random_magnitudes=1",
-    "controls.signs_constant=true",
-    "controls.random_signs=1",
-)
-TRAINED_CONTROLS: Final = (
-    *MOVED_CONTROLS,
-    "controls.random_mask=1",
-    "controls.continued=true",
-    "controls.shuffled_global=1",
-    "controls.scratch_flops=1",
-)
-SIGNED_CONTROLS: Final = ("controls.trained_signs=1", "controls.initial_signs=1")
-LEARNED_CONTROLS: Final = ("controls.edge_popup=1", "controls.supermask=1")
-CONSTANT: Final = (
-    "masks.edge_popup.weights=signed-constant",
-    "masks.supermask.weights=signed-constant",
-)
-
-
-def _cases(
-    name: str, *settings: str, engines: tuple[str, ...] = BOTH, resumed: bool = False
-) -> tuple[Case, ...]:
-    return tuple(
-        Case(name=f"{name}, {engine}", settings=settings, engine=engine, resumed=resumed)
-        for engine in engines
-    )
 
 
 def _controls() -> tuple[Case, ...]:
     start, late = "rewound to 0", "rewound to 4"
     return (
-        *_cases(f"controls: trained, {start}", *TRAINED_CONTROLS),
-        *_cases(f"controls: trained, {late}", *TRAINED_CONTROLS, "controls.scratch_epochs=1", LATE),
-        *_cases(
+        *cases(f"controls: trained, {start}", *TRAINED_CONTROLS),
+        *cases(f"controls: trained, {late}", *TRAINED_CONTROLS, "controls.scratch_epochs=1", LATE),
+        *cases(
             "controls: signed", "levels=1", "method.rewind.kind=learning-rate", *SIGNED_CONTROLS
         ),
-        *_cases(
+        *cases(
             "controls: moved", "levels=1", "replicates=2", "controls.moved=1", "controls.aligned=1"
         ),
-        *_cases(f"controls: learned, {start}", *LEARNED_CONTROLS, engines=TORCH, resumed=True),
-        *_cases(f"controls: learned, {late}", *LEARNED_CONTROLS, LATE, engines=TORCH),
-        *_cases("controls: learned constants", *LEARNED_CONTROLS, *CONSTANT, engines=TORCH),
-        *_cases(
+        *cases(f"controls: learned, {start}", *LEARNED_CONTROLS, engines=TORCH, resumed=True),
+        *cases(f"controls: learned, {late}", *LEARNED_CONTROLS, LATE, engines=TORCH),
+        *cases("controls: learned constants", *LEARNED_CONTROLS, *CONSTANT, engines=TORCH),
+        *cases(
             "controls: several of each, two replicates",
             "replicates=2",
             "levels=1",
@@ -179,18 +76,18 @@ def _controls() -> tuple[Case, ...]:
 def _methods() -> tuple[Case, ...]:
     two = ("controls.reinit=1", "controls.random_mask=1")
     return (
-        *_cases("trained, weights at 0", *two),
-        *_cases("trained, weights at 4", *two, *STEPS, LATE, resumed=True),
-        *_cases("trained, weights at 1 epoch", *two, "method.rewind.to={amount=1, unit='epochs'}"),
-        *_cases("trained, learning-rate to 0", *two, *STEPS, RATE),
-        *_cases("trained, learning-rate to 4", *two, *STEPS, *SCRATCH, RATE, LATE),
-        *_cases("trained, fine-tune", *two, *STEPS, *SCRATCH, *TUNE, resumed=True),
-        *_cases("rewound, weights at 0", *two, *BY["rewound"]),
-        *_cases("rewound, weights at 4", *two, *SCRATCH, *BY["rewound"], STEP),
-        *_cases("early-bird, weights at 0", *two, *EARLY),
-        *_cases("early-bird, weights at 4", *two, *SCRATCH, *EARLY, LATE),
-        *_cases("early-bird, drawn", *two, *SCRATCH, *EARLY, DRAWN, resumed=True),
-        *_cases("early-bird, drawn, never settled", *EARLY, DRAWN, "method.distance=0.0"),
+        *cases("trained, weights at 0", *two),
+        *cases("trained, weights at 4", *two, *STEPS, LATE, resumed=True),
+        *cases("trained, weights at 1 epoch", *two, "method.rewind.to={amount=1, unit='epochs'}"),
+        *cases("trained, learning-rate to 0", *two, *STEPS, RATE),
+        *cases("trained, learning-rate to 4", *two, *STEPS, *SCRATCH, RATE, LATE),
+        *cases("trained, fine-tune", *two, *STEPS, *SCRATCH, *TUNE, resumed=True),
+        *cases("rewound, weights at 0", *two, *BY["rewound"]),
+        *cases("rewound, weights at 4", *two, *SCRATCH, *BY["rewound"], STEP),
+        *cases("early-bird, weights at 0", *two, *EARLY),
+        *cases("early-bird, weights at 4", *two, *SCRATCH, *EARLY, LATE),
+        *cases("early-bird, drawn", *two, *SCRATCH, *EARLY, DRAWN, resumed=True),
+        *cases("early-bird, drawn, never settled", *EARLY, DRAWN, "method.distance=0.0"),
     )
 
 
@@ -209,11 +106,11 @@ def _schedules() -> tuple[Case, ...]:
             "listed, scope erk": (*listed, "prune.scope=erk"),
         }.items():
             each = (*settings, "controls.reinit=1", NO_FRACTIONS, *schedule)
-            found += _cases(f"{by}, {name}", *each, engines=engines)
+            found += cases(f"{by}, {name}", *each, engines=engines)
     for scope in ("global", "uniform", "erk", "lamp"):
         spared = (SPARED, f"prune.scope={scope}")
-        found += _cases(f"scope {scope}, an exempt layer", *spared, engines=TORCH)
-    found += _cases("one-shot, fine-tune", "prune.schedule=one-shot", *TUNE)
+        found += cases(f"scope {scope}, an exempt layer", *spared, engines=TORCH)
+    found += cases("one-shot, fine-tune", "prune.schedule=one-shot", *TUNE)
     return tuple(found)
 
 
@@ -224,19 +121,19 @@ def _criteria() -> tuple[Case, ...]:
         network = ("prune.granularity=filter", SPARED) if name == "bn-scale" else units
         settings = (f"prune.criterion={name}", *FEW, *network, "levels=1")
         if name == "bn-scale":
-            found += _cases(f"criterion {name}", *CONVOLUTIONS, *settings, engines=TORCH)
+            found += cases(f"criterion {name}", *CONVOLUTIONS, *settings, engines=TORCH)
             continue
-        found += _cases(f"criterion {name}", *settings, engines=TORCH)
+        found += cases(f"criterion {name}", *settings, engines=TORCH)
         if entry.at_initialization:
             at_start = (*settings, *BY["rewound"])
-            found += _cases(f"criterion {name}, rewound", *at_start, engines=TORCH)
+            found += cases(f"criterion {name}, rewound", *at_start, engines=TORCH)
     for name in ("snip", "random"):
         criterion = (f"prune.criterion={name}", *FEW)
         for by in ("trained", "early-bird"):
-            found += _cases(
+            found += cases(
                 f"criterion {name} in rounds, {by}", *criterion, *BY[by], *ROUNDS, engines=TORCH
             )
-        found += _cases(
+        found += cases(
             f"criterion {name} in rounds, rewound to 4",
             *criterion,
             *AT_LATE,
@@ -244,16 +141,16 @@ def _criteria() -> tuple[Case, ...]:
             engines=TORCH,
         )
     force = ("prune.criterion=snip", *FEW, *ROUNDS, "prune.regrow=true")
-    found += _cases("criterion snip with regrowth", *force, *BY["rewound"], "controls.reinit=1")
-    found += _cases("criterion snip with regrowth, one-shot", *force, "prune.schedule=one-shot")
-    found += _cases(
+    found += cases("criterion snip with regrowth", *force, *BY["rewound"], "controls.reinit=1")
+    found += cases("criterion snip with regrowth, one-shot", *force, "prune.schedule=one-shot")
+    found += cases(
         "criterion snip by batch statistics",
         *(*CONVOLUTIONS, "prune.criterion=snip", "prune.batch_statistics=true", *FEW),
         *BY["rewound"],
         engines=TORCH,
     )
     flow = ("prune.criterion=synflow", "prune.rounds=4", "prune.round_schedule=linear")
-    found += _cases("criterion synflow in linear rounds", *flow, *BY["rewound"], engines=TORCH)
+    found += cases("criterion synflow in linear rounds", *flow, *BY["rewound"], engines=TORCH)
     return tuple(found)
 
 
@@ -269,12 +166,10 @@ def _structures() -> tuple[Case, ...]:
     deep = (*CONVOLUTIONS, SPARED, "prune.scope=global")
     whole = (*CONVOLUTIONS, NO_FRACTIONS, "prune.scope=global", "controls.shuffled_global=1")
     found = [
-        *_cases("neurons", unit("neuron"), "model=mlp-20-10", SPARED, *shuffled),
-        *_cases(
-            "neurons by l2, drawn", unit("neuron"), "prune.criterion=l2", SPARED, *EARLY, DRAWN
-        ),
-        *_cases("blocks", unit("block-4x4"), *shuffled),
-        *_cases(
+        *cases("neurons", unit("neuron"), "model=mlp-20-10", SPARED, *shuffled),
+        *cases("neurons by l2, drawn", unit("neuron"), "prune.criterion=l2", SPARED, *EARLY, DRAWN),
+        *cases("blocks", unit("block-4x4"), *shuffled),
+        *cases(
             "2:4",
             unit("2:4"),
             "levels=1",
@@ -284,10 +179,10 @@ def _structures() -> tuple[Case, ...]:
         ),
     ]
     for name in ("kernel", "filter", "channel"):
-        found += _cases(f"units: {name}", *deep, unit(name), *shuffled, engines=TORCH)
+        found += cases(f"units: {name}", *deep, unit(name), *shuffled, engines=TORCH)
     for name in ("layer", "residual-block"):
-        found += _cases(f"units: {name}", *whole, unit(name), engines=TORCH)
-    found += _cases("channels, frozen", *deep, unit("channel"), *FROZEN, engines=TORCH)
+        found += cases(f"units: {name}", *whole, unit(name), engines=TORCH)
+    found += cases("channels, frozen", *deep, unit("channel"), *FROZEN, engines=TORCH)
     return tuple(found)
 
 
@@ -309,7 +204,7 @@ def _held() -> tuple[Case, ...]:
     return tuple(
         case
         for name, given in settings.items()
-        for case in _cases(f"pruned {name}", *given, engines=TORCH, resumed=name == "mixed at 4")
+        for case in cases(f"pruned {name}", *given, engines=TORCH, resumed=name == "mixed at 4")
     )
 
 
@@ -322,16 +217,16 @@ def _changing() -> tuple[Case, ...]:
     for name in ("set", "rigl"):
         drawn = (*method(name), "prune.criterion=random", "prune.scope=erk", NO_FRACTIONS)
         controls = (*MOVED_CONTROLS, "controls.random_mask=1", "controls.scratch_flops=1")
-        found += _cases(name, *drawn, *controls, engines=TORCH, resumed=True)
-        found += _cases(f"{name} at 4", *drawn, STEP, *SGD, engines=TORCH)
+        found += cases(name, *drawn, *controls, engines=TORCH, resumed=True)
+        found += cases(f"{name} at 4", *drawn, STEP, *SGD, engines=TORCH)
     learned = (*method("rigl"), *FEW, "prune.criterion=snip", "controls.shuffled_global=1")
-    found += _cases("rigl from snip, one-shot", *learned, "prune.schedule=one-shot", engines=TORCH)
+    found += cases("rigl from snip, one-shot", *learned, "prune.schedule=one-shot", engines=TORCH)
     gradual = method("gradual")
-    found += _cases("gradual", *gradual, *MOVED_CONTROLS, engines=TORCH, resumed=True)
-    found += _cases("gradual at 4, scope global", *gradual, STEP, *GLOBAL, engines=TORCH)
+    found += cases("gradual", *gradual, *MOVED_CONTROLS, engines=TORCH, resumed=True)
+    found += cases("gradual at 4, scope global", *gradual, STEP, *GLOBAL, engines=TORCH)
     shape = "method.shape=linear"
     densities = ("prune.schedule=one-shot", "prune.densities=[0.5, 0.1]", *GLOBAL)
-    found += _cases("gradual to densities, linear", *gradual, shape, *densities, engines=TORCH)
+    found += cases("gradual to densities, linear", *gradual, shape, *densities, engines=TORCH)
     return tuple(found)
 
 
@@ -375,10 +270,10 @@ def _trainings() -> tuple[Case, ...]:
     found: list[Case] = []
     for name, (given, engines) in settings.items():
         resumed = name in stopped
-        found += _cases(f"training: {name}", *given, engines=engines, resumed=resumed)
+        found += cases(f"training: {name}", *given, engines=engines, resumed=resumed)
     # The kernels hear of a stop every 100 steps, and at the end.
     long = ("training.length.amount=230", "training.evaluate_every.amount=100", LATE)
-    found += _cases("training: long", *long, "levels=1", engines=("sparse_cpu",), resumed=True)
+    found += cases("training: long", *long, "levels=1", engines=("sparse_cpu",), resumed=True)
     return tuple(found)
 
 
@@ -394,10 +289,10 @@ def _endings() -> tuple[Case, ...]:
     )
     scores = ("controls.edge_popup=1", "masks.edge_popup.learning_rate.base=1e38")
     return (
-        *_cases("ending: the dense network diverges", *harsh, "controls.reinit=1"),
-        *_cases("ending: a control diverges", *scores, engines=TORCH),
-        *_cases("ending: a ticket collapses", *emptied),
-        *_cases("ending: a control collapses", *narrow),
+        *cases("ending: the dense network diverges", *harsh, "controls.reinit=1"),
+        *cases("ending: a control diverges", *scores, engines=TORCH),
+        *cases("ending: a ticket collapses", *emptied),
+        *cases("ending: a control collapses", *narrow),
     )
 
 
@@ -421,7 +316,7 @@ TINY: Final[Mapping[str, Case]] = {
 RECIPE_CASES: Final[Mapping[str, Case]] = {
     case.name: case
     for name in RECIPES
-    for case in _cases(
+    for case in cases(
         f"{RECIPE}{name}",
         engines=BOTH if RECIPES[name]().model == "lenet-300-100" else TORCH,
     )

@@ -17,11 +17,9 @@ only that is compared which does not depend on them.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import os
-import platform
 import sys
 import tempfile
 import threading
@@ -30,17 +28,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
 import torch
-from torch import Tensor
 
-from golden_cases import RECIPE_CASES, TINY, Case
-from lottery.blas import blas_kernels
+from golden_case import Case
+from golden_cases import RECIPE_CASES, TINY
+from golden_hashes import Jobs, Parts, digest, hash_tensors
+from golden_machine import machine, other_machine, rounded_the_same
 from lottery.errors import DataError, MissingPackageError, Preempted
 from lottery.experiments import ExperimentConfig, RunOptions, RunSummary, run_experiment
 from lottery.store import MAIN, JobKey, Store
@@ -49,28 +46,7 @@ from lottery.tickets import Drawn
 RECORDED: Final = Path(__file__).parents[1] / "tests" / "golden" / "golden.json"
 CASES: Final[Mapping[str, Case]] = {**TINY, **RECIPE_CASES}
 
-Parts = dict[str, str]
-"""Part of a job -> its hash; or, of ``status`` and ``kept``, the value itself."""
-Jobs = dict[str, Parts]
-"""Job -> its parts, in the order of the plan."""
-
-
 # What is hashed
-
-
-def digest(content: bytes) -> str:
-    """The first 16 of the hex digits of SHA-256: enough to tell results apart."""
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """A hash of names, types, shapes and bytes, whatever the order."""
-    whole = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        whole.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
-        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return whole.hexdigest()[:16]
 
 
 def job_parts(store: Store, key: JobKey, config: ExperimentConfig) -> Parts:
@@ -190,87 +166,7 @@ def run_alone(name: str, stops: bool) -> tuple[Jobs, str]:
             return {}, str(error).splitlines()[0]
 
 
-# What rounding depends on
-
-
-@lru_cache(maxsize=1)
-def machine() -> dict[str, str]:
-    """What the bits of results depend on besides the code; results are compared where it is equal.
-
-    The probe is a hash of what torch computes here, whatever names its kernels have.
-    """
-    generator = torch.Generator().manual_seed(0)
-    matrix = torch.randn(37, 53, generator=generator)
-    images = torch.randn(5, 3, 12, 12, generator=generator)
-    kernels = torch.randn(7, 3, 3, 3, generator=generator)
-    computed = {
-        "matrix": matrix,
-        "product": matrix @ matrix.T,
-        "exponential": matrix.exp(),
-        "softmax": matrix.log_softmax(dim=1),
-        "convolution": torch.nn.functional.conv2d(images, kernels, padding=1),
-    }
-    return {
-        "torch": torch.__version__,
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "numba": _version("numba"),
-        "llvmlite": _version("llvmlite"),
-        "processor": _processor(),
-        "probe": hash_tensors(computed),
-        "blas": str(blas_kernels()),
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
-
-
-def _processor() -> str:
-    """The processor by the name that LLVM has for it."""
-    try:
-        from llvmlite import binding
-    except ImportError:
-        return "unknown"
-    return str(binding.get_host_cpu_name())
-
-
-def other_machine(recorded: Mapping[str, str], case: Case) -> str:
-    """How this machine differs from the one that hashes were recorded on; empty if it does not.
-
-    The engine torch brings its own BLAS.
-    """
-    here, own = machine(), {"blas"} if case.engine == "torch" else set[str]()
-    return ", ".join(
-        f"{name} {here.get(name)} instead of {recorded.get(name)}"
-        for name in sorted({*here, *recorded} - own)
-        if here.get(name) != recorded.get(name)
-    )
-
-
-def rounded_the_same(case: Case, jobs: Jobs) -> Jobs:
-    """What is the same on every machine: how each job ended, and how many weights it keeps.
-
-    Where units differ in size, or a mask is learned, even the number kept depends on rounding; and
-    masks drawn at random do not.
-    """
-    config = case.config()
-    names = {"status"}
-    if config.prune.granularity == "weight":
-        names |= {"kept"}
-        if config.prune.criterion == "random":
-            names |= {"ticket mask"}
-    return {
-        job: {part: value for part, value in parts.items() if part in names}
-        for job, parts in jobs.items()
-        if "supermask" not in job
-    }
-
-
-# Comparing
+# What differs
 
 
 def differences(recorded: Mapping[str, Parts], found: Mapping[str, Parts]) -> list[str]:

@@ -9,15 +9,13 @@ import pytest
 import torch
 
 from golden_cases import TINY
+from golden_hashes import Parts, hash_tensors
+from golden_machine import other_machine, rounded_the_same
 from golden_runs import (
     CASES,
-    Parts,
     differences,
-    hash_tensors,
-    other_machine,
     read_record,
     report,
-    rounded_the_same,
     run_case,
     run_parts,
     run_to_end,

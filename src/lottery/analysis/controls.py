@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from lottery.methods.control import Branch
 from lottery.methods.controls import CONTROLS as _CONTROLS
-from lottery.methods.controls import Branch
 from lottery.store.jobs import MAIN
 from lottery.tickets import RewindMethod
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lottery.core import Mask, check_patterns, find_criterion, outside_mask, prunable_weights
-from lottery.core.symmetry import probe_symmetry
+from lottery.core import outside_mask, prunable_weights
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
 from lottery.experiments.bound import Experiment
 from lottery.experiments.cautions import cautions
@@ -25,27 +24,26 @@ from lottery.experiments.config import (
 )
 from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.listener import Listener
-from lottery.experiments.loading import config_problems, load_recorded_config
+from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.own_arguments import (
     read_controls,
     read_method,
     read_pruning,
     read_score,
 )
+from lottery.experiments.own_checks import check_network, own_problems
 from lottery.experiments.printing import Printing
 from lottery.experiments.reading import Run, run_in
 from lottery.experiments.run import RunOptions, Way, run_bound
-from lottery.methods import AnyMethod, AtStep, ControlsConfig, Iterative, asked_for
+from lottery.methods import AnyMethod, ControlsConfig
 from lottery.pieces import reinitialize as reinitialize_model
-from lottery.rng import Streams
 from lottery.score import Score
 from lottery.store import MAIN, MemoryStore, Store
 from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
-from lottery.tasks.initial import DRAWS_WEIGHTS
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
-from lottery.tickets import PruneConfig, level_densities
+from lottery.tickets import PruneConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +301,7 @@ def own_run(
     problems = [*own_problems(config, task)]
     if problems:
         raise ConfigError(problems, source="find_tickets")
-    _check_network(config, task)
+    check_network(config, task)
     workers, notes = _workers(jobs, code, in_memory=out is None)
     if task.not_covered:
         notes.append(
@@ -321,39 +319,6 @@ def own_run(
         verbose=verbose,
         notes=tuple(notes),
     )
-
-
-def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
-    """What is wrong with an experiment on own code, one sentence each; no network is made."""
-    yield from config_problems(config)
-    for control in asked_for(config.controls):
-        does = "trains a mask" if control.learns else ""
-        if control.same_multiplications:
-            does = "trains until it has made as many multiplications"
-        if does:
-            setting = control.setting
-            yield f"controls.{setting}: it {does}, which needs a training that lottery runs itself"
-    if later := [at for at in config.connectivity.at if at != "0"]:
-        yield (
-            f"connectivity.at: from iteration {later[0]} on another data order needs a training "
-            "that lottery runs itself; a loop of your own is seeded once, so use 0"
-        )
-    method, total = config.method, task.code.steps
-    moments = {method.start, getattr(method, "step", method.start)}
-    if method.rewinding == "fine-tune" or not isinstance(method, Iterative | AtStep):
-        yield (
-            f"method: '{method.kind}', with '{method.rewinding}', looks into the middle of a "
-            "training or goes on there, which needs one that lottery runs itself; use 'iterative' "
-            "or 'at-step', with a number of optimizer steps, or 'learning-rate'"
-        )
-    for moment in moments:
-        if moment.unit == "epochs" and moment.amount:
-            yield (
-                f"method: nobody knows how long an epoch of a loop of your own is, got '{moment}'; "
-                "say it as a number of optimizer steps"
-            )
-        elif total is not None and moment.amount >= total:
-            yield f"method: {moment.amount} is not before the end of the training, {total}"
 
 
 def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
@@ -381,35 +346,6 @@ def _path(out: object) -> Path:
 def _draw_again(model: nn.Module) -> None:
     # Called with the global generators seeded.
     reinitialize_model(model, seed=torch.initial_seed())
-
-
-def _check_network(config: OwnConfig, task: OwnTask) -> None:
-    """Check what takes a network to know."""
-    drawing = {name for name in DRAWS_WEIGHTS if getattr(config.controls, name)}
-    task.check(replicates=config.replicates, drawing=drawing)
-    weights = prunable_weights(task.make_model())
-    check_patterns(weights, config.prune.fractions)
-    units = task.units(config.prune)
-    level_densities(config.prune, Mask.dense(weights), config.levels, units)
-    if find_criterion(config.prune.criterion).needs_probe and task.code.batches is None:
-        raise UsageError(
-            f"criterion: '{config.prune.criterion}' looks at data; pass batches=, a list or "
-            "DataLoader of them, or use a criterion such as 'magnitude'"
-        )
-    if config.controls.aligned:
-        _check_alignment(config, task)
-
-
-def _check_alignment(config: OwnConfig, task: OwnTask) -> None:
-    """Check that neurons of the network can be aligned."""
-    if task.code.batches is None:
-        raise UsageError(
-            "controls.aligned: neurons are matched by their activations; pass batches=, a list or "
-            "DataLoader of them, or use controls.moved"
-        )
-    streams, model = Streams(config.seed, 0), task.make_model()
-    dense = Mask.dense(prunable_weights(model))
-    probe_symmetry(task.probe(config.prune, 0, dense, trained=model.state_dict(), streams=streams))
 
 
 def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[str]]:

@@ -3,14 +3,8 @@
 from lottery.methods.at_step import AtStep, FromStep
 from lottery.methods.base import Bound, Inputs, Method
 from lottery.methods.changing import Changing, searching
-from lottery.methods.controls import (
-    CONTROL_KINDS,
-    CONTROLS,
-    Branch,
-    Breaking,
-    Control,
-    source_replicate,
-)
+from lottery.methods.control import Branch, Breaking, Control, source_replicate
+from lottery.methods.controls import CONTROL_KINDS, CONTROLS
 from lottery.methods.controls_config import ControlsConfig, asked_for, control_problems
 from lottery.methods.dynamic import Dynamic
 from lottery.methods.early_bird import EarlyBird

@@ -6,7 +6,8 @@ from dataclasses import Field, field, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lottery.methods.base import Method
-from lottery.methods.controls import CONTROLS, Control
+from lottery.methods.control import Control
+from lottery.methods.controls import CONTROLS
 from lottery.tickets import PruneConfig
 
 

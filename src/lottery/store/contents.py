@@ -11,9 +11,15 @@ from lottery.core import Mask
 from lottery.errors import MaskError, StoreError
 from lottery.store.curves import pack_curve, unpack_curve
 from lottery.store.jobs import JobKey, JobResult
-from lottery.store.tensors import pack_tensors, pack_ticket, unpack_tensors, unpack_ticket
+from lottery.store.tensors import (
+    is_iteration,
+    pack_tensors,
+    pack_ticket,
+    unpack_tensors,
+    unpack_ticket,
+)
 from lottery.tickets import Ticket
-from lottery.training import CurvePoint, TrainingResult
+from lottery.training import Checkpoint, CurvePoint, TrainingResult
 from lottery.training.progress import below
 
 TICKET, FINAL, CURVES, RESULT = (
@@ -166,3 +172,19 @@ def _check_ticket(ticket: Ticket, result: JobResult, source: Path) -> None:
     totals = {name: total for name, (_, total) in result.layers.items()}
     if totals != {name: total for name, (_, total) in ticket.mask.layers.items()}:
         raise StoreError(f"{source}: its mask is not of the layers in result.json beside it")
+
+
+def unpack_checkpoint(key: JobKey, content: bytes, source: Path) -> Checkpoint:
+    """A checkpoint of a job from its file.
+
+    Raises:
+        StoreError: it is none, or another job's.
+    """
+    tensors, about = unpack_tensors(content, source=source)
+    iteration, kept = about.get("iteration"), about.get("values")
+    if not is_iteration(iteration) or not isinstance(kept, dict):
+        raise StoreError(f"{source} does not say its iteration and values")
+    # Once, checkpoints did not say whose they are.
+    if about.get("job", str(key)) != str(key):
+        raise StoreError(f"{source} is a checkpoint of {about['job']}, not of {key}")
+    return Checkpoint(iteration=iteration, tensors=tensors, values=kept)

@@ -10,9 +10,10 @@ from typing import Any
 from typing_extensions import override
 
 from lottery.errors import StoreError
+from lottery.store.hashes import contents_hash
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.looks import LookKey
-from lottery.store.store import Store, contents_hash
+from lottery.store.store import Store
 from lottery.training import Checkpoint
 
 

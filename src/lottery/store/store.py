@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,13 +21,15 @@ from lottery.store.contents import (
     check_job,
     moved_mask,
     pack_job,
+    unpack_checkpoint,
     unpack_result,
 )
 from lottery.store.curves import unpack_curve
 from lottery.store.files import read_json, why_no_directory
+from lottery.store.hashes import RECORD_HASH, WITHOUT_HASH, contents_hash, record_hash
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.looks import LOOK, LookKey, pack_look, unpack_look
-from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors, unpack_ticket
+from lottery.store.tensors import pack_tensors, unpack_tensors, unpack_ticket
 from lottery.store.ticket_file import read_ticket, ticket_sha256, write_ticket
 from lottery.tickets import Drawn, Ticket
 from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
@@ -36,17 +37,6 @@ from lottery.training.progress import below
 
 EXPERIMENT = "experiment.json"
 _CHECKPOINT = "state.safetensors"
-_RECORD_HASH = "record_sha256"
-# What stood in the file before it held its own hash.
-_WITHOUT_HASH = {
-    "schema",
-    "config",
-    "config_sha256",
-    "data",
-    "environment",
-    "command",
-    "begun",
-}
 
 Moment = Literal["end", "early-stop"]
 """Which of a training's two kept states: its last, or the one at early stopping."""
@@ -66,7 +56,7 @@ class Store:
 
     def write_experiment(self, experiment: Mapping[str, Any]) -> None:
         """Write ``experiment.json``, with a hash of all that it holds."""
-        whole = {**experiment, _RECORD_HASH: record_hash(experiment)}
+        whole = {**experiment, RECORD_HASH: record_hash(experiment)}
         text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
         commit.write_file(self.path / EXPERIMENT, text.encode())
 
@@ -83,9 +73,9 @@ class Store:
         if not isinstance(experiment, dict):
             raise StoreError(f"{source} is not an experiment: expected a table")
         # One from before there was a hash holds nothing that came later.
-        stated = experiment.get(_RECORD_HASH)
-        if stated is None and not experiment.keys() <= _WITHOUT_HASH:
-            raise StoreError(f"{source} is damaged: {_RECORD_HASH}: is missing")
+        stated = experiment.get(RECORD_HASH)
+        if stated is None and not experiment.keys() <= WITHOUT_HASH:
+            raise StoreError(f"{source} is damaged: {RECORD_HASH}: is missing")
         try:
             whole = stated is None or stated == record_hash(experiment)
         except RecursionError as error:
@@ -315,7 +305,7 @@ class Store:
         for path in self._checkpoints(key):
             try:
                 content = commit.read_file(path, _CHECKPOINT)
-                return _unpack_checkpoint(key, content, path / _CHECKPOINT)
+                return unpack_checkpoint(key, content, path / _CHECKPOINT)
             except StoreError:
                 commit.set_aside(path)
         return None
@@ -401,27 +391,3 @@ class Store:
     def corrupt(self) -> list[Path]:
         """Everything that was set aside in this run."""
         return sorted(self.path.rglob(f"{commit.CORRUPT}*"))
-
-
-def contents_hash(files: Mapping[str, str]) -> str:
-    """One hash of a job's files, by each one's, but for the result's text."""
-    counting = {name: one for name, one in files.items() if name != RESULT}
-    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
-
-
-def record_hash(experiment: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of the canonical JSON of ``experiment.json``, but for this hash itself."""
-    rest = {key: value for key, value in experiment.items() if key != _RECORD_HASH}
-    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _unpack_checkpoint(key: JobKey, content: bytes, source: Path) -> Checkpoint:
-    tensors, about = unpack_tensors(content, source=source)
-    iteration, kept = about.get("iteration"), about.get("values")
-    if not is_iteration(iteration) or not isinstance(kept, dict):
-        raise StoreError(f"{source} does not say its iteration and values")
-    # Once, checkpoints did not say whose they are.
-    if about.get("job", str(key)) != str(key):
-        raise StoreError(f"{source} is a checkpoint of {about['job']}, not of {key}")
-    return Checkpoint(iteration=iteration, tensors=tensors, values=kept)

@@ -1,0 +1,38 @@
+"""Hashes of what a run holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lottery.store.contents import (
+    RESULT,
+)
+
+RECORD_HASH: Final = "record_sha256"
+"""The key of the hash of ``experiment.json``."""
+WITHOUT_HASH: Final = {
+    "schema",
+    "config",
+    "config_sha256",
+    "data",
+    "environment",
+    "command",
+    "begun",
+}
+"""What stood in that file before it held its own hash."""
+
+
+def contents_hash(files: Mapping[str, str]) -> str:
+    """One hash of a job's files, by each one's, but for the result's text."""
+    counting = {name: one for name, one in files.items() if name != RESULT}
+    return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+
+
+def record_hash(experiment: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the canonical JSON of ``experiment.json``, but for this hash itself."""
+    rest = {key: value for key, value in experiment.items() if key != RECORD_HASH}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
