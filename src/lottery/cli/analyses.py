@@ -54,7 +54,7 @@ Recalibrate = Annotated[
         metavar="N",
         parser=options.whole_number,
         help="Training examples that batch normalization's statistics are computed from, anew for "
-        "each network; with alignment 0 leaves them.",
+        "each network; 0: they stay.",
     ),
 ]
 
