@@ -8,6 +8,7 @@ import statistics
 from itertools import combinations, permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from command import Cli
@@ -15,7 +16,7 @@ from small_run import SmallRun
 
 from lottery.experiments import open_run
 from lottery.inside import ANALYSES, Measurement, analyse
-from lottery.inside.weights import IN_DENSE, TRAINED, WHOLE, moved
+from lottery.inside.weights import IN_DENSE, QUANTILES, TRAINED, WHOLE, moved, quantiles
 from lottery.store import MAIN, JobKey
 
 
@@ -96,6 +97,15 @@ def test_a_ticket_is_compared_with_the_dense_network(
     squares = sum(float(str(row["distance"])) ** 2 for row in both)
     whole = float(str(rows[0, MAIN, "all", TRAINED]["distance"]))
     assert squares == pytest.approx(whole**2, rel=1e-6), "survivors and pruned are all there is"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_quantiles_of_sorted_values_are_numpy_s(size: int) -> None:
+    values = np.random.default_rng(size).normal(size=size).astype(np.float32)
+
+    found = quantiles(np.sort(values), QUANTILES)
+
+    assert found == pytest.approx(np.quantile(values.astype(np.float64), QUANTILES), rel=1e-6)
 
 
 def test_values_are_those_of_the_files_and_histograms_count_all_of_them(
