@@ -29,12 +29,12 @@ class Broken(TorchEngine):
 
 class TrainsWeights(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        return super().one(replace(job, learns=None), monitor)
+        return super().one(replace(job, mask_learning=None), monitor)
 
 
 class TrainsWeightsAndClaimsTheMask(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        return replace(super().one(replace(job, learns=None), monitor), mask=job.mask)
+        return replace(super().one(replace(job, mask_learning=None), monitor), mask=job.mask)
 
 
 class KeepsOneTooMany(Broken):
@@ -48,9 +48,9 @@ class KeepsOneTooMany(Broken):
 
 class HasOneStream(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        if job.learns is not None:
-            learns = MaskLearning(method=job.learns.method, stream=("all",))
-            job = replace(job, learns=learns)
+        if job.mask_learning is not None:
+            mask_learning = MaskLearning(method=job.mask_learning.method, stream=("all",))
+            job = replace(job, mask_learning=mask_learning)
         return super().one(job, monitor)
 
 
@@ -59,7 +59,7 @@ class ForgetsScores(Broken):
 
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
         kept = monitor.restore()
-        if kept is not None and job.learns is not None:
+        if kept is not None and job.mask_learning is not None:
             scores = {n: t * 0 + 1 for n, t in kept.tensors.items() if n.startswith("scores/")}
             forgotten = replace(kept, tensors={**kept.tensors, **scores})
             monitor = From(monitor, forgotten)

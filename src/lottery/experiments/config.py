@@ -188,7 +188,7 @@ class OwnConfig(PlanConfig):
 
 def learns_masks(config: PlanConfig) -> bool:
     """Whether some of its controls train a mask instead of weights."""
-    return any(control.learns for control in asked_for(config.controls))
+    return any(control.mask_method for control in asked_for(config.controls))
 
 
 def to_plain(config: object) -> Any:

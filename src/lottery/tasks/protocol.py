@@ -45,7 +45,7 @@ class How:
         same_multiplications: stretched until it makes the dense training's multiplications.
         updates: how the mask changes on the way.
         gradual: with gradual pruning, down to where.
-        learns: the mask is trained, and no weight.
+        mask_learning: how the mask is trained, in place of the weights; None: the weights are.
         reordered: the iteration from which it sees the examples in another order.
         until_drawn: it ends where every mask that is drawn on the way has settled.
     """
@@ -54,7 +54,7 @@ class How:
     same_multiplications: bool = False
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
     gradual: Gradual | None = None
-    learns: MaskLearning | None = None
+    mask_learning: MaskLearning | None = None
     reordered: int | None = None
     until_drawn: bool = False
 

@@ -221,16 +221,16 @@ class Supervised(Task):
         Raises:
             UsageError: none can, or the one that was named cannot.
         """
-        learns = how.learns is not None
-        if learns not in self._engines:
-            self._engines[learns] = make_engine(
+        learns_mask = how.mask_learning is not None
+        if learns_mask not in self._engines:
+            self._engines[learns_mask] = make_engine(
                 self._engine,
                 self._device,
                 model=self.make_model(),
                 config=self.settings.training,
-                needs=[*self._needs(), *(["learns_masks"] if learns else [])],
+                needs=[*self._needs(), *(["learns_masks"] if learns_mask else [])],
             )
-        return self._engines[learns]
+        return self._engines[learns_mask]
 
     def passed_over(self) -> dict[str, str]:
         """Faster engines than the one that ``auto`` takes for the dense network -> why not them."""
@@ -266,8 +266,8 @@ class Supervised(Task):
             sparse = multiplications({n: kept for n, (kept, _) in mask.layers.items()}, uses)
             factor = min(MOST_STRETCH, dense / sparse)
             return stretched(training, factor, self.steps().per_epoch)
-        if how.learns is not None:
-            return scores_training(training, self.settings.masks.of(how.learns.method))
+        if how.mask_learning is not None:
+            return scores_training(training, self.settings.masks.of(how.mask_learning.method))
         if how.fine_tune is not None:
             return tuning(training, how.fine_tune, self.steps().per_epoch)
         return training
@@ -301,7 +301,7 @@ class Supervised(Task):
             pruned=ticket.pruned,
             updates=work.how.updates,
             to_remove=to_remove,
-            learns=work.how.learns,
+            mask_learning=work.how.mask_learning,
             watch=work.watch,
             measured=work.measured,
             reordered_from=work.how.reordered,

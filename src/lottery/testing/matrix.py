@@ -301,7 +301,7 @@ def learned_masks(stream: str = "learned") -> Jobs:
     for method in methods:
         config = tiny_config(OPTIMIZERS["SGD with momentum"], base=1.0)
         job = tiny_job(config, snapshots_at=(0, 6))
-        yield method, replace(job, learns=MaskLearning(method=method, stream=(stream, 1)))
+        yield method, replace(job, mask_learning=MaskLearning(method=method, stream=(stream, 1)))
 
 
 def dropout() -> Jobs:

@@ -47,7 +47,7 @@ def refuses(engine: Engine, job: TrainingJob, what: str) -> bool:
     with torch.random.fork_rng(devices=[]):
         refusal = engine.refusal(job.make_model(), job.config)
     needs = {
-        "learns_masks": job.learns is not None,
+        "learns_masks": job.mask_learning is not None,
         "augments": job.data.augmentation.active,
         "holds_values": job.pruned is not None,
         "updates_masks": job.updates.active,
@@ -186,9 +186,9 @@ def _expect_masked(
     """What is pruned is zero, or held, in all states; all else that is kept of it is zero."""
     updated, last = job.updates.active, result.mask or job.mask
     expect_pruned(result.final, last, job.pruned, f"{what}, at the end")
-    for at, state in result.snapshots.items() if not updated and job.learns is None else ():
+    for at, state in result.snapshots.items() if not updated and job.mask_learning is None else ():
         expect_pruned(state, job.mask, job.pruned, f"{what}, at iteration {at}")
-    for checkpoint in checkpoints if job.learns is None else ():
+    for checkpoint in checkpoints if job.mask_learning is None else ():
         moment = f"{what}, checkpoint at iteration {checkpoint.iteration}"
         (_expect_no_more if updated else _expect_held_or_zero)(checkpoint.tensors, job, moment)
     if updated:

@@ -84,10 +84,10 @@ class TrainingJob:
             cannot do it refuses the job.
         to_remove: with gradual updates, where weights compete and how many of those that the mask
             keeps go in all, until the schedule ends.
-        learns: trains a mask instead of weights; ``mask`` then says how many weights of each layer
-            it keeps, or is expected to keep at the start, and nothing else. ``pruned`` is of no
-            effect. None: the weights are trained. An engine that `Engine.learns_masks` says cannot
-            do it refuses the job.
+        mask_learning: how to train a mask in place of the weights; ``mask`` then says only how
+            many weights of each layer it keeps, or is expected to keep at the start. ``pruned`` is
+            of no effect. None: the weights are trained. An engine that `Engine.learns_masks` says
+            cannot do it refuses the job.
         watch: what to note on the way; None for nothing.
         measured: hears every evaluation when it is made: validation and test, at one iteration. It
             must not raise. None: nobody does.
@@ -106,7 +106,7 @@ class TrainingJob:
     pruned: Mapping[str, Tensor] | None = None
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
     to_remove: tuple[Group, ...] = ()
-    learns: MaskLearning | None = None
+    mask_learning: MaskLearning | None = None
     watch: Watch | None = None
     measured: Callable[[Sequence[CurvePoint]], None] | None = None
     reordered_from: int | None = None
@@ -256,7 +256,7 @@ class Engine(Protocol):
     they are, and is not chosen where the data are to be augmented."""
 
     learns_masks: bool
-    """Whether it takes a job that ``learns`` a mask; otherwise it is not chosen where one does."""
+    """Whether it takes a job with ``mask_learning``; otherwise it is not chosen for one."""
 
     holds_values: bool
     """Whether it takes a job whose ``pruned`` weights are not zero; otherwise it is not chosen."""

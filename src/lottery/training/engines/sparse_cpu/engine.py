@@ -84,7 +84,7 @@ class SparseCpuEngine:
             )
         if job.updates.active:
             raise UsageError("engine 'sparse_cpu' trains one mask, which stays; use engine 'torch'")
-        if job.learns is not None:
+        if job.mask_learning is not None:
             raise UsageError("engine 'sparse_cpu' trains weights, not masks; use engine 'torch'")
         kept = monitor.restore()
         training = Training(job, forms=None if kept is None else kept.values["forms"])

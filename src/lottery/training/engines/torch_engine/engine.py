@@ -59,7 +59,7 @@ class TorchEngine:
         with same_every_time(self.device), torch.random.fork_rng(devices):
             training: TrainingInProgress = (
                 Training(job, self.device)
-                if job.learns is None
-                else MaskTraining(job, job.learns, self.device)
+                if job.mask_learning is None
+                else MaskTraining(job, job.mask_learning, self.device)
             )
             return training.run(self.name, monitor, monitor.restore())
