@@ -65,8 +65,8 @@ def masks_by_look(config: ExperimentConfig, level: int) -> dict[int, Mask]:
     data, streams = load_dataset(config.data), Streams(config.seed, 0)
     ticket = make_ticket(DENSE, config=config, store=Store(Path()), data=data, streams=streams)
     job = training_job(DENSE, ticket, config=config, data=data, streams=streams)
-    assert job.watch is not None
-    plain = replace(job, watch=None, snapshots_at=job.watch.at)
+    assert job.observer is not None
+    plain = replace(job, observer=None, snapshots_at=job.observer.at)
     engine = make_engine("torch", resolve_device("cpu"))
     (trained,) = engine.train([plain], [NullMonitor()])
     found = {}

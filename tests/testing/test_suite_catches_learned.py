@@ -9,7 +9,14 @@ import pytest
 
 from lottery.core import Mask
 from lottery.testing import ENGINE_CHECKS
-from lottery.training import Checkpoint, MaskLearning, Monitor, TrainingJob, TrainingResult, Watch
+from lottery.training import (
+    Checkpoint,
+    MaskLearning,
+    Monitor,
+    Observer,
+    TrainingJob,
+    TrainingResult,
+)
 from lottery.training.engines.torch_engine import TorchEngine
 
 CHECKS = {check.__name__: check for check in ENGINE_CHECKS}
@@ -72,13 +79,13 @@ class SaysThatItDoesNot(TorchEngine):
 
 class NotesNothing(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        return super().one(replace(job, watch=None), monitor)
+        return super().one(replace(job, observer=None), monitor)
 
 
 class LooksTooRarely(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        if job.watch is not None:
-            job = replace(job, watch=Watch(at=job.watch.at[1:], note=job.watch.note))
+        if job.observer is not None:
+            job = replace(job, observer=Observer(at=job.observer.at[1:], note=job.observer.note))
         return super().one(job, monitor)
 
 

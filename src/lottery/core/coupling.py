@@ -122,7 +122,7 @@ def channel_units(
             for shape in [shapes[name]]
         },
         homes=homes,
-        never_all=True,
+        keep_best=True,
         outputs={name: torch.tensor(along[0]) for name, along in labels.items() if 0 in along},
     )
 

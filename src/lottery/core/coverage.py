@@ -9,7 +9,7 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from lottery.core.names import Patterns, as_patterns, check_patterns_fit, fits
+from lottery.core.names import Patterns, as_patterns, check_patterns_match, matches_any
 from lottery.core.parameter_uses import Use, by_memory, parameter_uses
 from lottery.errors import UsageError
 from lottery.layers import NORMALIZATIONS, Kind, fan_in, matrix_kinds
@@ -150,7 +150,7 @@ def outside_mask(
             name=uses[0].name,
             weights=uses[0].parameter.numel(),
             reason="left out by prune.leave_out"
-            if fits([use.name for use in uses], rule.leave_out)
+            if matches_any([use.name for use in uses], rule.leave_out)
             else reason,
         )
         for uses in groups
@@ -208,7 +208,7 @@ def _parametrized(model: nn.Module) -> list[str]:
 
 
 def _refuse_parametrized(model: nn.Module, leave_out: Sequence[str]) -> None:
-    parametrized = [name for name in _parametrized(model) if not fits([name], leave_out)]
+    parametrized = [name for name in _parametrized(model) if not matches_any([name], leave_out)]
     if parametrized:
         raise UsageError(
             f"{', '.join(parametrized)}: computed from other parameters, as weight_norm, "
@@ -226,12 +226,12 @@ def _covered(model: nn.Module, groups: Sequence[list[Use]], rule: _Rule) -> list
         UsageError: a pattern fits nothing, or one that adds fits what cannot be masked.
     """
     names = [[use.name for use in uses] for uses in groups]
-    check_patterns_fit("also", rule.also, names, "parameter of the network")
+    check_patterns_match("also", rule.also, names, "parameter of the network")
     refused = [
         f"{uses[0].name} is {reason}"
         for uses, own in zip(groups, names, strict=True)
         for reason in [_cannot_be_masked(uses) or _cannot_be_added(uses)]
-        if reason and fits(own, rule.also) and not fits(own, rule.leave_out)
+        if reason and matches_any(own, rule.also) and not matches_any(own, rule.leave_out)
     ]
     if refused:
         raise UsageError(
@@ -241,12 +241,16 @@ def _covered(model: nn.Module, groups: Sequence[list[Use]], rule: _Rule) -> list
     covered = [
         uses
         for uses, own in zip(groups, names, strict=True)
-        if _why_not(uses) is None or fits(own, rule.also)
+        if _why_not(uses) is None or matches_any(own, rule.also)
     ]
     names = [[use.name for use in uses] for uses in covered]
     computed = [[name] for name in _parametrized(model)]
-    check_patterns_fit("leave_out", rule.leave_out, names + computed, "weight that masks cover")
-    return [uses for uses, own in zip(covered, names, strict=True) if not fits(own, rule.leave_out)]
+    check_patterns_match("leave_out", rule.leave_out, names + computed, "weight that masks cover")
+    return [
+        uses
+        for uses, own in zip(covered, names, strict=True)
+        if not matches_any(own, rule.leave_out)
+    ]
 
 
 def _is_matrix(parameter: Tensor) -> bool:

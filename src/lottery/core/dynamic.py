@@ -39,7 +39,7 @@ def updated_share(iteration: int, *, first: float, end: int) -> float:
     return first / 2 * (1 + math.cos(math.pi * iteration / end))
 
 
-def moved(
+def drop_and_grow(
     mask: Mask,
     *,
     weights: Mapping[str, Tensor],

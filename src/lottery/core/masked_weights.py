@@ -67,7 +67,7 @@ class MaskedWeight:
         )
 
     @property
-    def strayed(self) -> bool:
+    def violates_mask(self) -> bool:
         """Whether what is pruned is not what it is held at; what diverged may be NaN."""
         weight = self.parameter.detach()
         value = 0.0 if self.value is None else self.value.to(weight)

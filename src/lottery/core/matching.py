@@ -46,7 +46,7 @@ def similarity(
     }
 
 
-def in_place(symmetry: Symmetry) -> dict[str, Permutation]:
+def identity_permutations(symmetry: Symmetry) -> dict[str, Permutation]:
     """The permutations that move nothing."""
     return {home: torch.arange(group.size) for home, group in symmetry.groups.items()}
 

@@ -62,17 +62,17 @@ def as_patterns(patterns: Patterns) -> tuple[str, ...]:
     return (patterns,) if isinstance(patterns, str) else tuple(patterns)
 
 
-def fits(names: Iterable[str], patterns: Sequence[str]) -> bool:
+def matches_any(names: Iterable[str], patterns: Sequence[str]) -> bool:
     """Whether one of a parameter's names fits one of the patterns, as it is or cleaned.
 
-    >>> fits(["module.fc.weight"], ["fc.*"]), fits(["fc.weight"], ["fc"])
+    >>> matches_any(["module.fc.weight"], ["fc.*"]), matches_any(["fc.weight"], ["fc"])
     (True, False)
     """
     both = [form for name in names for form in {name, clean_name(name)}]
     return any(fnmatchcase(name, pattern) for name in both for pattern in patterns)
 
 
-def check_patterns_fit(
+def check_patterns_match(
     setting: str, patterns: Iterable[str], parameters: Sequence[Sequence[str]], kind: str
 ) -> None:
     """Check that each pattern fits a parameter.
@@ -87,10 +87,10 @@ def check_patterns_fit(
         UsageError: naming a pattern that fits none, and the nearest names.
     """
     for pattern in patterns:
-        if not any(fits(names, [pattern]) for names in parameters):
+        if not any(matches_any(names, [pattern]) for names in parameters):
             known = [name for names in parameters for name in names]
             near = get_close_matches(pattern, known, n=2)
             hint = (
                 f"did you mean {' or '.join(near)}?" if near else f"they are {format_names(known)}"
             )
-            raise UsageError(f"prune.{setting}: no {kind} fits '{pattern}'; {hint}")
+            raise UsageError(f"prune.{setting}: no {kind} matches '{pattern}'; {hint}")

@@ -32,7 +32,7 @@ def select(
     With ``units`` these are removed whole, and ``group.remove`` counts units. A unit survives while
     any of its weights does; its score is that of its surviving weights, added up in float64 layer
     by layer in the order of their indices. Among equals the lower number survives. Where
-    ``units.never_all``, the best surviving unit of each axis of each layer is not removed. With
+    ``units.keep_best``, the best surviving unit of each axis of each layer is not removed. With
     ``units.keep`` (n:m) each unit loses its lowest weights beyond that many, and ``group.remove``
     is what that comes to: see `lottery.core.fixed_groups`.
 
@@ -97,7 +97,7 @@ def _select_units(
     for name in (name for names in homes for name in names):
         competing[units.homes[name].start : units.homes[name].stop] = True
     alive, values = score_units(scores, mask, units, competing, reduce=reduce, per_unit=per_unit)
-    removable = alive & ~_best_of_each_axis(values, alive, units) if units.never_all else alive
+    removable = alive & ~_best_of_each_axis(values, alive, units) if units.keep_best else alive
     # One place more than there are units: a weight in no unit has the number -1 and stays.
     gone = torch.zeros(units.count + 1, dtype=torch.bool)
     for group, names in zip(groups, homes, strict=True):
@@ -108,7 +108,7 @@ def _select_units(
             raise MaskError(
                 f"cannot remove {group.remove} units from {', '.join(names)}: expected 0 to "
                 f"{numbers.numel()}, as many as survive"
-                + (" beyond the best one of each layer" if units.never_all else "")
+                + (" beyond the best one of each layer" if units.keep_best else "")
             )
         gone[numbers[_lowest(values[numbers], group.remove)]] = True
     kept = dict(mask)

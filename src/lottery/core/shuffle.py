@@ -12,7 +12,7 @@ from lottery.core.units import Units, check_units, surviving_units
 from lottery.errors import MaskError
 
 
-def alike_units(units: Units) -> list[Tensor]:
+def interchangeable_units(units: Units) -> list[Tensor]:
     """The units that can take each other's place, with no change of any layer's count.
 
     These are the units of one home with as many places in each labelling of each layer: all of a

@@ -84,9 +84,9 @@ def find_symmetry(model: nn.Module, inputs: Tensor) -> Symmetry:
     layers = [names[id(one.weight)] for one in network.modules() if isinstance(one, _LAYERS)]
     channels, left_out = traced_channels(network, inputs.cpu(), layers, purpose="aligning neurons")
     found = _groups(network, channels, layers)
-    moves = _Moves(network, inputs.cpu())
-    if not moves.without_trace(found):
-        failed = [group for group in found if not moves.without_trace([group])]
+    check = _PermutationCheck(network, inputs.cpu())
+    if not check.keeps_outputs(found):
+        failed = [group for group in found if not check.keeps_outputs([group])]
         left_out = left_out | {group.home: _REASON for group in failed}
         found = [group for group in found if group not in failed]
     if not found:
@@ -196,7 +196,7 @@ def _aliases(network: nn.Module) -> dict[str, list[str]]:
     return {names[0]: names for names in found.values()}
 
 
-class _Moves:
+class _PermutationCheck:
     """A network with random weights in float64, of which channels change places."""
 
     def __init__(self, network: nn.Module, inputs: Tensor) -> None:
@@ -221,7 +221,7 @@ class _Moves:
         self.generator = generator
         self.before = self._outputs(self.state)
 
-    def without_trace(self, groups: Sequence[ChannelGroup]) -> bool:
+    def keeps_outputs(self, groups: Sequence[ChannelGroup]) -> bool:
         """Whether the outputs stay when channels change places at random."""
         permutations = {
             group.home: torch.randperm(group.size, generator=self.generator) for group in groups

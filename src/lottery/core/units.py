@@ -36,7 +36,7 @@ class Units:
             ranges are 0 to the number of units, in the order of the names.
         keep: None: a unit stays or goes whole. A number: of every unit that many weights stay
             (n:m).
-        never_all: whether the best unit on each axis of each layer is kept whatever its score, so
+        keep_best: whether the best unit on each axis of each layer is kept whatever its score, so
             that no layer loses all its outputs or all its inputs.
         outputs: for coupled channels alone: parameter name -> the number of the unit that each
             output of the layer is, int64 of shape [outputs], -1 for none. What merely reads a
@@ -46,7 +46,7 @@ class Units:
     labels: Mapping[str, tuple[Tensor, ...]]
     homes: Mapping[str, range]
     keep: int | None = None
-    never_all: bool = False
+    keep_best: bool = False
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property

@@ -17,7 +17,7 @@ from lottery.data.catalog import (
 from lottery.data.config import DataConfig
 from lottery.data.dataset import Dataset, Split, SplitName, steps_per_epoch
 from lottery.data.download import NotHereError
-from lottery.data.loading import as_configured, load_dataset, made_up_dataset
+from lottery.data.loading import as_configured, load_dataset, placeholder_dataset
 from lottery.data.notes import data_notes
 from lottery.data.own_data import as_dataset
 from lottery.data.request import Request
@@ -43,6 +43,6 @@ __all__ = [
     "data_notes",
     "describe_dataset",
     "load_dataset",
-    "made_up_dataset",
+    "placeholder_dataset",
     "steps_per_epoch",
 ]

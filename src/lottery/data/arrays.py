@@ -97,7 +97,7 @@ def checked_dataset(
         test: examples that only measure.
         held_out: validation examples, if there are some.
         validation: how many to hold out if there are none.
-        stream: names the shuffle, see `lottery.data.splits.shuffled`.
+        stream: names the shuffle, see `lottery.data.splits.shuffled_rows`.
         notes: see `Dataset`.
 
     Raises:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lottery.data.request import MAX_SIDE
 
-CENTRE = 0.875
+CENTER_SHARE = 0.875
 """Share of the shorter side that is measured where training sees parts of images."""
 _ATTEMPTS = 10
 """How often a crop of a random area and shape is drawn before the largest one is taken."""
@@ -62,7 +62,7 @@ class AugmentationConfig:
         return found
 
 
-def augmented(inputs: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
+def augment(inputs: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
     """A batch of images, cropped and then flipped at random, each in its own way.
 
     Args:
@@ -77,13 +77,13 @@ def augmented(inputs: Tensor, config: AugmentationConfig, generator: torch.Gener
     flips = torch.rand(count, generator=generator) < (0.5 if config.flip else 0.0)
     if config.resized_crop:
         boxes = random_boxes(count, height, width, config, generator)
-        inputs = resized(inputs, boxes.to(inputs.device), config.resized_crop)
+        inputs = resize_boxes(inputs, boxes.to(inputs.device), config.resized_crop)
     offsets = torch.randint(0, 2 * config.crop_padding + 1, (count, 2), generator=generator)
     device = inputs.device
-    return shifted(inputs, offsets.to(device), flips.to(device), config.crop_padding)
+    return crop_and_flip(inputs, offsets.to(device), flips.to(device), config.crop_padding)
 
 
-def shifted(inputs: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:
+def crop_and_flip(inputs: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:
     """Each image padded with zeros, cropped back to its size at its offset, then perhaps mirrored.
 
     Args:
@@ -140,7 +140,7 @@ def random_boxes(
     return torch.stack([top, left, high, wide], dim=1)
 
 
-def resized(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
+def resize_boxes(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
     """The part of each image in its box, bilinearly resized to ``size`` x ``size``.
 
     Pixels are squares whose centres are compared (``align_corners=False``), nothing outside of a
@@ -159,19 +159,20 @@ def resized(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
     return _sampled(inputs, rows, columns)
 
 
-def centre(inputs: Tensor, size: int) -> Tensor:
-    """The middle of each image, with objects of the size that `resized` gives them in training.
+def center_crop(inputs: Tensor, size: int) -> Tensor:
+    """The middle of each image, with objects about as large as `resize_boxes` makes them.
 
-    As usual for ImageNet: as if the shorter side were resized to ``size / CENTRE`` pixels, rounded,
-    and ``size`` of them cropped in the middle. Images of that size are cropped alone, which gives a
-    view; others are resized in the way of training images.
+    As usual for ImageNet: as if the shorter side were resized to ``size / CENTER_SHARE`` pixels,
+    rounded, and ``size`` x ``size`` pixels cropped in the middle. Images that have this size are
+    only cropped, and the result is a view of them; others are resized bilinearly, as training
+    images are.
 
     Args:
         inputs: ``[N, C, H, W]``.
         size: side of the result, in pixels.
     """
     height, width = inputs.shape[-2:]
-    shorter, wanted = min(height, width), round(size / CENTRE)
+    shorter, wanted = min(height, width), round(size / CENTER_SHARE)
     if shorter == wanted:
         top, left = (height - size) // 2, (width - size) // 2
         return inputs[..., top : top + size, left : left + size]

@@ -56,7 +56,7 @@ class DatasetKind:
         place: what follows the prefix, such as "a folder".
         example: a whole name.
         load: (whole name, what follows the prefix, how it is to be loaded) -> the dataset.
-        takes: which keys of the config beyond those for every dataset have a meaning.
+        extra_keys: keys of the config that have a meaning for this kind and not for every dataset.
     """
 
     form: str
@@ -64,7 +64,7 @@ class DatasetKind:
     place: str
     example: str
     load: Callable[[str, str, Request], Dataset]
-    takes: frozenset[str] = frozenset()
+    extra_keys: frozenset[str] = frozenset()
 
 
 def _mnist_like(dataset: KnownDataset, what: str) -> DatasetInfo:
@@ -178,7 +178,7 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         place="a folder",
         example="folder:data/flowers",
         load=lambda name, place, request: load_images(name, folder_source(path_of(place)), request),
-        takes=frozenset({"image_size"}),
+        extra_keys=frozenset({"image_size"}),
     ),
     "tar:": DatasetKind(
         form="tar:FILE",
@@ -186,7 +186,7 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         place="a file",
         example="tar:data/flowers.tar.gz",
         load=lambda name, place, request: load_images(name, tar_source(path_of(place)), request),
-        takes=frozenset({"image_size"}),
+        extra_keys=frozenset({"image_size"}),
     ),
     "hf:": DatasetKind(
         form="hf:NAME",
@@ -194,7 +194,7 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         place="a name",
         example="hf:cifar10",
         load=load_hf,
-        takes=frozenset({"image_size", "image_column", "label_column"}),
+        extra_keys=frozenset({"image_size", "image_column", "label_column"}),
     ),
     FEW: DatasetKind(
         form="few:DATASET",
@@ -235,14 +235,14 @@ def check_dataset(name: str) -> str | None:
     return None
 
 
-def takes(name: str, key: str) -> bool:
+def accepts_key(name: str, key: str) -> bool:
     """Whether a key that is not for every dataset has a meaning for this one.
 
-    >>> takes("folder:flowers", "image_size"), takes("mnist", "image_size")
+    >>> accepts_key("folder:flowers", "image_size"), accepts_key("mnist", "image_size")
     (True, False)
     """
     found = _kind_of(name.removeprefix(FEW))
-    return found is not None and key in found[0].takes
+    return found is not None and key in found[0].extra_keys
 
 
 def describe_dataset(name: str) -> DatasetInfo:

@@ -40,9 +40,9 @@ def class_folders(what: str, names: Iterable[str]) -> ClassFolders:
     """Share images out by the folders they lie in.
 
     Either ``train/CLASS/...`` with one of `TEST_FOLDERS` beside it, or ``train/CLASS/...`` alone,
-    or ``CLASS/...``; in the last two cases about a tenth of the images is held out to measure, see
-    `tenth`. All of it may lie in one more folder, and large letters do for small ones. What lies
-    beside ``train`` and the folder that measures is passed over, which a note says.
+    or ``CLASS/...``; in the last two cases about a tenth of the images becomes the test set, see
+    `hashed_tenth`. All of it may lie in one more folder, and capital letters do not matter. Other
+    folders beside ``train`` and the test folder are ignored, which a note says.
 
     Args:
         what: where they lie, for messages.
@@ -76,7 +76,7 @@ def class_folders(what: str, names: Iterable[str]) -> ClassFolders:
         notes = (f"{what}: {first_names(tops)} are taken for classes, not for parts of the data",)
     if not test:
         folders = {"/".join(below): below[0] for below in train.values()}
-        measures = tenth(folders)
+        measures = hashed_tenth(folders)
         test = {name: below for name, below in train.items() if "/".join(below) in measures}
         train = {name: below for name, below in train.items() if name not in test}
     return _numbered(what, train, test, notes)
@@ -98,7 +98,7 @@ def _named(what: str, tops: list[str], spellings: tuple[str, ...]) -> str:
     return ""
 
 
-def tenth(classes: Mapping[str, Hashable]) -> set[str]:
+def hashed_tenth(classes: Mapping[str, Hashable]) -> set[str]:
     """The examples that measure where nothing says which: about a tenth, by a hash of their names.
 
     Of each class at least one example does not measure, and one does if there are two.

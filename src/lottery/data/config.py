@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lottery.data.augment import AugmentationConfig
-from lottery.data.catalog import check_dataset, takes
+from lottery.data.catalog import accepts_key, check_dataset
 from lottery.data.request import MAX_SIDE
 
 
@@ -54,6 +54,6 @@ class DataConfig:
         if not 0 <= self.image_size <= MAX_SIDE:
             found.append(f"image_size: must be from 0 to {MAX_SIDE}, got {self.image_size}")
         for key in ("image_size", "image_column", "label_column"):
-            if getattr(self, key) and not unknown and not takes(self.name, key):
+            if getattr(self, key) and not unknown and not accepts_key(self.name, key):
                 found.append(f"{key}: has no meaning for '{self.name}'; leave it out")
         return found

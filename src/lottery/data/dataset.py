@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lottery.data.augment import AugmentationConfig, augmented, centre
+from lottery.data.augment import AugmentationConfig, augment, center_crop
 from lottery.data.normalize import PerChannel, normalized
 from lottery.errors import DataError
 from lottery.rng import Streams
@@ -132,7 +132,7 @@ class Dataset:
         split = self.split(name)
         inputs = self.normalized(_taken(split, chosen), dtype)
         size = self.augmentation.resized_crop
-        return centre(inputs, size) if size else inputs, split.targets[chosen]
+        return center_crop(inputs, size) if size else inputs, split.targets[chosen]
 
     def training_batch(
         self, chosen: Tensor, streams: Streams, iteration: int, dtype: torch.dtype = torch.float32
@@ -155,7 +155,7 @@ class Dataset:
             return self.batch("train", chosen, dtype)
         inputs = self.normalized(_taken(self.train, chosen), dtype)
         generator = streams.generator("augmentation", iteration)
-        return augmented(inputs, self.augmentation, generator), self.train.targets[chosen]
+        return augment(inputs, self.augmentation, generator), self.train.targets[chosen]
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every stored byte, of the splits' sizes, and of mean and deviation."""

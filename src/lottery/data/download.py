@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lottery.data.loading_progress import progress_bar
-from lottery.data.partial_files import whole_file
+from lottery.data.partial_files import atomic_write
 from lottery.data.plain_files import FileError
 from lottery.errors import DataError
 
@@ -71,7 +71,7 @@ def download(
     for url in urls:
         bar = f"{dataset}: {target.name} from {urllib.parse.urlsplit(url).netloc}"
         try:
-            with whole_file(target) as file:
+            with atomic_write(target) as file:
                 for chunk in _transfer(url, limit, bar, progress):
                     file.write(chunk)
                 file.flush()

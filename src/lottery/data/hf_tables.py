@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lottery.data.arrays import as_examples, checked_dataset
-from lottery.data.class_folders import tenth
+from lottery.data.class_folders import hashed_tenth
 from lottery.data.dataset import Dataset
 from lottery.data.image_cache import load_images
 from lottery.data.plain_files import one_line
@@ -78,7 +78,7 @@ def _numbers(what: str, part: Part) -> NDArray[np.float64]:
 def _shared_out(tables: Tables) -> tuple[list[int], list[int]]:
     """Rows of the training part that are learned from, and those that measure by their numbers."""
     labels = {str(row): label for row, label in enumerate(tables.train.labels)}
-    measures = tenth(labels) if tables.test is None else set()
+    measures = hashed_tenth(labels) if tables.test is None else set()
     rows = range(len(labels))
     return (
         [row for row in rows if str(row) not in measures],

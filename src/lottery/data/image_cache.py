@@ -26,7 +26,7 @@ from lottery.data.cache_lock import cache_folder, cache_lock
 from lottery.data.dataset import Dataset, Split
 from lottery.data.decoding import decode_all
 from lottery.data.loading_progress import print_line
-from lottery.data.partial_files import whole_file
+from lottery.data.partial_files import atomic_write
 from lottery.data.request import Request
 from lottery.data.sources import EncodedImages, ImageSource
 from lottery.data.splits import (
@@ -36,7 +36,7 @@ from lottery.data.splits import (
     check_validation,
     exchanges,
     scale_of_histogram,
-    shuffled,
+    shuffled_rows,
 )
 from lottery.errors import DataError
 
@@ -203,7 +203,7 @@ def _mapped(file: BinaryIO, shape: list[int]) -> Tensor:
 def _make(path: Path, source: ImageSource, size: int, progress: bool) -> None:
     images = source.open()
     try:
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             _write(file, source.what, images, size, progress)
     except OSError as error:
         raise DataError(
@@ -214,7 +214,7 @@ def _make(path: Path, source: ImageSource, size: int, progress: bool) -> None:
 
 def _write(file: BinaryIO, what: str, source: EncodedImages, size: int, progress: bool) -> None:
     """Write images in the places that they have in the file, as they come."""
-    order = shuffled(len(source.train), "images", "validation")
+    order = shuffled_rows(len(source.train), "images", "validation")
     place_of: Rows = np.empty_like(order)
     place_of[order] = np.arange(len(order))
     targets = np.concatenate([np.array(source.train, "<i8")[order], np.array(source.test, "<i8")])

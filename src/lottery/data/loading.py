@@ -76,7 +76,7 @@ def as_configured(dataset: Dataset, config: DataConfig) -> Dataset:
     return replace(dataset, augmentation=config.augmentation)
 
 
-def made_up_dataset(config: DataConfig) -> Dataset:
+def placeholder_dataset(config: DataConfig) -> Dataset:
     """Random images in the shape and number of a dataset that need not be here.
 
     What does not depend on the examples' values, such as how many steps an epoch has, is as with

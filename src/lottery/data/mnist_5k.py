@@ -35,7 +35,7 @@ def load_mnist_5k(request: Request) -> Dataset:
         DataError: the installed files are damaged, or too many examples are to be held out.
     """
     images, labels = (file.read(BUNDLED / file.name) for file in FILES)
-    test, training = Examples(images, labels).parted(TEST_EXAMPLES, "mnist-5k", "test")
+    test, training = Examples(images, labels).split_off(TEST_EXAMPLES, "mnist-5k", "test")
     return assemble(
         "mnist-5k",
         training,

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from lottery.data.arrays import as_examples, checked_dataset
 from lottery.data.dataset import Dataset
-from lottery.data.plain_files import MOST_TIMES, FileError, first_names, open_plain, unpacked_limit
+from lottery.data.plain_files import (
+    MAX_EXPANSION,
+    FileError,
+    first_names,
+    open_plain,
+    unpacked_limit,
+)
 from lottery.data.request import Request
 from lottery.errors import DataError
 
@@ -92,7 +98,7 @@ def _arrays(path: Path, prefix: str) -> Iterator[tuple[_Key, NDArray[Any]]]:
         with zipfile.ZipFile(file) as packed:
             unpacked = sum(member.file_size for member in packed.infolist())
         if unpacked > unpacked_limit(path.stat().st_size):
-            raise FileError(path, f"unpacked it is more than {MOST_TIMES} times as large")
+            raise FileError(path, f"unpacked it is more than {MAX_EXPANSION} times as large")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             for name in arrays.files:

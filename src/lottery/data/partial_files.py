@@ -19,7 +19,7 @@ if sys.platform != "win32":
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[BinaryIO]:
+def atomic_write(target: Path) -> Iterator[BinaryIO]:
     """A file to write, which gets its name at the end of a ``with`` block that ends well.
 
     What killed processes left in its folder goes first: it can be as much as a whole dataset.

@@ -12,7 +12,7 @@ from typing import Final
 
 from lottery.errors import DataError, describe_error, printable
 
-MOST_TIMES = 200
+MAX_EXPANSION = 200
 """How many times larger than itself a packed file may become, at most; see `unpacked_limit`."""
 _ALWAYS = 2**28
 _REPLACE = "Replace the file with a good copy, or delete it."
@@ -41,7 +41,7 @@ def unpacked_limit(packed: int) -> int:
     Args:
         packed: its size in bytes.
     """
-    return max(_ALWAYS, MOST_TIMES * packed)
+    return max(_ALWAYS, MAX_EXPANSION * packed)
 
 
 @contextmanager

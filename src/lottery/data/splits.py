@@ -36,14 +36,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def parted(
+    def split_off(
         self, first: int, *purpose: str, every_class: bool = False
     ) -> tuple[Examples, Examples]:
-        """A random ``first`` of the examples, and the rest, both in the order of `shuffled`.
+        """A random ``first`` of the examples, and the rest, both in the order of `shuffled_rows`.
 
         With ``every_class`` after `exchanges`.
         """
-        rows = shuffled(len(self), *purpose)
+        rows = shuffled_rows(len(self), *purpose)
         if every_class:
             for one, other in exchanges(self.labels[rows], first):
                 rows[[one, other]] = rows[[other, one]]
@@ -54,7 +54,7 @@ class Examples:
         )
 
 
-def shuffled(count: int, *purpose: str) -> Rows:
+def shuffled_rows(count: int, *purpose: str) -> Rows:
     """The fixed order in which examples are shared out among splits.
 
     It depends on ``purpose`` and on how many examples there are, and on nothing else: neither on
@@ -151,7 +151,7 @@ def scale_of_histogram(counts: Rows) -> Scale:
     return Scale(tuple(mean for mean, _ in found), tuple(deviation for _, deviation in found))
 
 
-def stored(examples: Examples) -> Split:
+def as_split(examples: Examples) -> Split:
     """A copy: bytes as ``[N, C, H, W]``, other inputs as they are, and int64 labels."""
     inputs = torch.from_numpy(np.array(examples.inputs, order="C"))
     if inputs.dtype == torch.uint8 and inputs.dim() == 3:
@@ -181,7 +181,7 @@ def assemble(
         classes: number of classes.
         scale: what to standardize with; ``None`` computes it of bytes from the examples that remain
             for training, and leaves other inputs as they are.
-        stream: names the shuffle, see `shuffled`; the dataset's name if left out.
+        stream: names the shuffle, see `shuffled_rows`; the dataset's name if left out.
         held_out: the validation examples where there are some.
         notes: see `Dataset`.
 
@@ -191,7 +191,7 @@ def assemble(
     train = training
     if held_out is None:
         check_validation(name, validation, len(training))
-        held_out, train = training.parted(
+        held_out, train = training.split_off(
             validation, stream or name, "validation", every_class=True
         )
     if scale is None:
@@ -200,9 +200,9 @@ def assemble(
     check_scale(name, scale)
     return Dataset(
         name=name,
-        train=stored(train),
-        validation=stored(held_out),
-        test=stored(test),
+        train=as_split(train),
+        validation=as_split(held_out),
+        test=as_split(test),
         classes=classes,
         mean=scale.mean,
         deviation=scale.deviation,

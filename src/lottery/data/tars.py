@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from lottery.data.plain_files import (
-    MOST_TIMES,
+    MAX_EXPANSION,
     FileError,
     first_names,
     is_image,
@@ -93,7 +93,7 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
                 raise FileError(path, f"the size of {one_line(member.name)} leads back")
             # Before a byte of the member is unpacked.
             if tar.offset > limit:
-                reason = f"unpacked it is more than {MOST_TIMES} times as large by its headers"
+                reason = f"unpacked it is more than {MAX_EXPANSION} times as large by its headers"
                 raise FileError(path, reason, _REPACK)
             place = member.offset
             yield tar, member

@@ -188,9 +188,9 @@ def make_work(
         ticket=ticket,
         how=how_trained(key, experiment.config),
         streams=experiment.bound.streams(key.replicate),
-        measured=measured,
+        on_evaluation=measured,
         snapshots_at=tuple(look.number for look in looks if look.kind == "state"),
-        watch=(
+        observer=(
             watch_dense(ticket, experiment, key.replicate)
             if any(look.kind == "drawn" for look in looks)
             else None

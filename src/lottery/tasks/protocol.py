@@ -18,9 +18,9 @@ from lottery.training import (
     MaskLearning,
     MaskUpdatesConfig,
     Monitor,
+    Observer,
     State,
     TrainingResult,
-    Watch,
 )
 
 Plain = Any
@@ -73,16 +73,16 @@ class Work:
         how: how that differs from the dense network's training.
         streams: the replicate's; data order and so on are drawn from them.
         snapshots_at: iterations at which the state is kept.
-        watch: what is noted on the way; None for nothing.
-        measured: hears of every evaluation while it happens.
+        observer: notes what it sees of the network on the way; None for nothing.
+        on_evaluation: called with every evaluation when it is made; None for nothing.
     """
 
     ticket: Ticket
     how: How
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
-    watch: Watch | None = None
-    measured: Callable[[Sequence[CurvePoint]], None] | None = None
+    observer: Observer | None = None
+    on_evaluation: Callable[[Sequence[CurvePoint]], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,8 +43,8 @@ from lottery.training import (
     TrainingJob,
     TrainingResult,
     make_engine,
-    passed_over,
-    scores_training,
+    refused_engines,
+    score_training_config,
 )
 
 
@@ -236,7 +236,7 @@ class Supervised(Task):
         """Faster engines than the one that ``auto`` takes for the dense network -> why not them."""
         if self._engine != "auto":
             return {}
-        return passed_over(
+        return refused_engines(
             self._device, self.make_model(), self.settings.training, needs=self._needs()
         )
 
@@ -267,7 +267,7 @@ class Supervised(Task):
             factor = min(MOST_STRETCH, dense / sparse)
             return stretched(training, factor, self.steps().per_epoch)
         if how.mask_learning is not None:
-            return scores_training(training, self.settings.masks.of(how.mask_learning.method))
+            return score_training_config(training, self.settings.masks.of(how.mask_learning.method))
         if how.fine_tune is not None:
             return tuning(training, how.fine_tune, self.steps().per_epoch)
         return training
@@ -302,8 +302,8 @@ class Supervised(Task):
             updates=work.how.updates,
             to_remove=to_remove,
             mask_learning=work.how.mask_learning,
-            watch=work.watch,
-            measured=work.measured,
+            observer=work.observer,
+            on_evaluation=work.on_evaluation,
             reordered_from=work.how.reordered,
         )
 

@@ -4,13 +4,13 @@ Most of it says that an engine does what the plain loop does (`lottery.testing.p
 matrix of jobs (`lottery.testing.matrix`); the rest is what no other engine can say: that a training
 repeats, goes on where it was cut off, and keeps to itself.
 
-Two things that the checks rely on go beyond `lottery.training.Engine`. Epoch e visits the examples
-in the order of `TrainingJob.epoch_order`, augmented from the streams of `TrainingJob.drawing`, so
-that engines can stand in for one another. And a checkpoint holds weights, and optimizer state that
-goes with them one to one, in the weights' own shapes, under any name.
+The checks rely on two things beyond `lottery.training.Engine`. Epoch e visits the examples in the
+order of `TrainingJob.epoch_order`, augmented with random numbers of `TrainingJob.streams_at`, so
+that one engine can take another's place. And a checkpoint holds the weights, and the optimizer's
+state for each of them, in the weights' own shapes, under any name.
 
-An engine need not know every setting, hold pruned weights at values other than zero, nor learn or
-change masks in training. One that does not refuses such a config, and fails when it gets the job.
+An engine need not support every setting, hold pruned weights at values other than zero, or train or
+change masks. One that does not must refuse such a config, and raise an error if it gets the job.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ from lottery.training import (
     Length,
     Notes,
     NullMonitor,
+    Observer,
     State,
     TrainingJob,
     TrainingResult,
-    Watch,
 )
 
 EngineCheck = Callable[[Engine], None]
@@ -240,12 +240,12 @@ def check_notes(engine: Engine) -> None:
     job = tiny_job(snapshots_at=moments)
     plain = train_done(engine, job)
     expect(not plain.notes, "notes of a job that watches nothing")
-    noted = train_done(engine, replace(job, watch=Watch(at=moments, note=_copies)))
+    noted = train_done(engine, replace(job, observer=Observer(at=moments, note=_copies)))
     expect_same_result(replace(noted, notes={}), plain, "watched")
     expected = {f"{at}/{n}": v for at in moments for n, v in plain.snapshots[at].items()}
     expect_same_state(noted.notes, expected, "what was noted")
     # No snapshots ask for the state here, so that the watch alone has to stop the engine.
-    alone = replace(job, snapshots_at=(), watch=Watch(at=moments, note=_copies))
+    alone = replace(job, snapshots_at=(), observer=Observer(at=moments, note=_copies))
     expect_same_state(train_done(engine, alone).notes, expected, "noted without snapshots")
     resumes(engine, alone, "watched")
 

@@ -53,7 +53,7 @@ def plain_training(job: TrainingJob) -> TrainingResult:
             for split in ("validation", "test"):
                 loss, accuracy = measure(job, bests[iteration], job.data.split(split))
                 curve.append(CurvePoint.measured(iteration, split, loss, accuracy))
-    best = early_stop_iteration(curve, since=job.updates.settled(plain.total))
+    best = early_stop_iteration(curve, since=job.updates.final_density_from(plain.total))
     return TrainingResult(
         status="done",
         curve=tuple(curve),
@@ -86,7 +86,7 @@ class _Plain:
 
     def step(self, iteration: int) -> None:
         """One step of the optimizer, or an update of the mask in its place."""
-        config, data, streams = self.config, self.job.data, self.job.drawing(iteration)
+        config, data, streams = self.config, self.job.data, self.job.streams_at(iteration)
         epoch, batch = divmod(iteration, self.steps)
         order = self.job.epoch_order(epoch)
         chosen = order[batch * config.batch_size :][: config.batch_size]

@@ -139,8 +139,8 @@ class _Walk:
             CurvePoint.measured(self.iteration, split, loss, 0.5)
             for split in ("validation", "test")
         )
-        if self._work.measured is not None:
-            self._work.measured(curve)
+        if self._work.on_evaluation is not None:
+            self._work.on_evaluation(curve)
         return TrainingResult(
             status="done",
             curve=curve,

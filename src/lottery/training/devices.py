@@ -32,7 +32,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 @contextmanager
-def same_every_time(device: torch.device) -> Iterator[None]:
+def deterministic_convolutions(device: torch.device) -> Iterator[None]:
     """Convolutions in the config's own precision and in one order of sums, while in the block.
 
     Left to itself, cuDNN takes whichever algorithm it likes, some of which add up in an order that

@@ -53,7 +53,7 @@ class InProgress(ABC):
     def advance(self, most: int) -> None:
         """Take one step or more, ``most`` at most, and do what is due after them."""
 
-    def coming(self, device: torch.device | str = "cpu") -> Tensor:
+    def rest_of_epoch(self, device: torch.device | str = "cpu") -> Tensor:
         """The examples of the rest of this epoch, in its order: int64 ``[n]``.
 
         The order is a permutation from a stream of the epoch's own, so that any iteration's batch

@@ -69,12 +69,12 @@ class LearnedMasksConfig:
         return self.edge_popup if method == "edge-popup" else self.supermask
 
 
-def scores_training(training: TrainingConfig, scores: MaskTrainingConfig) -> TrainingConfig:
+def score_training_config(training: TrainingConfig, scores: MaskTrainingConfig) -> TrainingConfig:
     """The training of scores: the experiment's, with their own optimizer and learning rate."""
     return replace(training, optimizer=scores.optimizer, learning_rate=scores.learning_rate)
 
 
-def unlearnable(training: TrainingConfig, updates: MaskUpdatesConfig) -> list[str]:
+def mask_learning_problems(training: TrainingConfig, updates: MaskUpdatesConfig) -> list[str]:
     """Settings of a training that learned masks do not go with, one sentence each."""
     names = {
         "training.averaging": training.averaging,

@@ -74,7 +74,7 @@ class MaskUpdatesConfig:
         """
         return round(self.until * total)
 
-    def settled(self, total: int) -> int:
+    def final_density_from(self, total: int) -> int:
         """The iteration from which on the network has the density that it ends with."""
         return self.ends(total) if self.method == "gradual" else 0
 

@@ -47,7 +47,7 @@ class Progress:
             )
         self.iteration = job.start_iteration
         # A network that is still losing weights is not yet the one that is judged.
-        self.settled = job.updates.settled(self.total)
+        self.final_density_from = job.updates.final_density_from(self.total)
         self.curve: list[CurvePoint] = []
         self.reason = ""
         self._states: dict[str, State] = {}
@@ -85,23 +85,23 @@ class Progress:
         )
 
     def keep_snapshot(self, state: Callable[[], State]) -> None:
-        """Keep the state of this iteration if the job asks for it, and note what it watches."""
+        """Keep the state of this iteration if the job asks for it, and let its observer see it."""
         if self.iteration in self.job.snapshots_at:
             self._states[f"snapshot-{self.iteration}"] = state()
-        watch = self.job.watch
-        if watch is not None and self.iteration in watch.at:
-            self._notes = watch.note(self.iteration, state(), self._notes)
+        observer = self.job.observer
+        if observer is not None and self.iteration in observer.at:
+            self._notes = observer.note(self.iteration, state(), self._notes)
             self._end_if_enough()
 
     def _end_if_enough(self) -> None:
-        watch = self.job.watch
-        if watch is not None and watch.enough(self._notes):
+        observer = self.job.observer
+        if observer is not None and observer.enough(self._notes):
             self.total = self.iteration
 
     @property
     def stops(self) -> tuple[int, ...]:
         """The iterations at which `keep_snapshot` needs the state, in no order."""
-        return self.job.snapshots_at + (() if self.job.watch is None else self.job.watch.at)
+        return self.job.snapshots_at + (() if self.job.observer is None else self.job.observer.at)
 
     def note(
         self, training_loss: float, points: Sequence[CurvePoint], state: Callable[[], State]
@@ -121,12 +121,14 @@ class Progress:
             self.reason = f"the loss was not finite at iteration {self.iteration} or shortly before"
             return False
         self.curve += points
-        if self.job.measured is not None:
-            self.job.measured(points)
-        settled = self.iteration >= self.settled
-        if settled and early_stop_iteration(self.curve, since=self.settled) == self.iteration:
+        if self.job.on_evaluation is not None:
+            self.job.on_evaluation(points)
+        if self.iteration >= self.final_density_from and self._early_stop() == self.iteration:
             self._states["early-stop"] = state()
         return True
+
+    def _early_stop(self) -> int:
+        return early_stop_iteration(self.curve, since=self.final_density_from)
 
     def result(
         self, engine: str, state: Callable[[], State], mask: Mask | None = None
@@ -145,9 +147,7 @@ class Progress:
             curve=tuple(self.curve),
             final={} if diverged else state(),
             early_stop={} if diverged else self._states["early-stop"],
-            early_stop_iteration=(
-                None if diverged else early_stop_iteration(self.curve, since=self.settled)
-            ),
+            early_stop_iteration=None if diverged else self._early_stop(),
             snapshots={
                 at: self._states[f"snapshot-{at}"]
                 for at in self.job.snapshots_at

@@ -39,7 +39,7 @@ from lottery.training import (
     TrainingJob,
     learning_rate,
     make_engine,
-    scores_training,
+    score_training_config,
 )
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.torch_engine import TorchEngine
@@ -255,7 +255,7 @@ def test_it_beats_chance_on_digits(method: MaskMethod) -> None:
         mask=half,
         start=model.state_dict(),
         data=data,
-        config=scores_training(training, LearnedMasksConfig().of(method)),
+        config=score_training_config(training, LearnedMasksConfig().of(method)),
         streams=Streams(0, 0),
     )
     result = train_done(TorchEngine(), learning(job, method))

@@ -92,7 +92,7 @@ def make_engine(
     return engine
 
 
-def passed_over(
+def refused_engines(
     device: torch.device,
     model: nn.Module,
     config: TrainingConfig,
@@ -126,7 +126,7 @@ def _fastest(
     needs: Collection[str],
 ) -> Engine:
     """The first engine by preference that is installed and can train the model."""
-    over = passed_over(device, model, config, needs=needs)
+    over = refused_engines(device, model, config, needs=needs)
     engine = ENGINES[next(name for name in _PREFERENCE if name not in over)](device)
     reason = _refusal(engine, model, config, needs)
     if reason is not None:

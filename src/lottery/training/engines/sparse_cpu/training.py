@@ -151,7 +151,7 @@ class Training(InProgress):
             self.network,
             self.trained,
             self.task,
-            self.coming().numpy(),
+            self.rest_of_epoch().numpy(),
             now,
             now - self.job.start_iteration,
             np.array(rates),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lottery.training.config import TrainingConfig
 
 
-class Measured:
+class MeasuredModel:
     """What is measured: the network in training itself, unless the config asks for another.
 
     With ``averaging`` its weights are an exponential moving average. With that or with

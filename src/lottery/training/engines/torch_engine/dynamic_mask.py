@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from lottery.core import Group, Mask, gradual_density, kept_at_density, select
-from lottery.core.dynamic import moved, updated_share
+from lottery.core.dynamic import drop_and_grow, updated_share
 from lottery.errors import UsageError
 from lottery.holding import Hold
-from lottery.training.engines.torch_engine.averaging import Measured
+from lottery.training.engines.torch_engine.averaging import MeasuredModel
 from lottery.training.progress import Progress
 
 
@@ -32,7 +32,7 @@ class DynamicMask:
     """
 
     def __init__(
-        self, progress: Progress, model: nn.Module, hold: Hold, measured: Measured
+        self, progress: Progress, model: nn.Module, hold: Hold, measured: MeasuredModel
     ) -> None:
         job = progress.job
         self._updates = job.updates
@@ -131,9 +131,11 @@ def updated_mask(
     if config.method == "set":
         generator = progress.job.streams.generator("mask-updates", iteration)
         share = config.fraction
-        return moved(mask, weights=weights, share=share, growth="random", generator=generator)
+        return drop_and_grow(
+            mask, weights=weights, share=share, growth="random", generator=generator
+        )
     share = updated_share(iteration, first=config.fraction, end=config.ends(progress.total))
-    return moved(mask, weights=weights, share=share, growth="gradient", gradients=gradients)
+    return drop_and_grow(mask, weights=weights, share=share, growth="gradient", gradients=gradients)
 
 
 def _gradual_groups(progress: Progress, mask: Mask) -> tuple[Group, ...]:

@@ -83,10 +83,9 @@ class TrainingInProgress(InProgress):
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The examples of the next step, and their classes."""
-        chosen = self.coming(self.data.train.targets.device)[: self.job.config.batch_size]
-        inputs, targets = self.data.training_batch(
-            chosen, self.job.drawing(self.progress.iteration), self.progress.iteration, self.dtype
-        )
+        chosen = self.rest_of_epoch(self.data.train.targets.device)[: self.job.config.batch_size]
+        at = self.progress.iteration
+        inputs, targets = self.data.training_batch(chosen, self.job.streams_at(at), at, self.dtype)
         return self.laid_out(inputs), targets
 
     def laid_out(self, inputs: Tensor) -> Tensor:

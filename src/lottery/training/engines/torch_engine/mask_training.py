@@ -14,7 +14,7 @@ from lottery.errors import UsageError
 from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.network import state_of
 from lottery.training.interface import MaskLearning, MaskMethod, State, TrainingJob
-from lottery.training.learned_masks import unlearnable
+from lottery.training.learned_masks import mask_learning_problems
 from lottery.training.progress import below
 
 # A layer that keeps all or nothing would have scores without end.
@@ -37,7 +37,7 @@ class MaskTraining(TrainingInProgress):
     """
 
     def __init__(self, job: TrainingJob, mask_learning: MaskLearning, device: torch.device) -> None:
-        problems = unlearnable(job.config, job.updates)
+        problems = mask_learning_problems(job.config, job.updates)
         if problems:
             raise UsageError(problems[0])
         self.mask_learning = mask_learning
