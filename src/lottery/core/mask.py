@@ -33,9 +33,10 @@ class Mask(Mapping[str, Tensor]):
 
     def __init__(self, kept: Mapping[str, Tensor]) -> None:
         for name, tensor in kept.items():
-            if tensor.dtype != torch.bool:
+            if not isinstance(tensor, Tensor) or tensor.dtype != torch.bool:
+                got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise MaskError(
-                    f"mask of '{name}': expected a bool tensor, got {tensor.dtype}; "
+                    f"mask of '{name}': expected a bool tensor, got {got}; "
                     "say which values mean kept, for example `tensor != 0`"
                 )
         self._kept = {

@@ -29,7 +29,7 @@ def as_examples(what: str, inputs: object, targets: object) -> Examples:
     Raises:
         DataError: they are no such numbers.
     """
-    values, labels = _array(f"{what} inputs", inputs), _array(f"{what} targets", targets)
+    values, labels = as_array(f"{what} inputs", inputs), as_array(f"{what} targets", targets)
     if values.dtype != np.uint8:
         if values.dtype.kind not in "biuf":
             raise DataError(f"{what} inputs: expected numbers, got type {values.dtype}.")
@@ -52,7 +52,16 @@ def as_examples(what: str, inputs: object, targets: object) -> Examples:
     return Examples(values, _whole_numbers(f"{what} targets", labels))
 
 
-def _array(what: str, values: object) -> NDArray[Any]:
+def as_array(what: str, values: object) -> NDArray[Any]:
+    """A tensor, array, image or nested list as a NumPy array; bfloat16 becomes float32.
+
+    Args:
+        what: what it is, for messages.
+        values: what to convert.
+
+    Raises:
+        DataError: it cannot become one array.
+    """
     try:
         if isinstance(values, torch.Tensor):
             values = values.detach().cpu()
@@ -60,8 +69,8 @@ def _array(what: str, values: object) -> NDArray[Any]:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{what}: expected numbers of one shape for every example, but they cannot become one "
-            f"array ({describe_error(error)})."
+            f"{what}: expected numbers of one shape, but they cannot become one array "
+            f"({describe_error(error)})."
         ) from error
 
 

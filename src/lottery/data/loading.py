@@ -120,6 +120,13 @@ def _check(config: DataConfig) -> None:
 
 def _check_augmentation(dataset: Dataset, config: AugmentationConfig) -> None:
     shape = tuple(dataset.train.inputs.shape[1:])
+    if not config.active:
+        return
+    if len(shape) != 3:
+        raise UsageError(
+            "data.augmentation: expected images (channels, height, width) to flip or crop, but "
+            f"examples of '{dataset.name}' have shape {shape}. Leave data.augmentation out"
+        )
     smallest = min(shape[-2:])
     if config.resized_crop > smallest:
         raise UsageError(

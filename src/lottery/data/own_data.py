@@ -23,7 +23,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from lottery.data.arrays import as_examples, checked_dataset
+from lottery.data.arrays import as_array, as_examples, checked_dataset
 from lottery.data.dataset import Dataset
 from lottery.data.request import Request
 from lottery.data.splits import Examples
@@ -157,7 +157,7 @@ def _read(what: str, source: Any) -> Examples:
                 f"{what}: expected example {row:,} as a pair (input, target), but reading it "
                 f"failed with {describe_error(error)}."
             ) from error
-        value = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
+        value = as_array(f"{what}: input of example {row:,}", value)
         if inputs is None:
             inputs = np.empty((len(source), *value.shape), value.dtype)
         if (value.shape, value.dtype) != (inputs.shape[1:], inputs.dtype):

@@ -40,6 +40,7 @@ def check_shapes_and_types(dataset: Dataset) -> None:
             (targets.dim() == 1, f"targets have shape {tuple(targets.shape)}, expected [N]"),
             (len(counts) == 1, f"{len(inputs)} inputs for {len(targets)} targets"),
             (len(targets) > 0, "there are no examples"),
+            (len(found) > 0, f"inputs have shape {tuple(inputs.shape)}, expected [N, ...]"),
             (found == shape, f"one example has shape {found}, in training {shape}"),
             (plain, "inputs must be plain data, on the targets' device"),
         ):
@@ -51,13 +52,13 @@ def check_values(dataset: Dataset) -> None:
     expect(dataset.classes >= 2, f"expected two classes or more, got {dataset.classes}")
     mean, deviation = dataset.mean, dataset.deviation
     expect(
-        all(map(math.isfinite, (*mean, *deviation))) and min(deviation) > 0,
+        all(map(math.isfinite, (*mean, *deviation))) and all(one > 0 for one in deviation),
         f"expected finite means and deviations above 0, got {mean}, {deviation}",
     )
-    channels = dataset.train.inputs.shape[1]
+    channels = tuple(dataset.train.inputs.shape[1:2])
     expect(
-        len(mean) == len(deviation) and len(mean) in (1, channels),
-        f"expected one mean and deviation, or {channels} for as many channels, got {len(mean)}",
+        len(mean) == len(deviation) and len(mean) in (1, *channels),
+        f"expected one mean and deviation, or one for each channel, got {len(mean)}",
     )
     for name in _SPLITS:
         split = dataset.split(name)
@@ -116,7 +117,7 @@ def _fingerprints(split: Split) -> set[bytes]:
     def content(example: Tensor) -> bytes:
         return hashlib.sha256(example.numpy().tobytes()).digest()
 
-    return {content(example.double()) for example in split.inputs.cpu().flatten(1)}
+    return {content(example.double()) for example in split.inputs.cpu()}
 
 
 def check_fingerprint(dataset: Dataset) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -109,7 +110,7 @@ def probe_from_batches(
             "expected a list of batches or a DataLoader, got what looks like one batch; write "
             "batches=[(inputs, targets)]"
         )
-    device = next(model.parameters()).device
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     given = [map_tensors(batch, lambda t: t.to(device)) for batch in batches]
     if not given:
         raise UsageError(
