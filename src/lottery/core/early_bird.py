@@ -1,4 +1,4 @@
-"""Early-Bird tickets: when the mask that pruning would give has settled."""
+"""Early-Bird tickets: whether the mask that pruning would give has settled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lottery.core.mask import Mask
 
 
 def has_settled(masks: Sequence[Mask], *, window: int = 5, distance: float = 0.1) -> bool:
-    """Whether the last masks are so alike that the ticket can be drawn now.
+    """Whether the last masks are so similar that the ticket can be drawn now.
 
     You et al., "Drawing Early-Bird Tickets" (arXiv:1909.11957, section 3.2): a mask is made after
     every epoch, and the ticket is drawn once it lies within a Hamming distance of 0.1 of those

@@ -1,4 +1,4 @@
-"""Names of parameters, whatever a model is wrapped in; and patterns of them."""
+"""Names of parameters, with or without the names that wrappers add; and patterns of names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 _WRAPPERS: Final = frozenset(
     {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 )
-"""What wrappers call the module inside of them."""
+"""The attribute in which a wrapper has the wrapped module."""
 
 
 def clean_name(name: str) -> str:
@@ -37,7 +37,9 @@ def clean_name(name: str) -> str:
 
 
 def by_clean_name(named: Mapping[str, _T]) -> dict[str, _T]:
-    """The same under clean names; under its own where two would be one: attributes may be so named.
+    """The same values under clean names, or as given if two clean names would be the same.
+
+    The latter happens where an attribute of the model itself is called like a wrapper's.
 
     >>> by_clean_name({"module.fc.weight": 1}), by_clean_name({"module.fc": 1, "fc": 2})
     ({'fc.weight': 1}, {'module.fc': 1, 'fc': 2})
@@ -47,7 +49,7 @@ def by_clean_name(named: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside of ``torch.compile``, DistributedDataParallel and DataParallel."""
+    """The plain model inside ``torch.compile``, DistributedDataParallel and DataParallel."""
     while True:
         inner = getattr(model, "_orig_mod", None)
         if isinstance(model, nn.DataParallel | DistributedDataParallel):
@@ -63,7 +65,7 @@ def as_patterns(patterns: Patterns) -> tuple[str, ...]:
 
 
 def matches_any(names: Iterable[str], patterns: Sequence[str]) -> bool:
-    """Whether one of a parameter's names fits one of the patterns, as it is or cleaned.
+    """Whether one of a parameter's names, as it is or cleaned, matches one of the patterns.
 
     >>> matches_any(["module.fc.weight"], ["fc.*"]), matches_any(["fc.weight"], ["fc"])
     (True, False)
@@ -75,16 +77,16 @@ def matches_any(names: Iterable[str], patterns: Sequence[str]) -> bool:
 def check_patterns_match(
     setting: str, patterns: Iterable[str], parameters: Sequence[Sequence[str]], kind: str
 ) -> None:
-    """Check that each pattern fits a parameter.
+    """Check that each pattern matches a parameter.
 
     Args:
-        setting: that has the patterns, for messages.
+        setting: the setting that has the patterns, for messages.
         patterns: to check.
-        parameters: the names of each.
+        parameters: for each parameter, all of its names.
         kind: what the parameters are, for messages.
 
     Raises:
-        UsageError: naming a pattern that fits none, and the nearest names.
+        UsageError: naming a pattern that matches none, and the nearest names.
     """
     for pattern in patterns:
         if not any(matches_any(names, [pattern]) for names in parameters):
