@@ -1,4 +1,4 @@
-"""Datasets as three splits of examples, by name, from files of yours or from elsewhere."""
+"""Datasets of training, validation and test examples: by name, or from files or code of yours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays and tensors of anybody's as a dataset, with what is wrong with them in words."""
+"""Arrays and tensors of any origin as a dataset, after checks that say what is wrong with them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _OWN_LOOP = "For other targets use a loop of your own: lottery.find_tickets."
 
 
 def as_examples(what: str, inputs: object, targets: object) -> Examples:
-    """Inputs and targets as they can be stored.
+    """Check inputs and targets, and convert them to the types that a dataset stores.
 
     Args:
-        what: which they are, for messages.
-        inputs: tensor, array or lists, ``[N, ...]``. Bytes stay bytes; other floats and booleans
+        what: which examples they are, for messages.
+        inputs: tensor, array or lists, ``[N, ...]``. Unsigned bytes stay so; floats and booleans
             become float32, other integers int64. Bytes ``[N, H, W, C]`` of 1, 3 or 4 channels
             become ``[N, C, H, W]``, unless ``H`` is 1, 3 or 4.
-        targets: whole numbers, 0 or more, ``[N]`` or ``[N, 1]``.
+        targets: class numbers, ``[N]`` or ``[N, 1]``; whole, of any integer or float type.
 
     Raises:
         DataError: they are no such numbers.
@@ -98,20 +98,22 @@ def checked_dataset(
     stream: str,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """A dataset of examples that nothing is known of; its classes are 0 to the largest in training.
+    """Check examples of unknown origin and make a dataset of them.
+
+    Its classes are 0 to the largest training label.
 
     Args:
         name: what it is called in configs and reports.
-        training: examples to learn from, and to hold out where none are held out.
-        test: examples that only measure.
-        held_out: validation examples, if there are some.
-        validation: how many to hold out if there are none.
-        stream: names the shuffle, see `lottery.data.splits.shuffled_rows`.
+        training: training examples.
+        test: test examples.
+        held_out: validation examples; None: hold some of the training examples out.
+        validation: how many to hold out then.
+        stream: names the random order, see `lottery.data.splits.shuffled_rows`.
         notes: see `Dataset`.
 
     Raises:
         DataError: a part is empty, inputs and targets do not fit each other or those of training,
-            some inputs are not finite, or a class is measured that is not learned.
+            some inputs are not finite, or a class of validation or test does not occur in training.
     """
     parts = {"train": training, "test": test}
     if held_out is not None:

@@ -1,4 +1,4 @@
-"""The user's cache, where one process at a time makes a file and others wait for it."""
+"""The user's cache, and a lock so that one process makes a file while others wait for it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def cache_folder() -> Path:
 
 @contextmanager
 def cache_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Be the only process that makes a file, for the time of a ``with`` block.
+    """Inside the ``with`` block, no other process makes the same file.
 
-    The lock is the operating system's, so it is freed however a process ends; its file, which is
-    empty, stays. Where it cannot be had, because there are no locks or their folder cannot be
+    The lock is the operating system's, so it is freed however a process ends; the empty lock file
+    stays. Where locking is not possible, because the system has no locks or their folder cannot be
     written, each process makes the file for itself.
 
     Args:
-        path: of the file; its name is that of no other in the cache.
-        on_wait: called once if another process is making it, before it is waited for.
+        path: of the file; no other file in the cache has its name.
+        on_wait: called once before waiting for another process that is making it.
     """
     folder = cache_folder() / "locks"
     lock = FileLock(folder / f"{path.name}.lock")

@@ -33,8 +33,8 @@ class DatasetInfo:
         description: one line for a listing.
         input_shape: shape of one example, such as ``(1, 28, 28)``.
         classes: number of classes.
-        training_examples: how many there are before validation examples are held out of them.
-        test_examples: how many only measure.
+        training_examples: how many there are, validation examples included.
+        test_examples: how many test examples there are.
         load: loads it.
     """
 
@@ -127,14 +127,14 @@ def path_of(place: str) -> Path:
 
 
 def with_few_tests(dataset: Dataset, name: str) -> Dataset:
-    """The same dataset with at most `FEW_TESTS` test examples, under a name that says so.
+    """The same dataset with at most `FEW_TESTS` test examples.
 
-    They lie evenly apart, so that a test set that is sorted by class keeps many classes. What is
-    learned from, and what is held out of it, stays what it is.
+    They are evenly spaced, so that a test set that is sorted by class keeps many classes. Training
+    and validation examples are the same.
 
     Args:
-        dataset: the whole.
-        name: of what is returned.
+        dataset: the whole dataset.
+        name: of the result.
     """
     count = len(dataset.test)
     kept = min(count, FEW_TESTS)
@@ -216,7 +216,7 @@ def _kind_of(name: str) -> tuple[DatasetKind, str] | None:
 
 
 def check_dataset(name: str) -> str | None:
-    """What is wrong with a dataset's name, or None; whether it is there is not looked at.
+    """What is wrong with a dataset's name, or None; whether the data exist is not checked.
 
     >>> check_dataset("mnist"), check_dataset("my_package.flowers:load")
     (None, None)
@@ -246,13 +246,13 @@ def accepts_key(name: str, key: str) -> bool:
 
 
 def describe_dataset(name: str) -> DatasetInfo:
-    """A named dataset's facts, without loading it.
+    """What is known of a named dataset without loading it.
 
     Args:
-        name: one of `DATASETS`, with `FEW` before it or not.
+        name: one of `DATASETS`, with or without the prefix `FEW`.
 
     Raises:
-        UsageError: it is another one, whose facts are known only once it is loaded.
+        UsageError: it is another one, about which nothing is known before it is loaded.
 
     >>> describe_dataset("mnist").training_examples
     60000

@@ -11,7 +11,7 @@ from lottery.data.request import MAX_SIDE
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """A dataset, how much of it is held out, and what is done to training batches."""
+    """A dataset, how many examples are held out, and how training batches are augmented."""
 
     name: str = "mnist"
     """A dataset's name; or ``idx:FOLDER`` for a folder of four IDX files, ``npz:PATH`` for NumPy's

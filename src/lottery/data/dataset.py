@@ -26,8 +26,8 @@ class Split:
         inputs: as they are stored: uint8 images ``[N, C, H, W]``, floats ``[N, ...]``, or token ids
             ``[N, length]``, int64.
         targets: int64 classes, ``[N]``.
-        mapped: whether the inputs are a file that is mapped into memory: they then stay there, and
-            only what a batch takes of them is read and goes to the device.
+        mapped: whether the inputs are a memory-mapped file: they then stay on disk, and only the
+            examples of a batch are read and moved to the device.
     """
 
     inputs: Tensor
@@ -42,22 +42,22 @@ class Split:
 class Dataset:
     """Training, validation and test examples of one task.
 
-    What a network sees is ``(x - mean) / deviation``, where bytes are divided by 255 first; it is
-    made batch by batch, on the device. Floats need neither mean nor deviation.
+    A network sees ``(x - mean) / deviation``, where bytes are divided by 255 first. This is
+    computed batch by batch, on the device. By default floats are seen as they are.
 
     Args:
         name: what it is called in configs and reports.
-        train: examples that are learned from.
+        train: training examples.
         validation: examples held out of the training set, for early stopping.
-        test: examples that only measure.
+        test: test examples, used for evaluation alone.
         classes: number of classes.
-        mean: of each channel, or one number for all.
-        deviation: of each channel, or one number for all, above 0.
+        mean: of each channel, or one number for all; of bytes after the division by 255.
+        deviation: standard deviation of each channel, or one number for all, above 0; likewise.
         augmentation: what is done to training batches.
-        variant: how the examples differ from what the name promises, in words; empty where they do
-            not. It goes into a run's record.
-        class_names: of each class, for messages; empty where classes are numbers alone.
-        notes: what a user should know of the data before a run, a sentence each without a full
+        variant: how the examples differ from those that the name stands for, in words; empty if
+            they do not. It is recorded with a run.
+        class_names: name of each class, for messages; empty where classes are only numbers.
+        notes: what a user should know about the data before a run, a sentence each without a full
             stop.
 
     Raises:
@@ -127,7 +127,7 @@ class Dataset:
             dtype: of the inputs.
 
         Returns:
-            Inputs ``[n, *input_shape]`` and targets ``[n]``, on the targets' device.
+            Inputs ``[n, *input_shape]`` and targets ``[n]``, on the device of the targets.
         """
         split = self.split(name)
         inputs = self.normalized(_taken(split, chosen), dtype)
@@ -137,10 +137,11 @@ class Dataset:
     def training_batch(
         self, chosen: Tensor, streams: Streams, iteration: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        """Some training examples as a network learns from them: augmented, if that is asked for.
+        """Some training examples as a network sees them in training, and their classes.
 
-        Augmentation draws from the stream ``("augmentation", iteration)``, so the batch of an
-        iteration is the same in every process, and after any interruption.
+        They are augmented if `augmentation` says so, with random numbers from the stream
+        ``("augmentation", iteration)``, so that the batch of an iteration is the same in every
+        process, and after any interruption.
 
         Args:
             chosen: which examples: int64 indices.

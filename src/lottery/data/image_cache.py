@@ -41,7 +41,7 @@ from lottery.data.splits import (
 from lottery.errors import DataError
 
 LARGE: Final = 2**32
-"""Bytes of images from which on they stay on disk, and go to a GPU batch by batch."""
+"""Bytes of images from which on they stay on disk, and are moved to a GPU batch by batch."""
 _VERSION: Final = "lottery images 2"
 """To be changed with the format, and with how images are shared out or decoded."""
 # Linux then reserves no memory for the copies that a change of a value would make.
@@ -61,7 +61,7 @@ def load_images(
     Args:
         name: what it is called in configs and reports.
         source: the images.
-        request: how many to hold out, what size to bring them to.
+        request: how many to hold out, what size to resize them to.
         scale: what to standardize with; ``None`` computes it from all training images, the
             validation images among them.
         variant: see `Dataset`.
@@ -102,7 +102,7 @@ class CachedImages:
     """Decoded images.
 
     Args:
-        images: uint8 ``[N, 3, H, W]``, mapped; changes of them stay in this process.
+        images: uint8 ``[N, 3, H, W]``, memory-mapped; changes of them are not written to the file.
         targets: their classes, int64 ``[N]``.
         train: how many of them are training images, the validation images among them.
         histogram: how often each channel has each value in the training images, ``[3, 256]``.
@@ -119,14 +119,14 @@ class CachedImages:
 
 
 def cached_images(source: ImageSource, size: int, *, progress: bool) -> CachedImages:
-    """A source's images from the cache, decoded first where it does not have them.
+    """A source's images from the cache, decoded into it first if it does not have them.
 
-    Where another process is decoding the same images, its work is waited for.
+    If another process is decoding the same images, this one waits for it.
 
     Args:
         source: the images.
-        size: side of the squares they are brought to; 0 to leave them as they are.
-        progress: show a bar while decoding, and say that another process is waited for.
+        size: side of the squares they are resized to, in pixels; 0 to leave them as they are.
+        progress: show a progress bar while decoding, and a line while waiting.
 
     Raises:
         DataError: images are damaged or differ in size, or the cache cannot be written.
@@ -152,7 +152,7 @@ def cache_path(source: ImageSource, size: int) -> Path:
 
 
 def read_cache(path: Path) -> CachedImages | None:
-    """What a cache file holds; None if there is none, or none that is whole.
+    """The images in a cache file; None if there is no file, or it is damaged.
 
     Raises:
         DataError: it cannot be read.

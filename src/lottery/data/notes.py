@@ -9,7 +9,7 @@ _SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 def data_notes(data: Dataset) -> list[str]:
-    """The notes of whoever made a dataset, and one of its classes without examples.
+    """A dataset's own notes, and one on classes that have no examples in some split.
 
     Returns:
         Lines without unprintable characters and without a full stop.
@@ -41,7 +41,7 @@ def _named(data: Dataset, labels: list[int]) -> str:
         f"{label} ({data.class_names[label]})" if data.class_names else str(label)
         for label in labels
     ]
-    return f"class{'es'[: 2 * (len(labels) > 1)]} {first_names(names)}"
+    return f"{'class' if len(labels) == 1 else 'classes'} {first_names(names)}"
 
 
 def _joined(names: tuple[SplitName, ...]) -> str:

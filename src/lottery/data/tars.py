@@ -1,7 +1,7 @@
-"""Tar files, read by tarfile member by member, in order, and never unpacked to disk.
+"""Tar files, read with tarfile member by member, in order, and never unpacked to disk.
 
-Only plain files that were asked for by name are read, no link is followed, and a packed file that
-would become very much larger by its headers is not unpacked.
+Only regular files that were asked for by name are read, no link is followed, and a packed file that
+would become very much larger, according to its headers, is not unpacked.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _REPACK: Final = "Pack it anew as .tar or .tar.gz, or unpack it into a folder an
 
 
 def list_tar(path: Path) -> dict[str, int]:
-    """Name -> bytes of every plain file in a tar file, which may be packed by gzip, bzip2 or xz.
+    """Name -> size in bytes of every regular file in a tar file, packed by gzip, bzip2, xz or not.
 
-    A name that does not decode as UTF-8 is as Python has it of a folder (``surrogateescape``).
+    A name that is not UTF-8 is decoded as Python decodes names in a folder (``surrogateescape``).
 
     Raises:
         FileError: the file cannot be read, is no tar file, is damaged or cut off, or holds two

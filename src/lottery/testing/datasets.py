@@ -20,7 +20,7 @@ DatasetCheck = Callable[[Dataset], None]
 _SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
 _PART: Final = 1_000
 _LARGEST: Final = 10.0
-"""Mean, or deviation, that normalized inputs may have; no less than its inverse, either."""
+"""The largest mean and deviation of normalized inputs; 1 over this is the least deviation."""
 
 
 def check_shapes_and_types(dataset: Dataset) -> None:
@@ -48,7 +48,7 @@ def check_shapes_and_types(dataset: Dataset) -> None:
 
 
 def check_values(dataset: Dataset) -> None:
-    """Values that a network sees are finite and of a size to learn from; targets are classes."""
+    """Normalized inputs are finite, with mean and deviation near 0 and 1; targets are classes."""
     expect(dataset.classes >= 2, f"expected two classes or more, got {dataset.classes}")
     mean, deviation = dataset.mean, dataset.deviation
     expect(
@@ -91,7 +91,7 @@ def _moments(dataset: Dataset, split: Split) -> tuple[float, float]:
 
 
 def check_every_class_is_learned(dataset: Dataset) -> None:
-    """Every class that is measured occurs in training."""
+    """Every class of validation and test occurs in training."""
     known = set(dataset.train.targets.tolist())
     for name in _SPLITS[1:]:
         strange = set(dataset.split(name).targets.tolist()) - known
@@ -99,9 +99,9 @@ def check_every_class_is_learned(dataset: Dataset) -> None:
 
 
 def check_splits_are_apart(dataset: Dataset) -> None:
-    """Validation and test are not training examples over again.
+    """Validation and test examples are not training examples.
 
-    Real data repeat an example now and then; a tenth of a split is no accident.
+    A few repeated examples are allowed, as real data have them; a tenth of a split is too many.
     """
     learned = _fingerprints(dataset.train)
     for name in _SPLITS[1:]:

@@ -113,13 +113,13 @@ def check_groups(engine: Engine) -> None:
 
 
 def check_global_randomness(engine: Engine) -> None:
-    """The global random number generator is neither listened to nor moved."""
+    """The global random number generator has no effect, and is not moved."""
     leaves_global_randomness(engine, tiny_job)
     leaves_global_randomness(engine, lambda: tiny_job(make_model=tiny_dropout_mlp))
 
 
 def check_interrupted_resume(engine: Engine) -> None:
-    """Rewound, or past its early stop, or diverging, a training goes on as if uninterrupted."""
+    """Rewound, past its early stop, or diverging, a training resumes as if uninterrupted."""
     rate = LearningRateConfig(schedule="cosine", base=0.1, warmup=Length.of("1 epoch"))
     config = replace(tiny_config(OPTIMIZERS["SGD with momentum"]), learning_rate=rate)
     resumes(engine, tiny_job(config, start_iteration=3, snapshots_at=(3, 4)), "from iteration 3")
@@ -145,9 +145,9 @@ def _expect_diverged(result: TrainingResult, what: str) -> None:
 
 
 def check_divergence(engine: Engine) -> None:
-    """A loss that stops being finite ends the training as diverged, whenever it is noticed.
+    """A loss that is not finite ends the training as diverged, whenever it is noticed.
 
-    That of a single example counts, though all that are measured are in order.
+    A single training example is enough, even if all evaluations are finite.
     """
     for name in ("Adam", "SGD", "SGD with momentum"):
         for every in (1, 5, 99):
@@ -163,7 +163,7 @@ def check_divergence(engine: Engine) -> None:
 
 
 def check_divergence_spares_the_group(engine: Engine) -> None:
-    """One job that diverges leaves the others of its group as they are alone."""
+    """A job that diverges has no effect on the others of its group."""
     data = tiny_job().data
     jobs = [tiny_job(replicate=number, data=data) for number in range(3)]
     broken = copied(jobs[1].start)
@@ -235,19 +235,19 @@ _SUFFIXES[_learns] = ""
 
 
 def check_notes(engine: Engine) -> None:
-    """A watch sees the states that snapshots would hold, and training learns nothing of it."""
+    """An observer sees the states that snapshots would hold, and has no effect on training."""
     moments = (2, 3, 12)
     job = tiny_job(snapshots_at=moments)
     plain = train_done(engine, job)
-    expect(not plain.notes, "notes of a job that watches nothing")
+    expect(not plain.notes, "notes of a job without an observer")
     noted = train_done(engine, replace(job, observer=Observer(at=moments, note=_copies)))
-    expect_same_result(replace(noted, notes={}), plain, "watched")
+    expect_same_result(replace(noted, notes={}), plain, "observed")
     expected = {f"{at}/{n}": v for at in moments for n, v in plain.snapshots[at].items()}
     expect_same_state(noted.notes, expected, "what was noted")
-    # No snapshots ask for the state here, so that the watch alone has to stop the engine.
+    # No snapshots ask for the state here, so that the observer alone has to stop the engine.
     alone = replace(job, snapshots_at=(), observer=Observer(at=moments, note=_copies))
     expect_same_state(train_done(engine, alone).notes, expected, "noted without snapshots")
-    resumes(engine, alone, "watched")
+    resumes(engine, alone, "observed")
 
 
 def _copies(iteration: int, state: State, notes: Notes) -> dict[str, Tensor]:
@@ -285,7 +285,7 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
 
 
 def check_convolutional_groups(engine: Engine) -> None:
-    """Dropout in one job takes nothing from the randomness of another, nor from the caller's."""
+    """Dropout in one job has no effect on another's, nor on the caller's random generator."""
     for what, jobs in matrix.groups(convolutional):
         same_in_a_group(engine, jobs, what)
     leaves_global_randomness(engine, lambda: tiny_job(make_model=convolutional))
@@ -297,4 +297,4 @@ ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
     *_over(matrix.convolution_settings, _follows, resumes, optional=True),
     check_convolutional_groups,
 )
-"""What an engine that takes any network must pass as well."""
+"""What an engine that trains any network must pass as well."""

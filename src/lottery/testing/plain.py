@@ -1,4 +1,4 @@
-"""The plain loop, whose results an engine must reproduce: slow, and obviously right."""
+"""The plain loop, whose results an engine must reproduce: slow, and obviously correct."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lottery.training.normalization import recalibrate_batch_norm
 
 
 def plain_training(job: TrainingJob) -> TrainingResult:
-    """What a job's training comes to, written as plainly as it can be.
+    """The result of a job's training, written as plainly as possible.
 
     Epoch e visits the examples in the order of `TrainingJob.epoch_order`, batch after batch, the
     last one as small as it is, augmented as `Dataset.training_batch` does it. A parameter that took
@@ -124,7 +124,7 @@ class _Plain:
         self.set_pruned()
 
     def set_pruned(self) -> None:
-        """Set what is pruned to what it is held at, and forget its past."""
+        """Set pruned weights to the values they are held at, and their optimizer state to 0."""
         held = self.job.pruned or {}
         with torch.no_grad():
             for name, kept in self.kept.items():

@@ -1,4 +1,4 @@
-"""A task that trains groups of jobs and leaves a trace of it, for trying out executors."""
+"""A task that trains groups of jobs and records its calls, for checking executors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small made-up data, networks and jobs, on which a check takes a fraction of a second."""
+"""Small artificial data, networks and jobs, on which a check takes a fraction of a second."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def evaluation_batch(input_shape: Sequence[int], device: torch.device) -> int:
 
 
 def input_dtype(model: nn.Module) -> torch.dtype:
-    """What a network wants its inputs in: the type of its first parameter of floats."""
+    """The dtype of a network's inputs: that of its first floating-point parameter, else float32."""
     return next(
         (weight.dtype for weight in model.parameters() if weight.is_floating_point()),
         torch.float32,

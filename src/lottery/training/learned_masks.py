@@ -70,12 +70,12 @@ class LearnedMasksConfig:
 
 
 def score_training_config(training: TrainingConfig, scores: MaskTrainingConfig) -> TrainingConfig:
-    """The training of scores: the experiment's, with their own optimizer and learning rate."""
+    """The config for training scores: the experiment's, with the scores' own optimizer and rate."""
     return replace(training, optimizer=scores.optimizer, learning_rate=scores.learning_rate)
 
 
 def mask_learning_problems(training: TrainingConfig, updates: MaskUpdatesConfig) -> list[str]:
-    """Settings of a training that learned masks do not go with, one sentence each."""
+    """Settings of a training that cannot be combined with learned masks, one sentence each."""
     names = {
         "training.averaging": training.averaging,
         "training.recalibrate_batch_norm": training.recalibrate_batch_norm,

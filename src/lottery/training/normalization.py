@@ -1,4 +1,4 @@
-"""Running statistics of batch normalization, computed anew for given weights."""
+"""Running statistics of batch normalization, recomputed for given weights."""
 
 from __future__ import annotations
 

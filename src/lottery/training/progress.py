@@ -1,6 +1,6 @@
 """Where a training is, what was measured and kept on the way, and how long it took.
 
-What every engine notes in the same way, whatever it computes with.
+This bookkeeping is the same for every engine.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Progress:
 
     @property
     def over(self) -> bool:
-        """Whether there is no step left to do."""
+        """Whether no step is left to do."""
         return bool(self.reason) or self.iteration >= self.total
 
     @property
@@ -71,12 +71,12 @@ class Progress:
         return self.iteration % self.every == 0 or self.at_an_end
 
     def position(self) -> tuple[int, int]:
-        """The epoch, and the place in its order of the next batch's first example."""
+        """The epoch, and the position in its order of the next batch's first example."""
         epoch, batch = divmod(self.iteration, self.steps_per_epoch)
         return epoch, batch * self.job.config.batch_size
 
     def rate(self, iteration: int) -> float:
-        """The learning rate of the step from ``iteration`` on."""
+        """The learning rate of the step from ``iteration`` to the next."""
         return learning_rate(
             self.job.config.learning_rate,
             iteration,
@@ -106,13 +106,13 @@ class Progress:
     def note(
         self, training_loss: float, points: Sequence[CurvePoint], state: Callable[[], State]
     ) -> bool:
-        """Take in a measurement, and keep the state if it is the best so far.
+        """Record an evaluation, and keep the state if it is the best so far.
 
         Args:
-            training_loss: the sum of the losses of all steps since the last measurement. It is
+            training_loss: the sum of the losses of all steps since the last evaluation. It is
                 finite only if each of them was.
             points: validation and test, at this iteration.
-            state: makes the state that was measured.
+            state: makes a copy of the state that was evaluated.
 
         Returns:
             False if a loss was not finite, so that the training is over.
@@ -133,12 +133,12 @@ class Progress:
     def result(
         self, engine: str, state: Callable[[], State], mask: Mask | None = None
     ) -> TrainingResult:
-        """What the training gives back.
+        """The result of the training.
 
         Args:
             engine: the engine's name.
-            state: makes the state at the end.
-            mask: what is kept at the end, where training changes it.
+            state: makes a copy of the state at the end.
+            mask: the mask at the end, where training changes it.
         """
         diverged = bool(self.reason)
         return TrainingResult(
@@ -160,7 +160,7 @@ class Progress:
         )
 
     def checkpoint(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Checkpoint:
-        """A checkpoint of this iteration: all of this, and what the engine adds.
+        """A checkpoint of this iteration: this object's state, and the engine's.
 
         Args:
             tensors: the engine's; none is called ``kept/...`` or ``notes/...``.
@@ -186,7 +186,7 @@ class Progress:
         )
 
     def restore(self, kept: Checkpoint) -> None:
-        """Go on from a checkpoint; the engine restores what it added."""
+        """Restore this object's state from a checkpoint; the engine restores its own."""
         self.iteration = kept.iteration
         self.curve = [CurvePoint(at, on, dict(found)) for at, on, found in kept.values["curve"]]
         self.reason = kept.values["reason"]

@@ -1,4 +1,4 @@
-"""Engines by name, one package an engine."""
+"""Engines by name; each has a package of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CANNOT: Final = {
     "holds_values": "its pruned weights are zero, and method.pruned says otherwise",
     "updates_masks": "its kernels are made for one mask, and the method changes masks in training",
 }
-"""What some jobs need of an engine, by the name in `Engine` -> why one without it cannot."""
+"""Attribute of `Engine` that some jobs need -> why an engine without it cannot train them."""
 
 
 def _sparse_cpu(device: torch.device) -> Engine:
@@ -68,10 +68,10 @@ def make_engine(
     Args:
         name: ``auto`` or a key of `ENGINES`.
         device: where to train.
-        model: a network like those to train. Without it ``auto`` is the engine that trains any,
-            and no engine is asked whether it can.
-        config: how to train it; as by default if left out.
-        needs: what some jobs need: ``augments``, ``learns_masks``, ``holds_values`` or
+        model: a network like those to train. Without it ``auto`` is the engine that trains any
+            network, and it is not checked whether the engine can train it.
+        config: how to train it; None: the default config.
+        needs: what some of the jobs need: ``augments``, ``learns_masks``, ``holds_values`` or
             ``updates_masks``, see `Engine`.
 
     Raises:
@@ -99,13 +99,13 @@ def refused_engines(
     *,
     needs: Collection[str] = (),
 ) -> dict[str, str]:
-    """The engines that are faster than the one that ``auto`` takes, and why it takes none of them.
+    """Engines that are faster than the one that ``auto`` chooses, and why it does not choose them.
 
     Args:
         device, model, config, needs: as for `make_engine`.
 
     Returns:
-        Name of an engine -> why it cannot train this, in words.
+        name of an engine -> why it cannot train this, in words.
     """
     found: dict[str, str] = {}
     for name in _PREFERENCE[:-1]:

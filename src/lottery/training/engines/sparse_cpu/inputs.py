@@ -1,10 +1,10 @@
-"""Examples in memory: as they are, or only what differs from a background.
+"""Examples in memory: as they are, or only the values that differ from a background.
 
-Most pixels of an image of a digit have the value of the paper. Where at least half of all values
-are such a background, one value for each input, and no more than 256 values are left, as in images
-of 8 bits, the examples are kept as compressed rows of the others: three bytes an entry. Other
-images stay the bytes they are stored as, and become numbers when a batch is loaded. Nothing is
-lost: every value comes back exactly as `Dataset.normalized` has it.
+Most pixels of an image of a digit are background. Where at least half of all values equal a
+background, one value for each input, and the others have at most 256 different values, as in images
+of 8 bits, the examples are stored as compressed rows of these others: three bytes per entry. Other
+images stay bytes, and become floats when a batch is loaded. Both are lossless: every value is
+exactly that of `Dataset.normalized`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Inputs(NamedTuple):
 
 
 def make_inputs(data: Dataset, dtype: torch.dtype) -> Mapping[SplitName, Inputs]:
-    """All splits of a dataset; made once for all trainings that use it at the same time."""
+    """All splits of a dataset; trainings that use it at the same time share them."""
     splits = [data.split(name) for name in _NAMES]
     tensors = [tensor for split in splits for tensor in (split.inputs, split.targets)]
     versions = ((id(tensor), _version(tensor)) for tensor in tensors)

@@ -1,4 +1,4 @@
-"""One training in progress: everything that a checkpoint holds, and groups of steps."""
+"""One training in progress: its state, in and out of checkpoints, and several steps at once."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Training(InProgress):
         )
 
     def advance(self, most: int) -> None:
-        """Take some steps, ``most`` at most, and what is due after them."""
+        """Take some steps, at most ``most``, and do what is due after them."""
         now = self.progress.iteration
         left = self.progress.steps_per_epoch - now % self.progress.steps_per_epoch
         due = [
@@ -199,7 +199,7 @@ class Training(InProgress):
         return self.progress.checkpoint(tensors, {"forms": self.forms})
 
     def restore(self, kept: Checkpoint) -> None:
-        """Go on from a checkpoint as if nothing had happened."""
+        """Resume from a checkpoint, with the same results as without the interruption."""
         self.progress.restore(kept)
         for what, arrays in self.trained._asdict().items():
             self._fill(arrays, below(f"{what}/", kept.tensors))

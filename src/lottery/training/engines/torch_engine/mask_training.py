@@ -1,4 +1,4 @@
-"""One training of a mask in progress: scores learn, weights stay; and from scores to masks."""
+"""One training of a mask in progress: scores are trained, not weights; and masks from scores."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LEAST, _MOST = 0.01, 0.99
 class MaskTraining(TrainingInProgress):
     """One training of a mask in progress; see `lottery.training.learned_masks`.
 
-    The network's own prunable weights hold what the mask made of them when it was last measured;
-    all other parameters stay as they were at the start. Buffers move as in any training.
+    The network's own prunable weights are masked as of the last evaluation; all other parameters
+    stay as they were at the start. Buffers change as in any training.
 
     Args:
         job: what to train.
@@ -33,7 +33,7 @@ class MaskTraining(TrainingInProgress):
         device: where.
 
     Raises:
-        UsageError: the job has a setting that learned masks do not go with.
+        UsageError: the job has a setting that cannot be combined with learned masks.
     """
 
     def __init__(self, job: TrainingJob, mask_learning: MaskLearning, device: torch.device) -> None:
@@ -112,7 +112,7 @@ class MaskTraining(TrainingInProgress):
 def first_scores(
     method: MaskMethod, counts: Mask, generator: torch.Generator, fan_ins: Mapping[str, int]
 ) -> dict[str, Tensor]:
-    """The scores that training starts from, float32 on the CPU, of each weight's shape.
+    """The initial scores, float32 on the CPU, each of its weight's shape.
 
     ``edge-popup``: uniform within 1 / sqrt(fan-in), He et al.'s initialization (arXiv:1502.01852)
     as torch draws the weights of its layers. ``supermask``: in each layer log(p / (1 - p)), where p
