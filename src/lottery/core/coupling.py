@@ -245,14 +245,31 @@ class _Probe:
         return bool(((after - before).abs() <= 1e-9 * before.abs().max()).all())
 
     def _output(self, state: dict[str, Tensor]) -> Tensor:
-        with torch.no_grad():
-            output = functional_call(self.model, state, (self.inputs,))
-        if not isinstance(output, Tensor):
-            raise UsageError(
-                f"the network gives a {type(output).__name__}; to find coupled channels, wrap it "
-                "in a module that gives one tensor"
-            )
-        return output
+        return one_output(self.model, state, self.inputs, purpose="find coupled channels")
+
+
+def one_output(
+    network: nn.Module, state: Mapping[str, Tensor], inputs: Tensor, *, purpose: str
+) -> Tensor:
+    """The output of a network with another state, without gradients.
+
+    Args:
+        network: maps the inputs to a tensor.
+        state: name -> the parameters and buffers to use in place of the network's own.
+        inputs: a batch.
+        purpose: what the output is needed for, for the message.
+
+    Raises:
+        UsageError: the output is not one tensor.
+    """
+    with torch.no_grad():
+        output = functional_call(network, dict(state), (inputs,))
+    if not isinstance(output, Tensor):
+        raise UsageError(
+            f"the network gives a {type(output).__name__}; to {purpose}, wrap it in a module that "
+            "gives one tensor"
+        )
+    return output
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:

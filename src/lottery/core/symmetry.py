@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from lottery.core.coupling import Channel
+from lottery.core.coupling import Channel, one_output
 from lottery.core.criteria.context import Probe
 from lottery.errors import UsageError
 
@@ -231,11 +230,4 @@ class _PermutationCheck:
         return bool((after - self.before).abs().max() <= 1e-9 * self.before.abs().max())
 
     def _outputs(self, state: Mapping[str, Tensor]) -> Tensor:
-        with torch.no_grad():
-            output = functional_call(self.network, dict(state), (self.inputs,))
-        if not isinstance(output, Tensor):
-            raise UsageError(
-                f"the network gives a {type(output).__name__}; to align its neurons, wrap it in a "
-                "module that gives one tensor"
-            )
-        return output
+        return one_output(self.network, state, self.inputs, purpose="align its neurons")

@@ -15,7 +15,7 @@ from lottery.data.catalog import (
     describe_dataset,
 )
 from lottery.data.config import DataConfig
-from lottery.data.dataset import Dataset, Split, SplitName, steps_per_epoch
+from lottery.data.dataset import SPLITS, Dataset, Split, SplitName, steps_per_epoch
 from lottery.data.download import NotHereError
 from lottery.data.loading import as_configured, load_dataset, placeholder_dataset
 from lottery.data.notes import data_notes
@@ -28,6 +28,7 @@ __all__ = [
     "FEW",
     "OWN",
     "OWN_ABOUT",
+    "SPLITS",
     "AugmentationConfig",
     "DataConfig",
     "Dataset",

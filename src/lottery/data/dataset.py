@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +15,10 @@ from lottery.errors import DataError
 from lottery.rng import Streams
 
 SplitName = Literal["train", "validation", "test"]
-"""The three parts of a dataset."""
+"""One of the three parts of a dataset."""
+
+SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
+"""All of them, in the order in which a fingerprint covers them."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,8 @@ class Dataset:
             inputs = split.inputs if split.mapped else split.inputs.to(device)
             return replace(split, inputs=inputs, targets=split.targets.to(device))
 
-        return replace(
-            self,
-            train=moved(self.train),
-            validation=moved(self.validation),
-            test=moved(self.test),
-        )
+        train, validation, test = map(moved, map(self.split, SPLITS))
+        return replace(self, train=train, validation=validation, test=test)
 
     def normalized(self, inputs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Stored inputs as a network sees them, see `lottery.data.normalize.normalized`."""
@@ -161,7 +160,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every stored byte, of the splits' sizes, and of mean and deviation."""
         digest = hashlib.sha256(repr((self.mean, self.deviation)).encode())
-        for split in (self.train, self.validation, self.test):
+        for split in map(self.split, SPLITS):
             for tensor in (split.inputs, split.targets):
                 digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
                 # As bytes, since numpy has no bfloat16.

@@ -107,8 +107,7 @@ def placeholder_dataset(config: DataConfig) -> Dataset:
         mean=(0.5,),
         deviation=(0.25,),
     )
-    _check_augmentation(dataset, config.augmentation)
-    return replace(dataset, augmentation=config.augmentation)
+    return as_configured(dataset, config)
 
 
 def _check(config: DataConfig) -> None:

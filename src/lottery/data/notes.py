@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from lottery.data.dataset import Dataset, SplitName
+from lottery.data.dataset import SPLITS, Dataset, SplitName
 from lottery.data.plain_files import first_names, one_line
-
-_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 def data_notes(data: Dataset) -> list[str]:
@@ -20,10 +18,10 @@ def data_notes(data: Dataset) -> list[str]:
 
 def _missing_classes(data: Dataset) -> str:
     """Which classes have no example in which split; empty if each has one in each."""
-    present = {name: set(data.split(name).targets.unique().tolist()) for name in _SPLITS}
+    present = {name: set(data.split(name).targets.unique().tolist()) for name in SPLITS}
     classes_of: dict[tuple[SplitName, ...], list[int]] = {}
     for label in range(data.classes):
-        lacking = tuple(name for name in _SPLITS if label not in present[name])
+        lacking = tuple(name for name in SPLITS if label not in present[name])
         if lacking:
             classes_of.setdefault(lacking, []).append(label)
     groups = [

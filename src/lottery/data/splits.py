@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from lottery.data.dataset import Dataset, Split
+from lottery.data.idx import Bytes
 from lottery.data.normalize import PerChannel
 from lottery.errors import DataError
 from lottery.rng import Streams
 
 Rows = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
 
 _PART = 512
 """Images looked at together; bounds the memory this takes beside the images."""

@@ -11,13 +11,12 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from lottery.data import Dataset, Split, SplitName
+from lottery.data import SPLITS, Dataset, Split
 from lottery.testing.expect import expect
 
 DatasetCheck = Callable[[Dataset], None]
 """A check of a dataset; raises AssertionError when something is not as it should be."""
 
-_SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
 _PART: Final = 1_000
 _LARGEST: Final = 10.0
 """The largest mean and deviation of normalized inputs; 1 over this is the least deviation."""
@@ -27,7 +26,7 @@ def check_shapes_and_types(dataset: Dataset) -> None:
     """Bytes, floats or token ids of one shape, and as many int64 targets."""
     expect(bool(dataset.name), "the dataset has no name")
     shape = tuple(dataset.train.inputs.shape[1:])
-    for name in _SPLITS:
+    for name in SPLITS:
         split = dataset.split(name)
         inputs, targets = split.inputs, split.targets
         known = inputs.is_floating_point() or inputs.dtype in (torch.uint8, torch.int64)
@@ -60,7 +59,7 @@ def check_values(dataset: Dataset) -> None:
         len(mean) == len(deviation) and len(mean) in (1, *channels),
         f"expected one mean and deviation, or one for each channel, got {len(mean)}",
     )
-    for name in _SPLITS:
+    for name in SPLITS:
         split = dataset.split(name)
         low, high = int(split.targets.min()), int(split.targets.max())
         expect(
@@ -93,7 +92,7 @@ def _moments(dataset: Dataset, split: Split) -> tuple[float, float]:
 def check_every_class_is_learned(dataset: Dataset) -> None:
     """Every class of validation and test occurs in training."""
     known = set(dataset.train.targets.tolist())
-    for name in _SPLITS[1:]:
+    for name in SPLITS[1:]:
         strange = set(dataset.split(name).targets.tolist()) - known
         expect(not strange, f"{name}: classes {sorted(strange)} do not occur in training")
 
@@ -104,7 +103,7 @@ def check_splits_are_apart(dataset: Dataset) -> None:
     A few repeated examples are allowed, as real data have them; a tenth of a split is too many.
     """
     learned = _fingerprints(dataset.train)
-    for name in _SPLITS[1:]:
+    for name in SPLITS[1:]:
         held_out = _fingerprints(dataset.split(name))
         repeated = sum(example in learned for example in held_out)
         expect(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Group, Mask, prunable_weights, select
-from lottery.data import Dataset, Split
+from lottery.data import SPLITS, Dataset, Split, SplitName
 from lottery.models import glorot_normal_, mlp
 from lottery.models.mlp import Activation
 from lottery.rng import Streams
@@ -82,12 +82,12 @@ def tiny_dataset(
 def changed_inputs(
     data: Dataset,
     change: Callable[[Tensor], Tensor],
-    splits: tuple[str, ...] = ("train", "validation", "test"),
+    splits: Sequence[SplitName] = SPLITS,
 ) -> Dataset:
     """A dataset with the inputs of some splits changed."""
     changed: dict[str, Any] = {}
     for name in splits:
-        split: Split = getattr(data, name)
+        split = data.split(name)
         changed[name] = replace(split, inputs=change(split.inputs))
     return replace(data, **changed)
 

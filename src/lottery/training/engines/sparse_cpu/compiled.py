@@ -80,4 +80,6 @@ def _base() -> Path:
         return home / "Library" / "Caches" / "lottery"
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "lottery"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "lottery"
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has a relative path ignored.
+    return Path(cache if os.path.isabs(cache) else home / ".cache") / "lottery"

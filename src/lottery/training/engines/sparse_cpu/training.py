@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lottery.core import Mask, prunable_weights
-from lottery.data import SplitName
+from lottery.data import SPLITS
 from lottery.errors import UsageError
 from lottery.training.engines.sparse_cpu import loop
 from lottery.training.engines.sparse_cpu.batches import make_batch
@@ -44,8 +44,6 @@ from lottery.training.engines.sparse_cpu.vectors import LANES
 from lottery.training.in_progress import InProgress
 from lottery.training.interface import Checkpoint, State, TrainingJob
 from lottery.training.progress import below
-
-_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 class Training(InProgress):
@@ -214,7 +212,7 @@ def _check_fits(job: TrainingJob, linear: Sequence[LinearLayer]) -> None:
     if job.data.augmentation.active:
         raise UsageError("the engine sparse_cpu does not augment data; use the engine torch")
     inputs, outputs = linear[0].inputs, linear[-1].outputs
-    for name in _SPLITS:
+    for name in SPLITS:
         split = job.data.split(name)
         values, classes = split.inputs[0].numel(), int(split.targets.max()) + 1
         if values != inputs:
