@@ -209,6 +209,7 @@ def ragged(x: torch.Tensor) -> torch.Tensor:
         ((Pairs(GOOD, lambda _: [1, [2, 3]]), GOOD), r"input of example 0: .* become one array"),
         ((Pairs(GOOD, lambda x: 1 / 0), GOOD), r"example 0 as a pair .* ZeroDivisionError"),
         ((list(range(30)), GOOD), r"train: expected example 0 as a pair .* TypeError"),
+        (([{"x": 1.0, "y": 0}] * 3, GOOD), r"example 0 as a pair .* it is a dict of x, y"),
         (
             (loader(GOOD, sampler=SubsetRandomSampler(range(9))), GOOD),
             r"SubsetRandomSampler\) may choose others.*torch.utils.data.Subset",

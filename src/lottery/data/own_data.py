@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -27,7 +27,7 @@ from lottery.data.arrays import as_array, as_examples, checked_dataset
 from lottery.data.dataset import Dataset
 from lottery.data.request import Request
 from lottery.data.splits import Examples
-from lottery.errors import DataError, LotteryError, UsageError, describe_error
+from lottery.errors import DataError, LotteryError, UsageError, describe_error, format_names
 from lottery.import_paths import imported
 
 _PARTS: Final = {2: ("train", "test"), 3: ("train", "validation", "test")}
@@ -150,7 +150,10 @@ def _read(what: str, source: Any) -> Examples:
     targets = []
     for row in range(len(source)):
         try:
-            value, target = source[row]
+            example = source[row]
+            if isinstance(example, Mapping):  # which would come apart into its keys
+                raise TypeError(f"it is a dict of {format_names([*map(str, example)])}")
+            value, target = example
         except LotteryError:
             raise
         except Exception as error:
