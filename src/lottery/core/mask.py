@@ -32,7 +32,8 @@ class Mask(Mapping[str, Tensor]):
     __slots__ = ("_kept",)
 
     def __init__(self, kept: Mapping[str, Tensor]) -> None:
-        for name, tensor in kept.items():
+        given: Mapping[str, object] = kept
+        for name, tensor in given.items():
             if not isinstance(tensor, Tensor) or tensor.dtype != torch.bool:
                 got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise MaskError(

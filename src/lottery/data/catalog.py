@@ -143,9 +143,9 @@ def with_few_tests(dataset: Dataset, name: str) -> Dataset:
     return replace(dataset, name=name, test=test)
 
 
-def _not_brought(name: str, *_: object) -> NoReturn:
+def _not_passed(name: str, *_: object) -> NoReturn:
     raise DataError(
-        f"{name}: these data are brought along by a call from Python; make it again: "
+        f"{name}: these data were passed to a call from Python; make that call again: "
         "lottery.run_experiment(config, options, data=...)"
     )
 
@@ -167,10 +167,10 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
     ),
     "python:": DatasetKind(
         form="python:NAME",
-        what="Data that a call from Python brings along, under a name of your choice",
+        what="Data that you pass to a call from Python, under a name of your choice",
         place="a name",
         example="python:sensors",
-        load=_not_brought,
+        load=_not_passed,
     ),
     "folder:": DatasetKind(
         form="folder:FOLDER",

@@ -28,9 +28,9 @@ class DataConfig:
     """Share of the training examples whose labels are drawn at random, in [0, 1]: the same ones in
     every run. Validation and test examples keep theirs."""
     image_size: int = 0
-    """Side, in pixels, of the squares that images of ``folder:``, ``tar:`` and ``hf:`` are brought
-    to: the shorter side resized, the longer one cropped in the middle. 0 to leave images as they
-    are, which then have one size."""
+    """Side, in pixels, of the squares that images of ``folder:``, ``tar:`` and ``hf:`` are made:
+    the shorter side is resized, the longer one cropped in the middle. 0 to leave images as they
+    are; they must then be of one size."""
     image_column: str = ""
     """The column of an ``hf:`` dataset that holds the images; found by its type if empty, and where
     there is none, the numeric columns are the examples."""

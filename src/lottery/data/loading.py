@@ -26,13 +26,13 @@ def load_dataset(
 ) -> Dataset:
     """Load a dataset and hold its validation examples out.
 
-    Which examples are held out depends only on the config: neither an experiment's seed nor its
-    replicate moves an example between splits.
+    Which examples are held out depends only on the dataset and the config: neither an experiment's
+    seed nor its replicate moves an example between splits.
 
     Args:
         config: which dataset, how it is split, and how it is augmented.
         data_dir: a directory of datasets, searched before ``$LOTTERY_DATA`` and the cache. It is
-            not needed for ``mnist-5k`` and for datasets whose names are a path.
+            not needed for ``mnist-5k`` and for datasets whose names say where they are.
         progress: show a bar while downloading or decoding.
         download: whether a named dataset that is not on this machine is downloaded. Datasets of
             Hugging Face always may be, as its package is configured.

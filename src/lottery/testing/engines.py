@@ -74,16 +74,10 @@ def _follows(engine: Engine, job: TrainingJob, what: str) -> None:
     (follows_plain_loop if exact else computes_in_its_precision)(engine, job, what)
 
 
-_SUFFIXES: Final[dict[Property, str]] = {
-    _follows: "",
-    resumes: "_resume",
-}
-
-
 def _over(
     jobs: Callable[[], matrix.Jobs], *properties: Property, optional: bool = False
 ) -> Iterator[EngineCheck]:
-    """One check for each property, over all jobs; of optional ones those that are not refused."""
+    """One check for each property, over all jobs; optional ones may be refused by the engine."""
 
     def made(must_hold: Property) -> EngineCheck:
         def check(engine: Engine) -> None:
@@ -91,7 +85,8 @@ def _over(
                 if not (optional and refuses(engine, job, what)):
                     must_hold(engine, job, what)
 
-        check.__name__ = check.__qualname__ = f"check_{jobs.__name__}{_SUFFIXES[must_hold]}"
+        suffix = "_resume" if must_hold is resumes else ""
+        check.__name__ = check.__qualname__ = f"check_{jobs.__name__}{suffix}"
         check.__doc__ = jobs.__doc__
         return check
 
@@ -214,7 +209,7 @@ def check_dropout_has_its_stream(engine: Engine) -> None:
 
 
 def _learns(engine: Engine, job: TrainingJob, what: str) -> None:
-    """Nothing but the mask is learned, in exact numbers where they are given; from its stream."""
+    """Only the mask is trained, with its stream, and with exact counts in ``edge-popup``."""
     result = train_done(engine, job)
     if result.mask is None:
         raise AssertionError(f"{what}: the result has no mask")
@@ -229,9 +224,6 @@ def _learns(engine: Engine, job: TrainingJob, what: str) -> None:
     expect(result.mask != job.mask, f"{what}: the mask is the job's, so nothing is learned")
     other = train_done(engine, dict(matrix.learned_masks("other"))[what])
     expect(other.mask != result.mask, f"{what}: the job's stream decides nothing")
-
-
-_SUFFIXES[_learns] = ""
 
 
 def check_notes(engine: Engine) -> None:
