@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from lottery.analysis import judge_run
 from lottery.cli.main import app
 from lottery.core import Mask
-from lottery.core.early_bird import settled
+from lottery.core.early_bird import has_settled
 from lottery.data import load_dataset
 from lottery.errors import ConfigError, Preempted, UsageError
 from lottery.experiments import (
@@ -91,7 +91,9 @@ def test_the_first_settled_mask_is_the_ticket(run: RunSummary, level: int) -> No
         name
         for number, name in enumerate(names, start=1)
         if name == 30
-        or settled([looks[n] for n in names[:number]], window=bird.window, distance=bird.distance)
+        or has_settled(
+            [looks[n] for n in names[:number]], window=bird.window, distance=bird.distance
+        )
     )
     ticket, store = Store(run.run).ticket(JobKey(0, MAIN, level)), Store(run.run)
     assert ticket.mask == looks[at]
