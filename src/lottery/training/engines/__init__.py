@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import nn
@@ -18,8 +18,6 @@ from lottery.errors import (
 from lottery.training.config import TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.interface import Engine
-
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 _CANNOT: Final = {
     "augments": "it takes the examples as they are, and data.augmentation is set",
