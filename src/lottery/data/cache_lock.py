@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,15 @@ from filelock import FileLock, Timeout
 
 
 def cache_folder() -> Path:
-    """Where downloads go: ``$XDG_CACHE_HOME/lottery``, else ``~/.cache/lottery``."""
+    """Where downloads and decoded images are kept: ``lottery`` in the user's cache directory.
+
+    That is ``$XDG_CACHE_HOME``, else ``~/.cache``; for a user without a home directory, as in some
+    containers, the directory for temporary files.
+    """
     # The XDG specification has a relative path ignored.
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache")) / "lottery"
+    candidates = (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache"))
+    cache = next(filter(os.path.isabs, candidates), None) or tempfile.gettempdir()
+    return Path(cache) / "lottery"
 
 
 @contextmanager
