@@ -215,7 +215,7 @@ def residual_blocks(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     A layer's block is the innermost module around it whose name ends in a digit, such as
     ``layer1.0`` of ``layer1.0.conv2.weight``; a block has two layers or more. Layers whose name has
     ``shortcut`` or ``downsample`` in it are in no block, so that where a block is removed its
-    shortcut still carries the signal. Whether the network adds anything there is not looked at.
+    shortcut still carries the signal. It is not checked whether the network adds anything there.
 
     >>> residual_blocks(["stem.weight", "s1.0.conv1.weight", "s1.0.conv2.weight"])
     {'s1.0': ('s1.0.conv1.weight', 's1.0.conv2.weight')}

@@ -31,7 +31,7 @@ def score_units(
 
     Args:
         scores: as for `lottery.core.select`; those of layers without competing units, and with
-            ``per_unit`` those of layers that only read channels, are not looked at.
+            ``per_unit`` those of layers that only read channels, are ignored.
         mask: what is kept now.
         units: of this mask; not n:m.
         competing: bool of shape [units]: the units to score; None: all.

@@ -19,8 +19,8 @@ TEST_SHARE: Final = 0.1
 
 _LAYOUT: Final = "train/CLASS/IMAGE and test/CLASS/IMAGE, or CLASS/IMAGE"
 _ADVICE: Final = (
-    f"Arrange images as {_LAYOUT}; 'training' does for 'train', and "
-    f"{', '.join(map(repr, TEST_FOLDERS[1:]))} for 'test', in small or large letters."
+    f"Arrange images as {_LAYOUT}; 'train' may also be 'training', and 'test' "
+    f"{', '.join(map(repr, TEST_FOLDERS[1:]))}, in small or large letters."
 )
 
 _Below = dict[str, tuple[str, ...]]

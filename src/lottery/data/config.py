@@ -22,8 +22,8 @@ class DataConfig:
     validation: int = 5_000
     """Training examples held out for early stopping, 1 or more; the same ones in every run."""
     split: int = 0
-    """Which examples are held out: 0 for the dataset's own split, any other number for one drawn
-    anew, the same in every run."""
+    """Which examples are held out: 0 for the dataset's own split, any other number for another
+    random split, the same in every run."""
     random_labels: float = 0.0
     """Share of the training examples whose labels are drawn at random, in [0, 1]: the same ones in
     every run. Validation and test examples keep theirs."""

@@ -2,8 +2,8 @@
 
 The format: two zero bytes, a byte for the type of the values (0x08: unsigned bytes), a byte for
 the number of dimensions, each dimension's size as a big-endian 32-bit integer, and the values,
-big-endian as well. A file is untrusted input: nothing is allocated or decompressed because its
-header says so, and whatever is wrong with it is one ``DataError``.
+big-endian as well. A file is untrusted input: nothing is allocated or decompressed only because its
+header says so, and everything that can be wrong with it is a ``DataError``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Datasets of image files: decoded once, into a file of the cache that is mapped into memory.
+"""Datasets of image files: decoded once, into a file of the cache that is then memory-mapped.
 
-It is a safetensors file: ``histogram``, ``targets`` and, at its end, ``images``, training images
-first and in the order in which they are shared out between training and validation, so that each
-split is one stretch of it. It appears whole or not at all, and one that is damaged is made anew.
+It is a safetensors file: ``histogram``, ``targets`` and, at its end, ``images``: first training
+images, in the order in which they are divided into training and validation, so that each split is
+one contiguous part. The file is written atomically, and a damaged one is made again.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def read_cache(path: Path) -> CachedImages | None:
 
 
 def _mapped(file: BinaryIO, shape: list[int]) -> Tensor:
-    """The images at a file's end, read when they are looked at; changes stay in this process."""
+    """The images at a file's end, memory-mapped; changes are not written to the file."""
     if hasattr(mmap, "MAP_PRIVATE"):
         flags = mmap.MAP_PRIVATE | _NO_RESERVE
         pages = mmap.mmap(file.fileno(), 0, flags, mmap.PROT_READ | mmap.PROT_WRITE)

@@ -65,7 +65,7 @@ def as_configured(dataset: Dataset, config: DataConfig) -> Dataset:
     """Apply a config's split, random labels and augmentation to a loaded dataset.
 
     Raises:
-        DataError: they cannot be split anew.
+        DataError: they cannot be split in another way.
         UsageError: the augmentation does not suit the examples.
     """
     if config.split:

@@ -18,7 +18,7 @@ from lottery.rng import Streams
 Rows = NDArray[np.int64]
 
 _PART = 512
-"""Images looked at together; bounds the memory this takes beside the images."""
+"""Images processed together, which bounds the memory that this takes besides the images."""
 
 
 @dataclass(frozen=True)

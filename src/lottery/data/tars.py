@@ -32,7 +32,7 @@ _DAMAGE: Final = (
 )
 _REST: Final = 2**10
 """Blocks of 64 KiB that may follow an archive's end; tools fill up some thousand bytes."""
-_REPACK: Final = "Pack it anew as .tar or .tar.gz, or unpack it into a folder and use 'folder:'."
+_REPACK: Final = "Pack it again as .tar or .tar.gz, or unpack it into a folder and use 'folder:'."
 
 
 def list_tar(path: Path) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The conformance suite of engines: plain functions that raise AssertionError.
 
-Most of it says that an engine does what the plain loop does (`lottery.testing.plain`), over a
-matrix of jobs (`lottery.testing.matrix`); the rest is what no other engine can say: that a training
-repeats, goes on where it was cut off, and keeps to itself.
+Most of it checks that an engine does what the plain loop does (`lottery.testing.plain`), over a
+matrix of jobs (`lottery.testing.matrix`). The rest needs no reference: a training gives the same
+again, resumes where it was interrupted, and has no effect on anything else.
 
 The checks rely on two things beyond `lottery.training.Engine`. Epoch e visits the examples in the
 order of `TrainingJob.epoch_order`, augmented with random numbers of `TrainingJob.streams_at`, so

@@ -36,8 +36,8 @@ def plain_training(job: TrainingJob) -> TrainingResult:
     job holds them at.
 
     Returns:
-        The result, whose snapshots are the states of every iteration. It is computed in the start
-        weights' precision, whatever ``precision`` says; masks are not learned, nothing is noted.
+        The result; its snapshots are the states of all iterations. It is computed in the precision
+        of the start weights, not that of the config; mask learning and observers are ignored.
     """
     plain = _Plain(job)
     snapshots, curve, bests = {}, [], {}

@@ -33,7 +33,7 @@ def train(engine: Engine, job: TrainingJob, monitor: Monitor | None = None) -> T
 
 
 def train_done(engine: Engine, job: TrainingJob, monitor: Monitor | None = None) -> TrainingResult:
-    """Train one job alone, and fail unless it comes to its end."""
+    """Train one job alone, and fail unless the training is done."""
     result = train(engine, job, monitor)
     expect(result.status == "done", f"the training {result.status}: {result.reason}")
     return result

@@ -114,7 +114,7 @@ def stored_as_bytes(channels: int, *, background: float) -> Dataset:
 
 
 def tiny_mlp() -> nn.Sequential:
-    """A network of which no two weight matrices have the same shape, or each other's transposed."""
+    """A network whose weight matrices all differ in shape, also when transposed."""
     return mlp(INPUT_SHAPE, (10, 7), CLASSES)
 
 
@@ -163,9 +163,9 @@ class TiedModel(nn.Module):
 
 
 class SkippingModel(nn.Module):
-    """One layer takes no part in every third step, the first of them among these.
+    """One layer takes no part in every third step, beginning with the first.
 
-    As in stochastic depth, or where no example of a batch comes to an expert.
+    As in stochastic depth, or where no example of a batch is sent to an expert.
     """
 
     steps: Tensor

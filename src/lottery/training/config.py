@@ -125,10 +125,10 @@ class TrainingConfig:
     is measured, and what the weights at early stop and at the end are; training and snapshots for
     rewinding use the weights themselves. 0 for none."""
     recalibrate_batch_norm: int = 0
-    """Training examples over which the running statistics of batch normalization are computed anew
-    for the measurements at the start, right after pruning, and at the end: the mean over whole
-    batches of a random but fixed choice of examples, without augmentation. The state at the end
-    holds them; training itself goes by its own. 0 for none."""
+    """Number of training examples over which the running statistics of batch normalization are
+    recomputed for the measurements at the start, right after pruning, and at the end: the mean over
+    whole batches of a random but fixed choice of examples, without augmentation. They are part of
+    the state at the end; training itself does not use them. 0 for none."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """In what forward and backward passes are computed, also for measurements: the start weights'
     own type, which is float32 as a rule; or a shorter one wherever torch's autocast holds that to

@@ -47,7 +47,7 @@ def evaluate(
 
 
 def evaluation_batch(input_shape: Sequence[int], device: torch.device) -> int:
-    """How many examples are measured at once, 1 or more.
+    """How many examples are evaluated in one batch, 1 or more.
 
     Args:
         input_shape: of one example.

@@ -8,7 +8,7 @@ gradient goes straight through to something that does (Bengio et al., arXiv:1308
   whose scores are largest in magnitude, as many as the job's mask keeps there. The gradient is that
   of weight times magnitude of the score. First scores are uniform within 1 / sqrt(fan-in).
 - ``supermask`` (Zhou et al., arXiv:1905.01067, section 5): each weight is kept with a probability,
-  the sigmoid of its score, drawn anew at every step. The gradient is that of weight times
+  the sigmoid of its score, drawn again at every step. The gradient is that of weight times
   probability. A first score is the one whose probability is the density of the job's mask in that
   layer (the paper's is 1/2), at most 99% and at least 1%.
 

@@ -40,7 +40,7 @@ GRASP_TEMPERATURE: Final = 200.0
 """What the criterion ``grasp`` divides the network's outputs by."""
 
 _BYTES_AT_ONCE: Final = 2**28
-"""How much memory the gradients may take that `hessian` has at once."""
+"""The most memory, in bytes, for the gradients that `hessian` holds at the same time."""
 
 
 def grasp(context: ScoreContext) -> Scores:
@@ -152,7 +152,7 @@ def _output_curvature(probe: Probe, outputs: Tensor, target: Any) -> tuple[Tenso
 def _gradients_along(
     outputs: Tensor, inputs: Sequence[Tensor], directions: Tensor
 ) -> Iterator[Sequence[Tensor]]:
-    """The gradient of ``direction . outputs`` by the inputs, for each direction in turn."""
+    """For each direction the gradient of ``direction . outputs`` with respect to the inputs."""
     size = sum(value.numel() * value.element_size() for value in inputs)
     for part in directions.split(max(1, _BYTES_AT_ONCE // size)) if len(directions) else ():
         try:

@@ -116,7 +116,7 @@ def _read(path: Path) -> Costs | None:
 def _write_first(path: Path, costs: Costs) -> None:
     """Write the file whole, unless another process was faster; then its costs hold.
 
-    Where that cannot be done, such as on a full disk, each process goes by its own.
+    If the file cannot be written, such as on a full disk, each process uses its own.
     """
     with suppress(OSError), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         written = Path(scratch) / path.name

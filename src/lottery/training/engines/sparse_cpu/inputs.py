@@ -30,7 +30,7 @@ _MOST = 0.5
 
 _LEVELS = 256
 _PART = 1_000
-"""Examples looked at together, which bounds the memory that takes."""
+"""Examples processed together, which bounds the memory that this takes."""
 
 
 class Inputs(NamedTuple):
