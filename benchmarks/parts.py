@@ -75,7 +75,7 @@ def _measured(training: Training) -> dict[str, float]:
         training.task,
         training.workspace,
     )
-    order, parameters = training.coming().numpy(), trained.parameters
+    order, parameters = training.rest_of_epoch().numpy(), trained.parameters
     return {
         "batch": _microseconds(lambda n: _loads(network, task, order, workspace, n)),
         "forward": _microseconds(lambda n: _predicts(network, parameters, task, workspace, n)),

@@ -180,14 +180,14 @@ class Hold:
         replaced = [w for w in self._weights if id(w.parameter) not in now]
         there = [w for w in self._weights if id(w.parameter) in now]
         unmoved = [w for w in there if w.parameter.requires_grad and not w.steps]
-        strayed = [w for w in there if w.strayed]
+        violating = [w for w in there if w.violates_mask]
         found = {
             "were replaced by other tensors, which no mask was held in. Use load_state_dict without"
             " assign=True, exchange layers before the mask is held": replaced,
             "were moved by no optimizer. Train the very model that is held, not a copy or one made "
             "in the loop, and give its parameters to an optimizer": unmoved,
             "are no longer held at what the mask says. Something other than an optimizer wrote to "
-            "them: load or average weights before the mask is held": strayed,
+            "them: load or average weights before the mask is held": violating,
         }
         return [
             f"{format_names([w.name for w in weights])} {what}"

@@ -146,7 +146,7 @@ def test_a_pattern_that_fits_nothing_is_an_error_with_near_names() -> None:
     model = Embedded(SHAPE, CLASSES)
     with pytest.raises(
         UsageError,
-        match=r"also: no parameter of the network fits 'embeding\.weight'; did you mean "
+        match=r"also: no parameter of the network matches 'embeding\.weight'; did you mean "
         r"embedding\.weight",
     ):
         names(model, also=["embeding.weight"])
@@ -154,7 +154,7 @@ def test_a_pattern_that_fits_nothing_is_an_error_with_near_names() -> None:
         names(model, also=["nothing-like-it"])
     for pattern in ("embedding.weight", "x"):
         with pytest.raises(
-            UsageError, match=rf"leave_out: no weight that masks cover fits '{pattern}'"
+            UsageError, match=rf"leave_out: no weight that masks cover matches '{pattern}'"
         ):
             names(model, leave_out=[pattern])
 

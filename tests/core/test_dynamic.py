@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lottery.core import Mask
-from lottery.core.dynamic import moved, updated_share
+from lottery.core.dynamic import drop_and_grow, updated_share
 from lottery.errors import MaskError
 
 sizes = st.integers(1, 40)
@@ -46,7 +46,7 @@ def rigl_by_hand(kept: Tensor, weights: Tensor, gradients: Tensor, share: float)
 @given(sizes, seeds, shares)
 def test_gradient_growth_is_what_one_would_do_by_hand(size: int, seed: int, share: float) -> None:
     kept, weights, gradients = tensors(size, seed)
-    mask = moved(
+    mask = drop_and_grow(
         Mask({"a": kept}),
         weights={"a": weights},
         share=share,
@@ -64,7 +64,7 @@ def test_random_growth_keeps_counts_and_drops_the_smallest(
 ) -> None:
     kept, weights, _ = tensors(size, seed)
     before = Mask({"a": kept, "b": ~kept})
-    after = moved(
+    after = drop_and_grow(
         before,
         weights={"a": weights, "b": weights},
         share=share,
@@ -90,7 +90,9 @@ def test_random_growth_may_take_any_free_place_equally_often() -> None:
     counts = torch.zeros(4)
     generator = torch.Generator().manual_seed(0)
     for _ in range(3000):
-        counts += moved(mask, weights=weights, share=0.5, growth="random", generator=generator)["a"]
+        counts += drop_and_grow(
+            mask, weights=weights, share=0.5, growth="random", generator=generator
+        )["a"]
     assert counts[0] == 3000
     # Three places, the dropped one among them; four standard deviations.
     assert (counts[1:] - 1000).abs().max() < 4 * math.sqrt(3000 * 2 / 9)
@@ -99,8 +101,8 @@ def test_random_growth_may_take_any_free_place_equally_often() -> None:
 def test_a_share_of_nothing_or_of_everything() -> None:
     mask = Mask({"a": torch.tensor([True, False, True, False])})
     weights, slopes = {"a": torch.ones(4)}, {"a": torch.tensor([0.0, 3.0, 0.0, 2.0])}
-    same = moved(mask, weights=weights, share=0.0, growth="gradient", gradients=slopes)
-    other = moved(mask, weights=weights, share=1.0, growth="gradient", gradients=slopes)
+    same = drop_and_grow(mask, weights=weights, share=0.0, growth="gradient", gradients=slopes)
+    other = drop_and_grow(mask, weights=weights, share=1.0, growth="gradient", gradients=slopes)
     assert same == mask
     assert other["a"].tolist() == [False, True, False, True]
 
@@ -110,17 +112,17 @@ def test_what_is_missing_or_not_a_number_is_an_error() -> None:
     broken = {"a": torch.tensor([1.0, math.nan, 1.0])}
     generator = torch.Generator()
     with pytest.raises(MaskError, match="no weights of 'a'"):
-        moved(mask, weights={}, share=0.3, growth="random", generator=generator)
+        drop_and_grow(mask, weights={}, share=0.3, growth="random", generator=generator)
     with pytest.raises(MaskError, match="1 numbers of 'a' are NaN"):
-        moved(mask, weights=broken, share=0.3, growth="random", generator=generator)
+        drop_and_grow(mask, weights=broken, share=0.3, growth="random", generator=generator)
     with pytest.raises(MaskError, match="no gradients of 'a'"):
-        moved(mask, weights=ones, share=0.3, growth="gradient", gradients={})
+        drop_and_grow(mask, weights=ones, share=0.3, growth="gradient", gradients={})
     with pytest.raises(ValueError, match="needs gradients"):
-        moved(mask, weights=ones, share=0.3, growth="gradient")
+        drop_and_grow(mask, weights=ones, share=0.3, growth="gradient")
     with pytest.raises(ValueError, match="needs a generator"):
-        moved(mask, weights=ones, share=0.3, growth="random")
+        drop_and_grow(mask, weights=ones, share=0.3, growth="random")
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
-        moved(mask, weights=ones, share=1.5, growth="random", generator=generator)
+        drop_and_grow(mask, weights=ones, share=1.5, growth="random", generator=generator)
 
 
 def test_the_share_falls_along_half_a_cosine() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -115,6 +117,12 @@ def test_equality_with_something_else() -> None:
 def test_other_than_bool_is_refused(dtype: torch.dtype) -> None:
     with pytest.raises(MaskError, match=r"mask of 'w': expected a bool tensor, got .*tensor != 0"):
         Mask({"w": torch.ones(2, dtype=dtype)})
+
+
+@pytest.mark.parametrize("values", [[True, False], np.ones(2, bool), None])
+def test_other_than_a_tensor_is_refused(values: Any) -> None:
+    with pytest.raises(MaskError, match=rf"expected a bool tensor, got {type(values).__name__};"):
+        Mask({"w": values})
 
 
 def test_check_lists_every_problem() -> None:

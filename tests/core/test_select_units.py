@@ -92,7 +92,7 @@ def naive(
     """Sort (-score, number) and drop the last ones."""
     kept: dict[str, Any] = {name: mask[name].flatten().tolist() for name in mask}
     weights, value = weights_of(units), values(scores, mask, units, reduce)
-    stay = protected(units, value) if units.never_all else set()
+    stay = protected(units, value) if units.keep_best else set()
     for group in groups:
         home = {number for name in group.layers for number in units.homes[name]}
         ranked = sorted((-value[n], n) for n in (home & value.keys()) - stay)
@@ -129,7 +129,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Tensor], Mask, list[Group], Units,
     cut = draw(st.integers(0, len(names)))
     reduce: Reduce = draw(st.sampled_from(["sum", "mean"]))
     value = values(scores, mask, units, reduce)
-    stay = protected(units, value) if units.never_all else set()
+    stay = protected(units, value) if units.keep_best else set()
     groups = []
     for members in filter(None, (names[:cut], names[cut:])):
         numbers = {number for name in members for number in units.homes[name]}
@@ -150,7 +150,7 @@ def test_agrees_with_loops(
 
     assert result == naive(scores, mask, groups, units, reduce)
     assert result.is_subset(mask)
-    if not units.never_all:
+    if not units.keep_best:
         before, after = unit_counts(mask, units), unit_counts(result, units)
         for group in groups:
             lost = sum(before[name] - after[name] for name in group.layers)

@@ -18,7 +18,7 @@ from lottery.core import (
     surviving_units,
     unit_counts,
 )
-from lottery.core.shuffle import alike_units, shuffled_units, shuffled_within_units
+from lottery.core.shuffle import interchangeable_units, shuffled_units, shuffled_within_units
 from lottery.errors import MaskError
 
 SHAPES = {"conv.weight": (6, 3, 3, 3), "conv2.weight": (4, 6, 3, 3), "fc.weight": (9, 10)}
@@ -52,7 +52,7 @@ def test_whole_units_are_shuffled_and_every_count_stays(granularity: str) -> Non
     mask = pruned(units)
     generator = torch.Generator().manual_seed(0)
 
-    found = [shuffled_units(mask, units, alike_units(units), generator) for _ in range(5)]
+    found = [shuffled_units(mask, units, interchangeable_units(units), generator) for _ in range(5)]
 
     for other in found:
         assert unit_counts(other, units) == unit_counts(mask, units)
@@ -72,7 +72,7 @@ def test_coupled_parts_go_together() -> None:
     mask = pruned(units)
     generator = torch.Generator().manual_seed(1)
     for _ in range(5):
-        found = shuffled_units(mask, units, alike_units(units), generator)
+        found = shuffled_units(mask, units, interchangeable_units(units), generator)
         written = found["conv.weight"].flatten(1).any(1)
         read = found["conv2.weight"].transpose(0, 1).flatten(1).any(1)
         assert torch.equal(written, read)
@@ -88,7 +88,9 @@ def test_every_filter_is_as_likely() -> None:
     mask = pruned(units)
     generator = torch.Generator().manual_seed(0)
     counts = sum(
-        surviving_units(shuffled_units(mask, units, alike_units(units), generator), units)[:6].int()
+        surviving_units(
+            shuffled_units(mask, units, interchangeable_units(units), generator), units
+        )[:6].int()
         for _ in range(1_200)
     )
     assert isinstance(counts, torch.Tensor)
@@ -101,14 +103,14 @@ def test_units_of_another_size_are_not_alike() -> None:
     units = make_units("block-4x4", {"fc.weight": (9, 10)})
     assert units is not None
     # 3 x 3 blocks: 4 x 4 four times, 4 x 2 twice at the right, 1 x 4 twice below, and 1 x 2.
-    assert sorted(len(numbers) for numbers in alike_units(units)) == [1, 2, 2, 4]
+    assert sorted(len(numbers) for numbers in interchangeable_units(units)) == [1, 2, 2, 4]
     channels: list[Channel] = [
         (("conv.weight", 0, (0,)), ("conv2.weight", 1, (0,))),
         *((("conv.weight", 0, (i,)),) for i in range(1, 6)),
     ]
     units = make_units("channel", SHAPES, channels=channels)
     assert units is not None
-    assert sorted(len(numbers) for numbers in alike_units(units)) == [1, 5]
+    assert sorted(len(numbers) for numbers in interchangeable_units(units)) == [1, 5]
 
 
 @given(st.integers(0, 10_000))
@@ -139,6 +141,6 @@ def test_a_mask_of_something_else_is_refused() -> None:
     kept["conv.weight"].view(-1)[:5] = False
     generator = torch.Generator()
     with pytest.raises(MaskError, match="parts of units"):
-        shuffled_units(Mask(kept), units, alike_units(units), generator)
+        shuffled_units(Mask(kept), units, interchangeable_units(units), generator)
     with pytest.raises(MaskError, match="nothing to shuffle between runs"):
         shuffled_units(pruned(units), units_of("2:4"), [], generator)

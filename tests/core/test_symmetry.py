@@ -11,7 +11,7 @@ from coupled_networks import NETWORKS
 from torch import Tensor, nn
 
 from lottery.core import Mask, Probe, prunable_weights
-from lottery.core.matching import correlate, in_place, match, similarity
+from lottery.core.matching import correlate, identity_permutations, match, similarity
 from lottery.core.symmetry import Permutation, Symmetry, find_symmetry, permute, probe_symmetry
 from lottery.errors import MissingPackageError, UsageError
 from lottery.models.mlp import lenet_300_100
@@ -106,7 +106,7 @@ def test_a_network_and_its_permuted_self_align_exactly(name: str) -> None:
     assert all(torch.equal(found[home], move.argsort()) for home, move in moves.items())
     for home, alike in similarity(table, found).items():
         assert alike == pytest.approx(1, abs=1e-9)
-        assert similarity(table, in_place(symmetry))[home] < 0.9
+        assert similarity(table, identity_permutations(symmetry))[home] < 0.9
     back = permute(other.state_dict(), symmetry, found)
     assert all(torch.equal(back[key], value) for key, value in state.items()), "so no barrier"
 
@@ -144,7 +144,7 @@ def test_random_features_match_at_the_level_of_chance() -> None:
     # The largest of some dozen correlations of 400 pairs each, whose deviation is 1 / 20.
     assert 0.05 < by_chance < 0.15
     assert abs(alike - by_chance) < 0.02
-    assert abs(similarity(measured, in_place(symmetry))["0.weight"]) < 0.04
+    assert abs(similarity(measured, identity_permutations(symmetry))["0.weight"]) < 0.04
 
 
 def test_a_neuron_that_never_changes_correlates_with_nothing() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lottery.data import AugmentationConfig
-from lottery.data.augment import augmented, centre, random_boxes, resized, shifted
+from lottery.data.augment import augment, center_crop, crop_and_flip, random_boxes, resize_boxes
 
 quick = settings(max_examples=50, deadline=None)
 
@@ -55,7 +55,7 @@ def test_shifts_as_one_image_at_a_time(
     offsets = data.draw(st.lists(st.tuples(offset, offset), min_size=count, max_size=count))
     flips = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
 
-    found = shifted(inputs, torch.tensor(offsets), torch.tensor(flips), padding)
+    found = crop_and_flip(inputs, torch.tensor(offsets), torch.tensor(flips), padding)
 
     expected = [
         one_shifted(image, *where, flip, padding)
@@ -69,11 +69,11 @@ def test_flipping_twice_is_nothing() -> None:
     inputs = batch(4, 3, 5, 7)
     flips, nowhere = torch.tensor([True, False, True, True]), torch.zeros(4, 2, dtype=torch.int64)
 
-    once = shifted(inputs, nowhere, flips, 0)
+    once = crop_and_flip(inputs, nowhere, flips, 0)
 
     assert torch.equal(once[0], inputs[0].flip(-1))
     assert torch.equal(once[1], inputs[1])
-    assert torch.equal(shifted(once, nowhere, flips, 0), inputs)
+    assert torch.equal(crop_and_flip(once, nowhere, flips, 0), inputs)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_augmenting_leaves_the_images_and_changes_some(config: AugmentationConfi
     inputs = batch(32, 3, 8, 8)
     before = inputs.clone()
 
-    found = augmented(inputs, config, torch.Generator().manual_seed(0))
+    found = augment(inputs, config, torch.Generator().manual_seed(0))
 
     assert torch.equal(inputs, before)
     size = config.resized_crop or 8
@@ -99,7 +99,7 @@ def test_augmenting_leaves_the_images_and_changes_some(config: AugmentationConfi
     if size == 8:
         same = (found == before).flatten(1).all(1)
         assert int((~same).sum()) > 0
-    assert torch.equal(found, augmented(inputs, config, torch.Generator().manual_seed(0)))
+    assert torch.equal(found, augment(inputs, config, torch.Generator().manual_seed(0)))
 
 
 def test_half_are_flipped_and_every_offset_comes_as_often() -> None:
@@ -107,7 +107,7 @@ def test_half_are_flipped_and_every_offset_comes_as_often() -> None:
     place = torch.arange(1.0, 26.0).view(1, 1, 5, 5).repeat(9_000, 1, 1, 1)
     config = AugmentationConfig(flip=True, crop_padding=1)
 
-    found = augmented(place, config, torch.Generator().manual_seed(0))
+    found = augment(place, config, torch.Generator().manual_seed(0))
 
     flipped = found[:, 0, 2, 1] > found[:, 0, 2, 3]
     assert abs(float(flipped.double().mean()) - 0.5) < 5 * math.sqrt(0.25 / 9_000)
@@ -120,7 +120,7 @@ def test_half_are_flipped_and_every_offset_comes_as_often() -> None:
 def test_without_flip_nothing_is_mirrored() -> None:
     inputs = torch.arange(10.0).expand(50, 1, 10, 10)
 
-    found = augmented(inputs, AugmentationConfig(crop_padding=1), torch.Generator())
+    found = augment(inputs, AugmentationConfig(crop_padding=1), torch.Generator())
 
     assert (found[:, 0, 5, 1:-1].diff(dim=1) == 1).all()
 
@@ -149,7 +149,7 @@ def test_resizes_as_one_image_at_a_time(
         top, left = (data.draw(st.integers(0, n)) for n in (height - high, width - wide))
         boxes.append([top, left, high, wide])
 
-    found = resized(inputs, torch.tensor(boxes), size)
+    found = resize_boxes(inputs, torch.tensor(boxes), size)
 
     expected = [one_resized(image, box, size) for image, box in zip(inputs, boxes, strict=True)]
     torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-10)
@@ -158,7 +158,7 @@ def test_resizes_as_one_image_at_a_time(
 def test_the_whole_image_at_its_own_size_is_itself() -> None:
     inputs = batch(2, 3, 7, 7)
 
-    found = resized(inputs, torch.tensor([[0, 0, 7, 7]] * 2), 7)
+    found = resize_boxes(inputs, torch.tensor([[0, 0, 7, 7]] * 2), 7)
 
     torch.testing.assert_close(found, inputs)
 
@@ -222,8 +222,8 @@ def test_types_of_16_bits_see_what_others_see(dtype: torch.dtype, side: int, siz
     inputs = batch(4, 1, side, side).to(dtype)
 
     for found, expected in (
-        (resized(inputs, boxes, size), resized(inputs.float(), boxes, size)),
-        (centre(inputs, size), centre(inputs.float(), size)),
+        (resize_boxes(inputs, boxes, size), resize_boxes(inputs.float(), boxes, size)),
+        (center_crop(inputs, size), center_crop(inputs.float(), size)),
     ):
         assert found.dtype == dtype
         assert torch.equal(found, expected.to(dtype))
@@ -232,9 +232,9 @@ def test_types_of_16_bits_see_what_others_see(dtype: torch.dtype, side: int, siz
 def test_the_size_that_is_usual_is_cropped_alone() -> None:
     inputs = batch(2, 3, 256, 300)
 
-    assert torch.equal(centre(inputs, 224), inputs[..., 16:240, 38:262])
+    assert torch.equal(center_crop(inputs, 224), inputs[..., 16:240, 38:262])
     assert torch.equal(
-        centre(batch(1, 1, 342, 342), 299), batch(1, 1, 342, 342)[..., 21:320, 21:320]
+        center_crop(batch(1, 1, 342, 342), 299), batch(1, 1, 342, 342)[..., 21:320, 21:320]
     )
 
 
@@ -250,7 +250,7 @@ def test_objects_are_of_the_size_of_the_usual_preparation(
         [(down - height / 2)[:, None].expand(-1, width), (right - width / 2).expand(height, -1)]
     )[None].double()
 
-    found = centre(ramps, size)[0]
+    found = center_crop(ramps, size)[0]
 
     scale = min(height, width) / round(size / 0.875)
     expected = (torch.arange(size).double() + 0.5 - size / 2) * scale
@@ -266,7 +266,7 @@ def test_evaluation_sees_a_large_image_as_a_small_one() -> None:
     small = torch.linspace(0, 1, 32, dtype=torch.float64).expand(1, 1, 32, 32)
     large = F.interpolate(small, size=(256, 256), mode="bilinear", align_corners=False)
 
-    torch.testing.assert_close(centre(large, 28), centre(small, 28), rtol=0, atol=0.01)
+    torch.testing.assert_close(center_crop(large, 28), center_crop(small, 28), rtol=0, atol=0.01)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,15 @@ class TestPlaces:
         monkeypatch.setenv("HOME", "/home/someone")
 
         assert cache_folder() == Path("/home/someone/.cache/lottery")
+
+    def test_a_user_without_a_home_gets_no_folder_of_that_name(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As in a container that runs under a number nobody has given a name."""
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+
+        assert cache_folder() == Path(tempfile.gettempdir()) / "lottery"
 
 
 class TestWrongContents:

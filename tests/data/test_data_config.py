@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import torch
 
 from lottery.data import (
     DATASETS,
     AugmentationConfig,
     DataConfig,
+    Dataset,
+    Split,
+    as_configured,
     check_dataset,
     describe_dataset,
     load_dataset,
@@ -91,6 +97,18 @@ def test_columns_where_there_are_none() -> None:
         "label_column",
     ]
     assert DataConfig(name="hf:pets", image_column="image", image_size=9).problems() == []
+
+
+@pytest.mark.parametrize("shape", [(8,), (3, 8), ()])
+@pytest.mark.parametrize("asked", [{"flip": True}, {"crop_padding": 1}, {"resized_crop": 4}])
+def test_only_images_are_augmented(shape: tuple[int, ...], asked: dict[str, Any]) -> None:
+    split = Split(torch.zeros(6, *shape), torch.arange(6) % 2)
+    data = Dataset(name="points", train=split, validation=split, test=split, classes=2)
+    config = DataConfig(name="python:points", augmentation=AugmentationConfig(**asked))
+
+    with pytest.raises(UsageError, match=r"expected images .* examples of 'points' have shape"):
+        as_configured(data, config)
+    assert as_configured(data, DataConfig(name="python:points")).input_shape == shape
 
 
 def test_loading_reports_problems_of_the_augmentation() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,41 @@ class TestWhatIsWrong:
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="No such file"):
             load(tmp_path / "nothing.npz")
+
+    def test_a_name_too_long_and_a_folder_that_cannot_be_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with pytest.raises(DataError, match="cannot be read"):
+            load(tmp_path / ("a" * 300))
+
+        def refuse(_: Path) -> Iterator[Path]:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)"):
+            load(tmp_path)
+
+    @pytest.mark.parametrize("change", ["a compression nobody knows", "encryption"])
+    def test_a_file_that_is_packed_in_another_way(self, tmp_path: Path, change: str) -> None:
+        path = saved(tmp_path / "digits.npz", **arrays("train", "test"))
+        packed = bytearray(path.read_bytes())
+        # In each header, of a file and in the list at the end: its flags, then its compression.
+        for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            at = packed.find(header)
+            while at >= 0:
+                packed[at + flags + (0 if change == "encryption" else 2)] |= 0x41
+                at = packed.find(header, at + 4)
+        path.write_bytes(packed)
+
+        with pytest.raises(DataError, match=r"digits.npz: expected an NPZ"):
+            load(path)
+
+    def test_a_header_that_is_no_table(self, tmp_path: Path) -> None:
+        header = b"{'descr': (".ljust(117) + b"\n"
+        (tmp_path / "x_train.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + header)
+
+        with pytest.raises(DataError, match=r"x_train.npy: expected an NPZ"):
+            load(tmp_path)
 
     def test_a_header_that_lies(self, tmp_path: Path) -> None:
         path = saved(tmp_path / "digits.npz", **arrays("train", "test"))

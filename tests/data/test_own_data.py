@@ -206,8 +206,10 @@ def ragged(x: torch.Tensor) -> torch.Tensor:
         ((with_targets(GOOD[1] % 2 * 2), GOOD), "test: expected the classes .* got 1, which nothi"),
         ((GOOD, (GOOD[0], GOOD[1] + 1), GOOD), "validation: expected the classes .* got 3"),
         ((Pairs(GOOD, ragged), GOOD), "inputs of one shape and type, but example 0"),
+        ((Pairs(GOOD, lambda _: [1, [2, 3]]), GOOD), r"input of example 0: .* become one array"),
         ((Pairs(GOOD, lambda x: 1 / 0), GOOD), r"example 0 as a pair .* ZeroDivisionError"),
         ((list(range(30)), GOOD), r"train: expected example 0 as a pair .* TypeError"),
+        (([{"x": 1.0, "y": 0}] * 3, GOOD), r"example 0 as a pair .* it is a dict of x, y"),
         (
             (loader(GOOD, sampler=SubsetRandomSampler(range(9))), GOOD),
             r"SubsetRandomSampler\) may choose others.*torch.utils.data.Subset",
@@ -220,6 +222,15 @@ def test_what_is_wrong(source: Any, reason: str) -> None:
         reason = "cannot hold 5 examples out"
     with np.errstate(all="ignore"), pytest.raises(DataError, match=reason):
         as_dataset(source, name="mine", validation=5)
+
+
+def test_examples_of_bfloat16_are_read_one_by_one_as_all_at_once() -> None:
+    short = points(30)[0].bfloat16(), points(30)[1]
+
+    one, other = (as_dataset((part, GOOD), validation=5) for part in (Pairs(short), short))
+
+    assert torch.equal(one.train.inputs, other.train.inputs)
+    assert one.train.inputs.dtype == torch.float32
 
 
 def test_a_part_of_a_dataset() -> None:

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from lottery.data.dataset import Dataset
 from lottery.data.idx import Bytes
 from lottery.data.normalize import normalized
-from lottery.data.splits import Examples, Scale, assemble, exchanges, scale_of, stored
+from lottery.data.splits import Examples, Scale, as_split, assemble, exchanges, scale_of
 from lottery.errors import DataError
 
 images = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, max_side=5))
@@ -84,7 +84,7 @@ def test_of_classes_that_are_few_each_is_in_both_parts() -> None:
         labels = np.zeros(300, np.uint8)
         labels[np.random.default_rng(seed).permutation(300)[:3]] = (1, 1, 2)
         examples = Examples(numbered(300).inputs, labels)
-        held, rest = examples.parted(30, "any", every_class=True)
+        held, rest = examples.split_off(30, "any", every_class=True)
         assert set(held.labels.tolist()) >= {0, 1}
         assert set(rest.labels.tolist()) == {0, 1, 2}
         assert sorted(numbers(held) + numbers(rest)) == list(range(300))
@@ -95,7 +95,7 @@ class TestParted:
     def test_disjoint_and_complete_with_labels_kept(self, count: int, data: st.DataObject) -> None:
         first = data.draw(st.integers(0, count))
 
-        part, rest = numbered(count).parted(first, "stream")
+        part, rest = numbered(count).split_off(first, "stream")
 
         assert len(part) == first
         assert sorted(numbers(part) + numbers(rest)) == list(range(count))
@@ -106,7 +106,7 @@ class TestParted:
     def test_a_larger_part_holds_every_smaller(self, count: int, data: st.DataObject) -> None:
         small, large = sorted(data.draw(st.tuples(*[st.integers(0, count)] * 2)))
 
-        first, second = (numbered(count).parted(size, "stream")[0] for size in (small, large))
+        first, second = (numbered(count).split_off(size, "stream")[0] for size in (small, large))
 
         assert numbers(second)[:small] == numbers(first)
 
@@ -114,20 +114,20 @@ class TestParted:
         torch.manual_seed(1)
         before = torch.random.get_rng_state()
 
-        one = numbers(numbered(50).parted(10, "stream")[0])
+        one = numbers(numbered(50).split_off(10, "stream")[0])
         torch.testing.assert_close(torch.random.get_rng_state(), before)
         torch.manual_seed(2)
 
-        assert numbers(numbered(50).parted(10, "stream")[0]) == one
+        assert numbers(numbered(50).split_off(10, "stream")[0]) == one
 
     def test_each_stream_has_a_shuffle_of_its_own(self) -> None:
-        one, two = (numbers(numbered(50).parted(50, stream)[0]) for stream in ("a", "b"))
+        one, two = (numbers(numbered(50).split_off(50, stream)[0]) for stream in ("a", "b"))
 
         assert one != two
 
     def test_golden(self) -> None:
         # A change here moves examples between the splits of every experiment ever run.
-        held_out, _ = numbered(60_000).parted(8, "mnist", "validation")
+        held_out, _ = numbered(60_000).split_off(8, "mnist", "validation")
 
         assert numbers(held_out) == [24913, 11283, 45757, 45326, 11157, 3687, 23908, 20654]
 
@@ -137,14 +137,14 @@ class TestStored:
     def test_agrees_with_numpy(self, images: Bytes, mean: float, deviation: float) -> None:
         expected = (images[:, np.newaxis].astype(np.float64) / 255 - mean) / deviation
 
-        found = normalized(stored(unlabelled(images)).inputs, (mean,), (deviation,))
+        found = normalized(as_split(unlabelled(images)).inputs, (mean,), (deviation,))
 
         torch.testing.assert_close(found, torch.from_numpy(expected).float())
 
     def test_leaves_the_images_as_they_were(self) -> None:
         images = np.full((2, 3, 3), 7, dtype=np.uint8)
 
-        split = stored(unlabelled(images))
+        split = as_split(unlabelled(images))
         split.inputs.add_(1)
 
         assert images.tolist() == np.full((2, 3, 3), 7).tolist()

@@ -137,7 +137,7 @@ def test_members_that_are_many_times_the_packed_file_are_refused(
     assert len(list_tar(path)) == 2_000
 
     monkeypatch.setattr(plain_files, "_ALWAYS", 2**10)
-    monkeypatch.setattr(plain_files, "MOST_TIMES", 10)
+    monkeypatch.setattr(plain_files, "MAX_EXPANSION", 10)
 
     with pytest.raises(DataError, match="times as large by its headers"):
         list_tar(path)

@@ -1,4 +1,4 @@
-"""Data that a call brings along."""
+"""Data that are passed to a call from Python."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_run_on_given_data_goes_on_and_can_be_read(
 
 def test_without_the_data_or_with_others_it_is_refused(tmp_path: Path) -> None:
     options = RunOptions(out=tmp_path, jobs=1, device="cpu")
-    with pytest.raises(DataError, match="brought along by a call from Python; make it again"):
+    with pytest.raises(DataError, match="passed to a call from Python; make that call again"):
         run_experiment(CONFIG, options)
     with pytest.raises(UsageError, match="must be 'python:' and a name, got 'mnist-5k'"):
         run_experiment(tiny(), options, data=parts())

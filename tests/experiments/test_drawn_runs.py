@@ -115,7 +115,7 @@ def by_hand(config: ExperimentConfig, engine: str, ticket: Ticket, **job: Any) -
     data, streams = load_dataset(config.data), Streams(config.seed, 0)
     plain = training_job(DENSE, ticket, config=config, data=data, streams=streams)
     trainer = make_engine(engine, resolve_device("cpu"))
-    (trained,) = trainer.train([replace(plain, watch=None, **job)], [NullMonitor()])
+    (trained,) = trainer.train([replace(plain, observer=None, **job)], [NullMonitor()])
     return trained
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from lottery.analysis import judge_run
 from lottery.cli.main import app
 from lottery.core import Mask
-from lottery.core.early_bird import settled
+from lottery.core.early_bird import has_settled
 from lottery.data import load_dataset
 from lottery.errors import ConfigError, Preempted, UsageError
 from lottery.experiments import (
@@ -65,8 +65,8 @@ def masks_by_look(config: ExperimentConfig, level: int) -> dict[int, Mask]:
     data, streams = load_dataset(config.data), Streams(config.seed, 0)
     ticket = make_ticket(DENSE, config=config, store=Store(Path()), data=data, streams=streams)
     job = training_job(DENSE, ticket, config=config, data=data, streams=streams)
-    assert job.watch is not None
-    plain = replace(job, watch=None, snapshots_at=job.watch.at)
+    assert job.observer is not None
+    plain = replace(job, observer=None, snapshots_at=job.observer.at)
     engine = make_engine("torch", resolve_device("cpu"))
     (trained,) = engine.train([plain], [NullMonitor()])
     found = {}
@@ -91,7 +91,9 @@ def test_the_first_settled_mask_is_the_ticket(run: RunSummary, level: int) -> No
         name
         for number, name in enumerate(names, start=1)
         if name == 30
-        or settled([looks[n] for n in names[:number]], window=bird.window, distance=bird.distance)
+        or has_settled(
+            [looks[n] for n in names[:number]], window=bird.window, distance=bird.distance
+        )
     )
     ticket, store = Store(run.run).ticket(JobKey(0, MAIN, level)), Store(run.run)
     assert ticket.mask == looks[at]

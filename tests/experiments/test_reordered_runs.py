@@ -121,8 +121,8 @@ def test_each_example_is_seen_once_an_epoch(since: int) -> None:
         before = min(count, max(0, since - epoch * steps) * size)
         assert torch.equal(usual[:before], other[:before])
         assert before >= count - 1 or not torch.equal(usual, other)
-    assert copy.drawing(since - 1) == job.streams
-    assert copy.drawing(since) != job.streams
+    assert copy.streams_at(since - 1) == job.streams
+    assert copy.streams_at(since) != job.streams
 
 
 def test_identities_of_all_other_jobs_are_what_they_were() -> None:

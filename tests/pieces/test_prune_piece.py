@@ -285,6 +285,11 @@ def test_a_mistake_is_an_error_that_says_what_to_do(
         prune(mlp(), **arguments)
 
 
+def test_a_model_without_parameters_has_nothing_to_prune() -> None:
+    with pytest.raises(UsageError, match="nothing to prune"):
+        prune(nn.ReLU(), criterion="snip", batches=batches())
+
+
 def test_a_model_without_a_loss_of_its_labels_is_told() -> None:
     class Silent(Labelled):
         def forward(self, x: Tensor, labels: Tensor | None = None) -> Any:

@@ -29,7 +29,7 @@ from lottery.errors import Preempted, UsageError
 from lottery.tasks.own import OwnTask
 from lottery.tasks.session import LoopSession
 from lottery.tickets import Ticket
-from lottery.training import Checkpoint, Watch
+from lottery.training import Checkpoint, Observer
 
 STEPS = 60
 
@@ -65,7 +65,7 @@ def note(iteration: int, state: Any, notes: Any) -> Any:
     return {**notes, str(iteration): state["0.bias"]}
 
 
-WORK: dict[str, Any] = {"snapshots_at": (0, 10, 45), "watch": Watch(at=(5, 30), note=note)}
+WORK: dict[str, Any] = {"snapshots_at": (0, 10, 45), "observer": Observer(at=(5, 30), note=note)}
 
 
 def full_task() -> OwnTask:

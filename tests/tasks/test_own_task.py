@@ -33,7 +33,7 @@ from lottery.rng import Streams
 from lottery.tasks.protocol import How, Work
 from lottery.tasks.session import LoopSession
 from lottery.tickets import PruneConfig, Ticket
-from lottery.training import CurvePoint, Length, MaskUpdatesConfig, NullMonitor, Watch
+from lottery.training import CurvePoint, Length, MaskUpdatesConfig, NullMonitor, Observer
 
 
 def test_levels_keep_their_masks_and_start_weights() -> None:
@@ -299,7 +299,7 @@ def test_early_stop_has_the_state_and_the_score_of_the_best_validation_loss() ->
 
 def test_what_is_measured_is_heard_of_when_it_is() -> None:
     heard: list[CurvePoint] = []
-    result = train_once(own_task(train=log_train), measured=heard.extend)
+    result = train_once(own_task(train=log_train), on_evaluation=heard.extend)
     # The best state is judged last.
     assert sorted(heard, key=lambda p: p.iteration)[-1] == result.curve[-1]
     assert {(p.iteration, p.split) for p in heard} == {(p.iteration, p.split) for p in result.curve}
@@ -366,7 +366,7 @@ def test_snapshots_and_watches_see_the_state_after_the_step_and_change_nothing()
     plain = train_once(own_task(train=trains))
     states.clear()
     looked = train_once(
-        own_task(train=trains), snapshots_at=(0, 2, 5), watch=Watch(at=(2, 3), note=note)
+        own_task(train=trains), snapshots_at=(0, 2, 5), observer=Observer(at=(2, 3), note=note)
     )
     assert equal(plain.final, looked.final)
     assert equal(looked.snapshots[0], states[0])

@@ -212,11 +212,17 @@ INPUTS, TARGETS = SOUND.test.inputs, SOUND.test.targets
         (split_of(INPUTS[1:], TARGETS), "check_shapes_and_types", "12 inputs for 13 targets"),
         (split_of(INPUTS[:0], TARGETS[:0]), "check_shapes_and_types", "no examples"),
         (split_of(INPUTS.mT, TARGETS), "check_shapes_and_types", "one example has shape"),
+        (
+            split_of(INPUTS[:, 0, 0, 0], TARGETS),
+            "check_shapes_and_types",
+            r"expected \[N, \.\.\.\]",
+        ),
         (split_of(INPUTS * math.nan, TARGETS), "check_values", "not finite"),
         (split_of(INPUTS, TARGETS + 1), "check_values", "targets span"),
         (split_of(INPUTS * 255, TARGETS), "check_values", "those of the inputs"),
         (replace(SOUND, mean=(99.0,)), "check_values", "those of the inputs"),
         (replace(SOUND, mean=(0.0, 0.0), deviation=(1.0, 1.0)), "check_values", "got 2"),
+        (replace(SOUND, mean=(), deviation=()), "check_values", "got 0"),
         (replace(SOUND, classes=1), "check_values", "two classes"),
         (replace(SOUND, deviation=(0.0,)), "check_values", "deviations above 0"),
         (

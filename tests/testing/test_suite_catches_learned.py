@@ -9,7 +9,14 @@ import pytest
 
 from lottery.core import Mask
 from lottery.testing import ENGINE_CHECKS
-from lottery.training import Checkpoint, MaskLearning, Monitor, TrainingJob, TrainingResult, Watch
+from lottery.training import (
+    Checkpoint,
+    MaskLearning,
+    Monitor,
+    Observer,
+    TrainingJob,
+    TrainingResult,
+)
 from lottery.training.engines.torch_engine import TorchEngine
 
 CHECKS = {check.__name__: check for check in ENGINE_CHECKS}
@@ -29,12 +36,12 @@ class Broken(TorchEngine):
 
 class TrainsWeights(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        return super().one(replace(job, learns=None), monitor)
+        return super().one(replace(job, mask_learning=None), monitor)
 
 
 class TrainsWeightsAndClaimsTheMask(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        return replace(super().one(replace(job, learns=None), monitor), mask=job.mask)
+        return replace(super().one(replace(job, mask_learning=None), monitor), mask=job.mask)
 
 
 class KeepsOneTooMany(Broken):
@@ -48,9 +55,9 @@ class KeepsOneTooMany(Broken):
 
 class HasOneStream(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        if job.learns is not None:
-            learns = MaskLearning(method=job.learns.method, stream=("all",))
-            job = replace(job, learns=learns)
+        if job.mask_learning is not None:
+            mask_learning = MaskLearning(method=job.mask_learning.method, stream=("all",))
+            job = replace(job, mask_learning=mask_learning)
         return super().one(job, monitor)
 
 
@@ -59,7 +66,7 @@ class ForgetsScores(Broken):
 
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
         kept = monitor.restore()
-        if kept is not None and job.learns is not None:
+        if kept is not None and job.mask_learning is not None:
             scores = {n: t * 0 + 1 for n, t in kept.tensors.items() if n.startswith("scores/")}
             forgotten = replace(kept, tensors={**kept.tensors, **scores})
             monitor = From(monitor, forgotten)
@@ -72,13 +79,13 @@ class SaysThatItDoesNot(TorchEngine):
 
 class NotesNothing(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        return super().one(replace(job, watch=None), monitor)
+        return super().one(replace(job, observer=None), monitor)
 
 
 class LooksTooRarely(Broken):
     def one(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
-        if job.watch is not None:
-            job = replace(job, watch=Watch(at=job.watch.at[1:], note=job.watch.note))
+        if job.observer is not None:
+            job = replace(job, observer=Observer(at=job.observer.at[1:], note=job.observer.note))
         return super().one(job, monitor)
 
 

@@ -29,18 +29,18 @@ def watched(
 ) -> Notes:
     """Look at the k-th state, whose level l has as many weights pruned as levels[l][k] says."""
     number = len(levels[0])
-    watch = watch_masks(
+    observer = watch_masks(
         EVERY_TWO,
         lambda found: [mask(level[int(found["fc.weight"][0])]) for level in levels],
         total=2 * number + 1,
         steps_per_epoch=5,
         trains_on=trains_on,
     )
-    assert watch.at == tuple(range(2, 2 * number + 1, 2))
+    assert observer.at == tuple(range(2, 2 * number + 1, 2))
     notes: Notes = {}
-    for number, iteration in enumerate(watch.at):
+    for number, iteration in enumerate(observer.at):
         before = dict(notes)
-        after = watch.note(iteration, state(number), notes)
+        after = observer.note(iteration, state(number), notes)
         assert notes.keys() == before.keys(), "notes were changed in place"
         notes = after
         if through_files:
@@ -103,7 +103,7 @@ def test_the_state_of_each_draw_is_noted_once(through_files: bool) -> None:
 
 
 def test_no_state_is_noted_before_a_mask_has_settled() -> None:
-    watch = watch_masks(
+    observer = watch_masks(
         EVERY_TWO,
         lambda found: [mask(int(found["fc.weight"][0]))],
         total=100,
@@ -112,7 +112,7 @@ def test_no_state_is_noted_before_a_mask_has_settled() -> None:
     )
     notes: Notes = {}
     for number in range(8):
-        notes = watch.note(2 * number + 2, state(number), notes)
+        notes = observer.note(2 * number + 2, state(number), notes)
         assert not [name for name in notes if name.startswith("state/")]
 
 
@@ -126,15 +126,15 @@ def test_the_last_look_of_tickets_that_train_on_comes_before_the_end() -> None:
 def test_no_more_masks_are_kept_than_are_compared() -> None:
     notes = watched([[0, 2, 4, 6], [0, 0, 0, 0]])
     assert len(notes) == 2 * 2
-    watch = watch_masks(EVERY_TWO, lambda _: [mask(0)], total=100, steps_per_epoch=5)
-    one = watch.note(2, state(0), {})
-    assert len(watch.note(4, state(0), one)) == 2
+    observer = watch_masks(EVERY_TWO, lambda _: [mask(0)], total=100, steps_per_epoch=5)
+    one = observer.note(2, state(0), {})
+    assert len(observer.note(4, state(0), one)) == 2
 
 
 def test_weights_that_are_no_numbers_are_not_looked_at() -> None:
-    watch = watch_masks(EVERY_TWO, lambda _: [mask(0)], total=100, steps_per_epoch=5)
-    one = watch.note(2, state(0), {})
-    assert watch.note(4, {"fc.weight": torch.full((10,), torch.nan)}, one) is one
+    observer = watch_masks(EVERY_TWO, lambda _: [mask(0)], total=100, steps_per_epoch=5)
+    one = observer.note(2, state(0), {})
+    assert observer.note(4, {"fc.weight": torch.full((10,), torch.nan)}, one) is one
 
 
 def test_notes_without_the_level_are_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lottery.training import same_every_time
+from lottery.training import deterministic_convolutions
 
 
 def set_now() -> tuple[bool, bool, bool]:
@@ -15,9 +15,9 @@ def set_now() -> tuple[bool, bool, bool]:
 
 def test_convolutions_on_a_gpu_are_exact_and_in_one_order() -> None:
     before = set_now()
-    with same_every_time(torch.device("cuda")):
+    with deterministic_convolutions(torch.device("cuda")):
         assert set_now() == (True, False, False)
-        with same_every_time(torch.device("cuda", 0)):
+        with deterministic_convolutions(torch.device("cuda", 0)):
             assert set_now() == (True, False, False)
     assert set_now() == before
     assert before != (True, False, False)
@@ -26,5 +26,5 @@ def test_convolutions_on_a_gpu_are_exact_and_in_one_order() -> None:
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 def test_nothing_is_set_elsewhere(device: str) -> None:
     before = set_now()
-    with same_every_time(torch.device(device)):
+    with deterministic_convolutions(torch.device(device)):
         assert set_now() == before

@@ -14,7 +14,7 @@ from torch import nn
 
 from lottery.errors import MissingPackageError, UsageError
 from lottery.models import build_model
-from lottery.training import ENGINES, Engine, TrainingConfig, make_engine, passed_over
+from lottery.training import ENGINES, Engine, TrainingConfig, make_engine, refused_engines
 from lottery.training.engines.torch_engine import TorchEngine
 
 CPU = torch.device("cpu")
@@ -50,10 +50,10 @@ def test_auto_is_the_first_that_can(fast: Callable[[object], None]) -> None:
 
 def test_what_auto_passes_over_is_told_with_the_reason(fast: Callable[[object], None]) -> None:
     fast(Picky)
-    assert passed_over(CPU, MODEL, CONFIG) == {}
-    assert passed_over(CPU, MODEL, TrainingConfig()) == {"sparse_cpu": "seven at a time"}
+    assert refused_engines(CPU, MODEL, CONFIG) == {}
+    assert refused_engines(CPU, MODEL, TrainingConfig()) == {"sparse_cpu": "seven at a time"}
     fast(not_installed)
-    assert "numba" in passed_over(CPU, MODEL, CONFIG)["sparse_cpu"]
+    assert "numba" in refused_engines(CPU, MODEL, CONFIG)["sparse_cpu"]
 
 
 def test_without_a_model_auto_is_the_engine_that_trains_any(fast: Callable[[object], None]) -> None:
@@ -91,7 +91,7 @@ def test_without_numba_torch_trains(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_compilation_turned_off_torch_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     assert make_engine("auto", CPU, model=MODEL).name == "torch"
-    assert "NUMBA_DISABLE_JIT" in passed_over(CPU, MODEL, CONFIG)["sparse_cpu"]
+    assert "NUMBA_DISABLE_JIT" in refused_engines(CPU, MODEL, CONFIG)["sparse_cpu"]
     with pytest.raises(UsageError, match="NUMBA_DISABLE_JIT turns off here; unset that"):
         make_engine("sparse_cpu", CPU, model=MODEL)
 

@@ -12,7 +12,7 @@ from lottery.cli.output import echo
 from lottery.cli.pace import duration
 from lottery.cli.progress import left_out_words, log_heard, outside_words
 from lottery.cli.tables import print_table
-from lottery.data import Dataset, NotHereError, data_notes, load_dataset, made_up_dataset
+from lottery.data import Dataset, NotHereError, data_notes, load_dataset, placeholder_dataset
 from lottery.experiments import (
     Estimate,
     Experiment,
@@ -128,7 +128,7 @@ def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
     try:
         return load_dataset(config.data, data_dir=options.data_dir, download=False), ""
     except NotHereError as error:
-        return made_up_dataset(config.data), str(error)
+        return placeholder_dataset(config.data), str(error)
 
 
 def _sentence(words: str) -> str:

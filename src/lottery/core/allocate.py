@@ -17,7 +17,7 @@ Scope = Literal["global", "layer", "uniform", "erk", "lamp"]
 
 @dataclass(frozen=True)
 class Group:
-    """Layers whose weights compete with one another, and how many of them go.
+    """Layers whose weights compete with one another, and how many of these weights are removed.
 
     Args:
         layers: parameter names.
@@ -56,9 +56,10 @@ def layer_fraction(name: str, fraction: float, fractions: Mapping[str, float]) -
 
 
 def deciding_layer(layers: Iterable[str], fractions: Mapping[str, float]) -> str:
-    """The layer whose fraction a unit has that lies in several.
+    """The layer whose prune fraction applies to a unit that lies in several layers.
 
-    The first, by name, that is exempt; else the first that a pattern names; else the first.
+    That is the first by name of those that are exempt (fraction 0); if there is none, of those that
+    a pattern names; if there is none either, of all.
 
     Args:
         layers: one or more names.
@@ -106,7 +107,7 @@ def allocate(
     keep: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[Group, ...]:
-    """Decide where surviving weights compete and how many go.
+    """Decide where surviving weights compete and how many are removed.
 
     Args:
         survivors: parameter name -> number of weights kept now.

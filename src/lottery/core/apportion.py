@@ -1,4 +1,4 @@
-"""Apportionment: a whole number of weights shared out among layers, exactly."""
+"""Apportionment: a whole number of weights divided among layers, exactly."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from lottery.errors import UsageError
 
 
 def apportion(total: int, shares: Mapping[str, int], most: Mapping[str, int]) -> dict[str, int]:
-    """Share out ``total`` in proportion to ``shares``, to nobody more than ``most``.
+    """Divide ``total`` into whole parts in proportion to ``shares``, none larger than ``most``.
 
-    What one cannot take goes to the others in proportion. The exact shares are then rounded by
-    largest remainder: down, and what is left over goes one by one to those that lost most; equal
-    ones go to the lower name. All arithmetic is in whole numbers.
+    What exceeds a limit goes to the others in proportion. The exact parts are then rounded by the
+    method of largest remainders: all down, and what is left is given out one by one, to the largest
+    remainders first and among equals to the lower name. All arithmetic is in integers.
 
     Args:
-        total: how much there is, 0 to the sum of ``most``.
-        shares: name -> how large its part is, 0 or more; in any unit.
-        most: the same names -> the most it can take, 0 or more; 0 where its share is 0.
+        total: what to divide, from 0 to the sum of ``most``.
+        shares: name -> how large its part is in relation to the others, 0 or more; in any unit.
+        most: the same names -> the largest part it may get, 0 or more; 0 where its share is 0.
 
     Returns:
         name -> its part; the parts sum to ``total``.
 
     Raises:
-        UsageError: there is more than everybody can take, or less than nothing.
+        UsageError: ``total`` is negative, or more than the sum of ``most``.
 
     >>> apportion(7, {"a": 1, "b": 1, "c": 2}, {"a": 9, "b": 9, "c": 2})
     {'a': 3, 'b': 2, 'c': 2}

@@ -1,9 +1,9 @@
-"""Coupled channels: one output channel with everything that goes with it in other layers.
+"""Coupled channels: an output channel with everything in other layers that depends on it.
 
-A channel that is removed from a convolution can be removed from the network only together with the
-inputs that read it, with the outputs of other layers that are added to it, and with its batch
-normalization. Which slices these are is traced elsewhere (`lottery.integrations`), by rules that
-know the common operations; here they are checked on the network itself, with no such rules.
+A channel can be removed from the network only together with the inputs that read it, with the
+outputs of other layers that are added to it, and with its batch normalization. Which slices these
+are is traced elsewhere (`lottery.integrations`), by rules for the common operations; here they are
+checked on the network itself, without such rules.
 
 Masks hold weights alone, so the bias and the normalization of a removed channel stay as they are.
 They have no effect on the output: every weight that reads the channel is removed with it. The
@@ -31,7 +31,7 @@ Slice = tuple[str, int, tuple[int, ...]]
 """Parameter name, dimension (0: outputs, 1: inputs), indices along it."""
 
 Channel = tuple[Slice, ...]
-"""All slices that go together, those of biases and normalization included."""
+"""All slices that are removed together, those of biases and normalization included."""
 
 _REASON = (
     "what would go with its outputs is not exactly what they reach, "
@@ -43,11 +43,11 @@ _Part = Sequence[Channel]
 
 @dataclass(frozen=True, kw_only=True)
 class Coupling:
-    """What `find_channels` found.
+    """The coupled channels of a network; made by `find_channels`.
 
     Args:
-        channels: what can be removed as one.
-        left_out: parameter name -> why outputs of this layer can not be removed.
+        channels: each can be removed as one unit.
+        left_out: parameter name -> why outputs of this layer cannot be removed.
     """
 
     channels: tuple[Channel, ...]
@@ -59,19 +59,20 @@ def find_channels(
 ) -> Coupling:
     """The channels of a network that can be removed one by one, with all that is coupled to them.
 
-    Traced by the package torch-pruning on a copy of the model, then checked: on copies with random
-    weights in float64, silencing what writes a channel must leave nothing for its readers to read,
-    and deafening its readers must leave nothing of what its writers write. Channels that fail are
-    left out, with the reason; so are those of the network's output.
+    Traced by the package torch-pruning on a copy of the model, then checked on copies with random
+    weights in float64: if the weights that write a channel are zero, the weights that read it must
+    have no effect on the output; and if the weights that read it are zero, those that write it must
+    have none. Channels that fail are left out, with the reason; so are those of the network's
+    output.
 
     Args:
-        model: any network that maps ``inputs`` to a tensor; it stays as it is.
+        model: any network that maps ``inputs`` to a tensor; it is not changed.
         inputs: a small batch, such as zeros of shape [2, channels, height, width]. Images may be
             as small as the network takes: nothing but the time needed depends on their size.
         heads: pattern of parameter names (``*``, ``?``, ``[...]``) -> number of attention heads,
             for the linear layers that read them (the projection after attention). The inputs of
-            such a layer go head by head. Without it the layers of attention are left out: so they
-            are in experiments, whose configs say nothing of heads.
+            such a layer are removed head by head. Without it the layers of attention are left out;
+            so they are in experiments, since configs have no setting for heads.
 
     Raises:
         MissingPackageError: torch-pruning is not installed.
@@ -89,11 +90,11 @@ def channel_units(
     shapes: Mapping[str, Sequence[int]],
     fractions: Mapping[str, float] | None = None,
 ) -> Units:
-    """The units of coupled channels; of their slices only those of the mask's weights count.
+    """Coupled channels as units; of their slices only those of prunable weights matter.
 
     A channel's home is the first layer, by name, whose outputs it has, unless ``fractions`` names
-    another: see `lottery.core.allocate.deciding_layer`. Layers that only read it do not matter.
-    Channels of one home are in the order of those outputs.
+    another: see `lottery.core.allocate.deciding_layer`. Layers that only read it cannot be its
+    home. Channels of one home are numbered in the order of those outputs.
 
     Args:
         channels: no two share a slice.
@@ -122,7 +123,7 @@ def channel_units(
             for shape in [shapes[name]]
         },
         homes=homes,
-        never_all=True,
+        keep_best=True,
         outputs={name: torch.tensor(along[0]) for name, along in labels.items() if 0 in along},
     )
 
@@ -160,16 +161,19 @@ def _label(along: dict[int, list[int]], number: int, where: Slice, shape: Sequen
 def sound_channels(
     model: nn.Module, inputs: Tensor, channels: Sequence[Channel]
 ) -> tuple[tuple[Channel, ...], dict[str, str]]:
-    """Which channels really are what they say, by experiment on a copy of the network.
+    """Which channels can be removed as they are, tested on a copy of the network.
+
+    The test is that of `find_channels`.
 
     Args:
-        model: the network; it stays as it is.
+        model: the network; it is not changed.
         inputs: a batch that it maps to a tensor.
-        channels: with slices of the model's parameters.
+        channels: slices of the model's parameters.
 
     Returns:
-        The sound ones in their order, and for the outputs of the others: parameter name -> why not.
-        Channels behind an activation that is not zero at zero, such as a sigmoid, are among them.
+        Those that can, in their order; and parameter name -> why not, for the layers whose outputs
+        the others have. Channels followed by an activation that is not zero at zero, such as a
+        sigmoid, cannot be removed.
     """
     weights = prunable_weights(model)
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
@@ -225,30 +229,47 @@ class _Probe:
             self.inputs = torch.randn(inputs.shape, generator=generator).to(inputs).double()
 
     def holds(self, channels: Iterable[Channel]) -> bool:
-        """Whether silent writers leave nothing to read, and deaf readers read nothing."""
+        """Whether what reads has no effect where what writes is zero, and the reverse."""
         slices = _slices(channels)
         written = {where: indices for where, indices in slices.items() if where[1] == 0}
         read = {w: i for w, i in slices.items() if w[1] == 1 and w[0] in self.prunable}
-        return self._untouched(written, read) and self._untouched(read, written)
+        return self._no_effect(read, written) and self._no_effect(written, read)
 
-    def _untouched(self, silenced: _Slices, stirred: _Slices) -> bool:
-        """Whether, with some slices zero, others can be changed without a trace."""
-        silent = _replaced(
-            self.state, silenced, {n: torch.zeros_like(self.state[n]) for n, _ in silenced}
+    def _no_effect(self, changed: _Slices, zeroed: _Slices) -> bool:
+        """Whether a change of some slices has no effect on the output while others are zero."""
+        zero = _replaced(
+            self.state, zeroed, {n: torch.zeros_like(self.state[n]) for n, _ in zeroed}
         )
-        moved = _replaced(silent, stirred, {n: silent[n] + self.noise[n] for n, _ in stirred})
-        before, after = self._output(silent), self._output(moved)
+        noisy = _replaced(zero, changed, {n: zero[n] + self.noise[n] for n, _ in changed})
+        before, after = self._output(zero), self._output(noisy)
         return bool(((after - before).abs() <= 1e-9 * before.abs().max()).all())
 
     def _output(self, state: dict[str, Tensor]) -> Tensor:
-        with torch.no_grad():
-            output = functional_call(self.model, state, (self.inputs,))
-        if not isinstance(output, Tensor):
-            raise UsageError(
-                f"the network gives a {type(output).__name__}; to find coupled channels, wrap it "
-                "in a module that gives one tensor"
-            )
-        return output
+        return one_output(self.model, state, self.inputs, purpose="find coupled channels")
+
+
+def one_output(
+    network: nn.Module, state: Mapping[str, Tensor], inputs: Tensor, *, purpose: str
+) -> Tensor:
+    """The output of a network with another state, without gradients.
+
+    Args:
+        network: maps the inputs to a tensor.
+        state: name -> the parameters and buffers to use in place of the network's own.
+        inputs: a batch.
+        purpose: what the output is needed for, for the message.
+
+    Raises:
+        UsageError: the output is not one tensor.
+    """
+    with torch.no_grad():
+        output = functional_call(network, dict(state), (inputs,))
+    if not isinstance(output, Tensor):
+        raise UsageError(
+            f"the network gives a {type(output).__name__}; to {purpose}, wrap it in a module that "
+            "gives one tensor"
+        )
+    return output
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:

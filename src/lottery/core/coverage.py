@@ -1,4 +1,4 @@
-"""What masks cover: the weights that multiply an input and are trained; and what they do not."""
+"""Which weights masks cover: those that multiply an input and are trained; and which not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
-from lottery.core.names import Patterns, as_patterns, check_patterns_fit, fits
+from lottery.core.names import Patterns, as_patterns, check_patterns_match, matches_any
 from lottery.core.parameter_uses import Use, by_memory, parameter_uses
 from lottery.errors import UsageError
 from lottery.layers import NORMALIZATIONS, Kind, fan_in, matrix_kinds
@@ -30,10 +30,10 @@ class CoveredWeight:
     """A weight that masks cover.
 
     Args:
-        tensor: the parameter's, detached, in its own storage.
-        layer: the first that has it as a matrix, or else the first.
-        attribute: its name in the layer.
-        kind: what it is, see `lottery.layers.Kind`.
+        tensor: the parameter, detached, with shared storage.
+        layer: the first layer that has it as a matrix, or else the first that has it.
+        attribute: its name in that layer.
+        kind: what it is there, see `lottery.layers.Kind`.
     """
 
     tensor: Tensor
@@ -86,22 +86,23 @@ def prunable_weights(
     ``weight`` and say ``in_features`` and ``out_features``, and Hugging Face's ``Conv1D``), and
     those of experts, with one matrix for each of ``num_experts``. Never biases, normalization or
     embeddings, nor what is frozen (``requires_grad`` is False). Weights that share their memory,
-    under whatever names, are counted once, under the first name; what an embedding or a layer of
-    unknown kind has as well is not prunable. `outside_mask` says what is not covered, and why.
+    under whatever names, are counted once, under the first name; a weight that is shared with an
+    embedding or a layer of unknown kind is not prunable. `outside_mask` lists what is not covered,
+    and why.
 
     Args:
         model: any network.
         also: patterns (``*``, ``?``, ``[...]``) of parameter names to cover in addition:
             embeddings, and matrices of layers that masks do not know.
-        leave_out: patterns of what not to cover, whatever else says so. Both are added to what
-            `set_coverage` said of the model.
+        leave_out: patterns of what not to cover; they take precedence. Both are added to those of
+            `set_coverage`.
 
     Returns:
         parameter name -> the parameter's tensor (shared storage, detached), in the model's order.
 
     Raises:
         UsageError: a weight is parametrized, has no shape yet, or shares a part of its memory; a
-            pattern fits nothing, or one of ``also`` fits what masks cannot cover.
+            pattern matches nothing, or one of ``also`` matches what masks cannot cover.
 
     >>> model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 3), nn.Linear(3, 2))
     >>> [*prunable_weights(model, also=["0.*"], leave_out=["2.*"])]
@@ -112,16 +113,16 @@ def prunable_weights(
 
 
 def set_coverage(model: nn.Module, *, also: Patterns = (), leave_out: Patterns = ()) -> None:
-    """Set for good what masks cover in addition, and what not, in this network and its copies.
+    """Set what masks cover in addition, and what they leave out, in this network and its copies.
 
-    Every function that asks what masks cover then follows it, `prunable_weights` first of all,
-    where the patterns are described. They are looked at there, not here.
+    Every function that needs to know what masks cover then follows these patterns; they are
+    described at `prunable_weights`, and checked by it and the others, not here.
     """
     setattr(model, _RULE, _Rule(also=as_patterns(also), leave_out=as_patterns(leave_out)))
 
 
 def fan_ins(model: nn.Module) -> dict[str, int]:
-    """How many weights each output of a prunable weight has, by name.
+    """Name of each prunable weight -> its fan-in: how many weights each of its outputs has.
 
     >>> fan_ins(nn.Sequential(nn.Conv2d(2, 3, 5), nn.LSTM(4, 6, bias=False)))
     {'0.weight': 50, '1.weight_ih_l0': 4, '1.weight_hh_l0': 6}
@@ -137,8 +138,8 @@ def outside_mask(
 ) -> tuple[OutsideMask, ...]:
     """The matrices of a network that `prunable_weights` leaves out, in the model's order.
 
-    Those of layers that masks know, if they are left out, frozen or shared with something else; and
-    every other parameter with two dimensions or more of more than one number.
+    These are the matrices of known layers that are left out, frozen or shared with something else,
+    and every other parameter with two or more dimensions of a length above 1.
 
     >>> outside_mask(nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 2)))
     (OutsideMask(name='0.weight', weights=20, reason='an embedding'),)
@@ -150,7 +151,7 @@ def outside_mask(
             name=uses[0].name,
             weights=uses[0].parameter.numel(),
             reason="left out by prune.leave_out"
-            if fits([use.name for use in uses], rule.leave_out)
+            if matches_any([use.name for use in uses], rule.leave_out)
             else reason,
         )
         for uses in groups
@@ -161,15 +162,15 @@ def outside_mask(
 
 
 def check_coverage(name: str, model: nn.Module) -> None:
-    """Check that a network has weights to prune, and memory that training can follow.
+    """Check that a network has weights to prune, and that no two parameters share their memory.
 
     Args:
         name: of the network, for messages.
         model: the network, after `tie_parameters`.
 
     Raises:
-        UsageError: it has nothing to prune, weights are views of each other's memory, or one that
-            `prunable_weights` refuses.
+        UsageError: it has nothing to prune, parameters are views of each other's memory, or
+            `prunable_weights` refuses one.
     """
     if not prunable_weights(model):
         outside = outside_mask(model)
@@ -208,7 +209,7 @@ def _parametrized(model: nn.Module) -> list[str]:
 
 
 def _refuse_parametrized(model: nn.Module, leave_out: Sequence[str]) -> None:
-    parametrized = [name for name in _parametrized(model) if not fits([name], leave_out)]
+    parametrized = [name for name in _parametrized(model) if not matches_any([name], leave_out)]
     if parametrized:
         raise UsageError(
             f"{', '.join(parametrized)}: computed from other parameters, as weight_norm, "
@@ -223,30 +224,34 @@ def _covered(model: nn.Module, groups: Sequence[list[Use]], rule: _Rule) -> list
     """Of the groups of `by_memory` of a network, those that masks cover by the rule.
 
     Raises:
-        UsageError: a pattern fits nothing, or one that adds fits what cannot be masked.
+        UsageError: a pattern matches nothing, or one that adds matches what cannot be masked.
     """
     names = [[use.name for use in uses] for uses in groups]
-    check_patterns_fit("also", rule.also, names, "parameter of the network")
+    check_patterns_match("also", rule.also, names, "parameter of the network")
     refused = [
         f"{uses[0].name} is {reason}"
         for uses, own in zip(groups, names, strict=True)
         for reason in [_cannot_be_masked(uses) or _cannot_be_added(uses)]
-        if reason and fits(own, rule.also) and not fits(own, rule.leave_out)
+        if reason and matches_any(own, rule.also) and not matches_any(own, rule.leave_out)
     ]
     if refused:
         raise UsageError(
             f"prune.also: {'; '.join(refused)}, which masks cannot cover; they can cover "
-            "embeddings and matrices that are trained: write patterns that fit these alone"
+            "embeddings and matrices that are trained: write patterns that match these alone"
         )
     covered = [
         uses
         for uses, own in zip(groups, names, strict=True)
-        if _why_not(uses) is None or fits(own, rule.also)
+        if _why_not(uses) is None or matches_any(own, rule.also)
     ]
     names = [[use.name for use in uses] for uses in covered]
     computed = [[name] for name in _parametrized(model)]
-    check_patterns_fit("leave_out", rule.leave_out, names + computed, "weight that masks cover")
-    return [uses for uses, own in zip(covered, names, strict=True) if not fits(own, rule.leave_out)]
+    check_patterns_match("leave_out", rule.leave_out, names + computed, "weight that masks cover")
+    return [
+        uses
+        for uses, own in zip(covered, names, strict=True)
+        if not matches_any(own, rule.leave_out)
+    ]
 
 
 def _is_matrix(parameter: Tensor) -> bool:

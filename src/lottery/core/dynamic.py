@@ -1,8 +1,8 @@
-"""Dynamic sparse training: masks that move while a network is trained.
+"""Dynamic sparse training: masks that change while a network is trained.
 
-Every so often each layer drops its weakest weights and grows as many elsewhere, so that its count
-never changes. What is dropped may be grown again at once: the one place where what was pruned
-comes back.
+Every so many iterations each layer drops its weights of least magnitude and grows as many
+elsewhere, so that its count never changes. A weight that is dropped may be grown again at once; it
+is only here that pruned weights come back.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Growth = Literal["random", "gradient"]
 
 
 def updated_share(iteration: int, *, first: float, end: int) -> float:
-    """Share of a layer's weights that an update moves: half a cosine from ``first`` down to 0.
+    """Share of a layer's weights that an update drops and grows: half a cosine down to 0.
 
     RigL (Evci et al., arXiv:1911.11134, section 3, "update schedule").
 
     Args:
         iteration: of the update, 0 or more.
         first: the share at iteration 0, in [0, 1].
-        end: the iteration from which on nothing moves.
+        end: the iteration from which on the share is 0.
 
     >>> [round(updated_share(i, first=0.3, end=100), 3) for i in (0, 50, 100, 200)]
     [0.3, 0.15, 0.0, 0.0]
@@ -39,7 +39,7 @@ def updated_share(iteration: int, *, first: float, end: int) -> float:
     return first / 2 * (1 + math.cos(math.pi * iteration / end))
 
 
-def moved(
+def drop_and_grow(
     mask: Mask,
     *,
     weights: Mapping[str, Tensor],
@@ -48,10 +48,10 @@ def moved(
     gradients: Mapping[str, Tensor] | None = None,
     generator: torch.Generator | None = None,
 ) -> Mask:
-    """Drop a share of each layer's weights, the smallest, and grow as many.
+    """The mask after each layer has dropped a share of its weights and grown as many.
 
     A layer that keeps n weights drops ``round(share * n)`` of them: those of least magnitude, of
-    equals the later ones. It grows as many where nothing is kept then, the dropped places included:
+    equals the later ones. It grows as many among all that are not kept then, dropped ones included:
     with ``random`` growth every choice is equally likely (SET, Mocanu et al., arXiv:1707.04780,
     algorithm 2; the original removes the same share of positive and of negative weights apart),
     with ``gradient`` growth those of largest gradient, of equals the earlier ones (RigL,
@@ -69,7 +69,7 @@ def moved(
         A mask with the same count in every layer. Weights that are new in it start at zero.
 
     Raises:
-        MaskError: a weight or gradient that decides is missing or NaN.
+        MaskError: a weight or gradient that is needed is missing or NaN.
         ValueError: the share is not in [0, 1], or what the growth needs was not given.
     """
     if not 0 <= share <= 1:

@@ -1,4 +1,4 @@
-"""Early-Bird tickets: when the mask that pruning would give has settled."""
+"""Early-Bird tickets: whether the mask that pruning would give has settled."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from lottery.core.mask import Mask
 
 
-def settled(masks: Sequence[Mask], *, window: int = 5, distance: float = 0.1) -> bool:
-    """Whether the last masks are so alike that the ticket can be drawn now.
+def has_settled(masks: Sequence[Mask], *, window: int = 5, distance: float = 0.1) -> bool:
+    """Whether the last masks are so similar that the ticket can be drawn now.
 
     You et al., "Drawing Early-Bird Tickets" (arXiv:1909.11957, section 3.2): a mask is made after
     every epoch, and the ticket is drawn once it lies within a Hamming distance of 0.1 of those
@@ -29,13 +29,13 @@ def settled(masks: Sequence[Mask], *, window: int = 5, distance: float = 0.1) ->
 
     >>> import torch
     >>> one = Mask({"fc.weight": torch.tensor([True, False])})
-    >>> settled([one] * 4), settled([one] * 5)
+    >>> has_settled([one] * 4), has_settled([one] * 5)
     (False, True)
     """
-    return len(masks) >= window and spread(masks[-window:]) <= distance
+    return len(masks) >= window and largest_distance(masks[-window:]) <= distance
 
 
-def spread(masks: Sequence[Mask]) -> float:
+def largest_distance(masks: Sequence[Mask]) -> float:
     """The largest Hamming distance of the last mask from those before it.
 
     Returns:

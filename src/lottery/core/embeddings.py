@@ -1,4 +1,4 @@
-"""Networks that begin with an embedding, tried out with numbers that are no token ids."""
+"""Networks that begin with an embedding, run on numbers that are no token ids."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 @contextmanager
 def any_numbers_as_tokens(model: nn.Module) -> Iterator[None]:
-    """For the time of a ``with`` block, embeddings take any numbers for token ids.
+    """Inside a ``with`` block, embeddings accept floating-point numbers in place of token ids.
 
-    Numbers in [0.5, 1.5) are spread over the vocabulary, and what comes out of an embedding is made
-    positive, as `lottery.core.signal_passes` makes all weights.
+    Numbers in [0.5, 1.5) are spread over the vocabulary, and an embedding's outputs are replaced by
+    their magnitudes, as `lottery.core.signal_passes` makes all weights positive.
     """
 
     def as_ids(layer: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -81,11 +81,11 @@ def n_of_m(name: str) -> tuple[int, int] | None:
 def granularity_problems(
     granularity: str, scope: str, schedule: str, fractions: Mapping[str, float] | None = None
 ) -> list[str]:
-    """Which settings have no meaning with a granularity, one sentence each, with the reason.
+    """Which settings have no meaning with a granularity: one sentence each, with the reason.
 
     Args:
         granularity: see `GRANULARITIES`; one that `check_granularity` refuses is the only problem.
-        scope, schedule: names in a config, those of other granularities' included.
+        scope, schedule: their names in a config.
         fractions: exceptions by name pattern, see `lottery.core.allocate`.
 
     >>> granularity_problems("filter", "global", "geometric")
@@ -153,16 +153,17 @@ def make_units(
         fractions: exceptions by name pattern, see `lottery.core.allocate`: they say which layer is
             the home of a unit of several, see `lottery.core.allocate.deciding_layer`.
         outputs: layers whose outputs are the network's, from `lottery.core.output_layers`. They
-            have no units that would take whole outputs: no neurons, no filters, and with ``layer``
-            and ``residual-block`` they stay. Parts of outputs, such as small blocks, can go.
+            have no units of whole outputs: no neurons and no filters, and with ``layer`` and
+            ``residual-block`` they stay whole. Parts of outputs, such as small blocks, can be
+            removed.
 
     Returns:
         The units; None for ``weight``, where every weight is a unit of its own and
         `lottery.core.select` needs no list of them.
 
     Raises:
-        UsageError: no such granularity, the network has nothing that it could remove, or a fraction
-            above 0 is that of no unit, such as that of the network's outputs.
+        UsageError: no such granularity, the network has no unit of it, or a fraction above 0
+            applies to no unit, such as that of an output layer.
         MaskError: the channels do not fit the shapes, or share a slice.
     """
     problem = check_granularity(granularity)
@@ -214,7 +215,7 @@ def residual_blocks(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     A layer's block is the innermost module around it whose name ends in a digit, such as
     ``layer1.0`` of ``layer1.0.conv2.weight``; a block has two layers or more. Layers whose name has
     ``shortcut`` or ``downsample`` in it are in no block, so that where a block is removed its
-    shortcut still carries the signal. Whether the network adds anything there is not looked at.
+    shortcut still carries the signal. It is not checked whether the network adds anything there.
 
     >>> residual_blocks(["stem.weight", "s1.0.conv1.weight", "s1.0.conv2.weight"])
     {'s1.0': ('s1.0.conv1.weight', 's1.0.conv2.weight')}

@@ -32,10 +32,12 @@ class Mask(Mapping[str, Tensor]):
     __slots__ = ("_kept",)
 
     def __init__(self, kept: Mapping[str, Tensor]) -> None:
-        for name, tensor in kept.items():
-            if tensor.dtype != torch.bool:
+        given: Mapping[str, object] = kept
+        for name, tensor in given.items():
+            if not isinstance(tensor, Tensor) or tensor.dtype != torch.bool:
+                got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise MaskError(
-                    f"mask of '{name}': expected a bool tensor, got {tensor.dtype}; "
+                    f"mask of '{name}': expected a bool tensor, got {got}; "
                     "say which values mean kept, for example `tensor != 0`"
                 )
         self._kept = {
@@ -135,14 +137,15 @@ class Mask(Mapping[str, Tensor]):
     def apply(
         self, weights: Mapping[str, Tensor], pruned: Mapping[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """``weights`` with pruned entries exactly (positive) zero; names not in the mask pass.
+        """``weights`` with pruned entries exactly (positive) zero.
 
-        Every result is a copy; what is kept is bit-equal to what it was.
+        Every result is a copy, also of tensors that the mask does not name; kept entries are
+        bit-equal to what they were.
 
         Args:
             weights: name -> tensor, for every layer of the mask at least.
-            pruned: what pruned entries are instead of zero: name -> tensor of the weight's shape,
-                for every layer of the mask; what it says of kept entries is of no effect.
+            pruned: values of pruned entries instead of zero: name -> tensor of the weight's shape,
+                for every layer of the mask; its values at kept entries are ignored.
 
         Raises:
             MaskError: a weight of the mask is missing, or of another shape.

@@ -1,4 +1,4 @@
-"""The weights of a model that a mask names, and what is pruned of them made zero."""
+"""The weights of a model that a mask names, and setting their pruned entries to zero."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(eq=False, kw_only=True)
 class MaskedWeight:
-    """A masked weight.
+    """A parameter with its part of the mask.
 
     Args:
-        name: its name, without those of wrappers.
-        parameter: itself.
+        name: its name, without the names of wrappers.
+        parameter: the parameter.
         kept: integers of the weight's shape and element size, 1 = kept and 0 = pruned.
-        value: what is pruned is held at, zero where the weight is kept; None for zero.
-        steps: how many it has had.
-        masked: its gradient when that was masked last, and the version that it had then.
+        value: the values that pruned entries are held at, 0 where kept, in the weight's shape;
+            None: all 0.
+        steps: the number of optimizer steps it has taken.
+        masked: the gradient that was masked last, and its version then.
     """
 
     name: str
@@ -39,23 +40,23 @@ class MaskedWeight:
     masked: tuple[ReferenceType[Tensor], int] | None = None
 
     def kept_on(self, device: torch.device) -> Tensor:
-        """What is kept, on a device that the weight may have been moved to."""
+        """``kept`` on a device, since the weight may have been moved there."""
         if self.kept.device != device:
             self.kept = self.kept.to(device)
         return self.kept
 
     def pruned_on(self, device: torch.device) -> Tensor:
-        """True where it is pruned."""
+        """Bool tensor of the weight's shape, True = pruned."""
         return self.kept_on(device) == 0
 
     def mask_gradient(self, gradient: Tensor) -> None:
-        """Clear what is pruned of its gradient."""
+        """Set the pruned entries of its gradient to zero."""
         clear_entries([gradient], [self])
         self.masked = ref(gradient), gradient._version
 
     @property
     def leaves_state_clear(self) -> bool:
-        """Whether no step of now gives the optimizer anything to remember of what is pruned."""
+        """Whether a step taken now leaves the optimizer's state of pruned entries as it is."""
         gradient = self.parameter.grad
         if gradient is None:
             return True
@@ -67,8 +68,8 @@ class MaskedWeight:
         )
 
     @property
-    def strayed(self) -> bool:
-        """Whether what is pruned is not what it is held at; what diverged may be NaN."""
+    def violates_mask(self) -> bool:
+        """Whether a pruned entry has another value than it is held at; NaN does not count."""
         weight = self.parameter.detach()
         value = 0.0 if self.value is None else self.value.to(weight)
         return bool((self.pruned_on(weight.device) & (weight != value) & ~weight.isnan()).any())
@@ -77,7 +78,17 @@ class MaskedWeight:
 def masked_weights(
     model: nn.Module, mask: Mapping[str, Tensor] | None, values: Mapping[str, Tensor] | None
 ) -> list[MaskedWeight]:
-    """The weights that a mask names, checked."""
+    """The weights of a model that a mask names, after checks.
+
+    Args:
+        model: wrapped or not.
+        mask: parameter name -> bool tensor, True = kept.
+        values: parameter name -> the values that pruned entries are held at; None: 0.
+
+    Raises:
+        UsageError: the model is no module, or a weight is sharded over processes.
+        MaskError: the mask or the values do not fit the model.
+    """
     if not isinstance(model, nn.Module):
         raise UsageError(f"expected the model to hold a mask in, got {type(model).__name__}")
     if not isinstance(mask, Mapping):
@@ -116,14 +127,14 @@ def _bits(tensor: Tensor) -> Tensor:
 
 
 def clear_entries(tensors: Sequence[Tensor], weights: Sequence[MaskedWeight]) -> None:
-    """Make entries zero where a weight is pruned; tensors have the weights' shapes."""
+    """Set entries of tensors to zero, in place, where the weight of the same shape is pruned."""
     kept = [weight.kept_on(t.device) for t, weight in zip(tensors, weights, strict=True)]
     if kept:
         torch._foreach_mul_([_bits(tensor) for tensor in tensors], kept)
 
 
 def clear_weights(weights: Sequence[MaskedWeight]) -> None:
-    """Set pruned weights to what they are held at."""
+    """Set pruned weights, in place, to the values that they are held at."""
     clear_entries([weight.parameter for weight in weights], weights)
     for weight in weights:
         if weight.value is not None:

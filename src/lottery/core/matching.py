@@ -1,4 +1,4 @@
-"""Two networks aligned by their activations: which channel of one does what a channel of the other.
+"""Two networks aligned by their activations: which of their channels correspond.
 
 Li et al., Convergent Learning (arXiv:1511.07543, section 3), and Ainsworth et al., Git Re-Basin
 (arXiv:2209.04836, section 3.1): channels are matched one to one so that the sum of the correlations
@@ -28,7 +28,8 @@ def match(correlations: Mapping[str, Tensor]) -> dict[str, Permutation]:
         correlations: home -> [channels of one, channels of the other], see `correlate`.
 
     Returns:
-        home -> the other's channel that belongs at each place, for `permute` of the other's state.
+        home -> for each channel of the one network, the matching channel of the other; for
+        `permute` of the other's state.
     """
     return {
         home: torch.from_numpy(linear_sum_assignment(table.numpy(), maximize=True)[1])
@@ -46,8 +47,8 @@ def similarity(
     }
 
 
-def in_place(symmetry: Symmetry) -> dict[str, Permutation]:
-    """The permutations that move nothing."""
+def identity_permutations(symmetry: Symmetry) -> dict[str, Permutation]:
+    """For every group of channels the permutation that leaves each in its place."""
     return {home: torch.arange(group.size) for home, group in symmetry.groups.items()}
 
 
@@ -56,17 +57,18 @@ def correlate(
 ) -> dict[str, Tensor]:
     """Correlations of the activations of two networks' channels over the probe's examples.
 
-    Activations are taken where they are read: after the activation function, normalization and
-    addition, before pooling or flattening unless these come in between. Places of an image or of a
-    sequence count as examples. Where several layers read a channel, it is the mean over them; a
-    channel that never changes correlates with nothing: 0.
+    Activations are the inputs of the layers that read a channel: after activation function,
+    normalization, addition and whatever else comes before that layer. Positions of an image or of a
+    sequence count as examples. Where several layers read a channel, this is the mean over them; a
+    channel whose activation is constant has correlation 0.
 
     Args:
-        probe: one network, and batches.
-        other: the other network, of the same architecture; both are in evaluation mode meanwhile.
-        symmetry: of the networks.
-        shift: by how many examples of its batch the other network is ahead, going round: from 1 on
-            the two look at different examples, and what they have in common then is chance.
+        probe: the one network, and batches.
+        other: the other network, of the same architecture; both run in evaluation mode.
+        symmetry: of the networks, from `find_symmetry`.
+        shift: by how many examples, cyclically within its batch, the other network's activations
+            are shifted: from 1 on, activations of different examples are compared, so that what is
+            correlated is so by chance.
 
     Returns:
         home -> float64 [channels of one, channels of the other], in [-1, 1].

@@ -18,15 +18,15 @@ _SEQUENCES: Final = ("query", "key", "value")
 
 
 def weight_uses(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
-    """How many products one example's forward pass makes with each weight of a layer.
+    """How many multiplications one example's forward pass makes with each weight of a layer.
 
     1 for a linear or bilinear layer; for a convolution the number of positions of its output, for a
     transposed one those of its input, padding counted like the rest; for a recurrent layer and for
-    attention the length of the sequence; 0 for an embedding. A layer that is called several times,
-    or shares its weight, counts every time.
+    attention the length of the sequence; 0 for an embedding. Every call of a layer counts, and
+    every layer that shares the weight.
 
     Args:
-        model: on the CPU; it is run once, in evaluation mode, and left as it was.
+        model: on the CPU; it is run once, in evaluation mode, and not changed.
         input_shape: shape of one example.
 
     Returns:
@@ -105,9 +105,9 @@ def _uses(
 
 
 def multiplications(counts: Mapping[str, int], uses: Mapping[str, int]) -> int:
-    """Products that one example's forward pass makes with the weights that are kept.
+    """Multiplications that one example's forward pass makes with the weights that are kept.
 
-    What FLOPs are proportional to in layers with weights; biases, normalization and activations
+    The FLOPs of layers with weights are proportional to this; biases, normalization and activations
     are left out, as in arXiv:1810.05270.
 
     Args:

@@ -1,4 +1,4 @@
-"""Names of parameters, whatever a model is wrapped in; and patterns of them."""
+"""Names of parameters, with or without the names that wrappers add; and patterns of names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 _WRAPPERS: Final = frozenset(
     {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 )
-"""What wrappers call the module inside of them."""
+"""The attribute in which a wrapper has the wrapped module."""
 
 
 def clean_name(name: str) -> str:
@@ -37,7 +37,9 @@ def clean_name(name: str) -> str:
 
 
 def by_clean_name(named: Mapping[str, _T]) -> dict[str, _T]:
-    """The same under clean names; under its own where two would be one: attributes may be so named.
+    """The same values under clean names, or as given if two clean names would be the same.
+
+    The latter happens where an attribute of the model itself is called like a wrapper's.
 
     >>> by_clean_name({"module.fc.weight": 1}), by_clean_name({"module.fc": 1, "fc": 2})
     ({'fc.weight': 1}, {'module.fc': 1, 'fc': 2})
@@ -47,7 +49,7 @@ def by_clean_name(named: Mapping[str, _T]) -> dict[str, _T]:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside of ``torch.compile``, DistributedDataParallel and DataParallel."""
+    """The plain model inside ``torch.compile``, DistributedDataParallel and DataParallel."""
     while True:
         inner = getattr(model, "_orig_mod", None)
         if isinstance(model, nn.DataParallel | DistributedDataParallel):
@@ -62,35 +64,35 @@ def as_patterns(patterns: Patterns) -> tuple[str, ...]:
     return (patterns,) if isinstance(patterns, str) else tuple(patterns)
 
 
-def fits(names: Iterable[str], patterns: Sequence[str]) -> bool:
-    """Whether one of a parameter's names fits one of the patterns, as it is or cleaned.
+def matches_any(names: Iterable[str], patterns: Sequence[str]) -> bool:
+    """Whether one of a parameter's names, as it is or cleaned, matches one of the patterns.
 
-    >>> fits(["module.fc.weight"], ["fc.*"]), fits(["fc.weight"], ["fc"])
+    >>> matches_any(["module.fc.weight"], ["fc.*"]), matches_any(["fc.weight"], ["fc"])
     (True, False)
     """
     both = [form for name in names for form in {name, clean_name(name)}]
     return any(fnmatchcase(name, pattern) for name in both for pattern in patterns)
 
 
-def check_patterns_fit(
+def check_patterns_match(
     setting: str, patterns: Iterable[str], parameters: Sequence[Sequence[str]], kind: str
 ) -> None:
-    """Check that each pattern fits a parameter.
+    """Check that each pattern matches a parameter.
 
     Args:
-        setting: that has the patterns, for messages.
+        setting: the setting that has the patterns, for messages.
         patterns: to check.
-        parameters: the names of each.
+        parameters: for each parameter, all of its names.
         kind: what the parameters are, for messages.
 
     Raises:
-        UsageError: naming a pattern that fits none, and the nearest names.
+        UsageError: naming a pattern that matches none, and the nearest names.
     """
     for pattern in patterns:
-        if not any(fits(names, [pattern]) for names in parameters):
+        if not any(matches_any(names, [pattern]) for names in parameters):
             known = [name for names in parameters for name in names]
             near = get_close_matches(pattern, known, n=2)
             hint = (
                 f"did you mean {' or '.join(near)}?" if near else f"they are {format_names(known)}"
             )
-            raise UsageError(f"prune.{setting}: no {kind} fits '{pattern}'; {hint}")
+            raise UsageError(f"prune.{setting}: no {kind} matches '{pattern}'; {hint}")

@@ -1,10 +1,10 @@
-"""Which layers' outputs are the network's own: found by tracing, not by names or places.
+"""Which layers' outputs are the outputs of the network: found by tracing, not by names.
 
-A layer is one of these if some of its outputs reach those of the network on a way that no matrix of
-weights lies on; or if they reach some of the network's outputs and not others, such as class scores
-that a matrix then weighs position by position. Removing such an output would not make the network
-smaller but take a class away. Several layers can be: the heads of an ensemble, or a layer with a
-shortcut around the rest.
+A layer is an output layer if some of its outputs reach those of the network on a path without a
+further weight matrix; or if an output of it reaches only some of the network's outputs, such as
+class scores that a matrix then weights position by position. Removing such an output would not
+make the network smaller but take a class away. A network can have several output layers: the heads
+of an ensemble, or a layer with a shortcut around the rest.
 """
 
 from __future__ import annotations
@@ -38,31 +38,29 @@ _MIXING: Final = (
     "Convolution",
     "Trilinear",
 )
-"""Operations by which an output is made of all inputs; convolutions in groups are not."""
+"""Operations in which every output depends on all inputs; grouped convolutions are not."""
 
 
 def output_layers(model: nn.Module, inputs: Tensor) -> dict[str, str]:
-    """The prunable layers whose outputs are the network's, or may be.
+    """The prunable layers whose outputs are, or may be, outputs of the network.
 
-    One pass through a copy of the network in evaluation mode is recorded by autograd, and walked
-    backwards from the outputs. A way ends where what comes from the inputs meets a matrix of
-    weights, be it prunable or not: that matrix makes these outputs. Sums, means over positions or
-    features, activations, normalization and scales are passed. Where the record does not show what
-    an operation does with its weights, the way goes on too, so that a layer too many is found
-    rather than one too few; and a layer that the record does not show is taken for one. Which
-    outputs a layer's own reach is told by gradients, with noise on the weights so that none is
-    zero.
+    Autograd records one forward pass through a copy of the network in evaluation mode, and its
+    graph is walked backwards from the outputs. A path ends where a signal from the inputs meets a
+    weight matrix, prunable or not: that is an output layer. Sums, means over positions or features,
+    activations, normalization and scales do not end a path, nor do operations whose use of weights
+    the graph does not show, so that rather one layer too many is found than one too few; a layer
+    that is not in the graph is counted as well. Gradients tell which of the network's outputs a
+    layer's outputs reach, with noise on the weights so that none is zero.
 
     Args:
-        model: any network that maps ``inputs`` to a tensor; it stays as it is.
-        inputs: a batch of two examples or more; of numbers with a point only the shape matters.
+        model: any network that maps ``inputs`` to a tensor; it is not changed.
+        inputs: a batch of two examples or more; of floating-point inputs only the shape matters.
 
     Returns:
-        parameter name -> why none of its outputs may be removed, for the prunable weights among
-        them.
+        parameter name -> why none of its outputs may be removed, for the prunable output layers.
 
     Raises:
-        UsageError: the network gives no tensor, or none that autograd has a record of.
+        UsageError: the network's output is no tensor, or has no gradient.
     """
     network, given = _noisy_copy(model, inputs)
     with torch.enable_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():

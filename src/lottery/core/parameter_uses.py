@@ -1,4 +1,4 @@
-"""The parameters of a network with the layers that have them; those in the same memory are one."""
+"""The parameters of a network with the layers that have them, grouped by the memory they share."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Use:
     """A parameter in one of the layers that have it.
 
     Args:
-        name: in the network.
+        name: its name in the network.
         parameter: the parameter.
-        layer: that has it as its own.
+        layer: the layer that has it as an attribute.
         attribute: its name there.
     """
 
@@ -50,7 +50,9 @@ def parameter_uses(model: nn.Module) -> list[Use]:
 
 
 def by_memory(uses: Iterable[Use]) -> list[list[Use]]:
-    """The uses of each parameter, and of others in the same memory; in the order of the first.
+    """The uses grouped by memory: those of one parameter, or of several in the same memory.
+
+    Groups are in the order of their first uses.
 
     Raises:
         UsageError: a parameter has no shape yet, or shares a part of its memory.
@@ -82,10 +84,10 @@ def by_memory(uses: Iterable[Use]) -> list[list[Use]]:
 
 
 def tie_parameters(model: nn.Module) -> None:
-    """Make parameters that are the same memory in the same form one parameter, in place.
+    """Make parameters that are equal views of the same memory one parameter, in place.
 
-    What the network computes stays. As parameters of their own each would have a gradient and a
-    state in the optimizer, and the first copy of the network would part them.
+    The network computes the same as before. As separate parameters each would have a gradient and
+    an optimizer state of its own, and in a copy of the network they would no longer share memory.
     """
     first: dict[tuple[object, ...], nn.Parameter] = {}
     for use in parameter_uses(model):

@@ -16,10 +16,10 @@ RoundSchedule = Literal["exponential", "linear"]
 
 
 class Choose(Protocol):
-    """What decides who survives: `select`, or it with some of its arguments given."""
+    """What decides which weights survive: `select`, or `select` with some arguments given."""
 
     def __call__(self, scores: Scores, mask: Mask, groups: Sequence[Group], /) -> Mask:
-        """The mask that is left of ``mask`` when each group has lost what it must."""
+        """``mask`` after each group has lost ``group.remove`` of its weights or units."""
 
 
 def round_counts(survivors: int, remove: int, rounds: int, schedule: RoundSchedule) -> list[int]:
@@ -61,21 +61,21 @@ def prune_in_rounds(
 
     One round is exactly ``choose(score(mask), mask, groups)``. Many are what SynFlow
     (arXiv:2006.05467), and Iterative SNIP and FORCE (de Jorge et al. 2021, arXiv:2006.09081)
-    do: a score that depends on the other weights is looked at anew as these go. In the end each
-    group has lost exactly ``group.remove``, as with one round.
+    do: a score that depends on the other weights is computed again after some of them are pruned.
+    In the end each group has lost exactly ``group.remove``, as with one round.
 
     Args:
         score: a mask -> the scores of the network under it.
         mask: what is kept now.
-        groups: who competes with whom, and how many go in all.
-        rounds: 1 or more. A group that has too few to lose loses nothing in some of them.
+        groups: where weights compete, and how many are removed in all.
+        rounds: 1 or more. A group that loses fewer than that loses nothing in some rounds.
         schedule: how many are left after each round, see `round_counts`.
-        regrow: let what earlier rounds pruned come back (FORCE): every round chooses anew from all
-            of ``mask``, so ``score`` must give numbers there. Without it what is pruned stays
+        regrow: let weights that earlier rounds pruned come back (FORCE): every round selects from
+            all of ``mask``, so ``score`` must be finite there. Without it what is pruned stays
             pruned (Iterative SNIP, SynFlow). What ``mask`` prunes never comes back.
-        choose: what decides by scores.
-        survivors: layer -> how many of what ``group.remove`` counts survive in it now; the
-            weights, if left out.
+        choose: what selects by scores.
+        survivors: layer -> how many weights, or units if ``group.remove`` counts units, survive in
+            it now; None: count the weights.
 
     Returns:
         A subset of ``mask``.
@@ -88,9 +88,9 @@ def prune_in_rounds(
     ]
     current = mask
     for k in range(1, rounds + 1):
-        going = [
+        removed_now = [
             replace(group, remove=left[0 if regrow else k - 1] - left[k])
             for group, left in zip(groups, kept, strict=True)
         ]
-        current = choose(score(current), mask if regrow else current, going)
+        current = choose(score(current), mask if regrow else current, removed_now)
     return current

@@ -5,9 +5,9 @@
 - ``one-shot``: every level prunes the dense network, by its weights, in one go. This is how Frankle
   & Carbin (arXiv:1803.03635, section 2) compare the two, and how networks are pruned at
   initialization. The densities are those of ``geometric``, or written by hand; the counts are those
-  that pruning level by level would come to. A criterion that scores weights one by one gives the
-  same masks as if level n+1 pruned level n by the dense network's weights; one whose scores depend
-  on the rest of the network sees all of it.
+  that pruning level by level would give. A criterion that scores weights one by one gives the same
+  masks as if level n+1 pruned level n by the dense network's weights; one whose scores depend on
+  the rest of the network sees the whole dense network.
 - ``linear``: iterative; the same number of weights at every level, down to a final density.
 - ``listed``: iterative; densities written by hand.
 

@@ -30,23 +30,23 @@ def select(
     Among equal scores, the weight with the lower (layer name, flat index) survives.
 
     With ``units`` these are removed whole, and ``group.remove`` counts units. A unit survives while
-    any of its weights does; its score is that of its surviving weights, added up in float64 layer
-    by layer in the order of their indices. Among equals the lower number survives. Where
-    ``units.never_all``, the best surviving unit of each axis of each layer is not removed. With
-    ``units.keep`` (n:m) each unit loses its lowest weights beyond that many, and ``group.remove``
-    is what that comes to: see `lottery.core.fixed_groups`.
+    any of its weights does; its score is the sum of the scores of its surviving weights, in
+    float64, layer by layer in the order of their indices. Among equals the lower number survives.
+    With ``units.keep_best``, the best surviving unit of each axis of each layer is not removed.
+    With ``units.keep`` (n:m) each unit keeps that many of its highest weights, and ``group.remove``
+    must be the number of weights that this removes: see `lottery.core.fixed_groups`.
 
     Args:
         scores: parameter name -> float tensor of the parameter's shape; higher means keep.
-            Infinities are scores like any other. Where ``mask`` is False they are not looked at.
+            Infinities are scores like any other. Where ``mask`` is False they are ignored.
         mask: what is kept now.
         groups: from `lottery.core.allocate`; a layer in no group stays as it is. With ``units``
             the names are homes of units, and counts are those of `lottery.core.unit_counts`.
         units: from `lottery.core.make_units`; None: every weight is a unit of its own.
         reduce: ``"sum"`` or ``"mean"`` of the scores of a unit's surviving weights.
         per_unit: whether scores belong to outputs of layers, see `CriterionEntry`. Then ``reduce``
-            is not looked at: a unit has the mean, and a coupled channel that of the outputs it is
-            made of, see `lottery.core.unit_scores.score_units`.
+            is ignored: a unit's score is the mean, a coupled channel's the mean over its outputs,
+            see `lottery.core.unit_scores.score_units`.
 
     Returns:
         A mask that is a subset of ``mask``.
@@ -97,7 +97,7 @@ def _select_units(
     for name in (name for names in homes for name in names):
         competing[units.homes[name].start : units.homes[name].stop] = True
     alive, values = score_units(scores, mask, units, competing, reduce=reduce, per_unit=per_unit)
-    removable = alive & ~_best_of_each_axis(values, alive, units) if units.never_all else alive
+    removable = alive & ~_best_of_each_axis(values, alive, units) if units.keep_best else alive
     # One place more than there are units: a weight in no unit has the number -1 and stays.
     gone = torch.zeros(units.count + 1, dtype=torch.bool)
     for group, names in zip(groups, homes, strict=True):
@@ -108,7 +108,7 @@ def _select_units(
             raise MaskError(
                 f"cannot remove {group.remove} units from {', '.join(names)}: expected 0 to "
                 f"{numbers.numel()}, as many as survive"
-                + (" beyond the best one of each layer" if units.never_all else "")
+                + (" beyond the best one of each layer" if units.keep_best else "")
             )
         gone[numbers[_lowest(values[numbers], group.remove)]] = True
     kept = dict(mask)

@@ -1,4 +1,4 @@
-"""Shuffling a mask by the units that it was made of: which of them survive is drawn anew."""
+"""Shuffling a mask: which of the units that it was made of survive is drawn at random."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from lottery.core.units import Units, check_units, surviving_units
 from lottery.errors import MaskError
 
 
-def alike_units(units: Units) -> list[Tensor]:
-    """The units that can take each other's place, with no change of any layer's count.
+def interchangeable_units(units: Units) -> list[Tensor]:
+    """Groups of units that can replace each other without a change of any layer's count.
 
-    These are the units of one home with as many places in each labelling of each layer: all of a
-    layer's filters, but not the smaller blocks at its edge; of coupled channels those that the same
-    layers write and read.
+    Units of one group have the same home and as many weights in each labelling of each layer: all
+    filters of a layer are one group, but smaller blocks at its edge are another; coupled channels
+    are in one group if the same layers write and read them.
 
     Args:
-        units: not n:m.
+        units: of any granularity but n:m.
 
     Returns:
-        Numbers of units, int64 and rising; every unit is in one of these.
+        For each group the numbers of its units, int64, ascending; every unit is in one group.
     """
     kinds = torch.cat([torch.full((len(n),), i) for i, n in enumerate(units.homes.values())])
     for labelling in (one for name in sorted(units.labels) for one in units.labels[name]):
@@ -39,18 +39,18 @@ def alike_units(units: Units) -> list[Tensor]:
 def shuffled_units(
     mask: Mask, units: Units, groups: Iterable[Tensor], generator: torch.Generator
 ) -> Mask:
-    """A mask from which as many units of each group are removed, drawn by chance.
+    """A mask from which as many units of each group are removed, drawn at random.
 
     Args:
-        mask: what is kept: everything but the weights of whole units.
-        units: of this mask; not n:m.
-        groups: numbers of units that are shuffled among each other, each in one group at most; the
-            others survive or not as they do.
+        mask: a mask from which whole units were removed, and nothing else.
+        units: of this mask; of any granularity but n:m.
+        groups: numbers of units that are shuffled among each other, each in one group at most;
+            units in no group are left as they are.
         generator: a CPU generator; groups draw from it in turn.
 
     Raises:
-        MaskError: the units do not fit the mask, or are n:m, or the mask has removed something else
-            than whole units.
+        MaskError: the units do not fit the mask, or are n:m, or the mask has removed something
+            other than whole units.
     """
     if units.keep is not None:
         raise MaskError(
@@ -71,7 +71,7 @@ def shuffled_units(
 
 
 def shuffled_within_units(mask: Mask, units: Units, generator: torch.Generator) -> Mask:
-    """A mask that keeps as many weights of each unit, drawn by chance: for n:m.
+    """A mask that keeps as many weights of each unit, drawn at random: for n:m.
 
     Args:
         mask: what is kept now.

@@ -1,4 +1,4 @@
-"""Whether a signal can pass a pruned network at all."""
+"""Whether a signal can pass through a pruned network at all."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from lottery.core.parameter_uses import tie_parameters
 
 
 def signal_passes(model: nn.Module, mask: Mask, input_shape: Sequence[int]) -> bool:
-    """Whether what a network computes under a mask can depend on its input.
+    """Whether the output of a network under a mask can depend on its input.
 
-    A layer that keeps no weight blocks the signal unless there is a way around it, such as a
-    residual connection. This is tried out: every surviving weight is made positive, so that nothing
-    cancels and no rectifier is shut, and two inputs must give different outputs.
+    A layer that keeps no weight blocks the signal unless there is a path around it, such as a
+    residual connection. This is tested by running the network: every surviving weight is made
+    positive, so that nothing cancels and every ReLU is active, and two inputs must give different
+    outputs.
 
-    Where that fails for the dense network as well, such as with binary activations, nothing can be
-    told, and the answer is True.
+    If they do not for the dense network either, such as with binary activations, the test says
+    nothing, and the answer is True.
 
     Args:
-        model: the network, fresh from its maker; its parameters and their type are overwritten,
-            and those of one memory become one.
+        model: a newly made network; its parameters and their type are overwritten, and parameters
+            that share memory are tied.
         mask: of all its prunable weights.
         input_shape: of one example.
 

@@ -1,9 +1,9 @@
-"""Permutation symmetry: which neurons and channels can change places without a trace.
+"""Permutation symmetry: which neurons and channels can be permuted without changing the output.
 
-A network computes the same function when the neurons of a hidden layer change places together with
-all that goes with them: biases, normalization, what reads them, and the outputs of other layers
-that are added to them. What goes together is traced as for coupled channels
-(`lottery.core.coupling`); that it may change places is checked on the network itself.
+A network computes the same function when the neurons of a hidden layer are permuted together with
+everything that belongs to them: biases, normalization, the weights that read them, and the outputs
+of other layers that are added to them. What belongs together is traced as for coupled channels
+(`lottery.core.coupling`); that permuting it changes nothing is checked on the network itself.
 """
 
 from __future__ import annotations
@@ -14,29 +14,28 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from lottery.core.coupling import Channel
+from lottery.core.coupling import Channel, one_output
 from lottery.core.criteria.context import Probe
 from lottery.errors import UsageError
 
 Permutation = Tensor
-"""int64 [channels]: at each place, the number of the channel that comes there."""
+"""int64 [channels]: at each place, the number of the channel that is moved there."""
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_REASON = "the network computes something else when its outputs change places"
+_REASON = "the network computes something else when its outputs are permuted"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelGroup:
-    """Channels (or neurons) that can change places with each other.
+    """Channels (or neurons) that can be permuted among each other.
 
     Args:
         home: the first layer, by name, whose outputs they are.
-        slices: (name of a parameter or buffer, dimension) -> int64 [channels, places], the indices
-            along that dimension which each channel has.
+        slices: (name of a parameter or buffer, dimension) -> int64 [channels, n], the n indices
+            along that dimension that belong to each channel.
     """
 
     home: str
@@ -50,11 +49,11 @@ class ChannelGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Symmetry:
-    """What `find_symmetry` found.
+    """The permutation symmetry of a network; made by `find_symmetry`.
 
     Args:
         groups: home -> its channels, in the order of the layer's outputs.
-        left_out: parameter name -> why outputs of this layer stay in their places.
+        left_out: parameter name -> why outputs of this layer cannot be permuted.
     """
 
     groups: Mapping[str, ChannelGroup]
@@ -62,20 +61,20 @@ class Symmetry:
 
 
 def find_symmetry(model: nn.Module, inputs: Tensor) -> Symmetry:
-    """The neurons and channels of a network that can change places.
+    """The neurons and channels of a network that can be permuted.
 
     Traced by the package torch-pruning, then checked: on a copy with random weights in float64,
-    permuting each group must leave the outputs as they are. Groups that fail stay in their places,
-    with the reason; so do the network's outputs, heads of attention, and what lies beneath layer or
-    group normalization. In a grouped convolution the same place of every group is one channel.
+    permuting each group must not change the outputs. Groups that fail are left out, with the
+    reason; so are the network's outputs, heads of attention, and inputs of layer or group
+    normalization. In a grouped convolution the same place of every group is one channel.
 
     Args:
-        model: any network that maps ``inputs`` to a tensor; it stays as it is.
+        model: any network that maps ``inputs`` to a tensor; it is not changed.
         inputs: a small batch, such as zeros of shape [2, channels, height, width].
 
     Raises:
         MissingPackageError: torch-pruning is not installed.
-        UsageError: the network cannot be traced, or nothing in it can change places.
+        UsageError: the network cannot be traced, or nothing in it can be permuted.
     """
     from lottery.integrations.torch_pruning import traced_channels
 
@@ -84,16 +83,16 @@ def find_symmetry(model: nn.Module, inputs: Tensor) -> Symmetry:
     layers = [names[id(one.weight)] for one in network.modules() if isinstance(one, _LAYERS)]
     channels, left_out = traced_channels(network, inputs.cpu(), layers, purpose="aligning neurons")
     found = _groups(network, channels, layers)
-    moves = _Moves(network, inputs.cpu())
-    if not moves.without_trace(found):
-        failed = [group for group in found if not moves.without_trace([group])]
+    check = _PermutationCheck(network, inputs.cpu())
+    if not check.keeps_outputs(found):
+        failed = [group for group in found if not check.keeps_outputs([group])]
         left_out = left_out | {group.home: _REASON for group in failed}
         found = [group for group in found if group not in failed]
     if not found:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise UsageError(
-            "no neurons or channels of this network are known to change places without a trace, so "
-            f"that there is nothing to align ({reasons})"
+            "no neurons or channels of this network are known to be permutable without changing "
+            f"its outputs, so that there is nothing to align ({reasons})"
         )
     return Symmetry(groups={group.home: group for group in found}, left_out=left_out)
 
@@ -102,7 +101,7 @@ def probe_symmetry(probe: Probe) -> Symmetry:
     """`find_symmetry` of a probe's network.
 
     Raises:
-        MissingPackageError, UsageError: as there; or inputs are not one tensor.
+        MissingPackageError, UsageError: as for `find_symmetry`; or inputs are not one tensor.
     """
     batch = probe.batches[0]
     inputs = batch[0] if isinstance(batch, tuple | list) else batch
@@ -118,12 +117,12 @@ def permute(
     symmetry: Symmetry,
     permutations: Mapping[str, Permutation],
 ) -> dict[str, Tensor]:
-    """A state, or a mask's tensors, with channels at other places; every number stays as it is.
+    """A state, or a mask's tensors, with channels permuted; no number is changed.
 
     Args:
-        values: name -> tensor; what is not named in the symmetry passes.
+        values: name -> tensor; tensors that the symmetry does not name are returned as they are.
         symmetry: of the network.
-        permutations: home -> which of its channels comes to each place.
+        permutations: home -> which of its channels is moved to each place.
     """
     result = dict(values)
     for home, permutation in permutations.items():
@@ -140,7 +139,7 @@ def permute(
 def _groups(
     network: nn.Module, channels: Iterable[Channel], layers: Collection[str]
 ) -> list[ChannelGroup]:
-    """Channels of the same form, each group under the first layer that writes it."""
+    """Channels with slices of the same tensors, each group under the first layer that writes it."""
     of_norms = _with_buffers(network)
     aliases = _aliases(network)
     alike: dict[tuple[tuple[str, int, int], ...], list[Channel]] = {}
@@ -165,7 +164,7 @@ def _outputs(channel: Channel, home: str) -> tuple[int, ...]:
 
 
 def _first_of_each_home(groups: Sequence[ChannelGroup]) -> list[ChannelGroup]:
-    """Of a layer whose outputs go several ways, each kind under a name of its own."""
+    """The groups under unique names: several of one home are numbered from the second on."""
     counts: dict[str, int] = {}
     named = []
     for group in groups:
@@ -196,8 +195,8 @@ def _aliases(network: nn.Module) -> dict[str, list[str]]:
     return {names[0]: names for names in found.values()}
 
 
-class _Moves:
-    """A network with random weights in float64, of which channels change places."""
+class _PermutationCheck:
+    """A network with random weights in float64, whose channels are permuted."""
 
     def __init__(self, network: nn.Module, inputs: Tensor) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -221,8 +220,8 @@ class _Moves:
         self.generator = generator
         self.before = self._outputs(self.state)
 
-    def without_trace(self, groups: Sequence[ChannelGroup]) -> bool:
-        """Whether the outputs stay when channels change places at random."""
+    def keeps_outputs(self, groups: Sequence[ChannelGroup]) -> bool:
+        """Whether the outputs stay the same when channels are permuted at random."""
         permutations = {
             group.home: torch.randperm(group.size, generator=self.generator) for group in groups
         }
@@ -231,11 +230,4 @@ class _Moves:
         return bool((after - self.before).abs().max() <= 1e-9 * self.before.abs().max())
 
     def _outputs(self, state: Mapping[str, Tensor]) -> Tensor:
-        with torch.no_grad():
-            output = functional_call(self.network, dict(state), (self.inputs,))
-        if not isinstance(output, Tensor):
-            raise UsageError(
-                f"the network gives a {type(output).__name__}; to align its neurons, wrap it in a "
-                "module that gives one tensor"
-            )
-        return output
+        return one_output(self.network, state, self.inputs, purpose="align its neurons")

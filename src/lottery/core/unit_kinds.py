@@ -1,4 +1,4 @@
-"""Which layers have no units of a granularity for what their weights are, whatever their shapes."""
+"""Which layers have no units of a granularity because of their kind, whatever their shapes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _ANY: Final = ("weight", "layer", "residual-block", "channel")
 def without_units(granularity: str, kinds: Mapping[str, Kind]) -> dict[str, str]:
     """Layers that a granularity leaves whole since their outputs are not the rows of their weight.
 
-    Layers of a shape that it leaves alone, such as convolutions with ``neuron``, are not among
-    them: see `lottery.core.make_units`.
+    Layers that it leaves whole because of their shape, such as convolutions with ``neuron``, are
+    not listed: see `lottery.core.make_units`.
 
     Args:
-        granularity: a valid one.
-        kinds: parameter name -> what it is.
+        granularity: a valid name.
+        kinds: parameter name -> its kind, see `lottery.layers.Kind`.
 
     Returns:
         parameter name -> why.

@@ -24,18 +24,18 @@ def score_units(
 
     A unit's score is that of its surviving weights, added up in float64 layer by layer in the order
     of their indices; or their mean. Where scores belong to outputs (``per_unit``), a coupled
-    channel has the mean of the outputs that it is, each counted once however many weights it has,
-    and what reads the channel has no say. Of these, outputs of score infinity (of which a criterion
-    has nothing to say) are left out, unless all are. A channel of which no output has a weight left
-    has score 0.
+    channel's score is the mean over its outputs, each counted once however many weights it has; the
+    layers that read the channel do not count. Outputs of score infinity (about which the criterion
+    says nothing) are left out of the mean, unless all are infinite. A channel of whose outputs no
+    weight is left has score 0.
 
     Args:
         scores: as for `lottery.core.select`; those of layers without competing units, and with
-            ``per_unit`` those of layers that only read channels, are not looked at.
+            ``per_unit`` those of layers that only read channels, are ignored.
         mask: what is kept now.
         units: of this mask; not n:m.
-        competing: bool of shape [units]: the units to look at; all, if left out.
-        reduce: whether to add up or to take the mean.
+        competing: bool of shape [units]: the units to score; None: all.
+        reduce: ``"sum"`` or ``"mean"``.
         per_unit: see `CriterionEntry`; it makes ``reduce`` a mean.
 
     Returns:

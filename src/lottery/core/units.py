@@ -19,7 +19,7 @@ Reduce = Literal["sum", "mean"]
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """Which weights go together; made by `lottery.core.make_units`.
+    """Which weights are removed together; made by `lottery.core.make_units`.
 
     Units are numbered from 0 in the order in which ties are broken, so that among equals the lower
     number survives. A *labelling* of a weight is an int64 tensor that broadcasts to the weight's
@@ -30,23 +30,24 @@ class Units:
 
     Args:
         labels: parameter name -> its labellings; a layer that is not here has no units.
-        homes: parameter name -> the numbers of the units it stands for where units compete: the
-            layer that they lie in; of several (of a block, or for coupled channels those whose
-            outputs they are) the one of `lottery.core.allocate.deciding_layer`. Together these
-            ranges are 0 to the number of units, in the order of the names.
-        keep: None: a unit stays or goes whole. A number: of every unit that many weights stay
-            (n:m).
-        never_all: whether the best unit on each axis of each layer is kept whatever its score, so
+        homes: parameter name -> the numbers of the units that compete under this layer's name: of
+            the units in this layer, or, where units lie in several layers (a block's, or those
+            whose outputs are a coupled channel), of those for which it is the
+            `lottery.core.allocate.deciding_layer`. Together these ranges are 0 to the number of
+            units, in the order of the names.
+        keep: None: a unit is kept or removed whole. A number: that many weights of every unit are
+            kept (n:m).
+        keep_best: whether the best unit on each axis of each layer is kept whatever its score, so
             that no layer loses all its outputs or all its inputs.
-        outputs: for coupled channels alone: parameter name -> the number of the unit that each
-            output of the layer is, int64 of shape [outputs], -1 for none. What merely reads a
-            channel is not in it.
+        outputs: for coupled channels alone: parameter name -> for each output of the layer the
+            number of its unit, int64 of shape [outputs], -1 for none. Layers that only read a
+            channel are not in it.
     """
 
     labels: Mapping[str, tuple[Tensor, ...]]
     homes: Mapping[str, range]
     keep: int | None = None
-    never_all: bool = False
+    keep_best: bool = False
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -58,7 +59,7 @@ class Units:
 def memberships(
     labellings: Sequence[Tensor], shape: torch.Size, survivors: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Which survivors of a weight lie in which unit, each pair once.
+    """Which surviving entries of a weight lie in which unit, each pair once.
 
     Args:
         labellings: those of the weight.
@@ -79,7 +80,7 @@ def memberships(
 
 
 def surviving_units(mask: Mask, units: Units) -> Tensor:
-    """Which units survive, bool of shape [units]: those of which any weight does."""
+    """Which units survive, bool of shape [units]: those with a surviving weight."""
     check_units(units, mask)
     alive = torch.zeros(units.count, dtype=torch.bool)
     for name, labellings in units.labels.items():
@@ -130,7 +131,7 @@ def fixed_groups(mask: Mask, units: Units) -> tuple[Group, ...]:
 
 
 def flat_survivors(kept: Tensor) -> Tensor:
-    """The flat indices of what a bool tensor keeps, rising."""
+    """The flat indices at which a bool tensor is True, int64, ascending."""
     return kept.flatten().nonzero().squeeze(1)
 
 

@@ -1,4 +1,4 @@
-"""Datasets as three splits of examples, by name, from files of yours or from elsewhere."""
+"""Datasets of training, validation and test examples: by name, or from files or code of yours."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lottery.data.catalog import (
     describe_dataset,
 )
 from lottery.data.config import DataConfig
-from lottery.data.dataset import Dataset, Split, SplitName, steps_per_epoch
+from lottery.data.dataset import SPLITS, Dataset, Split, SplitName, steps_per_epoch
 from lottery.data.download import NotHereError
-from lottery.data.loading import as_configured, load_dataset, made_up_dataset
+from lottery.data.loading import as_configured, load_dataset, placeholder_dataset
 from lottery.data.notes import data_notes
 from lottery.data.own_data import as_dataset
 from lottery.data.request import Request
@@ -28,6 +28,7 @@ __all__ = [
     "FEW",
     "OWN",
     "OWN_ABOUT",
+    "SPLITS",
     "AugmentationConfig",
     "DataConfig",
     "Dataset",
@@ -43,6 +44,6 @@ __all__ = [
     "data_notes",
     "describe_dataset",
     "load_dataset",
-    "made_up_dataset",
+    "placeholder_dataset",
     "steps_per_epoch",
 ]

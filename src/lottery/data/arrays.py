@@ -1,4 +1,4 @@
-"""Arrays and tensors of anybody's as a dataset, with what is wrong with them in words."""
+"""Arrays and tensors of any origin as a dataset, after checks that say what is wrong with them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _OWN_LOOP = "For other targets use a loop of your own: lottery.find_tickets."
 
 
 def as_examples(what: str, inputs: object, targets: object) -> Examples:
-    """Inputs and targets as they can be stored.
+    """Check inputs and targets, and convert them to the types that a dataset stores.
 
     Args:
-        what: which they are, for messages.
-        inputs: tensor, array or lists, ``[N, ...]``. Bytes stay bytes; other floats and booleans
+        what: which examples they are, for messages.
+        inputs: tensor, array or lists, ``[N, ...]``. Unsigned bytes stay so; floats and booleans
             become float32, other integers int64. Bytes ``[N, H, W, C]`` of 1, 3 or 4 channels
             become ``[N, C, H, W]``, unless ``H`` is 1, 3 or 4.
-        targets: whole numbers, 0 or more, ``[N]`` or ``[N, 1]``.
+        targets: class numbers, ``[N]`` or ``[N, 1]``; whole, of any integer or float type.
 
     Raises:
         DataError: they are no such numbers.
     """
-    values, labels = _array(f"{what} inputs", inputs), _array(f"{what} targets", targets)
+    values, labels = as_array(f"{what} inputs", inputs), as_array(f"{what} targets", targets)
     if values.dtype != np.uint8:
         if values.dtype.kind not in "biuf":
             raise DataError(f"{what} inputs: expected numbers, got type {values.dtype}.")
@@ -52,7 +52,16 @@ def as_examples(what: str, inputs: object, targets: object) -> Examples:
     return Examples(values, _whole_numbers(f"{what} targets", labels))
 
 
-def _array(what: str, values: object) -> NDArray[Any]:
+def as_array(what: str, values: object) -> NDArray[Any]:
+    """A tensor, array, image or nested list as a NumPy array; bfloat16 becomes float32.
+
+    Args:
+        what: what it is, for messages.
+        values: what to convert.
+
+    Raises:
+        DataError: it cannot become one array.
+    """
     try:
         if isinstance(values, torch.Tensor):
             values = values.detach().cpu()
@@ -60,8 +69,8 @@ def _array(what: str, values: object) -> NDArray[Any]:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{what}: expected numbers of one shape for every example, but they cannot become one "
-            f"array ({describe_error(error)})."
+            f"{what}: expected numbers of one shape, but they cannot become one array "
+            f"({describe_error(error)})."
         ) from error
 
 
@@ -89,20 +98,22 @@ def checked_dataset(
     stream: str,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """A dataset of examples that nothing is known of; its classes are 0 to the largest in training.
+    """Check examples of unknown origin and make a dataset of them.
+
+    Its classes are 0 to the largest training label.
 
     Args:
         name: what it is called in configs and reports.
-        training: examples to learn from, and to hold out where none are held out.
-        test: examples that only measure.
-        held_out: validation examples, if there are some.
-        validation: how many to hold out if there are none.
-        stream: names the shuffle, see `lottery.data.splits.shuffled`.
+        training: training examples.
+        test: test examples.
+        held_out: validation examples; None: hold some of the training examples out.
+        validation: how many to hold out then.
+        stream: names the random order, see `lottery.data.splits.shuffled_rows`.
         notes: see `Dataset`.
 
     Raises:
         DataError: a part is empty, inputs and targets do not fit each other or those of training,
-            some inputs are not finite, or a class is measured that is not learned.
+            some inputs are not finite, or a class of validation or test does not occur in training.
     """
     parts = {"train": training, "test": test}
     if held_out is not None:

@@ -1,7 +1,7 @@
-"""Augmentation of training batches: flips and crops, a whole batch at a time, on its device.
+"""Augmentation of training batches: flips and crops of a whole batch at once, on its device.
 
-Random numbers are drawn on the CPU, a few for each image, from a generator that is given; so a
-batch is the same wherever it is made.
+Random numbers are drawn on the CPU, a few for each image, from a given generator, so that a batch
+is the same on every device.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from torch import Tensor
 
 from lottery.data.request import MAX_SIDE
 
-CENTRE = 0.875
-"""Share of the shorter side that is measured where training sees parts of images."""
+CENTER_SHARE = 0.875
+"""Share of an image's shorter side that evaluation sees where training sees random crops."""
 _ATTEMPTS = 10
-"""How often a crop of a random area and shape is drawn before the largest one is taken."""
+"""How many crops of random area and shape are tried before the largest one is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +62,13 @@ class AugmentationConfig:
         return found
 
 
-def augmented(inputs: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
-    """A batch of images, cropped and then flipped at random, each in its own way.
+def augment(inputs: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
+    """Crop and then flip each image of a batch at random, independently of the others.
 
     Args:
-        inputs: normalized images ``[B, C, H, W]``, so that 0 is the mean colour; left as they are.
+        inputs: normalized images ``[B, C, H, W]``, so that 0 is the mean colour; not changed.
         config: what to do.
-        generator: on the CPU; all numbers come from it, in one draw for each kind of change.
+        generator: a CPU generator; each kind of change draws once for the whole batch.
 
     Returns:
         ``[B, C, H, W]``, or ``[B, C, size, size]`` with ``resized_crop``.
@@ -77,20 +77,20 @@ def augmented(inputs: Tensor, config: AugmentationConfig, generator: torch.Gener
     flips = torch.rand(count, generator=generator) < (0.5 if config.flip else 0.0)
     if config.resized_crop:
         boxes = random_boxes(count, height, width, config, generator)
-        inputs = resized(inputs, boxes.to(inputs.device), config.resized_crop)
+        inputs = resize_boxes(inputs, boxes.to(inputs.device), config.resized_crop)
     offsets = torch.randint(0, 2 * config.crop_padding + 1, (count, 2), generator=generator)
     device = inputs.device
-    return shifted(inputs, offsets.to(device), flips.to(device), config.crop_padding)
+    return crop_and_flip(inputs, offsets.to(device), flips.to(device), config.crop_padding)
 
 
-def shifted(inputs: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:
-    """Each image padded with zeros, cropped back to its size at its offset, then perhaps mirrored.
+def crop_and_flip(inputs: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:
+    """Pad each image with zeros, crop it back to its size, and flip some of them.
 
     Args:
         inputs: ``[B, C, H, W]``.
-        offsets: where each crop begins in the padded image, down and to the right, int64
-            ``[B, 2]`` in [0, 2 * padding].
-        flips: which are mirrored left to right, bool ``[B]``.
+        offsets: row and column at which each crop begins in the padded image, int64 ``[B, 2]`` in
+            [0, 2 * padding].
+        flips: which are flipped left to right, bool ``[B]``.
         padding: pixels on each side.
     """
     count, channels, height, width = inputs.shape
@@ -107,10 +107,10 @@ def shifted(inputs: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Ten
 def random_boxes(
     count: int, height: int, width: int, config: AugmentationConfig, generator: torch.Generator
 ) -> Tensor:
-    """Parts of an image: of a uniform share of its area, and uniform in the logarithm of the shape.
+    """Random boxes in an image, uniform in area and in the logarithm of the aspect ratio.
 
-    As usual for ImageNet (arXiv:1409.4842, section 6): a part that does not fit is drawn again, up
-    to ten times; then it is the largest in the middle with an allowed shape.
+    As usual for ImageNet (arXiv:1409.4842, section 6): a box that does not fit is drawn again; if
+    ten do not fit, it is the largest box of an allowed aspect ratio, in the middle.
 
     Args:
         count: how many.
@@ -120,7 +120,7 @@ def random_boxes(
         generator: on the CPU.
 
     Returns:
-        Top, left, height and width in whole pixels, int64 ``[count, 4]``, inside of the image.
+        Top, left, height and width in whole pixels, int64 ``[count, 4]``, inside the image.
     """
     uniform = torch.rand(4, count, _ATTEMPTS, generator=generator, dtype=torch.float64)
     area = height * width * (config.least_area + (1 - config.least_area) * uniform[0])
@@ -140,11 +140,11 @@ def random_boxes(
     return torch.stack([top, left, high, wide], dim=1)
 
 
-def resized(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
+def resize_boxes(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
     """The part of each image in its box, bilinearly resized to ``size`` x ``size``.
 
-    Pixels are squares whose centres are compared (``align_corners=False``), nothing outside of a
-    box is seen, and there is no low-pass filter where a box is larger than ``size``.
+    Coordinates are those of pixel centres (``align_corners=False``), nothing outside a box is used,
+    and there is no antialiasing where a box is larger than ``size``.
 
     Args:
         inputs: ``[B, C, H, W]``.
@@ -159,19 +159,20 @@ def resized(inputs: Tensor, boxes: Tensor, size: int) -> Tensor:
     return _sampled(inputs, rows, columns)
 
 
-def centre(inputs: Tensor, size: int) -> Tensor:
-    """The middle of each image, with objects of the size that `resized` gives them in training.
+def center_crop(inputs: Tensor, size: int) -> Tensor:
+    """The middle of each image, with objects about as large as `resize_boxes` makes them.
 
-    As usual for ImageNet: as if the shorter side were resized to ``size / CENTRE`` pixels, rounded,
-    and ``size`` of them cropped in the middle. Images of that size are cropped alone, which gives a
-    view; others are resized in the way of training images.
+    As usual for ImageNet: as if the shorter side were resized to ``size / CENTER_SHARE`` pixels,
+    rounded, and ``size`` x ``size`` pixels cropped in the middle. Images that have this size are
+    only cropped, and the result is a view of them; others are resized bilinearly, as training
+    images are.
 
     Args:
         inputs: ``[N, C, H, W]``.
         size: side of the result, in pixels.
     """
     height, width = inputs.shape[-2:]
-    shorter, wanted = min(height, width), round(size / CENTRE)
+    shorter, wanted = min(height, width), round(size / CENTER_SHARE)
     if shorter == wanted:
         top, left = (height - size) // 2, (width - size) // 2
         return inputs[..., top : top + size, left : left + size]

@@ -1,8 +1,9 @@
-"""The user's cache, where one process at a time makes a file and others wait for it."""
+"""The user's cache, and a lock so that one process makes a file while others wait for it."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,23 +12,28 @@ from filelock import FileLock, Timeout
 
 
 def cache_folder() -> Path:
-    """Where downloads go: ``$XDG_CACHE_HOME/lottery``, else ``~/.cache/lottery``."""
+    """Where downloads and decoded images are kept: ``lottery`` in the user's cache directory.
+
+    That is ``$XDG_CACHE_HOME``, else ``~/.cache``; for a user without a home directory, as in some
+    containers, the directory for temporary files.
+    """
     # The XDG specification has a relative path ignored.
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache")) / "lottery"
+    candidates = (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache"))
+    cache = next(filter(os.path.isabs, candidates), None) or tempfile.gettempdir()
+    return Path(cache) / "lottery"
 
 
 @contextmanager
 def cache_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Be the only process that makes a file, for the time of a ``with`` block.
+    """Inside the ``with`` block, no other process makes the same file.
 
-    The lock is the operating system's, so it is freed however a process ends; its file, which is
-    empty, stays. Where it cannot be had, because there are no locks or their folder cannot be
+    The lock is the operating system's, so it is freed however a process ends; the empty lock file
+    stays. Where locking is not possible, because the system has no locks or their folder cannot be
     written, each process makes the file for itself.
 
     Args:
-        path: of the file; its name is that of no other in the cache.
-        on_wait: called once if another process is making it, before it is waited for.
+        path: of the file; no other file in the cache has its name.
+        on_wait: called once before waiting for another process that is making it.
     """
     folder = cache_folder() / "locks"
     lock = FileLock(folder / f"{path.name}.lock")

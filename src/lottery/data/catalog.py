@@ -33,8 +33,8 @@ class DatasetInfo:
         description: one line for a listing.
         input_shape: shape of one example, such as ``(1, 28, 28)``.
         classes: number of classes.
-        training_examples: how many there are before validation examples are held out of them.
-        test_examples: how many only measure.
+        training_examples: how many there are, validation examples included.
+        test_examples: how many test examples there are.
         load: loads it.
     """
 
@@ -56,7 +56,7 @@ class DatasetKind:
         place: what follows the prefix, such as "a folder".
         example: a whole name.
         load: (whole name, what follows the prefix, how it is to be loaded) -> the dataset.
-        takes: which keys of the config beyond those for every dataset have a meaning.
+        extra_keys: keys of the config that have a meaning for this kind and not for every dataset.
     """
 
     form: str
@@ -64,7 +64,7 @@ class DatasetKind:
     place: str
     example: str
     load: Callable[[str, str, Request], Dataset]
-    takes: frozenset[str] = frozenset()
+    extra_keys: frozenset[str] = frozenset()
 
 
 def _mnist_like(dataset: KnownDataset, what: str) -> DatasetInfo:
@@ -127,14 +127,14 @@ def path_of(place: str) -> Path:
 
 
 def with_few_tests(dataset: Dataset, name: str) -> Dataset:
-    """The same dataset with at most `FEW_TESTS` test examples, under a name that says so.
+    """The same dataset with at most `FEW_TESTS` test examples.
 
-    They lie evenly apart, so that a test set that is sorted by class keeps many classes. What is
-    learned from, and what is held out of it, stays what it is.
+    They are evenly spaced, so that a test set that is sorted by class keeps many classes. Training
+    and validation examples are the same.
 
     Args:
-        dataset: the whole.
-        name: of what is returned.
+        dataset: the whole dataset.
+        name: of the result.
     """
     count = len(dataset.test)
     kept = min(count, FEW_TESTS)
@@ -143,9 +143,9 @@ def with_few_tests(dataset: Dataset, name: str) -> Dataset:
     return replace(dataset, name=name, test=test)
 
 
-def _not_brought(name: str, *_: object) -> NoReturn:
+def _not_passed(name: str, *_: object) -> NoReturn:
     raise DataError(
-        f"{name}: these data are brought along by a call from Python; make it again: "
+        f"{name}: these data were passed to a call from Python; make that call again: "
         "lottery.run_experiment(config, options, data=...)"
     )
 
@@ -167,10 +167,10 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
     ),
     "python:": DatasetKind(
         form="python:NAME",
-        what="Data that a call from Python brings along, under a name of your choice",
+        what="Data that you pass to a call from Python, under a name of your choice",
         place="a name",
         example="python:sensors",
-        load=_not_brought,
+        load=_not_passed,
     ),
     "folder:": DatasetKind(
         form="folder:FOLDER",
@@ -178,7 +178,7 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         place="a folder",
         example="folder:data/flowers",
         load=lambda name, place, request: load_images(name, folder_source(path_of(place)), request),
-        takes=frozenset({"image_size"}),
+        extra_keys=frozenset({"image_size"}),
     ),
     "tar:": DatasetKind(
         form="tar:FILE",
@@ -186,7 +186,7 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         place="a file",
         example="tar:data/flowers.tar.gz",
         load=lambda name, place, request: load_images(name, tar_source(path_of(place)), request),
-        takes=frozenset({"image_size"}),
+        extra_keys=frozenset({"image_size"}),
     ),
     "hf:": DatasetKind(
         form="hf:NAME",
@@ -194,7 +194,7 @@ DATASET_KINDS: Final[dict[str, DatasetKind]] = {
         place="a name",
         example="hf:cifar10",
         load=load_hf,
-        takes=frozenset({"image_size", "image_column", "label_column"}),
+        extra_keys=frozenset({"image_size", "image_column", "label_column"}),
     ),
     FEW: DatasetKind(
         form="few:DATASET",
@@ -216,7 +216,7 @@ def _kind_of(name: str) -> tuple[DatasetKind, str] | None:
 
 
 def check_dataset(name: str) -> str | None:
-    """What is wrong with a dataset's name, or None; whether it is there is not looked at.
+    """What is wrong with a dataset's name, or None; whether the data exist is not checked.
 
     >>> check_dataset("mnist"), check_dataset("my_package.flowers:load")
     (None, None)
@@ -235,24 +235,24 @@ def check_dataset(name: str) -> str | None:
     return None
 
 
-def takes(name: str, key: str) -> bool:
+def accepts_key(name: str, key: str) -> bool:
     """Whether a key that is not for every dataset has a meaning for this one.
 
-    >>> takes("folder:flowers", "image_size"), takes("mnist", "image_size")
+    >>> accepts_key("folder:flowers", "image_size"), accepts_key("mnist", "image_size")
     (True, False)
     """
     found = _kind_of(name.removeprefix(FEW))
-    return found is not None and key in found[0].takes
+    return found is not None and key in found[0].extra_keys
 
 
 def describe_dataset(name: str) -> DatasetInfo:
-    """A named dataset's facts, without loading it.
+    """What is known of a named dataset without loading it.
 
     Args:
-        name: one of `DATASETS`, with `FEW` before it or not.
+        name: one of `DATASETS`, with or without the prefix `FEW`.
 
     Raises:
-        UsageError: it is another one, whose facts are known only once it is loaded.
+        UsageError: it is another one, about which nothing is known before it is loaded.
 
     >>> describe_dataset("mnist").training_examples
     60000

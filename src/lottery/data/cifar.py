@@ -1,10 +1,10 @@
 """CIFAR-10 and CIFAR-100 from their binary archives, never from the pickled ones.
 
-An archive is known by its MD5, which its publisher gives; what is in it is checked all the same.
-CIFAR-10 is also taken from a tar file of its images in class folders where one lies in a data
-directory and the archive does not. Such images may have lost something in compression, so the
-dataset says so (`Dataset.variant`), its fingerprint is another, and a run that was begun with the
-one does not go on with the other.
+An archive is identified by its MD5, which its publisher gives; its contents are checked as well.
+CIFAR-10 is also read from a tar file of its images in class folders, if a data directory has one
+and not the archive. Such images may have lost something in compression, so the dataset says so
+(`Dataset.variant`) and has another fingerprint, and a run that was begun with one of the two does
+not continue with the other.
 """
 
 from __future__ import annotations

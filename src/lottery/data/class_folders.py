@@ -1,4 +1,4 @@
-"""Which images are learned from, which measure, and of which class they are, by their folders."""
+"""Which images are for training, which for testing, and of which class they are, by folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lottery.data.plain_files import first_names, one_line
 from lottery.errors import DataError
 
 TRAIN_FOLDERS: Final = ("train", "training")
-"""Folders whose images are learned from, in small letters."""
+"""Names of a folder of training images, in lower case."""
 TEST_FOLDERS: Final = ("test", "testing", "val", "valid", "validation")
-"""Folders beside that one whose images measure: the first that is there, and no other."""
+"""Names of a folder of test images beside it, in lower case: the first that is there counts."""
 TEST_SHARE: Final = 0.1
-"""Share of the images that measure where there is no folder of them."""
+"""Share of the images that become the test set where there is no folder of test images."""
 
 _LAYOUT: Final = "train/CLASS/IMAGE and test/CLASS/IMAGE, or CLASS/IMAGE"
 _ADVICE: Final = (
-    f"Arrange images as {_LAYOUT}; 'training' does for 'train', and "
-    f"{', '.join(map(repr, TEST_FOLDERS[1:]))} for 'test', in small or large letters."
+    f"Arrange images as {_LAYOUT}; 'train' may also be 'training', and 'test' "
+    f"{', '.join(map(repr, TEST_FOLDERS[1:]))}, in small or large letters."
 )
 
 _Below = dict[str, tuple[str, ...]]
@@ -28,7 +28,14 @@ _Below = dict[str, tuple[str, ...]]
 
 
 class ClassFolders(NamedTuple):
-    """Names of classes; name of each image, shared out and in order -> the number of its class."""
+    """Images by split and class.
+
+    Args:
+        classes: their names, in the order of their numbers.
+        train: name of each training image, sorted -> the number of its class.
+        test: the same for the test images.
+        notes: see `lottery.data.Dataset`.
+    """
 
     classes: tuple[str, ...]
     train: dict[str, int]
@@ -37,19 +44,19 @@ class ClassFolders(NamedTuple):
 
 
 def class_folders(what: str, names: Iterable[str]) -> ClassFolders:
-    """Share images out by the folders they lie in.
+    """Divide images into training and test set, and into classes, by their folders.
 
     Either ``train/CLASS/...`` with one of `TEST_FOLDERS` beside it, or ``train/CLASS/...`` alone,
-    or ``CLASS/...``; in the last two cases about a tenth of the images is held out to measure, see
-    `tenth`. All of it may lie in one more folder, and large letters do for small ones. What lies
-    beside ``train`` and the folder that measures is passed over, which a note says.
+    or ``CLASS/...``; in the last two cases about a tenth of the images becomes the test set, see
+    `hashed_tenth`. All of it may lie in one more folder, and capital letters do not matter. Other
+    folders beside ``train`` and the test folder are ignored, which a note says.
 
     Args:
-        what: where they lie, for messages.
-        names: with ``/`` between folders.
+        what: where the images lie, for messages.
+        names: their names, with ``/`` between folders.
 
     Raises:
-        DataError: they are not arranged so, or there are fewer than two classes.
+        DataError: they are not arranged like this, or there are fewer than two classes.
     """
     paths = {name: tuple(p for p in name.split("/") if p not in ("", ".")) for name in names}
     if not paths:
@@ -76,14 +83,14 @@ def class_folders(what: str, names: Iterable[str]) -> ClassFolders:
         notes = (f"{what}: {first_names(tops)} are taken for classes, not for parts of the data",)
     if not test:
         folders = {"/".join(below): below[0] for below in train.values()}
-        measures = tenth(folders)
+        measures = hashed_tenth(folders)
         test = {name: below for name, below in train.items() if "/".join(below) in measures}
         train = {name: below for name, below in train.items() if name not in test}
     return _numbered(what, train, test, notes)
 
 
 def is_split(folder: str) -> bool:
-    """Whether a folder of this name is one of images that are learned from, or that measure."""
+    """Whether a folder of this name holds training images or test images, not a class."""
     return folder.lower() in (*TRAIN_FOLDERS, *TEST_FOLDERS)
 
 
@@ -98,10 +105,10 @@ def _named(what: str, tops: list[str], spellings: tuple[str, ...]) -> str:
     return ""
 
 
-def tenth(classes: Mapping[str, Hashable]) -> set[str]:
-    """The examples that measure where nothing says which: about a tenth, by a hash of their names.
+def hashed_tenth(classes: Mapping[str, Hashable]) -> set[str]:
+    """Names of about a tenth of the examples, chosen by a hash of the name: a fixed test set.
 
-    Of each class at least one example does not measure, and one does if there are two.
+    Of each class at least one example is not chosen, and one is if there are two or more.
 
     Args:
         classes: name of each example -> its class.

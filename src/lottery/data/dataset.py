@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
-from lottery.data.augment import AugmentationConfig, augmented, centre
+from lottery.data.augment import AugmentationConfig, augment, center_crop
 from lottery.data.normalize import PerChannel, normalized
 from lottery.errors import DataError
 from lottery.rng import Streams
 
 SplitName = Literal["train", "validation", "test"]
-"""The three parts of a dataset."""
+"""One of the three parts of a dataset."""
+
+SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
+"""All of them, in the order in which a fingerprint covers them."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class Split:
         inputs: as they are stored: uint8 images ``[N, C, H, W]``, floats ``[N, ...]``, or token ids
             ``[N, length]``, int64.
         targets: int64 classes, ``[N]``.
-        mapped: whether the inputs are a file that is mapped into memory: they then stay there, and
-            only what a batch takes of them is read and goes to the device.
+        mapped: whether the inputs are a memory-mapped file: they then stay on disk, and only the
+            examples of a batch are read and moved to the device.
     """
 
     inputs: Tensor
@@ -42,22 +45,22 @@ class Split:
 class Dataset:
     """Training, validation and test examples of one task.
 
-    What a network sees is ``(x - mean) / deviation``, where bytes are divided by 255 first; it is
-    made batch by batch, on the device. Floats need neither mean nor deviation.
+    A network sees ``(x - mean) / deviation``, where bytes are divided by 255 first. This is
+    computed batch by batch, on the device. By default floats are seen as they are.
 
     Args:
         name: what it is called in configs and reports.
-        train: examples that are learned from.
+        train: training examples.
         validation: examples held out of the training set, for early stopping.
-        test: examples that only measure.
+        test: test examples, used for evaluation alone.
         classes: number of classes.
-        mean: of each channel, or one number for all.
-        deviation: of each channel, or one number for all, above 0.
+        mean: of each channel, or one number for all; of bytes after the division by 255.
+        deviation: standard deviation of each channel, or one number for all, above 0; likewise.
         augmentation: what is done to training batches.
-        variant: how the examples differ from what the name promises, in words; empty where they do
-            not. It goes into a run's record.
-        class_names: of each class, for messages; empty where classes are numbers alone.
-        notes: what a user should know of the data before a run, a sentence each without a full
+        variant: how the examples differ from those that the name stands for, in words; empty if
+            they do not. It is recorded with a run.
+        class_names: name of each class, for messages; empty where classes are only numbers.
+        notes: what a user should know about the data before a run, a sentence each without a full
             stop.
 
     Raises:
@@ -105,12 +108,8 @@ class Dataset:
             inputs = split.inputs if split.mapped else split.inputs.to(device)
             return replace(split, inputs=inputs, targets=split.targets.to(device))
 
-        return replace(
-            self,
-            train=moved(self.train),
-            validation=moved(self.validation),
-            test=moved(self.test),
-        )
+        train, validation, test = map(moved, map(self.split, SPLITS))
+        return replace(self, train=train, validation=validation, test=test)
 
     def normalized(self, inputs: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Stored inputs as a network sees them, see `lottery.data.normalize.normalized`."""
@@ -127,20 +126,21 @@ class Dataset:
             dtype: of the inputs.
 
         Returns:
-            Inputs ``[n, *input_shape]`` and targets ``[n]``, on the targets' device.
+            Inputs ``[n, *input_shape]`` and targets ``[n]``, on the device of the targets.
         """
         split = self.split(name)
         inputs = self.normalized(_taken(split, chosen), dtype)
         size = self.augmentation.resized_crop
-        return centre(inputs, size) if size else inputs, split.targets[chosen]
+        return center_crop(inputs, size) if size else inputs, split.targets[chosen]
 
     def training_batch(
         self, chosen: Tensor, streams: Streams, iteration: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        """Some training examples as a network learns from them: augmented, if that is asked for.
+        """Some training examples as a network sees them in training, and their classes.
 
-        Augmentation draws from the stream ``("augmentation", iteration)``, so the batch of an
-        iteration is the same in every process, and after any interruption.
+        They are augmented if `augmentation` says so, with random numbers from the stream
+        ``("augmentation", iteration)``, so that the batch of an iteration is the same in every
+        process, and after any interruption.
 
         Args:
             chosen: which examples: int64 indices.
@@ -155,12 +155,12 @@ class Dataset:
             return self.batch("train", chosen, dtype)
         inputs = self.normalized(_taken(self.train, chosen), dtype)
         generator = streams.generator("augmentation", iteration)
-        return augmented(inputs, self.augmentation, generator), self.train.targets[chosen]
+        return augment(inputs, self.augmentation, generator), self.train.targets[chosen]
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of every stored byte, of the splits' sizes, and of mean and deviation."""
         digest = hashlib.sha256(repr((self.mean, self.deviation)).encode())
-        for split in (self.train, self.validation, self.test):
+        for split in map(self.split, SPLITS):
             for tensor in (split.inputs, split.targets):
                 digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
                 # As bytes, since numpy has no bfloat16.

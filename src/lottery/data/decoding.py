@@ -1,4 +1,4 @@
-"""Decoding all images of a source, several at a time, and saying all that is wrong with them."""
+"""Decoding all images of a source, several at a time, with one error for all damaged ones."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def decode_all(
 ) -> Generator[tuple[int, Bytes], None, None]:
     """Every image with its number, as uint8 ``[3, H, W]``.
 
-    All images are looked at before those that are damaged are told, so that every one is; that they
-    differ in size is told at once.
+    Damaged images are an error at the end, which lists them; images of different sizes are an error
+    at once.
 
     Args:
-        what: where they lie, for messages.
+        what: where the images lie, for messages.
         source: the images.
-        size: side of the squares they are brought to; 0 to leave them as they are.
-        progress: show a bar.
+        size: side of the squares they are resized to, in pixels; 0 to leave them as they are.
+        progress: show a progress bar.
 
     Raises:
         DataError: some are damaged or differ in size, or the source cannot be read.

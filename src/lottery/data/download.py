@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lottery.data.loading_progress import progress_bar
-from lottery.data.partial_files import whole_file
+from lottery.data.partial_files import atomic_write
 from lottery.data.plain_files import FileError
 from lottery.errors import DataError
 
@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 
 class NotHereError(DataError):
-    """A file of a known dataset is nowhere on this machine, and was not to be downloaded.
+    """A file of a known dataset is not on this machine, and downloading was not allowed.
 
     Args:
         dataset: its name.
@@ -55,10 +55,9 @@ def download(
     even by a kill, leaves none.
 
     Args:
-        urls: where the file may be had, in the order they are tried; http or https.
-        target: what the file is called once it is whole and right, in a folder of the dataset's
-            name.
-        read: reads a file and raises ``FileError`` where it is not the right one.
+        urls: addresses of the file, in the order they are tried; http or https.
+        target: path of the file once it is complete and checked, in a folder of the dataset's name.
+        read: reads a file and raises ``FileError`` if it is not the right one.
         limit: bytes the file may have; a transfer is cut off beyond them.
         looked: where the file was looked for before, one line each, for the error.
         progress: show a bar on the terminal.
@@ -71,7 +70,7 @@ def download(
     for url in urls:
         bar = f"{dataset}: {target.name} from {urllib.parse.urlsplit(url).netloc}"
         try:
-            with whole_file(target) as file:
+            with atomic_write(target) as file:
                 for chunk in _transfer(url, limit, bar, progress):
                     file.write(chunk)
                 file.flush()

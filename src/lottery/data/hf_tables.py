@@ -1,4 +1,4 @@
-"""Datasets of Hugging Face, which its package keeps as tables of images or numbers and classes."""
+"""Datasets of Hugging Face: tables with columns of images or numbers, and of classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lottery.data.arrays import as_examples, checked_dataset
-from lottery.data.class_folders import tenth
+from lottery.data.class_folders import hashed_tenth
 from lottery.data.dataset import Dataset
 from lottery.data.image_cache import load_images
 from lottery.data.plain_files import one_line
@@ -23,12 +23,12 @@ from lottery.integrations.hf_datasets import Part, Tables, open_tables
 def load_hf(name: str, rest: str, request: Request) -> Dataset:
     """A dataset of Hugging Face: images, decoded once into the cache, or numeric columns.
 
-    Where no part of it measures, a fixed tenth of the training examples does.
+    Without a test split, a fixed tenth of the training examples becomes the test set.
 
     Args:
         name: what it is called in configs and reports.
         rest: what follows ``hf:``.
-        request: how many to hold out, which columns to take.
+        request: how many to hold out, which columns to use.
     """
     tables = open_tables(rest, image_column=request.image_column, label_column=request.label_column)
     if tables.has_images:
@@ -76,9 +76,9 @@ def _numbers(what: str, part: Part) -> NDArray[np.float64]:
 
 
 def _shared_out(tables: Tables) -> tuple[list[int], list[int]]:
-    """Rows of the training part that are learned from, and those that measure by their numbers."""
+    """Rows of the training part that are for training, and those that are for testing."""
     labels = {str(row): label for row, label in enumerate(tables.train.labels)}
-    measures = tenth(labels) if tables.test is None else set()
+    measures = hashed_tenth(labels) if tables.test is None else set()
     rows = range(len(labels))
     return (
         [row for row in rows if str(row) not in measures],

@@ -2,8 +2,8 @@
 
 The format: two zero bytes, a byte for the type of the values (0x08: unsigned bytes), a byte for
 the number of dimensions, each dimension's size as a big-endian 32-bit integer, and the values,
-big-endian as well. A file is untrusted input: nothing is allocated or decompressed because its
-header says so, and whatever is wrong with it is one ``DataError``.
+big-endian as well. A file is untrusted input: nothing is allocated or decompressed only because its
+header says so, and everything that can be wrong with it is a ``DataError``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from lottery.data.plain_files import MOST_TIMES, FileError, open_plain, unpacked_limit
+from lottery.data.plain_files import MAX_EXPANSION, FileError, open_plain, unpacked_limit
 
 Bytes = npt.NDArray[np.uint8]
 Role = Literal["inputs", "labels"]
@@ -141,7 +141,7 @@ def _header(
     if size * kind.itemsize > limit:
         raise FileError(
             path,
-            f"its header promises {size:,} values, more than {MOST_TIMES} times the packed file",
+            f"its header promises {size:,} values, more than {MAX_EXPANSION} times the packed file",
         )
     return kind, shape
 

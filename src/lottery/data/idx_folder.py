@@ -29,12 +29,12 @@ def role_of(file: str) -> Role:
 
 
 def find(folder: Path, file: str) -> Path | None:
-    """Where a folder keeps one of ``FILES``, or None.
+    """The path of one of ``FILES`` in a folder, or None.
 
-    ``test`` does for ``t10k``, a dot for the second hyphen, any number of dimensions and type for
-    those of MNIST, and ``.gz`` may follow. Some archives
-    unpack into a directory of the file's name beside the file itself, so a directory (or a broken
-    link) is only found where no spelling is a file.
+    Other spellings are found too: ``test`` for ``t10k``, a dot for the second hyphen, other numbers
+    of dimensions and types, and ``.gz`` at the end. Some archives unpack into a directory of the
+    file's name beside the file itself, so a directory (or a broken link) is returned only if no
+    spelling is a file.
     """
     begin = file.partition("-idx")[0].replace("t10k", "(t10k|test)")
     spelling = re.compile(rf"{begin}(?P<sign>[-.])idx\d-[a-z]+\d*(?P<packed>\.gz)?")
@@ -53,8 +53,8 @@ def find(folder: Path, file: str) -> Path | None:
 def load_idx_folder(name: str, folder: Path, request: Request) -> Dataset:
     """The dataset in ``folder``; its classes are 0 to the largest training label.
 
-    Bytes are standardized with the mean and deviation of the training split, floats seen as they
-    are. Inputs of three dimensions are images without channels, and get one.
+    Bytes are standardized with mean and deviation of the training split; floats are used as they
+    are. Inputs of three dimensions are images without a channel dimension, and get one.
 
     Args:
         name: what the dataset is called in configs and reports.

@@ -1,8 +1,8 @@
-"""Datasets of image files: decoded once, into a file of the cache that is mapped into memory.
+"""Datasets of image files: decoded once, into a file of the cache that is then memory-mapped.
 
-It is a safetensors file: ``histogram``, ``targets`` and, at its end, ``images``, training images
-first and in the order in which they are shared out between training and validation, so that each
-split is one stretch of it. It appears whole or not at all, and one that is damaged is made anew.
+It is a safetensors file: ``histogram``, ``targets`` and, at its end, ``images``: first training
+images, in the order in which they are divided into training and validation, so that each split is
+one contiguous part. The file is written atomically, and a damaged one is made again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lottery.data.cache_lock import cache_folder, cache_lock
 from lottery.data.dataset import Dataset, Split
 from lottery.data.decoding import decode_all
 from lottery.data.loading_progress import print_line
-from lottery.data.partial_files import whole_file
+from lottery.data.partial_files import atomic_write
 from lottery.data.request import Request
 from lottery.data.sources import EncodedImages, ImageSource
 from lottery.data.splits import (
@@ -36,12 +36,12 @@ from lottery.data.splits import (
     check_validation,
     exchanges,
     scale_of_histogram,
-    shuffled,
+    shuffled_rows,
 )
 from lottery.errors import DataError
 
 LARGE: Final = 2**32
-"""Bytes of images from which on they stay on disk, and go to a GPU batch by batch."""
+"""Bytes of images from which on they stay on disk, and are moved to a GPU batch by batch."""
 _VERSION: Final = "lottery images 2"
 """To be changed with the format, and with how images are shared out or decoded."""
 # Linux then reserves no memory for the copies that a change of a value would make.
@@ -61,7 +61,7 @@ def load_images(
     Args:
         name: what it is called in configs and reports.
         source: the images.
-        request: how many to hold out, what size to bring them to.
+        request: how many to hold out, what size to resize them to.
         scale: what to standardize with; ``None`` computes it from all training images, the
             validation images among them.
         variant: see `Dataset`.
@@ -102,7 +102,7 @@ class CachedImages:
     """Decoded images.
 
     Args:
-        images: uint8 ``[N, 3, H, W]``, mapped; changes of them stay in this process.
+        images: uint8 ``[N, 3, H, W]``, memory-mapped; changes of them are not written to the file.
         targets: their classes, int64 ``[N]``.
         train: how many of them are training images, the validation images among them.
         histogram: how often each channel has each value in the training images, ``[3, 256]``.
@@ -119,14 +119,14 @@ class CachedImages:
 
 
 def cached_images(source: ImageSource, size: int, *, progress: bool) -> CachedImages:
-    """A source's images from the cache, decoded first where it does not have them.
+    """A source's images from the cache, decoded into it first if it does not have them.
 
-    Where another process is decoding the same images, its work is waited for.
+    If another process is decoding the same images, this one waits for it.
 
     Args:
         source: the images.
-        size: side of the squares they are brought to; 0 to leave them as they are.
-        progress: show a bar while decoding, and say that another process is waited for.
+        size: side of the squares they are resized to, in pixels; 0 to leave them as they are.
+        progress: show a progress bar while decoding, and a line while waiting.
 
     Raises:
         DataError: images are damaged or differ in size, or the cache cannot be written.
@@ -152,7 +152,7 @@ def cache_path(source: ImageSource, size: int) -> Path:
 
 
 def read_cache(path: Path) -> CachedImages | None:
-    """What a cache file holds; None if there is none, or none that is whole.
+    """The images in a cache file; None if there is no file, or it is damaged.
 
     Raises:
         DataError: it cannot be read.
@@ -189,7 +189,7 @@ def read_cache(path: Path) -> CachedImages | None:
 
 
 def _mapped(file: BinaryIO, shape: list[int]) -> Tensor:
-    """The images at a file's end, read when they are looked at; changes stay in this process."""
+    """The images at a file's end, memory-mapped; changes are not written to the file."""
     if hasattr(mmap, "MAP_PRIVATE"):
         flags = mmap.MAP_PRIVATE | _NO_RESERVE
         pages = mmap.mmap(file.fileno(), 0, flags, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -203,7 +203,7 @@ def _mapped(file: BinaryIO, shape: list[int]) -> Tensor:
 def _make(path: Path, source: ImageSource, size: int, progress: bool) -> None:
     images = source.open()
     try:
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             _write(file, source.what, images, size, progress)
     except OSError as error:
         raise DataError(
@@ -214,7 +214,7 @@ def _make(path: Path, source: ImageSource, size: int, progress: bool) -> None:
 
 def _write(file: BinaryIO, what: str, source: EncodedImages, size: int, progress: bool) -> None:
     """Write images in the places that they have in the file, as they come."""
-    order = shuffled(len(source.train), "images", "validation")
+    order = shuffled_rows(len(source.train), "images", "validation")
     place_of: Rows = np.empty_like(order)
     place_of[order] = np.arange(len(order))
     targets = np.concatenate([np.array(source.train, "<i8")[order], np.array(source.test, "<i8")])

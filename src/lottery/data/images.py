@@ -1,7 +1,7 @@
-"""One image file as pixels: decoded by Pillow, brought to one size, within limits.
+"""One image file as pixels: decoded by Pillow, resized, within limits.
 
-An image is untrusted input: its size is looked at before its pixels are decoded, and only formats
-of pixels are read, none that could run a program.
+An image is untrusted input: its size is checked before its pixels are decoded, and only raster
+formats are read, none that could run a program.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _BOMB: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 @contextmanager
 def ignore_size_warnings() -> Iterator[None]:
-    """Pillow does not warn of large images in a ``with`` block: an error says more of them.
+    """Inside the ``with`` block Pillow does not warn of large images, which are an error here.
 
-    It holds for all threads of the process.
+    This applies to all threads of the process.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -58,16 +58,16 @@ class BadImageError(Exception):
 
 
 def decode(contents: bytes, size: int) -> Bytes:
-    """The pixels of an image, as red, green and blue.
+    """The pixels of an image in RGB.
 
-    Grey and palette images become colour ones, and transparency is dropped. What a camera says
-    about which side is up is not heeded. Of an animation, it is the first picture.
+    Grey and palette images become RGB, and transparency is dropped. The orientation in a camera's
+    metadata is ignored. Of an animation, this is the first frame.
 
     Args:
         contents: an image file's bytes.
-        size: side of the square it is brought to: the shorter side resized with Pillow's bilinear
-            filter, which averages where it makes smaller, and the longer one cropped in the
-            middle. 0 leaves the image as it is.
+        size: side of the square that the image becomes, in pixels: its shorter side is resized with
+            Pillow's bilinear filter, which averages when it shrinks an image, and its longer side
+            is cropped in the middle. 0 leaves the image as it is.
 
     Returns:
         uint8 ``[3, height, width]``.

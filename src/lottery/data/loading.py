@@ -26,20 +26,20 @@ def load_dataset(
 ) -> Dataset:
     """Load a dataset and hold its validation examples out.
 
-    Which examples are held out depends on the dataset and on their number alone: neither an
-    experiment's seed nor its replicate moves an example between splits.
+    Which examples are held out depends only on the dataset and the config: neither an experiment's
+    seed nor its replicate moves an example between splits.
 
     Args:
-        config: which dataset, and how many validation examples.
-        data_dir: a directory of datasets, looked in before ``$LOTTERY_DATA``, the cache and a
-            download. A dataset whose name says where it lies needs none, nor does ``mnist-5k``.
+        config: which dataset, how it is split, and how it is augmented.
+        data_dir: a directory of datasets, searched before ``$LOTTERY_DATA`` and the cache. It is
+            not needed for ``mnist-5k`` and for datasets whose names say where they are.
         progress: show a bar while downloading or decoding.
-        download: whether a dataset with a name that is nowhere on this machine is downloaded.
-            Those of Hugging Face are in any case, as its package is set up.
+        download: whether a named dataset that is not on this machine is downloaded. Datasets of
+            Hugging Face always may be, as its package is configured.
 
     Raises:
         ConfigError: the config has problems.
-        NotHereError: the data would have to be downloaded, and are not to be.
+        NotHereError: the data would have to be downloaded, and ``download`` is False.
         DataError: the data are missing or damaged, or fewer than are to be held out.
         UsageError: the augmentation does not suit the examples.
         MissingPackageError: the dataset needs a package that is not installed.
@@ -62,10 +62,10 @@ def load_dataset(
 
 
 def as_configured(dataset: Dataset, config: DataConfig) -> Dataset:
-    """Data as they are loaded, with what a config does to any dataset.
+    """Apply a config's split, random labels and augmentation to a loaded dataset.
 
     Raises:
-        DataError: they cannot be split anew.
+        DataError: they cannot be split in another way.
         UsageError: the augmentation does not suit the examples.
     """
     if config.split:
@@ -76,11 +76,11 @@ def as_configured(dataset: Dataset, config: DataConfig) -> Dataset:
     return replace(dataset, augmentation=config.augmentation)
 
 
-def made_up_dataset(config: DataConfig) -> Dataset:
-    """Random images in the shape and number of a dataset that need not be here.
+def placeholder_dataset(config: DataConfig) -> Dataset:
+    """Random images with the shape and the counts of a named dataset, which is not loaded.
 
-    What does not depend on the examples' values, such as how many steps an epoch has, is as with
-    the dataset itself.
+    Whatever does not depend on the examples' values, such as the number of steps in an epoch, is as
+    with the dataset itself.
 
     Args:
         config: names a dataset that `describe_dataset` knows.
@@ -107,8 +107,7 @@ def made_up_dataset(config: DataConfig) -> Dataset:
         mean=(0.5,),
         deviation=(0.25,),
     )
-    _check_augmentation(dataset, config.augmentation)
-    return replace(dataset, augmentation=config.augmentation)
+    return as_configured(dataset, config)
 
 
 def _check(config: DataConfig) -> None:
@@ -120,6 +119,13 @@ def _check(config: DataConfig) -> None:
 
 def _check_augmentation(dataset: Dataset, config: AugmentationConfig) -> None:
     shape = tuple(dataset.train.inputs.shape[1:])
+    if not config.active:
+        return
+    if len(shape) != 3:
+        raise UsageError(
+            "data.augmentation: expected images (channels, height, width) to flip or crop, but "
+            f"examples of '{dataset.name}' have shape {shape}. Leave data.augmentation out"
+        )
     smallest = min(shape[-2:])
     if config.resized_crop > smallest:
         raise UsageError(

@@ -10,7 +10,7 @@ from lottery.data.request import Request
 from lottery.data.splits import Examples, assemble
 
 BUNDLED = Path(__file__).parent / "bundled"
-"""Where the installed package keeps them."""
+"""Where the installed package has them."""
 FILES = (
     KnownFile(
         "mnist-5k.images-idx3-ubyte.gz",
@@ -25,17 +25,17 @@ FILES = (
 )
 """Images and labels; scripts/make_mnist_5k.py made them."""
 TEST_EXAMPLES = 1_000
-"""How many of the digits only measure."""
+"""How many of the digits are test examples."""
 
 
 def load_mnist_5k(request: Request) -> Dataset:
-    """The bundled digits: 1,000 to test by a fixed shuffle, the rest to learn or to validate.
+    """The bundled digits: 1,000 test examples, chosen at random but fixed; the rest for training.
 
     Raises:
         DataError: the installed files are damaged, or too many examples are to be held out.
     """
     images, labels = (file.read(BUNDLED / file.name) for file in FILES)
-    test, training = Examples(images, labels).parted(TEST_EXAMPLES, "mnist-5k", "test")
+    test, training = Examples(images, labels).split_off(TEST_EXAMPLES, "mnist-5k", "test")
     return assemble(
         "mnist-5k",
         training,

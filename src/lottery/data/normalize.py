@@ -19,13 +19,13 @@ def normalized(
 ) -> Tensor:
     """``(x - mean) / deviation``; bytes are divided by 255 first, int64 token ids stay as they are.
 
-    Bytes are reckoned with in float32 whatever ``dtype`` is, so that a network in double precision
-    sees the same numbers as one in single precision, on every device; floats in their own type.
-    With mean 0 and deviation 1, floats of the type asked for are given back without a copy.
+    For bytes this is computed in float32 whatever ``dtype`` is, so that a network in double
+    precision sees the same numbers as one in single precision, on every device; for floats in their
+    own type. With mean 0 and deviation 1, floats of this dtype are returned without a copy.
 
     Args:
-        inputs: ``[N, C, ...]``, uint8, floats or int64; left as they are.
-        mean: of each channel, or one for all; of bytes in units of a full 255.
+        inputs: ``[N, C, ...]``, uint8, floats or int64; not changed.
+        mean: of each channel, or one for all; of bytes after the division by 255.
         deviation: likewise, above 0.
         dtype: of the result.
 

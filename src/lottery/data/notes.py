@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from lottery.data.dataset import Dataset, SplitName
+from lottery.data.dataset import SPLITS, Dataset, SplitName
 from lottery.data.plain_files import first_names, one_line
-
-_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 def data_notes(data: Dataset) -> list[str]:
-    """The notes of whoever made a dataset, and one of its classes without examples.
+    """A dataset's own notes, and one on classes that have no examples in some split.
 
     Returns:
         Lines without unprintable characters and without a full stop.
@@ -20,10 +18,10 @@ def data_notes(data: Dataset) -> list[str]:
 
 def _missing_classes(data: Dataset) -> str:
     """Which classes have no example in which split; empty if each has one in each."""
-    present = {name: set(data.split(name).targets.unique().tolist()) for name in _SPLITS}
+    present = {name: set(data.split(name).targets.unique().tolist()) for name in SPLITS}
     classes_of: dict[tuple[SplitName, ...], list[int]] = {}
     for label in range(data.classes):
-        lacking = tuple(name for name in _SPLITS if label not in present[name])
+        lacking = tuple(name for name in SPLITS if label not in present[name])
         if lacking:
             classes_of.setdefault(lacking, []).append(label)
     groups = [
@@ -41,7 +39,7 @@ def _named(data: Dataset, labels: list[int]) -> str:
         f"{label} ({data.class_names[label]})" if data.class_names else str(label)
         for label in labels
     ]
-    return f"class{'es'[: 2 * (len(labels) > 1)]} {first_names(names)}"
+    return f"{'class' if len(labels) == 1 else 'classes'} {first_names(names)}"
 
 
 def _joined(names: tuple[SplitName, ...]) -> str:

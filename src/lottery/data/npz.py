@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,7 +16,13 @@ from numpy.typing import NDArray
 
 from lottery.data.arrays import as_examples, checked_dataset
 from lottery.data.dataset import Dataset
-from lottery.data.plain_files import MOST_TIMES, FileError, first_names, open_plain, unpacked_limit
+from lottery.data.plain_files import (
+    MAX_EXPANSION,
+    FileError,
+    first_names,
+    open_plain,
+    unpacked_limit,
+)
 from lottery.data.request import Request
 from lottery.errors import DataError
 
@@ -26,16 +34,21 @@ _WORDS: Final = {
     "targets": ("y", "targets", "labels"),
 }
 _MEANING: Final = {word: meaning for meaning, words in _WORDS.items() for word in words}
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, MemoryError)
+# RuntimeError is zipfile's for an encrypted file and for a compression that it does not know.
+_DAMAGE: Final = (
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, RuntimeError),
+    *(ValueError, EOFError, KeyError, MemoryError),
+)
 _Key = tuple[str, ...]
 
 
 def load_npz(name: str, place: Path, request: Request) -> Dataset:
     """The dataset in an NPZ file, or in a folder of NPZ and NPY files.
 
-    Arrays are known by the words in their names: ``x_train``, ``y_train``, ``x_test``, ``y_test``,
-    ``train_images``, ``test_labels``, ``X_val`` and so on; in a folder the file's name counts, as
-    ``train.npz`` with ``x`` and ``y``. Others are passed over. See `as_examples`.
+    Arrays are recognized by the words in their names: ``x_train``, ``y_train``, ``x_test``,
+    ``y_test``, ``train_images``, ``test_labels``, ``X_val`` and so on; in a folder the name of the
+    file counts too, such as ``train.npz`` with ``x`` and ``y``. Other arrays are ignored. For
+    shapes and types see `lottery.data.arrays.as_examples`.
 
     Args:
         name: what it is called in configs and reports.
@@ -43,14 +56,11 @@ def load_npz(name: str, place: Path, request: Request) -> Dataset:
         request: how many training examples to hold out where there are no validation examples.
 
     Raises:
-        DataError: a file cannot be read or is damaged, arrays are missing or of objects, or what
-            `checked_dataset` says.
+        DataError: a file cannot be read or is damaged, arrays are missing or of objects, or
+            `lottery.data.arrays.checked_dataset` refuses them.
     """
-    files = [place]
-    if place.is_dir():
-        files = sorted(path for path in place.iterdir() if path.suffix in (".npz", ".npy"))
     found: dict[_Key, NDArray[Any]] = {}
-    for path in files:
+    for path in _files(place):
         for key, values in _arrays(path, "" if path == place else f"{path.stem}_"):
             if key in found:
                 raise DataError(f"{place}: expected one array of {' '.join(key)}, got two.")
@@ -82,8 +92,21 @@ def load_npz(name: str, place: Path, request: Request) -> Dataset:
     )
 
 
+def _files(place: Path) -> list[Path]:
+    """A file, or the NPZ and NPY files in a folder."""
+    if not os.path.isdir(place):
+        return [place]
+    try:
+        return sorted(path for path in place.iterdir() if path.suffix in (".npz", ".npy"))
+    except OSError as error:
+        raise DataError(
+            f"{place}: expected a folder of NPZ and NPY files, but it cannot be read "
+            f"({error.strerror or error}). Check that you may read it."
+        ) from error
+
+
 def _arrays(path: Path, prefix: str) -> Iterator[tuple[_Key, NDArray[Any]]]:
-    """The arrays in a file of which the names say what they are."""
+    """The arrays in a file whose names say what they are."""
     with open_plain(path, "an NPZ or NPY file", _DAMAGE) as file:
         if path.suffix == ".npy":
             if key := _key(path.stem):
@@ -92,7 +115,7 @@ def _arrays(path: Path, prefix: str) -> Iterator[tuple[_Key, NDArray[Any]]]:
         with zipfile.ZipFile(file) as packed:
             unpacked = sum(member.file_size for member in packed.infolist())
         if unpacked > unpacked_limit(path.stat().st_size):
-            raise FileError(path, f"unpacked it is more than {MOST_TIMES} times as large")
+            raise FileError(path, f"unpacked it is more than {MAX_EXPANSION} times as large")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             for name in arrays.files:

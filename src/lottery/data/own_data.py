@@ -1,14 +1,14 @@
-"""Data of one's own: from Python, or by the import path of a function that returns them.
+"""The user's own data: from Python, or by the import path of a function that returns them.
 
-A name as ``package.module:function`` runs the code it names: load it only from a config you trust.
-Checking a name runs nothing.
+Loading ``package.module:function`` runs that code: do it only with a config you trust. Checking a
+name runs nothing.
 """
 
 from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -23,11 +23,11 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from lottery.data.arrays import as_examples, checked_dataset
+from lottery.data.arrays import as_array, as_examples, checked_dataset
 from lottery.data.dataset import Dataset
 from lottery.data.request import Request
 from lottery.data.splits import Examples
-from lottery.errors import DataError, LotteryError, UsageError, describe_error
+from lottery.errors import DataError, LotteryError, UsageError, describe_error, format_names
 from lottery.import_paths import imported
 
 _PARTS: Final = {2: ("train", "test"), 3: ("train", "validation", "test")}
@@ -40,17 +40,18 @@ _EXPECTED: Final = (
 def load_own(name: str, request: Request) -> Dataset:
     """The dataset that a function of the user's returns; see `as_dataset`.
 
-    The function is called without arguments, or with ``data_dir`` if it has such a parameter. What
-    it draws from the global generators of torch, numpy and Python is the same every time, and these
-    are left as they were.
+    The function is called without arguments, or with ``data_dir`` if it has such a parameter. The
+    global random generators of torch, numpy and Python are seeded before the call, so that it
+    returns the same every time, and restored after it.
 
     Args:
         name: ``package.module:function``.
-        request: how many to hold out where it holds out none, and the directory of datasets.
+        request: how many examples to hold out if the function holds out none, and the directory of
+            datasets.
 
     Raises:
         UsageError: there is no such function, or it fails.
-        DataError: what it returns are no data, or there is something wrong with them.
+        DataError: what it returns is no dataset, or there is something wrong with the examples.
     """
     function = imported("data.name", name)
     if not callable(function):
@@ -69,24 +70,24 @@ def load_own(name: str, request: Request) -> Dataset:
 
 
 def as_dataset(source: object, *, name: str = "", validation: int = 5_000) -> Dataset:
-    """Data of any usual kind as a `Dataset`.
+    """Data in any of the usual forms as a `Dataset`.
 
-    Bytes are taken for images and standardized with mean and deviation of the training split;
-    floats are seen as they are; integers of other types are token ids, for a network that begins
-    with an embedding. All examples are read into memory, once: what a transform draws at random is
-    drawn once, from torch's generator with a fixed seed.
+    Unsigned bytes are images, which are standardized with mean and deviation of the training split;
+    floats are used as they are; other integers are token ids, for a network that begins with an
+    embedding. All examples are read into memory, once: a random transform is applied once, with
+    global generators at a fixed seed.
 
     Args:
-        source: a `Dataset`, which is given back, under ``name`` if that is given; or a tuple
+        source: a `Dataset`, which is returned, renamed if ``name`` is given; or a tuple
             (train, test) or (train, validation, test) of torch datasets, of DataLoaders, whose
             datasets are read, or of pairs (inputs, targets) of tensors or arrays, ``[N, ...]`` and
             ``[N]``.
         name: what it is called in reports.
-        validation: how many training examples to hold out where none are; the same ones in every
-            run.
+        validation: how many training examples to hold out if there is no validation set; the same
+            ones in every run.
 
     Raises:
-        DataError: it is nothing of that, or there is something wrong with the examples.
+        DataError: it is none of these, or there is something wrong with the examples.
 
     >>> inputs, targets = torch.randn(90, 4), torch.arange(90) % 3
     >>> data = as_dataset(((inputs, targets), (inputs[:30], targets[:30])), validation=20)
@@ -149,7 +150,10 @@ def _read(what: str, source: Any) -> Examples:
     targets = []
     for row in range(len(source)):
         try:
-            value, target = source[row]
+            example = source[row]
+            if isinstance(example, Mapping):  # which would come apart into its keys
+                raise TypeError(f"it is a dict of {format_names([*map(str, example)])}")
+            value, target = example
         except LotteryError:
             raise
         except Exception as error:
@@ -157,7 +161,7 @@ def _read(what: str, source: Any) -> Examples:
                 f"{what}: expected example {row:,} as a pair (input, target), but reading it "
                 f"failed with {describe_error(error)}."
             ) from error
-        value = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
+        value = as_array(f"{what}: input of example {row:,}", value)
         if inputs is None:
             inputs = np.empty((len(source), *value.shape), value.dtype)
         if (value.shape, value.dtype) != (inputs.shape[1:], inputs.dtype):

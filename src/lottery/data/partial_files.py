@@ -1,7 +1,8 @@
-"""Files that are still being written beside their place, and what killed processes left of them.
+"""Atomic writing: a file is written under a temporary name and renamed when it is complete.
 
-A process locks such a file from before its first byte until the file has its name. The operating
-system frees the lock however the process ends.
+A process locks the temporary file from before its first byte until it is renamed, and the operating
+system frees the lock however the process ends; so a file without a lock is left from a process that
+was killed, and can be removed.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ if sys.platform != "win32":
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[BinaryIO]:
-    """A file to write, which gets its name at the end of a ``with`` block that ends well.
+def atomic_write(target: Path) -> Iterator[BinaryIO]:
+    """A file to write, which gets its name when the ``with`` block ends without an error.
 
-    What killed processes left in its folder goes first: it can be as much as a whole dataset.
+    Temporary files that killed processes left in the folder are removed first: they can be as large
+    as a whole dataset.
 
     Raises:
         OSError: it cannot be written.
@@ -43,10 +45,10 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def new_partial_file(path: Path) -> Iterator[None]:
-    """Make an empty file and hold its lock for the time of a ``with`` block.
+    """Create an empty file and hold its lock inside the ``with`` block.
 
     Raises:
-        OSError: it is there already, or cannot be made.
+        OSError: it exists already, or cannot be created.
     """
     path.touch(exist_ok=False)
     with ExitStack() as stack:
@@ -57,9 +59,9 @@ def new_partial_file(path: Path) -> Iterator[None]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove every file ``.NAME.part`` that no process has locked; what cannot be removed stays.
+    """Remove every file ``.NAME.part`` that no process has locked, if it can be removed.
 
-    An empty one stays too: it may be about to be locked.
+    An empty one is kept: its process may not have locked it yet.
     """
     for partial in folder.glob(".*.part"):
         with suppress(OSError), file_lock(partial, waiting=False):
@@ -69,10 +71,14 @@ def remove_abandoned(folder: Path) -> None:
 
 @contextmanager
 def file_lock(path: Path, *, waiting: bool) -> Iterator[None]:
-    """Hold the lock of a plain file that is there, for the time of a ``with`` block.
+    """Hold the lock of an existing file inside the ``with`` block.
+
+    Args:
+        path: the file.
+        waiting: wait while another process has the lock.
 
     Raises:
-        OSError: another process has it and this one is not to wait, or there are no locks here.
+        OSError: another process has it and ``waiting`` is False, or locks are not supported here.
     """
     if sys.platform == "win32":  # It removes no file that is open.
         yield

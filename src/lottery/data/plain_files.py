@@ -1,4 +1,4 @@
-"""Files from elsewhere: only plain ones are opened, and their names are told in one line."""
+"""Files that the user names: only regular files are opened, and names are printed in one line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Final
 
 from lottery.errors import DataError, describe_error, printable
 
-MOST_TIMES = 200
-"""How many times larger than itself a packed file may become, at most; see `unpacked_limit`."""
+MAX_EXPANSION = 200
+"""The largest ratio of unpacked to packed size; see `unpacked_limit`."""
 _ALWAYS = 2**28
 _REPLACE = "Replace the file with a good copy, or delete it."
 
 
 class FileError(DataError):
-    """One file cannot be read, is damaged, or is not the file it should be.
+    """A file cannot be read, is damaged, or is not the file it should be.
 
     Args:
         path: the file.
@@ -33,27 +33,27 @@ class FileError(DataError):
 
 
 def unpacked_limit(packed: int) -> int:
-    """Bytes that a packed file may become: a guard against a few bytes that unpack for minutes.
+    """The largest size in bytes that a packed file may unpack to: a guard against gzip bombs.
 
-    256 MiB are always allowed. Images that are packed already become little larger, and bytes of
-    gzip could become a thousand times as many.
+    256 MiB are always allowed. Images, which are compressed already, unpack to little more than the
+    packed size, while gzip can reach a ratio of a thousand.
 
     Args:
         packed: its size in bytes.
     """
-    return max(_ALWAYS, MOST_TIMES * packed)
+    return max(_ALWAYS, MAX_EXPANSION * packed)
 
 
 @contextmanager
 def open_plain(
     path: Path, kind: str, damage: tuple[type[Exception], ...]
 ) -> Iterator[BufferedReader]:
-    """A plain file's bytes, for a ``with`` block in which whatever fails is a `FileError`.
+    """Open a regular file for reading; inside the ``with`` block errors become a `FileError`.
 
     Args:
         path: the file.
         kind: what it should be, such as "a tar file".
-        damage: what is raised, besides OSError, where the file is damaged.
+        damage: the exceptions, besides OSError, that mean that the file is damaged.
     """
     try:
         # Opening a pipe would wait for ever, so what is no plain file is never opened.
@@ -80,11 +80,11 @@ SUFFIXES: Final = frozenset(
         *(".ppm", ".pgm", ".tif", ".tiff", ".webp"),
     }
 )
-"""What the name of an image ends in; files of other names are passed over, and hidden ones."""
+"""Suffixes of image files; files of other names, and hidden files, are ignored."""
 
 
 def is_image(path: str) -> bool:
-    """Whether a path is that of an image by its name, with nothing hidden on the way to it.
+    """Whether a path is that of an image by its suffix, and neither it nor a folder is hidden.
 
     >>> is_image("./train/cat/1.JPG"), is_image("cat/.ipynb_checkpoints/1.jpg")
     (True, False)
@@ -95,7 +95,7 @@ def is_image(path: str) -> bool:
 
 
 def one_line(name: str) -> str:
-    r"""A name in one line, with nothing in it that cannot be printed.
+    r"""A name in one line, with unprintable characters replaced.
 
     >>> one_line("cat\x1b[2J\n").isprintable()
     True
@@ -104,6 +104,6 @@ def one_line(name: str) -> str:
 
 
 def first_names(names: list[str]) -> str:
-    """Five names at most, and how many more there are."""
+    """A list of at most five names, with how many more there are."""
     text = ", ".join(map(one_line, names[:5]))
     return text if len(names) <= 5 else f"{text} and {len(names) - 5:,} more"

@@ -1,4 +1,4 @@
-"""What is asked of whatever loads a dataset."""
+"""The options with which a dataset is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_SIDE = 4096
-"""Pixels that a stored image may have on a side, at most."""
+"""The largest height and width of a stored image, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,14 +14,15 @@ class Request:
     """How a dataset is to be loaded.
 
     Args:
-        validation: training examples to hold out, 1 or more.
-        data_dir: a directory of datasets, the first place to look; None for the usual places.
-        download: whether files of a named dataset that are nowhere are downloaded; if not, it is a
-            `NotHereError` that they are.
+        validation: how many training examples to hold out, 1 or more.
+        data_dir: a directory of datasets, searched first; None for the usual places.
+        download: whether to download files of a named dataset that are not on this machine;
+            if False, that is a `NotHereError`.
         progress: show a bar while downloading or decoding.
-        image_size: side of the squares that images are brought to; 0 to leave them as they are.
-        image_column: where a table has its images; found by its type if empty.
-        label_column: where a table has its classes; found by its type if empty.
+        image_size: side of the squares that images are resized to, in pixels; 0 to leave them as
+            they are.
+        image_column: the column of a table that holds the images; found by its type if empty.
+        label_column: the column of a table that holds the classes; found by its type if empty.
     """
 
     validation: int

@@ -1,4 +1,4 @@
-"""Other data of the same kind: examples split anew, training labels drawn at random."""
+"""Variants of a dataset: another split into training and validation, random training labels."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lottery.rng import Streams
 
 
 def split_anew(dataset: Dataset, number: int) -> Dataset:
-    """The same test set, with others of the remaining examples held out for validation.
+    """Another random split into training and validation examples; the test set stays the same.
 
-    As many as before. Inputs are standardized as they were.
+    As many examples are held out as before. Mean and deviation stay as they were.
 
     Args:
-        dataset: as it is split.
-        number: of the split, 1 or more; each is the same in every run.
+        dataset: the dataset in its own split.
+        number: which split, 1 or more; each is the same in every run.
 
     Raises:
-        DataError: the examples are too many for the memory, and lie in files as they are split.
+        DataError: the images are a memory-mapped file, whose order is that of its own split.
     """
     train, validation = dataset.train, dataset.validation
     if train.mapped or validation.mapped:
@@ -45,14 +45,14 @@ def split_anew(dataset: Dataset, number: int) -> Dataset:
 
 
 def with_random_labels(dataset: Dataset, share: float) -> Dataset:
-    """Some training examples get labels drawn from all classes alike, so that some keep theirs.
+    """Replace the labels of some training examples by labels drawn uniformly from all classes.
 
-    As in Zhang et al. (2017, arXiv:1611.03530, section 2.2), but of an exact share of the examples.
-    Those of a smaller share are among those of a larger, with the same labels. Validation and test
-    examples keep theirs.
+    A drawn label may be the one that the example had. As in Zhang et al. (2017, arXiv:1611.03530,
+    section 2.2), but for an exact share of the examples. The examples of a smaller share are among
+    those of a larger one, with the same labels. Validation and test labels are not changed.
 
     Args:
-        dataset: as it is labelled.
+        dataset: the dataset with its own labels.
         share: of the training examples, in [0, 1].
     """
     count, streams = len(dataset.train), Streams(0, 0)

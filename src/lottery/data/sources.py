@@ -20,10 +20,10 @@ MAX_FILE: Final = 2**25
 
 
 class Encoded(NamedTuple):
-    """One image as it lies in its file.
+    """One image file, not yet decoded.
 
     Args:
-        number: which: the training images from 0, and the test images after them.
+        number: of the image: training images from 0, then test images.
         name: for messages.
         contents: the file's bytes; None if it cannot be read.
         trouble: why it cannot be read, without a full stop.
@@ -37,15 +37,15 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedImages:
-    """Images with their classes, encoded.
+    """Image files with their classes, not yet decoded.
 
     Args:
-        classes: their names, in the order of their numbers.
+        classes: names of the classes, in the order of their numbers.
         train: class of each training image.
         test: class of each test image.
-        read: all of them once, in any order.
-        notes: what a user should know of the choice of these images, a sentence each without a full
-            stop.
+        read: yields every image once, in any order.
+        notes: what a user should know about the choice of these images, a sentence each without a
+            full stop.
     """
 
     classes: tuple[str, ...]
@@ -61,8 +61,8 @@ class ImageSource:
 
     Args:
         what: where, for messages.
-        identity: changes when the images do: names, sizes and times of files.
-        open: finds all of them; of a packed tar file that is to unpack it.
+        identity: a string that changes when the images do: a hash of names, sizes and times.
+        open: finds all images; for a packed tar file this unpacks it once.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""From bytes to a dataset: the fixed split into training and validation, mean and deviation."""
+"""From arrays to a dataset: the fixed split into training and validation, mean and deviation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from lottery.data.dataset import Dataset, Split
+from lottery.data.idx import Bytes
 from lottery.data.normalize import PerChannel
 from lottery.errors import DataError
 from lottery.rng import Streams
 
 Rows = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
 
 _PART = 512
-"""Images looked at together; bounds the memory this takes beside the images."""
+"""Images processed together, which bounds the memory that this takes besides the images."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,17 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def parted(
+    def split_off(
         self, first: int, *purpose: str, every_class: bool = False
     ) -> tuple[Examples, Examples]:
-        """A random ``first`` of the examples, and the rest, both in the order of `shuffled`.
+        """``first`` of the examples, chosen at random but fixed, and the rest.
 
-        With ``every_class`` after `exchanges`.
+        Args:
+            first: how many.
+            purpose: names the random order, see `shuffled_rows`; both parts are in this order.
+            every_class: make some `exchanges` so that, if possible, both parts have every class.
         """
-        rows = shuffled(len(self), *purpose)
+        rows = shuffled_rows(len(self), *purpose)
         if every_class:
             for one, other in exchanges(self.labels[rows], first):
                 rows[[one, other]] = rows[[other, one]]
@@ -54,12 +57,11 @@ class Examples:
         )
 
 
-def shuffled(count: int, *purpose: str) -> Rows:
-    """The fixed order in which examples are shared out among splits.
+def shuffled_rows(count: int, *purpose: str) -> Rows:
+    """The fixed random order by which examples are divided into splits, int64 ``[count]``.
 
-    It depends on ``purpose`` and on how many examples there are, and on nothing else: neither on
-    an experiment's seed nor on its replicate, so every run sees the same split. The first n
-    examples of it are among the first n + 1.
+    It depends only on ``purpose`` and on the number of examples: neither on an experiment's seed
+    nor on its replicate, so every run sees the same split.
     """
     generator = Streams(0, 0).generator("split", *purpose)
     rows: Rows = torch.randperm(count, generator=generator).numpy()
@@ -67,19 +69,19 @@ def shuffled(count: int, *purpose: str) -> Rows:
 
 
 def exchanges(labels: NDArray[np.integer[Any]], first: int) -> list[tuple[int, int]]:
-    """What to exchange between two parts of some examples, so that none lacks a class needlessly.
+    """Which examples to exchange between two parts so that no class is missing without need.
 
-    The rest, which is learned from, is to have an example of every class; the first part of every
-    class that has two. Where they have, nothing is exchanged. An example goes for one of a class
-    of which its new part has none, and comes from a class of which its old part keeps another; so
-    parts that are smaller than the number of classes may still lack some.
+    The rest, which is for training, should have an example of every class, and the first part one
+    of every class that has two. Each exchange gives a part an example of a class that it lacks, and
+    takes from it one of a class of which it keeps another; so a part that is smaller than the
+    number of classes may still lack some. If no class is missing, nothing is exchanged.
 
     Args:
         labels: of all examples, 0 or more, ``[N]``.
         first: how many of them are the first part.
 
     Returns:
-        Pairs of places to exchange, one after another: in the first part, and in the rest.
+        Pairs of positions to exchange, one after another: in the first part, and in the rest.
 
     >>> exchanges(np.array([2, 1, 0, 0, 0, 1]), 2)
     [(0, 2)]
@@ -105,11 +107,11 @@ def exchanges(labels: NDArray[np.integer[Any]], first: int) -> list[tuple[int, i
 
 @dataclass(frozen=True)
 class Scale:
-    """What input values in [0, 1] are standardized with.
+    """Mean and standard deviation that input values in [0, 1] are standardized with.
 
     Args:
-        mean: subtracted first; of each channel, or one for all.
-        deviation: divided by then, above 0.
+        mean: of each channel, or one for all; subtracted first.
+        deviation: likewise, above 0; then divided by.
     """
 
     mean: PerChannel
@@ -117,7 +119,7 @@ class Scale:
 
 
 def scale_of(images: Bytes) -> Scale:
-    """Mean and standard deviation of each channel over all pixels, in units of a full 255.
+    """Mean and standard deviation of each channel over all pixels, divided by 255.
 
     Args:
         images: ``[N, H, W]`` or ``[N, C, H, W]``.
@@ -134,9 +136,9 @@ def scale_of(images: Bytes) -> Scale:
 
 
 def scale_of_histogram(counts: Rows) -> Scale:
-    """Mean and standard deviation of each channel, in units of a full 255.
+    """Mean and standard deviation of each channel, divided by 255.
 
-    From exact integer sums, so neither the order nor the number of threads matters.
+    Computed from exact integer sums, so neither order nor number of threads matters.
 
     Args:
         counts: how often each channel has each value, ``[C, 256]``.
@@ -151,8 +153,8 @@ def scale_of_histogram(counts: Rows) -> Scale:
     return Scale(tuple(mean for mean, _ in found), tuple(deviation for _, deviation in found))
 
 
-def stored(examples: Examples) -> Split:
-    """A copy: bytes as ``[N, C, H, W]``, other inputs as they are, and int64 labels."""
+def as_split(examples: Examples) -> Split:
+    """A copy as tensors: bytes ``[N, C, H, W]``, other inputs as they are, and int64 targets."""
     inputs = torch.from_numpy(np.array(examples.inputs, order="C"))
     if inputs.dtype == torch.uint8 and inputs.dim() == 3:
         inputs = inputs.unsqueeze(1)
@@ -171,18 +173,18 @@ def assemble(
     held_out: Examples | None = None,
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Hold ``validation`` of the training examples out, unless some are held out already.
+    """Make a dataset, with ``validation`` of the training examples held out if none are yet.
 
     Args:
         name: the dataset's name in configs and reports.
-        training: examples to learn from or to hold out.
-        test: examples that only measure.
+        training: training examples, of which some may be held out.
+        test: test examples.
         validation: how many to hold out, 1 or more.
         classes: number of classes.
-        scale: what to standardize with; ``None`` computes it of bytes from the examples that remain
-            for training, and leaves other inputs as they are.
-        stream: names the shuffle, see `shuffled`; the dataset's name if left out.
-        held_out: the validation examples where there are some.
+        scale: mean and deviation; None computes those of bytes from the examples that remain for
+            training, and leaves other inputs as they are.
+        stream: names the random order, see `shuffled_rows`; by default the dataset's name.
+        held_out: the validation examples, if there are any already.
         notes: see `Dataset`.
 
     Raises:
@@ -191,7 +193,7 @@ def assemble(
     train = training
     if held_out is None:
         check_validation(name, validation, len(training))
-        held_out, train = training.parted(
+        held_out, train = training.split_off(
             validation, stream or name, "validation", every_class=True
         )
     if scale is None:
@@ -200,9 +202,9 @@ def assemble(
     check_scale(name, scale)
     return Dataset(
         name=name,
-        train=stored(train),
-        validation=stored(held_out),
-        test=stored(test),
+        train=as_split(train),
+        validation=as_split(held_out),
+        test=as_split(test),
         classes=classes,
         mean=scale.mean,
         deviation=scale.deviation,
@@ -211,7 +213,7 @@ def assemble(
 
 
 def check_validation(name: str, validation: int, training: int) -> None:
-    """Check that as many examples can be held out of ``training``.
+    """Check that ``validation`` of ``training`` examples can be held out.
 
     Raises:
         DataError: nothing would remain to learn from.
@@ -225,7 +227,7 @@ def check_validation(name: str, validation: int, training: int) -> None:
 
 
 def check_scale(name: str, scale: Scale) -> None:
-    """Check that images can be divided by their deviation.
+    """Check that the deviation of every channel is above 0, so that images can be divided by it.
 
     Raises:
         DataError: every pixel, of some channel, has the same value.

@@ -1,7 +1,7 @@
-"""Tar files, read by tarfile member by member, in order, and never unpacked to disk.
+"""Tar files, read with tarfile member by member, in order, and never unpacked to disk.
 
-Only plain files that were asked for by name are read, no link is followed, and a packed file that
-would become very much larger by its headers is not unpacked.
+Only regular files that were asked for by name are read, no link is followed, and a packed file that
+would become very much larger, according to its headers, is not unpacked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from lottery.data.plain_files import (
-    MOST_TIMES,
+    MAX_EXPANSION,
     FileError,
     first_names,
     is_image,
@@ -32,13 +32,13 @@ _DAMAGE: Final = (
 )
 _REST: Final = 2**10
 """Blocks of 64 KiB that may follow an archive's end; tools fill up some thousand bytes."""
-_REPACK: Final = "Pack it anew as .tar or .tar.gz, or unpack it into a folder and use 'folder:'."
+_REPACK: Final = "Pack it again as .tar or .tar.gz, or unpack it into a folder and use 'folder:'."
 
 
 def list_tar(path: Path) -> dict[str, int]:
-    """Name -> bytes of every plain file in a tar file, which may be packed by gzip, bzip2 or xz.
+    """Name -> size in bytes of every regular file in a tar file, packed by gzip, bzip2, xz or not.
 
-    A name that does not decode as UTF-8 is as Python has it of a folder (``surrogateescape``).
+    A name that is not UTF-8 is decoded as Python decodes names in a folder (``surrogateescape``).
 
     Raises:
         FileError: the file cannot be read, is no tar file, is damaged or cut off, or holds two
@@ -93,7 +93,7 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
                 raise FileError(path, f"the size of {one_line(member.name)} leads back")
             # Before a byte of the member is unpacked.
             if tar.offset > limit:
-                reason = f"unpacked it is more than {MOST_TIMES} times as large by its headers"
+                reason = f"unpacked it is more than {MAX_EXPANSION} times as large by its headers"
                 raise FileError(path, reason, _REPACK)
             place = member.offset
             yield tar, member

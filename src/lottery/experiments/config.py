@@ -24,7 +24,7 @@ from lottery.methods import (
 from lottery.models import check_model
 from lottery.score import Score
 from lottery.tickets import PruneConfig
-from lottery.training import LearnedMasksConfig, TrainingConfig, unlearnable
+from lottery.training import LearnedMasksConfig, TrainingConfig, mask_learning_problems
 
 SCHEMA = 5
 """Version of the config's meaning. It is part of every run's identity, and rises with any change
@@ -164,7 +164,7 @@ class ExperimentConfig(PlanConfig):
                     f"{training.length}"
                 )
         if learns_masks(self):
-            found += unlearnable(training, method.updates)
+            found += mask_learning_problems(training, method.updates)
         if method.rewinding == "fine-tune" and training.learning_rate.schedule == "cosine":
             found.append(
                 "method.rewind.kind: 'fine-tune' trains on at the last learning rate, which with "
@@ -188,7 +188,7 @@ class OwnConfig(PlanConfig):
 
 def learns_masks(config: PlanConfig) -> bool:
     """Whether some of its controls train a mask instead of weights."""
-    return any(control.learns for control in asked_for(config.controls))
+    return any(control.mask_method for control in asked_for(config.controls))
 
 
 def to_plain(config: object) -> Any:

@@ -126,7 +126,7 @@ def _bytes_on_disk(experiment: Experiment, task: Supervised, model: nn.Module) -
     states = 4 if experiment.holds_pruned else 3
     job_bytes = states * state + mask + _evaluations(task) * _CURVE_BYTES_PER_EVALUATION
     hows = [how_trained(job, config) for job in plan(config)]
-    ends_with_another = sum(how.updates.active or how.learns is not None for how in hows)
+    ends_with_another = sum(how.updates.active or how.mask_learning is not None for how in hows)
     kept = sum(
         state if look.kind == "state" else mask + state * (config.method.rewinding == "drawn")
         for look in experiment.looks(0)

@@ -155,8 +155,8 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
         return reason
     main = JobKey(key.replicate, MAIN, key.level)
     its = replicate.ticket(key.level)
-    learns = how_trained(key, experiment.config).learns is not None
-    if its.mask == ticket.mask and its.pruned is None and ticket.pruned is None and not learns:
+    learns_mask = how_trained(key, experiment.config).mask_learning is not None
+    if its.mask == ticket.mask and its.pruned is None and ticket.pruned is None and not learns_mask:
         return ""  # The same question has just been answered.
     reason = _blocked(its, how_trained(main, experiment.config), experiment.task)
     return f"{main} collapsed: {reason}" if reason else ""
@@ -164,7 +164,7 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
 
 def _blocked(ticket: Ticket, how: How, task: Task) -> str:
     empty = ticket.mask.empty_layers
-    moves = how.updates.active or how.learns is not None
+    moves = how.updates.active or how.mask_learning is not None
     # Counts of layers stay while masks move, but a way through may open.
     if ticket.mask.kept == ticket.mask.total or (moves and not empty):
         return ""
@@ -188,9 +188,9 @@ def make_work(
         ticket=ticket,
         how=how_trained(key, experiment.config),
         streams=experiment.bound.streams(key.replicate),
-        measured=measured,
+        on_evaluation=measured,
         snapshots_at=tuple(look.number for look in looks if look.kind == "state"),
-        watch=(
+        observer=(
             watch_dense(ticket, experiment, key.replicate)
             if any(look.kind == "drawn" for look in looks)
             else None

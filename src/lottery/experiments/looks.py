@@ -12,7 +12,7 @@ from lottery.experiments.bound import Experiment
 from lottery.methods import EarlyBird
 from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.tickets import Ticket, drawn, watch_masks
-from lottery.training import State, TrainingResult, Watch
+from lottery.training import Observer, State, TrainingResult
 
 
 def missing_looks(key: JobKey, experiment: Experiment, store: Store) -> tuple[LookKey, ...]:
@@ -70,7 +70,7 @@ def check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
         )
 
 
-def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
+def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Observer:
     """Notes every level's mask while the dense network trains, once it has settled.
 
     At each look the dense network is pruned to level 1, that to level 2 and so on (with the

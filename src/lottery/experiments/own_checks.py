@@ -22,7 +22,7 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
     """What is wrong with an experiment on own code, one sentence each; no network is made."""
     yield from config_problems(config)
     for control in asked_for(config.controls):
-        does = "trains a mask" if control.learns else ""
+        does = "trains a mask" if control.mask_method else ""
         if control.same_multiplications:
             does = "trains until it has made as many multiplications"
         if does:

@@ -17,7 +17,7 @@ from typing import Final
 from torch import Tensor
 
 from lottery.core import Mask, Probe
-from lottery.core.matching import correlate, in_place, match, similarity
+from lottery.core.matching import correlate, identity_permutations, match, similarity
 from lottery.core.symmetry import Permutation, Symmetry, permute, probe_symmetry
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
@@ -154,7 +154,7 @@ class _Pairs:
         measured, chance = (self._correlations(one, other, shift) for shift in (0, 1))
         moves = self._known[one, other] = match(measured)
         columns = (
-            similarity(measured, in_place(self.symmetry)),
+            similarity(measured, identity_permutations(self.symmetry)),
             similarity(measured, moves),
             similarity(chance, match(chance)),
         )

@@ -97,8 +97,8 @@ class Control(Branch):
     starts."""
     same_multiplications: bool = False
     """Whether it trains until it has made the dense training's multiplications."""
-    learns: MaskMethod | None = None
-    """How it learns its mask, if that is what is trained."""
+    mask_method: MaskMethod | None = None
+    """How its mask is trained, in place of the weights; None: the weights are trained."""
     usual: int | bool = 0
     """How many there are where a config says nothing; False of one that there can be once."""
     more: str = ""
@@ -118,20 +118,22 @@ class Control(Branch):
 
     def how(self, ticket: How, branch: str, level: int) -> How:
         """How it is trained: as its ticket, unless its record says otherwise."""
-        learns = self.learns and MaskLearning(method=self.learns, stream=(branch, level))
-        if learns is None and not self.starts_over:
+        mask_learning = self.mask_method and MaskLearning(
+            method=self.mask_method, stream=(branch, level)
+        )
+        if mask_learning is None and not self.starts_over:
             return ticket
         return How(
             same_multiplications=self.same_multiplications,
-            updates=How().updates if learns else ticket.updates,
-            gradual=None if learns else ticket.gradual,
-            learns=learns,
+            updates=How().updates if mask_learning else ticket.updates,
+            gradual=None if mask_learning else ticket.gradual,
+            mask_learning=mask_learning,
         )
 
     def decides(self, bound: Bound) -> Any:
         """What decides its ticket besides that of its level and its stream: plain."""
-        if self.learns:
-            return bound.masks.of(self.learns).weights
+        if self.mask_method:
+            return bound.masks.of(self.mask_method).weights
         if self.moves_mask == "aligned":
             return {"examples": bound.prune.examples, "batch_size": bound.prune.batch_size}
         return None

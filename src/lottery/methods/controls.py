@@ -302,7 +302,7 @@ _CONTROLS: Final = (
         dash="dot",
         make=_edge_popup,
         starts_over=True,
-        learns="edge-popup",
+        mask_method="edge-popup",
         more="See arXiv:1911.13299; how is in ``masks``.",
         refusal=_singly,
     ),
@@ -319,7 +319,7 @@ _CONTROLS: Final = (
         dash="dashdot",
         make=_supermask,
         starts_over=True,
-        learns="supermask",
+        mask_method="supermask",
         more="It begins at the ticket's density in each layer (arXiv:1905.01067); how is in "
         "``masks``.",
         refusal=_singly,

@@ -21,13 +21,13 @@ def pruning_part(prune: PruneConfig, level: int, levels: int) -> dict[str, Any]:
 
 def plain_how(how: How) -> dict[str, Any]:
     """How a ticket is trained, as plain data, for its identity: what differs and nothing else."""
-    gradual, learns = how.gradual, how.learns
-    parts = {
+    gradual, mask_learning = how.gradual, how.mask_learning
+    parts = {  # These keys are hashed into identities on disk: none may be renamed.
         "fine_tune": None if how.fine_tune is None else asdict(how.fine_tune),
         "same_multiplications": how.same_multiplications or None,
         "updates": asdict(how.updates) if how.updates.active else None,
         "gradual": gradual and pruning_part(gradual.prune, gradual.level, gradual.levels),
-        "learns": learns and [learns.method, *learns.stream],
+        "learns": mask_learning and [mask_learning.method, *mask_learning.stream],
         "reordered": how.reordered,
         "until_drawn": how.until_drawn or None,
     }

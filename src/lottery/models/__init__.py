@@ -56,7 +56,7 @@ __all__ = [
 def check_model(name: str) -> str | None:
     """What is wrong with a model's name, or None.
 
-    Nothing is imported: whether a network from elsewhere can be built, only building it shows.
+    Nothing is imported: whether a network from outside can be built is known only by building it.
     """
     try:
         _builder(name)
@@ -66,13 +66,13 @@ def check_model(name: str) -> str | None:
 
 
 def build_model(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
-    """Build a network by name; its weights are not yet those of any experiment.
+    """Build a network by name; an experiment initializes its weights later.
 
     Args:
         name: one of `MODELS`; of the form of one of `MODEL_FAMILIES`, such as
-            ``mlp-300-100-tanh-dropout0.5``; or from elsewhere. ``package.module:factory`` imports
+            ``mlp-300-100-tanh-dropout0.5``; or from outside. ``package.module:factory`` imports
             the module and calls ``factory(input_shape, classes)``: that runs the code it names, so
-            take such names only from those you trust. ``timm:NAME``, ``torchvision:NAME`` and
+            use such names only from people you trust. ``timm:NAME``, ``torchvision:NAME`` and
             ``hf:NAME`` are networks of these libraries, with random weights.
         input_shape: shape of one example, such as ``(1, 28, 28)``.
         classes: number of classes, 2 or more.

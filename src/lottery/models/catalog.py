@@ -35,8 +35,8 @@ class ModelEntry:
     Args:
         about: what it is, in one line.
         build: builds it.
-        task: shape of one input and number of classes of what it was made for; it can be built
-            for others.
+        task: shape of one input and number of classes that it was made for; it can be built for
+            others.
     """
 
     about: str
@@ -89,5 +89,5 @@ MODELS: Final[dict[str, ModelEntry]] = {
     "vit-tiny-16": _vit("tiny", 16, IMAGENET),
     "vit-small-16": _vit("small", 16, IMAGENET),
 }
-"""Name in a config -> network; besides these there are the forms of `MODEL_FAMILIES` and networks
-from elsewhere, see `build_model`."""
+"""Name in a config -> network; besides these there are the names of `MODEL_FAMILIES` and networks
+of libraries or the user's own, see `build_model`."""

@@ -1,4 +1,4 @@
-"""Names with numbers in them: one pattern and one parser for each family of networks."""
+"""Networks whose names contain numbers: one pattern and one parser for each family."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class ModelFamily:
     """Networks that differ in the numbers in their names.
 
     Args:
-        form: of their names, with capital letters for what differs.
+        form: the form of their names, with capital letters in place of the numbers.
         about: what they are and what the letters stand for, in one line.
         example: one of their names.
-        task: shape of one input and number of classes of what they were made for.
-        pattern: what fits the names, each network having one.
+        task: shape of one input and number of classes that they were made for.
+        pattern: regular expression that matches their names; each network has exactly one name.
         parse: a match of the pattern -> what builds the network. Raises a `UsageError` if there
-            is none with these numbers.
+            is no network with these numbers.
     """
 
     form: str

@@ -1,9 +1,9 @@
-"""Initial weights, drawn from a generator of one's own.
+"""Initial weights, drawn from a given generator.
 
 Each function sets a network's parameters in place, in the network's own order, and draws from the
-given generator alone: two copies of a network that were built anywhere end with equal states. What
-is set and what keeps its value is said by each; the networks of this package keep nothing but
-constants (scales of one).
+given generator alone: copies of a network, wherever they were built, end with equal states. Each
+says which parameters it sets and which keep their value; in the networks of this package those are
+only constants (scales of one).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ INITIALIZATIONS: Final[dict[str, Initialization]] = {
     "kaiming-normal": kaiming_normal_,
     "truncated-normal": truncated_normal_,
 }
-"""Name -> what sets a network's parameters, drawing from a generator."""
+"""Name in a config -> initialization."""
 
 
 def _initialize(model: nn.Module, draw: Callable[[nn.Module, str, Tensor], None]) -> None:

@@ -1,4 +1,4 @@
-"""Initial weights drawn from a distribution that was learned: quantiles by layer and sign."""
+"""Initial weights drawn from learned distributions: quantiles by layer and sign."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lottery.errors import UsageError, format_names
 from lottery.models.initialize import INITIALIZATIONS
 
 POINTS = 257
-"""Quantiles that are kept of each sign."""
+"""Number of quantiles for each sign."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +26,9 @@ class SignedQuantiles:
 
     Args:
         positive: share of the weights that are above 0, in [0, 1].
-        below: quantiles of the negative weights at evenly spaced probabilities from 0 to 1, rising;
-            empty if there are none.
-        above: the same of the positive weights.
+        below: quantiles of the negative weights at evenly spaced probabilities from 0 to 1,
+            ascending; empty if there are none.
+        above: the same for the positive weights.
     """
 
     positive: float
@@ -50,9 +50,9 @@ class SignedQuantiles:
         return cls(positive=len(sides[1]) / total, below=below, above=above)
 
     def draw_(self, weight: Tensor, generator: torch.Generator) -> None:
-        """Draw every weight in place, by inversion; between two quantiles evenly.
+        """Draw every weight in place by inversion sampling, linear between two quantiles.
 
-        One uniform number a weight gives both its sign and where in that sign's quantiles it lies.
+        One uniform number for each weight decides both its sign and its place among the quantiles.
         """
         at = torch.rand(weight.shape, dtype=torch.float64, generator=generator).numpy()
         negative = at < 1 - self.positive
@@ -71,11 +71,11 @@ def _inverse(quantiles: tuple[float, ...], at: NDArray[np.float64]) -> NDArray[n
 
 @dataclass(frozen=True)
 class LearnedInitialization:
-    """Weights of some layers from learned distributions, all else as an initialization has it.
+    """Draws weights of some layers from learned distributions, others as usual.
 
     Args:
-        usual: one of `INITIALIZATIONS`, for every other parameter.
-        layers: parameter's name -> the distribution of its weights.
+        usual: one of `INITIALIZATIONS`, for all other parameters.
+        layers: parameter name -> the distribution of its weights.
     """
 
     usual: str
@@ -110,6 +110,6 @@ class LearnedInitialization:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 (hex) of all that decides what is drawn."""
+        """SHA-256 (hex) of the settings and of all quantiles."""
         canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Networks from elsewhere: a function of one's own, or a library of networks.
+"""Networks from outside this package: from a function of the user's, or from a library.
 
-A name with a colon is one of these. ``package.module:factory`` runs the code it names: build it
-only from a config you trust. Checking a name runs nothing.
+A name with a colon is one of these. Building ``package.module:factory`` runs that code: do it only
+with a config you trust. Checking a name runs nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LIBRARIES: Final[Mapping[str, Callable[[str, Sequence[int], int], nn.Module]]] =
     "torchvision": torchvision_model,
     "hf": hf_model,
 }
-"""What a network's name begins with, before a colon -> (name, shape of one input, number of
-classes) -> a network of that library."""
+"""Prefix of a network's name, before a colon -> builder of that library's networks, a function of
+(name, shape of one input, number of classes)."""
 
 OUTSIDE_FORMS: Final[dict[str, str]] = {
     "package.module:factory": "What factory(input_shape, classes) of an importable module returns; "
@@ -36,18 +36,18 @@ OUTSIDE_FORMS: Final[dict[str, str]] = {
     "lottery[torchvision]",
     "hf:NAME": "An architecture of transformers, such as hf:vit; needs lottery[transformers]",
 }
-"""Forms of names of networks from elsewhere, and what they stand for."""
+"""Forms of names of networks from outside -> what they stand for."""
 
 _LIBRARY_NAME = re.compile(r"\w[\w-]{0,99}", re.ASCII)
 
 
 def is_outside(name: str) -> bool:
-    """Whether a network's name is one from elsewhere, so that building it imports other code."""
+    """Whether a network is from outside this package, so that building it imports other code."""
     return ":" in name
 
 
 def check_outside(name: str) -> str | None:
-    """What is wrong with the form of a name, or None; nothing is imported."""
+    """What is wrong with the form of such a name, or None; nothing is imported."""
     library, _, rest = name.partition(":")
     if library not in LIBRARIES:
         if is_import_path(name):
@@ -67,12 +67,12 @@ def check_outside(name: str) -> str | None:
 
 
 def build_outside(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
-    """Build a network from elsewhere; its name has been checked.
+    """Build a network from outside; its name has been checked.
 
-    Whatever its builder draws from torch's global CPU generator is drawn from the same fixed seed
-    every time, and the generator is left as it was. So parameters that an initialization does not
-    set (see `lottery.models.INITIALIZATIONS`) are the same in every build. Layers that take their
-    shapes from their first input (``LazyLinear`` and the like) get them from an example of zeros.
+    Torch's global CPU generator has the same fixed seed for every build, and is restored after it,
+    so that parameters that an initialization does not set (see `lottery.models.INITIALIZATIONS`)
+    are the same in every build. Layers that take their shapes from their first input
+    (``LazyLinear`` and the like) get them from an example of zeros.
 
     Raises:
         UsageError: there is no such module or function, it fails, or it returns no network.

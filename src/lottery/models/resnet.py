@@ -143,12 +143,12 @@ def imagenet_resnet(input_shape: Sequence[int], classes: int, *, depth: int) -> 
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the size of the image but for its stride; normalization follows."""
+    """A convolution without bias, padded so that only its stride changes the size of the image."""
     return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
 
 def head(inputs: int, classes: int) -> OrderedDict[str, nn.Module]:
-    """How a convolutional network ends: global average pooling and the output layer."""
+    """The last layers of a convolutional network: global average pooling and the output layer."""
     return OrderedDict(
         pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), output=nn.Linear(inputs, classes)
     )

@@ -1,4 +1,4 @@
-"""What shape of input a network takes."""
+"""Checking that inputs are images of a size that a network can take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lottery.errors import UsageError
 
 
 def check_image(network: str, input_shape: Sequence[int], *, least: int) -> tuple[int, int, int]:
-    """The channels, height and width of one example.
+    """Check the shape of one example; returns its channels, height and width.
 
     Args:
         network: what the network is called, for the message.

@@ -45,7 +45,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Every token after looking at all; (batch, tokens, width), as the input."""
+        """The attended tokens, ``[batch, tokens, width]`` like the input."""
         qkv: Tensor = self.qkv(x)
         # Each (batch, heads, tokens, width of a head).
         query, key, value = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
@@ -76,7 +76,7 @@ class TransformerBlock(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Tokens of patches and a class token through blocks; the class token gives the logits.
+    """A Vision Transformer: patches and a class token pass its blocks; the latter gives the logits.
 
     Args:
         image: channels, height and width of one example.

@@ -133,7 +133,7 @@ class OwnTask:
             "fine-tuning": how.fine_tune is not None,
             "training until as many multiplications are made": how.same_multiplications,
             "gradual pruning": how.gradual is not None,
-            "learning a mask": how.learns is not None,
+            "learning a mask": how.mask_learning is not None,
             "another data order from an iteration above 0 on": bool(how.reordered),
         }
         what = next((name for name, wanted in asked.items() if wanted), "a mask that changes")

@@ -18,9 +18,9 @@ from lottery.training import (
     MaskLearning,
     MaskUpdatesConfig,
     Monitor,
+    Observer,
     State,
     TrainingResult,
-    Watch,
 )
 
 Plain = Any
@@ -45,7 +45,7 @@ class How:
         same_multiplications: stretched until it makes the dense training's multiplications.
         updates: how the mask changes on the way.
         gradual: with gradual pruning, down to where.
-        learns: the mask is trained, and no weight.
+        mask_learning: how the mask is trained, in place of the weights; None: the weights are.
         reordered: the iteration from which it sees the examples in another order.
         until_drawn: it ends where every mask that is drawn on the way has settled.
     """
@@ -54,7 +54,7 @@ class How:
     same_multiplications: bool = False
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
     gradual: Gradual | None = None
-    learns: MaskLearning | None = None
+    mask_learning: MaskLearning | None = None
     reordered: int | None = None
     until_drawn: bool = False
 
@@ -73,16 +73,16 @@ class Work:
         how: how that differs from the dense network's training.
         streams: the replicate's; data order and so on are drawn from them.
         snapshots_at: iterations at which the state is kept.
-        watch: what is noted on the way; None for nothing.
-        measured: hears of every evaluation while it happens.
+        observer: notes what it sees of the network on the way; None for nothing.
+        on_evaluation: called with every evaluation when it is made; None for nothing.
     """
 
     ticket: Ticket
     how: How
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
-    watch: Watch | None = None
-    measured: Callable[[Sequence[CurvePoint]], None] | None = None
+    observer: Observer | None = None
+    on_evaluation: Callable[[Sequence[CurvePoint]], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,16 +40,16 @@ class Recording:
 
     def callbacks(self) -> dict[int, Callable[[], None]]:
         """What a hold is to call, by the number of steps since the training began."""
-        first, watch = self._work.ticket.iteration, self._work.watch
-        wanted = {*self._work.snapshots_at, *(watch.at if watch else ())}
+        first, observer = self._work.ticket.iteration, self._work.observer
+        wanted = {*self._work.snapshots_at, *(observer.at if observer else ())}
         return {at - first: lambda at=at: self._look(at) for at in wanted if at >= first}  # type: ignore[misc]
 
     def _look(self, iteration: int) -> None:
-        state, watch = state_of(self._model), self._work.watch
+        state, observer = state_of(self._model), self._work.observer
         if iteration in self._work.snapshots_at:
             self._kept[f"snapshot-{iteration}"] = state
-        if watch and iteration in watch.at:
-            self.notes = watch.note(iteration, state, self.notes)
+        if observer and iteration in observer.at:
+            self.notes = observer.note(iteration, state, self.notes)
 
     def log(self, iteration: int, split: str, values: Mapping[str, Any]) -> None:
         """Take in a measurement, and keep the state if it is the best so far.
@@ -83,8 +83,8 @@ class Recording:
         everything = {**(before.values if before else {}), **values}
         point = CurvePoint(iteration, split, everything)  # type: ignore[arg-type]
         self.points[iteration, split] = point
-        if self._work.measured is not None:
-            self._work.measured([point])
+        if self._work.on_evaluation is not None:
+            self._work.on_evaluation([point])
 
     def _is_best(self, values: Mapping[str, float]) -> bool:
         """Whether it is, by the validation loss if there is one, else by the score."""

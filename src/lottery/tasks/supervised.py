@@ -43,8 +43,8 @@ from lottery.training import (
     TrainingJob,
     TrainingResult,
     make_engine,
-    passed_over,
-    scores_training,
+    refused_engines,
+    score_training_config,
 )
 
 
@@ -221,22 +221,22 @@ class Supervised(Task):
         Raises:
             UsageError: none can, or the one that was named cannot.
         """
-        learns = how.learns is not None
-        if learns not in self._engines:
-            self._engines[learns] = make_engine(
+        learns_mask = how.mask_learning is not None
+        if learns_mask not in self._engines:
+            self._engines[learns_mask] = make_engine(
                 self._engine,
                 self._device,
                 model=self.make_model(),
                 config=self.settings.training,
-                needs=[*self._needs(), *(["learns_masks"] if learns else [])],
+                needs=[*self._needs(), *(["learns_masks"] if learns_mask else [])],
             )
-        return self._engines[learns]
+        return self._engines[learns_mask]
 
     def passed_over(self) -> dict[str, str]:
         """Faster engines than the one that ``auto`` takes for the dense network -> why not them."""
         if self._engine != "auto":
             return {}
-        return passed_over(
+        return refused_engines(
             self._device, self.make_model(), self.settings.training, needs=self._needs()
         )
 
@@ -266,8 +266,8 @@ class Supervised(Task):
             sparse = multiplications({n: kept for n, (kept, _) in mask.layers.items()}, uses)
             factor = min(MOST_STRETCH, dense / sparse)
             return stretched(training, factor, self.steps().per_epoch)
-        if how.learns is not None:
-            return scores_training(training, self.settings.masks.of(how.learns.method))
+        if how.mask_learning is not None:
+            return score_training_config(training, self.settings.masks.of(how.mask_learning.method))
         if how.fine_tune is not None:
             return tuning(training, how.fine_tune, self.steps().per_epoch)
         return training
@@ -301,9 +301,9 @@ class Supervised(Task):
             pruned=ticket.pruned,
             updates=work.how.updates,
             to_remove=to_remove,
-            learns=work.how.learns,
-            watch=work.watch,
-            measured=work.measured,
+            mask_learning=work.how.mask_learning,
+            observer=work.observer,
+            on_evaluation=work.on_evaluation,
             reordered_from=work.how.reordered,
         )
 

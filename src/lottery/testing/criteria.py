@@ -40,10 +40,10 @@ def tiny_context(
     dtype: torch.dtype = torch.float32,
     sizes: Sequence[int] = _SIZES,
 ) -> ScoreContext:
-    """A context with everything in it, for trying out a criterion in a few milliseconds.
+    """A complete context, for trying out a criterion in a few milliseconds.
 
     The trained weights are the initial ones with noise, pruned ones zero. Scales and running
-    statistics of normalization are away from 1 and 0, as after some training.
+    statistics of normalization differ from 1 and 0, as after some training.
 
     Args:
         make_model: makes the network.
@@ -151,7 +151,7 @@ def check_context_is_not_changed(criterion: Criterion) -> None:
 
 
 def check_same_context_same_scores(criterion: Criterion) -> None:
-    """All randomness comes from the context's generator; the global one is left alone."""
+    """All randomness comes from the context's generator, none from the global one."""
     for make_model in _NETWORKS:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
@@ -235,13 +235,13 @@ def check_network_is_masked(criterion: Criterion) -> None:
 
 
 def check_cut_of_batches_means_nothing(criterion: Criterion) -> None:
-    """Without batch norm, the same examples in batches of other sizes give the same scores."""
+    """Without batch norm, the scores do not depend on how examples are cut into batches."""
     _expect_any_cut(criterion, tiny_mlp)
     _expect_any_cut(criterion, TiedModel)
 
 
 def check_cut_with_batch_norm(criterion: Criterion) -> None:
-    """With batch norm too."""
+    """With batch norm, too, the scores do not depend on how examples are cut into batches."""
     _expect_any_cut(criterion, convolutional)
 
 

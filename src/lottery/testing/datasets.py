@@ -11,23 +11,22 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from lottery.data import Dataset, Split, SplitName
+from lottery.data import SPLITS, Dataset, Split
 from lottery.testing.expect import expect
 
 DatasetCheck = Callable[[Dataset], None]
 """A check of a dataset; raises AssertionError when something is not as it should be."""
 
-_SPLITS: Final[tuple[SplitName, ...]] = ("train", "validation", "test")
 _PART: Final = 1_000
 _LARGEST: Final = 10.0
-"""Mean, or deviation, that normalized inputs may have; no less than its inverse, either."""
+"""The largest mean and deviation of normalized inputs; 1 over this is the least deviation."""
 
 
 def check_shapes_and_types(dataset: Dataset) -> None:
     """Bytes, floats or token ids of one shape, and as many int64 targets."""
     expect(bool(dataset.name), "the dataset has no name")
     shape = tuple(dataset.train.inputs.shape[1:])
-    for name in _SPLITS:
+    for name in SPLITS:
         split = dataset.split(name)
         inputs, targets = split.inputs, split.targets
         known = inputs.is_floating_point() or inputs.dtype in (torch.uint8, torch.int64)
@@ -40,6 +39,7 @@ def check_shapes_and_types(dataset: Dataset) -> None:
             (targets.dim() == 1, f"targets have shape {tuple(targets.shape)}, expected [N]"),
             (len(counts) == 1, f"{len(inputs)} inputs for {len(targets)} targets"),
             (len(targets) > 0, "there are no examples"),
+            (len(found) > 0, f"inputs have shape {tuple(inputs.shape)}, expected [N, ...]"),
             (found == shape, f"one example has shape {found}, in training {shape}"),
             (plain, "inputs must be plain data, on the targets' device"),
         ):
@@ -47,19 +47,19 @@ def check_shapes_and_types(dataset: Dataset) -> None:
 
 
 def check_values(dataset: Dataset) -> None:
-    """Values that a network sees are finite and of a size to learn from; targets are classes."""
+    """Normalized inputs are finite, with mean and deviation near 0 and 1; targets are classes."""
     expect(dataset.classes >= 2, f"expected two classes or more, got {dataset.classes}")
     mean, deviation = dataset.mean, dataset.deviation
     expect(
-        all(map(math.isfinite, (*mean, *deviation))) and min(deviation) > 0,
+        all(map(math.isfinite, (*mean, *deviation))) and all(one > 0 for one in deviation),
         f"expected finite means and deviations above 0, got {mean}, {deviation}",
     )
-    channels = dataset.train.inputs.shape[1]
+    channels = tuple(dataset.train.inputs.shape[1:2])
     expect(
-        len(mean) == len(deviation) and len(mean) in (1, channels),
-        f"expected one mean and deviation, or {channels} for as many channels, got {len(mean)}",
+        len(mean) == len(deviation) and len(mean) in (1, *channels),
+        f"expected one mean and deviation, or one for each channel, got {len(mean)}",
     )
-    for name in _SPLITS:
+    for name in SPLITS:
         split = dataset.split(name)
         low, high = int(split.targets.min()), int(split.targets.max())
         expect(
@@ -90,20 +90,20 @@ def _moments(dataset: Dataset, split: Split) -> tuple[float, float]:
 
 
 def check_every_class_is_learned(dataset: Dataset) -> None:
-    """Every class that is measured occurs in training."""
+    """Every class of validation and test occurs in training."""
     known = set(dataset.train.targets.tolist())
-    for name in _SPLITS[1:]:
+    for name in SPLITS[1:]:
         strange = set(dataset.split(name).targets.tolist()) - known
         expect(not strange, f"{name}: classes {sorted(strange)} do not occur in training")
 
 
 def check_splits_are_apart(dataset: Dataset) -> None:
-    """Validation and test are not training examples over again.
+    """Validation and test examples are not training examples.
 
-    Real data repeat an example now and then; a tenth of a split is no accident.
+    A few repeated examples are allowed, as real data have them; a tenth of a split is too many.
     """
     learned = _fingerprints(dataset.train)
-    for name in _SPLITS[1:]:
+    for name in SPLITS[1:]:
         held_out = _fingerprints(dataset.split(name))
         repeated = sum(example in learned for example in held_out)
         expect(
@@ -116,7 +116,7 @@ def _fingerprints(split: Split) -> set[bytes]:
     def content(example: Tensor) -> bytes:
         return hashlib.sha256(example.numpy().tobytes()).digest()
 
-    return {content(example.double()) for example in split.inputs.cpu().flatten(1)}
+    return {content(example.double()) for example in split.inputs.cpu()}
 
 
 def check_fingerprint(dataset: Dataset) -> None:

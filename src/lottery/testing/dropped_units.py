@@ -1,4 +1,4 @@
-"""Checks on which units dropout leaves out, read off the weights that a step does not move.
+"""Checks of which units dropout drops, which show in the weights that a step does not change.
 
 A dropped unit gives nothing to the layer above it, so the weights from it get no gradient; and it
 passes no gradient on, so neither do the weights to it. That holds whatever an engine draws from.
@@ -30,10 +30,10 @@ _SIGMAS = 5.0
 
 
 def check_dropped_units(engine: Engine) -> None:
-    """Each unit of each example is dropped with the share asked for, and the rest scaled up.
+    """Each unit of each example is dropped with the given probability, and the rest scaled up.
 
-    Whether it is says nothing about another unit, nor about another example. The step is the plain
-    loop's with the units that turn out to be dropped, in both precisions.
+    Units and examples are independent. The step is the plain loop's with the same units dropped, in
+    both precisions.
     """
     for share in (0.2, 0.9, 0.5):
         for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-5)):

@@ -1,16 +1,16 @@
 """The conformance suite of engines: plain functions that raise AssertionError.
 
-Most of it says that an engine does what the plain loop does (`lottery.testing.plain`), over a
-matrix of jobs (`lottery.testing.matrix`); the rest is what no other engine can say: that a training
-repeats, goes on where it was cut off, and keeps to itself.
+Most of it checks that an engine does what the plain loop does (`lottery.testing.plain`), over a
+matrix of jobs (`lottery.testing.matrix`). The rest needs no reference: a training gives the same
+again, resumes where it was interrupted, and has no effect on anything else.
 
-Two things that the checks rely on go beyond `lottery.training.Engine`. Epoch e visits the examples
-in the order of `TrainingJob.epoch_order`, augmented from the streams of `TrainingJob.drawing`, so
-that engines can stand in for one another. And a checkpoint holds weights, and optimizer state that
-goes with them one to one, in the weights' own shapes, under any name.
+The checks rely on two things beyond `lottery.training.Engine`. Epoch e visits the examples in the
+order of `TrainingJob.epoch_order`, augmented with random numbers of `TrainingJob.streams_at`, so
+that one engine can take another's place. And a checkpoint holds the weights, and the optimizer's
+state for each of them, in the weights' own shapes, under any name.
 
-An engine need not know every setting, hold pruned weights at values other than zero, nor learn or
-change masks in training. One that does not refuses such a config, and fails when it gets the job.
+An engine need not support every setting, hold pruned weights at values other than zero, or train or
+change masks. One that does not must refuse such a config, and raise an error if it gets the job.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ from lottery.training import (
     Length,
     Notes,
     NullMonitor,
+    Observer,
     State,
     TrainingJob,
     TrainingResult,
-    Watch,
 )
 
 EngineCheck = Callable[[Engine], None]
@@ -74,16 +74,10 @@ def _follows(engine: Engine, job: TrainingJob, what: str) -> None:
     (follows_plain_loop if exact else computes_in_its_precision)(engine, job, what)
 
 
-_SUFFIXES: Final[dict[Property, str]] = {
-    _follows: "",
-    resumes: "_resume",
-}
-
-
 def _over(
     jobs: Callable[[], matrix.Jobs], *properties: Property, optional: bool = False
 ) -> Iterator[EngineCheck]:
-    """One check for each property, over all jobs; of optional ones those that are not refused."""
+    """One check for each property, over all jobs; optional ones may be refused by the engine."""
 
     def made(must_hold: Property) -> EngineCheck:
         def check(engine: Engine) -> None:
@@ -91,7 +85,8 @@ def _over(
                 if not (optional and refuses(engine, job, what)):
                     must_hold(engine, job, what)
 
-        check.__name__ = check.__qualname__ = f"check_{jobs.__name__}{_SUFFIXES[must_hold]}"
+        suffix = "_resume" if must_hold is resumes else ""
+        check.__name__ = check.__qualname__ = f"check_{jobs.__name__}{suffix}"
         check.__doc__ = jobs.__doc__
         return check
 
@@ -113,13 +108,13 @@ def check_groups(engine: Engine) -> None:
 
 
 def check_global_randomness(engine: Engine) -> None:
-    """The global random number generator is neither listened to nor moved."""
+    """The global random number generator has no effect, and is not moved."""
     leaves_global_randomness(engine, tiny_job)
     leaves_global_randomness(engine, lambda: tiny_job(make_model=tiny_dropout_mlp))
 
 
 def check_interrupted_resume(engine: Engine) -> None:
-    """Rewound, or past its early stop, or diverging, a training goes on as if uninterrupted."""
+    """Rewound, past its early stop, or diverging, a training resumes as if uninterrupted."""
     rate = LearningRateConfig(schedule="cosine", base=0.1, warmup=Length.of("1 epoch"))
     config = replace(tiny_config(OPTIMIZERS["SGD with momentum"]), learning_rate=rate)
     resumes(engine, tiny_job(config, start_iteration=3, snapshots_at=(3, 4)), "from iteration 3")
@@ -145,9 +140,9 @@ def _expect_diverged(result: TrainingResult, what: str) -> None:
 
 
 def check_divergence(engine: Engine) -> None:
-    """A loss that stops being finite ends the training as diverged, whenever it is noticed.
+    """A loss that is not finite ends the training as diverged, whenever it is noticed.
 
-    That of a single example counts, though all that are measured are in order.
+    A single training example is enough, even if all evaluations are finite.
     """
     for name in ("Adam", "SGD", "SGD with momentum"):
         for every in (1, 5, 99):
@@ -163,7 +158,7 @@ def check_divergence(engine: Engine) -> None:
 
 
 def check_divergence_spares_the_group(engine: Engine) -> None:
-    """One job that diverges leaves the others of its group as they are alone."""
+    """A job that diverges has no effect on the others of its group."""
     data = tiny_job().data
     jobs = [tiny_job(replicate=number, data=data) for number in range(3)]
     broken = copied(jobs[1].start)
@@ -214,7 +209,7 @@ def check_dropout_has_its_stream(engine: Engine) -> None:
 
 
 def _learns(engine: Engine, job: TrainingJob, what: str) -> None:
-    """Nothing but the mask is learned, in exact numbers where they are given; from its stream."""
+    """Only the mask is trained, with its stream, and with exact counts in ``edge-popup``."""
     result = train_done(engine, job)
     if result.mask is None:
         raise AssertionError(f"{what}: the result has no mask")
@@ -231,23 +226,20 @@ def _learns(engine: Engine, job: TrainingJob, what: str) -> None:
     expect(other.mask != result.mask, f"{what}: the job's stream decides nothing")
 
 
-_SUFFIXES[_learns] = ""
-
-
 def check_notes(engine: Engine) -> None:
-    """A watch sees the states that snapshots would hold, and training learns nothing of it."""
+    """An observer sees the states that snapshots would hold, and has no effect on training."""
     moments = (2, 3, 12)
     job = tiny_job(snapshots_at=moments)
     plain = train_done(engine, job)
-    expect(not plain.notes, "notes of a job that watches nothing")
-    noted = train_done(engine, replace(job, watch=Watch(at=moments, note=_copies)))
-    expect_same_result(replace(noted, notes={}), plain, "watched")
+    expect(not plain.notes, "notes of a job without an observer")
+    noted = train_done(engine, replace(job, observer=Observer(at=moments, note=_copies)))
+    expect_same_result(replace(noted, notes={}), plain, "observed")
     expected = {f"{at}/{n}": v for at in moments for n, v in plain.snapshots[at].items()}
     expect_same_state(noted.notes, expected, "what was noted")
-    # No snapshots ask for the state here, so that the watch alone has to stop the engine.
-    alone = replace(job, snapshots_at=(), watch=Watch(at=moments, note=_copies))
+    # No snapshots ask for the state here, so that the observer alone has to stop the engine.
+    alone = replace(job, snapshots_at=(), observer=Observer(at=moments, note=_copies))
     expect_same_state(train_done(engine, alone).notes, expected, "noted without snapshots")
-    resumes(engine, alone, "watched")
+    resumes(engine, alone, "observed")
 
 
 def _copies(iteration: int, state: State, notes: Notes) -> dict[str, Tensor]:
@@ -285,7 +277,7 @@ ENGINE_CHECKS: Final[tuple[EngineCheck, ...]] = (
 
 
 def check_convolutional_groups(engine: Engine) -> None:
-    """Dropout in one job takes nothing from the randomness of another, nor from the caller's."""
+    """Dropout in one job has no effect on another's, nor on the caller's random generator."""
     for what, jobs in matrix.groups(convolutional):
         same_in_a_group(engine, jobs, what)
     leaves_global_randomness(engine, lambda: tiny_job(make_model=convolutional))
@@ -297,4 +289,4 @@ ENGINE_CHECKS_ANY_MODEL: Final[tuple[EngineCheck, ...]] = (
     *_over(matrix.convolution_settings, _follows, resumes, optional=True),
     check_convolutional_groups,
 )
-"""What an engine that takes any network must pass as well."""
+"""What an engine that trains any network must pass as well."""

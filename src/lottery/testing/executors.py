@@ -25,20 +25,20 @@ from lottery.training import CurvePoint
 OpenPool = Callable[
     [WorkerSettings, Experiment, threading.Event, Report], AbstractContextManager[Pool]
 ]
-"""Opens a pool: what a worker needs to know, the experiment in this process, what is set to stop,
-and what hears how far jobs are; as `lottery.experiments.workers.open_pool`."""
+"""Opens a pool, given the settings of its workers, the experiment, an event that is set to stop it,
+and a function that is called with the progress of jobs: `lottery.experiments.workers.open_pool`."""
 
 ExecutorCheck = Callable[[OpenPool], None]
 """A check of an executor; raises AssertionError when something is not as it should be."""
 
 _PATIENCE: Final = 120.0
-"""Seconds without news after which a job counts as lost, or a stop as not heard."""
+"""Seconds without a result after which a job counts as lost, or a request to stop as ignored."""
 
 
 def check_jobs(open_pool: OpenPool) -> None:
-    """Every job is run, those of a group in one call, to the bytes that it has alone.
+    """Every job is run, those of a group in one call, with the same bytes as alone.
 
-    It is reported once, when it is on disk; what is measured is heard before, on the thread that
+    It is reported once, when it is on disk; its evaluations are reported before, on the thread that
     opened the pool.
     """
     with _folder() as folder:
@@ -55,7 +55,7 @@ def check_jobs(open_pool: OpenPool) -> None:
 
 
 def check_stop(open_pool: OpenPool) -> None:
-    """Asked to stop, jobs keep a checkpoint each, and go on from it to the same bytes."""
+    """When asked to stop, each job keeps a checkpoint, and resumes from it to the same bytes."""
     with _folder() as folder:
         held = _Run(folder, group_size=2, held_seconds=_PATIENCE)
         held.stop_when_heard = True
@@ -81,7 +81,7 @@ def check_stop(open_pool: OpenPool) -> None:
 
 
 def check_error(open_pool: OpenPool) -> None:
-    """A job's error reaches whoever asks for what has ended, with its message."""
+    """A job's error, with its message, is raised where finished jobs are asked for."""
     with _folder() as folder:
         run = _Run(folder, fails=JobKey(1, MAIN, 0))
         try:

@@ -1,6 +1,6 @@
 """Comparisons that fail with a sentence that says what differs.
 
-They raise AssertionError themselves, since ``python -O`` takes ``assert`` statements away.
+They raise AssertionError themselves, since ``python -O`` removes ``assert`` statements.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def same_bytes(a: Tensor, b: Tensor) -> bool:
 
 
 def copied(state: State) -> dict[str, Tensor]:
-    """A copy that shares nothing with ``state``."""
+    """A copy that shares no memory with ``state``."""
     return {name: value.detach().clone() for name, value in state.items()}
 
 

@@ -1,4 +1,4 @@
-"""Checks on how often an engine calls its monitor, which changes nothing, and on being stopped."""
+"""Checks of how often an engine calls its monitor, which has no effect, and of being stopped."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _END = 12
 
 
 def check_steps_at_once(engine: Engine) -> None:
-    """Each monitor of a group is called as often as it asks, which changes nothing.
+    """Each monitor of a group is called as often as it asks, which has no effect on results.
 
-    That is so however many steps at once are asked for, now and when a checkpoint was taken, from
-    the first step on and after the last.
+    This holds for any number of steps at once, now and when a checkpoint was taken, from the first
+    step on and after the last.
     """
     for name, make_model, start in (
         ("Adam", tiny_mlp, 0),
@@ -58,7 +58,7 @@ def _expect_in_time(recorder: Recorder, start: int, what: str) -> None:
 
 
 def check_preemption(engine: Engine) -> None:
-    """What a monitor raises ends the training at its call, and what it kept is enough to go on."""
+    """A monitor that raises ends the training at that call; its checkpoint is enough to resume."""
     job = tiny_job(snapshots_at=(2, 8))
     whole = train_done(engine, job)
     for at, steps_at_once in ((1, 1), (5, 1), (12, 1), (4, 3), (4, 1_000)):

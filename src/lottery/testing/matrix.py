@@ -179,7 +179,7 @@ def _cut_masks(mask: Mask) -> Iterator[tuple[str, Mask]]:
 
 
 def inputs() -> Jobs:
-    """Inputs most of which are one value, as in images, constant in other ways, or bytes."""
+    """Inputs that mostly have one value, as in images, or are constant in other ways, or bytes."""
     for what, data in _inputs():
         for name in ("Adam", "SGD with momentum"):
             config = tiny_config(OPTIMIZERS[name], length=7)
@@ -246,7 +246,7 @@ def reordered() -> Jobs:
 
 
 def settings() -> Jobs:
-    """What a config asks for beyond the usual."""
+    """Less usual settings of a config."""
     for name, config in {
         "AdamW": tiny_config(OptimizerConfig(name="adamw", weight_decay=0.5)),
         "weight decay of weights alone": tiny_config(
@@ -270,7 +270,7 @@ def settings() -> Jobs:
 
 
 def held_weights() -> Jobs:
-    """Pruned weights held at values; weight decay pulls at them, and momentum would go on."""
+    """Pruned weights held at values, in spite of weight decay and momentum."""
     for name in ("SGD", "Adam with weight decay", _NESTEROV):
         yield f"{name}, pruned weights held", held_job(OPTIMIZERS[name])
 
@@ -279,7 +279,7 @@ _MOMENTUM: Final = tiny_config(OPTIMIZERS["SGD with momentum"])
 
 
 def mask_updates() -> Jobs:
-    """Masks that change in training, also from late on, whatever pulls at what is pruned."""
+    """Masks that change in training, also started late, with momentum and weight decay."""
     configs = {
         "momentum": _MOMENTUM,
         "Adam with weight decay": tiny_config(OPTIMIZERS["Adam with weight decay"]),
@@ -301,7 +301,7 @@ def learned_masks(stream: str = "learned") -> Jobs:
     for method in methods:
         config = tiny_config(OPTIMIZERS["SGD with momentum"], base=1.0)
         job = tiny_job(config, snapshots_at=(0, 6))
-        yield method, replace(job, learns=MaskLearning(method=method, stream=(stream, 1)))
+        yield method, replace(job, mask_learning=MaskLearning(method=method, stream=(stream, 1)))
 
 
 def dropout() -> Jobs:
@@ -315,7 +315,7 @@ def dropout() -> Jobs:
 
 
 def settings_with_dropout() -> Jobs:
-    """Dropout together with what not every engine knows."""
+    """Dropout together with settings that not every engine supports."""
     updates = dict(mask_updates())
     for name in (
         "set, Adam with weight decay",

@@ -1,4 +1,4 @@
-"""The plain loop, whose results an engine must reproduce: slow, and obviously right."""
+"""The plain loop, whose results an engine must reproduce: slow, and obviously correct."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lottery.training.normalization import recalibrate_batch_norm
 
 
 def plain_training(job: TrainingJob) -> TrainingResult:
-    """What a job's training comes to, written as plainly as it can be.
+    """The result of a job's training, written as plainly as possible.
 
     Epoch e visits the examples in the order of `TrainingJob.epoch_order`, batch after batch, the
     last one as small as it is, augmented as `Dataset.training_batch` does it. A parameter that took
@@ -36,8 +36,8 @@ def plain_training(job: TrainingJob) -> TrainingResult:
     job holds them at.
 
     Returns:
-        The result, whose snapshots are the states of every iteration. It is computed in the start
-        weights' precision, whatever ``precision`` says; masks are not learned, nothing is noted.
+        The result; its snapshots are the states of all iterations. It is computed in the precision
+        of the start weights, not that of the config; mask learning and observers are ignored.
     """
     plain = _Plain(job)
     snapshots, curve, bests = {}, [], {}
@@ -53,7 +53,7 @@ def plain_training(job: TrainingJob) -> TrainingResult:
             for split in ("validation", "test"):
                 loss, accuracy = measure(job, bests[iteration], job.data.split(split))
                 curve.append(CurvePoint.measured(iteration, split, loss, accuracy))
-    best = early_stop_iteration(curve, since=job.updates.settled(plain.total))
+    best = early_stop_iteration(curve, since=job.updates.final_density_from(plain.total))
     return TrainingResult(
         status="done",
         curve=tuple(curve),
@@ -86,7 +86,7 @@ class _Plain:
 
     def step(self, iteration: int) -> None:
         """One step of the optimizer, or an update of the mask in its place."""
-        config, data, streams = self.config, self.job.data, self.job.drawing(iteration)
+        config, data, streams = self.config, self.job.data, self.job.streams_at(iteration)
         epoch, batch = divmod(iteration, self.steps)
         order = self.job.epoch_order(epoch)
         chosen = order[batch * config.batch_size :][: config.batch_size]
@@ -124,7 +124,7 @@ class _Plain:
         self.set_pruned()
 
     def set_pruned(self) -> None:
-        """Set what is pruned to what it is held at, and forget its past."""
+        """Set pruned weights to the values they are held at, and their optimizer state to 0."""
         held = self.job.pruned or {}
         with torch.no_grad():
             for name, kept in self.kept.items():

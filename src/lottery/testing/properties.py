@@ -1,4 +1,4 @@
-"""What must hold of an engine's training of any job; each fails with a sentence."""
+"""Properties that an engine's training of any job must have; each fails with a sentence."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _ROUNDING = 1e-4
 
 
 def refuses(engine: Engine, job: TrainingJob, what: str) -> bool:
-    """Whether the engine says beforehand that it cannot train a job; fail if it does so then."""
+    """Whether the engine refuses a job; fails if it says so and trains it all the same."""
     with torch.random.fork_rng(devices=[]):
         refusal = engine.refusal(job.make_model(), job.config)
     needs = {
-        "learns_masks": job.learns is not None,
+        "learns_masks": job.mask_learning is not None,
         "augments": job.data.augmentation.active,
         "holds_values": job.pruned is not None,
         "updates_masks": job.updates.active,
@@ -64,8 +64,8 @@ def refuses(engine: Engine, job: TrainingJob, what: str) -> bool:
 def follows_plain_loop(engine: Engine, job: TrainingJob, what: str) -> None:
     """Fail unless the job, in either precision, trains as the plain loop does.
 
-    In double precision all of the result is compared, in single precision the end, so that an
-    engine that takes several steps at once is seen to stop and not to stop on the way.
+    In double precision the whole result is compared, with snapshots of every iteration; in single
+    precision only the end, so that an engine may also take several steps at once.
 
     Args:
         engine: the engine.
@@ -129,11 +129,12 @@ def _expect_point(loss: float, accuracy: float, right: float, share: float, what
 
 
 def resumes(engine: Engine, job: TrainingJob, what: str) -> None:
-    """Fail unless a job holds its mask, and gives the same bytes again and from its checkpoints.
+    """Fail unless a job keeps its mask, and gives the same bytes again and from its checkpoints.
 
-    Each checkpoint comes back as from a file: tensors copied, values through JSON. Using it must
-    not change it, since a training may be cut off again and go on from the same one. The monitor is
-    called after every step, measurements are those of the state, and the job is left as it was.
+    Each checkpoint is passed as if read from a file: tensors copied, values through JSON. Using it
+    must not change it, since a training may be interrupted again and resume from the same one. It
+    is also checked that the monitor is called after every step, that the curve is that of the
+    state, and that the job is not changed.
 
     Args:
         engine: the engine.
@@ -186,9 +187,9 @@ def _expect_masked(
     """What is pruned is zero, or held, in all states; all else that is kept of it is zero."""
     updated, last = job.updates.active, result.mask or job.mask
     expect_pruned(result.final, last, job.pruned, f"{what}, at the end")
-    for at, state in result.snapshots.items() if not updated and job.learns is None else ():
+    for at, state in result.snapshots.items() if not updated and job.mask_learning is None else ():
         expect_pruned(state, job.mask, job.pruned, f"{what}, at iteration {at}")
-    for checkpoint in checkpoints if job.learns is None else ():
+    for checkpoint in checkpoints if job.mask_learning is None else ():
         moment = f"{what}, checkpoint at iteration {checkpoint.iteration}"
         (_expect_no_more if updated else _expect_held_or_zero)(checkpoint.tensors, job, moment)
     if updated:
@@ -224,9 +225,9 @@ def _expect_held_or_zero(tensors: State, job: TrainingJob, what: str) -> None:
 
 
 def same_in_a_group(engine: Engine, jobs: Sequence[TrainingJob], what: str) -> None:
-    """Fail unless every job of a group gives the bytes it gives alone, in any order of jobs.
+    """Fail unless every job of a group gives the same bytes as alone, in any order of jobs.
 
-    Going on, each from an iteration of its own or from the beginning, they do so too.
+    This must also hold when each resumes from another iteration, or starts from the beginning.
     """
     alone = [train_done(engine, job) for job in jobs]
     recorders = [Recorder() for _ in jobs]
@@ -261,7 +262,7 @@ def leaves_global_randomness(engine: Engine, make_job: Callable[[], TrainingJob]
 
 
 def computes_in_its_precision(engine: Engine, job: TrainingJob, what: str) -> None:
-    """Fail unless a shorter ``precision`` rounds, and to not much else."""
+    """Fail unless a shorter ``precision`` changes the result, by rounding and not more."""
     full = replace(job, config=replace(job.config, precision="float32"))
     got, expected = train_done(engine, job), train_done(engine, full)
     same = all(same_bytes(got.final[name], value) for name, value in expected.final.items())

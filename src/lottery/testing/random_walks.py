@@ -1,4 +1,4 @@
-"""A task that trains groups of jobs and leaves a trace of it, for trying out executors."""
+"""A task that trains groups of jobs and records its calls, for checking executors."""
 
 from __future__ import annotations
 
@@ -139,8 +139,8 @@ class _Walk:
             CurvePoint.measured(self.iteration, split, loss, 0.5)
             for split in ("validation", "test")
         )
-        if self._work.measured is not None:
-            self._work.measured(curve)
+        if self._work.on_evaluation is not None:
+            self._work.on_evaluation(curve)
         return TrainingResult(
             status="done",
             curve=curve,

@@ -1,4 +1,4 @@
-"""Running a job on an engine, watching it, and measuring what it gives back."""
+"""Running a job on an engine, recording it, and evaluating its result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train(engine: Engine, job: TrainingJob, monitor: Monitor | None = None) -> T
 
 
 def train_done(engine: Engine, job: TrainingJob, monitor: Monitor | None = None) -> TrainingResult:
-    """Train one job alone, and fail unless it comes to its end."""
+    """Train one job alone, and fail unless the training is done."""
     result = train(engine, job, monitor)
     expect(result.status == "done", f"the training {result.status}: {result.reason}")
     return result
@@ -108,8 +108,8 @@ class Recorder:
     Args:
         start: the checkpoint to go on from, or None to start from the beginning.
         look: called with the iteration at every call.
-        steps_at_once: asks for a call after every step if left out.
-        stop_at: asks the training to stop there, or at the first call from then on.
+        steps_at_once: how many steps may be taken between two calls; by default 1.
+        stop_at: asks the training to stop there, or at the first call after it.
     """
 
     def __init__(

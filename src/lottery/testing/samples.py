@@ -1,4 +1,4 @@
-"""Small made-up data, networks and jobs, on which a check takes a fraction of a second."""
+"""Small artificial data, networks and jobs, on which a check takes a fraction of a second."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Group, Mask, prunable_weights, select
-from lottery.data import Dataset, Split
+from lottery.data import SPLITS, Dataset, Split, SplitName
 from lottery.models import glorot_normal_, mlp
 from lottery.models.mlp import Activation
 from lottery.rng import Streams
@@ -82,12 +82,12 @@ def tiny_dataset(
 def changed_inputs(
     data: Dataset,
     change: Callable[[Tensor], Tensor],
-    splits: tuple[str, ...] = ("train", "validation", "test"),
+    splits: Sequence[SplitName] = SPLITS,
 ) -> Dataset:
     """A dataset with the inputs of some splits changed."""
     changed: dict[str, Any] = {}
     for name in splits:
-        split: Split = getattr(data, name)
+        split = data.split(name)
         changed[name] = replace(split, inputs=change(split.inputs))
     return replace(data, **changed)
 
@@ -114,7 +114,7 @@ def stored_as_bytes(channels: int, *, background: float) -> Dataset:
 
 
 def tiny_mlp() -> nn.Sequential:
-    """A network of which no two weight matrices have the same shape, or each other's transposed."""
+    """A network whose weight matrices all differ in shape, also when transposed."""
     return mlp(INPUT_SHAPE, (10, 7), CLASSES)
 
 
@@ -163,9 +163,9 @@ class TiedModel(nn.Module):
 
 
 class SkippingModel(nn.Module):
-    """One layer takes no part in every third step, the first of them among these.
+    """One layer takes no part in every third step, beginning with the first.
 
-    As in stochastic depth, or where no example of a batch comes to an expert.
+    As in stochastic depth, or where no example of a batch is sent to an expert.
     """
 
     steps: Tensor

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import Mask, Units
-from lottery.core.shuffle import alike_units, shuffled_units, shuffled_within_units
+from lottery.core.shuffle import interchangeable_units, shuffled_units, shuffled_within_units
 from lottery.tickets.rewinding import replaced
 from lottery.tickets.ticket import Ticket
 from lottery.training import State
@@ -70,7 +70,7 @@ def random_mask(ticket: Ticket, generator: torch.Generator, units: Units | None 
     if units is None:
         mask = Mask({name: _shuffled(kept, generator) for name, kept in ticket.mask.items()})
     elif units.keep is None:
-        mask = shuffled_units(ticket.mask, units, alike_units(units), generator)
+        mask = shuffled_units(ticket.mask, units, interchangeable_units(units), generator)
     else:
         mask = shuffled_within_units(ticket.mask, units, generator)
     return replace(ticket, mask=mask)

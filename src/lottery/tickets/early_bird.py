@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 
 from lottery.core import Mask
-from lottery.core.early_bird import settled, spread
+from lottery.core.early_bird import has_settled, largest_distance
 from lottery.errors import StoreError
 from lottery.tickets.config import EarlyBirdConfig
-from lottery.training import Notes, State, Watch
+from lottery.training import Notes, Observer, State
 from lottery.training.progress import below
 
 _SPREAD = "spread"
@@ -90,7 +90,7 @@ def watch_masks(
     total: int,
     steps_per_epoch: int,
     trains_on: bool = False,
-) -> Watch:
+) -> Observer:
     """Notes each level's mask when it has settled, or else the last one.
 
     Args:
@@ -119,7 +119,7 @@ def watch_masks(
             found |= noted
         return found
 
-    return Watch(at=at, note=note, enough=_all_drawn if config.stop else lambda _: False)
+    return Observer(at=at, note=note, enough=_all_drawn if config.stop else lambda _: False)
 
 
 def _all_drawn(notes: Notes) -> bool:
@@ -140,13 +140,13 @@ def _taken_in(
     """One level's notes with a new mask: the last few, or the one that is drawn and the spread."""
     window = [*_masks(prefix, noted).items(), (iteration, mask)][-config.window :]
     masks = [mask for _, mask in window]
-    over = last or settled(masks, window=config.window, distance=config.distance)
+    over = last or has_settled(masks, window=config.window, distance=config.distance)
     kept = window[-1:] if over else window
     found = {
         f"{prefix}{at:012d}/{name}": layer for at, mask in kept for name, layer in mask.items()
     }
     if over:
-        found[f"{prefix}{_SPREAD}"] = torch.tensor(spread(masks), dtype=torch.float64)
+        found[f"{prefix}{_SPREAD}"] = torch.tensor(largest_distance(masks), dtype=torch.float64)
     return found
 
 

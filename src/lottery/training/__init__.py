@@ -15,8 +15,8 @@ from lottery.training.curve import (
     stopping_points,
     value_problem,
 )
-from lottery.training.devices import resolve_device, same_every_time
-from lottery.training.engines import ENGINES, make_engine, passed_over
+from lottery.training.devices import deterministic_convolutions, resolve_device
+from lottery.training.engines import ENGINES, make_engine, refused_engines
 from lottery.training.evaluate import evaluate
 from lottery.training.interface import (
     Checkpoint,
@@ -26,17 +26,17 @@ from lottery.training.interface import (
     Monitor,
     Notes,
     NullMonitor,
+    Observer,
     State,
     TrainingJob,
     TrainingResult,
-    Watch,
     final_scores,
 )
 from lottery.training.learned_masks import (
     LearnedMasksConfig,
     MaskTrainingConfig,
-    scores_training,
-    unlearnable,
+    mask_learning_problems,
+    score_training_config,
 )
 from lottery.training.length import LENGTH_FORMS, Length, length_table, take_lengths
 from lottery.training.mask_updates import MaskUpdateMethod, MaskUpdatesConfig
@@ -59,6 +59,7 @@ __all__ = [
     "Monitor",
     "Notes",
     "NullMonitor",
+    "Observer",
     "OptimizerConfig",
     "PrunedValues",
     "Split",
@@ -66,7 +67,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingJob",
     "TrainingResult",
-    "Watch",
+    "deterministic_convolutions",
     "early_stop_by",
     "early_stop_iteration",
     "evaluate",
@@ -74,13 +75,12 @@ __all__ = [
     "learning_rate",
     "length_table",
     "make_engine",
-    "passed_over",
+    "mask_learning_problems",
     "recalibrate_batch_norm",
+    "refused_engines",
     "resolve_device",
-    "same_every_time",
-    "scores_training",
+    "score_training_config",
     "stopping_points",
     "take_lengths",
-    "unlearnable",
     "value_problem",
 ]

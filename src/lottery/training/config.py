@@ -1,4 +1,4 @@
-"""How a network is trained: the config a user writes, and the plain arithmetic on it."""
+"""How a network is trained: the config a user writes, and the learning rate by its schedule."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LossName = Literal["cross-entropy", "mse"]
 """What a training can minimize, by its name in a config; see `lottery.training.loss`."""
 
 PrunedValues = Literal["zero", "frozen", "mixed"]
-"""What pruned weights are, by name in a config; see `lottery.tickets.pruned_values`."""
+"""What values pruned weights have, by name in a config; see `lottery.tickets.pruned_values`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """The optimizer, as torch defines it; a step leaves pruned weights out."""
+    """The optimizer, as torch defines it; its steps do not change pruned weights."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
     """Adam (Kingma & Ba 2015); Adam with decoupled weight decay (Loshchilov & Hutter 2019,
@@ -125,10 +125,10 @@ class TrainingConfig:
     is measured, and what the weights at early stop and at the end are; training and snapshots for
     rewinding use the weights themselves. 0 for none."""
     recalibrate_batch_norm: int = 0
-    """Training examples over which the running statistics of batch normalization are computed anew
-    for the measurements at the start, right after pruning, and at the end: the mean over whole
-    batches of a random but fixed choice of examples, without augmentation. The state at the end
-    holds them; training itself goes by its own. 0 for none."""
+    """Number of training examples over which the running statistics of batch normalization are
+    recomputed for the measurements at the start, right after pruning, and at the end: the mean over
+    whole batches of a random but fixed choice of examples, without augmentation. They are part of
+    the state at the end; training itself does not use them. 0 for none."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """In what forward and backward passes are computed, also for measurements: the start weights'
     own type, which is float32 as a rule; or a shorter one wherever torch's autocast holds that to
@@ -145,7 +145,7 @@ class TrainingConfig:
         take_lengths(self, "length", "evaluate_every")
 
     def limits(self) -> list[str]:
-        """What keeps even a run that was made from being read."""
+        """What makes even a finished run unreadable, one sentence each."""
         counts = {
             "length.amount": self.length.amount,
             "evaluate_every.amount": self.evaluate_every.amount,

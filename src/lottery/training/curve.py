@@ -1,4 +1,4 @@
-"""What is measured of a network in the course of its training."""
+"""What is measured of a network during its training."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Split = Literal["training", "validation", "test"]
 """Which examples were measured."""
 
 LARGEST: Final = 1e300
-"""The largest size of a measured number, so that sums of them stay finite."""
+"""The largest magnitude of a measured number, so that sums of them stay finite."""
 MOST_NAMES: Final = 48
-"""How many different numbers a curve may have."""
+"""The largest number of differently named values in a curve."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CurvePoint:
         values: name -> number. The built-in training measures all of a split: ``loss``, the mean
             over the examples of the loss that the config names (cross-entropy in nats, or the
             squared error, which is a mean over the outputs as well); and ``accuracy``, the share
-            classified right, in [0, 1].
+            classified correctly, in [0, 1].
     """
 
     iteration: int
@@ -43,7 +43,7 @@ class CurvePoint:
 
     @property
     def data_split(self) -> SplitName:
-        """What a data set calls the split."""
+        """The split's name in `lottery.data.Dataset`."""
         return "train" if self.split == "training" else self.split
 
     @property
@@ -80,7 +80,7 @@ def early_stop_iteration(curve: Sequence[CurvePoint], *, since: int = 0) -> int:
 
     Args:
         curve: the evaluations of a training.
-        since: points before this iteration do not count.
+        since: points before this iteration are ignored.
 
     Raises:
         ValueError: the curve has no validation point that counts.
@@ -92,11 +92,11 @@ def early_stop_iteration(curve: Sequence[CurvePoint], *, since: int = 0) -> int:
 
 
 def early_stop_by(curve: Sequence[CurvePoint], score: Score) -> int | None:
-    """The iteration of early stop of a curve of any values; the first of equals.
+    """The iteration of early stop of a curve with any values; the first of equals.
 
-    That of minimum validation loss where a loss was measured, else that of the best validation
-    score. Only iterations count at which the score was measured on the test examples too, since
-    it is read there.
+    This is the iteration of minimum validation loss if a loss was measured, else that of the best
+    validation score. Only iterations count at which the score was measured on the test examples
+    too, since the test score at early stop is reported.
 
     Returns:
         None where there is no such iteration.

@@ -1,4 +1,4 @@
-"""The device that trains: which there is, and that it gives the same numbers every time."""
+"""The device to train on: which is available, and how it gives the same numbers every time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lottery.errors import UsageError, unknown_name
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device to train on; ``auto`` is CUDA, else MPS, else the CPU.
+    """The device of this name: ``cpu``, ``cuda``, ``mps``; ``auto``: CUDA, else MPS, else the CPU.
 
     Raises:
         UsageError: no such device, or this machine or this build of torch does not have it.
@@ -32,12 +32,12 @@ def resolve_device(name: str) -> torch.device:
 
 
 @contextmanager
-def same_every_time(device: torch.device) -> Iterator[None]:
-    """Convolutions in the config's own precision and in one order of sums, while in the block.
+def deterministic_convolutions(device: torch.device) -> Iterator[None]:
+    """Inside the ``with`` block, cuDNN's convolutions are deterministic and in full precision.
 
-    Left to itself, cuDNN takes whichever algorithm it likes, some of which add up in an order that
-    changes from call to call, and computes float32 convolutions in TF32, of 10 bits. A CPU needs
-    nothing. What is left on a GPU: attention's backward pass has no fixed order.
+    By default cuDNN may choose algorithms that sum in an order that changes from call to call, and
+    computes float32 convolutions in TF32, which has a mantissa of 10 bits. On a CPU nothing needs
+    to be done. On a GPU one thing remains: the order of sums in attention's backward pass.
 
     Args:
         device: where the network is.

@@ -47,7 +47,7 @@ def evaluate(
 
 
 def evaluation_batch(input_shape: Sequence[int], device: torch.device) -> int:
-    """How many examples are measured at once, 1 or more.
+    """How many examples are evaluated in one batch, 1 or more.
 
     Args:
         input_shape: of one example.
@@ -61,7 +61,7 @@ def evaluation_batch(input_shape: Sequence[int], device: torch.device) -> int:
 
 
 def input_dtype(model: nn.Module) -> torch.dtype:
-    """What a network wants its inputs in: the type of its first parameter of floats."""
+    """The dtype of a network's inputs: that of its first floating-point parameter, else float32."""
     return next(
         (weight.dtype for weight in model.parameters() if weight.is_floating_point()),
         torch.float32,

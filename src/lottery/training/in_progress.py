@@ -15,7 +15,7 @@ from lottery.training.progress import Progress
 
 
 class InProgress(ABC):
-    """One training; an engine adds with what it computes.
+    """One training in progress; each engine has a subclass that does the computation.
 
     Args:
         job: what to train.
@@ -34,7 +34,7 @@ class InProgress(ABC):
         Args:
             engine: the engine's name.
             monitor: of this training.
-            kept: what to go on from, if there is something.
+            kept: the checkpoint to resume from, or None.
         """
         if kept is None:
             self.begin()
@@ -46,18 +46,18 @@ class InProgress(ABC):
         return self.result(engine)
 
     def begin(self) -> None:
-        """What is due before the first step."""
+        """Do what is due before the first step."""
         self._after_steps()
 
     @abstractmethod
     def advance(self, most: int) -> None:
-        """Take one step or more, ``most`` at most, and do what is due after them."""
+        """Take one step or more, at most ``most``, and do what is due after them."""
 
-    def coming(self, device: torch.device | str = "cpu") -> Tensor:
-        """The examples of the rest of this epoch, in its order: int64 ``[n]``.
+    def rest_of_epoch(self, device: torch.device | str = "cpu") -> Tensor:
+        """The indices of the rest of this epoch's examples, in its order: int64 ``[n]``.
 
-        The order is a permutation from a stream of the epoch's own, so that any iteration's batch
-        follows from its number alone and a place in the data needs no state.
+        The order is drawn from a stream of its own for each epoch, so that the batch of an
+        iteration follows from its number alone, without any state.
         """
         epoch, first = self.progress.position()
         if epoch != self._epoch:
@@ -79,18 +79,18 @@ class InProgress(ABC):
 
     @abstractmethod
     def _measure(self, split: Literal["validation", "test"]) -> tuple[float, float]:
-        """Mean loss and accuracy of the network that is measured."""
+        """Mean loss and accuracy of the network that is evaluated."""
 
     @abstractmethod
     def _state(self) -> State:
         """A copy of the state of the network in training, for rewinding and checkpoints."""
 
     def _measured_state(self) -> State:
-        """A copy of the state of the network that is measured."""
+        """A copy of the state of the network that is evaluated."""
         return self._state()
 
     def _training_loss(self) -> float:
-        """The sum of losses since the last measurement; not finite where training has diverged."""
+        """The sum of losses since the last evaluation; not finite if training has diverged."""
         return float(self.loss_sum)
 
     def _exhausted(self) -> str:
@@ -98,11 +98,11 @@ class InProgress(ABC):
         return ""
 
     def _mask(self) -> Mask | None:
-        """What is kept at the end, where training changes it."""
+        """The mask at the end, where training changes it; None where it does not."""
         return None
 
     def result(self, engine: str) -> TrainingResult:
-        """What the training gives back, at its end."""
+        """The result of the training, at its end."""
         return self.progress.result(engine, self._measured_state, self._mask())
 
     @abstractmethod
@@ -111,4 +111,4 @@ class InProgress(ABC):
 
     @abstractmethod
     def restore(self, kept: Checkpoint) -> None:
-        """Go on from a checkpoint as if nothing had happened."""
+        """Resume from a checkpoint, with the same results as without the interruption."""

@@ -1,4 +1,4 @@
-"""What an engine is given, what it gives back, and what it must keep to on the way.
+"""The contract of an engine: what it is given, what it returns, and what it must keep to.
 
 An engine trains a network from given start weights under a mask. It must pass the conformance
 suite in `lottery.testing`.
@@ -30,11 +30,11 @@ MaskMethod = Literal["edge-popup", "supermask"]
 
 @dataclass(frozen=True, kw_only=True)
 class MaskLearning:
-    """A training of the mask, with every weight frozen.
+    """How a mask is trained while every weight stays frozen.
 
     Args:
-        method: how the mask follows from scores; see `lottery.training.learned_masks`.
-        stream: name of the stream that first scores and random masks are drawn from.
+        method: how the mask is computed from scores; see `lottery.training.learned_masks`.
+        stream: name of the random stream of initial scores and random masks.
     """
 
     method: MaskMethod
@@ -42,18 +42,18 @@ class MaskLearning:
 
 
 Notes = Mapping[str, Tensor]
-"""What a watch has noted: name -> CPU tensor; names have no meaning to an engine."""
+"""What an `Observer` has noted: name -> CPU tensor; names have no meaning to an engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
-    """What is noted of the network while it trains, of which it learns nothing.
+class Observer:
+    """Looks at the network at some iterations of its training, without any effect on it.
 
     Args:
         at: iterations to look at.
-        note: (iteration, state, notes so far) -> all notes; it changes none of them. Checkpoints
-            hold the notes, so that nothing else may be remembered.
-        enough: whether the notes are all that the training is for, so that it ends there.
+        note: (iteration, state, notes so far) -> all notes; it changes none of its arguments.
+            Checkpoints hold the notes alone, so an observer must not remember anything else.
+        enough: (notes) -> whether training can end there, because the notes are all it is for.
     """
 
     at: tuple[int, ...]
@@ -63,36 +63,36 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """One training, complete: the same job gives the same bytes, alone or in a group.
+    """All that determines one training: the same job gives the same bytes, alone or in a group.
 
     Args:
         make_model: makes the network; its initial weights are not used.
-        mask: what is kept. Pruned weights are zero, or what ``pruned`` says, from the start to the
-            end. With ``updates``, what is kept at the start.
+        mask: which weights are kept. Pruned weights are zero, or what ``pruned`` says, from start
+            to end. With ``updates``, the mask at the start.
         start: the state to start from, unmasked or masked.
         start_iteration: where in the schedule and the data order training starts (above 0 when
             rewinding to an iteration); in [0, length of the training].
         data: the examples, and how training batches are augmented.
         config: optimizer, length, evaluation.
-        streams: data order, augmentation and dropout come from its streams ``order``,
-            ``augmentation`` and ``dropout``.
-        snapshots_at: iterations at which to keep the state, for rewinding later.
-        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
-            pruned weights are held at. Entries where the mask keeps a weight mean nothing. None:
-            zero. An engine that `Engine.holds_values` says cannot do it refuses the job.
-        updates: whether, how and when the mask changes. An engine that `Engine.updates_masks` says
-            cannot do it refuses the job.
-        to_remove: with gradual updates, where weights compete and how many of those that the mask
-            keeps go in all, until the schedule ends.
-        learns: trains a mask instead of weights; ``mask`` then says how many weights of each layer
-            it keeps, or is expected to keep at the start, and nothing else. ``pruned`` is of no
-            effect. None: the weights are trained. An engine that `Engine.learns_masks` says cannot
-            do it refuses the job.
-        watch: what to note on the way; None for nothing.
-        measured: hears every evaluation when it is made: validation and test, at one iteration. It
-            must not raise. None: nobody does.
-        reordered_from: the iteration from which data order and augmentation are other ones; see
-            `epoch_order` and `drawing`. None: never.
+        streams: random numbers; data order, augmentation and dropout are drawn from its streams
+            ``order``, ``augmentation`` and ``dropout``.
+        snapshots_at: iterations whose state is kept, for rewinding later.
+        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: the
+            values that pruned weights are held at; entries of kept weights are ignored. None:
+            zero. An engine without `Engine.holds_values` refuses such a job.
+        updates: whether, how and when the mask changes. An engine without `Engine.updates_masks`
+            refuses a job whose mask changes.
+        to_remove: with gradual updates, where weights compete, and how many of those that ``mask``
+            keeps are removed by the end of the schedule.
+        mask_learning: how to train a mask in place of the weights; ``mask`` then says only how
+            many weights of each layer it keeps, or is expected to keep at the start. ``pruned`` is
+            of no effect. None: the weights are trained. An engine without `Engine.learns_masks`
+            refuses such a job.
+        observer: notes what it sees of the network on the way; None for nothing.
+        on_evaluation: called with every evaluation when it is made (validation and test, at one
+            iteration). It must not raise. None: nothing is called.
+        reordered_from: the iteration from which data order and augmentation are drawn from other
+            streams; see `epoch_order` and `streams_at`. None: never.
     """
 
     make_model: Callable[[], nn.Module]
@@ -106,13 +106,13 @@ class TrainingJob:
     pruned: Mapping[str, Tensor] | None = None
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
     to_remove: tuple[Group, ...] = ()
-    learns: MaskLearning | None = None
-    watch: Watch | None = None
-    measured: Callable[[Sequence[CurvePoint]], None] | None = None
+    mask_learning: MaskLearning | None = None
+    observer: Observer | None = None
+    on_evaluation: Callable[[Sequence[CurvePoint]], None] | None = None
     reordered_from: int | None = None
 
-    def drawing(self, iteration: int) -> Streams:
-        """The streams that data order and augmentation of the step from ``iteration`` on are of."""
+    def streams_at(self, iteration: int) -> Streams:
+        """The streams for data order and augmentation of the step that follows ``iteration``."""
         if self.reordered_from is None or iteration < self.reordered_from:
             return self.streams
         return self.streams.below("reordered", self.reordered_from)
@@ -120,9 +120,9 @@ class TrainingJob:
     def epoch_order(self, epoch: int) -> Tensor:
         """The order of the training examples in an epoch, int64 ``[examples]``, on the CPU.
 
-        Drawn by ``torch.randperm`` from the stream ``("order", epoch)``. What of it comes after
-        `reordered_from` is then shuffled among itself, so that a copy that is reordered in the
-        middle of an epoch sees each example once in it as well.
+        Drawn by ``torch.randperm`` from the stream ``("order", epoch)``. The part after
+        `reordered_from` is then shuffled once more within itself, so that a training whose order
+        changes in the middle of an epoch still sees each example once in that epoch.
         """
         count, size = len(self.data.train), self.config.batch_size
         order = torch.randperm(count, generator=self.streams.generator("order", epoch))
@@ -130,31 +130,32 @@ class TrainingJob:
             return order
         before = max(0, self.reordered_from - epoch * steps_per_epoch(count, size)) * size
         left = order[before:]
-        generator = self.drawing(self.reordered_from).generator("order", epoch)
+        generator = self.streams_at(self.reordered_from).generator("order", epoch)
         return torch.cat([order[:before], left[torch.randperm(len(left), generator=generator)]])
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a training gives back.
+    """What a training returns.
 
     Args:
-        status: ``diverged`` when a loss stopped being finite; training ends there.
-        reason: why, in words, when it diverged.
+        status: ``diverged`` when a loss was not finite; training ends there.
+        reason: why it diverged, in words; empty otherwise.
         curve: every evaluation, in order of iteration, validation before test.
         final: the state at the end; empty when diverged.
         early_stop: the state at `early_stop_iteration`; empty when diverged, or not kept.
         early_stop_iteration: the iteration of minimum validation loss, the first if there are
-            several; None when diverged, or where no curve tells. With gradual pruning, of those
-            where the network has the density that it ends with.
-        snapshots: the states asked for, by iteration.
-        seconds: time spent, over all interruptions.
+            several; None when diverged, or without a curve. With gradual pruning, among those
+            where the network has its final density.
+        snapshots: iteration -> state, for the states that were asked for.
+        seconds: time spent training, in all its parts if it was interrupted.
         engine: the name of the engine.
-        mask: what is kept at the end, where training changes it; None: the job's mask. With
-            updates also where training diverged, and the state at early stop is zero where
-            the mask pruned then. A mask that is learned is given once it is done.
-        notes: of the job's watch, as they were at the end.
-        scores: name -> what was measured on the test examples at the end, besides the curve.
+        mask: the mask at the end, where training changes it; None: the job's mask. With
+            ``updates`` it is there even when training diverged, and the state at early stop is
+            zero where the mask of that iteration pruned. A learned mask is there unless training
+            diverged.
+        notes: those of the job's observer at the end.
+        scores: name -> number measured on the test examples at the end, besides the curve.
     """
 
     status: Literal["done", "diverged"]
@@ -174,11 +175,11 @@ class TrainingResult:
 def final_scores(result: TrainingResult, score: Score) -> Mapping[str, float]:
     """Everything measured on the test examples at the end of a training; empty where nothing was.
 
-    That is what the training gave besides the curve; without the score among it, also what the
-    curve's last test point has.
+    These are the result's ``scores``; where ``score`` is not among them, the values of the curve's
+    last test point too.
 
     Args:
-        result: what a training gave back.
+        result: what a training returned.
         score: what it is judged by.
     """
     if result.status != "done" or score.name in result.scores:
@@ -189,10 +190,10 @@ def final_scores(result: TrainingResult, score: Score) -> Mapping[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """All there is to a training in progress.
+    """The whole state of a training in progress.
 
     Args:
-        iteration: steps done.
+        iteration: steps done, counted from initialization.
         tensors: name -> tensor: weights, buffers, optimizer state, random states, kept states.
         values: everything else, as plain JSON values.
     """
@@ -203,25 +204,26 @@ class Checkpoint:
 
 
 class Monitor(Protocol):
-    """Watches one training: keeps its checkpoints and may ask it to stop."""
+    """Called by one training: keeps its checkpoints and may ask it to stop."""
 
     steps_at_once: int
-    """How many steps an engine may take from one call of ``step`` to the next, 1 or more."""
+    """How many steps an engine may take from one call of `step` to the next, 1 or more."""
 
     def restore(self) -> Checkpoint | None:
         """The latest checkpoint of this training, or None to start from the beginning."""
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Called between steps, ``steps_at_once`` or fewer after the call before, and at the end.
+        """Called between steps, at most ``steps_at_once`` steps apart, and after the last step.
 
-        How often an engine calls changes no result. Calls ``checkpoint`` if it wants to keep one.
+        How often an engine calls it has no effect on results. It calls ``checkpoint`` if it wants
+        to keep one.
 
         Args:
             iteration: steps done, counted from initialization.
             checkpoint: makes a checkpoint of this iteration.
 
         Raises:
-            Preempted: the training should stop here; it has kept what it needs to go on.
+            Preempted: the training should stop here; a checkpoint to resume from has been kept.
         """
 
 
@@ -245,41 +247,41 @@ class Engine(Protocol):
 
     parallel: Literal["threads", "processes"]
     """How several jobs are best run at once. With ``threads``, `train` may be called from several
-    threads at a time: it keeps nothing of a job outside of the call, and gives Python free."""
+    threads at the same time: it is stateless between calls, and releases the GIL."""
 
     group_size: int
-    """How many jobs it is best given in one call of `train`; 1: one alone. An engine whose bytes
-    for a job are not those that the job has alone is another engine, with a name of its own."""
+    """How many jobs to give it in one call of `train` for best speed; 1: one at a time. A job must
+    give the same bytes in a group as alone; an engine where it does not needs another name."""
 
     augments: bool
-    """Whether it trains on what `Dataset.training_batch` gives; otherwise it takes the examples as
-    they are, and is not chosen where the data are to be augmented."""
+    """Whether it supports augmentation, that is, trains on `Dataset.training_batch`. An engine that
+    does not takes the examples as they are, and is not chosen where data are to be augmented."""
 
     learns_masks: bool
-    """Whether it takes a job that ``learns`` a mask; otherwise it is not chosen where one does."""
+    """Whether it supports jobs with ``mask_learning``; if not, it is not chosen for them."""
 
     holds_values: bool
-    """Whether it takes a job whose ``pruned`` weights are not zero; otherwise it is not chosen."""
+    """Whether it supports ``pruned`` weights that are not zero; if not, it is not chosen then."""
 
     updates_masks: bool
-    """Whether it takes a job with ``updates`` of its mask; otherwise it is not chosen."""
+    """Whether it supports ``updates`` of the mask in training; if not, it is not chosen then."""
 
     def prepare(self) -> None:
         """Do what is needed once before the first training, such as compiling a loop.
 
-        What takes more than a moment is logged first, as a warning of the logger ``lottery``, which
-        Python prints unless told otherwise. Training without it gives the same results; the first
-        one then takes longer.
+        If that takes more than a moment, it first logs a warning to the logger ``lottery``, which
+        Python prints by default. Without this call results are the same, but the first training
+        takes longer.
         """
 
     def settings(self) -> Mapping[str, float]:
-        """What the engine measured on this machine and chooses its kernels by.
+        """What the engine measured on this machine in order to choose its kernels; may be empty.
 
-        It decides how results are rounded, so it is recorded with a run. Empty if there is nothing.
+        The choice decides how results are rounded, so this is recorded with a run.
         """
 
     def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
-        """Why this engine cannot train the network on its device, in words; None when it can.
+        """Why this engine cannot train the network on its device, in words; None if it can.
 
         Args:
             model: a network like those to train, on any device.

@@ -8,7 +8,7 @@ gradient goes straight through to something that does (Bengio et al., arXiv:1308
   whose scores are largest in magnitude, as many as the job's mask keeps there. The gradient is that
   of weight times magnitude of the score. First scores are uniform within 1 / sqrt(fan-in).
 - ``supermask`` (Zhou et al., arXiv:1905.01067, section 5): each weight is kept with a probability,
-  the sigmoid of its score, drawn anew at every step. The gradient is that of weight times
+  the sigmoid of its score, drawn again at every step. The gradient is that of weight times
   probability. A first score is the one whose probability is the density of the job's mask in that
   layer (the paper's is 1/2), at most 99% and at least 1%.
 
@@ -69,13 +69,13 @@ class LearnedMasksConfig:
         return self.edge_popup if method == "edge-popup" else self.supermask
 
 
-def scores_training(training: TrainingConfig, scores: MaskTrainingConfig) -> TrainingConfig:
-    """The training of scores: the experiment's, with their own optimizer and learning rate."""
+def score_training_config(training: TrainingConfig, scores: MaskTrainingConfig) -> TrainingConfig:
+    """The config for training scores: the experiment's, with the scores' own optimizer and rate."""
     return replace(training, optimizer=scores.optimizer, learning_rate=scores.learning_rate)
 
 
-def unlearnable(training: TrainingConfig, updates: MaskUpdatesConfig) -> list[str]:
-    """Settings of a training that learned masks do not go with, one sentence each."""
+def mask_learning_problems(training: TrainingConfig, updates: MaskUpdatesConfig) -> list[str]:
+    """Settings of a training that cannot be combined with learned masks, one sentence each."""
     names = {
         "training.averaging": training.averaging,
         "training.recalibrate_batch_norm": training.recalibrate_batch_norm,

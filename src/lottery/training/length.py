@@ -1,4 +1,4 @@
-"""A stretch of training, as a config says it."""
+"""A length of training, as written in a config."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEXT = re.compile(r"([0-9]{1,18}(?:[,_][0-9]{3}){0,6})\s*(?:(iteration|epoch)s?
 
 @dataclass(frozen=True, kw_only=True)
 class Length:
-    """A stretch of training."""
+    """A length of training, in iterations or epochs."""
 
     amount: int
     """How many, from 0 to 1,000,000,000. The whole table can also be written as a number of
@@ -33,7 +33,7 @@ class Length:
 
     @classmethod
     def of(cls, value: object) -> Length:
-        """A length from any form that a config takes but a table.
+        """A length from any of its forms in a config except a table.
 
         >>> Length.of(300) == Length(amount=300), str(Length.of("3 epochs"))
         (True, '3 epochs')
@@ -86,7 +86,7 @@ def length_table(value: object) -> Mapping[str, Any] | None:
 
 
 def take_lengths(config: object, *names: str, arrays: Sequence[str] = ()) -> None:
-    """Let fields of a frozen dataclass take every form of a length; for its ``__post_init__``.
+    """Convert fields of a frozen dataclass from any form of a length; for its ``__post_init__``.
 
     Args:
         config: the dataclass.

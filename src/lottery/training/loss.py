@@ -1,4 +1,4 @@
-"""What a training minimizes, and what is measured."""
+"""The losses that training minimizes and evaluation measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the mask changes in the course of one training: the config, and when it does."""
+"""How the mask changes during one training: the config, and at which iterations."""
 
 from __future__ import annotations
 
@@ -74,17 +74,17 @@ class MaskUpdatesConfig:
         """
         return round(self.until * total)
 
-    def settled(self, total: int) -> int:
-        """The iteration from which on the network has the density that it ends with."""
+    def final_density_from(self, total: int) -> int:
+        """The iteration from which on the network has its final density."""
         return self.ends(total) if self.method == "gradual" else 0
 
     def due(self, iteration: int, *, start: int, total: int, steps_per_epoch: int) -> bool:
         """Whether the mask is to be updated at an iteration.
 
-        SET and gradual updates come after the step that leads there, and before anything is
-        measured; RigL's in place of the step that leads on. SET and RigL leave the mask that a
-        training starts with as it is, and stop before `ends`. Gradual pruning has its last update
-        there; where training starts late, it catches up at once.
+        SET and gradual updates come after the step that leads to the iteration, before anything is
+        measured; RigL's replaces the step that follows. SET and RigL do not change the mask at the
+        start of a training, and stop before `ends`. Gradual pruning has an update at the start,
+        which catches up with the schedule if a training starts late, and its last one at `ends`.
 
         Args:
             iteration: steps done, counted from initialization.

@@ -1,4 +1,4 @@
-"""Running statistics of batch normalization, computed anew for given weights."""
+"""Running statistics of batch normalization, recomputed for given weights."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def running_norms(model: nn.Module) -> list[_BatchNorm]:
 def recalibrate_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace running statistics in place by their mean over ``batches``, each batch counted alike.
 
-    A batch's mean and unbiased variance of every channel are those that the layer meets when all
-    layers of batch normalization go by the batch, and everything else, such as dropout, is as in
-    evaluation. Pruned or averaged weights give other activations than those that the statistics
-    were gathered from; this fits the statistics to the weights. The number of batches tracked and
-    every module's training mode stay as they are.
+    A batch's mean and unbiased variance of every channel are those of the layer's inputs when all
+    layers of batch normalization use the statistics of the batch, and everything else, such as
+    dropout, is as in evaluation. Pruned or averaged weights give other activations than those that
+    the statistics come from; this adapts the statistics to the weights. The number of batches
+    tracked and every module's training mode are not changed.
 
     Args:
         model: on the batches' device.

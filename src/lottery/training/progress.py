@@ -1,6 +1,6 @@
 """Where a training is, what was measured and kept on the way, and how long it took.
 
-What every engine notes in the same way, whatever it computes with.
+This bookkeeping is the same for every engine.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Progress:
             )
         self.iteration = job.start_iteration
         # A network that is still losing weights is not yet the one that is judged.
-        self.settled = job.updates.settled(self.total)
+        self.final_density_from = job.updates.final_density_from(self.total)
         self.curve: list[CurvePoint] = []
         self.reason = ""
         self._states: dict[str, State] = {}
@@ -57,7 +57,7 @@ class Progress:
 
     @property
     def over(self) -> bool:
-        """Whether there is no step left to do."""
+        """Whether no step is left to do."""
         return bool(self.reason) or self.iteration >= self.total
 
     @property
@@ -71,12 +71,12 @@ class Progress:
         return self.iteration % self.every == 0 or self.at_an_end
 
     def position(self) -> tuple[int, int]:
-        """The epoch, and the place in its order of the next batch's first example."""
+        """The epoch, and the position in its order of the next batch's first example."""
         epoch, batch = divmod(self.iteration, self.steps_per_epoch)
         return epoch, batch * self.job.config.batch_size
 
     def rate(self, iteration: int) -> float:
-        """The learning rate of the step from ``iteration`` on."""
+        """The learning rate of the step from ``iteration`` to the next."""
         return learning_rate(
             self.job.config.learning_rate,
             iteration,
@@ -85,34 +85,34 @@ class Progress:
         )
 
     def keep_snapshot(self, state: Callable[[], State]) -> None:
-        """Keep the state of this iteration if the job asks for it, and note what it watches."""
+        """Keep the state of this iteration if the job asks for it, and let its observer see it."""
         if self.iteration in self.job.snapshots_at:
             self._states[f"snapshot-{self.iteration}"] = state()
-        watch = self.job.watch
-        if watch is not None and self.iteration in watch.at:
-            self._notes = watch.note(self.iteration, state(), self._notes)
+        observer = self.job.observer
+        if observer is not None and self.iteration in observer.at:
+            self._notes = observer.note(self.iteration, state(), self._notes)
             self._end_if_enough()
 
     def _end_if_enough(self) -> None:
-        watch = self.job.watch
-        if watch is not None and watch.enough(self._notes):
+        observer = self.job.observer
+        if observer is not None and observer.enough(self._notes):
             self.total = self.iteration
 
     @property
     def stops(self) -> tuple[int, ...]:
         """The iterations at which `keep_snapshot` needs the state, in no order."""
-        return self.job.snapshots_at + (() if self.job.watch is None else self.job.watch.at)
+        return self.job.snapshots_at + (() if self.job.observer is None else self.job.observer.at)
 
     def note(
         self, training_loss: float, points: Sequence[CurvePoint], state: Callable[[], State]
     ) -> bool:
-        """Take in a measurement, and keep the state if it is the best so far.
+        """Record an evaluation, and keep the state if it is the best so far.
 
         Args:
-            training_loss: the sum of the losses of all steps since the last measurement. It is
+            training_loss: the sum of the losses of all steps since the last evaluation. It is
                 finite only if each of them was.
             points: validation and test, at this iteration.
-            state: makes the state that was measured.
+            state: makes a copy of the state that was evaluated.
 
         Returns:
             False if a loss was not finite, so that the training is over.
@@ -121,22 +121,24 @@ class Progress:
             self.reason = f"the loss was not finite at iteration {self.iteration} or shortly before"
             return False
         self.curve += points
-        if self.job.measured is not None:
-            self.job.measured(points)
-        settled = self.iteration >= self.settled
-        if settled and early_stop_iteration(self.curve, since=self.settled) == self.iteration:
+        if self.job.on_evaluation is not None:
+            self.job.on_evaluation(points)
+        if self.iteration >= self.final_density_from and self._early_stop() == self.iteration:
             self._states["early-stop"] = state()
         return True
+
+    def _early_stop(self) -> int:
+        return early_stop_iteration(self.curve, since=self.final_density_from)
 
     def result(
         self, engine: str, state: Callable[[], State], mask: Mask | None = None
     ) -> TrainingResult:
-        """What the training gives back.
+        """The result of the training.
 
         Args:
             engine: the engine's name.
-            state: makes the state at the end.
-            mask: what is kept at the end, where training changes it.
+            state: makes a copy of the state at the end.
+            mask: the mask at the end, where training changes it.
         """
         diverged = bool(self.reason)
         return TrainingResult(
@@ -145,9 +147,7 @@ class Progress:
             curve=tuple(self.curve),
             final={} if diverged else state(),
             early_stop={} if diverged else self._states["early-stop"],
-            early_stop_iteration=(
-                None if diverged else early_stop_iteration(self.curve, since=self.settled)
-            ),
+            early_stop_iteration=None if diverged else self._early_stop(),
             snapshots={
                 at: self._states[f"snapshot-{at}"]
                 for at in self.job.snapshots_at
@@ -160,7 +160,7 @@ class Progress:
         )
 
     def checkpoint(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Checkpoint:
-        """A checkpoint of this iteration: all of this, and what the engine adds.
+        """A checkpoint of this iteration: this object's state, and the engine's.
 
         Args:
             tensors: the engine's; none is called ``kept/...`` or ``notes/...``.
@@ -186,7 +186,7 @@ class Progress:
         )
 
     def restore(self, kept: Checkpoint) -> None:
-        """Go on from a checkpoint; the engine restores what it added."""
+        """Restore this object's state from a checkpoint; the engine restores its own."""
         self.iteration = kept.iteration
         self.curve = [CurvePoint(at, on, dict(found)) for at, on, found in kept.values["curve"]]
         self.reason = kept.values["reason"]

@@ -39,7 +39,7 @@ from lottery.training import (
     TrainingJob,
     learning_rate,
     make_engine,
-    scores_training,
+    score_training_config,
 )
 from lottery.training.engines.sparse_cpu import SparseCpuEngine
 from lottery.training.engines.torch_engine import TorchEngine
@@ -54,7 +54,7 @@ MOMENTUM = OPTIMIZERS["SGD with momentum"]
 
 
 def learning(job: TrainingJob, method: MaskMethod, *stream: str | int) -> TrainingJob:
-    return replace(job, learns=MaskLearning(method=method, stream=stream or (method, 1)))
+    return replace(job, mask_learning=MaskLearning(method=method, stream=stream or (method, 1)))
 
 
 def draw(*shape: int, seed: int) -> Tensor:
@@ -107,8 +107,8 @@ def test_first_scores() -> None:
 
 def plain_scores(job: TrainingJob, method: MaskMethod) -> dict[str, Tensor]:
     """The scores at the end of SGD with momentum, with gradients to scores written out."""
-    assert job.learns is not None
-    stream = job.learns.stream
+    assert job.mask_learning is not None
+    stream = job.mask_learning.stream
     fans = fan_ins(job.make_model())
     first = first_scores(method, job.mask, job.streams.generator(*stream, "scores"), fans)
     scores = {name: value.double() for name, value in first.items()}
@@ -141,7 +141,7 @@ def plain_scores(job: TrainingJob, method: MaskMethod) -> dict[str, Tensor]:
 def plain_mask(
     job: TrainingJob, method: MaskMethod, scores: dict[str, Tensor], when: int | Literal["measured"]
 ) -> dict[str, Tensor]:
-    assert job.learns is not None
+    assert job.mask_learning is not None
     if method == "edge-popup":
         found = {}
         for name, score in scores.items():
@@ -150,7 +150,7 @@ def plain_mask(
             kept[best[: job.mask.layers[name][0]]] = True
             found[name] = kept.view(score.shape)
         return found
-    generator = job.streams.generator(*job.learns.stream, "mask", when)
+    generator = job.streams.generator(*job.mask_learning.stream, "mask", when)
     return {n: torch.rand(s.shape, generator=generator) < s.sigmoid() for n, s in scores.items()}
 
 
@@ -168,8 +168,8 @@ def test_training_follows_a_plain_loop(method: MaskMethod) -> None:
 
 
 def _first(job: TrainingJob, method: MaskMethod) -> dict[str, Tensor]:
-    assert job.learns is not None
-    generator = job.streams.generator(*job.learns.stream, "scores")
+    assert job.mask_learning is not None
+    generator = job.streams.generator(*job.mask_learning.stream, "scores")
     return first_scores(method, job.mask, generator, fan_ins(job.make_model()))
 
 
@@ -255,7 +255,7 @@ def test_it_beats_chance_on_digits(method: MaskMethod) -> None:
         mask=half,
         start=model.state_dict(),
         data=data,
-        config=scores_training(training, LearnedMasksConfig().of(method)),
+        config=score_training_config(training, LearnedMasksConfig().of(method)),
         streams=Streams(0, 0),
     )
     result = train_done(TorchEngine(), learning(job, method))

@@ -86,7 +86,7 @@ def test_masks_are_learned_of_every_kind(name: str, method: MaskMethod) -> None:
     config = tiny_config(OPTIMIZERS["SGD with momentum"], base=1.0)
     job = replace(
         tiny_job(config, make_model=maker(name)),
-        learns=MaskLearning(method=method, stream=("learned", 1)),
+        mask_learning=MaskLearning(method=method, stream=("learned", 1)),
     )
     result = train_done(TorchEngine(), job)
     assert result.mask is not None

@@ -1,9 +1,9 @@
-"""Criteria that look at what goes into a layer, or comes out of it, on the probe's examples.
+"""Criteria that use the inputs or outputs of a layer on the probe's examples.
 
-The network is in evaluation mode. What comes out of a layer is looked at after the batch norm that
-takes it, if there is one (see `following_norms`), and after a ReLU, whatever activation the network
-itself has. Every example and every position (of an image or a sequence) counts the same, so the cut
-into batches does not matter.
+The network is in evaluation mode. A layer's outputs are taken after the batch norm that follows it,
+if there is one (see `following_norms`), and after a ReLU, whether the network has one there or not.
+Every example and every position (of an image or a sequence) has the same weight, so it does not
+matter how examples are cut into batches.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,7 +39,7 @@ def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def example_count(batch: Any) -> int:
-    """How many examples a batch has: the first dimension of its first tensor that has one.
+    """How many examples a batch has: the length of its first tensor with a dimension; 0 without.
 
     >>> import torch
     >>> example_count({"input_ids": torch.zeros(8, 5), "labels": torch.zeros(8)})
@@ -48,7 +49,7 @@ def example_count(batch: Any) -> int:
 
 
 def single_examples(batch: Any) -> Iterator[Any]:
-    """Every example of a batch as a batch of one; tensors of another length are not cut."""
+    """Each example as a batch of one; tensors of another length go into each whole."""
     count = example_count(batch)
 
     def cut(index: int, tensor: Tensor) -> Tensor:
@@ -60,7 +61,7 @@ def single_examples(batch: Any) -> Iterator[Any]:
 
 
 def call_model(model: nn.Module, inputs: Any) -> Tensor:
-    """A model's outputs; of what holds several, such as Hugging Face's, the ``logits``.
+    """A model's outputs; of an object with several fields, such as Hugging Face's, its ``logits``.
 
     Args:
         model: any.
@@ -89,7 +90,7 @@ def probe_from_batches(
     batches: Iterable[Any],
     loss: Callable[[nn.Module, Any], Tensor] | None = None,
 ) -> Probe:
-    """What criteria look at: a network, and batches of whatever form its training has.
+    """A `Probe` for criteria: a network, and batches in the form that its training has.
 
     Args:
         model: the network, not wrapped.
@@ -109,7 +110,7 @@ def probe_from_batches(
             "expected a list of batches or a DataLoader, got what looks like one batch; write "
             "batches=[(inputs, targets)]"
         )
-    device = next(model.parameters()).device
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     given = [map_tensors(batch, lambda t: t.to(device)) for batch in batches]
     if not given:
         raise UsageError(

@@ -21,7 +21,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "random": CriterionEntry(
         score=weights.random,
         looks_at="weights",
-        about="by chance",
+        about="drawn at random",
         source="a control",
     ),
     "small-final": CriterionEntry(
@@ -72,7 +72,7 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "movement": CriterionEntry(
         score=weights.movement,
         looks_at="weights",
-        about="|wf - wi|: how far the weight went in training",
+        about="|wf - wi|: how far the weight moved in training",
         source=_DECONSTRUCTING,
         at_initialization=False,
         needs_initial=True,
@@ -80,14 +80,14 @@ CRITERIA: Final[dict[str, CriterionEntry]] = {
     "snip": CriterionEntry(
         score=gradients.snip,
         looks_at="examples",
-        about="|w g|: how much the loss feels the connection",
+        about="|w g|: sensitivity of the loss to the connection",
         source="Lee et al. 2019, arXiv:1810.02340",
         before_training=True,
     ),
     "grasp": CriterionEntry(
         score=curvature.grasp,
         looks_at="examples",
-        about="w (H g): how much of the gradient flow goes with it",
+        about="w (H g): effect of the weight on the gradient flow",
         source="Wang et al. 2020, arXiv:2002.07376",
         before_training=True,
         rescalable=False,

@@ -1,4 +1,4 @@
-"""What a criterion may look at, what it gives, and what is known about it."""
+"""What a criterion is given, what it returns, and what is known about it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ Scores = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """The network and the examples that some criteria look at. Scoring changes nothing of it.
+    """The network and the examples that some criteria need. Scoring does not change them.
 
-    What is a mean over several batches is the mean over all examples: a batch counts by its size.
+    Batches are weighted by their size, so that every mean is a mean over all examples.
 
     Args:
-        model: the network. What it computes, and every parameter and buffer that no mask covers,
-            are taken from it; its prunable weights are those of the context, under the mask of the
-            context and ``pruned``: see `scored_network`.
+        model: the network. Its architecture, and every parameter and buffer that no mask covers,
+            are used as they are; its prunable weights are replaced by those of the context, under
+            the mask of the context and ``pruned``: see `scored_network`.
         batches: (inputs ``[N, ...]``, targets ``[N, ...]``) of N examples each, on the model's
-            device; at least one batch, N 1 or more. Inputs of other models are a tuple of their
-            arguments or a dict of named ones, and targets whatever the loss takes.
+            device; at least one batch, N 1 or more. For a model with several inputs, a tuple of
+            its arguments or a dict of named ones; targets may be anything that the loss takes.
         loss: (outputs, targets) of a batch -> the mean loss of its examples, a scalar.
-        batch_loss: (model, batch) -> the same, in place of ``loss``, where batches are not inputs
-            and targets: such as dicts for models that compute their loss themselves. Criteria that
-            need outputs and loss apart, such as ``grasp`` and ``hessian``, then refuse.
-        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
-            each weight is in the network while it is pruned. None: zero.
-        batch_statistics: what `snip` lets batch norm use: the statistics of each batch, or its
-            running ones.
+        batch_loss: (model, batch) -> the mean loss, in place of ``loss``, where batches are not
+            pairs of inputs and targets, such as dicts for models that compute their own loss.
+            Criteria that need outputs and loss apart, such as ``grasp`` and ``hessian``, refuse it.
+        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: the
+            values of pruned weights. None: zero.
+        batch_statistics: whether batch norm uses the statistics of each batch in `snip`, instead
+            of its running statistics.
     """
 
     model: nn.Module
@@ -49,15 +49,15 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreContext:
-    """What a criterion may look at.
+    """What a criterion is given.
 
     Args:
-        weights: the trained prunable weights, parameter name -> float tensor. What the mask prunes
-            need not be zero here.
+        weights: the trained prunable weights, parameter name -> float tensor. Pruned weights need
+            not be zero here.
         initial: the same weights at initialization.
-        mask: what is kept now; scores elsewhere are ignored, unless weights may come back (see
-            `prune_in_rounds`).
-        generator: a CPU generator in a state of the criterion's own.
+        mask: what is kept now; scores of pruned weights are ignored, unless these may come back
+            (see `prune_in_rounds`).
+        generator: a CPU generator, for this criterion alone.
         probe: the network and examples, for a criterion that needs them.
     """
 
@@ -69,7 +69,7 @@ class ScoreContext:
 
 
 Criterion = Callable[[ScoreContext], Scores]
-"""What makes a weight superfluous: a function of what it may look at, that gives scores."""
+"""What makes a weight superfluous: a function of a `ScoreContext` that returns `Scores`."""
 
 LooksAt = Literal["weights", "network", "examples"]
 """What a criterion needs: the weights alone; the network too; or also examples and the loss."""
@@ -81,10 +81,10 @@ class CriterionEntry:
 
     Args:
         score: the criterion itself.
-        looks_at: what it needs. All but ``"weights"`` need ``ScoreContext.probe``; to
-            ``"network"``, examples tell no more than the shape of an input.
+        looks_at: what it needs. All but ``"weights"`` need ``ScoreContext.probe``; with
+            ``"network"``, only the shape of the examples matters.
         about: what it is, in one line.
-        source: where it comes from.
+        source: the paper, or where else it comes from.
         per_unit: whether a score belongs to an output unit of a layer (a filter, a neuron) and is
             repeated over its weights; then a unit's score is the mean, see
             `lottery.core.unit_scores.score_units`.
@@ -92,9 +92,9 @@ class CriterionEntry:
             ``lamp`` can rescale them.
         at_initialization: whether scores differ before any training, so that networks can be pruned
             there.
-        scores_pruned: whether what the mask prunes has scores like any other weight, so that it may
-            come back in a later round.
-        before_training: whether it was made to prune networks that are not trained yet.
+        scores_pruned: whether pruned weights have scores like any other, so that they may come
+            back in a later round.
+        before_training: whether it was made to prune networks before they are trained.
         needs_initial: whether it looks at the weights at initialization.
     """
 

@@ -40,11 +40,11 @@ GRASP_TEMPERATURE: Final = 200.0
 """What the criterion ``grasp`` divides the network's outputs by."""
 
 _BYTES_AT_ONCE: Final = 2**28
-"""How much memory the gradients may take that `hessian` has at once."""
+"""The most memory, in bytes, for the gradients that `hessian` holds at the same time."""
 
 
 def grasp(context: ScoreContext) -> Scores:
-    """``w (H g)``: how much of the gradient flow goes with it (Wang et al., arXiv:2002.07376).
+    """``w (H g)``: effect of the weight on the gradient flow (Wang et al., arXiv:2002.07376).
 
     Section 4 and algorithm 1: setting ``w`` to zero changes the squared norm of the
     gradient by about ``2 * (-w H g)``, and those with the largest ``-w H g`` are pruned. ``g`` is
@@ -77,8 +77,8 @@ def hessian(context: ScoreContext) -> Scores:
     leaves out the curvature of the network itself, as LeCun et al. do. With a loss that is convex
     in the outputs, such as cross-entropy or squared error, scores are 0 or more.
 
-    It takes as many backward passes an example as there are outputs, several at a time. Batch norm
-    uses its running statistics.
+    For each example it takes as many backward passes as there are outputs, several at a time. Batch
+    norm uses its running statistics.
     """
     return {
         name: h * as_double(context.weights[name]).square() / 2
@@ -152,7 +152,7 @@ def _output_curvature(probe: Probe, outputs: Tensor, target: Any) -> tuple[Tenso
 def _gradients_along(
     outputs: Tensor, inputs: Sequence[Tensor], directions: Tensor
 ) -> Iterator[Sequence[Tensor]]:
-    """The gradient of ``direction . outputs`` by the inputs, for each direction in turn."""
+    """For each direction the gradient of ``direction . outputs`` with respect to the inputs."""
     size = sum(value.numel() * value.element_size() for value in inputs)
     for part in directions.split(max(1, _BYTES_AT_ONCE // size)) if len(directions) else ():
         try:

@@ -25,7 +25,7 @@ from lottery.core.criteria.network import (
 
 
 def snip(context: ScoreContext) -> Scores:
-    """``|w g|``: by how much the loss feels the connection (Lee et al. 2019, arXiv:1810.02340).
+    """``|w g|``: sensitivity of the loss to the connection (Lee et al. 2019, arXiv:1810.02340).
 
     Section 4.1, without the division by the sum over all weights, which changes no order. Made for
     networks at initialization. There batch norm uses its running statistics, mean 0 and variance
@@ -62,8 +62,8 @@ def movement_pruning(context: ScoreContext) -> Scores:
 def fisher(context: ScoreContext) -> Scores:
     """``w^2 / 2 * mean of g_n^2`` over examples n (Theis et al. 2018, arXiv:1801.05787, section 2).
 
-    ``g_n`` is the gradient of one example's loss, so this takes a backward pass an example. It
-    stands for the second-order term with the empirical Fisher information for the Hessian. Batch
+    ``g_n`` is the gradient of one example's loss, so this takes one backward pass per example. It
+    is the second-order term with the empirical Fisher information in place of the Hessian. Batch
     norm uses its running statistics.
     """
     probe = needed_probe(context)

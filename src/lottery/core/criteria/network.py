@@ -17,7 +17,7 @@ from lottery.errors import UsageError
 
 
 def needed_probe(context: ScoreContext) -> Probe:
-    """The context's probe, for a criterion that cannot do without.
+    """The context's probe, for a criterion that needs one.
 
     Raises:
         UsageError: there is none, or it has no example.
@@ -37,7 +37,7 @@ def needed_probe(context: ScoreContext) -> Probe:
 
 
 def probe_of_outputs(context: ScoreContext) -> Probe:
-    """The same, for a criterion that needs the network's outputs and the loss of them apart.
+    """The context's probe, for a criterion that needs the network's outputs and the loss apart.
 
     Raises:
         UsageError: there is none, it has no example, or its loss is one of model and batch.
@@ -57,9 +57,9 @@ def scored_network(context: ScoreContext, *, batch_statistics: bool = False) -> 
 
     What the mask prunes is zero, or what the probe's ``pruned`` says.
 
-    It is in evaluation mode (no dropout, batch norm with its running statistics), and gradients
-    are asked for of the prunable weights alone. The copy is the caller's: hooks, gradients and
-    buffers of the probe's model stay as they are, whatever happens to it.
+    It is in evaluation mode (no dropout, batch norm with its running statistics), and only the
+    prunable weights require gradients. Nothing that is done to the copy changes the probe's model:
+    neither its hooks nor its gradients nor its buffers.
 
     Args:
         context: with a probe.
@@ -127,7 +127,7 @@ def mean_loss(probe: Probe, model: nn.Module, batch: Any) -> Tensor:
 
 
 def loss_of_outputs(probe: Probe, outputs: Tensor, targets: Any) -> Tensor:
-    """The same from a batch's outputs."""
+    """The mean loss of a batch, a scalar, from its outputs."""
     return _scalar(probe.loss(outputs, targets))
 
 
@@ -141,7 +141,7 @@ def _scalar(loss: object) -> Tensor:
 
 
 def pass_batch(probe: Probe, model: nn.Module, batch: Any) -> None:
-    """Pass a batch through a model, for the hooks on its layers."""
+    """Pass a batch through a model, so that the hooks on its layers are called."""
     if probe.batch_loss is not None:
         probe.batch_loss(model, batch)
     else:
@@ -149,7 +149,7 @@ def pass_batch(probe: Probe, model: nn.Module, batch: Any) -> None:
 
 
 def zeros(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Sums to add to: float64 on the CPU, since MPS has no float64."""
+    """Zeros of the parameters' shapes to sum into: float64, on the CPU since MPS has none."""
     return {name: torch.zeros(p.shape, dtype=torch.float64) for name, p in parameters.items()}
 
 

@@ -1,4 +1,4 @@
-"""Criteria for whole output units of a layer, from what follows the layer; and finding that."""
+"""Criteria for whole output units from the batch norm after a layer, and how that is found."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def layers_of(
     Args:
         context: with a probe.
         model: its `scored_network`.
-        kinds: of layers that count.
+        kinds: kinds of layers to look at.
 
     Returns:
-        parameter name -> modules; none for a weight that is none, or not the only one, of layers of
-        these kinds.
+        parameter name -> modules; empty where no layer of these kinds has the weight as its
+        ``weight``.
     """
     parameters = scored_parameters(context, model)
     layers = [m for m in model.modules() if matrix_kinds(m).get("weight") in kinds]
@@ -76,15 +76,16 @@ WITH_UNITS: Final[tuple[Kind, ...]] = ("linear", "convolution")
 
 
 def unit_dim(layer: nn.Module) -> int:
-    """Which dimension of a layer's output numbers its output units."""
+    """The dimension of a layer's output along which its output units lie."""
     return -1 if matrix_kinds(layer).get("weight") == "linear" else 1
 
 
 def following_norms(context: ScoreContext, model: nn.Module) -> dict[str, _BatchNorm]:
-    """The batch norm that is given each layer's output, as it is, in a forward pass.
+    """For each layer the batch norm whose input is the layer's output, unchanged.
 
-    Found by passing one example through the network, not by names. A layer of several such norms
-    or uses has the first of them; a layer with anything in between has none.
+    Found by passing one example through the network, not by names. If there are several such norms
+    or the layer is called several times, the first counts; with any operation in between there is
+    none.
 
     Args:
         context: with a probe.

@@ -22,9 +22,9 @@ def synflow(context: ScoreContext) -> Scores:
     As in the authors' procedure (Tanaka et al. 2020, algorithm 1), every parameter and buffer is
     replaced by its magnitude first, biases and batch norm's running statistics too; batch norm is
     in evaluation mode. Where these are as at initialization, the scores into a hidden unit and
-    those out of it have the same sum. In double precision on the CPU, and not normalized. Meant for
-    many rounds: see `prune_in_rounds`. Scores are 0 or more where no signal makes another smaller;
-    layer normalization and attention do that.
+    those out of it have the same sum. Computed in double precision on the CPU. Meant for many
+    rounds: see `prune_in_rounds`. Scores are 0 or more where a larger signal never makes another
+    one smaller, as layer normalization and attention do.
 
     Raises:
         UsageError: R is not finite, or the network's inputs are not one tensor of real numbers.

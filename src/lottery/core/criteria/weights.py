@@ -1,9 +1,9 @@
-"""Criteria that look at the weights alone: trained, initial, or neither.
+"""Criteria that use the weights alone: trained, initial, or neither.
 
 Eight of them are the mask criteria of Deconstructing Lottery Tickets (Zhou et al. 2019,
 arXiv:1905.01067, section 2 and figure 2); its "large final" is `magnitude`. ``wi`` is the initial
-and ``wf`` the trained weight. Two of them ask for both at once: there the authors' code cuts both
-magnitudes of a layer at the same percentile, the one at which as many survive as are wanted.
+and ``wf`` the trained weight. Two of them use both: there the authors' code cuts both magnitudes of
+a layer at the same percentile, chosen so that as many weights survive as should.
 """
 
 from __future__ import annotations

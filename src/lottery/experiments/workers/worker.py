@@ -16,7 +16,7 @@ from lottery.experiments.execute import JobMonitor, run_jobs
 from lottery.experiments.plan import how_trained
 from lottery.experiments.workers.pool import Report
 from lottery.store import JobKey, JobResult, Store
-from lottery.training import same_every_time
+from lottery.training import deterministic_convolutions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Worker:
             for key in keys
         }
         try:
-            with same_every_time(torch.device(settings.device)):
+            with deterministic_convolutions(torch.device(settings.device)):
                 return run_jobs(
                     monitors, experiment=experiment, store=settings.store, device=settings.device
                 )

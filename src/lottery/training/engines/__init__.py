@@ -1,9 +1,9 @@
-"""Engines by name, one package an engine."""
+"""Engines by name; each has a package of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import nn
@@ -19,15 +19,13 @@ from lottery.training.config import TrainingConfig
 from lottery.training.engines.torch_engine import TorchEngine
 from lottery.training.interface import Engine
 
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-
 _CANNOT: Final = {
     "augments": "it takes the examples as they are, and data.augmentation is set",
     "learns_masks": "it trains weights, not masks, and controls.edge_popup or supermask is set",
     "holds_values": "its pruned weights are zero, and method.pruned says otherwise",
     "updates_masks": "its kernels are made for one mask, and the method changes masks in training",
 }
-"""What some jobs need of an engine, by the name in `Engine` -> why one without it cannot."""
+"""Attribute of `Engine` that some jobs need -> why an engine without it cannot train them."""
 
 
 def _sparse_cpu(device: torch.device) -> Engine:
@@ -68,10 +66,10 @@ def make_engine(
     Args:
         name: ``auto`` or a key of `ENGINES`.
         device: where to train.
-        model: a network like those to train. Without it ``auto`` is the engine that trains any,
-            and no engine is asked whether it can.
-        config: how to train it; as by default if left out.
-        needs: what some jobs need: ``augments``, ``learns_masks``, ``holds_values`` or
+        model: a network like those to train. Without it ``auto`` is the engine that trains any
+            network, and it is not checked whether the engine can train it.
+        config: how to train it; None: the default config.
+        needs: what some of the jobs need: ``augments``, ``learns_masks``, ``holds_values`` or
             ``updates_masks``, see `Engine`.
 
     Raises:
@@ -92,20 +90,20 @@ def make_engine(
     return engine
 
 
-def passed_over(
+def refused_engines(
     device: torch.device,
     model: nn.Module,
     config: TrainingConfig,
     *,
     needs: Collection[str] = (),
 ) -> dict[str, str]:
-    """The engines that are faster than the one that ``auto`` takes, and why it takes none of them.
+    """Engines that are faster than the one that ``auto`` chooses, and why it does not choose them.
 
     Args:
         device, model, config, needs: as for `make_engine`.
 
     Returns:
-        Name of an engine -> why it cannot train this, in words.
+        name of an engine -> why it cannot train this, in words.
     """
     found: dict[str, str] = {}
     for name in _PREFERENCE[:-1]:
@@ -126,7 +124,7 @@ def _fastest(
     needs: Collection[str],
 ) -> Engine:
     """The first engine by preference that is installed and can train the model."""
-    over = passed_over(device, model, config, needs=needs)
+    over = refused_engines(device, model, config, needs=needs)
     engine = ENGINES[next(name for name in _PREFERENCE if name not in over)](device)
     reason = _refusal(engine, model, config, needs)
     if reason is not None:

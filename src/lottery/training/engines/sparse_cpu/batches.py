@@ -1,4 +1,4 @@
-"""Bringing examples into the form the first layer wants: side by side, or as compressed rows."""
+"""Loading examples in the form that the first layer needs: side by side, or as compressed rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STRIP = 96
 
 
 class Batch(NamedTuple):
-    """Some examples, as the first layer wants them; the arrays are used again for the next ones.
+    """Some examples, in the form that the first layer needs; the arrays are reused for the next.
 
     Args:
         lanes: ``[blocks, inputs, 64]``: 64 examples side by side; empty for BACKGROUND.
@@ -45,11 +45,11 @@ class Batch(NamedTuple):
 
 
 def make_batch(splits: Iterable[Inputs], size: int, *, compressed: bool) -> Batch:
-    """Room for ``size`` examples of any split, rounded up to whole blocks.
+    """An empty batch for up to ``size`` examples of any split, rounded up to whole blocks.
 
     Args:
         splits: where they will come from.
-        size: how many at most.
+        size: the largest number of examples.
         compressed: as compressed rows, for BACKGROUND; otherwise side by side.
     """
     splits = list(splits)
@@ -73,7 +73,7 @@ def make_batch(splits: Iterable[Inputs], size: int, *, compressed: bool) -> Batc
 
 @compiled
 def prefetch_batch(inputs: Inputs, examples: Integers) -> None:
-    """Have the entries of a later batch fetched from memory while there is other work to do."""
+    """Start to fetch the entries of a later batch from memory, which goes on in the background."""
     if len(inputs.starts) > 0:
         for number in range(len(examples)):
             example = examples[number]

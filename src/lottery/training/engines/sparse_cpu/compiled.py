@@ -1,7 +1,7 @@
-"""Compilation by numba: settings, and where compiled code is kept.
+"""Compilation by numba: settings, and where compiled code is cached.
 
-numba decides whether compiled code on disk is still good by the file of the function alone, not by
-the files of what it calls. So our code is kept in a directory named by a hash of all its sources.
+numba decides whether cached code is still valid by the file of the function alone, not by the files
+of the functions that it calls. So the cache is a directory named by a hash of all sources.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function; the code is kept on disk where that is possible.
+    """Compile a function when it is first called; the code is cached on disk if possible.
 
     ``error_model="numpy"`` gives infinity where Python would raise ZeroDivisionError; without it
     no loop that divides is vectorized. ``contract`` lets a product and a sum be rounded once; sums
@@ -47,14 +47,14 @@ def compiled(function: Function) -> Function:
 
 
 def compiles() -> bool:
-    """Whether numba compiles what it decorates, or leaves it to Python."""
+    """Whether numba compiles the functions that it decorates, or leaves them to Python."""
     settings: Any = numba.config
     return not settings.DISABLE_JIT
 
 
 @cache
 def cache_directory() -> Path | None:
-    """Where compiled code and measured costs are kept; None if nothing can be written there.
+    """The directory of compiled code and measured costs; None if nothing can be written there.
 
     ``NUMBA_CACHE_DIR`` if it is set, else the user's directory for caches.
     """
@@ -80,4 +80,6 @@ def _base() -> Path:
         return home / "Library" / "Caches" / "lottery"
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "lottery"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "lottery"
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has a relative path ignored.
+    return Path(cache if os.path.isabs(cache) else home / ".cache") / "lottery"

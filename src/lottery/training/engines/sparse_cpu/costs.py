@@ -1,4 +1,4 @@
-"""Which form is the fastest for a layer, from speeds measured on the machine at hand."""
+"""Which form is the fastest for a layer, from speeds measured on this machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from lottery.training.engines.sparse_cpu.vectors import LANES
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """Nanoseconds for one weight on one thread.
+    """Measured times in nanoseconds per weight, on one thread.
 
     Args:
         dense: forward or backward with 64 examples by BLAS, of all weights.
@@ -78,9 +78,10 @@ def fastest_form(
 
 
 def machine_costs() -> Costs:
-    """This machine's costs: measured once, then read from where compiled code is kept.
+    """This machine's costs: measured once, then read from the directory of compiled code.
 
-    All processes of a machine must choose alike, or the same job would not give the same bytes.
+    All processes on a machine must make the same choice, or the same job would not give the same
+    bytes.
     """
     with _lock:
         return _machine_costs()
@@ -115,7 +116,7 @@ def _read(path: Path) -> Costs | None:
 def _write_first(path: Path, costs: Costs) -> None:
     """Write the file whole, unless another process was faster; then its costs hold.
 
-    Where that cannot be done, such as on a full disk, each process goes by its own.
+    If the file cannot be written, such as on a full disk, each process uses its own.
     """
     with suppress(OSError), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         written = Path(scratch) / path.name

@@ -1,7 +1,7 @@
-"""Dropout whose every decision follows from a key, the step, the layer and the place.
+"""Dropout without state: each decision is a hash of key, step, layer and position.
 
-A random generator's state would have to be kept in checkpoints and could not be shared out over
-blocks; a hash of the place needs neither.
+The state of a random generator would have to be kept in checkpoints, and blocks could not be
+computed independently.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def apply_dropout(key: np.uint64, share: float, block: int, outputs: Floats) -> 
 def backward_dropout(
     key: np.uint64, share: float, block: int, outputs: Floats, grad_outputs: Floats
 ) -> None:
-    """The gradients of what went in, from those of what came out; `outputs` are scaled back."""
+    """Gradients of dropout's inputs from those of its outputs; ``outputs`` are scaled back."""
     scale = outputs.dtype.type(1 / (1 - share))
     for row in range(outputs.shape[0]):
         for lane in range(outputs.shape[1]):

@@ -49,7 +49,7 @@ class SparseCpuEngine:
             compile_all()
 
     def settings(self) -> Mapping[str, float]:
-        """Nanoseconds a weight, by which forms are chosen; see `costs.Costs`."""
+        """Nanoseconds per weight, by which layers' forms are chosen; see `costs.Costs`."""
         return asdict(machine_costs())
 
     def refusal(self, model: nn.Module, config: TrainingConfig) -> str | None:
@@ -84,7 +84,7 @@ class SparseCpuEngine:
             )
         if job.updates.active:
             raise UsageError("engine 'sparse_cpu' trains one mask, which stays; use engine 'torch'")
-        if job.learns is not None:
+        if job.mask_learning is not None:
             raise UsageError("engine 'sparse_cpu' trains weights, not masks; use engine 'torch'")
         kept = monitor.restore()
         training = Training(job, forms=None if kept is None else kept.values["forms"])
@@ -93,10 +93,10 @@ class SparseCpuEngine:
 
 @contextmanager
 def denormals_flushed() -> Iterator[None]:
-    """Let this thread take numbers too small for full precision as zero.
+    """Inside the ``with`` block, this thread treats denormal numbers as zero.
 
-    Momenta of weights whose gradient stays zero fade into such numbers, and arithmetic on them
-    takes a hundred times as long on many CPUs.
+    The momentum of a weight whose gradient stays zero decays to such a number, and arithmetic on
+    them takes a hundred times as long on many CPUs.
     """
     tiny = torch.tensor(torch.finfo(torch.float32).tiny)
     flushed_before = bool(tiny / 2 == 0)

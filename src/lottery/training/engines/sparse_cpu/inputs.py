@@ -1,10 +1,10 @@
-"""Examples in memory: as they are, or only what differs from a background.
+"""Examples in memory: as they are, or only the values that differ from a background.
 
-Most pixels of an image of a digit have the value of the paper. Where at least half of all values
-are such a background, one value for each input, and no more than 256 values are left, as in images
-of 8 bits, the examples are kept as compressed rows of the others: three bytes an entry. Other
-images stay the bytes they are stored as, and become numbers when a batch is loaded. Nothing is
-lost: every value comes back exactly as `Dataset.normalized` has it.
+Most pixels of an image of a digit are background. Where at least half of all values equal a
+background, one value for each input, and the others have at most 256 different values, as in images
+of 8 bits, the examples are stored as compressed rows of these others: three bytes per entry. Other
+images stay bytes, and become floats when a batch is loaded. Both are lossless: every value is
+exactly that of `Dataset.normalized`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lottery.data import Dataset, Split
-from lottery.data.dataset import SplitName
+from lottery.data import SPLITS, Dataset, Split, SplitName
+from lottery.data.idx import Bytes
 from lottery.data.normalize import value_table
 from lottery.training.engines.sparse_cpu.kernels import Floats, Integers
 from lottery.training.engines.sparse_cpu.vectors import LANES
-
-Bytes = NDArray[np.uint8]
 
 _MOST = 0.5
 """Share of values that may differ from the background."""
 
 _LEVELS = 256
 _PART = 1_000
-"""Examples looked at together, which bounds the memory that takes."""
+"""Examples processed together, which bounds the memory that this takes."""
 
 
 class Inputs(NamedTuple):
@@ -69,8 +67,8 @@ class Inputs(NamedTuple):
 
 
 def make_inputs(data: Dataset, dtype: torch.dtype) -> Mapping[SplitName, Inputs]:
-    """All splits of a dataset; made once for all trainings that use it at the same time."""
-    splits = [data.split(name) for name in _NAMES]
+    """All splits of a dataset; trainings that use it at the same time share them."""
+    splits = map(data.split, SPLITS)
     tensors = [tensor for split in splits for tensor in (split.inputs, split.targets)]
     versions = ((id(tensor), _version(tensor)) for tensor in tensors)
     key = (dtype, data.mean, data.deviation, *versions)
@@ -88,7 +86,6 @@ def _version(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
-_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 _lock = threading.Lock()
 _made: dict[tuple[object, ...], Mapping[SplitName, Inputs]] = {}
 
@@ -98,7 +95,7 @@ class _Source:
 
     def __init__(self, data: Dataset, dtype: torch.dtype) -> None:
         self.data, self.dtype = data, dtype
-        self.stored = all(data.split(name).inputs.dtype == torch.uint8 for name in _NAMES)
+        self.stored = all(data.split(name).inputs.dtype == torch.uint8 for name in SPLITS)
         self.values: Floats = value_table(data.mean, data.deviation, dtype).numpy()
         one_table = len(self.values) == 1 and bool((np.diff(self.values[0]) > 0).all())
         self.as_bytes = self.stored and one_table
@@ -122,10 +119,10 @@ def _make_inputs(data: Dataset, dtype: torch.dtype) -> Mapping[SplitName, Inputs
     background = np.stack([part.min(0) for _, part in source.parts("train")]).min(0)
     levels = _levels(source, background)
     if levels is None:
-        return {name: _uncompressed(source, name) for name in _NAMES}
+        return {name: _uncompressed(source, name) for name in SPLITS}
     return {
         name: _compressed(source, name, background, levels, blocks=name != "train")
-        for name in _NAMES
+        for name in SPLITS
     }
 
 
@@ -133,7 +130,7 @@ def _levels(source: _Source, background: NDArray[Any]) -> NDArray[Any] | None:
     """All values that differ from the background; None if the examples are not to be compressed."""
     levels, differing = np.zeros(0, background.dtype), 0
     most = _MOST * len(source.data.train) * len(background)
-    for name in _NAMES:
+    for name in SPLITS:
         for _, part in source.parts(name):
             values = part[part != background]
             levels = np.union1d(levels, values)

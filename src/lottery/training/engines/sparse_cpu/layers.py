@@ -1,4 +1,4 @@
-"""How a layer's surviving weights lie in memory: one of three forms, each with its kernels.
+"""How a layer's weights are stored: in one of three forms, each with its own kernels.
 
 ``DENSE``: the whole matrix, for BLAS. ``SPARSE``: the surviving weights alone, in compressed rows.
 ``BACKGROUND``: the whole matrix transposed, in panels of 64 outputs, for a first layer whose inputs
@@ -33,7 +33,7 @@ _ROWS_A_TILE = 192
 
 
 class Layer(NamedTuple):
-    """One layer's form and the places of its weights; nothing here changes in training.
+    """One layer's form and the positions of its weights; nothing here changes in training.
 
     Args:
         form: `DENSE`, `SPARSE` or `BACKGROUND`.

@@ -32,7 +32,7 @@ from lottery.training.engines.sparse_cpu.ragged import Ragged, array_at
 
 
 class Trained(NamedTuple):
-    """What training changes; weights and biases alternate, layer by layer.
+    """Parameters and optimizer state; weights and biases alternate, layer by layer.
 
     Args:
         parameters: weights in their layer's form.
@@ -46,7 +46,7 @@ class Trained(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Arrays that a step writes to before it reads from them.
+    """Scratch arrays: a step writes to them before it reads from them.
 
     Args:
         batch: the examples.
@@ -68,7 +68,7 @@ class Workspace(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What stays the same over a training.
+    """What stays the same during a training.
 
     Args:
         inputs: the training examples.
@@ -166,7 +166,7 @@ def evaluate(
 
 @compiled
 def load(network: Network, inputs: Inputs, examples: Integers, batch: Batch) -> None:
-    """Bring examples into the form the first layer wants."""
+    """Load examples in the form that the first layer needs."""
     if network.sizes[0, 0] == BACKGROUND:
         load_compressed(inputs, examples, batch)
     else:
@@ -182,7 +182,7 @@ def predict(
     iteration: int,
     workspace: Workspace,
 ) -> None:
-    """Forward through all layers; what each puts out stays in ``workspace``."""
+    """Forward pass through all layers; the outputs of each stay in ``workspace``."""
     from_background = network.sizes[0, 0] == BACKGROUND
     blocks = (examples + 63) // 64
     before = workspace.batch.lanes
@@ -239,7 +239,7 @@ def backward(
     iteration: int,
     workspace: Workspace,
 ) -> None:
-    """Backward through all layers: the gradients of every parameter."""
+    """Backward pass through all layers; the gradients of all parameters are in ``workspace``."""
     blocks = (examples + 63) // 64
     for number in range(len(network.sizes) - 1, -1, -1):
         layer = layer_of(network, number)

@@ -14,7 +14,7 @@ CROSS_ENTROPY, MSE = 0, 1
 def grad_outputs(
     loss: int, outputs: Floats, targets: Integers, lanes: int, examples: int, out: Floats
 ) -> float:
-    """The sum of the examples' losses, and what each output adds to the batch's mean loss.
+    """The sum of the examples' losses; writes the gradients of the batch's mean loss to ``out``.
 
     Args:
         loss: `CROSS_ENTROPY` or `MSE`.
@@ -48,7 +48,7 @@ def grad_outputs(
 def loss_and_correct(
     loss: int, outputs: Floats, targets: Integers, lanes: int
 ) -> tuple[float, int]:
-    """The sum of the examples' losses, and how many are classified right.
+    """The sum of the examples' losses, and how many are classified correctly.
 
     Args:
         loss: `CROSS_ENTROPY` or `MSE`.

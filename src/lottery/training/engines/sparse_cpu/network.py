@@ -1,4 +1,4 @@
-"""Which networks this engine can train, read off a PyTorch model, and by which settings."""
+"""Which networks and settings this engine supports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ACTIVATIONS = {nn.ReLU: RELU, nn.Tanh: TANH}
 
 @dataclass(frozen=True, kw_only=True)
 class LinearLayer:
-    """One fully connected layer, and what is done with its outputs.
+    """One fully connected layer, and the activation and dropout that follow it.
 
     Args:
         name: prefix of its parameters, as in ``<name>.weight``.
@@ -33,15 +33,15 @@ class LinearLayer:
 
 
 class NotFullyConnectedError(ValueError):
-    """The model is not one that this engine can train; says why."""
+    """The model is not one that this engine can train; the message says why."""
 
 
 def linear_layers(model: nn.Module) -> list[LinearLayer]:
     """The layers of a fully connected network.
 
-    It must be an `nn.Sequential` of, in this order: one Flatten at most; Linear layers with
+    It must be an `nn.Sequential` of, in this order: at most one Flatten; Linear layers with
     biases, each but the last followed by ReLU or Tanh and possibly Dropout; nothing else. Each
-    parameter belongs to one layer and is trained.
+    parameter belongs to one layer and requires gradients.
 
     Raises:
         NotFullyConnectedError: it is not.
@@ -118,7 +118,7 @@ def _followed_by(layer: LinearLayer, name: str, module: nn.Module) -> LinearLaye
 
 
 def refused_setting(config: TrainingConfig) -> str | None:
-    """Why this engine cannot train by a config's settings, in words, or None."""
+    """Which of a config's settings this engine does not support, in words, or None."""
     optimizer = config.optimizer
     refused = {
         f"it computes in the start weights' own precision, not in {config.precision}": (

@@ -59,7 +59,7 @@ def add_gradients(
     weight_gradient: Floats,
     bias_gradient: Floats,
 ) -> None:
-    """The gradients of `forward`, given the gradients of its outputs; added up over blocks.
+    """Gradients of weights and bias of `forward` from those of its outputs, summed over blocks.
 
     Args:
         layer: the form of its weights, DENSE or SPARSE.
@@ -162,7 +162,7 @@ def gradients_from_background(
     weight_gradient: Floats,
     bias_gradient: Floats,
 ) -> None:
-    """`gradients` of a BACKGROUND layer, for a whole batch.
+    """The gradients of weights and bias of a BACKGROUND layer, for a whole batch.
 
     With inputs x = background + d, the sum over examples of x times gradient is the background
     times the sum of the gradients, which is the bias's gradient, plus the sum of d times gradient.
@@ -219,7 +219,7 @@ def activate(layer: Layer, outputs: Floats) -> None:
 
 @compiled
 def backward_activation(layer: Layer, outputs: Floats, grad_outputs: Floats) -> None:
-    """Turn the gradients of what came out of the activation into those of what went in."""
+    """Turn the gradients of the activation's outputs into those of its inputs, in place."""
     if layer.activation == RELU:
         for row in range(outputs.shape[0]):
             for lane in range(outputs.shape[1]):

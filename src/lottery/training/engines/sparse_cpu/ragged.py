@@ -1,6 +1,6 @@
-"""Arrays of different lengths as one value: what differs from layer to layer.
+"""Arrays of different lengths, such as the weights of all layers, in one value.
 
-A tuple of arrays would make numba compile everything anew for each number of layers.
+With a tuple of arrays, numba would compile everything again for each number of layers.
 """
 
 from __future__ import annotations

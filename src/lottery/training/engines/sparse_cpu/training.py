@@ -1,4 +1,4 @@
-"""One training in progress: everything that a checkpoint holds, and groups of steps."""
+"""One training in progress: its state, in and out of checkpoints, and several steps at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lottery.core import Mask, prunable_weights
-from lottery.data import SplitName
+from lottery.data import SPLITS
 from lottery.errors import UsageError
 from lottery.training.engines.sparse_cpu import loop
 from lottery.training.engines.sparse_cpu.batches import make_batch
@@ -44,8 +44,6 @@ from lottery.training.engines.sparse_cpu.vectors import LANES
 from lottery.training.in_progress import InProgress
 from lottery.training.interface import Checkpoint, State, TrainingJob
 from lottery.training.progress import below
-
-_SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 class Training(InProgress):
@@ -137,7 +135,7 @@ class Training(InProgress):
         )
 
     def advance(self, most: int) -> None:
-        """Take some steps, ``most`` at most, and what is due after them."""
+        """Take some steps, at most ``most``, and do what is due after them."""
         now = self.progress.iteration
         left = self.progress.steps_per_epoch - now % self.progress.steps_per_epoch
         due = [
@@ -151,7 +149,7 @@ class Training(InProgress):
             self.network,
             self.trained,
             self.task,
-            self.coming().numpy(),
+            self.rest_of_epoch().numpy(),
             now,
             now - self.job.start_iteration,
             np.array(rates),
@@ -199,7 +197,7 @@ class Training(InProgress):
         return self.progress.checkpoint(tensors, {"forms": self.forms})
 
     def restore(self, kept: Checkpoint) -> None:
-        """Go on from a checkpoint as if nothing had happened."""
+        """Resume from a checkpoint, with the same results as without the interruption."""
         self.progress.restore(kept)
         for what, arrays in self.trained._asdict().items():
             self._fill(arrays, below(f"{what}/", kept.tensors))
@@ -214,7 +212,7 @@ def _check_fits(job: TrainingJob, linear: Sequence[LinearLayer]) -> None:
     if job.data.augmentation.active:
         raise UsageError("the engine sparse_cpu does not augment data; use the engine torch")
     inputs, outputs = linear[0].inputs, linear[-1].outputs
-    for name in _SPLITS:
+    for name in SPLITS:
         split = job.data.split(name)
         values, classes = split.inputs[0].numel(), int(split.targets.max()) + 1
         if values != inputs:

@@ -87,7 +87,7 @@ def add_scaled(typing: Any, total: Any, factor: Any, vector: Any) -> Any:
 
 @_instruction
 def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Have ``array[index]`` brought into the caches; goes on at once."""
+    """Start to load ``array[index]`` into the caches, without waiting for it."""
     del typing
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Compiling ahead of the first training, so that a user can be told what takes so long."""
+"""Compilation before the first training, so that it can be announced."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MARK = "complete"
 
 
 def is_compiled() -> bool:
-    """Whether `compile_all` has been run, by this process or by another that kept the code."""
+    """Whether `compile_all` has been run, by this process or by one with the same code cache."""
     directory = cache_directory()
     return _done.is_set() or (directory is not None and (directory / _MARK).exists())
 
@@ -34,7 +34,7 @@ def is_compiled() -> bool:
 def compile_all() -> None:
     """Compile everything that a training in float32 needs, and measure the machine's costs.
 
-    Where that takes a while it is logged first, whoever asks for it.
+    Unless the code is cached, a warning is logged first, since this takes a while.
     """
     with _one_at_a_time:
         if not is_compiled():

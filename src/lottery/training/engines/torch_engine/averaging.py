@@ -1,4 +1,4 @@
-"""The network that is measured and given back: the one in training, or an average of it."""
+"""The network that is evaluated and returned: the one in training, or an average of it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from lottery.training.config import TrainingConfig
 
 
-class Measured:
-    """What is measured: the network in training itself, unless the config asks for another.
+class MeasuredModel:
+    """The network that is evaluated: the one in training itself, or a copy of it.
 
     With ``averaging`` its weights are an exponential moving average. With that or with
-    ``recalibrate_batch_norm`` it is a copy, which leaves the network in training alone. Weights
+    ``recalibrate_batch_norm`` it is a copy, so that the network in training is not changed. Weights
     that training holds at zero are zero in the average as well: an average of equal numbers is
-    that number, to the last bit.
+    exactly that number.
 
     Args:
         trained: the network in training, at its masked start.
-        config: says what is measured.
+        config: has the settings ``averaging`` and ``recalibrate_batch_norm``.
     """
 
     def __init__(self, trained: nn.Module, config: TrainingConfig) -> None:
@@ -37,12 +37,12 @@ class Measured:
         self._buffers = list(zip(self.model.buffers(), trained.buffers(), strict=True))
 
     def follow(self) -> None:
-        """Take in the weights after a step; the caller has turned gradients off."""
+        """Update the average with the weights after a step; call it within ``torch.no_grad``."""
         if self._decay:
             torch._foreach_lerp_(self._averages, self._weights, 1 - self._decay)
 
     def refresh(self) -> None:
-        """Make it ready to be measured."""
+        """Bring weights and buffers up to date before an evaluation."""
         if not self.is_copy:
             return
         with torch.no_grad():

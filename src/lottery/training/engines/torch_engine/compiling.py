@@ -1,4 +1,4 @@
-"""The forward pass through ``torch.compile``, or an error that says why not."""
+"""The forward pass compiled with ``torch.compile``, or an error that says why it cannot be."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lottery.errors import UsageError
 def compiled_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """The forward pass of a network in training, compiled when it is first called.
 
-    One graph for each size of batch, so that what is computed does not depend on which size came
-    first. Networks alike share their graphs within a process.
+    There is one graph for each batch size, so that what is computed does not depend on which size
+    came first. Equal networks share their graphs within a process.
 
     Raises:
-        UsageError: from here or from a call: the network or the platform does not allow it.
+        UsageError: here or when it is called: the network or the platform cannot be compiled for.
     """
     # Loading it takes seconds.
     from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException

@@ -1,4 +1,4 @@
-"""A mask that changes while its network is trained, and what its next form is."""
+"""A mask that changes while its network is trained, and its updates."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from lottery.core import Group, Mask, gradual_density, kept_at_density, select
-from lottery.core.dynamic import moved, updated_share
+from lottery.core.dynamic import drop_and_grow, updated_share
 from lottery.errors import UsageError
 from lottery.holding import Hold
-from lottery.training.engines.torch_engine.averaging import Measured
+from lottery.training.engines.torch_engine.averaging import MeasuredModel
 from lottery.training.progress import Progress
 
 
 class DynamicMask:
-    """The mask of one training, and what a change of it means for the rest.
+    """The mask of one training, and the effects of its changes on weights and optimizer state.
 
-    What is pruned is zero from then on: weights, optimizer state, and the average that is measured.
-    So a weight that grows starts at zero, with no past in any of them, also where it had been part
-    of the network before. A weight that one update drops and grows again at once stays as it is.
+    What an update prunes becomes zero: in the weights, the optimizer's state, and the average that
+    is evaluated. So a weight that is grown starts at zero in all of them, also if it was kept some
+    time before. A weight that one update drops and grows again at once keeps its value and state.
 
     Args:
-        progress: where the training is, and whose job says when and how.
+        progress: where the training is; its job says when and how the mask changes.
         model: the network in training.
-        hold: keeps its pruned weights pruned.
-        measured: whose average is pruned as well.
+        hold: keeps its pruned weights at zero.
+        measured: the network that is evaluated, whose average is pruned as well.
 
     Raises:
         UsageError: the job holds pruned weights at values while its mask changes.
     """
 
     def __init__(
-        self, progress: Progress, model: nn.Module, hold: Hold, measured: Measured
+        self, progress: Progress, model: nn.Module, hold: Hold, measured: MeasuredModel
     ) -> None:
         job = progress.job
         self._updates = job.updates
@@ -48,12 +48,12 @@ class DynamicMask:
 
     @property
     def replaces_step(self) -> bool:
-        """Whether the mask is to be updated now in place of the optimizer's step."""
+        """Whether the mask must be updated now, in place of the optimizer's step."""
         return self._updates.method == "rigl" and self._due()
 
     @property
     def follows_step(self) -> bool:
-        """Whether the mask is to be updated now that the step is done."""
+        """Whether the mask must be updated now, after the optimizer's step."""
         return self._updates.method != "rigl" and self._due()
 
     def _due(self) -> bool:
@@ -65,15 +65,15 @@ class DynamicMask:
         )
 
     def unmask_gradients(self) -> None:
-        """Make each weight's gradient what was recorded of it, kept or not."""
+        """Replace each weight's masked gradient by the recorded one, of pruned entries too."""
         for name, gradient in self._hold.gradients().items():
             self._weights[name].grad = gradient
 
     def update(self) -> None:
-        """Update the mask, by the gradients of this step where it replaces one.
+        """Update the mask, with the gradients of this step where the update replaces the step.
 
-        Where a weight is NaN or a gradient not finite, the mask stays: such a training diverges, or
-        has scaled its losses too far and goes on with the next step.
+        If a weight is NaN or a gradient not finite, the mask stays as it is: the training diverges,
+        or its loss was scaled too much and it continues with the next step.
         """
         weights = {name: weight.detach() for name, weight in self._weights.items()}
         gradients = {}
@@ -84,14 +84,14 @@ class DynamicMask:
             self.change(updated_mask(self._progress, self.mask, weights, gradients))
 
     def change(self, mask: Mask) -> None:
-        """Keep what this mask keeps from now on; what it prunes is zero everywhere."""
+        """Change to another mask; what it prunes becomes zero everywhere."""
         self.mask = mask
         self._hold.change(mask)
         for name, average in self._averages.items():
             average.detach().masked_fill_(~mask[name].to(average.device), 0.0)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from a mask that a checkpoint held; the weights are restored by others."""
+        """Change to the mask of a checkpoint; weights are restored elsewhere."""
         self.mask = Mask(tensors)
         self._hold.change(self.mask)
 
@@ -111,19 +111,21 @@ def updated_mask(
     """The mask after an update that is due.
 
     Args:
-        progress: where the training is. Its job says the method, what goes
+        progress: where the training is. Its job has the method, the groups for gradual pruning
             (`TrainingJob.to_remove`), and the stream of random growth, ``("mask-updates",
             iteration)``.
         mask: what is kept now.
         weights: parameter name -> weight, for every layer of the mask.
-        gradients: the same for the loss's gradient by every weight, kept or not; for ``rigl``.
+        gradients: parameter name -> gradient of the loss by every weight, kept or not; for
+            ``rigl``.
 
     Returns:
-        With set and rigl a mask of the same count in every layer; with gradual a subset with the
-        count that the schedule says. Weights that are new in it start at zero.
+        With set and rigl a mask with the same count in every layer; with gradual a subset with the
+        count of the schedule.
 
     Raises:
-        MaskError: a number that decides is NaN, or ``to_remove`` does not fit the mask.
+        MaskError: a weight or gradient that is needed is NaN, or ``to_remove`` does not fit the
+            mask.
     """
     config, iteration = progress.job.updates, progress.iteration
     if config.method == "gradual":
@@ -131,9 +133,11 @@ def updated_mask(
     if config.method == "set":
         generator = progress.job.streams.generator("mask-updates", iteration)
         share = config.fraction
-        return moved(mask, weights=weights, share=share, growth="random", generator=generator)
+        return drop_and_grow(
+            mask, weights=weights, share=share, growth="random", generator=generator
+        )
     share = updated_share(iteration, first=config.fraction, end=config.ends(progress.total))
-    return moved(mask, weights=weights, share=share, growth="gradient", gradients=gradients)
+    return drop_and_grow(mask, weights=weights, share=share, growth="gradient", gradients=gradients)
 
 
 def _gradual_groups(progress: Progress, mask: Mask) -> tuple[Group, ...]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lottery.training.config import TrainingConfig
-from lottery.training.devices import same_every_time
+from lottery.training.devices import deterministic_convolutions
 from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.mask_training import MaskTraining
 from lottery.training.engines.torch_engine.network import unsupported
@@ -56,10 +56,10 @@ class TorchEngine:
     def _train(self, job: TrainingJob, monitor: Monitor) -> TrainingResult:
         # Dropout draws from torch's global generator; the caller's is left as it was.
         devices = [self.device] if self.device.type == "cuda" else []
-        with same_every_time(self.device), torch.random.fork_rng(devices):
+        with deterministic_convolutions(self.device), torch.random.fork_rng(devices):
             training: TrainingInProgress = (
                 Training(job, self.device)
-                if job.learns is None
-                else MaskTraining(job, job.learns, self.device)
+                if job.mask_learning is None
+                else MaskTraining(job, job.mask_learning, self.device)
             )
             return training.run(self.name, monitor, monitor.restore())

@@ -1,4 +1,4 @@
-"""A training in progress, whatever it trains: the step, and everything that a checkpoint holds."""
+"""A training in progress, of weights or of a mask: its step, and its state in checkpoints."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _LEAST_SCALE: Final = 2.0**-24
 class TrainingInProgress(InProgress):
     """What trainings of weights and of masks have in common.
 
-    In 16 bits is computed what torch holds to be sound. In float16 the loss is scaled up before the
-    backward pass and gradients are scaled down again after it, so that small ones stay above zero
-    (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). A step whose gradients overflow is
-    left out, and the scale halved. In other types nothing is scaled.
+    With 16 bits, torch's autocast decides which operations use them. In float16 the loss is scaled
+    up before the backward pass and gradients are scaled down again after it, so that small ones do
+    not become zero (Micikevicius et al. 2018, arXiv:1710.03740, section 3.2). A step whose
+    gradients overflow is skipped, and the scale halved. In other types nothing is scaled.
 
     Args:
         job: what to train.
@@ -44,7 +44,7 @@ class TrainingInProgress(InProgress):
     """
 
     measured_model: nn.Module
-    """The network that is measured and given back."""
+    """The network that is evaluated and returned."""
 
     def __init__(self, job: TrainingJob, device: torch.device) -> None:
         super().__init__(job)
@@ -67,7 +67,7 @@ class TrainingInProgress(InProgress):
 
     @abstractmethod
     def _make_learned(self) -> nn.Module:
-        """What has the parameters that are trained."""
+        """The module whose parameters are trained."""
 
     @abstractmethod
     def _outputs(self, inputs: Tensor) -> Tensor:
@@ -79,18 +79,17 @@ class TrainingInProgress(InProgress):
 
     @abstractmethod
     def _restore_own(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from what `_own_tensors` gave, before the network's state is restored."""
+        """Restore what `_own_tensors` gave, before the network's state is restored."""
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The examples of the next step, and their classes."""
-        chosen = self.coming(self.data.train.targets.device)[: self.job.config.batch_size]
-        inputs, targets = self.data.training_batch(
-            chosen, self.job.drawing(self.progress.iteration), self.progress.iteration, self.dtype
-        )
+        chosen = self.rest_of_epoch(self.data.train.targets.device)[: self.job.config.batch_size]
+        at = self.progress.iteration
+        inputs, targets = self.data.training_batch(chosen, self.job.streams_at(at), at, self.dtype)
         return self.laid_out(inputs), targets
 
     def laid_out(self, inputs: Tensor) -> Tensor:
-        """Inputs as they lie in memory for the network."""
+        """Inputs in the memory format that the network uses."""
         if self.job.config.channels_last and inputs.dim() == 4:
             return inputs.contiguous(memory_format=torch.channels_last)
         return inputs
@@ -113,7 +112,7 @@ class TrainingInProgress(InProgress):
         self._after_steps()
 
     def _update(self) -> None:
-        """From gradients to the next values of what is trained."""
+        """Change the trained parameters by their gradients."""
         rate = self.progress.rate(self.progress.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -125,7 +124,7 @@ class TrainingInProgress(InProgress):
 
     @abstractmethod
     def _refresh(self) -> None:
-        """Make the network that is measured ready for it."""
+        """Bring the network that is evaluated up to date."""
 
     def _points(self) -> list[CurvePoint]:
         self._refresh()
@@ -155,7 +154,7 @@ class TrainingInProgress(InProgress):
         return self.progress.checkpoint(tensors, {"scaler": self.scaler.state_dict()})
 
     def restore(self, kept: Checkpoint) -> None:
-        """Go on from a checkpoint as if nothing had happened."""
+        """Resume from a checkpoint, with the same results as without the interruption."""
         tensors = kept.tensors
         self.progress.restore(kept)
         self._restore_own(tensors)

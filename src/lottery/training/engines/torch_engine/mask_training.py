@@ -1,4 +1,4 @@
-"""One training of a mask in progress: scores learn, weights stay; and from scores to masks."""
+"""One training of a mask in progress: scores are trained, not weights; and masks from scores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lottery.errors import UsageError
 from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
 from lottery.training.engines.torch_engine.network import state_of
 from lottery.training.interface import MaskLearning, MaskMethod, State, TrainingJob
-from lottery.training.learned_masks import unlearnable
+from lottery.training.learned_masks import mask_learning_problems
 from lottery.training.progress import below
 
 # A layer that keeps all or nothing would have scores without end.
@@ -24,23 +24,23 @@ _LEAST, _MOST = 0.01, 0.99
 class MaskTraining(TrainingInProgress):
     """One training of a mask in progress; see `lottery.training.learned_masks`.
 
-    The network's own prunable weights hold what the mask made of them when it was last measured;
-    all other parameters stay as they were at the start. Buffers move as in any training.
+    The network's own prunable weights are masked as of the last evaluation; all other parameters
+    stay as they were at the start. Buffers change as in any training.
 
     Args:
         job: what to train.
-        learns: the job's.
+        mask_learning: the job's.
         device: where.
 
     Raises:
-        UsageError: the job has a setting that learned masks do not go with.
+        UsageError: the job has a setting that cannot be combined with learned masks.
     """
 
-    def __init__(self, job: TrainingJob, learns: MaskLearning, device: torch.device) -> None:
-        problems = unlearnable(job.config, job.updates)
+    def __init__(self, job: TrainingJob, mask_learning: MaskLearning, device: torch.device) -> None:
+        problems = mask_learning_problems(job.config, job.updates)
         if problems:
             raise UsageError(problems[0])
-        self.learns = learns
+        self.mask_learning = mask_learning
         super().__init__(job, device)
         self.measured_model = self.model
 
@@ -49,8 +49,8 @@ class MaskTraining(TrainingInProgress):
         self.model.requires_grad_(False)
         own = dict(self.model.named_parameters())
         self.weights = {name: own[name].clone() for name in self.job.mask}
-        generator = self.job.streams.generator(*self.learns.stream, "scores")
-        first = first_scores(self.learns.method, self.job.mask, generator, fans)
+        generator = self.job.streams.generator(*self.mask_learning.stream, "scores")
+        first = first_scores(self.mask_learning.method, self.job.mask, generator, fans)
         self.scores = nn.ParameterList(
             [torch.empty_like(weight).copy_(first[name]) for name, weight in self.weights.items()]
         )
@@ -59,7 +59,7 @@ class MaskTraining(TrainingInProgress):
     def _outputs(self, inputs: Tensor) -> Tensor:
         scores = self._named_scores()
         chosen = {
-            name: chosen_weights(self.learns.method, self.weights[name], scores[name], kept)
+            name: chosen_weights(self.mask_learning.method, self.weights[name], scores[name], kept)
             for name, kept in self._kept(self.progress.iteration).items()
         }
         outputs: Tensor = functional_call(self.model, chosen, (inputs,))
@@ -71,13 +71,13 @@ class MaskTraining(TrainingInProgress):
     def _kept(self, when: int | str) -> dict[str, Tensor]:
         """The masks: of a step, by its iteration; or as measured, whenever that is."""
         draws = {}
-        if self.learns.method == "supermask":
-            generator = self.job.streams.generator(*self.learns.stream, "mask", when)
+        if self.mask_learning.method == "supermask":
+            generator = self.job.streams.generator(*self.mask_learning.stream, "mask", when)
             draws = {
                 name: torch.rand(weight.shape, generator=generator).to(self.device)
                 for name, weight in self.weights.items()
             }
-        return kept_by(self.learns.method, self._named_scores(), self.job.mask, draws)
+        return kept_by(self.mask_learning.method, self._named_scores(), self.job.mask, draws)
 
     def _mask(self) -> Mask | None:
         return None if self.progress.reason else Mask(self._kept("measured"))
@@ -112,7 +112,7 @@ class MaskTraining(TrainingInProgress):
 def first_scores(
     method: MaskMethod, counts: Mask, generator: torch.Generator, fan_ins: Mapping[str, int]
 ) -> dict[str, Tensor]:
-    """The scores that training starts from, float32 on the CPU, of each weight's shape.
+    """The initial scores, float32 on the CPU, each of its weight's shape.
 
     ``edge-popup``: uniform within 1 / sqrt(fan-in), He et al.'s initialization (arXiv:1502.01852)
     as torch draws the weights of its layers. ``supermask``: in each layer log(p / (1 - p)), where p

@@ -1,4 +1,4 @@
-"""The network of a training: whether it can be trained, set up, and its state."""
+"""The network of a training: whether it can be trained, its preparation, and its state."""
 
 from __future__ import annotations
 
@@ -48,7 +48,12 @@ def _precision(name: str, device: torch.device) -> str | None:
 
 
 def set_up(job: TrainingJob, device: torch.device) -> tuple[nn.Module, Dataset]:
-    """The model at its start, not yet masked, and the data, in one precision on the device."""
+    """The model with the start state, not yet masked, and the data, on the device.
+
+    Raises:
+        UsageError: a setting does not fit the network or the device.
+        MaskError: the mask does not fit the network.
+    """
     model, config = job.make_model(), job.config
     tie_parameters(model)
     reason = unsupported(model, device, config)
@@ -71,7 +76,7 @@ def set_up(job: TrainingJob, device: torch.device) -> tuple[nn.Module, Dataset]:
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the model's state on the CPU, in the ordinary order in memory."""
+    """A copy of the model's state on the CPU, contiguous in memory."""
     return {
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in model.state_dict().items()
@@ -79,7 +84,7 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def random_states(device: torch.device) -> dict[str, Tensor]:
-    """What a checkpoint holds of torch's generators."""
+    """The states of torch's generators, for a checkpoint."""
     found = {"random": torch.get_rng_state()}
     if device.type == "cuda":
         found["random-cuda"] = torch.cuda.get_rng_state(device)

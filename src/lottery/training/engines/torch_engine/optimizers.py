@@ -21,7 +21,7 @@ def make_optimizer(
         config: which.
         model: on ``device``.
         device: decides whether a step is one fused kernel.
-        skips: whether steps may be left out, the first one among them.
+        skips: whether steps, even the first, may be skipped, as with float16.
     """
     groups, decay = _groups(config, model), config.weight_decay
     fused = device.type in ("cpu", "cuda")
@@ -58,9 +58,9 @@ def _groups(config: OptimizerConfig, model: nn.Module) -> list[dict[str, Any]]:
 
 
 def clip_gradients(parameters: Sequence[Tensor], most: float) -> None:
-    """Scale gradients down, all by one factor, to a norm of ``most`` together.
+    """Scale all gradients by one factor so that their joint L2 norm is at most ``most``.
 
-    A norm that is not finite scales nothing, so that zeros stay zero and divergence shows.
+    If the norm is not finite nothing is scaled, so that zeros stay zero and divergence shows.
 
     Args:
         parameters: whose gradients; those without one do not count.
@@ -74,9 +74,9 @@ def clip_gradients(parameters: Sequence[Tensor], most: float) -> None:
 
 
 def fill_gradients(parameters: Sequence[Tensor]) -> None:
-    """Give each parameter that took no part in a step, such as a skipped block's, a zero gradient.
+    """Give parameters without a gradient, such as those of a skipped block, a gradient of zero.
 
-    An optimizer would pass it over: neither would its momentum go on, nor would its weight decay.
+    Otherwise an optimizer would skip them, and with them their momentum and weight decay.
     """
     for parameter in parameters:
         if parameter.grad is None:

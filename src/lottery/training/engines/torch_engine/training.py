@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lottery.core import Mask
 from lottery.holding import hold
-from lottery.training.engines.torch_engine.averaging import Measured
+from lottery.training.engines.torch_engine.averaging import MeasuredModel
 from lottery.training.engines.torch_engine.compiling import compiled_forward
 from lottery.training.engines.torch_engine.dynamic_mask import DynamicMask
 from lottery.training.engines.torch_engine.in_progress import TrainingInProgress
@@ -30,7 +30,7 @@ class Training(TrainingInProgress):
     def __init__(self, job: TrainingJob, device: torch.device) -> None:
         super().__init__(job, device)
         self.hold = hold(self.model, self.optimizer, job.mask, values=job.pruned)
-        self.measured = Measured(self.model, job.config)
+        self.measured = MeasuredModel(self.model, job.config)
         self.measured_model = self.measured.model
         self.dynamic = DynamicMask(self.progress, self.model, self.hold, self.measured)
         self.forward: Callable[[Tensor], Tensor] = (
