@@ -14,7 +14,7 @@ from lottery.analysis import judge_run
 from lottery.cli.main import app
 from lottery.data import load_dataset
 from lottery.experiments import ExperimentConfig, RunOptions, open_run, plan, run_experiment, smoke
-from lottery.experiments.bound import supervised
+from lottery.experiments.experiment import supervised
 from lottery.methods import (
     AnyMethod,
     AtStep,

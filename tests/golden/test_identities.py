@@ -8,7 +8,7 @@ from pathlib import Path
 
 from golden_cases import TINY
 from lottery.data import load_dataset
-from lottery.experiments.bound import supervised
+from lottery.experiments.experiment import supervised
 from lottery.experiments.plan import plan
 from lottery.store import JobKey, LookKey
 

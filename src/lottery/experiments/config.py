@@ -18,8 +18,8 @@ from lottery.methods import (
     ControlsConfig,
     EarlyBird,
     Iterative,
-    asked_for,
     control_problems,
+    requested_controls,
 )
 from lottery.models import check_model
 from lottery.score import Score
@@ -107,7 +107,7 @@ class PlanConfig:
                 f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
                 f"is pruned after it; expected 0 or 1, got {self.levels}"
             )
-        copies = self.connectivity.misfits(self.levels, stopped=stops_early(self))
+        copies = self.connectivity.schema_problems(self.levels, stopped=stops_early(self))
         # To know anything about a criterion from elsewhere, its code would have to be imported.
         known = CRITERIA.get(self.prune.criterion)
         return [
@@ -188,7 +188,7 @@ class OwnConfig(PlanConfig):
 
 def learns_masks(config: PlanConfig) -> bool:
     """Whether some of its controls train a mask instead of weights."""
-    return any(control.learns for control in asked_for(config.controls))
+    return any(control.learns for control in requested_controls(config.controls))
 
 
 def to_plain(config: object) -> Any:
@@ -254,7 +254,7 @@ def stops_early(config: PlanConfig) -> bool:
     return isinstance(config.method, EarlyBird) and config.method.stop
 
 
-def grown(there: PlanConfig, asked: _Config) -> _Config:
+def grow_config(there: PlanConfig, asked: _Config) -> _Config:
     """The config of a run that has what is there and what is asked for now.
 
     How it is judged, and what it is called, is as asked for.

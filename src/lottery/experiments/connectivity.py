@@ -44,7 +44,7 @@ class ConnectivityConfig:
 
     limits = problems
 
-    def misfits(self, levels: int, *, stopped: bool) -> list[str]:
+    def schema_problems(self, levels: int, *, stopped: bool) -> list[str]:
         """What does not fit a plan, one sentence each.
 
         Args:
@@ -91,10 +91,10 @@ class ConnectivityConfig:
         return ConnectivityConfig(at=both)
 
 
-def branch_of(iteration: int) -> str:
+def reordered_branch(iteration: int) -> str:
     """The branch of the trainings that are reordered from an iteration on.
 
-    >>> branch_of(500)
+    >>> reordered_branch(500)
     'reordered-500'
     """
     return f"{REORDERED}-{iteration}"

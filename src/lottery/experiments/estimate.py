@@ -10,13 +10,13 @@ import numpy as np
 from torch import Tensor, nn
 
 from lottery.core import Mask, prunable_weights
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.measure import measure
-from lottery.experiments.plan import how_trained, needs, plan
+from lottery.experiments.plan import needs, plan, training_variant
 from lottery.store import MAIN, JobKey
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import level_densities
 
@@ -71,7 +71,7 @@ def estimate(
     """
     config, task = experiment.config, experiment.task
     assert isinstance(task, Supervised), "nothing is known of own code before it runs"
-    model, engine = task.make_model(), task.engine(How())
+    model, engine = task.make_model(), task.engine(TrainingVariant())
     dense = Mask.dense(prunable_weights(model))
     densities = level_densities(config.prune, dense, config.levels, task.units(config.prune))
     found = Estimate(
@@ -125,13 +125,13 @@ def _bytes_on_disk(experiment: Experiment, task: Supervised, model: nn.Module) -
     mask = sum(weight.numel() for weight in prunable_weights(model).values())
     states = 4 if experiment.holds_pruned else 3
     job_bytes = states * state + mask + _evaluations(task) * _CURVE_BYTES_PER_EVALUATION
-    hows = [how_trained(job, config) for job in plan(config)]
-    ends_with_another = sum(how.updates.active or how.learns is not None for how in hows)
+    variants = [training_variant(job, config) for job in plan(config)]
+    ends_with_another = sum(how.updates.active or how.learns is not None for how in variants)
     kept = sum(
         state if look.kind == "state" else mask + state * (config.method.rewinding == "drawn")
         for look in experiment.looks(0)
     )
-    return len(hows) * job_bytes + ends_with_another * mask + config.replicates * kept
+    return len(variants) * job_bytes + ends_with_another * mask + config.replicates * kept
 
 
 def _evaluations(task: Supervised) -> int:

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from lottery.errors import Preempted
-from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.looks import check_same, missing_looks, watch_dense, write_looks
-from lottery.experiments.plan import how_trained, needs
-from lottery.methods import CONTROLS, Breaking, searching, source_replicate
+from lottery.experiments.plan import needs, training_variant
+from lottery.methods import CONTROLS, ControlContext, mask_search, source_replicate
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
 from lottery.store.jobs import DENSE_REWOUND, SEARCH
-from lottery.tasks.protocol import How, Task, Work
+from lottery.tasks.protocol import Task, TrainingRequest, TrainingVariant
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, TrainingResult, final_scores
 
@@ -44,7 +44,7 @@ def run_jobs(
             again gave something else.
     """
     results: dict[JobKey, JobResult] = {}
-    works: dict[JobKey, tuple[Work, dict[str, Any]]] = {}
+    works: dict[JobKey, tuple[TrainingRequest, dict[str, Any]]] = {}
     for key, monitor in monitors.items():
         replicate = Replicate(experiment, store, key.replicate)
         ticket = make_ticket(key, experiment, replicate)
@@ -67,7 +67,7 @@ def run_jobs(
 
 def _commit(
     key: JobKey,
-    work: Work,
+    work: TrainingRequest,
     trained: TrainingResult,
     experiment: Experiment,
     store: Store,
@@ -85,7 +85,7 @@ def _commit(
 
 
 def _train(
-    task: Task, works: Sequence[Work], monitors: Sequence[JobMonitor]
+    task: Task, works: Sequence[TrainingRequest], monitors: Sequence[JobMonitor]
 ) -> Iterator[TrainingResult]:
     """Train jobs; one from its start if its checkpoint is nothing that can be gone on from."""
     if not works:
@@ -112,10 +112,10 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
     # What searches is there before the ticket is that it finds.
     ticket = replicate.ticket(0 if key.kind == SEARCH else key.level)
     if key.kind == DENSE_REWOUND:
-        start = experiment.bound.rewind_iteration
+        start = experiment.context.rewind_iteration
         ticket = replace(ticket, weights=replicate.state(start), iteration=start)
-    elif searches := searching(experiment.method) if key.kind == SEARCH else None:
-        ticket = searches.first_ticket(key.level, experiment.bound, replicate)
+    elif searches := mask_search(experiment.method) if key.kind == SEARCH else None:
+        ticket = searches.first_ticket(key.level, experiment.context, replicate)
     elif key.kind in CONTROLS:
         ticket = _control(key, ticket, experiment, replicate)
     provenance: dict[str, str | int] = {
@@ -132,12 +132,12 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
 
 def _control(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Replicate) -> Ticket:
     stream = (key.branch, key.level)
-    breaking = Breaking(
+    breaking = ControlContext(
         level=key.level,
         ticket=ticket,
         inputs=replicate,
         source=replicate.other(source_replicate(key.replicate)),
-        bound=experiment.bound,
+        context=experiment.context,
         generator=replicate.streams.generator(*stream),
         initialize=lambda: experiment.task.initial(replicate.streams, *stream),
         trained=lambda: replicate.trained_weights(needs(key, experiment.config)[-1]),
@@ -150,21 +150,21 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
 
     The control of a ticket that no signal passes is not trained either.
     """
-    reason = _blocked(ticket, how_trained(key, experiment.config), experiment.task)
+    reason = _blocked(ticket, training_variant(key, experiment.config), experiment.task)
     if reason or key.kind not in CONTROLS:
         return reason
     main = JobKey(key.replicate, MAIN, key.level)
     its = replicate.ticket(key.level)
-    learns = how_trained(key, experiment.config).learns is not None
+    learns = training_variant(key, experiment.config).learns is not None
     if its.mask == ticket.mask and its.pruned is None and ticket.pruned is None and not learns:
         return ""  # The same question has just been answered.
-    reason = _blocked(its, how_trained(main, experiment.config), experiment.task)
+    reason = _blocked(its, training_variant(main, experiment.config), experiment.task)
     return f"{main} collapsed: {reason}" if reason else ""
 
 
-def _blocked(ticket: Ticket, how: How, task: Task) -> str:
+def _blocked(ticket: Ticket, variant: TrainingVariant, task: Task) -> str:
     empty = ticket.mask.empty_layers
-    moves = how.updates.active or how.learns is not None
+    moves = variant.updates.active or variant.learns is not None
     # Counts of layers stay while masks move, but a way through may open.
     if ticket.mask.kept == ticket.mask.total or (moves and not empty):
         return ""
@@ -181,13 +181,13 @@ def make_work(
     experiment: Experiment,
     looks: Iterable[LookKey] = (),
     measured: Callable[[Sequence[CurvePoint]], None] | None = None,
-) -> Work:
+) -> TrainingRequest:
     """How a ticket is trained in this experiment, and what is kept of it on the way."""
     looks = list(looks)
-    return Work(
+    return TrainingRequest(
         ticket=ticket,
-        how=how_trained(key, experiment.config),
-        streams=experiment.bound.streams(key.replicate),
+        variant=training_variant(key, experiment.config),
+        streams=experiment.context.streams(key.replicate),
         measured=measured,
         snapshots_at=tuple(look.number for look in looks if look.kind == "state"),
         watch=(
@@ -204,7 +204,7 @@ def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> di
     for need in experiment.made_from(key):
         if store.is_finished(need):
             found[str(need)] = store.contents_hash(need)
-    engine = experiment.task.engine_name(how_trained(key, experiment.config))
+    engine = experiment.task.engine_name(training_variant(key, experiment.config))
     return {
         "identity": experiment.identity(key),
         "computed": {"engine": engine, "device": device, **versions()},
@@ -302,7 +302,7 @@ class JobMonitor:
 
 
 def _result(
-    key: JobKey, work: Work, trained: TrainingResult | None, task: Task, reason: str
+    key: JobKey, work: TrainingRequest, trained: TrainingResult | None, task: Task, reason: str
 ) -> JobResult:
     ticket = work.ticket
     stop = trained.early_stop_iteration if trained else None
@@ -332,14 +332,14 @@ def _result(
         score_final=scores.get(task.score.name) if done else None,
         scores=scores if done else {},
         seconds=trained.seconds if trained else 0.0,
-        engine=task.engine_name(work.how),
+        engine=task.engine_name(work.variant),
         provenance=dict(ticket.provenance),
     )
 
 
-def _last_iteration(work: Work, trained: TrainingResult | None, task: Task) -> int:
+def _last_iteration(work: TrainingRequest, trained: TrainingResult | None, task: Task) -> int:
     """The iteration that a training ended at, or would have."""
-    planned = task.last_iteration(work.how, work.ticket.mask)
+    planned = task.last_iteration(work.variant, work.ticket.mask)
     if planned is not None:
         return planned
     ends = [point.iteration for point in trained.curve] if trained else []

@@ -6,10 +6,10 @@ from functools import cached_property
 
 from lottery.core import Mask, prunable_weights
 from lottery.errors import StoreError
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.store.jobs import SEARCH
-from lottery.tickets import Drawn, Ticket
+from lottery.tickets import EarlyBirdMask, Ticket
 from lottery.training import State
 
 
@@ -27,7 +27,7 @@ class Replicate:
 
     def __init__(self, experiment: Experiment, store: Store, number: int) -> None:
         self._experiment, self._store, self.number = experiment, store, number
-        self.streams = experiment.bound.streams(number)
+        self.streams = experiment.context.streams(number)
         self._tickets: dict[int, Ticket] = {}
 
     def other(self, number: int) -> Replicate:
@@ -62,7 +62,7 @@ class Replicate:
         key = JobKey(self.number, MAIN, level)
         if self._store.is_finished(key):
             return self._fitting(self._store.ticket(key))
-        return self._experiment.method.ticket(level, self._experiment.bound, self)
+        return self._experiment.method.ticket(level, self._experiment.context, self)
 
     def trained(self, level: int) -> State:
         """The state that a level's training ended with."""
@@ -85,14 +85,14 @@ class Replicate:
         if not iteration:
             return self.initial
         found = self._store.look(LookKey(self.number, "state", iteration))
-        assert not isinstance(found, Drawn), "unpacked by its key's kind"
+        assert not isinstance(found, EarlyBirdMask), "unpacked by its key's kind"
         return self._fitting(Ticket(mask=self._dense.mask, weights=found)).weights
 
-    def drawn(self, level: int) -> Drawn:
+    def drawn(self, level: int) -> EarlyBirdMask:
         """The mask of a level that was drawn while the dense network trained."""
         key = LookKey(self.number, "drawn", level)
         found = self._store.look(key)
-        assert isinstance(found, Drawn), "unpacked by its key's kind"
+        assert isinstance(found, EarlyBirdMask), "unpacked by its key's kind"
         if found.state is not None:
             self._fitting(Ticket(mask=found.mask, weights=found.state))
         elif self._experiment.method.rewinding == "drawn":

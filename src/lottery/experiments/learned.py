@@ -11,7 +11,7 @@ from lottery.models import INITIALIZATIONS
 from lottery.models.learned import LearnedInitialization, SignedQuantiles
 from lottery.store.files import read_json
 from lottery.store.jobs import SHARE
-from lottery.store.schema import TABLE, Kind, misfits, number, one_of, whole
+from lottery.store.schema import TABLE, Kind, number, one_of, schema_problems, whole
 
 PREFIX: Final = "learned:"
 FORMAT: Final = 1
@@ -78,7 +78,7 @@ def read_learned(path: Path) -> LearnedInitialization:
     content = read_json(path)
     if not isinstance(content, dict):
         raise StoreError(f"{path} is no learned initialization: expected a table")
-    wrong = misfits(content, _WHOLE)
+    wrong = schema_problems(content, _WHOLE)
     if not wrong:
         wrong = [f"{name}: {what}" for name, of in content["layers"].items() for what in _wrong(of)]
     if wrong:
@@ -90,7 +90,7 @@ def read_learned(path: Path) -> LearnedInitialization:
 def _wrong(layer: Any) -> list[str]:
     if not isinstance(layer, dict):
         return ["expected a table"]
-    found = misfits(layer, _LAYER)
+    found = schema_problems(layer, _LAYER)
     if not found:
         shares = {"below": 1 - layer["positive"], "above": layer["positive"]}
         found = [

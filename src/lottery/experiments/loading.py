@@ -21,7 +21,7 @@ from lottery.experiments.guesses import (
     kinds_with,
     option_meant,
 )
-from lottery.experiments.older import today
+from lottery.experiments.old_configs import current_form
 from lottery.experiments.toml import toml_value
 from lottery.methods import METHODS, Iterative
 from lottery.training import LENGTH_FORMS, Length, length_table
@@ -56,7 +56,7 @@ def load_recorded_config(values: Mapping[str, Any], *, source: str) -> PlanConfi
         ConfigError: listing every unknown key, wrong type and value beyond such a limit.
     """
     kind = OwnConfig if "task" in values else ExperimentConfig
-    return _load(kind, today(values), source, _Reader(rules=False))
+    return _load(kind, current_form(values), source, _Reader(rules=False))
 
 
 def config_problems(config: PlanConfig) -> list[str]:

@@ -8,10 +8,10 @@ import torch
 
 from lottery.core import Mask, scored_level
 from lottery.errors import StoreError
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.methods import EarlyBird
 from lottery.store import MAIN, JobKey, LookKey, Store
-from lottery.tickets import Ticket, drawn, watch_masks
+from lottery.tickets import Ticket, drawn_mask, watch_masks
 from lottery.training import State, TrainingResult, Watch
 
 
@@ -37,7 +37,7 @@ def write_looks(
         if look.kind == "state":
             found: Any = trained.snapshots[look.number]
         else:
-            found = drawn(_early_bird(experiment), look.number, trained.notes)
+            found = drawn_mask(_early_bird(experiment), look.number, trained.notes)
         store.write_look(look, found, {**about, "identity": experiment.identity(look)})
 
 
@@ -77,7 +77,7 @@ def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
     one-shot schedule the dense network to every level), all by the weights of the moment. These are
     noted too where tickets go on from them.
     """
-    bound, config = experiment.bound, experiment.config
+    context, config = experiment.context, experiment.config
     steps = experiment.task.steps()
     assert steps is not None, "a task of unknown length is refused"
     frozen = None
@@ -89,12 +89,12 @@ def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
         found = [dense.mask]
         for level in range(1, config.levels + 1):
             found.append(
-                bound.pruned(
+                context.pruned(
                     level,
                     found[scored_level(config.prune.schedule, level)],
                     trained=state,
                     initial=dense.weights,
-                    streams=bound.streams(replicate),
+                    streams=context.streams(replicate),
                     held=frozen,
                 )
             )

@@ -11,10 +11,10 @@ from statistics import StatisticsError, median
 from lottery.core import Mask, prunable_weights, scored_level
 from lottery.data import Split
 from lottery.errors import UsageError
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.workers import one_thread
-from lottery.tasks.protocol import How, Work
+from lottery.tasks.protocol import TrainingRequest, TrainingVariant
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import Ticket, prune_mask
 from lottery.training import Checkpoint, Engine, Length, TrainingJob
@@ -47,7 +47,7 @@ def measure(
         UsageError: training diverges at once.
     """
     listener = listener or Listener()
-    data, engine = task.data, task.engine(How())
+    data, engine = task.data, task.engine(TrainingVariant())
     few = replace(data, validation=_first(data.validation), test=_first(data.test))
     share = (len(data.validation) + len(data.test)) / (len(few.validation) + len(few.test))
     found: dict[float, tuple[float, float]] = {}
@@ -57,7 +57,9 @@ def measure(
             if slow and level < experiment.config.levels:
                 continue
             listener.preparing(f"measuring steps with {ticket.mask.density:.1%} of the weights")
-            work = Work(ticket=ticket, how=How(), streams=experiment.bound.streams(0))
+            work = TrainingRequest(
+                ticket=ticket, variant=TrainingVariant(), streams=experiment.context.streams(0)
+            )
             job = replace(task.job(work), data=task.data_on_device(few))
             if not found:  # first calls also load and warm things up
                 step, _ = _seconds(engine, job, steps)
@@ -77,9 +79,9 @@ def _tickets(experiment: Experiment, task: Supervised) -> Iterator[tuple[int, Ti
     They are pruned by the magnitude of their initial weights, whatever the config's criterion:
     nothing is trained yet, and speed hardly depends on which weights are kept.
     """
-    config, bound = experiment.config, experiment.bound
+    config = experiment.config
     prune = replace(config.prune, criterion="magnitude", rounds=1, regrow=False)
-    streams = bound.streams(0)
+    streams = experiment.context.streams(0)
     model = task.initial(streams, "init")
     initial = model.state_dict()
     units = task.units(config.prune)

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from lottery.core import outside_mask, prunable_weights
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
-from lottery.experiments.bound import Experiment
-from lottery.experiments.cautions import cautions
 from lottery.experiments.config import (
     OwnConfig,
     VerdictConfig,
     to_plain,
 )
+from lottery.experiments.config_warnings import config_warnings
 from lottery.experiments.connectivity import ConnectivityConfig
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.own_arguments import (
@@ -32,17 +32,17 @@ from lottery.experiments.own_arguments import (
     read_score,
 )
 from lottery.experiments.own_checks import check_network, own_problems
-from lottery.experiments.printing import Printing
-from lottery.experiments.reading import Run, run_in
-from lottery.experiments.run import RunOptions, Way, run_bound
+from lottery.experiments.printing import PrintingListener
+from lottery.experiments.reading import Run, read_run
+from lottery.experiments.run import RunOptions, RunSetup, run_in_store
 from lottery.methods import AnyMethod, ControlsConfig
 from lottery.pieces import reinitialize as reinitialize_model
 from lottery.score import Score
 from lottery.store import MAIN, MemoryStore, Store
-from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
+from lottery.tasks.sendable import imported_in_child, why_not_sendable
 from lottery.tickets import PruneConfig
 
 
@@ -139,7 +139,7 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
         if changed:
             raise StoreError(f"{store.path}: {changed}")
     experiment = Experiment(run.config, run.task)
-    listener = listener or (Printing(run.config.score) if run.verbose else Listener())
+    listener = listener or (PrintingListener(run.config.score) if run.verbose else Listener())
     model = run.task.make_model()
     outside = outside_mask(model)
     covered = sum(weight.numel() for weight in prunable_weights(model).values())
@@ -147,10 +147,10 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
     def begin(listener: Listener) -> None:
         if outside:
             listener.outside_mask(covered, outside)
-        for note in (*run.notes, *cautions(run.config)):
+        for note in (*run.notes, *config_warnings(run.config)):
             listener.noted(note)
 
-    way = Way(
+    setup = RunSetup(
         options=RunOptions(jobs=run.jobs, reuse=False, checkpoint_seconds=run.checkpoint_seconds),
         surroundings={"device": "cpu", "engine": "own"},
         outside=outside,
@@ -159,9 +159,9 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
         begin=begin,
     )
     if recorded is not None:
-        _check_replicates(run.task, run_in(store))
-    run_bound(experiment, store, way, listener, threading.Event())
-    finished = run_in(store)
+        _check_replicates(run.task, read_run(store))
+    run_in_store(experiment, store, setup, listener, threading.Event())
+    finished = read_run(store)
     _check_replicates(run.task, finished)
     return finished
 
@@ -238,7 +238,7 @@ def own_run(
             Or ``"learning-rate"``: they keep their trained weights, and are trained again.
         starts_at_step: whether the loop begins at ``session.start_step``; if not, it is gone
             through from its beginning after late rewinding too, and compared with the dense network
-            trained the same way.
+            trained the same setup.
         steps: how many optimizer steps the loop makes, if it always makes as many.
         batches: for criteria that look at data: a list or DataLoader of batches (tuples, or dicts
             as models of transformers take them), or a function that gives one.
@@ -354,7 +354,11 @@ def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[st
         raise UsageError(f"jobs: expected a whole number, 1 or more, got {jobs!r}")
     if jobs == 1:
         return 1, []
-    reason = "other processes do not see its memory; pass out=" if in_memory else unsendable([code])
+    reason = (
+        "other processes do not see its memory; pass out="
+        if in_memory
+        else why_not_sendable([code])
+    )
     if reason is None:
         return jobs, []
     return 1, [f"trainings run one after another in this process, since {reason}"]

@@ -11,7 +11,7 @@ from lottery.experiments.config import (
     OwnConfig,
 )
 from lottery.experiments.loading import config_problems
-from lottery.methods import AtStep, Iterative, asked_for
+from lottery.methods import AtStep, Iterative, requested_controls
 from lottery.rng import Streams
 from lottery.tasks.initial import DRAWS_WEIGHTS
 from lottery.tasks.own import OwnTask
@@ -21,7 +21,7 @@ from lottery.tickets import level_densities
 def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
     """What is wrong with an experiment on own code, one sentence each; no network is made."""
     yield from config_problems(config)
-    for control in asked_for(config.controls):
+    for control in requested_controls(config.controls):
         does = "trains a mask" if control.learns else ""
         if control.same_multiplications:
             does = "trains until it has made as many multiplications"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lottery.experiments.config import OwnConfig, PlanConfig
-from lottery.experiments.connectivity import branch_of
-from lottery.methods import CONTROLS, searching, source_replicate
+from lottery.experiments.connectivity import reordered_branch
+from lottery.methods import CONTROLS, mask_search, source_replicate
 from lottery.store import MAIN, JobKey, JobResult
 from lottery.store.jobs import DENSE_REWOUND, REORDERED, SEARCH
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 
 
 def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
@@ -23,12 +23,12 @@ def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
     ]
     if not level:
         controls = [f"{DENSE_REWOUND}-1"] if trains_dense_again(config) else []
-    return (*controls, *map(branch_of, config.connectivity.iterations(level)))
+    return (*controls, *map(reordered_branch, config.connectivity.iterations(level)))
 
 
 def searches(config: PlanConfig, level: int) -> tuple[str, ...]:
     """The branch of the training that finds a level's mask, where one does."""
-    return (f"{SEARCH}-1",) if level and searching(config.method) else ()
+    return (f"{SEARCH}-1",) if level and mask_search(config.method) else ()
 
 
 def plan(config: PlanConfig) -> list[JobKey]:
@@ -59,17 +59,19 @@ def trains_dense_again(config: PlanConfig) -> bool:
     return not config.task.get("starts_at_step", False)
 
 
-def how_trained(job: JobKey, config: PlanConfig) -> How:
+def training_variant(job: JobKey, config: PlanConfig) -> TrainingVariant:
     """How a job is trained, where that differs from the dense network."""
     if not job.level and job.branch == MAIN:
-        return config.method.how_dense()
-    asked, changing = (job.level, config.prune, config.levels), searching(config.method)
+        return config.method.dense_variant()
+    asked, changing = (job.level, config.prune, config.levels), mask_search(config.method)
     if changing and job.kind == SEARCH:
-        return changing.changing_how(*asked)
-    how = config.method.how(*asked) if job.level else How()
+        return changing.changing_variant(*asked)
+    variant = config.method.variant(*asked) if job.level else TrainingVariant()
     if job.kind == REORDERED:
-        return replace(how, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
-    return CONTROLS[job.kind].how(how, job.branch, job.level) if job.kind in CONTROLS else how
+        return replace(variant, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
+    if job.kind in CONTROLS:
+        return CONTROLS[job.kind].variant(variant, job.branch, job.level)
+    return variant
 
 
 def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
@@ -86,7 +88,7 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
         replicates.append(source_replicate(job.replicate))
     if moves_mask == "aligned":
         levels = tuple(sorted({0, *levels}))
-    changing = searching(config.method)
+    changing = mask_search(config.method)
     if changing and job.kind == SEARCH:
         levels, changing = (0,) if changing.step.amount else (), None
     found = [JobKey(number, MAIN, level) for number in replicates for level in levels]
@@ -95,7 +97,7 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     return tuple(found)
 
 
-def hopeless(
+def why_never_run(
     job: JobKey,
     config: PlanConfig,
     results: Mapping[JobKey, JobResult],
@@ -121,6 +123,6 @@ def never_run(config: PlanConfig, results: Mapping[JobKey, JobResult]) -> dict[J
     """The jobs of a plan that can never run, whatever becomes of the others -> why."""
     found: dict[JobKey, str] = {}
     for job in plan(config):
-        if job not in results and (reason := hopeless(job, config, results, found)):
+        if job not in results and (reason := why_never_run(job, config, results, found)):
             found[job] = reason
     return found

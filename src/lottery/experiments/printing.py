@@ -15,7 +15,7 @@ from lottery.score import Score
 from lottery.store import JobKey, JobResult, LookKey
 
 
-class Printing(Listener):
+class PrintingListener(Listener):
     """Prints a line for everything worth knowing.
 
     Args:

@@ -184,10 +184,10 @@ def open_run(path: Path) -> Run:
         StoreError: a file is damaged, holds what the run cannot have given, or the config is not
             what its hash says.
     """
-    return run_in(Store(path))
+    return read_run(Store(path))
 
 
-def run_in(store: Store) -> Run:
+def read_run(store: Store) -> Run:
     """The run in a store, as `open_run` reads it."""
     config, experiment = read_config(store)
     examples = experiment["data"].get("training_examples")

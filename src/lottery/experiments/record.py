@@ -21,7 +21,7 @@ from lottery.experiments.config import (
     PlanConfig,
     config_hash,
     differences,
-    grown,
+    grow_config,
     lasting_part,
     plain_hash,
     run_name,
@@ -30,10 +30,10 @@ from lottery.experiments.config import (
 from lottery.experiments.environment import environment
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
-from lottery.experiments.older import today
+from lottery.experiments.old_configs import current_form
 from lottery.experiments.plan import never_run, plan
 from lottery.store import JobKey, JobResult, Store
-from lottery.store.schema import TABLE, TEXT, Kind, is_whole, misfits, whole
+from lottery.store.schema import TABLE, TEXT, Kind, is_whole, schema_problems, whole
 from lottery.store.store import EXPERIMENT
 
 _Config = TypeVar("_Config", bound=PlanConfig)
@@ -138,7 +138,7 @@ def _grown(
         there = load_recorded_config(then["config"], source=str(store.path / EXPERIMENT))
         same = type(there) is type(config) and lasting_part(there) == lasting_part(config)
         if same and _continues(there.prune.densities, config.prune.densities):
-            return grown(there, config)
+            return grow_config(there, config)
     parts = [("config", "config"), ("schema", "config's schema version")]
     part, what = next((p for p in parts if then[p[0]] != now[p[0]]), parts[0])
     raise StoreError(
@@ -192,10 +192,10 @@ def read_record(store: Store) -> dict[str, Any] | None:
     if isinstance(experiment.get("config"), dict) and "task" in experiment["config"]:
         # Of own code nobody knows the data.
         optional += [name for name in _FIELDS if name.startswith("data.")]
-    wrong = misfits(experiment, _FIELDS, optional=tuple(optional))
+    wrong = schema_problems(experiment, _FIELDS, optional=tuple(optional))
     if not wrong:
         surroundings = experiment["environment"]
-        found = misfits(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))
+        found = schema_problems(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))
         wrong = [f"environment.{phrase}" for phrase in found]
     if wrong:
         raise StoreError(f"{source} is damaged: {'; '.join(wrong)}")
@@ -206,7 +206,7 @@ def read_record(store: Store) -> dict[str, Any] | None:
         )
     same = experiment["schema"] in SAME_RESULTS
     return experiment | {
-        "config": today(experiment["config"]),
+        "config": current_form(experiment["config"]),
         "schema": SCHEMA if same else experiment["schema"],
     }
 
@@ -240,7 +240,7 @@ def _named(outside: Any) -> str:
     return ", ".join(names) or "none"
 
 
-def described(data: Dataset) -> dict[str, Any]:
+def describe_data(data: Dataset) -> dict[str, Any]:
     """The data, as the record says them."""
     return {
         "sha256": data.fingerprint(),
@@ -292,7 +292,7 @@ def _is_counts(value: object) -> bool:
 def _is_outside(value: Any) -> bool:
     kinds = {"name": TEXT, "weights": whole(1), "reason": TEXT}
     return isinstance(value, list) and all(
-        isinstance(one, dict) and one.keys() == kinds.keys() and not misfits(one, kinds)
+        isinstance(one, dict) and one.keys() == kinds.keys() and not schema_problems(one, kinds)
         for one in value
     )
 

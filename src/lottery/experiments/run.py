@@ -14,22 +14,22 @@ from typing import Any, Literal
 from lottery.core import OutsideMask, prunable_weights
 from lottery.data import Dataset, as_configured, as_dataset, data_notes, load_dataset
 from lottery.errors import Preempted, UsageError
-from lottery.experiments.bound import Experiment
-from lottery.experiments.cautions import cautions
 from lottery.experiments.checks import check_against_data
 from lottery.experiments.config import ExperimentConfig, to_plain
+from lottery.experiments.config_warnings import config_warnings
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.learned import find_initialization
 from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config
-from lottery.experiments.plan import how_trained, plan
+from lottery.experiments.plan import plan, training_variant
 from lottery.experiments.reading import examine_job, list_runs
-from lottery.experiments.record import check_same_weights, described, record, run_directory
-from lottery.experiments.runner import changed_needs, found_elsewhere, run_all, take
-from lottery.experiments.standing import begun
+from lottery.experiments.record import check_same_weights, describe_data, record, run_directory
+from lottery.experiments.runner import changed_needs, copy_jobs, reusable_jobs, run_all
 from lottery.experiments.stopping import StopRequest
+from lottery.experiments.unfinished import unfinished_trainings
 from lottery.experiments.workers import Report, WorkerSettings, open_pool
-from lottery.store import JobKey, JobResult, LookKey, MemoryStore, Store, own
+from lottery.store import JobKey, JobResult, LookKey, MemoryStore, Store, lock_run
 from lottery.tasks.supervised import Supervised
 from lottery.training import CurvePoint, Engine, resolve_device
 
@@ -132,7 +132,7 @@ def run_experiment(
     experiment = bind(config, options, data=given)
     task = experiment.task
     assert isinstance(task, Supervised), "bound just now"
-    check_against_data(config, task, experiment.bound)
+    check_against_data(config, task, experiment.context)
     engines = _engines(experiment)
     covered, outside = task.coverage()
     # An exception in the middle of compiling would be lost, or leave half of it.
@@ -142,7 +142,7 @@ def run_experiment(
     def begin(listener: Listener) -> None:
         if outside:
             listener.outside_mask(covered, outside)
-        for note in (*cautions(config), *data_notes(task.data)):
+        for note in (*config_warnings(config), *data_notes(task.data)):
             listener.noted(note)
         units, reasons = task.units(config.prune), task.left_out(config.prune)
         if units is not None and reasons and config.levels:
@@ -152,10 +152,10 @@ def run_experiment(
         for engine in engines:
             engine.prepare()
 
-    way = Way(
+    setup = RunSetup(
         options=options,
         prepare=prepare,
-        described=described(task.data),
+        described=describe_data(task.data),
         surroundings={
             "device": resolve_device(options.device).type,
             "engine": engines[0].name,
@@ -166,8 +166,8 @@ def run_experiment(
         remake=partial(bind, config, options, data=given, progress=False),
         begin=begin,
     )
-    return run_bound(
-        experiment, Store(run_directory(Path(options.out), config)), way, listener, stop
+    return run_in_store(
+        experiment, Store(run_directory(Path(options.out), config)), setup, listener, stop
     )
 
 
@@ -190,7 +190,7 @@ def _given(config: ExperimentConfig, data: object) -> Dataset | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class RunSetup:
     """How an experiment that is bound to its task is run, and what its record says.
 
     Args:
@@ -214,10 +214,10 @@ class Way:
     begin: Callable[[Listener], None]
 
 
-def run_bound(
+def run_in_store(
     experiment: Experiment,
     store: Store,
-    way: Way,
+    setup: RunSetup,
     listener: Listener,
     stop: threading.Event,
 ) -> RunSummary:
@@ -226,32 +226,32 @@ def run_bound(
     Args:
         experiment: what to run.
         store: where finished jobs are, and go.
-        way: how.
+        setup: how.
         listener: hears how it goes on.
         stop: set it to stop.
 
     Raises:
         StoreError, Preempted: as `run_experiment`.
     """
-    options, device = way.options, way.surroundings["device"]
-    examples = way.described.get("training_examples")
-    ours = nullcontext() if isinstance(store, MemoryStore) else own(store.path)
+    options, device = setup.options, setup.surroundings["device"]
+    examples = setup.described.get("training_examples")
+    ours = nullcontext() if isinstance(store, MemoryStore) else lock_run(store.path)
     with ours, closing(listener):
         if not all(store.is_finished(key) for key in plan(experiment.config)):
-            way.prepare()
+            setup.prepare()
         config = record(
             store,
             experiment.config,
-            way.described,
-            surroundings=way.surroundings,
+            setup.described,
+            surroundings=setup.surroundings,
             command=options.command,
             listener=listener,
-            outside=way.outside,
+            outside=setup.outside,
         )
         experiment, jobs = Experiment(config, experiment.task), plan(config)
         if options.reuse:
-            others = found_elsewhere(experiment, store, list_runs(store.path.parent), device)
-            for run, number in take(store, others).items():
+            others = reusable_jobs(experiment, store, list_runs(store.path.parent), device)
+            for run, number in copy_jobs(store, others).items():
                 listener.reused(run, number, len(jobs))
         results = _finished_before(store, experiment, examples, listener)
         check_same_weights(store, results, prunable_weights(experiment.task.make_model()))
@@ -264,7 +264,7 @@ def run_bound(
         listener.started(store.path, len(jobs), len(results), workers)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
-        way.begin(listener)
+        setup.begin(listener)
         listener.to_train(
             {
                 key: (store.checkpoint_iteration(key) or span[0], span[1])
@@ -273,14 +273,14 @@ def run_bound(
             }
         )
         settings = WorkerSettings(
-            remake=way.remake,
+            remake=setup.remake,
             store=store,
             device=device,
             checkpoint_seconds=options.checkpoint_seconds,
         )
         try:
             with open_pool(
-                settings, experiment, workers, way.parallel, stop, _telling(listener)
+                settings, experiment, workers, setup.parallel, stop, _telling(listener)
             ) as pool:
                 skipped = run_all(experiment, store, results, pool, listener, stop)
         except Preempted as error:
@@ -297,7 +297,9 @@ def _engines(experiment: Experiment) -> list[Engine]:
     """
     task = experiment.task
     assert isinstance(task, Supervised), "own code has no engine"
-    found = [task.engine(how_trained(key, experiment.config)) for key in plan(experiment.config)]
+    found = [
+        task.engine(training_variant(key, experiment.config)) for key in plan(experiment.config)
+    ]
     return list({engine.name: engine for engine in found}.values())
 
 
@@ -313,7 +315,7 @@ def _telling(listener: Listener) -> Report:
 def _what_is_kept(store: Store, experiment: Experiment, examples: int | None) -> str:
     jobs = plan(experiment.config)
     done = f"{sum(map(store.is_finished, jobs)):,} of {len(jobs):,} trainings are done"
-    kept = begun(store, experiment.config, examples)
+    kept = unfinished_trainings(store, experiment.config, examples)
     if not kept:
         return f"{done}, and none was under way"
     return f"{done}, and of those begun a checkpoint is kept:" + "".join(

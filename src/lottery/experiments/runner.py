@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from lottery.errors import Preempted, StoreError
-from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.looks import missing_looks
-from lottery.experiments.plan import hopeless, how_trained, needs, plan
+from lottery.experiments.plan import needs, plan, training_variant, why_never_run
 from lottery.experiments.workers import Pool
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
 
@@ -57,7 +57,7 @@ def run_all(
             raise Preempted("between trainings")
         ready = []
         for key in list(waiting):
-            reason = hopeless(key, config, results, skipped)
+            reason = why_never_run(key, config, results, skipped)
             if reason:
                 waiting.remove(key)
                 skipped[key] = reason
@@ -85,9 +85,9 @@ def run_all(
 
 def _together(ready: Sequence[JobKey], experiment: Experiment) -> list[JobKey]:
     """The first job, and those of the others that may train in one call with it."""
-    how = how_trained(ready[0], experiment.config)
-    alike = (key for key in ready if how_trained(key, experiment.config) == how)
-    return list(islice(alike, experiment.task.group_size(how)))
+    variant = training_variant(ready[0], experiment.config)
+    alike = (key for key in ready if training_variant(key, experiment.config) == variant)
+    return list(islice(alike, experiment.task.group_size(variant)))
 
 
 def dense_again(
@@ -133,7 +133,7 @@ def changed_needs(
     return found
 
 
-def found_elsewhere(
+def reusable_jobs(
     experiment: Experiment, store: Store, others: Iterable[Path], device: str
 ) -> dict[JobKey | LookKey, Store]:
     """What this run lacks and another has computed: the same job, by the same engine and versions.
@@ -148,7 +148,7 @@ def found_elsewhere(
     wanted = {key: experiment.identity(key) for key in _everything(experiment)}
     missing = {key: one for key, one in wanted.items() if not store.is_there(key)}
     engine = {
-        key: experiment.task.engine_name(how_trained(key, config))
+        key: experiment.task.engine_name(training_variant(key, config))
         for key in missing
         if isinstance(key, JobKey)
     }
@@ -166,7 +166,7 @@ def found_elsewhere(
                 **versions(),
             }
             if isinstance(key, LookKey) and dense not in engine:
-                computed["engine"] = experiment.task.engine_name(how_trained(dense, config))
+                computed["engine"] = experiment.task.engine_name(training_variant(dense, config))
             try:
                 said = other.about(key) if other.is_finished(key) else {}
             except StoreError:
@@ -176,7 +176,7 @@ def found_elsewhere(
     return found
 
 
-def take(store: Store, found: Mapping[JobKey | LookKey, Store]) -> dict[Path, int]:
+def copy_jobs(store: Store, found: Mapping[JobKey | LookKey, Store]) -> dict[Path, int]:
     """Copy finished jobs of other runs into this one, each whole or not at all.
 
     Returns:

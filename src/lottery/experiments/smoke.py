@@ -8,7 +8,7 @@ from typing import Any
 
 from lottery.data import FEW
 from lottery.experiments.config import ExperimentConfig
-from lottery.methods import AnyMethod, Changing, ControlsConfig, EarlyBird, FromStep, Given
+from lottery.methods import AnyMethod, ChangingMask, ControlsConfig, EarlyBird, FromStep, Given
 from lottery.tickets import PruneConfig
 from lottery.training import (
     LearnedMasksConfig,
@@ -95,23 +95,23 @@ def _brief(method: AnyMethod, length: Length, shrunk: Callable[[Length], Length]
     changes: dict[str, Any] = {"rewind": replace(rewind, **moments)}
     if isinstance(method, FromStep):
         changes["step"] = shrunk(method.step)
-    if isinstance(method, EarlyBird | Changing):
+    if isinstance(method, EarlyBird | ChangingMask):
         changes["every"] = Length(amount=_ITERATIONS // 8)
     if isinstance(method, EarlyBird):
         changes["window"] = min(method.window, 5)
-    if isinstance(method, Changing) and not _too_late(method, length):
+    if isinstance(method, ChangingMask) and not _too_late(method, length):
         step = changes["step"] = Length(amount=min(changes["step"].amount, _ITERATIONS - 2))
         changes |= _between(method, step.amount)
     return replace(method, **changes)
 
 
-def _too_late(method: Changing, length: Length) -> bool:
+def _too_late(method: ChangingMask, length: Length) -> bool:
     """Whether tickets start where masks no longer change, which is refused, so also when tiny."""
     step = method.step
     return step.unit == length.unit and step.amount >= method.until * length.amount
 
 
-def _between(method: Changing, start: int) -> dict[str, float]:
+def _between(method: ChangingMask, start: int) -> dict[str, float]:
     """With an iteration between the first that counts and the last, so that an update is due."""
     begin = min(method.begin, (_ITERATIONS - 2) / _ITERATIONS)
     first = max(round(begin * _ITERATIONS), start)

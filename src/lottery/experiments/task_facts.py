@@ -70,7 +70,7 @@ def _classification(config: ExperimentConfig, data: Mapping[str, Any]) -> TaskFa
         evaluation_interval=training.evaluate_every.iterations(steps),
         test_examples=data["test_examples"],
         classes=data["classes"],
-        mask_updates=config.method.how(1, config.prune, 1).updates.method,
+        mask_updates=config.method.variant(1, config.prune, 1).updates.method,
         pruned_values=config.method.pruned,
         model=config.model,
         input_shape=tuple(data["input_shape"]),

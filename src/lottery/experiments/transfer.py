@@ -10,11 +10,11 @@ from typing import Final
 
 from lottery.core import Mask, Units
 from lottery.errors import UsageError
-from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.record import run_directory
-from lottery.methods import ControlsConfig, Given, asked_for
+from lottery.methods import ControlsConfig, Given, requested_controls
 from lottery.store import MemoryStore, Store
 from lottery.store.ticket_file import ticket_sha256
 from lottery.tickets import (
@@ -22,7 +22,7 @@ from lottery.tickets import (
     Ticket,
     level_densities,
     new_outputs,
-    transplanted,
+    transplant,
 )
 
 _ALIKE: Final = 1.02
@@ -64,7 +64,7 @@ def prepare_transfer(
             f"{config.replicates}"
         )
     dense = Replicate(experiment, MemoryStore(), 0).ticket(0)
-    masks = [transplanted(ticket, dense).mask for ticket in tickets]
+    masks = [transplant(ticket, dense).mask for ticket in tickets]
     given, found = _given(config, tickets), None
     if found_there:
         units = experiment.task.units(config.prune)
@@ -94,7 +94,9 @@ def _given(config: ExperimentConfig, tickets: Sequence[Ticket]) -> ExperimentCon
         },
     )
     method = Given(tickets=tuple(map(ticket_sha256, tickets)))
-    refused = [control for control in asked_for(config.controls) if control.refusal(method, plain)]
+    refused = [
+        control for control in requested_controls(config.controls) if control.refusal(method, plain)
+    ]
     none = {one.setting: getattr(ControlsConfig(reinit=0), one.setting) for one in refused}
     return replace(
         config,

@@ -13,7 +13,7 @@ from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, describe_error, format_names
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
-from lottery.methods import Bound, FromStep
+from lottery.methods import FromStep, MethodContext
 from lottery.rng import Streams
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig
@@ -217,7 +217,7 @@ def _check_outputs(
         raise wrong(f"gives outputs of shape {tuple(outputs.shape)}")
 
 
-def check_scoring(task: Supervised, bound: Bound) -> None:
+def check_scoring(task: Supervised, context: MethodContext) -> None:
     """Check that the criterion can score the network, and choose among all that is to go.
 
     The network is pruned once, to the last level in one round. Two examples do, or one where the
@@ -227,36 +227,36 @@ def check_scoring(task: Supervised, bound: Bound) -> None:
 
     Args:
         task: the experiment's.
-        bound: the experiment; its criterion looks at the network.
+        context: the experiment; its criterion looks at the network.
 
     Raises:
         UsageError: the criterion fails, or has no finite scores where some must go.
         MaskError: its scores are not what selection, or the scope, can use.
     """
-    if not bound.levels:
+    if not context.levels:
         return
     try:
         with torch.random.fork_rng(devices=[]):
-            _prune_once(task, bound)
+            _prune_once(task, context)
     except LotteryError:
         raise
     except Exception as error:
         raise UsageError(
-            f"prune.criterion: '{bound.prune.criterion}' fails on this network, before any "
+            f"prune.criterion: '{context.prune.criterion}' fails on this network, before any "
             f"training, with {describe_error(error)}; choose another, or mend it"
         ) from error
 
 
-def _prune_once(task: Supervised, bound: Bound) -> None:
-    prune, level = _at_once(bound.prune, bound.levels)
+def _prune_once(task: Supervised, context: MethodContext) -> None:
+    prune, level = _at_once(context.prune, context.levels)
     if prune.criterion in CRITERIA:
         smallest = prune.examples // steps_per_epoch(prune.examples, prune.batch_size)
         few = min(smallest, _EXAMPLES)
         prune = replace(prune, examples=few, batch_size=few)
-    initial, deciding = _states(task, bound)
+    initial, deciding = _states(task, context)
     dense = Mask.dense(prunable_weights(task.make_model()))
-    replace(bound, prune=prune).pruned(
-        level, dense, trained=deciding, initial=initial, streams=bound.streams(0)
+    replace(context, prune=prune).pruned(
+        level, dense, trained=deciding, initial=initial, streams=context.streams(0)
     )
 
 
@@ -269,13 +269,13 @@ def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
     return at_once, 1 if last else levels
 
 
-def _states(task: Supervised, bound: Bound) -> tuple[State, State]:
+def _states(task: Supervised, context: MethodContext) -> tuple[State, State]:
     """The first replicate's initial state, and one like that which decides."""
-    initial = task.initial(bound.streams(0), "init")
-    if isinstance(bound.method, FromStep) and not bound.method.step.amount:
+    initial = task.initial(context.streams(0), "init")
+    if isinstance(context.method, FromStep) and not context.method.step.amount:
         return initial.state_dict(), initial.state_dict()
     # Weights have moved by then, and statistics fit the data: without them the signal of a deep
     # network can grow beyond what a float holds.
-    moved = task.initial(bound.streams(1), "init")
+    moved = task.initial(context.streams(1), "init")
     recalibrate_batch_norm(moved, [_inputs(moved, task.data, _EXAMPLES)])
     return initial.state_dict(), moved.state_dict()

@@ -26,12 +26,12 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
 
 
-def named(metrics: Mapping[str, Any], prefixes: Iterable[str]) -> dict[str, Any]:
+def select_metrics(metrics: Mapping[str, Any], prefixes: Iterable[str]) -> dict[str, Any]:
     """The measurements whose names begin with one of the prefixes, without it.
 
     What is no single number, such as a list of one score a class, is left out.
 
-    >>> named({"eval_loss": 0.5, "eval_f1": [1.0, 0.0], "eval_runtime": 2.0}, ["eval_"])
+    >>> select_metrics({"eval_loss": 0.5, "eval_f1": [1.0, 0.0], "eval_runtime": 2.0}, ["eval_"])
     {'loss': 0.5}
     """
     return {

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lottery.integrations.extra import import_extra
-from lottery.integrations.frameworks import named, seed_all
+from lottery.integrations.frameworks import seed_all, select_metrics
 from lottery.tasks.session import LoopSession
 
 _PREFIXES: Final = ("val_", "val/", "valid_", "valid/", "validation_", "validation/")
@@ -75,7 +75,7 @@ def _evaluate(
     judge, prefixes = (trainer.test, _TEST) if test else (trainer.validate, _PREFIXES)
     found: dict[str, float] = {}
     for metrics in judge(model, **_unused(data), verbose=False):
-        found |= named(metrics, prefixes)
+        found |= select_metrics(metrics, prefixes)
     return found
 
 
@@ -122,10 +122,10 @@ def _following(session: LoopSession, trainer: Any) -> Any:
     class Following(lightning.Callback):  # type: ignore[misc, name-defined]
         def on_validation_end(self, trainer: Any, *_: Any) -> None:
             if not trainer.sanity_checking:
-                session.log(**named(trainer.callback_metrics, _PREFIXES))
+                session.log(**select_metrics(trainer.callback_metrics, _PREFIXES))
 
         def on_train_epoch_end(self, trainer: Any, *_: Any) -> None:
-            found = named(trainer.callback_metrics, _TRAINING)
+            found = select_metrics(trainer.callback_metrics, _TRAINING)
             if found:
                 session.log(split="training", **found)
             session.checkpoint(trainer.global_step)

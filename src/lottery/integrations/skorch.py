@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lottery.holding import hold
 from lottery.integrations.extra import import_extra
-from lottery.integrations.frameworks import named, seed_all
+from lottery.integrations.frameworks import seed_all, select_metrics
 from lottery.tasks.session import LoopSession
 
 # As skorch calls what the library calls accuracy.
@@ -191,7 +191,7 @@ def _following(session: LoopSession, net_state: _NetState) -> Any:
             self.logged_ = epochs
             measured = net.history[epochs - 1]
             for split, prefix in (("training", "train_"), ("validation", "valid_")):
-                found = named(measured, [prefix])
+                found = select_metrics(measured, [prefix])
                 if found:
                     session.log(split=split, **{_NAMES.get(k, k): v for k, v in found.items()})
             return True

@@ -16,7 +16,7 @@ from torch import nn
 
 from lottery.errors import UsageError
 from lottery.integrations.extra import import_extra
-from lottery.integrations.frameworks import named, seed_all
+from lottery.integrations.frameworks import seed_all, select_metrics
 from lottery.tasks.global_random import random_state, set_random_state
 from lottery.tasks.session import LoopSession
 
@@ -95,7 +95,7 @@ def _evaluate(
     make_trainer: Callable[[], Any], test_dataset: Any, model: nn.Module
 ) -> dict[str, float]:
     metrics = _trainer(make_trainer, model).evaluate(test_dataset)
-    return named(metrics, _PREFIXES)
+    return select_metrics(metrics, _PREFIXES)
 
 
 class _TrainerState:
@@ -170,6 +170,6 @@ def _following(session: LoopSession, trainer: _TrainerState) -> Any:
                 session.log(split="training", loss=logs["loss"])
 
         def on_evaluate(self, *_: Any, metrics: dict[str, float], **__: Any) -> None:
-            session.log(**named(metrics, _PREFIXES))
+            session.log(**select_metrics(metrics, _PREFIXES))
 
     return Following()

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.core import CriterionEntry, scored_level
-from lottery.methods.base import Bound, Inputs, Method, pruned_ticket
+from lottery.methods.base import Method, MethodContext, ReplicateInputs, pruned_ticket
 from lottery.methods.identity import pruning_part
 from lottery.methods.rewinding import DrawnRewindConfig
 from lottery.tickets import PruneConfig, Ticket
@@ -57,20 +57,26 @@ class FromStep(Method):
         return (0,) if any(length.amount for length in self.steps) else ()
 
     @override
-    def states(self, bound: Bound) -> tuple[int, ...]:
-        return tuple(sorted({*map(bound.iterations, self.steps)} - {0}))
+    def states(self, context: MethodContext) -> tuple[int, ...]:
+        return tuple(sorted({*map(context.iterations, self.steps)} - {0}))
 
     def pruned_at_step(
-        self, level: int, parent: Ticket, bound: Bound, inputs: Inputs, *, start: Length
+        self,
+        level: int,
+        parent: Ticket,
+        context: MethodContext,
+        inputs: ReplicateInputs,
+        *,
+        start: Length,
     ) -> Ticket:
         """A ticket pruned by the weights at the step, and starting elsewhere or there."""
-        at = bound.iterations(start)
+        at = context.iterations(start)
         return pruned_ticket(
             level,
             parent,
-            bound,
+            context,
             inputs,
-            trained=inputs.state(bound.iterations(self.step)),
+            trained=inputs.state(context.iterations(self.step)),
             weights=inputs.state(at),
             rule=self.pruned,
             iteration=at,
@@ -116,9 +122,9 @@ class AtStep(FromStep):
         return self.step if self.rewind.kind == "drawn" else self.rewind.to
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        parent = inputs.ticket(scored_level(bound.prune.schedule, level))
-        return self.pruned_at_step(level, parent, bound, inputs, start=self.start)
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        parent = inputs.ticket(scored_level(context.prune.schedule, level))
+        return self.pruned_at_step(level, parent, context, inputs, start=self.start)
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:

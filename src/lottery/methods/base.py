@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lottery.core import CriterionEntry, Mask, find_criterion
 from lottery.rng import Streams
-from lottery.tasks.protocol import How, Task
+from lottery.tasks.protocol import Task, TrainingVariant
 from lottery.tickets import (
-    Drawn,
+    EarlyBirdMask,
     PruneConfig,
     RewindMethod,
     Ticket,
@@ -25,7 +25,7 @@ from lottery.training import LearnedMasksConfig, Length, MaskUpdatesConfig, Prun
 
 
 @dataclass(frozen=True)
-class Bound:
+class MethodContext:
     """What every job of an experiment refers to, bound once.
 
     Args:
@@ -101,7 +101,7 @@ class Bound:
         )
 
 
-class Inputs(Protocol):
+class ReplicateInputs(Protocol):
     """What there is of one replicate for a ticket to be made from."""
 
     number: int
@@ -121,7 +121,7 @@ class Inputs(Protocol):
     def state(self, iteration: int) -> State:
         """The dense network's state on the way; 0 is its initialization."""
 
-    def drawn(self, level: int) -> Drawn:
+    def drawn(self, level: int) -> EarlyBirdMask:
         """The mask of a level that was drawn while the dense network trained."""
 
     def given(self, name: str) -> Ticket:
@@ -183,27 +183,27 @@ class Method(ABC):
     def needs(self, level: int, prune: PruneConfig) -> tuple[int, ...]:
         """The levels of which trained weights, or what was kept on the way, make this level's."""
 
-    def states(self, bound: Bound) -> tuple[int, ...]:
+    def states(self, context: MethodContext) -> tuple[int, ...]:
         """The iterations of the dense training of which its tickets need the state."""
-        at = bound.rewind_iteration
+        at = context.rewind_iteration
         return (at,) if self.rewinding == "weights" and at else ()
 
-    def start_iteration(self, bound: Bound) -> int:
-        """The iteration that tickets start at; see `Bound.rewind_iteration`."""
-        return bound.iterations(self.start)
+    def start_iteration(self, context: MethodContext) -> int:
+        """The iteration that tickets start at; see `MethodContext.rewind_iteration`."""
+        return context.iterations(self.start)
 
     @abstractmethod
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
         """The ticket of a level, 1 or more, without its provenance."""
 
-    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
+    def variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
         """How the ticket of a level is trained."""
         del level, prune, levels
-        return How()
+        return TrainingVariant()
 
-    def how_dense(self) -> How:
+    def dense_variant(self) -> TrainingVariant:
         """How the dense network is trained: in the task's way, to its end."""
-        return How()
+        return TrainingVariant()
 
     @abstractmethod
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
@@ -213,8 +213,8 @@ class Method(ABC):
 def pruned_ticket(
     level: int,
     parent: Ticket,
-    bound: Bound,
-    inputs: Inputs,
+    context: MethodContext,
+    inputs: ReplicateInputs,
     *,
     trained: State,
     weights: State,
@@ -226,7 +226,7 @@ def pruned_ticket(
     Args:
         level: that it is made for, 1 or more.
         parent: the ticket that is pruned.
-        bound: the experiment.
+        context: the experiment.
         inputs: what there is of the replicate.
         trained: the state that decides what goes.
         weights: the state that survivors go back to.
@@ -236,7 +236,7 @@ def pruned_ticket(
     held = None
     if rule != "zero":
         held = pruned_values(rule, before=parent, trained=trained, rewound=weights)
-    mask = bound.pruned(
+    mask = context.pruned(
         level,
         parent.mask,
         trained=trained,

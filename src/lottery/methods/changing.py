@@ -13,15 +13,15 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.methods.at_step import FromStep
-from lottery.methods.base import Bound, Inputs, Method
+from lottery.methods.base import Method, MethodContext, ReplicateInputs
 from lottery.methods.rewinding import FoundRewindConfig
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import PruneConfig, Ticket
 from lottery.training import Length, MaskUpdatesConfig, take_lengths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changing(FromStep):
+class ChangingMask(FromStep):
     """The mask of a training changes from a step of the dense training on."""
 
     every: Length = field(default_factory=lambda: Length(amount=100))
@@ -45,7 +45,7 @@ class Changing(FromStep):
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
         found = self.updates.problems()
-        if self.rewind.to.amount and not self.searches:
+        if self.rewind.to.amount and not self.searches_mask:
             found.append(
                 f"rewind.to: with then = 'stay' nothing is rewound, got {self.rewind.to}; use 0, "
                 "method.step to start later, or then = 'rewind'"
@@ -67,42 +67,44 @@ class Changing(FromStep):
         """How and when masks change."""
 
     @property
-    def searches(self) -> bool:
+    def searches_mask(self) -> bool:
         """Whether each level's mask is found in a training of its own, before its ticket's."""
         return self.then == "rewind"
 
     @property
     @override
     def no_trained_weights(self) -> str:
-        return "" if self.searches else super().no_trained_weights
+        return "" if self.searches_mask else super().no_trained_weights
 
     @property
     @override
     def start(self) -> Length:
-        return self.rewind.to if self.searches else self.step
+        return self.rewind.to if self.searches_mask else self.step
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        if not self.searches:
-            return self.first_ticket(level, bound, inputs)
-        at = bound.rewind_iteration
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        if not self.searches_mask:
+            return self.first_ticket(level, context, inputs)
+        at = context.rewind_iteration
         return Ticket(mask=inputs.found(level), weights=inputs.state(at), iteration=at)
 
     @override
-    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
-        return How() if self.searches else self.changing_how(level, prune, levels)
+    def variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
+        return (
+            TrainingVariant() if self.searches_mask else self.changing_variant(level, prune, levels)
+        )
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
         # What was found is decided by the training that found it.
-        return {"method": "found"} if self.searches else self.first(level, prune, levels)
+        return {"method": "found"} if self.searches_mask else self.first(level, prune, levels)
 
     @abstractmethod
-    def first_ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
+    def first_ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
         """What a training starts from whose mask changes."""
 
     @abstractmethod
-    def changing_how(self, level: int, prune: PruneConfig, levels: int) -> How:
+    def changing_variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
         """How the mask changes in such a training."""
 
     @abstractmethod
@@ -110,6 +112,6 @@ class Changing(FromStep):
         """What decides the ticket that such a training starts from."""
 
 
-def searching(method: Method) -> Changing | None:
+def mask_search(method: Method) -> ChangingMask | None:
     """The method, if it finds masks in trainings of their own."""
-    return method if isinstance(method, Changing) and method.searches else None
+    return method if isinstance(method, ChangingMask) and method.searches_mask else None

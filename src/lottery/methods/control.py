@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from lottery.core import Units
-from lottery.methods.base import Bound, Inputs, Method
-from lottery.tasks.protocol import How
+from lottery.methods.base import Method, MethodContext, ReplicateInputs
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import (
     PruneConfig,
     Ticket,
@@ -52,7 +52,7 @@ def source_replicate(number: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Breaking:
+class ControlContext:
     """What a control is made from.
 
     Args:
@@ -60,7 +60,7 @@ class Breaking:
         ticket: that of its level.
         inputs: what else there is of its replicate.
         source: what there is of its source, another replicate, see `source_replicate`.
-        bound: the experiment.
+        context: the experiment.
         generator: at the start of the control's own stream.
         initialize: makes a network with weights drawn from that stream.
         trained: reads the trained state that decided the ticket's mask.
@@ -68,9 +68,9 @@ class Breaking:
 
     level: int
     ticket: Ticket
-    inputs: Inputs
-    source: Inputs
-    bound: Bound
+    inputs: ReplicateInputs
+    source: ReplicateInputs
+    context: MethodContext
     generator: torch.Generator
     initialize: Callable[[], nn.Module]
     trained: Callable[[], State]
@@ -78,14 +78,14 @@ class Breaking:
     @property
     def units(self) -> Units | None:
         """What is removed as one."""
-        return self.bound.task.units(self.bound.prune)
+        return self.context.task.units(self.context.prune)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Control(Branch):
     """One kind of control."""
 
-    make: Callable[[Breaking], Ticket]
+    make: Callable[[ControlContext], Ticket]
     """Breaks the one thing."""
     needs_trained: bool = False
     """Whether it starts from the trained weights that decided its ticket's mask."""
@@ -99,9 +99,9 @@ class Control(Branch):
     """Whether it trains until it has made the dense training's multiplications."""
     learns: MaskMethod | None = None
     """How it learns its mask, if that is what is trained."""
-    usual: int | bool = 0
+    default: int | bool = 0
     """How many there are where a config says nothing; False of one that there can be once."""
-    more: str = ""
+    details: str = ""
     """What there is to know for who asks for it, besides the note."""
     refusal: Callable[[Method, PruneConfig], str] = lambda *_: ""
     """Why there is none with such tickets; empty where there is."""
@@ -114,24 +114,24 @@ class Control(Branch):
     @property
     def meaning(self) -> str:
         """What it is, in sentences."""
-        return " ".join(filter(None, (f"{self.note[0].upper()}{self.note[1:]}.", self.more)))
+        return " ".join(filter(None, (f"{self.note[0].upper()}{self.note[1:]}.", self.details)))
 
-    def how(self, ticket: How, branch: str, level: int) -> How:
+    def variant(self, ticket: TrainingVariant, branch: str, level: int) -> TrainingVariant:
         """How it is trained: as its ticket, unless its record says otherwise."""
         learns = self.learns and MaskLearning(method=self.learns, stream=(branch, level))
         if learns is None and not self.starts_over:
             return ticket
-        return How(
+        return TrainingVariant(
             same_multiplications=self.same_multiplications,
-            updates=How().updates if learns else ticket.updates,
+            updates=TrainingVariant().updates if learns else ticket.updates,
             gradual=None if learns else ticket.gradual,
             learns=learns,
         )
 
-    def decides(self, bound: Bound) -> Any:
+    def decides(self, context: MethodContext) -> Any:
         """What decides its ticket besides that of its level and its stream: plain."""
         if self.learns:
-            return bound.masks.of(self.learns).weights
+            return context.masks.of(self.learns).weights
         if self.moves_mask == "aligned":
-            return {"examples": bound.prune.examples, "batch_size": bound.prune.batch_size}
+            return {"examples": context.prune.examples, "batch_size": context.prune.batch_size}
         return None

@@ -41,7 +41,7 @@ else:
     ControlsConfig = make_dataclass(
         "ControlsConfig",
         [
-            (c.setting, type(c.usual), field(default=c.usual, metadata={"meaning": c.meaning}))
+            (c.setting, type(c.default), field(default=c.default, metadata={"meaning": c.meaning}))
             for c in CONTROLS.values()
         ],
         bases=(_Numbers,),
@@ -51,7 +51,7 @@ else:
     )
 
 
-def asked_for(controls: ControlsConfig) -> list[Control]:
+def requested_controls(controls: ControlsConfig) -> list[Control]:
     """The controls of which there is one or more, in their order."""
     return [control for control in CONTROLS.values() if getattr(controls, control.setting)]
 
@@ -60,6 +60,6 @@ def control_problems(controls: ControlsConfig, method: Method, prune: PruneConfi
     """The controls that have no meaning with such tickets, one sentence each."""
     return [
         f"controls.{control.setting}: {reason}"
-        for control in asked_for(controls)
+        for control in requested_controls(controls)
         if (reason := control.refusal(method, prune))
     ]

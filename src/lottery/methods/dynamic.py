@@ -12,15 +12,15 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.core import scored_level
-from lottery.methods.base import Bound, Inputs
-from lottery.methods.changing import Changing
-from lottery.tasks.protocol import How
+from lottery.methods.base import MethodContext, ReplicateInputs
+from lottery.methods.changing import ChangingMask
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import PruneConfig, Ticket
 from lottery.training import MaskUpdatesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dynamic(Changing):
+class Dynamic(ChangingMask):
     """Sparse from the start, and the mask moves in training."""
 
     kind: Literal["dynamic"] = "dynamic"
@@ -44,15 +44,15 @@ class Dynamic(Changing):
         )
 
     @override
-    def first_ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        above = scored_level(bound.prune.schedule, level)
-        again = self.searches and above
-        parent = self.first_ticket(above, bound, inputs) if again else inputs.ticket(above)
-        return self.pruned_at_step(level, parent, bound, inputs, start=self.step)
+    def first_ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        above = scored_level(context.prune.schedule, level)
+        again = self.searches_mask and above
+        parent = self.first_ticket(above, context, inputs) if again else inputs.ticket(above)
+        return self.pruned_at_step(level, parent, context, inputs, start=self.step)
 
     @override
-    def changing_how(self, level: int, prune: PruneConfig, levels: int) -> How:
-        return How(updates=self.updates)
+    def changing_variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
+        return TrainingVariant(updates=self.updates)
 
     @override
     def first(self, level: int, prune: PruneConfig, levels: int) -> Any:

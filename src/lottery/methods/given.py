@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from typing_extensions import override
 
-from lottery.methods.base import Bound, Inputs, Method
-from lottery.tickets import PruneConfig, Ticket, transplanted
+from lottery.methods.base import Method, MethodContext, ReplicateInputs
+from lottery.tickets import PruneConfig, Ticket, transplant
 from lottery.training import Length
 
 
@@ -47,8 +47,8 @@ class Given(Method):
         return ()
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        return transplanted(inputs.given(self.of(inputs.number)), inputs.ticket(0))
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        return transplant(inputs.given(self.of(inputs.number)), inputs.ticket(0))
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import PruneConfig
 
 
@@ -19,16 +19,16 @@ def pruning_part(prune: PruneConfig, level: int, levels: int) -> dict[str, Any]:
     return settings | ({"levels": levels} if prune.schedule == "linear" else {})
 
 
-def plain_how(how: How) -> dict[str, Any]:
+def plain_variant(variant: TrainingVariant) -> dict[str, Any]:
     """How a ticket is trained, as plain data, for its identity: what differs and nothing else."""
-    gradual, learns = how.gradual, how.learns
+    gradual, learns = variant.gradual, variant.learns
     parts = {
-        "fine_tune": None if how.fine_tune is None else asdict(how.fine_tune),
-        "same_multiplications": how.same_multiplications or None,
-        "updates": asdict(how.updates) if how.updates.active else None,
+        "fine_tune": None if variant.fine_tune is None else asdict(variant.fine_tune),
+        "same_multiplications": variant.same_multiplications or None,
+        "updates": asdict(variant.updates) if variant.updates.active else None,
         "gradual": gradual and pruning_part(gradual.prune, gradual.level, gradual.levels),
         "learns": learns and [learns.method, *learns.stream],
-        "reordered": how.reordered,
-        "until_drawn": how.until_drawn or None,
+        "reordered": variant.reordered,
+        "until_drawn": variant.until_drawn or None,
     }
     return {name: part for name, part in parts.items() if part is not None}

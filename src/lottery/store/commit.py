@@ -24,7 +24,7 @@ from typing import Any
 from lottery.data.partial_files import file_lock, new_partial_file
 from lottery.errors import StoreError
 from lottery.store.files import read_json, read_plain, why_no_directory
-from lottery.store.schema import TABLE, TEXT, misfits, whole
+from lottery.store.schema import TABLE, TEXT, schema_problems, whole
 
 MANIFEST = "manifest.json"
 CORRUPT = ".corrupt-"
@@ -230,12 +230,14 @@ def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
     for name, entry in files.items():
         if Path(name).name != name or name in ("", ".", "..") or not name.isprintable():
             raise StoreError(f"{source} names {name!r}, not a plain file name")
-        wrong = misfits(entry, _ENTRY) if isinstance(entry, dict) else ["expected a table"]
+        wrong = schema_problems(entry, _ENTRY) if isinstance(entry, dict) else ["expected a table"]
         if wrong:
             raise StoreError(f"{source} is not a manifest: {name}: {'; '.join(wrong)}")
     said = manifest.get("about", {})
     wrong = (
-        misfits(said, _ABOUT, optional=_ABOUT) if isinstance(said, dict) else ["expected a table"]
+        schema_problems(said, _ABOUT, optional=_ABOUT)
+        if isinstance(said, dict)
+        else ["expected a table"]
     )
     if wrong:
         raise StoreError(f"{source} is not a manifest: about: {'; '.join(wrong)}")

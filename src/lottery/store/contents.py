@@ -105,13 +105,13 @@ def check_job(key: JobKey, files: Mapping[str, bytes], directory: Path) -> JobRe
             _check_weights(ticket, tensors[name], prefix, directory / name)
     # Of a training that diverged nothing is kept that tells where its mask had moved to.
     if result.status == "done":
-        mask = moved_mask(ticket.mask, tensors[FINAL], source=directory / FINAL)
+        mask = mask_at_end(ticket.mask, tensors[FINAL], source=directory / FINAL)
         if dict(result.layers) != mask.layers:
             raise StoreError(f"{directory / RESULT}: layers: expected what the mask keeps")
     return result
 
 
-def moved_mask(ticket: Mask, final: Mapping[str, Tensor], *, source: Path) -> Mask:
+def mask_at_end(ticket: Mask, final: Mapping[str, Tensor], *, source: Path) -> Mask:
     """What a job keeps at the end of its training: the ticket's mask, unless that changed.
 
     Args:

@@ -15,10 +15,10 @@ from lottery.store.schema import (
     TEXT,
     Kind,
     is_whole,
-    misfits,
     number,
     one_of,
     or_null,
+    schema_problems,
     whole,
 )
 from lottery.training.curve import LARGEST, MOST_NAMES, value_problem
@@ -144,7 +144,7 @@ class JobResult:
             raise StoreError(f"{source} is not a job's result: expected a table")
         # A run may come from anyone, so what it says of itself is checked before it is used.
         wrong = _take_old_names(values)
-        wrong += misfits(values, RESULT_FIELDS, optional=("provenance", "scores"))
+        wrong += schema_problems(values, RESULT_FIELDS, optional=("provenance", "scores"))
         wrong += [f"{name}: no such field" for name in values if name not in RESULT_FIELDS]
         wrong = wrong or _contradictions(values)
         if wrong:
@@ -216,7 +216,7 @@ _OLD_NAMES: Final = {
 def _take_old_names(values: dict[str, Any]) -> list[str]:
     """Rename the fields of a result from when every score was an accuracy; what is wrong of it."""
     old = {name: values.pop(name) for name in _OLD_NAMES if name in values}
-    wrong = misfits(old, dict.fromkeys(old, or_null(SHARE)))
+    wrong = schema_problems(old, dict.fromkeys(old, or_null(SHARE)))
     values |= {_OLD_NAMES[name]: value for name, value in old.items()}
     final = old.get("test_accuracy_final")
     if final is not None:

@@ -19,7 +19,7 @@ from lottery.store.files import read_json, why_no_file
 
 
 @contextmanager
-def own(run: Path) -> Iterator[None]:
+def lock_run(run: Path) -> Iterator[None]:
     """Own a run directory for the time of a ``with`` block.
 
     The lock is the operating system's, so it is freed however the process ends. What a killed
@@ -36,7 +36,7 @@ def own(run: Path) -> Iterator[None]:
             raise StoreError(f"{trouble}. Remove it, and run the same command again")
         lock = FileLock(run / ".lock")
         try:
-            # Somebody who only looks, as `holder` does, has it for less than a moment.
+            # Somebody who only looks, as `lock_holder` does, has it for less than a moment.
             lock.acquire(timeout=_MOMENT, poll_interval=_MOMENT / 10)
         except Timeout:
             raise StoreError(f"{run} is being worked on by {_owner(run)}. {_ADVICE}") from None
@@ -56,7 +56,7 @@ def own(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def holder(run: Path) -> str | None:
+def lock_holder(run: Path) -> str | None:
     """Who owns a run directory now, in words; None if nobody does, or it cannot be told.
 
     Whoever wants to own it at this instant may have to wait for the blink of an eye.

@@ -9,7 +9,7 @@ from typing import Literal
 from lottery.core import Mask
 from lottery.errors import MaskError, StoreError
 from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors
-from lottery.tickets import Drawn
+from lottery.tickets import EarlyBirdMask
 from lottery.training import State
 from lottery.training.progress import below
 
@@ -41,10 +41,10 @@ class LookKey:
         return f"replicate {self.replicate}, {what} {self.number}"
 
 
-def pack_look(key: LookKey, found: State | Drawn) -> dict[str, bytes]:
+def pack_look(key: LookKey, found: State | EarlyBirdMask) -> dict[str, bytes]:
     """File name -> contents."""
     about = {"look": str(key)}
-    if not isinstance(found, Drawn):
+    if not isinstance(found, EarlyBirdMask):
         return {LOOK: pack_tensors({f"state/{name}": t for name, t in found.items()}, about)}
     tensors = {f"mask/{name}": kept for name, kept in found.mask.items()}
     tensors |= {f"state/{name}": value for name, value in (found.state or {}).items()}
@@ -52,7 +52,7 @@ def pack_look(key: LookKey, found: State | Drawn) -> dict[str, bytes]:
     return {LOOK: pack_tensors(tensors, {**about, **drawn})}
 
 
-def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | Drawn:
+def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | EarlyBirdMask:
     """What `pack_look` was given.
 
     Raises:
@@ -75,6 +75,6 @@ def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | Drawn:
         mask = Mask(kept)
     except MaskError as error:
         raise StoreError(f"{source}: {error}") from error
-    return Drawn(
+    return EarlyBirdMask(
         mask=mask, iteration=iteration, settled=settled, spread=spread, state=state or None
     )

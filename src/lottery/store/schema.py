@@ -73,7 +73,7 @@ def is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def misfits(
+def schema_problems(
     values: Mapping[str, object], kinds: Mapping[str, Kind], *, optional: Collection[str] = ()
 ) -> list[str]:
     """Which fields of a table are missing or of another kind, one phrase each.
@@ -83,7 +83,8 @@ def misfits(
         kinds: field -> what it may hold; ``a.b`` is the field ``b`` of the table ``a``.
         optional: the fields that may be missing.
 
-    >>> misfits({"level": -1, "data": {}}, {"level": whole(0, 99), "data.classes": whole(1, 9)})
+    >>> kinds = {"level": whole(0, 99), "data.classes": whole(1, 9)}
+    >>> schema_problems({"level": -1, "data": {}}, kinds)
     ['level: expected a whole number from 0 to 99, got -1', 'data.classes: is missing']
     """
     found = []

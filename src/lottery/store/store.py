@@ -19,7 +19,7 @@ from lottery.store.contents import (
     RESULT,
     TICKET,
     check_job,
-    moved_mask,
+    mask_at_end,
     pack_job,
     unpack_checkpoint,
     unpack_result,
@@ -31,7 +31,7 @@ from lottery.store.jobs import JobKey, JobResult
 from lottery.store.looks import LOOK, LookKey, pack_look, unpack_look
 from lottery.store.tensors import pack_tensors, unpack_tensors, unpack_ticket
 from lottery.store.ticket_file import read_ticket, ticket_sha256, write_ticket
-from lottery.tickets import Drawn, Ticket
+from lottery.tickets import EarlyBirdMask, Ticket
 from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
 from lottery.training.progress import below
 
@@ -189,7 +189,7 @@ class Store:
         self.drop_checkpoints(result.key)
 
     def write_look(
-        self, key: LookKey, found: State | Drawn, about: Mapping[str, Any] | None = None
+        self, key: LookKey, found: State | EarlyBirdMask, about: Mapping[str, Any] | None = None
     ) -> None:
         """Commit what was kept of a dense network on its way."""
         self._commit(key, pack_look(key, found), about)
@@ -255,9 +255,9 @@ class Store:
         ticket = self.ticket(key).mask
         if not self._has(key, FINAL):
             return ticket
-        return moved_mask(ticket, self._tensors(key, FINAL), source=self.directory(key) / FINAL)
+        return mask_at_end(ticket, self._tensors(key, FINAL), source=self.directory(key) / FINAL)
 
-    def look(self, key: LookKey) -> State | Drawn:
+    def look(self, key: LookKey) -> State | EarlyBirdMask:
         """What was kept of a dense network on its way.
 
         Raises:

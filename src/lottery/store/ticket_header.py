@@ -16,9 +16,9 @@ from lottery.store.schema import (
     TEXT,
     Kind,
     is_whole,
-    misfits,
     number,
     one_of,
+    schema_problems,
     table_of,
     whole,
 )
@@ -113,7 +113,7 @@ def header_problems(values: Mapping[str, Any]) -> list[str]:
     """What a header says that it may not, one phrase each."""
     if values.get("format") != FORMAT:
         return [f"format: expected '{FORMAT}'"]
-    wrong = misfits(values, _FIELDS)
+    wrong = schema_problems(values, _FIELDS)
     wrong += [f"{name}: no such field" for name in values if name not in _FIELDS]
     if wrong:
         return wrong

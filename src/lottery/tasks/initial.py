@@ -20,7 +20,7 @@ DRAWS_WEIGHTS = frozenset(
 """Controls, by their name in a config, that draw new initial weights."""
 
 
-def made_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
+def call_make_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
     """A network with the global generators seeded.
 
     Raises:
@@ -37,7 +37,7 @@ def made_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
     return model
 
 
-def check_new(one: nn.Module, other: nn.Module) -> None:
+def check_separate_memory(one: nn.Module, other: nn.Module) -> None:
     """Check that two networks have no memory in common.
 
     Raises:

@@ -27,10 +27,15 @@ from lottery.rng import Streams
 from lottery.tasks.batches import take_batches
 from lottery.tasks.fingerprint import describe, digest, not_covered, tensor_digest
 from lottery.tasks.global_random import seeded
-from lottery.tasks.initial import check_new, initialization_problem, made_model, same_weights
+from lottery.tasks.initial import (
+    call_make_model,
+    check_separate_memory,
+    initialization_problem,
+    same_weights,
+)
 from lottery.tasks.loops import call_train, read_returned, read_scores, wants_session
 from lottery.tasks.own_code import OwnCode
-from lottery.tasks.protocol import How, Plain, Steps, Work
+from lottery.tasks.protocol import Plain, Steps, TrainingRequest, TrainingVariant
 from lottery.tasks.recording import Recording
 from lottery.tasks.session import LoopSession
 from lottery.tickets import PruneConfig, network_units
@@ -112,7 +117,7 @@ class OwnTask:
         """What a ticket's provenance says of the task."""
         return {}
 
-    def engine_name(self, how: How) -> str:  # noqa: ARG002
+    def engine_name(self, variant: TrainingVariant) -> str:  # noqa: ARG002
         """Always the same."""
         return "own"
 
@@ -121,20 +126,20 @@ class OwnTask:
         total = self.code.steps
         return None if total is None else Steps(total=total, per_epoch=total)
 
-    def last_iteration(self, how: How, mask: Mask) -> int | None:  # noqa: ARG002
+    def last_iteration(self, variant: TrainingVariant, mask: Mask) -> int | None:  # noqa: ARG002
         """The iteration that a training ends at; None where that is not known before."""
         return None if self.starts_over else self.code.steps
 
-    def refusal(self, how: How) -> str | None:
+    def refusal(self, variant: TrainingVariant) -> str | None:
         """Why a ticket cannot be trained so; None when it can."""
-        if replace(how, reordered=None).as_usual and not how.reordered:
+        if replace(variant, reordered=None).is_standard and not variant.reordered:
             return None
         asked = {
-            "fine-tuning": how.fine_tune is not None,
-            "training until as many multiplications are made": how.same_multiplications,
-            "gradual pruning": how.gradual is not None,
-            "learning a mask": how.learns is not None,
-            "another data order from an iteration above 0 on": bool(how.reordered),
+            "fine-tuning": variant.fine_tune is not None,
+            "training until as many multiplications are made": variant.same_multiplications,
+            "gradual pruning": variant.gradual is not None,
+            "learning a mask": variant.learns is not None,
+            "another data order from an iteration above 0 on": bool(variant.reordered),
         }
         what = next((name for name, wanted in asked.items() if wanted), "a mask that changes")
         return (
@@ -149,7 +154,7 @@ class OwnTask:
         return self._made(_ANY.seed_of("model"))
 
     def _made(self, seed: int) -> nn.Module:
-        model = made_model(self.code.make_model, seed)
+        model = call_make_model(self.code.make_model, seed)
         set_coverage(model, also=self.code.also, leave_out=self.code.leave_out)
         check_coverage("made by make_model", model)
         return model
@@ -176,7 +181,7 @@ class OwnTask:
                 ``evaluate`` gives is no score.
         """
         one, other = (self._made(_ANY.seed_of("init", number)) for number in (0, 1))
-        check_new(one, other)
+        check_separate_memory(one, other)
         problem = initialization_problem(
             same_weights(one, other),
             len(prunable_weights(one)),
@@ -235,22 +240,24 @@ class OwnTask:
 
     # Training
 
-    def group_size(self, how: How) -> int:  # noqa: ARG002
+    def group_size(self, variant: TrainingVariant) -> int:  # noqa: ARG002
         """One: loops of the user's own train one network."""
         return 1
 
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
+    def train(
+        self, works: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
         """Train one after another."""
         return [self._train(work, one) for work, one in zip(works, monitors, strict=True)]
 
-    def _train(self, work: Work, monitor: Monitor) -> TrainingResult:
+    def _train(self, work: TrainingRequest, monitor: Monitor) -> TrainingResult:
         try:
             result = self._trained(work, monitor)
         except Exception as error:
             if not isinstance(error, Preempted):
                 error.add_note(f"lottery: {_described_work(work)}")
             raise
-        if result.status == "done" and work.how.as_usual and work.ticket.mask.density == 1:
+        if result.status == "done" and work.variant.is_standard and work.ticket.mask.density == 1:
             self.check_other_replicates(work.streams.replicate, result.final)
         return result
 
@@ -273,9 +280,9 @@ class OwnTask:
                 "number, leave that out, or seed with session.seed() of train(model, session)"
             )
 
-    def _trained(self, work: Work, monitor: Monitor) -> TrainingResult:
+    def _trained(self, work: TrainingRequest, monitor: Monitor) -> TrainingResult:
         ticket = work.ticket
-        if problem := self.refusal(work.how):
+        if problem := self.refusal(work.variant):
             raise UsageError(problem)
         model = self.make_model()
         ticket.check_fits(model)
@@ -302,12 +309,12 @@ class OwnTask:
         return _result(recording, final=final, stop=stop, early_stop=kept, scores=scores)
 
     def _run_loop(
-        self, work: Work, model: nn.Module, recording: Recording, monitor: Monitor
+        self, work: TrainingRequest, model: nn.Module, recording: Recording, monitor: Monitor
     ) -> tuple[dict[str, float], int]:
         """Train; the scores that the loop gave itself, and the iteration at its end."""
         ticket, streams = work.ticket, work.streams
-        if work.how.reordered is not None:
-            streams = streams.below("reordered", work.how.reordered)
+        if work.variant.reordered is not None:
+            streams = streams.below("reordered", work.variant.reordered)
         with (
             seeded(streams.seed_of("train", ticket.iteration)),
             hold(model, ticket.mask, at=recording.callbacks(), values=ticket.pruned) as held,
@@ -332,7 +339,9 @@ class OwnTask:
         )
         return scores, session.step
 
-    def _check_steps(self, work: Work, recording: Recording, session: LoopSession) -> None:
+    def _check_steps(
+        self, work: TrainingRequest, recording: Recording, session: LoopSession
+    ) -> None:
         """Check that the loop was as long as it was said to be, and as what is wanted of it."""
         first = work.ticket.iteration
         missing = [at for at in work.snapshots_at if at >= first and at not in recording.snapshots]
@@ -404,7 +413,7 @@ def _result(
     )
 
 
-def _described_work(work: Work) -> str:
+def _described_work(work: TrainingRequest) -> str:
     """Which training it was, for a note on an error."""
     about = work.ticket.provenance
     branch, level = about.get("branch", ""), about.get("level", "")

@@ -28,7 +28,7 @@ Plain = Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gradual:
+class GradualTarget:
     """Where a mask falls while it trains: down to what a level's pruning would leave."""
 
     prune: PruneConfig
@@ -37,7 +37,7 @@ class Gradual:
 
 
 @dataclass(frozen=True, kw_only=True)
-class How:
+class TrainingVariant:
     """How a ticket is trained, where that differs from the dense network; part of its identity.
 
     Args:
@@ -53,19 +53,19 @@ class How:
     fine_tune: Length | None = None
     same_multiplications: bool = False
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
-    gradual: Gradual | None = None
+    gradual: GradualTarget | None = None
     learns: MaskLearning | None = None
     reordered: int | None = None
     until_drawn: bool = False
 
     @property
-    def as_usual(self) -> bool:
+    def is_standard(self) -> bool:
         """Whether nothing differs: a fixed mask, trained as the dense network is."""
-        return self == How()
+        return self == TrainingVariant()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class TrainingRequest:
     """One training to do.
 
     Args:
@@ -78,7 +78,7 @@ class Work:
     """
 
     ticket: Ticket
-    how: How
+    variant: TrainingVariant
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
     watch: Watch | None = None
@@ -138,19 +138,21 @@ class Task(Protocol):
     ) -> Probe:
         """The network with the weights that decide, and batches for a criterion that looks."""
 
-    def last_iteration(self, how: How, mask: Mask) -> int | None:
+    def last_iteration(self, variant: TrainingVariant, mask: Mask) -> int | None:
         """The iteration that a training ends at; None where that is not known before."""
 
-    def engine_name(self, how: How) -> str:
+    def engine_name(self, variant: TrainingVariant) -> str:
         """What trains it so: an engine's name, or ``own``. It decides reuse, not identity."""
 
-    def refusal(self, how: How) -> str | None:
+    def refusal(self, variant: TrainingVariant) -> str | None:
         """Why it cannot be trained so, in words; None when it can."""
 
-    def group_size(self, how: How) -> int:
+    def group_size(self, variant: TrainingVariant) -> int:
         """How many jobs that are trained so may be given to one call of `train`; 1: one alone."""
 
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
+    def train(
+        self, works: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
         """Train each to its end; several are of one experiment, and trained the same way.
 
         Raises:

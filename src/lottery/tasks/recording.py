@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lottery.errors import UsageError
 from lottery.score import Score
-from lottery.tasks.protocol import Work
+from lottery.tasks.protocol import TrainingRequest
 from lottery.training import CurvePoint, Notes, Split, State, value_problem
 from lottery.training.curve import MOST_NAMES
 from lottery.training.engines.torch_engine.network import state_of
@@ -28,7 +28,7 @@ class Recording:
         score: what it is judged by.
     """
 
-    def __init__(self, work: Work, model: nn.Module, score: Score) -> None:
+    def __init__(self, work: TrainingRequest, model: nn.Module, score: Score) -> None:
         self._work, self._model, self._score = work, model, score
         self.points: dict[tuple[int, str], CurvePoint] = {}
         self.notes: Notes = {}

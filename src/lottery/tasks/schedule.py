@@ -11,7 +11,9 @@ MOST_STRETCH = 2.0
 arXiv:1810.05270, section 3: where a network saves more than half of them, it is twice as long."""
 
 
-def stretched(training: TrainingConfig, factor: float, steps_per_epoch: int) -> TrainingConfig:
+def stretch_training(
+    training: TrainingConfig, factor: float, steps_per_epoch: int
+) -> TrainingConfig:
     """The same training over a longer time.
 
     Its length, warm-up and drops of the learning rate are multiplied by ``factor``, each rounded to
@@ -35,7 +37,7 @@ def stretched(training: TrainingConfig, factor: float, steps_per_epoch: int) -> 
     )
 
 
-def tuning(training: TrainingConfig, length: Length, steps_per_epoch: int) -> TrainingConfig:
+def fine_tuning(training: TrainingConfig, length: Length, steps_per_epoch: int) -> TrainingConfig:
     """A training that goes on after its end, at the learning rate of its last step.
 
     Iterations are counted on: fine-tuning starts where the training ended, and its epochs have

@@ -29,9 +29,9 @@ from lottery.models.learned import LearnedInitialization
 from lottery.rng import Streams
 from lottery.score import ACCURACY
 from lottery.tasks.network import left_out, make_network, traced_units
-from lottery.tasks.protocol import How, Steps, Task, Work
-from lottery.tasks.schedule import MOST_STRETCH, stretched, tuning
-from lottery.tickets import PruneConfig, going_by_level, make_probe
+from lottery.tasks.protocol import Steps, Task, TrainingRequest, TrainingVariant
+from lottery.tasks.schedule import MOST_STRETCH, fine_tuning, stretch_training
+from lottery.tickets import PruneConfig, groups_from_dense, make_probe
 from lottery.training import (
     Engine,
     LearnedMasksConfig,
@@ -215,13 +215,13 @@ class Supervised(Task):
 
     # Training
 
-    def engine(self, how: How) -> Engine:
+    def engine(self, variant: TrainingVariant) -> Engine:
         """What trains such a job: the fastest that can, unless one was named.
 
         Raises:
             UsageError: none can, or the one that was named cannot.
         """
-        learns = how.learns is not None
+        learns = variant.learns is not None
         if learns not in self._engines:
             self._engines[learns] = make_engine(
                 self._engine,
@@ -250,69 +250,71 @@ class Supervised(Task):
         return [name for name, needed in needs.items() if needed]
 
     @override
-    def engine_name(self, how: How) -> str:
-        return self.engine(how).name
+    def engine_name(self, variant: TrainingVariant) -> str:
+        return self.engine(variant).name
 
     @override
-    def refusal(self, how: How) -> str | None:
+    def refusal(self, variant: TrainingVariant) -> str | None:
         return None
 
-    def training(self, how: How, mask: Mask) -> TrainingConfig:
+    def training(self, variant: TrainingVariant, mask: Mask) -> TrainingConfig:
         """How a ticket with this mask is trained."""
         training = self.settings.training
-        if how.same_multiplications:
+        if variant.same_multiplications:
             uses = weight_uses(self.make_model(), self.data.input_shape)
             dense = multiplications({n: total for n, (_, total) in mask.layers.items()}, uses)
             sparse = multiplications({n: kept for n, (kept, _) in mask.layers.items()}, uses)
             factor = min(MOST_STRETCH, dense / sparse)
-            return stretched(training, factor, self.steps().per_epoch)
-        if how.learns is not None:
-            return scores_training(training, self.settings.masks.of(how.learns.method))
-        if how.fine_tune is not None:
-            return tuning(training, how.fine_tune, self.steps().per_epoch)
+            return stretch_training(training, factor, self.steps().per_epoch)
+        if variant.learns is not None:
+            return scores_training(training, self.settings.masks.of(variant.learns.method))
+        if variant.fine_tune is not None:
+            return fine_tuning(training, variant.fine_tune, self.steps().per_epoch)
         return training
 
     @override
-    def last_iteration(self, how: How, mask: Mask) -> int | None:
-        if how.until_drawn:
+    def last_iteration(self, variant: TrainingVariant, mask: Mask) -> int | None:
+        if variant.until_drawn:
             return None
-        return self.training(how, mask).length.iterations(self.steps().per_epoch)
+        return self.training(variant, mask).length.iterations(self.steps().per_epoch)
 
     def data_on_device(self, data: Dataset) -> Dataset:
         """Data where engines train."""
         return data.to(self._device)
 
-    def job(self, work: Work) -> TrainingJob:
+    def job(self, work: TrainingRequest) -> TrainingJob:
         """A training as an engine takes it."""
-        ticket, gradual = work.ticket, work.how.gradual
+        ticket, gradual = work.ticket, work.variant.gradual
         to_remove: tuple[Group, ...] = ()
         if gradual is not None:
             levels = gradual.levels
-            to_remove = going_by_level(gradual.prune, gradual.level, ticket.mask, levels=levels)
+            to_remove = groups_from_dense(gradual.prune, gradual.level, ticket.mask, levels=levels)
         return TrainingJob(
             make_model=self.make_model,
             mask=ticket.mask,
             start=ticket.weights,
             start_iteration=ticket.iteration,
             data=self._placed,
-            config=self.training(work.how, ticket.mask),
+            config=self.training(work.variant, ticket.mask),
             streams=work.streams,
             snapshots_at=work.snapshots_at,
             pruned=ticket.pruned,
-            updates=work.how.updates,
+            updates=work.variant.updates,
             to_remove=to_remove,
-            learns=work.how.learns,
+            learns=work.variant.learns,
             watch=work.watch,
             measured=work.measured,
-            reordered_from=work.how.reordered,
+            reordered_from=work.variant.reordered,
         )
 
     @override
-    def group_size(self, how: How) -> int:
+    def group_size(self, variant: TrainingVariant) -> int:
         # Each mask then has a length of its own.
-        return 1 if how.same_multiplications else self.engine(how).group_size
+        return 1 if variant.same_multiplications else self.engine(variant).group_size
 
     @override
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
-        engine = self.engine(works[0].how)
+    def train(
+        self, works: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        engine = self.engine(works[0].variant)
         return engine.train([self.job(work) for work in works], monitors)

@@ -11,11 +11,11 @@ import torch
 from typing_extensions import override
 
 from lottery.errors import UsageError
-from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.experiment import Experiment
 from lottery.methods import ControlsConfig
 from lottery.store import JobKey
-from lottery.tasks.protocol import How, Work
+from lottery.tasks.protocol import TrainingRequest, TrainingVariant
 from lottery.tasks.supervised import Supervised
 from lottery.testing.samples import tiny_dataset
 from lottery.tickets import PruneConfig
@@ -75,15 +75,17 @@ class RandomWalks(Supervised):
         self._fails, self._held_seconds = fails, held_seconds
 
     @override
-    def group_size(self, how: How) -> int:
+    def group_size(self, variant: TrainingVariant) -> int:
         return self._group_size
 
     @override
-    def engine_name(self, how: How) -> str:
+    def engine_name(self, variant: TrainingVariant) -> str:
         return "random walks"
 
     @override
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
+    def train(
+        self, works: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
         walks = [_Walk(work, one) for work, one in zip(works, monitors, strict=True)]
         with (self._folder / "calls").open("a") as trace:
             trace.write(json.dumps([(str(walk.job), walk.iteration) for walk in walks]) + "\n")
@@ -108,7 +110,7 @@ def calls(folder: Path) -> list[dict[str, int]]:
 
 
 class _Walk:
-    def __init__(self, work: Work, monitor: Monitor) -> None:
+    def __init__(self, work: TrainingRequest, monitor: Monitor) -> None:
         self._work, self._monitor = work, monitor
         about = work.ticket.provenance
         self.job = JobKey(int(about["replicate"]), str(about["branch"]), int(about["level"]))

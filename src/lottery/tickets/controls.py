@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lottery.core import Mask, Units
 from lottery.core.shuffle import alike_units, shuffled_units, shuffled_within_units
-from lottery.tickets.rewinding import replaced
+from lottery.tickets.rewinding import replace_weights
 from lottery.tickets.ticket import Ticket
 from lottery.training import State
 
@@ -248,7 +248,7 @@ def _with_prunable(
 ) -> Ticket:
     """The ticket with these magnitudes and signs of its prunable weights, and all else its own."""
     weights = {name: value.copysign(signs[name]) for name, value in magnitudes.items()}
-    return _with_weights(ticket, replaced(ticket.weights, weights))
+    return _with_weights(ticket, replace_weights(ticket.weights, weights))
 
 
 def _with_weights(ticket: Ticket, weights: State) -> Ticket:

@@ -49,7 +49,7 @@ def level_groups(
     return _allocated(config, level, unit_counts(mask, units), _shapes(mask, units), levels)
 
 
-def going_by_level(
+def groups_from_dense(
     config: PruneConfig,
     level: int,
     dense: Mask,

@@ -27,7 +27,7 @@ _NEVER_SETTLED = "never settled"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class EarlyBirdMask:
     """The mask of one level.
 
     Args:
@@ -46,7 +46,7 @@ class Drawn:
     spread: float
     state: State | None = None
 
-    def words(self, config: EarlyBirdConfig) -> str:
+    def describe(self, config: EarlyBirdConfig) -> str:
         """How it was drawn, for a ticket's provenance."""
         masks = (
             f"it differs from the {config.window - 1} masks before it in at most "
@@ -62,7 +62,7 @@ def never_settled(provenance: Mapping[str, str | int]) -> bool:
     return str(provenance.get("drawn", "")).startswith(_NEVER_SETTLED)
 
 
-def looks(
+def check_iterations(
     config: EarlyBirdConfig, *, total: int, steps_per_epoch: int, trains_on: bool = False
 ) -> tuple[int, ...]:
     """The iterations at which masks are made.
@@ -74,9 +74,9 @@ def looks(
         trains_on: whether tickets train on from where they are drawn. Then there is no look at the
             very end, which would leave them nothing to train.
 
-    >>> looks(EarlyBirdConfig(), total=12, steps_per_epoch=4)
+    >>> check_iterations(EarlyBirdConfig(), total=12, steps_per_epoch=4)
     (4, 8, 12)
-    >>> looks(EarlyBirdConfig(), total=12, steps_per_epoch=4, trains_on=True)
+    >>> check_iterations(EarlyBirdConfig(), total=12, steps_per_epoch=4, trains_on=True)
     (4, 8)
     """
     every = config.every.iterations(steps_per_epoch)
@@ -102,7 +102,7 @@ def watch_masks(
             masks were made from are noted as well: one for each iteration, however many levels
             share it, and none of an iteration at which no mask was drawn.
     """
-    at = looks(config, total=total, steps_per_epoch=steps_per_epoch, trains_on=trains_on)
+    at = check_iterations(config, total=total, steps_per_epoch=steps_per_epoch, trains_on=trains_on)
 
     def note(iteration: int, state: State, notes: Notes) -> Notes:
         # Weights that are no numbers belong to a training that is about to be called diverged.
@@ -150,7 +150,7 @@ def _taken_in(
     return found
 
 
-def drawn(config: EarlyBirdConfig, level: int, notes: Notes) -> Drawn:
+def drawn_mask(config: EarlyBirdConfig, level: int, notes: Notes) -> EarlyBirdMask:
     """The mask of a level, from the notes of the dense training.
 
     Raises:
@@ -165,7 +165,7 @@ def drawn(config: EarlyBirdConfig, level: int, notes: Notes) -> Drawn:
             f"the dense training's notes hold no mask for level {level}: {error}"
         ) from error
     state = below(_state_prefix(iteration), notes)
-    return Drawn(
+    return EarlyBirdMask(
         mask=mask,
         iteration=iteration,
         settled=apart <= config.distance,

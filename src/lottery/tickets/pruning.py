@@ -34,7 +34,7 @@ from lottery.core.units import surviving_units
 from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.tickets.config import PruneConfig
-from lottery.tickets.counts import going_by_level, level_groups
+from lottery.tickets.counts import groups_from_dense, level_groups
 from lottery.tickets.probe import stream_level
 from lottery.training import State
 from lottery.training.evaluate import input_dtype
@@ -86,7 +86,7 @@ def prune_mask(
         generator=streams.generator("criterion", stream_level(config, level)),
         probe=probe,
     )
-    counted = going_by_level if config.schedule == "one-shot" else level_groups
+    counted = groups_from_dense if config.schedule == "one-shot" else level_groups
     groups = counted(config, level, mask, levels=levels, units=units)
 
     def score(current: Mask) -> Scores:

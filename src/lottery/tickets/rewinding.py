@@ -12,7 +12,7 @@ from lottery.tickets.ticket import Ticket
 from lottery.training import State
 
 
-def replaced(state: State, weights: Mapping[str, Tensor]) -> State:
+def replace_weights(state: State, weights: Mapping[str, Tensor]) -> State:
     """A state with some of its weights replaced, under all of their names.
 
     A tied weight has one name in a mask and several in a state; whatever holds the same values is
@@ -47,7 +47,7 @@ def last_trained(before: Ticket, trained: State) -> State:
         name: torch.where(kept, trained[name], before.weights[name])
         for name, kept in before.mask.items()
     }
-    return replaced(trained, weights)
+    return replace_weights(trained, weights)
 
 
 def pruned_values(

@@ -103,7 +103,7 @@ class Ticket:
         parameters = by_clean_name(dict(model.named_parameters(remove_duplicate=False)))
         wrong = [f"{name} is missing in the ticket" for name in own if name not in given]
         wrong += [f"{name} is not in the model" for name in given if name not in own]
-        both = {n: (described(given[n]), described(own[n])) for n in own if n in given}
+        both = {n: (describe_tensor(given[n]), describe_tensor(own[n])) for n in own if n in given}
         wrong += [
             f"{name} is {ours} in the ticket, {theirs} in the model"
             for name, (ours, theirs) in both.items()
@@ -164,7 +164,7 @@ class Ticket:
             raise MaskError(f"pruned weights of {', '.join(wrong)} are not floating-point numbers")
 
 
-def described(value: object) -> str:
+def describe_tensor(value: object) -> str:
     """A tensor's type and shape, in words."""
     if not isinstance(value, Tensor):
         return type(value).__name__

@@ -6,10 +6,10 @@ import torch
 
 from lottery.core import Mask
 from lottery.errors import MaskError
-from lottery.tickets.ticket import Ticket, described
+from lottery.tickets.ticket import Ticket, describe_tensor
 
 
-def transplanted(given: Ticket, dense: Ticket) -> Ticket:
+def transplant(given: Ticket, dense: Ticket) -> Ticket:
     """A ticket that was found elsewhere, in the network of another task.
 
     Masks, survivors and what masks do not cover are the ticket's. Pruned weights, which a ticket's
@@ -56,12 +56,12 @@ def _differences(given: Ticket, dense: Ticket) -> list[str]:
     wrong = [f"{name} is missing in the ticket" for name in ours if name not in given.weights]
     wrong += [f"{name} is not in the network" for name in given.weights if name not in ours]
     wrong += [
-        f"{name} is {described(given.weights[name])} in the ticket, {described(value)} in the "
-        "network"
+        f"{name} is {describe_tensor(given.weights[name])} in the ticket, "
+        f"{describe_tensor(value)} in the network"
         for name, value in ours.items()
         if name in given.weights
         and name not in new
-        and described(given.weights[name]) != described(value)
+        and describe_tensor(given.weights[name]) != describe_tensor(value)
     ]
     if len({name.rpartition(".")[0] for name in new}) > 1:
         wrong += [

@@ -9,7 +9,7 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Literal
 
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.processes import process_pool
 from lottery.experiments.workers.serial import serial_pool

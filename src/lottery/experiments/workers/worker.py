@@ -11,9 +11,9 @@ import torch
 
 from lottery.blas import one_blas_thread
 from lottery.errors import UsageError, describe_error
-from lottery.experiments.bound import Experiment
 from lottery.experiments.execute import JobMonitor, run_jobs
-from lottery.experiments.plan import how_trained
+from lottery.experiments.experiment import Experiment
+from lottery.experiments.plan import training_variant
 from lottery.experiments.workers.pool import Report
 from lottery.store import JobKey, JobResult, Store
 from lottery.training import same_every_time
@@ -68,7 +68,7 @@ class Worker:
             key: JobMonitor(
                 settings.store,
                 key,
-                engine=experiment.task.engine_name(how_trained(key, experiment.config)),
+                engine=experiment.task.engine_name(training_variant(key, experiment.config)),
                 device=settings.device,
                 every=settings.checkpoint_seconds,
                 stop=self._stop,

@@ -12,7 +12,7 @@ from lottery.store import JobKey, Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Begun:
+class UnfinishedTraining:
     """A training with a checkpoint on disk.
 
     Args:
@@ -33,7 +33,9 @@ class Begun:
         return f"{self.key}: iteration {self.iteration:,}{of}"
 
 
-def begun(store: Store, config: PlanConfig, training_examples: int | None) -> list[Begun]:
+def unfinished_trainings(
+    store: Store, config: PlanConfig, training_examples: int | None
+) -> list[UnfinishedTraining]:
     """The trainings that go on from a checkpoint when the run does, in the order of the plan.
 
     Args:
@@ -45,7 +47,7 @@ def begun(store: Store, config: PlanConfig, training_examples: int | None) -> li
     if isinstance(config, ExperimentConfig) and training_examples is not None:
         spans = config, steps_per_epoch(training_examples, config.training.batch_size)
     return [
-        Begun(
+        UnfinishedTraining(
             key=key,
             iteration=iteration,
             last=last_iteration_of(key, *spans) if spans else None,

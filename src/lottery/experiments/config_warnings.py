@@ -7,7 +7,7 @@ from lottery.experiments.config import PlanConfig
 from lottery.methods import FromStep
 
 
-def cautions(config: PlanConfig) -> list[str]:
+def config_warnings(config: PlanConfig) -> list[str]:
     """What to say of an experiment before it runs, one sentence each.
 
     Raises:

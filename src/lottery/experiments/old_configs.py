@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def today(config: Mapping[str, Any]) -> dict[str, Any]:
+def current_form(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config as it is written today.
 
     Args:
         config: as it was recorded. What is no table in it stays, for others to refuse.
 
-    >>> today({"prune": {"by": "rewound"}, "rewind": {"to": 500}})["method"]
+    >>> current_form({"prune": {"by": "rewound"}, "rewind": {"to": 500}})["method"]
     {'kind': 'at-step', 'step': 500}
     """
     if "method" in config:

@@ -13,11 +13,11 @@ _SECONDS: Final = 300
 """For a child to import what the functions need."""
 
 _CHILD: Final = (
-    "import sys; sys.path[:] = {path!r}; from lottery.tasks import elsewhere; elsewhere.receive()"
+    "import sys; sys.path[:] = {path!r}; from lottery.tasks import sendable; sendable.receive()"
 )
 
 
-def unsendable(functions: Sequence[Any], *, seconds: float = _SECONDS) -> str | None:
+def why_not_sendable(functions: Sequence[Any], *, seconds: float = _SECONDS) -> str | None:
     """Why functions cannot be sent to another process, in words; None when they can.
 
     That pickling them succeeds means little: a notebook's functions pickle, and the process that

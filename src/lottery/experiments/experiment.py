@@ -10,15 +10,15 @@ from typing import Any
 
 from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig, PlanConfig
-from lottery.experiments.plan import how_trained, needs
+from lottery.experiments.plan import needs, training_variant
 from lottery.methods import (
     CONTROLS,
     AnyMethod,
-    Bound,
     EarlyBird,
     Given,
-    plain_how,
-    searching,
+    MethodContext,
+    mask_search,
+    plain_variant,
     source_replicate,
 )
 from lottery.store import MAIN, JobKey, LookKey
@@ -48,11 +48,13 @@ class Experiment:
         return self.config.method
 
     @cached_property
-    def bound(self) -> Bound:
+    def context(self) -> MethodContext:
         """What its methods and controls refer to."""
         config = self.config
         masks = {"masks": config.masks} if isinstance(config, ExperimentConfig) else {}
-        return Bound(self.task, config.prune, config.method, config.levels, config.seed, **masks)
+        return MethodContext(
+            self.task, config.prune, config.method, config.levels, config.seed, **masks
+        )
 
     @property
     def holds_pruned(self) -> bool:
@@ -65,7 +67,7 @@ class Experiment:
         """What the dense network leaves besides its own files, for tickets to be made from."""
         if not self.config.levels:
             return ()
-        states = self.method.states(self.bound)
+        states = self.method.states(self.context)
         drawn = range(1, self.config.levels + 1) if isinstance(self.method, EarlyBird) else ()
         return tuple(
             [LookKey(replicate, "state", iteration) for iteration in states]
@@ -101,8 +103,8 @@ class Experiment:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _training_spec(self, job: JobKey) -> dict[str, Any]:
-        trained = how_trained(job, self.config)
-        how = plain_how(trained)
+        trained = training_variant(job, self.config)
+        how = plain_variant(trained)
         if trained.until_drawn and isinstance(self.method, EarlyBird):
             levels = self.config.levels
             how["drawn"] = self.method.drawn_part(levels, self.config.prune, levels)
@@ -119,11 +121,11 @@ class Experiment:
             return {"origin": self._origin}
         if not job.level:
             dense = self.identity(JobKey(job.replicate, MAIN, 0))
-            return {"again": dense, "iteration": self.bound.rewind_iteration}
+            return {"again": dense, "iteration": self.context.rewind_iteration}
         asked = (job.level, self.config.prune, self.config.levels)
-        decides, start = self.method.decides, self.bound.rewind_iteration
-        if job.kind == SEARCH and (searches := searching(self.method)):
-            decides, start = searches.first, self.bound.iterations(searches.step)
+        decides, start = self.method.decides, self.context.rewind_iteration
+        if job.kind == SEARCH and (searches := mask_search(self.method)):
+            decides, start = searches.first, self.context.iterations(searches.step)
         made = {
             "origin": self._origin,
             "decides": decides(*asked),
@@ -133,7 +135,7 @@ class Experiment:
         replicates = [job.replicate]
         if job.kind in CONTROLS:
             control = CONTROLS[job.kind]
-            made["control"] = [job.branch, job.level, control.decides(self.bound)]
+            made["control"] = [job.branch, job.level, control.decides(self.context)]
             if control.moves_mask:
                 made["source"] = source_replicate(job.replicate)
                 replicates.append(made["source"])
