@@ -8,8 +8,8 @@ from lottery.core import Mask, OutsideMask, Units
 from lottery.data import Dataset
 from lottery.experiments import Experiment, ExperimentConfig, planned_span
 from lottery.experiments.checks import check_against_data
+from lottery.experiments.execute import make_request
 from lottery.experiments.execute import make_ticket as _make_ticket
-from lottery.experiments.execute import make_work
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.plan import training_variant
 from lottery.methods import EarlyBird
@@ -77,7 +77,7 @@ def training_job(
     del streams  # they are the replicate's
     experiment = bound(config, data)
     looks = experiment.looks(key.replicate) if not key.level and key.branch == "main" else ()
-    return task_of(config, data).job(make_work(key, ticket, experiment, looks))
+    return task_of(config, data).job(make_request(key, ticket, experiment, looks))
 
 
 def dense_state(store: Store, iteration: int) -> State:

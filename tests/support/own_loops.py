@@ -75,14 +75,14 @@ def train_once(
     *,
     replicate: int = 0,
     monitor: Any = None,
-    **work: Any,
+    **request: Any,
 ) -> TrainingResult:
     """One training, that of the dense network unless a ticket is given."""
     it = TrainingRequest(
         ticket=dense(task, replicate) if ticket is None else ticket,
         variant=TrainingVariant(),
         streams=Streams(0, replicate),
-        **work,
+        **request,
     )
     (result,) = task.train([it], [monitor or NullMonitor()])
     return result

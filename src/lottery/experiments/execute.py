@@ -44,30 +44,32 @@ def run_jobs(
             again gave something else.
     """
     results: dict[JobKey, JobResult] = {}
-    works: dict[JobKey, tuple[TrainingRequest, dict[str, Any]]] = {}
+    requests: dict[JobKey, tuple[TrainingRequest, dict[str, Any]]] = {}
     for key, monitor in monitors.items():
         replicate = Replicate(experiment, store, key.replicate)
         ticket = make_ticket(key, experiment, replicate)
         blocked = _why_blocked(key, ticket, experiment, replicate)
         about = _about(key, experiment, store, device)
         looks = missing_looks(key, experiment, store)
-        work = make_work(key, ticket, experiment, looks, measured=monitor.measured)
+        request = make_request(key, ticket, experiment, looks, measured=monitor.measured)
         if blocked:
-            results[key] = _result(key, work, None, experiment.task, blocked)
+            results[key] = _result(key, request, None, experiment.task, blocked)
             store.write_job(ticket, results[key], None, about)
         else:
-            works[key] = work, about
+            requests[key] = request, about
     trainings = _train(
-        experiment.task, [work for work, _ in works.values()], [monitors[key] for key in works]
+        experiment.task,
+        [request for request, _ in requests.values()],
+        [monitors[key] for key in requests],
     )
-    for (key, (work, about)), trained in zip(works.items(), trainings, strict=True):
-        results[key] = _commit(key, work, trained, experiment, store, about)
+    for (key, (request, about)), trained in zip(requests.items(), trainings, strict=True):
+        results[key] = _commit(key, request, trained, experiment, store, about)
     return [results[key] for key in monitors]
 
 
 def _commit(
     key: JobKey,
-    work: TrainingRequest,
+    request: TrainingRequest,
     trained: TrainingResult,
     experiment: Experiment,
     store: Store,
@@ -79,31 +81,31 @@ def _commit(
     if store.is_finished(key):
         store.drop_checkpoints(key)
         return store.result(key)
-    result = _result(key, work, trained, experiment.task, trained.reason)
-    store.write_job(work.ticket, result, trained, about)
+    result = _result(key, request, trained, experiment.task, trained.reason)
+    store.write_job(request.ticket, result, trained, about)
     return result
 
 
 def _train(
-    task: Task, works: Sequence[TrainingRequest], monitors: Sequence[JobMonitor]
+    task: Task, requests: Sequence[TrainingRequest], monitors: Sequence[JobMonitor]
 ) -> Iterator[TrainingResult]:
     """Train jobs; one from its start if its checkpoint is nothing that can be gone on from."""
-    if not works:
+    if not requests:
         return
     try:
-        trained = task.train(works, monitors)
+        trained = task.train(requests, monitors)
     except torch.OutOfMemoryError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
         # A checkpoint may be somebody else's, or of a version that kept other things in it.
         if not any(monitor.restoring for monitor in monitors):
             raise
-        if len(works) > 1:  # Alone, each shows whether it is its own.
-            for work, monitor in zip(works, monitors, strict=True):
-                yield from _train(task, [work], [monitor])
+        if len(requests) > 1:  # Alone, each shows whether it is its own.
+            for request, monitor in zip(requests, monitors, strict=True):
+                yield from _train(task, [request], [monitor])
             return
         monitors[0].set_checkpoint_aside()
-        trained = task.train(works, monitors)
+        trained = task.train(requests, monitors)
     yield from trained
 
 
@@ -175,7 +177,7 @@ def _blocked(ticket: Ticket, variant: TrainingVariant, task: Task) -> str:
     return "the mask leaves no way from the input to an output, so no signal could pass"
 
 
-def make_work(
+def make_request(
     key: JobKey,
     ticket: Ticket,
     experiment: Experiment,
@@ -302,9 +304,9 @@ class JobMonitor:
 
 
 def _result(
-    key: JobKey, work: TrainingRequest, trained: TrainingResult | None, task: Task, reason: str
+    key: JobKey, request: TrainingRequest, trained: TrainingResult | None, task: Task, reason: str
 ) -> JobResult:
-    ticket = work.ticket
+    ticket = request.ticket
     stop = trained.early_stop_iteration if trained else None
     at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
     mask = ticket.mask if trained is None or trained.mask is None else trained.mask
@@ -320,7 +322,7 @@ def _result(
         weights_kept=mask.kept,
         weights_total=mask.total,
         layers=mask.layers,
-        iterations=_last_iteration(work, trained, task),
+        iterations=_last_iteration(request, trained, task),
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
         validation_loss_at_early_stop=(
@@ -332,15 +334,15 @@ def _result(
         score_final=scores.get(task.score.name) if done else None,
         scores=scores if done else {},
         seconds=trained.seconds if trained else 0.0,
-        engine=task.engine_name(work.variant),
+        engine=task.engine_name(request.variant),
         provenance=dict(ticket.provenance),
     )
 
 
-def _last_iteration(work: TrainingRequest, trained: TrainingResult | None, task: Task) -> int:
+def _last_iteration(request: TrainingRequest, trained: TrainingResult | None, task: Task) -> int:
     """The iteration that a training ended at, or would have."""
-    planned = task.last_iteration(work.variant, work.ticket.mask)
+    planned = task.last_iteration(request.variant, request.ticket.mask)
     if planned is not None:
         return planned
     ends = [point.iteration for point in trained.curve] if trained else []
-    return max([work.ticket.iteration, *ends])
+    return max([request.ticket.iteration, *ends])

@@ -57,10 +57,10 @@ def measure(
             if slow and level < experiment.config.levels:
                 continue
             listener.preparing(f"measuring steps with {ticket.mask.density:.1%} of the weights")
-            work = TrainingRequest(
+            request = TrainingRequest(
                 ticket=ticket, variant=TrainingVariant(), streams=experiment.context.streams(0)
             )
-            job = replace(task.job(work), data=task.data_on_device(few))
+            job = replace(task.job(request), data=task.data_on_device(few))
             if not found:  # first calls also load and warm things up
                 step, _ = _seconds(engine, job, steps)
                 steps, slow = min(max(round(_SECONDS / step), _FEWEST), _MOST), step > _SLOW

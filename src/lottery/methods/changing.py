@@ -1,7 +1,7 @@
-"""Masks that change in training: what gradually pruned and dynamic ones share.
+"""Masks that change during training: the base of gradual pruning and dynamic sparse training.
 
-A level's ticket is trained so itself; or such a training finds its mask, and the ticket is that
-mask, rewound and fixed.
+Either the level's ticket itself is trained in this way; or such a training only finds the mask, and
+the ticket is that mask, rewound and fixed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from lottery.training import Length, MaskUpdatesConfig, take_lengths
 
 @dataclass(frozen=True, kw_only=True)
 class ChangingMask(FromStep):
-    """The mask of a training changes from a step of the dense training on."""
+    """A mask that changes during training, which starts at a step of the dense training."""
 
     every: Length = field(default_factory=lambda: Length(amount=100))
-    """How far apart updates of the mask are, 1 or more."""
+    """The time between updates of the mask, 1 or more."""
     begin: float = 0.0
     """Share of the training, in [0, 1], after which updates are due: the first comes one
     ``every`` later."""
@@ -34,10 +34,11 @@ class ChangingMask(FromStep):
     The last gradual pruning comes exactly there; a dynamic mask has its last update before it, so
     that what grew is trained."""
     then: Literal["stay", "rewind"] = "stay"
-    """``stay``: a ticket is what such a training gives; ``rewind``: it is the mask that such a
-    training found, which costs one more, rewound to ``rewind.to`` and trained as it is."""
+    """``stay``: the ticket is trained with its changing mask; ``rewind``: such a training only
+    finds the mask, which is then rewound to ``rewind.to`` and trained without changes. This takes
+    one more training for each level."""
     rewind: FoundRewindConfig = field(default_factory=FoundRewindConfig)
-    """With then = 'rewind', what survivors go back to."""
+    """With then = 'rewind', what survivors are rewound to."""
 
     def __post_init__(self) -> None:
         take_lengths(self, "step", "every")
@@ -101,17 +102,17 @@ class ChangingMask(FromStep):
 
     @abstractmethod
     def first_ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
-        """What a training starts from whose mask changes."""
+        """The ticket that a training with a changing mask starts from."""
 
     @abstractmethod
     def changing_variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
-        """How the mask changes in such a training."""
+        """How a training with a changing mask differs from the dense network's."""
 
     @abstractmethod
     def first(self, level: int, prune: PruneConfig, levels: int) -> Any:
-        """What decides the ticket that such a training starts from."""
+        """The settings that decide `first_ticket`, as plain JSON."""
 
 
 def mask_search(method: Method) -> ChangingMask | None:
-    """The method, if it finds masks in trainings of their own."""
+    """The method, if it searches each level's mask in a training of its own; else None."""
     return method if isinstance(method, ChangingMask) and method.searches_mask else None

@@ -1,4 +1,4 @@
-"""What a control is, and what it is made from."""
+"""The record of a control, and what a control's ticket is made from."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from lottery.training import MaskLearning, MaskMethod, State
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """What a kind of training is called and looks like: a control, the tickets, dense networks."""
+    """How a kind of training is named and drawn: a control, the tickets, or the dense networks."""
 
     kind: str
-    """Of a control, the branch without its number; else ``main`` or ``dense``."""
+    """The kind of control, as in a branch before the number; else ``main`` or ``dense``."""
     label: str
     column: str
     """Head of a narrow column, at most 8 characters a line."""
     sentence: str
-    """How a sentence begins that says what became of it."""
+    """The beginning of a sentence about its results."""
     note: str
-    """What it is, to follow its label."""
+    """What it is, in a phrase that follows the label."""
     light: str
     """Colour on a light page, ``#rrggbb``."""
     dark: str
     """Colour on a dark page, ``#rrggbb``."""
     symbol: str
-    """Of its mark, as Plotly names them."""
+    """Marker symbol, by its name in Plotly."""
     dash: str
-    """Of its line, as Plotly names them."""
+    """Line dash, by its name in Plotly."""
 
 
 def source_replicate(number: int) -> int:
-    """The replicate whose tickets' masks are moved to another: the one before it, however many.
+    """The replicate whose masks the controls with moved masks use: the one before; for 0 it is 1.
 
     >>> source_replicate(0), source_replicate(1), source_replicate(4)
     (1, 0, 3)
@@ -53,15 +53,15 @@ def source_replicate(number: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlContext:
-    """What a control is made from.
+    """What a control's ticket is made from.
 
     Args:
-        level: of both.
-        ticket: that of its level.
-        inputs: what else there is of its replicate.
-        source: what there is of its source, another replicate, see `source_replicate`.
+        level: the level of the ticket and of the control.
+        ticket: the ticket of this level.
+        inputs: the states and tickets of its replicate.
+        source: those of the replicate whose masks are moved here, see `source_replicate`.
         context: the experiment.
-        generator: at the start of the control's own stream.
+        generator: at the start of the control's own random stream.
         initialize: makes a network with weights drawn from that stream.
         trained: reads the trained state that decided the ticket's mask.
     """
@@ -77,7 +77,7 @@ class ControlContext:
 
     @property
     def units(self) -> Units | None:
-        """What is removed as one."""
+        """The units of weights that are removed together; None for single weights."""
         return self.context.task.units(self.context.prune)
 
 
@@ -86,38 +86,43 @@ class Control(Branch):
     """One kind of control."""
 
     make: Callable[[ControlContext], Ticket]
-    """Breaks the one thing."""
+    """Makes the control's ticket: the ticket with one thing broken."""
     needs_trained: bool = False
     """Whether it starts from the trained weights that decided its ticket's mask."""
     moves_mask: Literal["", "as it is", "aligned"] = ""
-    """Whether its mask is that of its source's ticket, another replicate's; if aligned, by both
-    dense networks, trained."""
+    """Whether its mask is that of another replicate's ticket: ``as it is``, or ``aligned`` by means
+    of both trained dense networks; empty if it is not."""
     starts_over: bool = False
-    """Whether it trains from the beginning, in the dense network's way, wherever its ticket
-    starts."""
+    """Whether it trains from iteration 0, like the dense network, wherever its ticket starts."""
     same_multiplications: bool = False
-    """Whether it trains until it has made the dense training's multiplications."""
+    """Whether it trains until it has made as many multiplications as the dense training."""
     learns: MaskMethod | None = None
-    """How it learns its mask, if that is what is trained."""
+    """How it learns its mask, if it trains a mask instead of weights."""
     default: int | bool = 0
-    """How many there are where a config says nothing; False of one that there can be once."""
+    """How many there are if a config does not say; a bool for a control that can be there once."""
     details: str = ""
-    """What there is to know for who asks for it, besides the note."""
+    """More on it for the documentation of its setting, in sentences after the note."""
     refusal: Callable[[Method, PruneConfig], str] = lambda *_: ""
-    """Why there is none with such tickets; empty where there is."""
+    """Why it has no meaning for tickets of this method and pruning; empty if it has."""
 
     @property
     def setting(self) -> str:
-        """The name of its number in a config."""
+        """The key of its number in a config."""
         return self.kind.replace("-", "_")
 
     @property
     def meaning(self) -> str:
-        """What it is, in sentences."""
+        """What it is, in sentences, for the documentation of its setting."""
         return " ".join(filter(None, (f"{self.note[0].upper()}{self.note[1:]}.", self.details)))
 
     def variant(self, ticket: TrainingVariant, branch: str, level: int) -> TrainingVariant:
-        """How it is trained: as its ticket, unless its record says otherwise."""
+        """How it is trained: like its ticket, unless its record says otherwise.
+
+        Args:
+            ticket: how the ticket of its level is trained.
+            branch: the control's branch, such as ``edge-popup-1``.
+            level: the level.
+        """
         learns = self.learns and MaskLearning(method=self.learns, stream=(branch, level))
         if learns is None and not self.starts_over:
             return ticket
@@ -129,7 +134,10 @@ class Control(Branch):
         )
 
     def decides(self, context: MethodContext) -> Any:
-        """What decides its ticket besides that of its level and its stream: plain."""
+        """The settings that decide it, besides its level's ticket and its random stream.
+
+        Plain JSON; part of the identity of its jobs.
+        """
         if self.learns:
             return context.masks.of(self.learns).weights
         if self.moves_mask == "aligned":

@@ -1,7 +1,7 @@
-"""As many weights from the start to the end of a training, but not the same ones.
+"""Dynamic sparse training: the number of weights stays the same, but which ones are kept changes.
 
-SET (Mocanu et al. 2018) and RigL (arXiv:1911.11134) start from a mask of a level's density, drawn
-at the initialization or early in training, and move it.
+SET (Mocanu et al. 2018, arXiv:1707.04780) and RigL (arXiv:1911.11134) start from a mask of the
+level's density, made at the initialization or early in training, and change it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lottery.training import MaskUpdatesConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Dynamic(ChangingMask):
-    """Sparse from the start, and the mask moves in training."""
+    """Sparse from the start; updates during training drop some weights and grow as many others."""
 
     kind: Literal["dynamic"] = "dynamic"
     update: Literal["set", "rigl"] = "rigl"

@@ -29,11 +29,11 @@ from lottery.training import Length, PrunedValues
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyBird(EarlyBirdConfig, Method):
-    """Each level has a mask of its own, noted while the dense network trains."""
+    """Each level has its own mask, drawn while the dense network trains."""
 
     kind: Literal["early-bird"] = "early-bird"
     rewind: DrawnRewindConfig = field(default_factory=DrawnRewindConfig)
-    """What survivors go back to."""
+    """What survivors are rewound to."""
     pruned: PrunedValues = "zero"
     """What pruned weights of rewound tickets are: ``zero``; or ``frozen``: constant, part of the
     network but not trained, at the value that survivors are rewound to (arXiv:1905.01067)."""
@@ -136,7 +136,7 @@ class EarlyBird(EarlyBirdConfig, Method):
         }
 
     def drawn_part(self, level: int, prune: PruneConfig, levels: int) -> dict[str, Any]:
-        """What decides the mask that is drawn for a level."""
+        """The settings that decide the mask drawn for a level, as plain JSON."""
         settings = asdict(self)
         # The same masks are drawn, whatever comes after.
         settling = {f.name: settings[f.name] for f in fields(EarlyBirdConfig) if f.name != "stop"}

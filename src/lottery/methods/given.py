@@ -1,4 +1,4 @@
-"""Tickets that were found elsewhere: on other data, with another training, or by somebody else."""
+"""Tickets from files: found on other data, with another training, or by somebody else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Given(Method):
         return "with method.kind = 'given' the trained weights behind a mask are not known"
 
     def of(self, replicate: int) -> str:
-        """The ticket of a replicate."""
+        """The SHA-256 of a replicate's ticket."""
         return self.tickets[replicate % len(self.tickets)]
 
     @override

@@ -1,4 +1,4 @@
-"""Gradual pruning (arXiv:1710.01878): dense at the start, and at a level's density in the end."""
+"""Gradual pruning (arXiv:1710.01878): training starts dense and ends at the level's density."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lottery.training import MaskUpdatesConfig
 
 @dataclass(frozen=True, kw_only=True)
 class GradualPruning(ChangingMask):
-    """Dense at the start; what goes, and when, is decided in training, by magnitude."""
+    """Dense at the start; weights are pruned by magnitude in the course of the training."""
 
     kind: Literal["gradual"] = "gradual"
     shape: GradualShape = "cubic"

@@ -1,4 +1,4 @@
-"""What of a method decides the bytes of a job."""
+"""The parts of a job's identity that a method and its training decide."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from lottery.tickets import PruneConfig
 
 
 def pruning_part(prune: PruneConfig, level: int, levels: int) -> dict[str, Any]:
-    """The settings that decide a level's mask; what comes after the level does not.
+    """The pruning settings that decide a level's mask, as plain JSON.
 
-    Only the linear schedule asks how many levels there are; of listed densities those up to the
-    level count.
+    Settings of later levels are left out: of listed densities those up to the level count, and the
+    number of levels counts with the linear schedule alone.
     """
     settings = asdict(prune) | {"densities": list(prune.densities[:level]), "level": level}
     return settings | ({"levels": levels} if prune.schedule == "linear" else {})
 
 
 def plain_variant(variant: TrainingVariant) -> dict[str, Any]:
-    """How a ticket is trained, as plain data, for its identity: what differs and nothing else."""
+    """A training variant as plain JSON, for identities: the differences, and nothing else."""
     gradual, learns = variant.gradual, variant.learns
     parts = {
         "fine_tune": None if variant.fine_tune is None else asdict(variant.fine_tune),

@@ -1,4 +1,4 @@
-"""Train, prune what is superfluous, rewind the rest, and again: the method itself.
+"""Iterative pruning with rewinding: train, prune, rewind the survivors, train again.
 
 Frankle & Carbin (arXiv:1803.03635, section 2), with late rewinding as in arXiv:1903.01611. With the
 one-shot schedule every level is pruned from the dense network. Survivors that keep their trained
@@ -27,7 +27,7 @@ class Iterative(Method):
 
     kind: Literal["iterative"] = "iterative"
     rewind: RewindConfig = field(default_factory=RewindConfig)
-    """What survivors go back to."""
+    """What survivors are rewound to."""
     pruned: PrunedValues = "zero"
     """What pruned weights are: ``zero``; or constant, part of the network but not trained
     (arXiv:1905.01067): ``frozen`` at the value that survivors are rewound to; or ``mixed``, zero

@@ -1,4 +1,4 @@
-"""The built-in task: a network by name, learning to classify a dataset, trained by an engine."""
+"""The built-in task: a network by name that an engine trains to classify a dataset."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from lottery.training import (
 
 
 class MethodSettings(Protocol):
-    """What it reads of a method."""
+    """The settings of a method that `Supervised` reads."""
 
     @property
     def pruned(self) -> PrunedValues:
@@ -61,7 +61,7 @@ class MethodSettings(Protocol):
 
 
 class Settings(Protocol):
-    """What it reads of an experiment's config."""
+    """The parts of an experiment's config that `Supervised` reads."""
 
     @property
     def model(self) -> str:
@@ -69,7 +69,7 @@ class Settings(Protocol):
 
     @property
     def initialization(self) -> str:
-        """What its weights are drawn from."""
+        """The distribution that initial weights are drawn from, by name."""
 
     @property
     def prune(self) -> PruneConfig:
@@ -81,22 +81,22 @@ class Settings(Protocol):
 
     @property
     def masks(self) -> LearnedMasksConfig:
-        """How masks are trained, where they are."""
+        """How the controls that train a mask instead of weights train it."""
 
     @property
     def method(self) -> MethodSettings:
-        """What its tickets need of an engine."""
+        """How tickets are made, which decides what an engine must be able to do."""
 
 
 class Supervised(Task):
-    """A network, its data and how it is trained, bound together.
+    """A network, its dataset and its training.
 
     Args:
-        settings: model, initialization and training.
-        data: on the CPU.
-        engine: an engine's name, or ``auto`` for the fastest that can do each job.
-        device: where to train.
-        learned: what weights are drawn from, where settings name a file of it.
+        settings: the experiment's config.
+        data: the dataset, on the CPU.
+        engine: an engine's name, or ``auto`` for the fastest one that can train each job.
+        device: the device to train on; None: the CPU.
+        learned: the learned initialization, if the settings name a file of one.
     """
 
     score = ACCURACY
@@ -172,14 +172,14 @@ class Supervised(Task):
         return self._traced(prune)[0]
 
     def left_out(self, prune: PruneConfig) -> dict[str, str]:
-        """Prunable weights that no unit has as its own: parameter name -> why not."""
+        """Prunable layers that have no units of their own: parameter name -> why not."""
         return left_out(prune, self.make_model(), *self._traced(prune))
 
     def _traced(self, prune: PruneConfig) -> tuple[Units | None, Mapping[str, str]]:
         return traced_units(prune, self.settings.model, self.data.input_shape, self.data.classes)
 
     def coverage(self) -> tuple[int, tuple[OutsideMask, ...]]:
-        """How many weights masks cover, and which matrices they do not."""
+        """The number of weights that masks cover, and the matrices that they do not cover."""
         model = self.make_model()
         covered = sum(weight.numel() for weight in prunable_weights(model).values())
         return covered, outside_mask(model)
@@ -216,10 +216,10 @@ class Supervised(Task):
     # Training
 
     def engine(self, variant: TrainingVariant) -> Engine:
-        """What trains such a job: the fastest that can, unless one was named.
+        """The engine that trains this variant: the one named, or the fastest that can.
 
         Raises:
-            UsageError: none can, or the one that was named cannot.
+            UsageError: no engine can, or the one named cannot.
         """
         learns = variant.learns is not None
         if learns not in self._engines:
@@ -233,7 +233,7 @@ class Supervised(Task):
         return self._engines[learns]
 
     def passed_over(self) -> dict[str, str]:
-        """Faster engines than the one that ``auto`` takes for the dense network -> why not them."""
+        """Engines faster than the one ``auto`` takes for the dense network -> why not them."""
         if self._engine != "auto":
             return {}
         return passed_over(
@@ -258,7 +258,7 @@ class Supervised(Task):
         return None
 
     def training(self, variant: TrainingVariant, mask: Mask) -> TrainingConfig:
-        """How a ticket with this mask is trained."""
+        """The training config of a ticket with this mask."""
         training = self.settings.training
         if variant.same_multiplications:
             uses = weight_uses(self.make_model(), self.data.input_shape)
@@ -279,12 +279,12 @@ class Supervised(Task):
         return self.training(variant, mask).length.iterations(self.steps().per_epoch)
 
     def data_on_device(self, data: Dataset) -> Dataset:
-        """Data where engines train."""
+        """The dataset on the device that engines train on."""
         return data.to(self._device)
 
-    def job(self, work: TrainingRequest) -> TrainingJob:
-        """A training as an engine takes it."""
-        ticket, gradual = work.ticket, work.variant.gradual
+    def job(self, request: TrainingRequest) -> TrainingJob:
+        """A training in the form that engines take."""
+        ticket, gradual = request.ticket, request.variant.gradual
         to_remove: tuple[Group, ...] = ()
         if gradual is not None:
             levels = gradual.levels
@@ -295,16 +295,16 @@ class Supervised(Task):
             start=ticket.weights,
             start_iteration=ticket.iteration,
             data=self._placed,
-            config=self.training(work.variant, ticket.mask),
-            streams=work.streams,
-            snapshots_at=work.snapshots_at,
+            config=self.training(request.variant, ticket.mask),
+            streams=request.streams,
+            snapshots_at=request.snapshots_at,
             pruned=ticket.pruned,
-            updates=work.variant.updates,
+            updates=request.variant.updates,
             to_remove=to_remove,
-            learns=work.variant.learns,
-            watch=work.watch,
-            measured=work.measured,
-            reordered_from=work.variant.reordered,
+            learns=request.variant.learns,
+            watch=request.watch,
+            measured=request.measured,
+            reordered_from=request.variant.reordered,
         )
 
     @override
@@ -314,7 +314,7 @@ class Supervised(Task):
 
     @override
     def train(
-        self, works: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+        self, requests: Sequence[TrainingRequest], monitors: Sequence[Monitor]
     ) -> list[TrainingResult]:
-        engine = self.engine(works[0].variant)
-        return engine.train([self.job(work) for work in works], monitors)
+        engine = self.engine(requests[0].variant)
+        return engine.train([self.job(request) for request in requests], monitors)

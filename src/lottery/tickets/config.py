@@ -21,16 +21,16 @@ from lottery.core import (
 from lottery.training import Length, take_lengths
 
 RewindMethod = Literal["weights", "learning-rate", "fine-tune", "drawn"]
-"""What survivors go back to; see `lottery.methods`."""
+"""What surviving weights are rewound to; see `lottery.methods`."""
 
 KEEPS_TRAINED: Final[frozenset[RewindMethod]] = frozenset({"learning-rate", "fine-tune"})
-"""Methods by which survivors keep the weights they were trained to: no subnetwork is trained from
-an initialization, or from what soon came of it."""
+"""The methods that keep the trained weights of survivors: no subnetwork is trained again from the
+initialization or from an early iteration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyBirdConfig:
-    """When a mask has settled, so that a ticket is drawn while the dense network still trains."""
+    """When an Early-Bird mask counts as settled, so that a ticket is drawn from it."""
 
     every: Length = field(default_factory=lambda: Length(amount=1, unit="epochs"))
     """How often a mask is made, 1 or more."""
@@ -137,7 +137,7 @@ class PruneConfig:
 
     @property
     def says_densities(self) -> bool:
-        """Whether the schedule says the density of every level, rather than a fraction."""
+        """Whether the schedule sets the density of every level, rather than a fraction."""
         return self.schedule in ("linear", "listed") or bool(self.densities)
 
 
@@ -189,7 +189,7 @@ def _density_problems(prune: PruneConfig) -> list[str]:
 
 
 def criterion_problems(prune: PruneConfig, criterion: CriterionEntry) -> list[str]:
-    """What does not go with what is known about the criterion, one sentence each."""
+    """The settings that cannot be combined with the criterion, one sentence each."""
     found = []
     if prune.scope == "lamp" and not criterion.rescalable:
         found.append(

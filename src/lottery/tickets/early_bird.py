@@ -28,15 +28,16 @@ _NEVER_SETTLED = "never settled"
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyBirdMask:
-    """The mask of one level.
+    """The Early-Bird mask of one level.
 
     Args:
-        mask: the one made at ``iteration``.
-        iteration: of the dense training, where the mask had settled; where it never did, the last
-            one looked at.
-        settled: whether it had.
-        spread: the largest distance then of the newest mask from those in the queue before it.
-        state: the dense network's whole state that the mask was made from, where tickets train on
+        mask: the mask made at ``iteration``.
+        iteration: the iteration of the dense training at which the mask had settled; if it never
+            did, the last one at which it was made.
+        settled: whether it had settled.
+        spread: the largest distance of the mask from those before it in the window: the share of
+            weights on which two masks differ, in [0, 1].
+        state: the dense network's whole state that the mask was made from, if tickets train on
             from it.
     """
 
@@ -47,7 +48,7 @@ class EarlyBirdMask:
     state: State | None = None
 
     def describe(self, config: EarlyBirdConfig) -> str:
-        """How it was drawn, for a ticket's provenance."""
+        """Whether and how closely it had settled, in words, for a ticket's provenance."""
         masks = (
             f"it differs from the {config.window - 1} masks before it in at most "
             f"{self.spread:.3g} of the weights"
@@ -65,14 +66,14 @@ def never_settled(provenance: Mapping[str, str | int]) -> bool:
 def check_iterations(
     config: EarlyBirdConfig, *, total: int, steps_per_epoch: int, trains_on: bool = False
 ) -> tuple[int, ...]:
-    """The iterations at which masks are made.
+    """The iterations at which masks are made and compared.
 
     Args:
         config: how often.
         total: iterations of the dense training.
         steps_per_epoch: batches in one pass over the data.
-        trains_on: whether tickets train on from where they are drawn. Then there is no look at the
-            very end, which would leave them nothing to train.
+        trains_on: whether tickets train on from the iteration where they are drawn. Then no mask is
+            made at the last iteration, which would leave nothing to train.
 
     >>> check_iterations(EarlyBirdConfig(), total=12, steps_per_epoch=4)
     (4, 8, 12)
@@ -91,10 +92,10 @@ def watch_masks(
     steps_per_epoch: int,
     trains_on: bool = False,
 ) -> Watch:
-    """Notes each level's mask when it has settled, or else the last one.
+    """A watch that notes each level's mask once it has settled, or else the last one.
 
     Args:
-        config: how often to look, and what is settled.
+        config: how often masks are made, and when one has settled.
         masks: the masks of the levels from 1, made from a state of the dense network.
         total: iterations of the dense training.
         steps_per_epoch: batches in one pass over the data.
@@ -151,7 +152,7 @@ def _taken_in(
 
 
 def drawn_mask(config: EarlyBirdConfig, level: int, notes: Notes) -> EarlyBirdMask:
-    """The mask of a level, from the notes of the dense training.
+    """The Early-Bird mask of a level, read from the notes of the dense training.
 
     Raises:
         StoreError: the notes are not those of a training that came to its end.

@@ -1,4 +1,4 @@
-"""A ticket put into a network of another task."""
+"""Transplanting a ticket into the network of another task."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from lottery.tickets.ticket import Ticket, describe_tensor
 
 
 def transplant(given: Ticket, dense: Ticket) -> Ticket:
-    """A ticket that was found elsewhere, in the network of another task.
+    """A ticket found on another task, as a ticket of this task's network.
 
-    Masks, survivors and what masks do not cover are the ticket's. Pruned weights, which a ticket's
-    file does not hold, and layers that it has no mask of, are as they are here at initialization;
-    so are layers with another number of outputs, which are left whole: a new head. It starts at the
-    beginning of the training, also where its weights were rewound to a later iteration of theirs.
+    Masks, kept weights and parameters that masks do not cover are taken from the ticket. Its pruned
+    weights, which a ticket's file does not hold, start from this network's initialization. So do
+    layers with another number of outputs (a new head). These, and layers that
+    the ticket has no mask of, are not pruned. Training starts at
+    iteration 0, even if the ticket's weights were rewound to a later iteration of its own training.
 
     Args:
-        given: as it was found, or read from a file; pruned weights zero.
-        dense: that of the task's dense network, from initialization.
+        given: the ticket as it was found, or read from a file; its pruned weights are zero.
+        dense: the ticket of this task's dense network, at initialization.
 
     Raises:
-        MaskError: it is no ticket of such a network; lists every difference.
+        MaskError: the ticket does not fit such a network; lists every difference.
     """
     if wrong := _differences(given, dense):
         listed = "".join(f"\n  - {problem}" for problem in wrong)
@@ -38,7 +39,7 @@ def transplant(given: Ticket, dense: Ticket) -> Ticket:
 
 
 def new_outputs(given: Ticket, dense: Ticket) -> tuple[str, ...]:
-    """The parameters that differ from a ticket's in their number of outputs alone."""
+    """The parameters that differ from the ticket's in their number of outputs alone."""
     return tuple(
         name
         for name, here in dense.weights.items()
