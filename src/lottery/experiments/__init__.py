@@ -1,4 +1,4 @@
-"""Experiments: configs, recipes, the plan and running it."""
+"""Experiments: configs, recipes, the plan of jobs, and running it."""
 
 from lottery.experiments.checks import check_against_data
 from lottery.experiments.config import (

@@ -1,4 +1,4 @@
-"""What can only be checked with the data and the model at hand, before a run begins."""
+"""Checks of a config that need the data and the model, made before a run begins."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from lottery.training.evaluate import input_dtype
 
 
 def check_against_data(config: ExperimentConfig, task: Supervised, context: MethodContext) -> None:
-    """Check what can only be known with the data and the model at hand.
+    """Check a config against its data and model.
 
     Raises:
         UsageError: the network has nothing to prune, or to align where that is asked for, weights
@@ -118,14 +118,14 @@ def _check_looks(method: EarlyBird, context: MethodContext, steps: Steps) -> Non
 
 
 def check_updates_happen(updates: MaskUpdatesConfig, *, start: int, total: int, epoch: int) -> None:
-    """Check that a mask that is to change does so, and that gradual pruning is gradual.
+    """Check that a changing mask is updated at all, and that gradual pruning is gradual.
 
-    That takes two prunings after steps were taken: the last, and one on the way. One at the start
-    only catches up with the schedule, and what goes there goes at once.
+    Gradual pruning needs two prunings after training has begun: the last one, and one before it. A
+    pruning at the start only catches up with the schedule, all at once.
 
     Args:
-        updates: how.
-        start: the iteration that such a training starts at.
+        updates: how and when the mask changes.
+        start: the iteration that the training starts at.
         total: iterations of the whole training.
         epoch: iterations of one epoch.
 

@@ -1,4 +1,4 @@
-"""What an experiment does that is allowed, and is hardly what was meant."""
+"""Warnings about configs that are allowed, but are probably not what was meant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lottery.methods import FromStep
 
 
 def config_warnings(config: PlanConfig) -> list[str]:
-    """What to say of an experiment before it runs, one sentence each.
+    """Warnings to show before an experiment runs, one sentence each.
 
     Raises:
         UsageError: its criterion cannot be found.

@@ -1,4 +1,4 @@
-"""What an experiment will take, from a short measurement."""
+"""The time and disk space that an experiment will take, from a short measurement."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _CURVE_BYTES_PER_EVALUATION = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What an experiment will take on this machine.
+    """The time and disk space that an experiment will take on this machine.
 
     Args:
         engine: the name of the engine that would train.
-        passed_over: faster engines that ``auto`` does not take here -> why not.
+        passed_over: faster engines that ``auto`` does not choose here -> why not.
         densities: the exact density of every level; controls have their level's.
         seconds_per_step: of training the dense network, measured; None like all other times if
             nothing was measured.
@@ -61,7 +61,7 @@ def estimate(
     listener: Listener | None = None,
     timed: bool = True,
 ) -> Estimate:
-    """Measure some steps at some of the levels and reckon up the plan.
+    """Measure a few training steps at some levels, and add up the whole plan.
 
     Args:
         experiment: from `bind`.

@@ -1,4 +1,4 @@
-"""Jobs that train in one call: make their tickets from what they need, train, commit each."""
+"""Running jobs: make each one's ticket, train them in one call, commit each."""
 
 from __future__ import annotations
 
@@ -26,22 +26,24 @@ from lottery.training import Checkpoint, CurvePoint, TrainingResult, final_score
 def run_jobs(
     monitors: Mapping[JobKey, JobMonitor], *, experiment: Experiment, store: Store, device: str
 ) -> list[JobResult]:
-    """Run jobs to their ends, or go on from their last checkpoints, and commit each by itself.
+    """Train jobs to the end, or resume them from their checkpoints, and commit each.
 
-    A pure function of the keys, the experiment and the files of the jobs they need: run again,
-    anywhere, it gives the same files. Of a dense network that has ended, and of which something
-    more is to be kept on the way, the training is run again.
+    The files written depend on the keys, the experiment and the files of the jobs needed, and on
+    nothing else. A finished dense network is trained again if a look at it is missing.
 
     Args:
-        monitors: each job's; several jobs are trained in one call.
-        experiment: whose.
-        store: where the files are.
-        device: the name of what they are trained on, for the record.
+        monitors: the jobs, each with its monitor; all are trained in one call.
+        experiment: the jobs' experiment.
+        store: reads and writes the run's files.
+        device: the name of the device they are trained on, for the record.
+
+    Returns:
+        The results, in the order of ``monitors``.
 
     Raises:
-        Preempted: they were asked to stop; a checkpoint of each is on disk.
-        StoreError: files they need or write cannot be read or written; or a training that was run
-            again gave something else.
+        Preempted: the jobs were asked to stop; a checkpoint of each is on disk.
+        StoreError: files cannot be read or written; or a dense network that was trained again
+            ended with other weights.
     """
     results: dict[JobKey, JobResult] = {}
     requests: dict[JobKey, tuple[TrainingRequest, dict[str, Any]]] = {}
@@ -184,7 +186,15 @@ def make_request(
     looks: Iterable[LookKey] = (),
     measured: Callable[[Sequence[CurvePoint]], None] | None = None,
 ) -> TrainingRequest:
-    """How a ticket is trained in this experiment, and what is kept of it on the way."""
+    """The request to train a job's ticket, and to keep the looks at it that are missing.
+
+    Args:
+        key: the job.
+        ticket: the ticket it trains.
+        experiment: the job's experiment.
+        looks: the looks to be kept during training.
+        measured: called with the points of every evaluation.
+    """
     looks = list(looks)
     return TrainingRequest(
         ticket=ticket,
@@ -215,20 +225,20 @@ def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> di
 
 
 class JobMonitor:
-    """Keeps a job's checkpoints, tells how far it is, and stops it when asked.
+    """Writes a job's checkpoints, reports its progress, and stops it when asked.
 
     Args:
-        store: where checkpoints go.
+        store: where checkpoints are written.
         key: the job.
-        engine: name of the engine that trains it; another's checkpoint means nothing to it.
-        device: name of the device it is trained on; no checkpoint is carried to another, which
+        engine: name of the engine that trains it, which cannot read another engine's checkpoints.
+        device: name of the device it is trained on. Checkpoints of another device are not used: it
             rounds differently and has random states of its own.
         every: seconds between checkpoints.
         stop: whether the process has been asked to stop.
-        report: called with the iteration and no points a few times a second, and with what was
-            measured at every evaluation.
-        group: the jobs that are trained in one call, shared by their monitors: each keeps a
-            checkpoint before a stop ends them all. Left out: this one alone.
+        report: called with the iteration and no points a few times a second, and with the points
+            of every evaluation.
+        group: the jobs that are trained in one call, a set that their monitors share: each writes a
+            checkpoint before a stop ends them all. None: this job alone.
     """
 
     steps_at_once = 100
@@ -252,7 +262,7 @@ class JobMonitor:
         self._saved = self._reported = time.monotonic()
         self._unsaved = {key} if group is None else group
         self.restoring = False
-        """Whether the training has not come any further than the checkpoint it was given."""
+        """Whether a checkpoint was loaded and the training has made no step since."""
 
     def restore(self) -> Checkpoint | None:
         """The job's newest whole checkpoint; one of another engine or device is dropped."""
@@ -273,12 +283,16 @@ class JobMonitor:
         self._report(points[0].iteration, points)
 
     def set_checkpoint_aside(self) -> None:
-        """Set aside a checkpoint that the training cannot go on from."""
+        """Set aside a checkpoint that the training cannot resume from."""
         self.restoring = False
         self._store.set_checkpoints_aside(self._key)
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Report and save when due.
+        """Report progress and write a checkpoint when it is time to.
+
+        Args:
+            iteration: the iteration that the training has reached.
+            checkpoint: makes a checkpoint of this moment.
 
         Raises:
             Preempted: the process was asked to stop; the group's checkpoints are on disk.

@@ -1,4 +1,4 @@
-"""An experiment with its task: what every job refers to, and who a job is."""
+"""An experiment: a config with its task, and the identities of its jobs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from lottery.tasks.protocol import Task
 from lottery.tasks.supervised import Supervised
 
 IDENTITY = 1
-"""Version of what identities are made from; it rises when the same config gives other bytes."""
+"""Version of the identities; it rises if the same config comes to give other bytes."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment and its task.
+    """A config and the task that it trains.
 
     Args:
-        config: what is asked.
-        task: what is trained.
+        config: the experiment's settings.
+        task: what is trained, and how it is measured.
     """
 
     config: PlanConfig
@@ -49,7 +49,7 @@ class Experiment:
 
     @cached_property
     def context(self) -> MethodContext:
-        """What its methods and controls refer to."""
+        """The parts of it that methods and controls need."""
         config = self.config
         masks = {"masks": config.masks} if isinstance(config, ExperimentConfig) else {}
         return MethodContext(
@@ -58,13 +58,13 @@ class Experiment:
 
     @property
     def holds_pruned(self) -> bool:
-        """Whether pruned weights are held at something else than zero."""
+        """Whether pruned weights are held at other values than zero."""
         return self.method.pruned != "zero"
 
     # What is kept of the dense network on the way
 
     def looks(self, replicate: int) -> tuple[LookKey, ...]:
-        """What the dense network leaves besides its own files, for tickets to be made from."""
+        """The looks at a replicate's dense network that its tickets are made from."""
         if not self.config.levels:
             return ()
         states = self.method.states(self.context)
@@ -75,7 +75,7 @@ class Experiment:
         )
 
     def made_from(self, job: JobKey) -> list[JobKey | LookKey]:
-        """The jobs that a job needs, and what is kept of their dense networks on the way."""
+        """The jobs that a job needs, and the looks at their dense networks."""
         needed = needs(job, self.config)
         replicates = dict.fromkeys(need.replicate for need in needed)
         return [*needed, *(look for number in replicates for look in self.looks(number))]
@@ -83,10 +83,10 @@ class Experiment:
     # Who a job is
 
     def identity(self, job: JobKey | LookKey) -> str:
-        """SHA-256 (hex) of all that a job's bytes depend on, and of the jobs it needs.
+        """SHA-256 (hex) of all that a job's bytes depend on, the jobs it needs included.
 
-        Not of what merely surrounds it: the name, how many replicates, levels or other controls
-        there are, how the run is judged. Engine, device and versions are no part of it.
+        The run's name, the numbers of replicates, levels and other controls, and the settings of
+        the verdict are no part of it; neither are engine, device and versions.
         """
         if job not in self._identities:
             self._identities[job] = self._identity(job)
@@ -161,6 +161,6 @@ class Experiment:
         return dict(self.task.fingerprint())
 
 
-def supervised(config: ExperimentConfig, data: Dataset, **how: Any) -> Experiment:
-    """An experiment with the built-in trainer; ``how`` is as for `Supervised`."""
-    return Experiment(config, Supervised(config, data, **how))
+def supervised(config: ExperimentConfig, data: Dataset, **settings: Any) -> Experiment:
+    """An experiment on the built-in task; ``settings`` are further arguments of `Supervised`."""
+    return Experiment(config, Supervised(config, data, **settings))

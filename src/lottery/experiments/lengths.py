@@ -1,4 +1,4 @@
-"""How long each job trains, and from where, as far as the config alone tells."""
+"""The iterations at which each job starts and ends, as far as the config tells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lottery.tasks.schedule import MOST_STRETCH
 def planned_span(key: JobKey, experiment: Experiment) -> tuple[int, int] | None:
     """The iterations that a job starts and ends at, at most where `planned_at_most` says so.
 
-    None where the length of the training is not known before it has ended.
+    None if the length of the training is not known before it has ended.
     """
     steps = experiment.task.steps()
     if steps is None or not isinstance(experiment.config, ExperimentConfig):
@@ -57,7 +57,7 @@ def _from_the_start(key: JobKey) -> bool:
 
 
 def last_iteration(config: ExperimentConfig, training_examples: int) -> int:
-    """The iteration that the longest of all trainings ends at, at most."""
+    """An upper bound of the iterations at which the experiment's trainings end."""
     steps = steps_per_epoch(training_examples, config.training.batch_size)
     total = config.training.length.iterations(steps)
     tuned = total

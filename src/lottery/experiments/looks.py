@@ -1,4 +1,4 @@
-"""What is kept of a dense network while it trains, for tickets to be made from."""
+"""Looks at a dense network in training, which tickets are made from: taking and writing them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lottery.training import State, TrainingResult, Watch
 
 
 def missing_looks(key: JobKey, experiment: Experiment, store: Store) -> tuple[LookKey, ...]:
-    """The looks at a job's training that are to be kept and are not there yet."""
+    """The looks at a job's training that are needed and not on disk yet."""
     if key.branch != MAIN or key.level:
         return ()
     looks = experiment.looks(key.replicate)
@@ -30,7 +30,7 @@ def write_looks(
     trained: TrainingResult,
     about: dict[str, Any],
 ) -> None:
-    """Commit what was kept on the way; of a training that diverged, nothing."""
+    """Commit the looks at a training that are missing; of one that diverged, none."""
     if trained.status != "done":
         return
     for look in missing_looks(key, experiment, store):
@@ -47,10 +47,10 @@ def _early_bird(experiment: Experiment) -> EarlyBird:
 
 
 def check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
-    """Check that a training that was run again ended as it did before.
+    """Check that a training that was repeated ended with the same weights, bit by bit.
 
     Raises:
-        StoreError: it did not: something kept of it now would not be of the network that is there.
+        StoreError: it did not, so that looks at it would be of another network.
     """
     before = store.weights(key)
     same = before.keys() == trained.final.keys() and all(
@@ -71,11 +71,11 @@ def check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
 
 
 def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Watch:
-    """Notes every level's mask while the dense network trains, once it has settled.
+    """A watch that notes every level's Early-Bird mask while the dense network trains.
 
-    At each look the dense network is pruned to level 1, that to level 2 and so on (with the
-    one-shot schedule the dense network to every level), all by the weights of the moment. These are
-    noted too where tickets go on from them.
+    At each check the dense network is pruned to level 1, that to level 2 and so on (with the
+    one-shot schedule, the dense network to every level), all by the current weights. These weights
+    are noted too if tickets train on from them.
     """
     context, config = experiment.context, experiment.config
     steps = experiment.task.steps()

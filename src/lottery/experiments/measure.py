@@ -1,4 +1,4 @@
-"""How fast an engine trains an experiment's networks here, measured in some seconds."""
+"""Measuring, within seconds, how fast an engine trains an experiment's networks here."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _EXAMPLES = 1000
 def measure(
     experiment: Experiment, task: Supervised, listener: Listener | None = None
 ) -> dict[float, tuple[float, float]]:
-    """Train some seconds at some of the levels, on one thread.
+    """Measure the time of training steps at some of the levels, on one thread.
 
     Args:
-        experiment: what is planned.
+        experiment: the experiment.
         task: its task.
         listener: hears what is measured.
 
@@ -137,10 +137,9 @@ def _seconds(engine: Engine, job: TrainingJob, steps: int) -> tuple[float, float
 
 
 def seconds_apart(calls: Sequence[tuple[int, float]], every: int) -> tuple[float, float]:
-    """Seconds of a step and of an evaluation, from when some steps were done.
+    """Seconds of a step and of an evaluation, from the times at which steps were done.
 
-    Medians of what lies between two calls, so that a moment's other work on the machine does not
-    count.
+    Both are medians over the intervals between calls, so that short disturbances do not count.
 
     Args:
         calls: (steps done, when in seconds).

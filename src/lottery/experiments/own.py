@@ -1,4 +1,4 @@
-"""Winning tickets of a training of the user's own: from functions to an experiment, and its run."""
+"""Finding winning tickets in the user's own training loop: from functions to a finished run."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ from lottery.tickets import PruneConfig
 
 @dataclass(frozen=True, kw_only=True)
 class OwnRun:
-    """What is to be run, and how.
+    """A checked experiment on own code, ready to run.
 
     Args:
         config: the experiment, as it is recorded.
         task: the user's functions.
         out: the run's directory; None to keep it in memory.
-        jobs: how many trainings at once.
-        checkpoint_seconds: time between checkpoints that a loop offers and that are kept.
-        verbose: whether to say how it goes on.
-        notes: what a user should know before it begins, one sentence each.
+        jobs: how many trainings run at once.
+        checkpoint_seconds: time between the checkpoints that are written.
+        verbose: whether progress is printed.
+        notes: warnings to show before it begins, one sentence each.
     """
 
     config: OwnConfig
@@ -86,21 +86,25 @@ def find_tickets(
     replicates or controls. Every optimizer of torch that steps in ``train`` keeps the mask.
 
     Args:
-        make_model: gives a new network each time, its weights drawn from the global generators,
-            which are seeded for each replicate.
+        make_model: returns a new network each time, its weights drawn from the global random
+            generators, which are seeded for each replicate.
         train: ``train(model)`` or ``train(model, session)`` (see `LoopSession`): trains the network
             in place. It may return the score, or curves.
-        evaluate: gives a network's score, or a dict of numbers with it. None where ``train``
-            returns it.
+        evaluate: returns a network's score, or a dict of numbers that contains it. None:
+            ``train`` returns it.
         levels: how many times the network is pruned, 0 or more.
         replicates: repetitions, each with its own seeds, 1 or more.
         out: the run's directory; None to keep everything in memory.
-        verbose: whether to say how it goes on.
-        settings: as `own_run` has them: ``score``, ``controls``, ``rewind``, ``fraction`` and more.
+        verbose: whether to print progress.
+        settings: further arguments of `own_run`: ``score``, ``controls``, ``rewind``, ``fraction``
+            and more.
+
+    Returns:
+        The finished run.
 
     Raises:
-        UsageError: something cannot be run so; says what to do.
-        StoreError: the run there is another's, or of other functions.
+        UsageError: an argument is wrong, or arguments do not fit together; says what to do.
+        StoreError: the run in ``out`` is another experiment, or was made with other code.
     """
     known = [*inspect.signature(own_run).parameters]
     for name in settings:
@@ -120,14 +124,15 @@ def find_tickets(
 
 
 def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
-    """Run what `own_run` made ready.
+    """Run an experiment that `own_run` prepared.
 
     Args:
-        run: what to run.
-        listener: hears how it goes on; None for lines on the screen, if wanted.
+        run: the experiment.
+        listener: is told about progress; None: lines are printed if ``run.verbose``.
 
     Raises:
-        StoreError: the run there is another's, or of other functions; or cannot be written.
+        StoreError: the run on disk is another experiment, or was made with other code; or it
+            cannot be written.
     """
     store = MemoryStore() if run.out is None else Store(run.out)
     try:
@@ -210,10 +215,10 @@ def own_run(
     title: str = "own loop",
     verbose: bool = True,
 ) -> OwnRun:
-    """Everything that `find_tickets` runs, checked; nothing is trained.
+    """Check the arguments of `find_tickets`, and prepare the experiment; nothing is trained.
 
     Args:
-        make_model: see `find_tickets`, as for what is not described here.
+        make_model: see `find_tickets`.
         train: see `find_tickets`.
         evaluate: see `find_tickets`.
         levels: see `find_tickets`.
@@ -222,41 +227,42 @@ def own_run(
         score: what networks are judged by: a name, such as ``"perplexity"``, or a `Score`. None:
             accuracy, a share between 0 and 1.
         lower_is_better: the direction of a score whose name does not say it.
-        margin: by how much of the score a ticket may be worse and still match the dense network.
-            Without one nothing is tested, but of accuracy, which has 0.002.
+        margin: how much worse than the dense network a matching ticket's score may be. None: 0.002
+            for accuracy; for other scores nothing is tested.
         confidence: of intervals and tests, between 0.5 and 1.
-        controls: what tickets are compared with: kind -> how many; None: one reinitialized copy.
+        controls: kind of control -> how many; None: one reinitialized copy of every ticket.
         connectivity: copies with other data orders: ``ConnectivityConfig(at={"0": ()})`` is one of
-            every training. They are seeded otherwise, globally and by ``session.seed``.
-        prune: what is removed at every level; or, in its place:
-        fraction: the share of surviving weights that goes, 0.2 if not said;
-        criterion: what makes a weight superfluous, ``magnitude`` if not said;
-        scope: where weights compete, ``layer`` or ``global`` and so on.
-        method: how tickets are made, see `lottery.methods`; or, in its place, for the iterative
-            one:
-        rewind: the optimizer step that survivors go back to; 0, if not said, is the initialization.
-            Or ``"learning-rate"``: they keep their trained weights, and are trained again.
-        starts_at_step: whether the loop begins at ``session.start_step``; if not, it is gone
-            through from its beginning after late rewinding too, and compared with the dense network
-            trained the same setup.
-        steps: how many optimizer steps the loop makes, if it always makes as many.
-        batches: for criteria that look at data: a list or DataLoader of batches (tuples, or dicts
-            as models of transformers take them), or a function that gives one.
-        loss: (model, batch) -> the mean loss; not needed for dicts with labels, nor where it is the
+            every training. Their global generators and ``session.seed`` have other seeds.
+        prune: the whole pruning config; or, instead of it:
+        fraction: the share of surviving weights pruned per level, in (0, 1); None: 0.2;
+        criterion: what makes a weight superfluous; None: ``magnitude``;
+        scope: where weights compete, ``layer``, ``global`` and so on; None: ``layer``.
+        method: how tickets are made, see `lottery.methods`; or, instead of it, for the iterative
+            method:
+        rewind: the optimizer step that survivors are rewound to; None: 0, the initialization. Or
+            ``"learning-rate"``: survivors keep their trained weights, and training starts again.
+        starts_at_step: whether the loop begins at ``session.start_step``. If not, the whole loop
+            runs after late rewinding too, and the dense network is trained the same way, to
+            compare.
+        steps: how many optimizer steps the loop makes, if the number is always the same.
+        batches: for criteria that evaluate the network on data: a list or DataLoader of batches
+            (tuples, or dicts as models of transformers take them), or a function that returns one.
+        loss: (model, batch) -> mean loss; not needed for dicts with labels, or if it is the
             cross-entropy of (inputs, targets).
-        reinitialize: draws new weights in a network, in place, where ``make_model`` loads its own.
-            True: each layer draws them as when it is made, see `lottery.pieces.reinitialize`.
+        reinitialize: draws new weights for a network, in place; needed if ``make_model`` loads
+            weights. True: by each layer's own method, see `lottery.pieces.reinitialize`.
         example_input: a batch of inputs, for granularities other than single weights.
-        fingerprint: plain JSON values that identify what functions cannot tell, such as a version
-            of the data; ``{"train": ...}`` stands for the code of that function.
+        fingerprint: plain JSON values that identify what the code of the functions does not show,
+            such as a version of the data; ``{"train": ...}`` replaces the fingerprint of that
+            function.
         seed: every random choice follows from it and the replicate's number.
-        jobs: how many trainings at once, each in a process of its own.
-        checkpoint_seconds: ``session.checkpoint`` keeps one where the last is so old.
+        jobs: how many trainings run at once, each in its own process.
+        checkpoint_seconds: ``session.checkpoint`` writes one if the last is at least this old.
         title: what is trained, in a few words, for headings.
         verbose: see `find_tickets`.
 
     Raises:
-        UsageError: something cannot be run so; says what to do.
+        UsageError: an argument is wrong, or arguments do not fit together; says what to do.
     """
     if imported_in_child():
         raise UsageError(
@@ -322,11 +328,11 @@ def own_run(
 
 
 def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """How a run's functions are others than those it was begun with; None if they are not.
+    """How the code differs from that a run was begun with, in words; None if it does not.
 
     Args:
-        recorded: ``task`` of the run's config.
-        now: that of the config at hand.
+        recorded: the table ``task`` of the run's config.
+        now: the same, of the config at hand.
     """
     found = difference(recorded, now)
     if not found:

@@ -1,4 +1,4 @@
-"""What is wrong with an experiment on own code, found before anything is trained."""
+"""Checks of an experiment on own code, made before anything is trained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lottery.tickets import level_densities
 
 
 def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
-    """What is wrong with an experiment on own code, one sentence each; no network is made."""
+    """What is wrong with an experiment on own code, one sentence each; makes no network."""
     yield from config_problems(config)
     for control in requested_controls(config.controls):
         does = "trains a mask" if control.learns else ""
@@ -52,7 +52,11 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
 
 
 def check_network(config: OwnConfig, task: OwnTask) -> None:
-    """Check what takes a network to know."""
+    """Check an experiment on own code against its network.
+
+    Raises:
+        UsageError: they do not fit; says what to do.
+    """
     drawing = {name for name in DRAWS_WEIGHTS if getattr(config.controls, name)}
     task.check(replicates=config.replicates, drawing=drawing)
     weights = prunable_weights(task.make_model())

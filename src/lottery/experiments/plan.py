@@ -14,8 +14,7 @@ from lottery.tasks.protocol import TrainingVariant
 
 
 def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
-    """The branches of a level besides the main one, which comes after a search for it, before the
-    controls and other data orders."""
+    """The branches of a level besides the tickets' own: controls, and other data orders."""
     controls = [
         f"{kind}-{number}"
         for kind, control in CONTROLS.items()
@@ -27,12 +26,14 @@ def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
 
 
 def searches(config: PlanConfig, level: int) -> tuple[str, ...]:
-    """The branch of the training that finds a level's mask, where one does."""
+    """The branch of the training that searches a level's mask, if there is one."""
     return (f"{SEARCH}-1",) if level and mask_search(config.method) else ()
 
 
 def plan(config: PlanConfig) -> list[JobKey]:
-    """Every job of an experiment, each after those it needs: of a level, all searches come first.
+    """Every job of an experiment, each after the jobs it needs.
+
+    In each level, searches of masks come first, then the tickets, then controls.
 
     >>> from lottery.experiments import ExperimentConfig
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
@@ -48,10 +49,10 @@ def plan(config: PlanConfig) -> list[JobKey]:
 
 
 def trains_dense_again(config: PlanConfig) -> bool:
-    """Whether the dense network is trained again, as its late-rewound tickets are.
+    """Whether the dense network is trained again in the way of late-rewound tickets.
 
-    A loop that starts over gives them the steps before as well; they are to be compared with a
-    dense network that has these too.
+    A loop that starts over trains rewound tickets for its whole length, so they have had more steps
+    than the dense network; they are compared with one that has been trained the same way.
     """
     late = config.method.rewinding == "weights" and config.method.start.amount > 0
     if not isinstance(config, OwnConfig) or not late or not config.levels:
@@ -60,7 +61,7 @@ def trains_dense_again(config: PlanConfig) -> bool:
 
 
 def training_variant(job: JobKey, config: PlanConfig) -> TrainingVariant:
-    """How a job is trained, where that differs from the dense network."""
+    """How a job's training differs from the dense network's."""
     if not job.level and job.branch == MAIN:
         return config.method.dense_variant()
     asked, changing = (job.level, config.prune, config.levels), mask_search(config.method)
@@ -77,8 +78,8 @@ def training_variant(job: JobKey, config: PlanConfig) -> TrainingVariant:
 def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """The trainings that must have ended as ``done`` before this job can start.
 
-    A control needs what the ticket of its level is made from, and not that ticket's training; one
-    with the mask of another replicate's ticket, what that is made from as well.
+    A control needs the jobs that its level's ticket is made from, and not that ticket's training. A
+    control with another replicate's mask also needs the jobs that mask is made from.
     """
     if not job.level:
         return () if job.of_ticket else (JobKey(job.replicate, MAIN, 0),)
@@ -103,12 +104,12 @@ def why_never_run(
     results: Mapping[JobKey, JobResult],
     skipped: Mapping[JobKey, str],
 ) -> str | None:
-    """Why a job can never run, or None where it still may.
+    """Why a job can never run, in words, or None if it still can.
 
     Args:
-        job: one that has not run.
+        job: a job that has not run.
         config: the experiment.
-        results: the jobs that have ended.
+        results: the jobs that have ended -> their results.
         skipped: the jobs before it that can never run -> why.
     """
     for need in needs(job, config):
@@ -120,7 +121,7 @@ def why_never_run(
 
 
 def never_run(config: PlanConfig, results: Mapping[JobKey, JobResult]) -> dict[JobKey, str]:
-    """The jobs of a plan that can never run, whatever becomes of the others -> why."""
+    """The jobs of a plan that can never run, since a job they need has failed -> why."""
     found: dict[JobKey, str] = {}
     for job in plan(config):
         if job not in results and (reason := why_never_run(job, config, results, found)):

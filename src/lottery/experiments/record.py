@@ -1,4 +1,4 @@
-"""The record of a run: ``experiment.json``, and what it says against another run in its place."""
+"""The record of a run, ``experiment.json``: writing, reading, and refusing another experiment."""
 
 from __future__ import annotations
 
@@ -49,25 +49,26 @@ def record(
     listener: Listener,
     outside: Sequence[OutsideMask],
 ) -> _Config:
-    """Write ``experiment.json``, or make what is there grow to what is asked for.
+    """Write ``experiment.json``, or extend the one that is there by what is asked for.
 
-    One that is damaged is set aside and made anew. The listener is told, and where the environment
-    differs from the one the run was begun in.
+    A damaged one is set aside and written anew. The listener is told of that, and if the
+    environment differs from the one the run was begun in.
 
     Args:
-        store: the run's.
-        config: what is asked for.
-        described: the data, or what else tells that the task is the same.
-        surroundings: device and engine, besides what `environment` finds.
+        store: the run's store.
+        config: the config asked for.
+        described: the data, from `describe_data`; empty for own code.
+        surroundings: device and engine, added to what `environment` returns.
         command: the command line.
-        listener: hears what is unlike before.
-        outside: the matrices that no mask covers.
+        listener: is told of differences.
+        outside: the matrices that masks do not cover.
 
     Returns:
-        The config of the run: what was there, and what is asked for now.
+        The config of the run, with the jobs that were there and those asked for now.
 
     Raises:
-        StoreError: the run there has another config or other data; says how they differ.
+        StoreError: the run there has another config, other data or another network; says how they
+            differ.
     """
     now: dict[str, Any] = {
         "schema": SCHEMA,
@@ -148,14 +149,14 @@ def _grown(
 
 
 def run_directory(out: Path, config: PlanConfig) -> Path:
-    """Where a run lies, or is to lie.
+    """The directory of a run, whether it exists yet or not.
 
-    That is by its name; but one that an earlier version began, and named in another way, is gone on
-    with where it lies.
+    It is named by `run_name`; but a run that an earlier version began under another name is
+    continued in its own directory.
 
     Args:
         out: the directory that runs live in.
-        config: what is asked for.
+        config: the config asked for.
     """
     path = out / run_name(config)
     if path.exists():
@@ -179,7 +180,7 @@ def _continues(there: Sequence[float], asked: Sequence[float]) -> bool:
 
 
 def read_record(store: Store) -> dict[str, Any] | None:
-    """The whole of ``experiment.json``, every field of which is what it may be; None without one.
+    """The contents of ``experiment.json``, with every field checked; None if there is no run.
 
     Raises:
         StoreError: it is damaged, or the config is not what its hash says.
@@ -214,10 +215,15 @@ def read_record(store: Store) -> dict[str, Any] | None:
 def check_same_weights(
     store: Store, results: Mapping[JobKey, JobResult], weights: Mapping[str, Tensor]
 ) -> None:
-    """Check that the masks of what is there are of the same weights as those to come.
+    """Check that the masks of finished jobs cover the same weights as masks do now.
+
+    Args:
+        store: the run's store, for messages.
+        results: the finished jobs.
+        weights: parameter name -> weight that masks cover now.
 
     Raises:
-        StoreError: the network has changed, or the rule of what masks cover; says how.
+        StoreError: the network has changed, or the rule for what masks cover; says how.
     """
     sizes = {name: weight.numel() for name, weight in weights.items()}
     for result in results.values():
@@ -241,7 +247,7 @@ def _named(outside: Any) -> str:
 
 
 def describe_data(data: Dataset) -> dict[str, Any]:
-    """The data, as the record says them."""
+    """The data as a table for the record."""
     return {
         "sha256": data.fingerprint(),
         "training_examples": len(data.train),

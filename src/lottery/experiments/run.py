@@ -36,17 +36,17 @@ from lottery.training import CurvePoint, Engine, resolve_device
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How to run; nothing here changes what comes out.
+    """How to run an experiment; nothing here changes its results.
 
     Args:
         out: the directory that runs live in.
         data_dir: where datasets lie, or None for the usual places.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         engine: an engine's name, or ``auto`` for the fastest that can train the network.
-        jobs: how many jobs at once; None for as many as there are cores (one on a GPU).
+        jobs: how many jobs run at once; None: as many as there are cores (one on a GPU).
         checkpoint_seconds: time between checkpoints inside a job.
         command: the command line, for the record.
-        reuse: whether jobs that another run in ``out`` has finished are taken from it.
+        reuse: whether finished jobs are copied from other runs in ``out``.
     """
 
     out: Path = Path("runs")
@@ -61,7 +61,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """What came of a run: its directory, every result, and the jobs that could not be run."""
+    """The outcome of a run: its directory, every result, and the jobs that could not run."""
 
     run: Path
     results: Mapping[JobKey, JobResult]
@@ -69,7 +69,7 @@ class RunSummary:
 
     @property
     def failed(self) -> int:
-        """Jobs that diverged, collapsed, or needed one that did."""
+        """The number of jobs that diverged, collapsed, or needed one that did."""
         ended_badly = sum(result.status != "done" for result in self.results.values())
         return ended_badly + len(self.skipped)
 
@@ -81,13 +81,13 @@ def bind(
     data: Dataset | None = None,
     progress: bool = True,
 ) -> Experiment:
-    """An experiment with its data and what trains it.
+    """Make an experiment from a config: load its data, and choose its device and engine.
 
     Args:
-        config: the experiment.
-        options: where data lie, and on what to train.
-        data: the data, where they are at hand.
-        progress: whether loading says how far it is.
+        config: the experiment's config.
+        options: where data are, and what to train on.
+        data: the data; None: they are loaded.
+        progress: whether loading shows its progress.
     """
     if data is None:
         data = load_dataset(config.data, data_dir=options.data_dir, progress=progress)
@@ -105,19 +105,22 @@ def run_experiment(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> RunSummary:
-    """Run an experiment to its end, going on with whatever is on disk already.
+    """Run an experiment to its end, continuing from what is on disk already.
 
-    A run there of the same training, method and seed grows: more replicates, levels or controls
-    are added to what it has, and asking for less trains nothing.
+    An existing run with the same training, method and seed grows: more replicates, levels or
+    controls are added to it. Asking for less trains nothing.
 
     Args:
-        config: what to run.
-        options: where and how.
+        config: the experiment's config.
+        options: where and how to run it.
         data: the data, as `lottery.as_dataset` takes them; ``data.name`` of the config is then
-            ``python:`` and a name for them. None: what the config names.
-        listener: hears how it goes on, for several `Listeners`.
-        stop: set it to stop: running jobs keep a checkpoint first. A `StopRequest` is also told
-            when the data are loaded; nothing looks at it before.
+            ``python:`` and a name for them. None: the data that the config names.
+        listener: is told about progress; `Listeners` combines several.
+        stop: set it to stop the run; running jobs write a checkpoint first. It is not looked at
+            before the data are loaded; a `StopRequest` shows when that is.
+
+    Returns:
+        The results of all jobs.
 
     Raises:
         ConfigError: the config has problems.
@@ -191,17 +194,17 @@ def _given(config: ExperimentConfig, data: object) -> Dataset | None:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSetup:
-    """How an experiment that is bound to its task is run, and what its record says.
+    """How an experiment on any task is run, and what is recorded of it.
 
     Args:
-        options: of the run.
-        prepare: done once before the first training of a process.
+        options: the run's options.
+        prepare: called once before the first training, such as to compile.
         described: the data, for the record.
         surroundings: device and engine, for the record.
-        outside: the matrices that no mask covers.
+        outside: the matrices that masks do not cover.
         parallel: how several jobs are best run at once.
         remake: makes the experiment again in another process.
-        begin: tells a listener what there is to know before anything is trained.
+        begin: tells a listener the warnings that come before the first training.
     """
 
     options: RunOptions
@@ -221,13 +224,13 @@ def run_in_store(
     listener: Listener,
     stop: threading.Event,
 ) -> RunSummary:
-    """Run an experiment on any task, over a store on disk or in memory.
+    """Run an experiment on any task, in a store on disk or in memory.
 
     Args:
-        experiment: what to run.
-        store: where finished jobs are, and go.
-        setup: how.
-        listener: hears how it goes on.
+        experiment: the experiment.
+        store: holds finished jobs, and takes new ones.
+        setup: how to run it, and what to record.
+        listener: is told about progress.
         stop: set it to stop.
 
     Raises:

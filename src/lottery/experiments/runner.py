@@ -1,4 +1,4 @@
-"""The one runner: every job of an experiment, over a store and whoever runs jobs."""
+"""The runner: runs every job of an experiment, with a store and a pool of workers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def run_all(
     """Run every job whose needs are met until none is left; results are added as they come.
 
     Args:
-        experiment: what to run.
-        store: where finished jobs are.
-        results: of the jobs that have ended.
+        experiment: the experiment.
+        store: holds finished jobs.
+        results: the jobs that have ended -> their results; new ones are added.
         pool: runs jobs.
-        listener: hears of each.
-        stop: set to stop.
+        listener: is told of each result.
+        stop: set it to stop.
 
     Returns:
         The jobs that can never run -> why.
@@ -93,9 +93,9 @@ def _together(ready: Sequence[JobKey], experiment: Experiment) -> list[JobKey]:
 def dense_again(
     experiment: Experiment, store: Store, results: Mapping[JobKey, JobResult]
 ) -> set[JobKey]:
-    """The dense networks that are trained again, for what is to be kept of them on the way.
+    """The finished dense networks that are trained again, because looks at them are missing.
 
-    A run that grew by a level or a rewinding may need more of them than was kept.
+    A run that grew by a level may need looks that were not taken before.
     """
     config = experiment.config
     wanting = {
@@ -117,7 +117,7 @@ def dense_again(
 def changed_needs(
     experiment: Experiment, store: Store, results: Iterable[JobKey]
 ) -> dict[JobKey, list[str]]:
-    """Finished jobs that were made from files with other contents than are there now -> which."""
+    """Finished jobs made from jobs whose files have changed since -> the names of these."""
     found = {}
     for key in results:
         made_from = store.about(key).get("made_from", {})
@@ -136,13 +136,16 @@ def changed_needs(
 def reusable_jobs(
     experiment: Experiment, store: Store, others: Iterable[Path], device: str
 ) -> dict[JobKey | LookKey, Store]:
-    """What this run lacks and another has computed: the same job, by the same engine and versions.
+    """The missing jobs that another run has finished with the same engine, device and versions.
 
     Args:
-        experiment: the run's.
-        store: the run's.
+        experiment: this run's experiment.
+        store: this run's store.
         others: directories of other runs.
-        device: the name of what this run trains on.
+        device: the name of the device that this run trains on.
+
+    Returns:
+        Missing job or look -> the store that has it.
     """
     config = experiment.config
     wanted = {key: experiment.identity(key) for key in _everything(experiment)}
@@ -177,10 +180,14 @@ def reusable_jobs(
 
 
 def copy_jobs(store: Store, found: Mapping[JobKey | LookKey, Store]) -> dict[Path, int]:
-    """Copy finished jobs of other runs into this one, each whole or not at all.
+    """Copy finished jobs of other runs into this one; those that are damaged are left out.
+
+    Args:
+        store: this run's store.
+        found: from `reusable_jobs`.
 
     Returns:
-        Other run -> how many trainings it gave.
+        Other run -> how many trainings were copied from it.
     """
     taken: dict[Path, int] = {}
     for key, other in found.items():

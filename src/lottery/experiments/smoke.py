@@ -1,4 +1,4 @@
-"""Shrink any experiment to seconds without leaving out a step."""
+"""Smoke runs: any experiment made so small that it takes seconds, with no step left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trial of a network on its data, before anything is trained."""
+"""Trying a network on its data, before anything is trained."""
 
 from __future__ import annotations
 
@@ -87,16 +87,16 @@ def check_types(name: str, model: nn.Module) -> None:
 def check_gradients(config: ExperimentConfig, task: Supervised) -> None:
     """Check that the loss depends on every weight that is to be pruned, on some example at least.
 
-    Two training examples pass forward and backward in training mode. Weights that took no part in
-    that, such as those of a block that is skipped now and then, have more examples and 63 more
-    passes to do so. torch's global CPU generator is left as it was.
+    Two training examples pass forward and backward in training mode. If weights took no part in
+    that, such as those of a block that is skipped at random, up to 63 more passes with more
+    examples are tried. torch's global CPU generator is left as it was.
 
     Args:
         config: the experiment.
         task: its task.
 
     Raises:
-        UsageError: weights never get a gradient, by name; or there are none to be had.
+        UsageError: weights never get a gradient, by name; or the pass fails.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(Streams(config.seed, 0).seed_of("trial"))
@@ -218,20 +218,19 @@ def _check_outputs(
 
 
 def check_scoring(task: Supervised, context: MethodContext) -> None:
-    """Check that the criterion can score the network, and choose among all that is to go.
+    """Check that the criterion can score the network, by pruning once to the last level.
 
-    The network is pruned once, to the last level in one round. Two examples do, or one where the
-    config's smallest batch has one; a criterion of your own is given as many as ever. Where
-    training comes first, another initialization stands for what it leads to. No generator moves
-    that anything else draws from.
+    A built-in criterion is given two examples, or one if the config's smallest batch has one; a
+    criterion of your own is given as many as in the run. If training comes first, another
+    initialization stands for its result. No random generator that anything else uses is moved.
 
     Args:
         task: the experiment's.
         context: the experiment; its criterion looks at the network.
 
     Raises:
-        UsageError: the criterion fails, or has no finite scores where some must go.
-        MaskError: its scores are not what selection, or the scope, can use.
+        UsageError: the criterion fails, or gives infinite scores to weights that must be pruned.
+        MaskError: its scores cannot be used by selection or the scope, such as NaN.
     """
     if not context.levels:
         return

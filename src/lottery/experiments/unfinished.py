@@ -1,4 +1,4 @@
-"""How far the trainings of a run are that have begun and not ended."""
+"""Trainings of a run that have begun and not ended, and how far they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class UnfinishedTraining:
     Args:
         key: the job.
         iteration: of its newest checkpoint, counted from the start of the dense training.
-        last: the iteration it ends at; None where nobody knows.
+        last: the iteration it ends at; None if unknown.
         at_most: whether it may end before ``last``.
     """
 
@@ -36,12 +36,12 @@ class UnfinishedTraining:
 def unfinished_trainings(
     store: Store, config: PlanConfig, training_examples: int | None
 ) -> list[UnfinishedTraining]:
-    """The trainings that go on from a checkpoint when the run does, in the order of the plan.
+    """The trainings that have a checkpoint and are not finished, in the order of the plan.
 
     Args:
-        store: the run's.
+        store: the run's store.
         config: the experiment.
-        training_examples: how many there are, by which epochs are counted; None of own code.
+        training_examples: their number, which gives the length of an epoch; None for own code.
     """
     spans = None
     if isinstance(config, ExperimentConfig) and training_examples is not None:

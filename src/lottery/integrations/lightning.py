@@ -1,4 +1,4 @@
-"""Winning tickets of what a Lightning Trainer trains (``lightning`` or ``pytorch-lightning``)."""
+"""Tickets of models trained by a Lightning Trainer (``lightning`` or ``pytorch-lightning``)."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _TEST: Final = ("test_", "test/")
 def lightning_task(
     make_module: Callable[[], nn.Module], make_trainer: Callable[[], Any], **data: Any
 ) -> dict[str, Any]:
-    """The functions that `lottery.find_tickets` needs, of a module and a Trainer of Lightning.
+    """Arguments of `lottery.find_tickets` for a module and a Trainer of Lightning.
 
-    Seeds come from the replicate, after whatever ``make_trainer`` seeds. Each validation is a point
-    of the curve: what is logged as ``val_loss`` or ``val/loss`` is its ``loss``. Trainings that
-    were interrupted go on after the last epoch that they ended.
+    Random generators are seeded for each replicate, after ``make_trainer`` has been called. Each
+    validation is a point of the curve: a metric logged as ``val_loss`` or ``val/loss`` is its
+    ``loss``. An interrupted training is resumed after the last epoch that it finished.
 
     Args:
-        make_module: gives a new ``LightningModule`` each time.
-        make_trainer: gives a new ``Trainer`` each time.
-        data: as ``Trainer.fit`` takes it: ``train_dataloaders`` and ``val_dataloaders``, or a
-            ``datamodule``; and ``test_dataloaders``. What networks are judged on at the end are the
-            ``test_dataloaders`` or, without them, the validation data.
+        make_module: returns a new ``LightningModule`` each time.
+        make_trainer: returns a new ``Trainer`` each time.
+        data: arguments of ``Trainer.fit``: ``train_dataloaders`` and ``val_dataloaders``, or a
+            ``datamodule``; and ``test_dataloaders``. Networks are evaluated at the end on the
+            ``test_dataloaders``; without these, on the validation data.
 
     Returns:
         ``make_model``, ``train`` and ``evaluate``. Scores are named as they are logged, without

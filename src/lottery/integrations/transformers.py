@@ -1,4 +1,4 @@
-"""Winning tickets of what a Trainer of the package transformers trains."""
+"""Tickets of models trained by a ``Trainer`` of the package transformers."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ _PREFIXES = ("eval_",)
 
 
 def trainer_task(make_trainer: Callable[[], Any], test_dataset: Any = None) -> dict[str, Any]:
-    """The functions that `lottery.find_tickets` needs, of a ``transformers.Trainer``.
+    """Arguments of `lottery.find_tickets` for a ``transformers.Trainer``.
 
-    Seeds come from the replicate, whatever the Trainer's arguments say. Each evaluation is a point
-    of the curve. Trainings that were interrupted go on at the last epoch that they began, unless
+    Seeds are those of the replicate, whatever the Trainer's arguments say. Each evaluation is a
+    point of the curve. An interrupted training is resumed at the last epoch that it began, unless
     ``load_best_model_at_end`` is set. Each training has a temporary ``output_dir``.
 
     Args:
-        make_trainer: gives a new ``Trainer`` with a new model each time.
-        test_dataset: what networks are judged on at the end, if not on the ``eval_dataset``.
+        make_trainer: returns a new ``Trainer`` with a new model each time.
+        test_dataset: the data that networks are evaluated on at the end; None: the Trainer's
+            ``eval_dataset``.
 
     Returns:
-        ``make_model``, ``train`` and ``evaluate``. Metrics are named as in the Trainer, without
-        ``eval_``; what is none is found by its name, ``score="loss"``.
+        ``make_model``, ``train`` and ``evaluate``. Metrics have their names in the Trainer, without
+        ``eval_``. A Trainer without metrics has its loss: ``score="loss"``.
 
     Example:
         ``run = lottery.find_tickets(**trainer_task(make_trainer), levels=5)``

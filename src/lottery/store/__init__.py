@@ -1,4 +1,4 @@
-"""Runs on disk: commit protocol, manifests, ownership, reading back."""
+"""Runs on disk or in memory: commit protocol, manifests, locks, reading back."""
 
 from lottery.store.jobs import MAIN, JobKey, JobResult
 from lottery.store.lock import lock_holder, lock_run

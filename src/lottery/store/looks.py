@@ -1,4 +1,4 @@
-"""What was kept of a dense network while it trained: a state, or a mask that was drawn."""
+"""Looks: a state, or an Early-Bird mask, that was kept while the dense network trained."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LOOK = "look.safetensors"
 
 @dataclass(frozen=True, order=True)
 class LookKey:
-    """One look at a dense network that trains.
+    """The key of something kept of the dense network while it trained.
 
     Args:
         replicate: from 0.
-        kind: ``state``: the whole state at an iteration; ``drawn``: the mask drawn for a level.
+        kind: ``state``: the whole state at an iteration; ``drawn``: the Early-Bird mask of a level.
         number: the iteration, or the level.
     """
 
@@ -32,7 +32,7 @@ class LookKey:
 
     @property
     def path(self) -> Path:
-        """Where its files lie, relative to the run."""
+        """The directory of its files, relative to the run."""
         digits = 9 if self.kind == "state" else 2
         return Path(f"replicate-{self.replicate}", "looks", f"{self.kind}-{self.number:0{digits}}")
 
@@ -42,7 +42,7 @@ class LookKey:
 
 
 def pack_look(key: LookKey, found: State | EarlyBirdMask) -> dict[str, bytes]:
-    """File name -> contents."""
+    """The files of a look: name -> contents."""
     about = {"look": str(key)}
     if not isinstance(found, EarlyBirdMask):
         return {LOOK: pack_tensors({f"state/{name}": t for name, t in found.items()}, about)}
@@ -53,10 +53,10 @@ def pack_look(key: LookKey, found: State | EarlyBirdMask) -> dict[str, bytes]:
 
 
 def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | EarlyBirdMask:
-    """What `pack_look` was given.
+    """Read a look that `pack_look` wrote.
 
     Raises:
-        StoreError: it is another look, or none.
+        StoreError: it is not a look, or another one.
     """
     tensors, about = unpack_tensors(content, source=source)
     if about.get("look") != str(key):

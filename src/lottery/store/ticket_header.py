@@ -1,4 +1,4 @@
-"""What the header of a ticket file may say, and that the tensors are of the sizes it names."""
+"""Checks of a ticket file's header, and that its tensors have the sizes the header states."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ texts or finite numbers."""
 
 
 def header_problems(values: Mapping[str, Any]) -> list[str]:
-    """What a header says that it may not, one phrase each."""
+    """What is wrong with the values in a header, one phrase each."""
     if values.get("format") != FORMAT:
         return [f"format: expected '{FORMAT}'"]
     wrong = schema_problems(values, _FIELDS)
@@ -133,9 +133,9 @@ def header_problems(values: Mapping[str, Any]) -> list[str]:
 
 
 def tensor_problems(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> list[str]:
-    """What tensors are not as a header, which is in order, says; one phrase each.
+    """Where tensors differ from what a valid header states, one phrase each.
 
-    Sizes are compared before anything is unpacked to them.
+    Sizes are compared before anything is unpacked.
     """
     shapes, held = values["shapes"], any(name.startswith(PRUNED) for name in tensors)
     per_mask = (MASK, KEPT, PRUNED) if held else (MASK, KEPT)

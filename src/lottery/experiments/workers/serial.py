@@ -1,4 +1,4 @@
-"""One group of jobs after another in this process."""
+"""A pool that runs one group of jobs after another in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker: runs one group of jobs of an experiment after another, on one thread."""
+"""A worker: runs groups of jobs of an experiment, one after another, each on one thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WorkerSettings:
     """What a worker needs to run any job of one experiment.
 
     Args:
-        remake: makes the experiment again, in another process; it can be sent there.
+        remake: makes the experiment again in another process; it can be pickled.
         store: where the run's files are.
         device: resolved name of the device.
         checkpoint_seconds: time between checkpoints inside a job.
@@ -37,13 +37,13 @@ class WorkerSettings:
 
 
 class Worker:
-    """Runs jobs in this process; from several threads at once, if their engines allow it.
+    """Runs jobs in this process; several threads may use it, if the jobs' engine allows it.
 
     Args:
-        settings: of the run.
-        experiment: its experiment.
-        stop: whether running jobs have been asked to stop.
-        report: hears how far jobs are, on the thread that runs them.
+        settings: the run's.
+        experiment: the run's experiment.
+        stop: returns whether running jobs have been asked to stop.
+        report: told how far jobs are, on the thread that runs them.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Worker:
         self._stop, self._report = stop, report
 
     def run(self, keys: Sequence[JobKey]) -> list[JobResult]:
-        """Run jobs that may train in one call to their ends, and commit each.
+        """Train a group of jobs in one call, to their ends, and commit each.
 
         Raises:
             UsageError: the device's memory is too small.
