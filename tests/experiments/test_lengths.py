@@ -67,6 +67,7 @@ def trained(key: JobKey, mask: Mask, data: Dataset, **rewind: object) -> Trainin
         (18, 0, 96 / 72),  # 24 weights fewer are as few products as 6 fewer in the convolution
         (9, 12, 2.0),
         (1, 1, 2.0),
+        (0, 0, 2.0),
     ],
 )
 def test_scratch_flops_makes_as_many_multiplications_up_to_twice_the_length(

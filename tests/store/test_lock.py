@@ -84,6 +84,7 @@ def test_a_lock_that_is_no_plain_file_is_refused(tmp_path: Path, what: str) -> N
             os.mkfifo(lock)
         case _:
             lock.mkdir()
+    assert lock_holder(tmp_path) is None
     with pytest.raises(StoreError, match=r"\.lock is a .*Remove it"), lock_run(tmp_path):
         pytest.fail("owned a run without its lock")
     assert elsewhere.read_text() == "precious"

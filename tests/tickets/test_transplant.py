@@ -79,6 +79,11 @@ def test_a_ticket_from_a_file_is_put_in_alike(tmp_path: Path) -> None:
             dense(classes=4),
             "no mask of the ticket is of a layer",
         ),
+        (
+            replace(given(), mask=Mask({n: torch.zeros_like(k) for n, k in given().mask.items()})),
+            dense(),
+            "it keeps no weight",
+        ),
     ],
 )
 def test_another_network_is_refused(ticket: Ticket, here: Ticket, message: str) -> None:

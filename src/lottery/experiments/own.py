@@ -303,6 +303,7 @@ def own_run(
         also=pruning.also,
         leave_out=pruning.leave_out,
     )
+    _check_types(example_input, checkpoint_seconds)
     task = OwnTask(code)
     problems = [*own_problems(config, task)]
     if problems:
@@ -341,6 +342,19 @@ def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
         f"the code changed since this run was begun: {'; '.join(found)}. Put it back, or use "
         "another out="
     )
+
+
+def _check_types(example_input: object, checkpoint_seconds: object) -> None:
+    """Check the arguments that no config holds."""
+    if not isinstance(example_input, Tensor | None):
+        raise UsageError(
+            f"example_input: expected a tensor of one batch, got {type(example_input).__name__}"
+        )
+    number = isinstance(checkpoint_seconds, int | float)
+    if not number or not checkpoint_seconds >= 0:
+        raise UsageError(
+            f"checkpoint_seconds: expected a number, 0 or more, got {checkpoint_seconds!r}"
+        )
 
 
 def _path(out: object) -> Path:

@@ -13,7 +13,6 @@ from lottery.experiments.config import (
 from lottery.experiments.loading import config_problems
 from lottery.methods import AtStep, Iterative, requested_controls
 from lottery.rng import Streams
-from lottery.tasks.initial import DRAWS_WEIGHTS
 from lottery.tasks.own import OwnTask
 from lottery.tickets import level_densities
 
@@ -57,7 +56,8 @@ def check_network(config: OwnConfig, task: OwnTask) -> None:
     Raises:
         UsageError: they do not fit; says what to do.
     """
-    drawing = {name for name in DRAWS_WEIGHTS if getattr(config.controls, name)}
+    controls = requested_controls(config.controls)
+    drawing = [control.setting for control in controls if control.draws_weights]
     task.check(replicates=config.replicates, drawing=drawing)
     weights = prunable_weights(task.make_model())
     check_patterns(weights, config.prune.fractions)

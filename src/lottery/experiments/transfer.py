@@ -66,6 +66,11 @@ def prepare_transfer(
         )
     dense = Replicate(experiment, MemoryStore(), 0).ticket(0)
     masks = [transplant(ticket, dense).mask for ticket in tickets]
+    if found_there and not config.levels:
+        raise UsageError(
+            "levels: expected 1 or more, to find tickets there, got 0; or find none "
+            "(--no-found-there)"
+        )
     given, found = _given(config, tickets), None
     if found_there:
         units = experiment.task.units(config.prune)

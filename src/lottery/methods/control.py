@@ -89,6 +89,8 @@ class Control(Branch):
     """Makes the control's ticket: the ticket with one thing broken."""
     needs_trained: bool = False
     """Whether it starts from the trained weights that decided its ticket's mask."""
+    draws_weights: bool = False
+    """Whether its weights, or their magnitudes, are drawn anew."""
     moves_mask: Literal["", "as it is", "aligned"] = ""
     """Whether its mask is that of another replicate's ticket: ``as it is``, or ``aligned`` by means
     of both trained dense networks; empty if it is not."""

@@ -146,6 +146,7 @@ _CONTROLS: Final = (
         symbol="square",
         dash="dash",
         make=lambda it: reinit(it.ticket, it.initialize),
+        draws_weights=True,
         default=1,
     ),
     Control(
@@ -204,6 +205,7 @@ _CONTROLS: Final = (
         symbol="cross",
         dash="dash",
         make=lambda it: signs_random_magnitudes(it.ticket, it.initialize),
+        draws_weights=True,
     ),
     Control(
         kind="signs-constant",
@@ -243,6 +245,7 @@ _CONTROLS: Final = (
         symbol="hexagram",
         dash="dot",
         make=lambda it: reinit_with_signs(it.ticket, it.trained(), it.initialize),
+        draws_weights=True,
         needs_trained=True,
         details="See arXiv:2504.05357.",
         refusal=_no_trained_signs,
@@ -260,6 +263,7 @@ _CONTROLS: Final = (
         symbol="octagon",
         dash="longdash",
         make=lambda it: reinit_with_signs(it.ticket, it.inputs.initial, it.initialize),
+        draws_weights=True,
         details="What ``trained_signs`` is compared with.",
     ),
     Control(
@@ -273,6 +277,7 @@ _CONTROLS: Final = (
         symbol="pentagon",
         dash="longdash",
         make=lambda it: scratch(it.ticket, it.initialize),
+        draws_weights=True,
         starts_over=True,
         refusal=_as_reinit,
     ),
@@ -288,6 +293,7 @@ _CONTROLS: Final = (
         symbol="star",
         dash="dash",
         make=lambda it: scratch(it.ticket, it.initialize),
+        draws_weights=True,
         starts_over=True,
         same_multiplications=True,
         refusal=lambda method, _: _dense(method, "saves other multiplications at every step"),

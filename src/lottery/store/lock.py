@@ -62,9 +62,11 @@ def lock_holder(run: Path) -> str | None:
 
     To find out, the lock is taken for an instant, which may make another process wait.
     """
-    if not (run / ".lock").is_file():
+    path = run / ".lock"
+    # A link would be followed, and what it leads to opened to be written.
+    if why_no_file(path) or not path.is_file():
         return None
-    lock = FileLock(run / ".lock")
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -11,14 +11,6 @@ from lottery.core import prunable_weights, tie_parameters
 from lottery.errors import UsageError, format_names
 from lottery.tasks.global_random import seeded
 
-DRAWS_WEIGHTS = frozenset(
-    (
-        *("reinit", "scratch_epochs", "scratch_flops"),
-        *("signs_random_magnitudes", "trained_signs", "initial_signs"),
-    )
-)
-"""Controls, by their name in a config, that draw new initial weights."""
-
 
 def call_make_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Call ``make_model`` with the global random generators seeded.
@@ -64,7 +56,9 @@ def same_weights(one: nn.Module, other: nn.Module) -> tuple[str, ...]:
     return tuple(
         name
         for name, weight in prunable_weights(one).items()
-        if torch.equal(weight, others[name]) and bool((weight != weight.flatten()[0]).any())
+        if name in others
+        and torch.equal(weight, others[name])
+        and bool((weight != weight.flatten()[0]).any())
     )
 
 

@@ -27,13 +27,13 @@ def wants_session(train: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):  # what is made in C may have none
         return False
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    open_ones = [p.name for p in parameters.values() if p.kind in kinds and p.default is p.empty]
+    others = [p for p in parameters.values() if p.kind in kinds and p.name != "session"]
+    required = [p.name for p in others if p.default is p.empty]
     variable = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
-    if "session" in parameters:
-        open_ones = [name for name in open_ones if name != "session"]
-    elif len(open_ones) == 2:
+    if "session" not in parameters and len(required) == 2:
         return True
-    if len(open_ones) > 1 or not (open_ones or variable or "session" in parameters):
+    takes_model = required or variable or ("session" in parameters and others)
+    if len(required) > 1 or not takes_model:
         raise UsageError(
             f"train: expected a function train(model) or train(model, session), got one of "
             f"({', '.join(parameters)}); give other arguments defaults, or use functools.partial"

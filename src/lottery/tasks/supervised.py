@@ -264,7 +264,7 @@ class Supervised(Task):
             uses = weight_uses(self.make_model(), self.data.input_shape)
             dense = multiplications({n: total for n, (_, total) in mask.layers.items()}, uses)
             sparse = multiplications({n: kept for n, (kept, _) in mask.layers.items()}, uses)
-            factor = min(MOST_STRETCH, dense / sparse)
+            factor = min(MOST_STRETCH, dense / sparse) if sparse else MOST_STRETCH
             return stretch_training(training, factor, self.steps().per_epoch)
         if variant.learns is not None:
             return scores_training(training, self.settings.masks.of(variant.learns.method))

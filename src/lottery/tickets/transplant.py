@@ -71,6 +71,8 @@ def _differences(given: Ticket, dense: Ticket) -> list[str]:
     wrong += [
         f"{name} is masked in the ticket alone" for name in given.mask if name not in dense.mask
     ]
+    if not given.mask.kept:
+        wrong.append("it keeps no weight")
     if given.pruned is not None:
         wrong.append("its pruned weights are held at other values than zero")
     if not wrong and set(given.mask) <= set(new):
