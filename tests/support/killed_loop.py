@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import lottery
+from lottery import find_tickets
 from lottery.tasks.session import LoopSession
 
 INPUTS = torch.randn(90, 6, generator=torch.Generator().manual_seed(7))
@@ -49,7 +49,7 @@ def run(out: Path, kill_after: int) -> None:
             if next(calls) == kill_after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    lottery.find_tickets(  # what it counts is no part of what it does
+    find_tickets(  # what it counts is no part of what it does
         make_model,
         train,
         evaluate,
@@ -79,7 +79,6 @@ def in_a_process(out: Path, kill_after: int) -> int:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     # What is imported here need not be in every process.
-    assert lottery.find_tickets
     torch.optim.AdamW(make_model().parameters())
     folder, *runs = sys.argv[1:]
     ended, expected = [in_a_process(Path(folder, "whole"), 0)], [0]

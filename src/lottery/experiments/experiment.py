@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig, PlanConfig
 from lottery.experiments.plan import needs, training_variant
 from lottery.methods import (
@@ -24,7 +23,6 @@ from lottery.methods import (
 from lottery.store import MAIN, JobKey, LookKey
 from lottery.store.jobs import SEARCH
 from lottery.tasks.protocol import Task
-from lottery.tasks.supervised import Supervised
 
 IDENTITY = 1
 """Version of the identities; it rises if the same config comes to give other bytes."""
@@ -159,8 +157,3 @@ class Experiment:
     @cached_property
     def _fingerprint(self) -> Any:
         return dict(self.task.fingerprint())
-
-
-def supervised(config: ExperimentConfig, data: Dataset, **settings: Any) -> Experiment:
-    """An experiment on the built-in task; ``settings`` are further arguments of `Supervised`."""
-    return Experiment(config, Supervised(config, data, **settings))

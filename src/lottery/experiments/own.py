@@ -350,8 +350,7 @@ def _check_types(example_input: object, checkpoint_seconds: object) -> None:
         raise UsageError(
             f"example_input: expected a tensor of one batch, got {type(example_input).__name__}"
         )
-    number = isinstance(checkpoint_seconds, int | float)
-    if not number or not checkpoint_seconds >= 0:
+    if not isinstance(checkpoint_seconds, int | float) or not checkpoint_seconds >= 0:
         raise UsageError(
             f"checkpoint_seconds: expected a number, 0 or more, got {checkpoint_seconds!r}"
         )

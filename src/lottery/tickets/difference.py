@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lottery.tickets.ticket import Ticket
+from lottery.tickets.ticket import Ticket, describe_tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,5 +111,5 @@ def _kind(name: str, ticket: Ticket) -> str:
     value: Tensor | None = ticket.weights.get(name)
     if value is None:
         return "missing"
-    kind = f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+    kind = describe_tensor(value)
     return f"{kind}, masked" if name in ticket.mask else kind
