@@ -218,12 +218,7 @@ def own_run(
     """Check the arguments of `find_tickets`, and prepare the experiment; nothing is trained.
 
     Args:
-        make_model: see `find_tickets`.
-        train: see `find_tickets`.
-        evaluate: see `find_tickets`.
-        levels: see `find_tickets`.
-        replicates: see `find_tickets`.
-        out: see `find_tickets`.
+        make_model, train, evaluate, levels, replicates, out, verbose: as for `find_tickets`.
         score: what networks are judged by: a name, such as ``"perplexity"``, or a `Score`. None:
             accuracy, a share between 0 and 1.
         lower_is_better: the direction of a score whose name does not say it.
@@ -259,7 +254,6 @@ def own_run(
         jobs: how many trainings run at once, each in its own process.
         checkpoint_seconds: ``session.checkpoint`` writes one if the last is at least this old.
         title: what is trained, in a few words, for headings.
-        verbose: see `find_tickets`.
 
     Raises:
         UsageError: an argument is wrong, or arguments do not fit together; says what to do.

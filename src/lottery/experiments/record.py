@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -33,7 +32,16 @@ from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.old_configs import current_form
 from lottery.experiments.plan import never_run, plan
 from lottery.store import JobKey, JobResult, Store
-from lottery.store.schema import TABLE, TEXT, Kind, is_whole, schema_problems, whole
+from lottery.store.schema import (
+    MOST_INPUTS,
+    TABLE,
+    TEXT,
+    Kind,
+    is_whole,
+    schema_problems,
+    shape,
+    whole,
+)
 from lottery.store.store import EXPERIMENT
 
 _Config = TypeVar("_Config", bound=PlanConfig)
@@ -271,15 +279,6 @@ _OF_ENVIRONMENT = Kind(
 )
 
 
-def _is_shape(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and 1 <= len(value) <= 8
-        and all(is_whole(size) and size >= 1 for size in value)
-        and math.prod(value) <= _MOST_INPUTS
-    )
-
-
 def _is_date(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(datetime.fromisoformat(value))
@@ -287,7 +286,6 @@ def _is_date(value: object) -> bool:
         return False
 
 
-_MOST_INPUTS = 2**30
 _EXAMPLES = whole(1, 2**40)
 
 
@@ -312,9 +310,7 @@ _FIELDS: Mapping[str, Kind] = {
     "data.training_examples": _EXAMPLES,
     "data.validation_examples": _EXAMPLES,
     "data.test_examples": _EXAMPLES,
-    "data.input_shape": Kind(
-        f"1 to 8 whole numbers from 1, of a product up to {_MOST_INPUTS:,}", _is_shape
-    ),
+    "data.input_shape": shape(MOST_INPUTS, least=1),
     "data.classes": whole(1, 2**24),
     "data.variant": TEXT,
     "outside_mask": Kind("a list of name, weights and reason each", _is_outside),

@@ -8,7 +8,7 @@ from typing import Any
 
 from lottery.data import FEW
 from lottery.experiments.config import ExperimentConfig
-from lottery.methods import AnyMethod, ChangingMask, ControlsConfig, EarlyBird, FromStep, Given
+from lottery.methods import AnyMethod, ChangingMask, ControlsConfig, EarlyBird, FromStep
 from lottery.tickets import PruneConfig
 from lottery.training import (
     LearnedMasksConfig,
@@ -87,12 +87,11 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
 
 def _brief(method: AnyMethod, length: Length, shrunk: Callable[[Length], Length]) -> AnyMethod:
     """A method whose moments keep their place in a training of a few iterations."""
-    if isinstance(method, Given):
-        return method
-    rewind = method.rewind
-    moments = {f.name: getattr(rewind, f.name) for f in fields(rewind) if f.name != "kind"}
-    moments = {name: shrunk(moment) for name, moment in moments.items()}
-    changes: dict[str, Any] = {"rewind": replace(rewind, **moments)}
+    changes: dict[str, Any] = {}
+    if rewind := getattr(method, "rewind", None):
+        names = [f.name for f in fields(rewind) if f.name != "kind"]
+        moments = {name: shrunk(getattr(rewind, name)) for name in names}
+        changes["rewind"] = replace(rewind, **moments)
     if isinstance(method, FromStep):
         changes["step"] = shrunk(method.step)
     if isinstance(method, EarlyBird | ChangingMask):

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 MOST: Final = 2**53
 """The largest integer that every JSON reader represents exactly."""
+MOST_INPUTS: Final = 2**30
+"""The largest number of inputs of a network."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,19 @@ def one_of(choices: Collection[str]) -> Kind:
     """One of these strings."""
     return Kind(
         f"one of {', '.join(choices)}", lambda value: isinstance(value, str) and value in choices
+    )
+
+
+def shape(most: int, *, least: int = 0) -> Kind:
+    """Shapes of ``least`` to 8 dimensions, each 1 or more, with a product up to ``most``."""
+    return Kind(
+        f"{least} to 8 whole numbers from 1, of a product up to {most:,}",
+        lambda value: (
+            isinstance(value, list)
+            and least <= len(value) <= 8
+            and all(is_whole(size) and 1 <= size <= most for size in value)
+            and math.prod(value) <= most
+        ),
     )
 
 

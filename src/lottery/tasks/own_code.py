@@ -17,26 +17,16 @@ class OwnCode:
     """The user's functions that make up a task, and settings on them.
 
     Args:
-        make_model: returns a new network each time, its weights drawn from the global random
-            generators.
-        train: ``train(model)`` or ``train(model, session)``: trains the network in place with
-            torch optimizers. It returns nothing, the score, or curves (see `read_returned`).
-        evaluate: ``evaluate(model)`` returns the score, or a dict of numbers with the score among
-            them. None: ``train`` returns it.
-        score: the score that networks are judged by.
+        make_model, train, evaluate, score, reinitialize, steps, starts_at_step: as for
+            `lottery.find_tickets`.
         fingerprint: plain JSON values that identify what the code of the functions does not show,
             such as a version of the data. If it is a dict, its entries ``make_model``, ``train``
             and so on replace the fingerprints of these functions.
-        reinitialize: draws new weights for a network, in place; for controls that need new weights
-            where ``make_model`` loads its weights.
-        batches: batches for criteria that evaluate the network on data; see `take_batches`.
+        batches: for criteria that evaluate the network on data; see `take_batches`.
         loss: (model, batch) -> mean loss of its examples, a scalar; see `probe_from_batches`.
-        steps: how many optimizer steps the loop makes, if the number is always the same.
-        starts_at_step: whether the loop begins at ``session.start_step``.
         example: a batch of inputs, for granularities other than single weights.
-        also: name patterns of parameters that masks cover in addition, see
-            `lottery.core.set_coverage`.
-        leave_out: name patterns of parameters that masks do not cover.
+        also, leave_out: name patterns of parameters that masks cover in addition, and that they do
+            not cover; see `lottery.core.set_coverage`.
     """
 
     make_model: Callable[[], nn.Module]
