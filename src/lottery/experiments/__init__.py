@@ -24,13 +24,7 @@ from lottery.experiments.plan import branches, never_run, plan
 from lottery.experiments.reading import Run, find_run, list_runs, open_run, verify_run
 from lottery.experiments.recipes import RECIPE_ENTRIES, RECIPES, Recipe, RecipeEntry
 from lottery.experiments.record import run_directory
-from lottery.experiments.run import (
-    RunOptions,
-    RunSummary,
-    bind,
-    run_experiment,
-    worker_count,
-)
+from lottery.experiments.run import RunOptions, RunSummary, bind, run_experiment, worker_count
 from lottery.experiments.runner import reusable_jobs
 from lottery.experiments.smoke import smoke
 from lottery.experiments.stopping import StopRequest

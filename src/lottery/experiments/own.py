@@ -15,22 +15,13 @@ from torch import Tensor, nn
 
 from lottery.core import outside_mask, prunable_weights
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
-from lottery.experiments.config import (
-    OwnConfig,
-    VerdictConfig,
-    to_plain,
-)
+from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
 from lottery.experiments.config_warnings import config_warnings
 from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
-from lottery.experiments.own_arguments import (
-    read_controls,
-    read_method,
-    read_pruning,
-    read_score,
-)
+from lottery.experiments.own_arguments import read_controls, read_method, read_pruning, read_score
 from lottery.experiments.own_checks import check_network, own_problems
 from lottery.experiments.printing import PrintingListener
 from lottery.experiments.reading import Run, read_run
@@ -96,8 +87,8 @@ def find_tickets(
         replicates: repetitions, each with its own seeds, 1 or more.
         out: the run's directory; None to keep everything in memory.
         verbose: whether to print progress.
-        settings: further arguments of `own_run`: ``score``, ``controls``, ``rewind``, ``fraction``
-            and more.
+        settings: further arguments of `prepare_own_run`: ``score``, ``controls``, ``rewind``,
+            ``fraction`` and more.
 
     Returns:
         The finished run.
@@ -106,11 +97,11 @@ def find_tickets(
         UsageError: an argument is wrong, or arguments do not fit together; says what to do.
         StoreError: the run in ``out`` is another experiment, or was made with other code.
     """
-    known = [*inspect.signature(own_run).parameters]
+    known = [*inspect.signature(prepare_own_run).parameters]
     for name in settings:
         if name not in known:
             raise UsageError(f"find_tickets: {unknown_name('setting', name, known)}")
-    run = own_run(
+    run = prepare_own_run(
         make_model,
         train,
         evaluate,
@@ -120,11 +111,11 @@ def find_tickets(
         verbose=verbose,
         **settings,
     )
-    return run_own(run)
+    return run_prepared(run)
 
 
-def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
-    """Run an experiment that `own_run` prepared.
+def run_prepared(run: OwnRun, *, listener: Listener | None = None) -> Run:
+    """Run an experiment that `prepare_own_run` prepared.
 
     Args:
         run: the experiment.
@@ -182,7 +173,7 @@ def _check_replicates(task: OwnTask, run: Run) -> None:
             task.check_other_replicates(key.replicate, run.store.weights(key))
 
 
-def own_run(
+def prepare_own_run(
     make_model: Callable[[], nn.Module],
     train: Callable[..., Any],
     evaluate: Callable[[nn.Module], Any] | None = None,

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights
 from lottery.core.symmetry import probe_symmetry
 from lottery.errors import UsageError
-from lottery.experiments.config import (
-    OwnConfig,
-)
+from lottery.experiments.config import OwnConfig
 from lottery.experiments.loading import config_problems
 from lottery.methods import AtStep, Iterative, requested_controls
 from lottery.rng import Streams

@@ -10,12 +10,7 @@ from lottery.data import FEW
 from lottery.experiments.config import ExperimentConfig
 from lottery.methods import AnyMethod, ChangingMask, ControlsConfig, EarlyBird, FromStep
 from lottery.tickets import PruneConfig
-from lottery.training import (
-    LearnedMasksConfig,
-    LearningRateConfig,
-    Length,
-    MaskTrainingConfig,
-)
+from lottery.training import LearnedMasksConfig, LearningRateConfig, Length, MaskTrainingConfig
 
 _ITERATIONS = 8
 _BATCH = 4

@@ -17,13 +17,7 @@ from lottery.experiments.record import run_directory
 from lottery.methods import ControlsConfig, Given, requested_controls
 from lottery.store import MemoryStore, Store
 from lottery.store.ticket_file import ticket_sha256
-from lottery.tickets import (
-    PruneConfig,
-    Ticket,
-    level_densities,
-    new_outputs,
-    transplant,
-)
+from lottery.tickets import PruneConfig, Ticket, level_densities, new_outputs, transplant
 
 _ALIKE: Final = 1.02
 """Ratio of two densities that are compared, at most; as in comparisons of runs."""

@@ -12,10 +12,7 @@ from torch import nn
 from lottery.core import Units
 from lottery.methods.base import Method, MethodContext, ReplicateInputs
 from lottery.tasks.protocol import TrainingVariant
-from lottery.tickets import (
-    PruneConfig,
-    Ticket,
-)
+from lottery.tickets import PruneConfig, Ticket
 from lottery.training import MaskLearning, MaskMethod, State
 
 

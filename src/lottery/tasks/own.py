@@ -40,12 +40,7 @@ from lottery.tasks.recording import Recording
 from lottery.tasks.session import LoopSession
 from lottery.tickets import PruneConfig, network_units
 from lottery.tickets.probe import stream_level
-from lottery.training import (
-    Monitor,
-    State,
-    TrainingResult,
-    early_stop_by,
-)
+from lottery.training import Monitor, State, TrainingResult, early_stop_by
 from lottery.training.engines.torch_engine.network import state_of
 
 _ANY = Streams(0, 0)
