@@ -41,7 +41,7 @@ from lottery.experiments import (
     run_experiment,
 )
 from lottery.store import MAIN, JobKey, LookKey, Store
-from lottery.tickets import Drawn
+from lottery.tickets import EarlyBirdMask
 
 DENSITY: Final = 0.1
 
@@ -290,12 +290,12 @@ def _origin(store: Store, config: ExperimentConfig, iteration: int) -> Mapping[s
     """The state of the dense network that a ticket with this first iteration is rewound to."""
     if config.method.rewinding == "drawn":
         looks = [store.look(look) for look in store.looks(0) if look.kind == "drawn"]
-        states = {look.iteration: look.state for look in looks if isinstance(look, Drawn)}
+        states = {look.iteration: look.state for look in looks if isinstance(look, EarlyBirdMask)}
         return states[iteration] or {}
     if not iteration:
         return store.ticket(JobKey(0, MAIN, 0)).weights
     found = store.look(LookKey(0, "state", iteration))
-    return {} if isinstance(found, Drawn) else found
+    return {} if isinstance(found, EarlyBirdMask) else found
 
 
 def _not_zero(state: Mapping[str, Tensor], mask: Mask) -> list[str]:

@@ -41,7 +41,7 @@ from golden_machine import machine, other_machine, rounded_the_same
 from lottery.errors import DataError, MissingPackageError, Preempted
 from lottery.experiments import ExperimentConfig, RunOptions, RunSummary, run_experiment
 from lottery.store import MAIN, JobKey, Store
-from lottery.tickets import Drawn
+from lottery.tickets import EarlyBirdMask
 
 RECORDED: Final = Path(__file__).parents[1] / "tests" / "golden" / "golden.json"
 CASES: Final[Mapping[str, Case]] = {**TINY, **RECIPE_CASES}
@@ -74,7 +74,7 @@ def job_parts(store: Store, key: JobKey, config: ExperimentConfig) -> Parts:
     dense = key.branch == MAIN and key.level == 0
     for look in store.looks(key.replicate) if dense else ():
         kept = store.look(look)
-        if isinstance(kept, Drawn):
+        if isinstance(kept, EarlyBirdMask):
             level = look.number
             found[f"early-bird {level}"] = f"{kept.iteration}, {kept.settled}, {kept.spread!r}"
             found[f"early-bird {level} mask"] = hash_tensors(kept.mask)

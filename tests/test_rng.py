@@ -25,7 +25,7 @@ def test_a_seed_is_the_sha_256_of_the_name() -> None:
 
 
 def test_golden_seeds() -> None:
-    """Changing these changes the meaning of every experiment that was ever run."""
+    """ChangingMask these changes the meaning of every experiment that was ever run."""
     assert Streams(0, 0).seed_of("init") == 2943429643212967067
     assert Streams(1, 2).seed_of("order", 3) == 13245407072719451
 

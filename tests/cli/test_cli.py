@@ -29,7 +29,7 @@ from lottery.experiments import (
 )
 from lottery.experiments.config import plain_hash
 from lottery.experiments.toml import to_toml
-from lottery.store import JobKey, Store, own
+from lottery.store import JobKey, Store, lock_run
 from lottery.training import Checkpoint
 from lottery.training.engines.sparse_cpu import warmup
 
@@ -462,7 +462,7 @@ def test_show_says_how_far_an_unfinished_run_is(cli: Cli, run: Path, tmp_path: P
     assert "17 of 18 trainings done" in out
     assert "begun: replicate 1, main, level 2: iteration 20 of 30\n" in out
     assert "nobody works on it now" in out
-    with own(part):
+    with lock_run(part):
         out, found = cli("show", "tiny")[1], json.loads(cli("show", "tiny", "--json")[1])
     assert f"being worked on by process {os.getpid()} on " in out
     assert "nobody" not in out

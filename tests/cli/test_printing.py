@@ -101,11 +101,11 @@ def test_a_run_of_somebody_else_is_shown_harmless(
 def test_the_owner_of_a_run_is_told_harmless(cli: Cli, small_run: SmallRun, tmp_path: Path) -> None:
     from lottery.experiments import to_plain
     from lottery.experiments.toml import to_toml
-    from lottery.store import own
+    from lottery.store import lock_run
 
     run = small_run.copied(tmp_path)
     (tmp_path / "small.toml").write_text(to_toml(to_plain(small_run.config)))
-    with own(run):
+    with lock_run(run):
         owner = {"pid": 1, "host": ATTACK, "since": "then", "command": ATTACK}
         (run / ".owner.json").write_text(json.dumps(owner))
         code, out, err = cli("run", tmp_path / "small.toml", "--out", tmp_path, "--device", "cpu")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bound import dense_state
+from bound import bound, dense_state
 from tiny import contents, tiny
 from typer.testing import CliRunner
 
@@ -14,7 +14,6 @@ from lottery.analysis import judge_run
 from lottery.cli.main import app
 from lottery.data import load_dataset
 from lottery.experiments import ExperimentConfig, RunOptions, open_run, plan, run_experiment, smoke
-from lottery.experiments.bound import supervised
 from lottery.methods import (
     AnyMethod,
     AtStep,
@@ -78,7 +77,7 @@ def test_a_found_mask_is_rewound_and_stays(name: str, tmp_path: Path) -> None:
         assert same_states(on.weights, store.weights(search))
     data = load_dataset(config.data)
     identities = [
-        supervised(made, data).identity(JobKey(0, branch, 2))
+        bound(made, data).identity(JobKey(0, branch, 2))
         for made, branch in ((config, "search-1"), (one(trains), MAIN), (config, MAIN))
     ]
     assert identities[0] == identities[1] != identities[2]

@@ -21,7 +21,7 @@ from lottery.experiments.runner import run_all
 from lottery.experiments.workers import WorkerSettings, serial_pool
 from lottery.methods import ControlsConfig
 from lottery.store import JobKey, JobResult, Store
-from lottery.tasks import How, Supervised
+from lottery.tasks import Supervised, TrainingVariant
 from lottery.testing import tiny_dataset
 from lottery.testing.random_walks import RandomWalks, calls, walking_experiment
 from lottery.training import ENGINES, Checkpoint, Length, Monitor, TrainingJob, TrainingResult
@@ -199,5 +199,5 @@ def test_no_group_where_each_mask_has_a_length_of_its_own(
     config = walking_experiment(tmp_path).config
     assert isinstance(config, ExperimentConfig)
     task = Supervised(config, tiny_dataset(), engine="torch")
-    assert task.group_size(How(fine_tune=Length(amount=2))) == 3
-    assert task.group_size(How(same_multiplications=True)) == 1
+    assert task.group_size(TrainingVariant(fine_tune=Length(amount=2))) == 3
+    assert task.group_size(TrainingVariant(same_multiplications=True)) == 1

@@ -7,17 +7,20 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from forked_command import Forked, Forks
 from tiny import contents
 
 CONFIG = """
 name = "killed"
-replicates = 2
+replicates = 1
 levels = 2
 model = "mlp-100"
 [data]
@@ -59,15 +62,23 @@ def states(group: int) -> Iterator[str]:
 class Command:
     """``lottery run`` in a process group of its own."""
 
+    forks: ClassVar[Forks | None] = None
+    """What starts it at once; None: a new Python does."""
+
+    process: Forked | subprocess.Popen[str]
+
     def __init__(
         self, folder: Path, out: Path, engine: str, *extra: str, length: int | None = None
     ) -> None:
         config = folder / "killed.toml"
         config.write_text(CONFIG.replace("LENGTH", str(length or LENGTHS[engine])))
-        command = [sys.executable, "-m", "lottery", "run", str(config), "--out", str(out)]
-        options = ["--device", "cpu", "--engine", engine, "--checkpoint-seconds", "0.1", *extra]
+        arguments = ["run", str(config), "--out", str(out), "--device", "cpu", "--engine", engine]
+        arguments += ["--checkpoint-seconds", "0.1", *extra]
+        if self.forks is not None:
+            self.process = self.forks.start(arguments)
+            return
         self.process = subprocess.Popen(
-            [*command, *options],
+            [sys.executable, "-m", "lottery", *arguments],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -95,12 +106,15 @@ class Command:
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; the exit code and what was said."""
+        assert self.process.stderr is not None
+        hangs = threading.Timer(1200, os.killpg, (self.process.pid, signal.SIGKILL))
+        hangs.start()
         try:
-            _, said = self.process.communicate(timeout=1200)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            raise
-        return self.process.returncode, said
+            with self.process.stderr as stream:
+                said = stream.read()
+            return self.process.wait(), said
+        finally:
+            hangs.cancel()
 
     def processes_left(self) -> bool:
         """Whether any process of the group still runs two minutes after its end."""
@@ -132,6 +146,18 @@ def finished_levels(run: Path) -> dict[Path, int]:
         for path in run.glob("replicate-*/**/manifest.json")
         if not path.parent.name.startswith(".")
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks() -> Iterator[None]:
+    """Forks, where a process that has imported torch can be forked."""
+    if sys.platform != "linux":
+        yield
+        return
+    Command.forks = Forks()
+    yield
+    Command.forks.close()
+    Command.forks = None
 
 
 @pytest.fixture(scope="module")

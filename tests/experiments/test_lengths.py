@@ -16,7 +16,7 @@ from lottery.experiments import ExperimentConfig
 from lottery.experiments.lengths import planned_at_most
 from lottery.methods import DrawnRewindConfig, EarlyBird, Iterative, RewindConfig
 from lottery.store import JobKey, LookKey
-from lottery.tasks.schedule import stretched, tuning
+from lottery.tasks.schedule import fine_tuning, stretch_training
 from lottery.tasks.supervised import Supervised
 from lottery.testing import tiny_dataset
 from lottery.training import LearningRateConfig, Length, TrainingConfig, learning_rate
@@ -67,6 +67,7 @@ def trained(key: JobKey, mask: Mask, data: Dataset, **rewind: object) -> Trainin
         (18, 0, 96 / 72),  # 24 weights fewer are as few products as 6 fewer in the convolution
         (9, 12, 2.0),
         (1, 1, 2.0),
+        (0, 0, 2.0),
     ],
 )
 def test_scratch_flops_makes_as_many_multiplications_up_to_twice_the_length(
@@ -84,7 +85,7 @@ def test_scratch_flops_makes_as_many_multiplications_up_to_twice_the_length(
 
 
 def test_a_stretched_schedule_has_the_same_rates_in_the_same_places() -> None:
-    longer = stretched(TRAINING, 2.0, STEPS)
+    longer = stretch_training(TRAINING, 2.0, STEPS)
     for iteration in range(4, 40):
         ours, theirs = (
             learning_rate(config.learning_rate, at, total=total, steps_per_epoch=STEPS)
@@ -117,7 +118,7 @@ def test_the_last_learning_rate_is_that_of_the_last_step(schedule: str) -> None:
         length=Length(amount=100),
         learning_rate=LearningRateConfig(schedule=schedule, base=0.5),  # type: ignore[arg-type]
     )
-    found = tuning(config, Length(amount=7), STEPS).learning_rate
+    found = fine_tuning(config, Length(amount=7), STEPS).learning_rate
     last = learning_rate(config.learning_rate, 99, total=100, steps_per_epoch=STEPS)
     assert found == LearningRateConfig(base=last)
     assert found.base > 0

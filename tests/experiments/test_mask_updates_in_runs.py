@@ -29,7 +29,7 @@ from lottery.experiments import (
 )
 from lottery.experiments.checks import check_updates_happen
 from lottery.experiments.execute import JobMonitor
-from lottery.methods import Changing, ControlsConfig, Dynamic, GradualPruning
+from lottery.methods import ChangingMask, ControlsConfig, Dynamic, GradualPruning
 from lottery.report import write_report
 from lottery.store import MAIN, JobKey, Store
 from lottery.tickets import PruneConfig, level_densities
@@ -39,7 +39,7 @@ RANDOM = PruneConfig(criterion="random", scope="erk", fraction=0.5)
 MAGNITUDE = PruneConfig(scope="global", fraction=0.5)
 
 
-def changing(method: str, **changes: Any) -> Changing:
+def changing(method: str, **changes: Any) -> ChangingMask:
     """An update after every four steps."""
     values = {"every": Length(amount=4)} | changes
     if method == "gradual":
@@ -262,7 +262,7 @@ def test_what_changes_in_full_changes_in_a_smoke_run(
     shrunk = smoke(config)
 
     assert shrunk.problems() == shrunk.training.problems() == []
-    assert isinstance(shrunk.method, Changing)
+    assert isinstance(shrunk.method, ChangingMask)
     assert shrunk.method.problems() == []
     start, total = shrunk.method.step.amount, shrunk.training.length.amount
     check_updates_happen(shrunk.method.updates, start=start, total=total, epoch=75)

@@ -14,7 +14,7 @@ from lottery.data import load_dataset
 from lottery.errors import UsageError
 from lottery.experiments import Experiment, ExperimentConfig, Listener
 from lottery.experiments.measure import measure, seconds_apart
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig
 from lottery.training import Engine, LearningRateConfig, Monitor, TrainingJob, TrainingResult
@@ -67,8 +67,8 @@ def measured(
     """What is measured with this engine."""
 
     class Task(Supervised):
-        def engine(self, how: How) -> Engine:
-            assert how.as_usual
+        def engine(self, variant: TrainingVariant) -> Engine:
+            assert variant.is_standard
             return engine
 
     task = Task(config, load_dataset(config.data))

@@ -20,7 +20,7 @@ from lottery.core.symmetry import permute, probe_symmetry
 from lottery.data import load_dataset
 from lottery.errors import ConfigError, UsageError
 from lottery.experiments import ExperimentConfig, RunOptions, RunSummary, plan, run_experiment
-from lottery.experiments.plan import hopeless, needs
+from lottery.experiments.plan import needs, why_never_run
 from lottery.experiments.runner import changed_needs
 from lottery.methods import AtStep, ControlsConfig, EarlyBird, Iterative, RewindConfig
 from lottery.store import MAIN, JobKey, Store
@@ -66,7 +66,7 @@ def test_the_aligned_mask_is_the_source_s_under_one_permutation_of_its_neurons(t
     experiment = bound(config, load_dataset(config.data))
     dense = store.weights(JobKey(2, MAIN, 0))
     whole = store.ticket(JobKey(2, MAIN, 0)).mask
-    streams = experiment.bound.streams(2)
+    streams = experiment.context.streams(2)
     probe = experiment.task.probe(config.prune, 0, whole, trained=dense, streams=streams)
     other = deepcopy(probe.model)
     other.load_state_dict(dict(store.weights(JobKey(1, MAIN, 0))))
@@ -124,7 +124,7 @@ def test_a_control_waits_for_its_source_and_falls_with_it() -> None:
         JobKey(number, MAIN, level) for number in (2, 1) for level in (0, 1)
     )
     lost = {JobKey(1, MAIN, 1): "replicate 1, main, level 0 diverged: loss"}
-    assert hopeless(key, config, {}, lost) == lost[JobKey(1, MAIN, 1)]
+    assert why_never_run(key, config, {}, lost) == lost[JobKey(1, MAIN, 1)]
     once = moving(prune=PruneConfig(schedule="one-shot"))
     assert needs(JobKey(0, "moved-1", 2), once) == (JobKey(0, MAIN, 0), JobKey(1, MAIN, 0))
 

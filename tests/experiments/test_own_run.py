@@ -15,7 +15,7 @@ from torch import nn
 
 from lottery.errors import UsageError
 from lottery.experiments.config import config_hash, to_plain
-from lottery.experiments.own import OwnRun, changed_code, own_run, run_own
+from lottery.experiments.own import OwnRun, changed_code, prepare_own_run, run_prepared
 from lottery.methods import AtStep, ControlsConfig, EarlyBird, Iterative, RewindConfig
 from lottery.rng import Streams
 from lottery.score import ACCURACY, Score
@@ -25,7 +25,7 @@ from lottery.training import Length
 
 def asked(**settings: Any) -> OwnRun:
     functions = {"make_model": make_model, "train": train, "evaluate": evaluate}
-    return own_run(**{**functions, **settings})
+    return prepare_own_run(**{**functions, **settings})
 
 
 def test_five_lines_ask_for_levels_replicates_and_one_control() -> None:
@@ -121,6 +121,9 @@ def test_short_forms(settings: Any, expected: Any) -> None:
         ({"replicates": 0}, "replicates: must be between 1 and 1000"),
         ({"jobs": 0}, "jobs: expected a whole number, 1 or more"),
         ({"jobs": "2"}, "jobs: expected a whole number, 1 or more, got '2'"),
+        ({"checkpoint_seconds": "1"}, "checkpoint_seconds: expected a number, 0 or more, got '1'"),
+        ({"checkpoint_seconds": -1}, "checkpoint_seconds: expected a number, 0 or more, got -1"),
+        ({"example_input": [0.5]}, "example_input: expected a tensor of one batch, got list"),
         ({"margin": 1}, "score.margin: must be below 1, got 1.0; 0.01 is one percentage point"),
         ({"margin": "1%"}, "score.margin: expected a number, got '1%'"),
         ({"rewind": -1}, "method.rewind.to.amount: must be between 0 and"),
@@ -153,10 +156,10 @@ def test_an_experiment_is_the_same_however_its_numbers_are_written() -> None:
 
 def test_a_damaged_record_is_set_aside_and_the_run_goes_on(tmp_path: Path) -> None:
     settings = {"levels": 0, "replicates": 1, "verbose": False, "out": tmp_path / "run"}
-    run_own(asked(**settings))
+    run_prepared(asked(**settings))
     trained = (tmp_path / "run/replicate-0/level-00/manifest.json").read_bytes()
     (tmp_path / "run/experiment.json").write_text("{")
-    run = run_own(asked(**settings))
+    run = run_prepared(asked(**settings))
     assert len(run.results) == 1
     assert (tmp_path / "run/.corrupt-experiment.json-1").read_text() == "{"
     assert (tmp_path / "run/replicate-0/level-00/manifest.json").read_bytes() == trained
@@ -229,12 +232,12 @@ def test_a_script_that_would_begin_anew_in_every_process_is_told(tmp_path: Path)
         "import runpy, sys\n"
         "from own_loops import evaluate, make_model, train\n"
         "from lottery.errors import UsageError\n"
-        "from lottery.experiments.own import own_run\n"
+        "from lottery.experiments.own import prepare_own_run\n"
         "if __name__ == '__main__':\n"
         "    runpy.run_path(__file__, run_name='__mp_main__')\n"
         "else:\n"
         "    try:\n"
-        "        own_run(make_model, train, evaluate)\n"
+        "        prepare_own_run(make_model, train, evaluate)\n"
         "    except UsageError as error:\n"
         "        print(error)\n",
         encoding="utf-8",
@@ -250,6 +253,6 @@ def test_a_script_that_would_begin_anew_in_every_process_is_told(tmp_path: Path)
 
 
 def test_in_memory_trainings_run_one_after_another_and_it_is_said() -> None:
-    run = own_run(make_model, train, evaluate, jobs=2)
+    run = prepare_own_run(make_model, train, evaluate, jobs=2)
     assert run.jobs == 1
     assert "other processes do not see its memory; pass out=" in run.notes[0]

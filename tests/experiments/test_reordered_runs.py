@@ -33,7 +33,7 @@ from lottery.experiments import (
 from lottery.experiments.loading import load_recorded_config
 from lottery.report import run_frame
 from lottery.store import MAIN, JobKey
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.testing.samples import tiny_job
 from lottery.training import State
 
@@ -228,4 +228,6 @@ def test_a_loop_of_ones_own_is_seeded_otherwise() -> None:
         find_tickets(
             make_model, train, evaluate, connectivity=ConnectivityConfig(at={"5": ()}), **how
         )
-    assert "from an iteration above 0 on" in str(own_loops.own_task().refusal(How(reordered=3)))
+    assert "from an iteration above 0 on" in str(
+        own_loops.own_task().refusal(TrainingVariant(reordered=3))
+    )

@@ -143,6 +143,8 @@ def test_what_cannot_be_is_told_before_anything_is_trained(
 ) -> None:
     with pytest.raises(MaskError, match="the ticket does not fit the network"):
         prepared(there(small_run, model="mlp-5"), [ticket], tmp_path)
+    with pytest.raises(UsageError, match="levels: expected 1 or more, to find tickets there"):
+        prepared(there(small_run, levels=0), [ticket], tmp_path)
     with pytest.raises(UsageError, match="expected 2 or more, one for each ticket, got 1"):
         prepared(there(small_run, replicates=1), [ticket, ticket], tmp_path)
     assert not list(tmp_path.iterdir())

@@ -6,9 +6,10 @@ import hashlib
 import json
 from pathlib import Path
 
+from bound import bound
+
 from golden_cases import TINY
 from lottery.data import load_dataset
-from lottery.experiments.bound import supervised
 from lottery.experiments.plan import plan
 from lottery.store import JobKey, LookKey
 
@@ -20,7 +21,7 @@ def identities() -> dict[str, str]:
     found, cases = {}, {case.settings: case for case in TINY.values() if not case.missing}
     for case in cases.values():
         config = case.config()
-        experiment = supervised(config, load_dataset(config.data, progress=False))
+        experiment = bound(config, load_dataset(config.data, progress=False))
         jobs: list[JobKey | LookKey] = [*plan(config), *experiment.looks(0)]
         whole = sorted(f"{job}: {experiment.identity(job)}" for job in jobs)
         name = case.name.removesuffix(f", {case.engine}")

@@ -10,7 +10,7 @@ from torch import nn
 
 import lottery
 from lottery.errors import UsageError
-from lottery.experiments.own import own_run
+from lottery.experiments.own import prepare_own_run
 
 INPUTS = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
 TARGETS = (INPUTS[:, 0] * INPUTS[:, 1] > 0).long()
@@ -36,7 +36,7 @@ def test_they_take_its_functions_and_say_what_they_lack() -> None:
     settings: dict[str, Any] = {"levels": 1, "replicates": 2, "verbose": False}
     batches = [(INPUTS[:40], TARGETS[:40])]
     run = lottery.find_tickets(make_model, train, evaluate, batches=batches, **settings)
-    task = own_run(make_model, train, evaluate, batches=batches, **settings).task
+    task = prepare_own_run(make_model, train, evaluate, batches=batches, **settings).task
 
     found = run.analyse("cka", settings={"examples": 40}, task=task)
     assert {row["layer"] for row in found["layers"].records()} == {"0.weight", "2.weight"}
@@ -47,6 +47,6 @@ def test_they_take_its_functions_and_say_what_they_lack() -> None:
 
     with pytest.raises(UsageError, match="call it from the script that has its functions"):
         run.analyse("cka", again=True)
-    without = own_run(make_model, train, evaluate, **settings).task
+    without = prepare_own_run(make_model, train, evaluate, **settings).task
     with pytest.raises(UsageError, match="this looks at examples: pass batches="):
         run.analyse("cka", again=True, task=without)

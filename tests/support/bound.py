@@ -8,15 +8,15 @@ from lottery.core import Mask, OutsideMask, Units
 from lottery.data import Dataset
 from lottery.experiments import Experiment, ExperimentConfig, planned_span
 from lottery.experiments.checks import check_against_data
+from lottery.experiments.execute import make_request
 from lottery.experiments.execute import make_ticket as _make_ticket
-from lottery.experiments.execute import make_work
 from lottery.experiments.inputs import Replicate
-from lottery.experiments.plan import how_trained
+from lottery.experiments.plan import training_variant
 from lottery.methods import EarlyBird
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.tasks.supervised import Supervised
-from lottery.tickets import Drawn, Ticket
+from lottery.tickets import EarlyBirdMask, Ticket
 from lottery.training import State, TrainingConfig, TrainingJob
 
 
@@ -31,7 +31,7 @@ def bound(config: ExperimentConfig, data: Dataset, engine: str = "auto") -> Expe
 def check(config: ExperimentConfig, data: Dataset) -> None:
     """What a run checks before it begins."""
     experiment = bound(config, data)
-    check_against_data(config, task_of(config, data), experiment.bound)
+    check_against_data(config, task_of(config, data), experiment.context)
 
 
 def make_model(config: ExperimentConfig, data: Dataset) -> nn.Module:
@@ -67,7 +67,7 @@ def make_ticket(
 def job_training(
     key: JobKey, mask: Mask, *, config: ExperimentConfig, data: Dataset
 ) -> TrainingConfig:
-    return task_of(config, data).training(how_trained(key, config), mask)
+    return task_of(config, data).training(training_variant(key, config), mask)
 
 
 def training_job(
@@ -77,7 +77,7 @@ def training_job(
     del streams  # they are the replicate's
     experiment = bound(config, data)
     looks = experiment.looks(key.replicate) if not key.level and key.branch == "main" else ()
-    return task_of(config, data).job(make_work(key, ticket, experiment, looks))
+    return task_of(config, data).job(make_request(key, ticket, experiment, looks))
 
 
 def dense_state(store: Store, iteration: int) -> State:
@@ -85,14 +85,14 @@ def dense_state(store: Store, iteration: int) -> State:
     if not iteration:
         return store.ticket(JobKey(0, MAIN, 0)).weights
     found = store.look(LookKey(0, "state", iteration))
-    assert not isinstance(found, Drawn)
+    assert not isinstance(found, EarlyBirdMask)
     return found
 
 
-def drawn(store: Store, level: int) -> Drawn:
+def drawn(store: Store, level: int) -> EarlyBirdMask:
     """The Early-Bird mask of a level that a finished run kept."""
     found = store.look(LookKey(0, "drawn", level))
-    assert isinstance(found, Drawn)
+    assert isinstance(found, EarlyBirdMask)
     return found
 
 
@@ -103,12 +103,12 @@ def planned_iterations(key: JobKey, config: ExperimentConfig, data: Dataset) -> 
 
 
 def rewind_iteration(config: ExperimentConfig, data: Dataset) -> int:
-    return bound(config, data).bound.rewind_iteration
+    return bound(config, data).context.rewind_iteration
 
 
 def mask_looks(config: ExperimentConfig, data: Dataset) -> tuple[int, ...]:
     assert isinstance(config.method, EarlyBird)
-    return config.method.looks(bound(config, data).bound)
+    return config.method.check_iterations(bound(config, data).context)
 
 
 def iterations(config: ExperimentConfig, data: Dataset) -> int:

@@ -1,8 +1,8 @@
-"""A run of a loop of one's own that is killed again and again, each time at a given moment.
+"""Runs of a loop of one's own that are killed again and again, each time at a given moment.
 
-Arguments: a folder, and numbers of checkpoints. A run without interruption is made in ``whole``;
-one for each number, killed right after so many calls of ``session.checkpoint`` and then gone on
-with, in a folder of the number's name.
+Arguments: a folder, and for each run rising numbers of checkpoints, joined by commas. A run without
+interruption is made in ``whole``; the others, in folders of their numbers' names, are killed right
+after so many calls of ``session.checkpoint``, all processes together, and gone on with each time.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-import lottery
+from lottery import find_tickets
 from lottery.tasks.session import LoopSession
 
 INPUTS = torch.randn(90, 6, generator=torch.Generator().manual_seed(7))
@@ -49,7 +49,7 @@ def run(out: Path, kill_after: int) -> None:
             if next(calls) == kill_after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    lottery.find_tickets(  # what it counts is no part of what it does
+    find_tickets(  # what it counts is no part of what it does
         make_model,
         train,
         evaluate,
@@ -80,10 +80,11 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     # What is imported here need not be in every process.
     torch.optim.AdamW(make_model().parameters())
-    folder, *numbers = sys.argv[1:]
-    ended = [in_a_process(Path(folder, "whole"), 0)]
-    for number in numbers:
-        ended.append(in_a_process(Path(folder, number), int(number)))
-        ended.append(in_a_process(Path(folder, number), 0))
-    expected = [0, *[signal.SIGKILL, 0] * len(numbers)]
+    folder, *runs = sys.argv[1:]
+    ended, expected = [in_a_process(Path(folder, "whole"), 0)], [0]
+    for numbers in runs:
+        # Each process goes on right after the checkpoint that the one before was killed at.
+        calls = [now - before for before, now in pairwise([0, *map(int, numbers.split(","))])]
+        ended += [in_a_process(Path(folder, numbers), number) for number in (*calls, 0)]
+        expected += [*[signal.SIGKILL] * len(calls), 0]
     sys.exit(0 if ended == expected else f"processes ended with {ended}")

@@ -16,7 +16,7 @@ from lottery.rng import Streams
 from lottery.score import Score
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
-from lottery.tasks.protocol import How, Work
+from lottery.tasks.protocol import TrainingRequest, TrainingVariant
 from lottery.tickets import PruneConfig, Ticket, prune_mask
 from lottery.training import Checkpoint, NullMonitor, State, TrainingResult
 
@@ -75,14 +75,14 @@ def train_once(
     *,
     replicate: int = 0,
     monitor: Any = None,
-    **work: Any,
+    **request: Any,
 ) -> TrainingResult:
     """One training, that of the dense network unless a ticket is given."""
-    it = Work(
+    it = TrainingRequest(
         ticket=dense(task, replicate) if ticket is None else ticket,
-        how=How(),
+        variant=TrainingVariant(),
         streams=Streams(0, replicate),
-        **work,
+        **request,
     )
     (result,) = task.train([it], [monitor or NullMonitor()])
     return result

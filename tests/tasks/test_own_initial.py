@@ -12,6 +12,7 @@ from torch import nn
 
 from lottery.errors import UsageError
 from lottery.rng import Streams
+from lottery.tasks.initial import same_weights
 from lottery.tasks.session import LoopSession
 
 LOADED = make_model().state_dict()
@@ -84,6 +85,11 @@ def test_reinitialize_draws_for_controls_and_leaves_replicates_as_they_are_loade
     drawn = task.initial(Streams(0, 1), "reinit-1", 2).state_dict()
     assert not equal(drawn, LOADED)
     assert equal(drawn, task.initial(Streams(0, 1), "reinit-1", 2).state_dict())
+
+
+def test_networks_of_different_layers_have_nothing_in_common() -> None:
+    deeper = nn.Sequential(*make_model().children(), nn.Linear(2, 2))
+    assert same_weights(deeper, make_model()) == ()
 
 
 def test_a_network_that_seeds_itself_is_noticed() -> None:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from lottery.core import Mask
 from lottery.errors import MaskError, Preempted, UsageError
 from lottery.rng import Streams
-from lottery.tasks.protocol import How, Work
+from lottery.tasks.protocol import TrainingRequest, TrainingVariant
 from lottery.tasks.session import LoopSession
 from lottery.tickets import PruneConfig, Ticket
 from lottery.training import CurvePoint, Length, MaskUpdatesConfig, NullMonitor, Observer
@@ -163,6 +163,7 @@ def test_what_train_returns_besides_is_not_looked_at_where_evaluate_judges() -> 
         ({"evaluate": lambda model: 97.5}, "a number from 0 to 1, got 97.5 .a share, not a perc"),
         ({"make_model": lambda: 3}, "make_model: expected a function that gives a torch.nn.Module"),
         ({"train": lambda: None}, "expected a function train.model. or train.model, session."),
+        ({"train": lambda session: None}, "train.model, session., got one of .session."),
         ({"train": lambda a, b, c: None}, "got one of .a, b, c.; give other arguments defaults"),
         ({"train": None}, "train: expected a function, got NoneType"),
         ({"steps": 0}, "steps: expected a whole number, 1 or more"),
@@ -448,19 +449,27 @@ def test_values_that_pruned_weights_are_held_at_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "message"),
+    ("variant", "message"),
     [
-        (How(fine_tune=Length(amount=3)), "fine-tuning needs a training that lottery runs itself"),
-        (How(same_multiplications=True), "as many multiplications are made needs"),
-        (How(updates=MaskUpdatesConfig(method="set")), "a mask that changes needs"),
+        (
+            TrainingVariant(fine_tune=Length(amount=3)),
+            "fine-tuning needs a training that lottery runs itself",
+        ),
+        (TrainingVariant(same_multiplications=True), "as many multiplications are made needs"),
+        (TrainingVariant(updates=MaskUpdatesConfig(method="set")), "a mask that changes needs"),
     ],
 )
-def test_what_needs_the_built_in_training_is_refused(how: How, message: str) -> None:
+def test_what_needs_the_built_in_training_is_refused(
+    variant: TrainingVariant, message: str
+) -> None:
     task = own_task()
-    assert message in (task.refusal(how) or "")
+    assert message in (task.refusal(variant) or "")
     with pytest.raises(UsageError, match=message):
-        task.train([Work(ticket=dense(task), how=how, streams=Streams(0, 0))], [NullMonitor()])
-    assert task.refusal(How()) is None
+        task.train(
+            [TrainingRequest(ticket=dense(task), variant=variant, streams=Streams(0, 0))],
+            [NullMonitor()],
+        )
+    assert task.refusal(TrainingVariant()) is None
 
 
 def test_being_stopped_goes_through_without_a_note() -> None:

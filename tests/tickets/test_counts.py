@@ -11,7 +11,7 @@ from torch import Tensor
 from lottery.core import Mask, Units, make_units, unit_counts
 from lottery.errors import UsageError
 from lottery.rng import Streams
-from lottery.tickets import PruneConfig, going_by_level, level_densities, prune_mask
+from lottery.tickets import PruneConfig, groups_from_dense, level_densities, prune_mask
 
 SHAPES = {"a.weight": (20, 11), "b.weight": (7, 20), "output.weight": (3, 7)}
 WEIGHTS = {
@@ -76,7 +76,7 @@ def test_the_counts_are_those_of_tickets(settings: dict[str, Any]) -> None:
     densities = level_densities(config, dense, 3, units)
     for level, mask in enumerate(pruned, start=1):
         left = unit_counts(mask, units)
-        groups = going_by_level(config, level, dense, levels=3, units=units)
+        groups = groups_from_dense(config, level, dense, levels=3, units=units)
         assert sorted(n for group in groups for n in group.layers) == sorted(totals)
         for group in groups:
             kept = sum(left[name] for name in group.layers)
@@ -116,7 +116,7 @@ def test_two_of_four_is_reached_from_the_dense_network() -> None:
     shapes = {"a.weight": (6, 8), "output.weight": (3, 8)}
     weights = {name: torch.ones(shape) for name, shape in shapes.items()}
     dense, units = Mask.dense(weights), make_units("2:4", shapes)
-    groups = going_by_level(config, 1, dense, units=units)
+    groups = groups_from_dense(config, 1, dense, units=units)
     assert [(group.layers, group.remove) for group in groups] == [(("a.weight",), 24)]
     assert level_densities(config, dense, 1, units) == pytest.approx([1.0, 48 / 72])
 
@@ -127,6 +127,6 @@ def test_a_mask_of_nothing_is_refused_in_words(scope: str) -> None:
     with pytest.raises(UsageError, match=r"nothing to prune.*outside_mask"):
         level_densities(config, nothing, 2)
     with pytest.raises(UsageError, match="nothing to prune"):
-        going_by_level(config, 1, nothing)
+        groups_from_dense(config, 1, nothing)
     with pytest.raises(UsageError, match="nothing to prune"):
         prune_mask(config, 1, nothing, trained={}, initial={}, streams=Streams(0, 0))

@@ -8,7 +8,7 @@ import torch
 from lottery.core import Mask
 from lottery.errors import StoreError
 from lottery.testing.running import round_trip
-from lottery.tickets import EarlyBirdConfig, drawn, looks, watch_masks
+from lottery.tickets import EarlyBirdConfig, check_iterations, drawn_mask, watch_masks
 from lottery.training import Checkpoint, Length, Notes, State
 
 EVERY_TWO = EarlyBirdConfig(every=Length(amount=2), window=3, distance=0.1)
@@ -56,20 +56,22 @@ def test_a_mask_is_drawn_when_it_is_like_those_before_it(through_files: bool) ->
         [[2, 4, 6, 6, 5, 9, 9, 9], [1, 1, 1, 9, 1, 9, 1, 9]], through_files=through_files
     )
 
-    first, second = (drawn(EVERY_TWO, level, notes) for level in (1, 2))
+    first, second = (drawn_mask(EVERY_TWO, level, notes) for level in (1, 2))
 
     assert (first.mask, first.iteration, first.settled) == (mask(5), 10, True)
     assert first.spread == pytest.approx(0.1)
     assert (second.mask, second.iteration, second.settled) == (mask(1), 6, True)
     assert second.spread == 0.0
-    assert "settled: it differs from the 2 masks before it in at most 0.1" in first.words(EVERY_TWO)
+    assert "settled: it differs from the 2 masks before it in at most 0.1" in first.describe(
+        EVERY_TWO
+    )
 
 
 def test_a_mask_that_never_settles_is_drawn_at_the_end_and_says_so() -> None:
-    never = drawn(EVERY_TWO, 1, watched([[0, 2, 4, 6]]))
+    never = drawn_mask(EVERY_TWO, 1, watched([[0, 2, 4, 6]]))
 
     assert (never.mask, never.iteration, never.settled) == (mask(6), 8, False)
-    assert never.words(EVERY_TWO) == (
+    assert never.describe(EVERY_TWO) == (
         "never settled, drawn at the last look: it differs from the 2 masks before it in "
         "at most 0.4 of the weights, more than 0.1"
     )
@@ -92,14 +94,14 @@ def test_the_state_of_each_draw_is_noted_once(through_files: bool) -> None:
     places = {name.split("/")[1] for name in notes if name.startswith("state/")}
     assert places == {f"{at:012d}" for at in (6, 10, 16)}
     for level, look in ((1, 4), (2, 2), (3, 4), (4, 7)):
-        early = drawn(EVERY_TWO, level, notes)
+        early = drawn_mask(EVERY_TWO, level, notes)
         assert early.iteration == 2 * look + 2
         found = early.state
         assert found is not None
         assert found.keys() == state(look).keys()
         for name, value in state(look).items():
             torch.testing.assert_close(found[name], value, rtol=0, atol=0)
-        assert drawn(EVERY_TWO, level, plain).state is None
+        assert drawn_mask(EVERY_TWO, level, plain).state is None
 
 
 def test_no_state_is_noted_before_a_mask_has_settled() -> None:
@@ -119,7 +121,7 @@ def test_no_state_is_noted_before_a_mask_has_settled() -> None:
 def test_the_last_look_of_tickets_that_train_on_comes_before_the_end() -> None:
     for total, last in ((10, (10, 8)), (11, (10, 10)), (1, (None, None))):
         for trains_on, at in zip((False, True), last, strict=True):
-            found = looks(EVERY_TWO, total=total, steps_per_epoch=5, trains_on=trains_on)
+            found = check_iterations(EVERY_TWO, total=total, steps_per_epoch=5, trains_on=trains_on)
             assert found == (tuple(range(2, at + 1, 2)) if at else ())
 
 
@@ -141,4 +143,4 @@ def test_notes_without_the_level_are_refused() -> None:
     notes = watched([[0, 0, 0, 0]])
     for wrong in ({}, {k: v for k, v in notes.items() if "spread" not in k}):
         with pytest.raises(StoreError, match="no mask for level 1"):
-            drawn(EVERY_TWO, 1, wrong)
+            drawn_mask(EVERY_TWO, 1, wrong)

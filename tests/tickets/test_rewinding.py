@@ -10,7 +10,7 @@ from lottery.core import Mask
 from lottery.testing import tiny_job
 from lottery.testing.expect import same_bytes
 from lottery.tickets import Ticket, last_trained, pruned_values, random_mask
-from lottery.tickets.rewinding import replaced
+from lottery.tickets.rewinding import replace_weights
 from lottery.training import State
 
 
@@ -100,13 +100,13 @@ def test_a_tied_weight_is_replaced_under_all_its_names() -> None:
     state = {"a": weight, "b": weight.clone(), "c": other, "d": torch.ones(2)}
     new = torch.zeros(1, 2)
 
-    found = replaced(state, {"a": new})
+    found = replace_weights(state, {"a": new})
 
     assert found["a"] is found["b"] is new
     assert found["c"] is other
     assert found["d"] is state["d"]
     assert state["a"] is weight
-    twins = replaced(state, {"a": new, "b": other})
+    twins = replace_weights(state, {"a": new, "b": other})
     assert (twins["a"], twins["b"]) == (new, other)
 
 

@@ -13,7 +13,7 @@ from lottery.errors import MaskError, StoreError
 from lottery.models import mlp
 from lottery.store import Store
 from lottery.testing import tiny_job
-from lottery.tickets import Ticket, new_outputs, transplanted
+from lottery.tickets import Ticket, new_outputs, transplant
 
 
 def given() -> Ticket:
@@ -29,7 +29,7 @@ def dense(classes: int = 3, hidden: tuple[int, ...] = (10, 7)) -> Ticket:
 
 def test_survivors_are_the_tickets_and_what_is_pruned_is_as_here() -> None:
     ticket, here = given(), dense()
-    made = transplanted(ticket, here)
+    made = transplant(ticket, here)
     assert made.mask == ticket.mask
     assert (made.iteration, dict(made.provenance), made.pruned) == (0, {}, None)
     for name, kept in ticket.mask.items():
@@ -41,7 +41,7 @@ def test_survivors_are_the_tickets_and_what_is_pruned_is_as_here() -> None:
 
 def test_with_other_classes_the_head_is_new_and_whole() -> None:
     ticket, here = given(), dense(classes=5)
-    made = transplanted(ticket, here)
+    made = transplant(ticket, here)
     assert new_outputs(ticket, here) == ("output.weight", "output.bias")
     assert made.mask["output.weight"].all()
     for name in ("output.weight", "output.bias"):
@@ -52,7 +52,7 @@ def test_with_other_classes_the_head_is_new_and_whole() -> None:
 def test_a_ticket_from_a_file_is_put_in_alike(tmp_path: Path) -> None:
     ticket, here, path = given(), dense(), tmp_path / "t"
     ticket.save(path)
-    made, again = transplanted(ticket, here), transplanted(Ticket.load(path), here)
+    made, again = transplant(ticket, here), transplant(Ticket.load(path), here)
     assert made.mask == again.mask
     torch.testing.assert_close(dict(made.weights), dict(again.weights), rtol=0, atol=0)
 
@@ -79,11 +79,16 @@ def test_a_ticket_from_a_file_is_put_in_alike(tmp_path: Path) -> None:
             dense(classes=4),
             "no mask of the ticket is of a layer",
         ),
+        (
+            replace(given(), mask=Mask({n: torch.zeros_like(k) for n, k in given().mask.items()})),
+            dense(),
+            "it keeps no weight",
+        ),
     ],
 )
 def test_another_network_is_refused(ticket: Ticket, here: Ticket, message: str) -> None:
     with pytest.raises(MaskError, match=message):
-        transplanted(ticket, here)
+        transplant(ticket, here)
 
 
 def test_a_run_keeps_what_it_is_given(tmp_path: Path) -> None:

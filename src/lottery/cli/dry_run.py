@@ -21,14 +21,14 @@ from lottery.experiments import (
     RunOptions,
     bind,
     branches,
-    cautions,
     check_against_data,
+    config_warnings,
     estimate,
-    found_elsewhere,
     list_runs,
     plan,
     planned_at_most,
     planned_span,
+    reusable_jobs,
     run_directory,
     worker_count,
 )
@@ -53,7 +53,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     experiment = bind(config, options, data=data)
     task = experiment.task
     assert isinstance(task, Supervised), "bound to data"
-    check_against_data(config, task, experiment.bound)
+    check_against_data(config, task, experiment.context)
     device = resolve_device(options.device)
     asked, useful = worker_count(options.jobs, device.type), _useful_at_once(config, device.type)
     listener = Listener() if as_json else _Tells()
@@ -64,7 +64,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
             listener=listener,
             timed=not missing,
         )
-    notes = [*cautions(config), *([] if missing else data_notes(data))]
+    notes = [*config_warnings(config), *([] if missing else data_notes(data))]
     if options.jobs and asked > useful:
         notes.append(f"of {asked:,} trainings at once, {useful:,} are of use here: {_LIMITS}")
     units, reasons = task.units(config.prune), task.left_out(config.prune)
@@ -141,7 +141,7 @@ def _reusable(experiment: Experiment, options: RunOptions, device: str) -> int:
     here = sum(store.is_finished(key) for key in plan(experiment.config))
     if not options.reuse:
         return here
-    found = found_elsewhere(experiment, store, list_runs(options.out), device)
+    found = reusable_jobs(experiment, store, list_runs(options.out), device)
     return here + sum(isinstance(key, JobKey) for key in found)
 
 

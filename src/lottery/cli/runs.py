@@ -47,8 +47,8 @@ def show(
     from dataclasses import asdict
 
     from lottery.errors import UsageError
-    from lottery.experiments import begun, plan
-    from lottery.store import holder
+    from lottery.experiments import plan, unfinished_trainings
+    from lottery.store import lock_holder
 
     if as_csv + as_latex + as_json > 1:
         raise UsageError("expected --csv, --latex or --json, got several: choose one")
@@ -65,10 +65,10 @@ def show(
         return
     jobs = plan(opened.config)
     results = [opened.results[key] for key in jobs if key in opened.results]
-    under_way = begun(
+    under_way = unfinished_trainings(
         opened.store, opened.config, opened.experiment["data"].get("training_examples")
     )
-    owner = holder(opened.store.path)
+    owner = lock_holder(opened.store.path)
     if as_json:
         shown = {
             "experiment": opened.experiment,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from lottery.core.criteria.batches import example_count
@@ -31,6 +30,9 @@ def match(correlations: Mapping[str, Tensor]) -> dict[str, Permutation]:
         home -> for each channel of the one network, the matching channel of the other; for
         `permute` of the other's state.
     """
+    # Imported here, for it takes a third of a second, which every command would spend.
+    from scipy.optimize import linear_sum_assignment
+
     return {
         home: torch.from_numpy(linear_sum_assignment(table.numpy(), maximize=True)[1])
         for home, table in correlations.items()

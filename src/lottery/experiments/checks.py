@@ -1,4 +1,4 @@
-"""What can only be checked with the data and the model at hand, before a run begins."""
+"""Checks of a config that need the data and the model, made before a run begins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lottery.experiments.trial import (
     check_scoring,
     check_types,
 )
-from lottery.methods import Bound, Changing, EarlyBird, FromStep
+from lottery.methods import ChangingMask, EarlyBird, FromStep, MethodContext
 from lottery.tasks.protocol import Steps
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import check_examples, criterion_problems, level_densities
@@ -31,8 +31,8 @@ from lottery.training import MaskUpdatesConfig
 from lottery.training.evaluate import input_dtype
 
 
-def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound) -> None:
-    """Check what can only be known with the data and the model at hand.
+def check_against_data(config: ExperimentConfig, task: Supervised, context: MethodContext) -> None:
+    """Check a config against its data and model.
 
     Raises:
         UsageError: the network has nothing to prune, or to align where that is asked for, weights
@@ -68,7 +68,7 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
             find_symmetry(model, torch.zeros(2, *data.input_shape, dtype=input_dtype(model)))
     if config.controls.scratch_flops:
         weight_uses(model, data.input_shape)
-    _check_moments(config, bound)
+    _check_moments(config, context)
     late, steps = [*map(int, config.connectivity.at)], task.steps()
     if late and max(late) >= steps.total:
         raise UsageError(
@@ -76,28 +76,28 @@ def check_against_data(config: ExperimentConfig, task: Supervised, bound: Bound)
             f"{steps.total}"
         )
     if criterion.needs_probe:  # last, for it takes longest
-        check_scoring(task, bound)
+        check_scoring(task, context)
 
 
-def _check_moments(config: ExperimentConfig, bound: Bound) -> None:
+def _check_moments(config: ExperimentConfig, context: MethodContext) -> None:
     """Check that what is to happen in the course of a training does.
 
     Raises:
         UsageError: tickets start at its end, or before they are made; a mask that is to change does
             not; or fewer masks are drawn than are compared.
     """
-    method, steps = config.method, bound.task.steps()
+    method, steps = config.method, context.task.steps()
     assert steps is not None, "the built-in trainer knows"
     if isinstance(method, EarlyBird):
-        _check_looks(method, bound, steps)
-    start, tuned = bound.rewind_iteration, method.rewinding == "fine-tune"
-    step = bound.iterations(method.step) if isinstance(method, FromStep) else start
+        _check_looks(method, context, steps)
+    start, tuned = context.rewind_iteration, method.rewinding == "fine-tune"
+    step = context.iterations(method.step) if isinstance(method, FromStep) else start
     for at, what in (start, f"tickets start at {method.start}"), (step, "method.step is late"):
         if at >= steps.total and not tuned:
             raise UsageError(
                 f"method: {what}, iteration {at}, not before the end of training, {steps.total}"
             )
-    if isinstance(method, Changing):
+    if isinstance(method, ChangingMask):
         check_updates_happen(method.updates, start=step, total=steps.total, epoch=steps.per_epoch)
     elif start > step:
         raise UsageError(
@@ -105,9 +105,9 @@ def _check_moments(config: ExperimentConfig, bound: Bound) -> None:
         )
 
 
-def _check_looks(method: EarlyBird, bound: Bound, steps: Steps) -> None:
+def _check_looks(method: EarlyBird, context: MethodContext, steps: Steps) -> None:
     """Check that masks are made often enough to see them settle."""
-    found = len(method.looks(bound))
+    found = len(method.check_iterations(context))
     if found < method.window:
         where = "before the end of" if method.rewinding == "drawn" else "in"
         raise UsageError(
@@ -118,14 +118,14 @@ def _check_looks(method: EarlyBird, bound: Bound, steps: Steps) -> None:
 
 
 def check_updates_happen(updates: MaskUpdatesConfig, *, start: int, total: int, epoch: int) -> None:
-    """Check that a mask that is to change does so, and that gradual pruning is gradual.
+    """Check that a changing mask is updated at all, and that gradual pruning is gradual.
 
-    That takes two prunings after steps were taken: the last, and one on the way. One at the start
-    only catches up with the schedule, and what goes there goes at once.
+    Gradual pruning needs two prunings after training has begun: the last one, and one before it. A
+    pruning at the start only catches up with the schedule, all at once.
 
     Args:
-        updates: how.
-        start: the iteration that such a training starts at.
+        updates: how and when the mask changes.
+        start: the iteration that the training starts at.
         total: iterations of the whole training.
         epoch: iterations of one epoch.
 

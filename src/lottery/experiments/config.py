@@ -1,4 +1,4 @@
-"""The config of an experiment, and its identity."""
+"""The config of an experiment, its hash, and the name of its run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lottery.methods import (
     ControlsConfig,
     EarlyBird,
     Iterative,
-    asked_for,
     control_problems,
+    requested_controls,
 )
 from lottery.models import check_model
 from lottery.score import Score
@@ -27,10 +27,10 @@ from lottery.tickets import PruneConfig
 from lottery.training import LearnedMasksConfig, TrainingConfig, mask_learning_problems
 
 SCHEMA = 5
-"""Version of the config's meaning. It is part of every run's identity, and rises with any change
-that gives an old config another result, or another form."""
+"""Version of the config's meaning. It is part of every config's hash, and rises with any change
+that gives an old config another result or another form."""
 SAME_RESULTS = (4, SCHEMA)
-"""The versions of which a config, in its present form, gives the same."""
+"""The versions whose configs, brought into their present form, give the same results."""
 
 
 _Config = TypeVar("_Config", bound="PlanConfig")
@@ -38,7 +38,7 @@ _Config = TypeVar("_Config", bound="PlanConfig")
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictConfig:
-    """What counts as matching, and how sure one wants to be."""
+    """The margin within which a ticket matches, and the confidence of the tests."""
 
     margin: float = 0.002
     """Accuracy (a fraction) by which a matching ticket may be worse than the dense network."""
@@ -57,7 +57,7 @@ class VerdictConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanConfig:
-    """What every experiment has, whatever is trained."""
+    """The settings that every experiment has, whatever it trains."""
 
     name: str = "experiment"
     """What the run is called; the first part of its directory's name."""
@@ -72,19 +72,19 @@ class PlanConfig:
     prune: PruneConfig = field(default_factory=PruneConfig)
     """What is removed at every level."""
     controls: ControlsConfig = field(default_factory=ControlsConfig)
-    """What the tickets are compared with, besides the dense network."""
+    """The controls that tickets are compared with, besides the dense network."""
     verdict: VerdictConfig = field(default_factory=VerdictConfig)
     """How the result is judged."""
     connectivity: ConnectivityConfig = field(default_factory=ConnectivityConfig)
-    """Which trainings are made again with other data orders."""
+    """Which trainings are repeated with other data orders."""
 
     @property
     def judged(self: _Config) -> _Config:
-        """Without the trainings that no verdict looks at."""
+        """The config without the trainings that no verdict uses (``connectivity``)."""
         return replace(self, connectivity=ConnectivityConfig())
 
     def limits(self) -> list[str]:
-        """What keeps even a run that was made from being read: its plan must have an end."""
+        """The limits without which even an old run could not be read, one sentence each."""
         found = []
         if not self.name or len(self.name) > 100 or not self.name.isprintable():
             found.append("name: must be 1 to 100 printable characters")
@@ -107,7 +107,7 @@ class PlanConfig:
                 f"levels: granularity {self.prune.granularity} is reached at level 1, and nothing "
                 f"is pruned after it; expected 0 or 1, got {self.levels}"
             )
-        copies = self.connectivity.misfits(self.levels, stopped=stops_early(self))
+        copies = self.connectivity.schema_problems(self.levels, stopped=stops_early(self))
         # To know anything about a criterion from elsewhere, its code would have to be imported.
         known = CRITERIA.get(self.prune.criterion)
         return [
@@ -138,7 +138,7 @@ class ExperimentConfig(PlanConfig):
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How every level is trained."""
     masks: LearnedMasksConfig = field(default_factory=LearnedMasksConfig)
-    """How the controls that train nothing but a mask train it."""
+    """How the controls that train a mask instead of weights train it."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -176,23 +176,23 @@ class ExperimentConfig(PlanConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class OwnConfig(PlanConfig):
-    """An experiment on a training of the user's own code, as it is recorded."""
+    """The config of an experiment on the user's own code, as it is recorded."""
 
     title: str = "own loop"
     """What is trained, in a few words, for headings."""
     score: Score = field(default_factory=Score)
-    """What it is judged by."""
+    """The score that networks are judged by."""
     task: Mapping[str, Any] = field(default_factory=dict)
     """The fingerprint of the code, see `lottery.tasks`."""
 
 
 def learns_masks(config: PlanConfig) -> bool:
     """Whether some of its controls train a mask instead of weights."""
-    return any(control.mask_method for control in asked_for(config.controls))
+    return any(control.mask_method for control in requested_controls(config.controls))
 
 
 def to_plain(config: object) -> Any:
-    """A config as nested dicts, lists and plain values, defaults written out."""
+    """A config as nested dicts, lists and plain values, defaults included."""
     if is_dataclass(config):
         return {f.name: to_plain(getattr(config, f.name)) for f in fields(config)}
     if isinstance(config, Mapping):
@@ -208,17 +208,17 @@ def config_hash(config: PlanConfig) -> str:
 
 
 def plain_hash(config: Mapping[str, Any], schema: int) -> str:
-    """`config_hash` of a config as it was written, which may lack keys that came later."""
+    """`config_hash` of a recorded config, which may lack keys that were added later."""
     document = {"schema": schema, "config": config}
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def run_name(config: PlanConfig) -> str:
-    """The name of the run's directory: the experiment's name and 8 hex digits of what it is of.
+    """The name of the run's directory: the experiment's name and 8 hex digits of a hash.
 
-    These are of the training, the seed and the method, not of how much of it is asked for: a run
-    grows by replicates, levels and controls.
+    The hash is of the training, the seed and the method, and not of the numbers of replicates,
+    levels and controls, since a run can grow by these.
 
     >>> run_name(ExperimentConfig(name="lenet-300-100/mnist"))[:20]
     'lenet-300-100-mnist-'
@@ -232,10 +232,10 @@ _GROWS = ("replicates", "levels")
 
 
 def lasting_part(config: PlanConfig) -> dict[str, Any]:
-    """What of a config stays the same in a run that grows: what is trained, how, and the seed.
+    """The settings that stay the same in a run that grows: task, training, method and seed.
 
-    With the linear schedule every level depends on how many there are, and so does the end of a
-    dense training that stops where all masks have settled, so that this stays too.
+    The number of levels is among them with the linear schedule, where every level depends on it,
+    and with ``method.stop``, where the end of the dense training does.
     """
     lasting: dict[str, Any] = to_plain(config)
     for name in (*_GROWS, "name", "controls", "masks", "verdict", "connectivity"):
@@ -250,14 +250,18 @@ def lasting_part(config: PlanConfig) -> dict[str, Any]:
 
 
 def stops_early(config: PlanConfig) -> bool:
-    """Whether the dense networks end where masks have settled, and are not trained to their end."""
+    """Whether dense trainings end as soon as the Early-Bird masks of all levels have settled."""
     return isinstance(config.method, EarlyBird) and config.method.stop
 
 
-def grown(there: PlanConfig, asked: _Config) -> _Config:
-    """The config of a run that has what is there and what is asked for now.
+def grow_config(there: PlanConfig, asked: _Config) -> _Config:
+    """The config of a run that has grown: with the jobs of an existing config and of a new one.
 
-    How it is judged, and what it is called, is as asked for.
+    Name and verdict settings are the new config's.
+
+    Args:
+        there: the config of the existing run, with the same `lasting_part`.
+        asked: the config asked for now.
     """
     controls = {
         f.name: max(getattr(there.controls, f.name), getattr(asked.controls, f.name))
@@ -277,7 +281,7 @@ def grown(there: PlanConfig, asked: _Config) -> _Config:
 def differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = ""
 ) -> list[tuple[str, Any, Any]]:
-    """Where two plain configs differ: (key path, ours, theirs), None for a key that is absent."""
+    """The keys in which two plain configs differ: (key path, ours, theirs); None if absent."""
     found: list[tuple[str, Any, Any]] = []
     for key in sorted({*ours, *theirs}):
         mine, other = ours.get(key), theirs.get(key)

@@ -1,4 +1,4 @@
-"""Trainings of the same tickets with other data orders: which are wanted, what they are called.
+"""Trainings of the same tickets with other data orders: their settings and branches.
 
 Two copies of a network that see their examples in different orders tell how stable its training is
 to that noise (Frankle et al. 2020, arXiv:1912.05671, section 2).
@@ -17,7 +17,7 @@ _MOST_DIGITS, _MOST_COPIES = 12, 100
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectivityConfig:
-    """Copies of the trainings that see other examples first, for `lottery analyse connectivity`."""
+    """Copies of trainings with another data order, for `lottery analyse connectivity`."""
 
     at: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Iteration -> levels. From that iteration on, a copy of each of these levels' trainings, of
@@ -44,12 +44,12 @@ class ConnectivityConfig:
 
     limits = problems
 
-    def misfits(self, levels: int, *, stopped: bool) -> list[str]:
-        """What does not fit a plan, one sentence each.
+    def schema_problems(self, levels: int, *, stopped: bool) -> list[str]:
+        """What does not fit the plan of an experiment, one sentence each.
 
         Args:
-            levels: how many the plan has besides the dense network.
-            stopped: whether dense networks end where masks have settled.
+            levels: the number of levels besides the dense network.
+            stopped: whether dense trainings end as soon as masks have settled.
         """
         found = [
             f"at.{at}: expected levels from 0 to {levels}, got {level}"
@@ -68,11 +68,11 @@ class ConnectivityConfig:
         return found
 
     def iterations(self, level: int) -> list[int]:
-        """The iterations from which a copy of a level's trainings is reordered, rising."""
+        """The iterations from which copies of a level's trainings are reordered, sorted."""
         return sorted(int(at) for at, levels in self.at.items() if not levels or level in levels)
 
     def not_after(self, iteration: int, level: int) -> ConnectivityConfig:
-        """The same copies, reordered from an iteration at most and of a level at most."""
+        """The same copies, with iterations and levels reduced to at most these."""
         none = ConnectivityConfig()
         each = (
             ConnectivityConfig(
@@ -83,7 +83,7 @@ class ConnectivityConfig:
         return reduce(ConnectivityConfig.joined, each, none)
 
     def joined(self, other: ConnectivityConfig) -> ConnectivityConfig:
-        """What the two ask for."""
+        """The copies that either of the two asks for."""
         both = {}
         for at in sorted({*self.at, *other.at}, key=int):
             asked = [one.at[at] for one in (self, other) if at in one.at]
@@ -91,10 +91,10 @@ class ConnectivityConfig:
         return ConnectivityConfig(at=both)
 
 
-def branch_of(iteration: int) -> str:
-    """The branch of the trainings that are reordered from an iteration on.
+def reordered_branch(iteration: int) -> str:
+    """The branch of the trainings that see another data order from an iteration on.
 
-    >>> branch_of(500)
+    >>> reordered_branch(500)
     'reordered-500'
     """
     return f"{REORDERED}-{iteration}"

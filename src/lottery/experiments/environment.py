@@ -1,4 +1,4 @@
-"""What a run was made with, for the record."""
+"""Versions and hardware that a run was made with, for its record."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def environment() -> dict[str, str | int | None]:
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """What decides, beside engine and device, how a job's numbers are rounded."""
+    """The versions that, with engine and device, decide how a job's numbers are rounded."""
     return {
         "lottery": version("lottery"),
         "torch": torch.__version__,

@@ -1,4 +1,4 @@
-"""What an experiment will take, from a short measurement."""
+"""The time and disk space that an experiment will take, from a short measurement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from torch import Tensor, nn
 
 from lottery.core import Mask, prunable_weights
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.measure import measure
-from lottery.experiments.plan import how_trained, needs, plan
+from lottery.experiments.plan import needs, plan, training_variant
 from lottery.store import MAIN, JobKey
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import level_densities
 
@@ -26,11 +26,11 @@ _CURVE_BYTES_PER_EVALUATION = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What an experiment will take on this machine.
+    """The time and disk space that an experiment will take on this machine.
 
     Args:
         engine: the name of the engine that would train.
-        passed_over: faster engines that ``auto`` does not take here -> why not.
+        passed_over: faster engines that ``auto`` does not choose here -> why not.
         densities: the exact density of every level; controls have their level's.
         seconds_per_step: of training the dense network, measured; None like all other times if
             nothing was measured.
@@ -61,7 +61,7 @@ def estimate(
     listener: Listener | None = None,
     timed: bool = True,
 ) -> Estimate:
-    """Measure some steps at some of the levels and reckon up the plan.
+    """Measure a few training steps at some levels, and add up the whole plan.
 
     Args:
         experiment: from `bind`.
@@ -71,7 +71,7 @@ def estimate(
     """
     config, task = experiment.config, experiment.task
     assert isinstance(task, Supervised), "nothing is known of own code before it runs"
-    model, engine = task.make_model(), task.engine(How())
+    model, engine = task.make_model(), task.engine(TrainingVariant())
     dense = Mask.dense(prunable_weights(model))
     densities = level_densities(config.prune, dense, config.levels, task.units(config.prune))
     found = Estimate(
@@ -125,13 +125,13 @@ def _bytes_on_disk(experiment: Experiment, task: Supervised, model: nn.Module) -
     mask = sum(weight.numel() for weight in prunable_weights(model).values())
     states = 4 if experiment.holds_pruned else 3
     job_bytes = states * state + mask + _evaluations(task) * _CURVE_BYTES_PER_EVALUATION
-    hows = [how_trained(job, config) for job in plan(config)]
-    ends_with_another = sum(how.updates.active or how.mask_learning is not None for how in hows)
+    variants = [training_variant(job, config) for job in plan(config)]
+    ends_with_another = sum(how.updates.active or how.mask_learning is not None for how in variants)
     kept = sum(
         state if look.kind == "state" else mask + state * (config.method.rewinding == "drawn")
         for look in experiment.looks(0)
     )
-    return len(hows) * job_bytes + ends_with_another * mask + config.replicates * kept
+    return len(variants) * job_bytes + ends_with_another * mask + config.replicates * kept
 
 
 def _evaluations(task: Supervised) -> int:

@@ -1,4 +1,4 @@
-"""Jobs that train in one call: make their tickets from what they need, train, commit each."""
+"""Running jobs: make each one's ticket, train them in one call, commit each."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from lottery.errors import Preempted
-from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.looks import check_same, missing_looks, watch_dense, write_looks
-from lottery.experiments.plan import how_trained, needs
-from lottery.methods import CONTROLS, Breaking, searching, source_replicate
+from lottery.experiments.plan import needs, training_variant
+from lottery.methods import CONTROLS, ControlContext, mask_search, source_replicate
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
 from lottery.store.jobs import DENSE_REWOUND, SEARCH
-from lottery.tasks.protocol import How, Task, Work
+from lottery.tasks.protocol import Task, TrainingRequest, TrainingVariant
 from lottery.tickets import Ticket
 from lottery.training import Checkpoint, CurvePoint, TrainingResult, final_scores
 
@@ -26,48 +26,52 @@ from lottery.training import Checkpoint, CurvePoint, TrainingResult, final_score
 def run_jobs(
     monitors: Mapping[JobKey, JobMonitor], *, experiment: Experiment, store: Store, device: str
 ) -> list[JobResult]:
-    """Run jobs to their ends, or go on from their last checkpoints, and commit each by itself.
+    """Train jobs to the end, or resume them from their checkpoints, and commit each.
 
-    A pure function of the keys, the experiment and the files of the jobs they need: run again,
-    anywhere, it gives the same files. Of a dense network that has ended, and of which something
-    more is to be kept on the way, the training is run again.
+    The files written depend on the keys, the experiment and the files of the jobs needed, and on
+    nothing else. A finished dense network is trained again if a look at it is missing.
 
     Args:
-        monitors: each job's; several jobs are trained in one call.
-        experiment: whose.
-        store: where the files are.
-        device: the name of what they are trained on, for the record.
+        monitors: the jobs, each with its monitor; all are trained in one call.
+        experiment: the jobs' experiment.
+        store: reads and writes the run's files.
+        device: the name of the device they are trained on, for the record.
+
+    Returns:
+        The results, in the order of ``monitors``.
 
     Raises:
-        Preempted: they were asked to stop; a checkpoint of each is on disk.
-        StoreError: files they need or write cannot be read or written; or a training that was run
-            again gave something else.
+        Preempted: the jobs were asked to stop; a checkpoint of each is on disk.
+        StoreError: files cannot be read or written; or a dense network that was trained again
+            ended with other weights.
     """
     results: dict[JobKey, JobResult] = {}
-    works: dict[JobKey, tuple[Work, dict[str, Any]]] = {}
+    requests: dict[JobKey, tuple[TrainingRequest, dict[str, Any]]] = {}
     for key, monitor in monitors.items():
         replicate = Replicate(experiment, store, key.replicate)
         ticket = make_ticket(key, experiment, replicate)
         blocked = _why_blocked(key, ticket, experiment, replicate)
         about = _about(key, experiment, store, device)
         looks = missing_looks(key, experiment, store)
-        work = make_work(key, ticket, experiment, looks, measured=monitor.measured)
+        request = make_request(key, ticket, experiment, looks, measured=monitor.measured)
         if blocked:
-            results[key] = _result(key, work, None, experiment.task, blocked)
+            results[key] = _result(key, request, None, experiment.task, blocked)
             store.write_job(ticket, results[key], None, about)
         else:
-            works[key] = work, about
+            requests[key] = request, about
     trainings = _train(
-        experiment.task, [work for work, _ in works.values()], [monitors[key] for key in works]
+        experiment.task,
+        [request for request, _ in requests.values()],
+        [monitors[key] for key in requests],
     )
-    for (key, (work, about)), trained in zip(works.items(), trainings, strict=True):
-        results[key] = _commit(key, work, trained, experiment, store, about)
+    for (key, (request, about)), trained in zip(requests.items(), trainings, strict=True):
+        results[key] = _commit(key, request, trained, experiment, store, about)
     return [results[key] for key in monitors]
 
 
 def _commit(
     key: JobKey,
-    work: Work,
+    request: TrainingRequest,
     trained: TrainingResult,
     experiment: Experiment,
     store: Store,
@@ -79,31 +83,31 @@ def _commit(
     if store.is_finished(key):
         store.drop_checkpoints(key)
         return store.result(key)
-    result = _result(key, work, trained, experiment.task, trained.reason)
-    store.write_job(work.ticket, result, trained, about)
+    result = _result(key, request, trained, experiment.task, trained.reason)
+    store.write_job(request.ticket, result, trained, about)
     return result
 
 
 def _train(
-    task: Task, works: Sequence[Work], monitors: Sequence[JobMonitor]
+    task: Task, requests: Sequence[TrainingRequest], monitors: Sequence[JobMonitor]
 ) -> Iterator[TrainingResult]:
     """Train jobs; one from its start if its checkpoint is nothing that can be gone on from."""
-    if not works:
+    if not requests:
         return
     try:
-        trained = task.train(works, monitors)
+        trained = task.train(requests, monitors)
     except torch.OutOfMemoryError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
         # A checkpoint may be somebody else's, or of a version that kept other things in it.
         if not any(monitor.restoring for monitor in monitors):
             raise
-        if len(works) > 1:  # Alone, each shows whether it is its own.
-            for work, monitor in zip(works, monitors, strict=True):
-                yield from _train(task, [work], [monitor])
+        if len(requests) > 1:  # Alone, each shows whether it is its own.
+            for request, monitor in zip(requests, monitors, strict=True):
+                yield from _train(task, [request], [monitor])
             return
         monitors[0].set_checkpoint_aside()
-        trained = task.train(works, monitors)
+        trained = task.train(requests, monitors)
     yield from trained
 
 
@@ -112,10 +116,10 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
     # What searches is there before the ticket is that it finds.
     ticket = replicate.ticket(0 if key.kind == SEARCH else key.level)
     if key.kind == DENSE_REWOUND:
-        start = experiment.bound.rewind_iteration
+        start = experiment.context.rewind_iteration
         ticket = replace(ticket, weights=replicate.state(start), iteration=start)
-    elif searches := searching(experiment.method) if key.kind == SEARCH else None:
-        ticket = searches.first_ticket(key.level, experiment.bound, replicate)
+    elif searches := mask_search(experiment.method) if key.kind == SEARCH else None:
+        ticket = searches.first_ticket(key.level, experiment.context, replicate)
     elif key.kind in CONTROLS:
         ticket = _control(key, ticket, experiment, replicate)
     provenance: dict[str, str | int] = {
@@ -132,12 +136,12 @@ def make_ticket(key: JobKey, experiment: Experiment, replicate: Replicate) -> Ti
 
 def _control(key: JobKey, ticket: Ticket, experiment: Experiment, replicate: Replicate) -> Ticket:
     stream = (key.branch, key.level)
-    breaking = Breaking(
+    breaking = ControlContext(
         level=key.level,
         ticket=ticket,
         inputs=replicate,
         source=replicate.other(source_replicate(key.replicate)),
-        bound=experiment.bound,
+        context=experiment.context,
         generator=replicate.streams.generator(*stream),
         initialize=lambda: experiment.task.initial(replicate.streams, *stream),
         trained=lambda: replicate.trained_weights(needs(key, experiment.config)[-1]),
@@ -150,21 +154,21 @@ def _why_blocked(key: JobKey, ticket: Ticket, experiment: Experiment, replicate:
 
     The control of a ticket that no signal passes is not trained either.
     """
-    reason = _blocked(ticket, how_trained(key, experiment.config), experiment.task)
+    reason = _blocked(ticket, training_variant(key, experiment.config), experiment.task)
     if reason or key.kind not in CONTROLS:
         return reason
     main = JobKey(key.replicate, MAIN, key.level)
     its = replicate.ticket(key.level)
-    learns_mask = how_trained(key, experiment.config).mask_learning is not None
+    learns_mask = training_variant(key, experiment.config).mask_learning is not None
     if its.mask == ticket.mask and its.pruned is None and ticket.pruned is None and not learns_mask:
         return ""  # The same question has just been answered.
-    reason = _blocked(its, how_trained(main, experiment.config), experiment.task)
+    reason = _blocked(its, training_variant(main, experiment.config), experiment.task)
     return f"{main} collapsed: {reason}" if reason else ""
 
 
-def _blocked(ticket: Ticket, how: How, task: Task) -> str:
+def _blocked(ticket: Ticket, variant: TrainingVariant, task: Task) -> str:
     empty = ticket.mask.empty_layers
-    moves = how.updates.active or how.mask_learning is not None
+    moves = variant.updates.active or variant.mask_learning is not None
     # Counts of layers stay while masks move, but a way through may open.
     if ticket.mask.kept == ticket.mask.total or (moves and not empty):
         return ""
@@ -175,19 +179,27 @@ def _blocked(ticket: Ticket, how: How, task: Task) -> str:
     return "the mask leaves no way from the input to an output, so no signal could pass"
 
 
-def make_work(
+def make_request(
     key: JobKey,
     ticket: Ticket,
     experiment: Experiment,
     looks: Iterable[LookKey] = (),
     measured: Callable[[Sequence[CurvePoint]], None] | None = None,
-) -> Work:
-    """How a ticket is trained in this experiment, and what is kept of it on the way."""
+) -> TrainingRequest:
+    """The request to train a job's ticket, and to keep the looks at it that are missing.
+
+    Args:
+        key: the job.
+        ticket: the ticket it trains.
+        experiment: the job's experiment.
+        looks: the looks to be kept during training.
+        measured: called with the points of every evaluation.
+    """
     looks = list(looks)
-    return Work(
+    return TrainingRequest(
         ticket=ticket,
-        how=how_trained(key, experiment.config),
-        streams=experiment.bound.streams(key.replicate),
+        variant=training_variant(key, experiment.config),
+        streams=experiment.context.streams(key.replicate),
         on_evaluation=measured,
         snapshots_at=tuple(look.number for look in looks if look.kind == "state"),
         observer=(
@@ -204,7 +216,7 @@ def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> di
     for need in experiment.made_from(key):
         if store.is_finished(need):
             found[str(need)] = store.contents_hash(need)
-    engine = experiment.task.engine_name(how_trained(key, experiment.config))
+    engine = experiment.task.engine_name(training_variant(key, experiment.config))
     return {
         "identity": experiment.identity(key),
         "computed": {"engine": engine, "device": device, **versions()},
@@ -213,20 +225,20 @@ def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> di
 
 
 class JobMonitor:
-    """Keeps a job's checkpoints, tells how far it is, and stops it when asked.
+    """Writes a job's checkpoints, reports its progress, and stops it when asked.
 
     Args:
-        store: where checkpoints go.
+        store: where checkpoints are written.
         key: the job.
-        engine: name of the engine that trains it; another's checkpoint means nothing to it.
-        device: name of the device it is trained on; no checkpoint is carried to another, which
+        engine: name of the engine that trains it, which cannot read another engine's checkpoints.
+        device: name of the device it is trained on. Checkpoints of another device are not used: it
             rounds differently and has random states of its own.
         every: seconds between checkpoints.
         stop: whether the process has been asked to stop.
-        report: called with the iteration and no points a few times a second, and with what was
-            measured at every evaluation.
-        group: the jobs that are trained in one call, shared by their monitors: each keeps a
-            checkpoint before a stop ends them all. Left out: this one alone.
+        report: called with the iteration and no points a few times a second, and with the points
+            of every evaluation.
+        group: the jobs that are trained in one call, a set that their monitors share: each writes a
+            checkpoint before a stop ends them all. None: this job alone.
     """
 
     steps_at_once = 100
@@ -250,7 +262,7 @@ class JobMonitor:
         self._saved = self._reported = time.monotonic()
         self._unsaved = {key} if group is None else group
         self.restoring = False
-        """Whether the training has not come any further than the checkpoint it was given."""
+        """Whether a checkpoint was loaded and the training has made no step since."""
 
     def restore(self) -> Checkpoint | None:
         """The job's newest whole checkpoint; one of another engine or device is dropped."""
@@ -271,12 +283,16 @@ class JobMonitor:
         self._report(points[0].iteration, points)
 
     def set_checkpoint_aside(self) -> None:
-        """Set aside a checkpoint that the training cannot go on from."""
+        """Set aside a checkpoint that the training cannot resume from."""
         self.restoring = False
         self._store.set_checkpoints_aside(self._key)
 
     def step(self, iteration: int, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Report and save when due.
+        """Report progress and write a checkpoint when it is time to.
+
+        Args:
+            iteration: the iteration that the training has reached.
+            checkpoint: makes a checkpoint of this moment.
 
         Raises:
             Preempted: the process was asked to stop; the group's checkpoints are on disk.
@@ -302,9 +318,9 @@ class JobMonitor:
 
 
 def _result(
-    key: JobKey, work: Work, trained: TrainingResult | None, task: Task, reason: str
+    key: JobKey, request: TrainingRequest, trained: TrainingResult | None, task: Task, reason: str
 ) -> JobResult:
-    ticket = work.ticket
+    ticket = request.ticket
     stop = trained.early_stop_iteration if trained else None
     at = {(p.iteration, p.split): p for p in trained.curve} if trained else {}
     mask = ticket.mask if trained is None or trained.mask is None else trained.mask
@@ -320,7 +336,7 @@ def _result(
         weights_kept=mask.kept,
         weights_total=mask.total,
         layers=mask.layers,
-        iterations=_last_iteration(work, trained, task),
+        iterations=_last_iteration(request, trained, task),
         start_iteration=ticket.iteration,
         early_stop_iteration=stop,
         validation_loss_at_early_stop=(
@@ -332,15 +348,15 @@ def _result(
         score_final=scores.get(task.score.name) if done else None,
         scores=scores if done else {},
         seconds=trained.seconds if trained else 0.0,
-        engine=task.engine_name(work.how),
+        engine=task.engine_name(request.variant),
         provenance=dict(ticket.provenance),
     )
 
 
-def _last_iteration(work: Work, trained: TrainingResult | None, task: Task) -> int:
+def _last_iteration(request: TrainingRequest, trained: TrainingResult | None, task: Task) -> int:
     """The iteration that a training ended at, or would have."""
-    planned = task.last_iteration(work.how, work.ticket.mask)
+    planned = task.last_iteration(request.variant, request.ticket.mask)
     if planned is not None:
         return planned
     ends = [point.iteration for point in trained.curve] if trained else []
-    return max([work.ticket.iteration, *ends])
+    return max([request.ticket.iteration, *ends])

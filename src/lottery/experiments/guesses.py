@@ -1,4 +1,4 @@
-"""Keys that people guess, and the keys that are meant."""
+"""Config keys that people guess, such as ``lr``, and the keys that they mean."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _OLD_VALUES: Final[Mapping[str, Mapping[object, tuple[str, str]]]] = {
 """A key of before -> its values, as they are written today."""
 
 OLD_TABLES: Final = ("rewind", "prune.early_bird", "training.mask_updates")
-"""Tables of before, of which each key is answered by itself."""
+"""Tables of earlier versions; each key in them gets its own answer."""
 
 _OPTIONS: Final = ("device", "engine", "jobs", "out", "data_dir", "checkpoint_seconds")
 """Options of the command that are no keys."""
@@ -89,20 +89,20 @@ _LEADING: Final = {
 
 
 def option_meant(key: str) -> str | None:
-    """The option of the command that a key is in fact, or None."""
+    """The option of the command line that somebody means by a key, or None."""
     name = _plain(key.rpartition(".")[2])
     return f"--{name.replace('_', '-')}" if name in _OPTIONS else None
 
 
 def keys_meant(path: str, value: object) -> list[tuple[str, object]]:
-    """Keys that somebody may mean who gives a value to one that does not take it.
+    """The keys that somebody may mean who sets a key that does not exist or is a table.
 
     Args:
-        path: the key, with its tables; one that does not exist, or that is a table.
-        value: what was given to it.
+        path: the whole key, tables included.
+        value: the value it was set to.
 
     Returns:
-        Each key with the value to give it; empty where nothing is known.
+        Each key with the value to set it to; empty if there is no guess.
     """
     if path in _all_keys():
         return [(_LEADING[path], value)] if path in _LEADING else []
@@ -125,14 +125,14 @@ def keys_meant(path: str, value: object) -> list[tuple[str, object]]:
 
 
 def kinds_of(hint: Any) -> dict[str, type[Any]]:
-    """Kind -> class, of a type that is one of several by its ``kind``; empty for any other."""
+    """Kind -> class, of a union of classes that a ``kind`` tells apart; empty for other types."""
     kinds: tuple[Any, ...] = get_args(hint) if get_origin(hint) is UnionType else ()
     return {cls.kind: cls for cls in kinds if cls is not NoneType}
 
 
 @cache
 def hints_and_defaults(path: str) -> list[tuple[Any, Any]]:
-    """The types of a key, and its defaults: one for each kind of what holds it."""
+    """The type and default of a key, once for each kind of table that has it."""
     found: list[tuple[Any, Any]] = [(ExperimentConfig, ExperimentConfig())]
     for part in path.split("."):
         holders = [each for hint, value in found for each in _each_kind(hint, value)]

@@ -1,4 +1,4 @@
-"""What there is of one replicate for tickets to be made from: read, or computed where it can be."""
+"""The states, masks and tickets of one replicate: read from the store, or computed."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from functools import cached_property
 
 from lottery.core import Mask, prunable_weights
 from lottery.errors import StoreError
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.store import MAIN, JobKey, LookKey, Store
 from lottery.store.jobs import SEARCH
-from lottery.tickets import Drawn, Ticket
+from lottery.tickets import EarlyBirdMask, Ticket
 from lottery.training import State
 
 
 class Replicate:
-    """The finished jobs of a replicate, and the tickets that follow from them.
+    """The states, masks and tickets of a replicate, from its finished jobs.
 
-    A ticket is a pure function of what it is made from: that of a training that has not ended is
-    made here, so that a control need not wait for it.
+    A ticket is a pure function of the jobs it is made from. If its own training has not ended, it
+    is made here, so that a control does not wait for that training.
 
     Args:
-        experiment: whose.
-        store: where finished jobs are.
-        number: of the replicate.
+        experiment: the experiment.
+        store: holds its finished jobs.
+        number: the replicate's number, from 0.
     """
 
     def __init__(self, experiment: Experiment, store: Store, number: int) -> None:
         self._experiment, self._store, self.number = experiment, store, number
-        self.streams = experiment.bound.streams(number)
+        self.streams = experiment.context.streams(number)
         self._tickets: dict[int, Ticket] = {}
 
     def other(self, number: int) -> Replicate:
@@ -62,37 +62,37 @@ class Replicate:
         key = JobKey(self.number, MAIN, level)
         if self._store.is_finished(key):
             return self._fitting(self._store.ticket(key))
-        return self._experiment.method.ticket(level, self._experiment.bound, self)
+        return self._experiment.method.ticket(level, self._experiment.context, self)
 
     def trained(self, level: int) -> State:
         """The state that a level's training ended with."""
         return self.trained_weights(JobKey(self.number, MAIN, level))
 
     def trained_weights(self, key: JobKey) -> State:
-        """The state that a training ended with."""
+        """The state that a job's training ended with."""
         return self._store.weights(key)
 
     def given(self, name: str) -> Ticket:
-        """A ticket that the run was given, by its hash."""
+        """A ticket that the run was given, by its SHA-256."""
         return self._store.given(name)
 
     def found(self, level: int) -> Mask:
-        """The mask that the training which looked for a level's mask ended with."""
+        """The mask that the search for a level's mask ended with."""
         return self._store.final_mask(JobKey(self.number, f"{SEARCH}-1", level))
 
     def state(self, iteration: int) -> State:
-        """The dense network's state on the way; 0 is its initialization."""
+        """The dense network's state at an iteration of its training; 0 is its initialization."""
         if not iteration:
             return self.initial
         found = self._store.look(LookKey(self.number, "state", iteration))
-        assert not isinstance(found, Drawn), "unpacked by its key's kind"
+        assert not isinstance(found, EarlyBirdMask), "unpacked by its key's kind"
         return self._fitting(Ticket(mask=self._dense.mask, weights=found)).weights
 
-    def drawn(self, level: int) -> Drawn:
-        """The mask of a level that was drawn while the dense network trained."""
+    def drawn(self, level: int) -> EarlyBirdMask:
+        """The Early-Bird mask of a level, drawn while the dense network trained."""
         key = LookKey(self.number, "drawn", level)
         found = self._store.look(key)
-        assert isinstance(found, Drawn), "unpacked by its key's kind"
+        assert isinstance(found, EarlyBirdMask), "unpacked by its key's kind"
         if found.state is not None:
             self._fitting(Ticket(mask=found.mask, weights=found.state))
         elif self._experiment.method.rewinding == "drawn":

@@ -11,7 +11,7 @@ from lottery.models import INITIALIZATIONS
 from lottery.models.learned import LearnedInitialization, SignedQuantiles
 from lottery.store.files import read_json
 from lottery.store.jobs import SHARE
-from lottery.store.schema import TABLE, Kind, misfits, number, one_of, whole
+from lottery.store.schema import TABLE, Kind, number, one_of, schema_problems, whole
 
 PREFIX: Final = "learned:"
 FORMAT: Final = 1
@@ -45,7 +45,7 @@ _LAYER: Final = {"positive": SHARE, "below": _quantiles(-1), "above": _quantiles
 
 
 def initialization_problem(name: str) -> str | None:
-    """What is wrong with an initialization's name, or None; no file is looked at."""
+    """What is wrong with an initialization's name, or None; no file is opened."""
     is_file = name.startswith(PREFIX) and name != PREFIX and name.isprintable()
     if name in INITIALIZATIONS or is_file:
         return None
@@ -53,15 +53,15 @@ def initialization_problem(name: str) -> str | None:
 
 
 def find_initialization(name: str, out: Path) -> LearnedInitialization | None:
-    """What a config's initialization names, if it is a file; None for one of `INITIALIZATIONS`.
+    """Read the initialization that a config names, if it is a file; None if it is built in.
 
     Args:
-        name: of the config.
-        out: the directory that runs live in, which the file's path is relative to.
+        name: the config's ``initialization``.
+        out: the directory of runs, which the file's path is relative to.
 
     Raises:
         UsageError: there is no such initialization.
-        StoreError: the file is missing, damaged or forged; says what of it.
+        StoreError: the file is missing or its contents are wrong; says what is wrong.
     """
     problem = initialization_problem(name)
     if problem:
@@ -70,15 +70,15 @@ def find_initialization(name: str, out: Path) -> LearnedInitialization | None:
 
 
 def read_learned(path: Path) -> LearnedInitialization:
-    """Read an initialization; the file may come from anyone.
+    """Read a learned initialization; the file may come from anyone.
 
     Raises:
-        StoreError: it is missing, damaged or forged; says what of it.
+        StoreError: it is missing or its contents are wrong; says what is wrong.
     """
     content = read_json(path)
     if not isinstance(content, dict):
         raise StoreError(f"{path} is no learned initialization: expected a table")
-    wrong = misfits(content, _WHOLE)
+    wrong = schema_problems(content, _WHOLE)
     if not wrong:
         wrong = [f"{name}: {what}" for name, of in content["layers"].items() for what in _wrong(of)]
     if wrong:
@@ -90,7 +90,7 @@ def read_learned(path: Path) -> LearnedInitialization:
 def _wrong(layer: Any) -> list[str]:
     if not isinstance(layer, dict):
         return ["expected a table"]
-    found = misfits(layer, _LAYER)
+    found = schema_problems(layer, _LAYER)
     if not found:
         shares = {"below": 1 - layer["positive"], "above": layer["positive"]}
         found = [

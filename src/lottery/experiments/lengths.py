@@ -1,12 +1,12 @@
-"""How long each job trains, and from where, as far as the config alone tells."""
+"""The iterations at which each job starts and ends, as far as the config tells."""
 
 from __future__ import annotations
 
 from lottery.data import steps_per_epoch
-from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
-from lottery.experiments.plan import how_trained
-from lottery.methods import CONTROLS, Iterative, searching
+from lottery.experiments.experiment import Experiment
+from lottery.experiments.plan import training_variant
+from lottery.methods import CONTROLS, Iterative, mask_search
 from lottery.store import JobKey
 from lottery.store.jobs import SEARCH
 from lottery.tasks.schedule import MOST_STRETCH
@@ -15,14 +15,14 @@ from lottery.tasks.schedule import MOST_STRETCH
 def planned_span(key: JobKey, experiment: Experiment) -> tuple[int, int] | None:
     """The iterations that a job starts and ends at, at most where `planned_at_most` says so.
 
-    None where the length of the training is not known before it has ended.
+    None if the length of the training is not known before it has ended.
     """
     steps = experiment.task.steps()
     if steps is None or not isinstance(experiment.config, ExperimentConfig):
         return None
-    first = 0 if _from_the_start(key) else experiment.bound.rewind_iteration
-    if key.kind == SEARCH and (searches := searching(experiment.method)):
-        first = experiment.bound.iterations(searches.step)
+    first = 0 if _from_the_start(key) else experiment.context.rewind_iteration
+    if key.kind == SEARCH and (searches := mask_search(experiment.method)):
+        first = experiment.context.iterations(searches.step)
     return first, last_iteration_of(key, experiment.config, steps.per_epoch)
 
 
@@ -34,19 +34,22 @@ def last_iteration_of(key: JobKey, config: ExperimentConfig, steps_per_epoch: in
         config: the experiment.
         steps_per_epoch: batches in one pass over the data.
     """
-    total, how = config.training.length.iterations(steps_per_epoch), how_trained(key, config)
-    if how.same_multiplications:
+    total, variant = (
+        config.training.length.iterations(steps_per_epoch),
+        training_variant(key, config),
+    )
+    if variant.same_multiplications:
         return round(total * MOST_STRETCH)
-    if how.fine_tune is not None:
-        return total + how.fine_tune.iterations(steps_per_epoch)
+    if variant.fine_tune is not None:
+        return total + variant.fine_tune.iterations(steps_per_epoch)
     return total
 
 
 def planned_at_most(key: JobKey, config: ExperimentConfig) -> bool:
     """Whether a job's steps depend on what is pruned, or on when its mask is drawn."""
     drawn = config.method.rewinding == "drawn" and not _from_the_start(key)
-    how = how_trained(key, config)
-    return how.same_multiplications or how.until_drawn or drawn
+    variant = training_variant(key, config)
+    return variant.same_multiplications or variant.until_drawn or drawn
 
 
 def _from_the_start(key: JobKey) -> bool:
@@ -54,7 +57,7 @@ def _from_the_start(key: JobKey) -> bool:
 
 
 def last_iteration(config: ExperimentConfig, training_examples: int) -> int:
-    """The iteration that the longest of all trainings ends at, at most."""
+    """An upper bound of the iterations at which the experiment's trainings end."""
     steps = steps_per_epoch(training_examples, config.training.batch_size)
     total = config.training.length.iterations(steps)
     tuned = total

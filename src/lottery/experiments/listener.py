@@ -1,4 +1,4 @@
-"""Who hears how a run goes on."""
+"""Listeners: objects that are told about the progress of a run."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ from lottery.training import CurvePoint
 
 
 class Listener:
-    """Hears how a run goes on; this one does nothing with it."""
+    """Is told about the progress of a run; this base class ignores everything."""
 
     def started(self, run: Path, planned: int, finished: int, workers: int) -> None:
-        """The plan is made; ``finished`` of its jobs were on disk already."""
+        """The run begins: ``planned`` trainings, of which ``finished`` were on disk already."""
 
     def reused(self, run: Path, number: int, planned: int) -> None:
-        """Of the ``planned`` trainings another run had this many, and they were taken from it."""
+        """Some of the ``planned`` trainings were copied from another run, ``number`` of them."""
 
     def set_aside(self, key: JobKey | LookKey, path: Path, reason: str) -> None:
-        """A job's files were not what was written; what stood there is at ``path`` now."""
+        """A job's files were damaged; they have been moved to ``path``."""
 
     def record_rebuilt(self, path: Path, reason: str) -> None:
-        """``experiment.json`` was damaged and is made anew; the old one is at ``path`` now."""
+        """``experiment.json`` was damaged and is written anew; the old one is at ``path`` now."""
 
     def environment_changed(self, changes: list[tuple[str, Any, Any]]) -> None:
-        """The run was begun elsewhere: (what, now, then)."""
+        """The run was begun in another environment: (name, value now, value then)."""
 
     def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
-        """Of the network's layers some have none of the ``units``: parameter name -> why not."""
+        """Some layers have none of the ``units`` of pruning: parameter name -> why not."""
 
     def noted(self, note: str) -> None:
-        """What of data or config is hardly as it was meant, without a full stop."""
+        """A warning about data or config, a sentence without a full stop."""
 
     def outside_mask(self, covered: int, outside: Sequence[OutsideMask]) -> None:
-        """Of the network's matrices some lie outside every mask; ``covered`` weights do not."""
+        """Masks cover ``covered`` weights, and not these matrices of the network."""
 
     def preparing(self, message: str) -> None:
-        """Something takes a while before the first training, and this says what."""
+        """Something that takes a while before the first training; the message says what."""
 
     def to_train(self, spans: Mapping[JobKey, tuple[int, int]]) -> None:
-        """What is left: each job's iteration to go on from, and the one it ends at, at most."""
+        """The jobs left to train, each with its first iteration and, at most, its last."""
 
     def progressed(self, key: JobKey, iteration: int) -> None:
-        """A job has come to this iteration."""
+        """A job has reached this iteration."""
 
     def measured(self, key: JobKey, point: CurvePoint) -> None:
         """A job has been evaluated on one split.
 
-        Points of a job come in order. A job that goes on after an interruption begins after its
-        checkpoint, with points that may have been heard before.
+        Points of a job come in order. A job that is resumed starts after its checkpoint, and may
+        repeat points that were reported before the interruption.
         """
 
     def finished(self, result: JobResult) -> None:
         """A job has ended and is on disk."""
 
     def skipped(self, key: JobKey, reason: str) -> None:
-        """A job cannot be run, because one it needs has no weights to give."""
+        """A job cannot be run, because one that it needs ended without weights."""
 
     def close(self) -> None:
-        """The run has come to its end, was stopped or failed; nothing more will be heard."""
+        """The run has ended, was stopped or failed; this is the last call."""
 
 
 class Listeners(Listener):
-    """Several listeners that hear the same, in their order.
+    """Passes everything on to several listeners, in order.
 
     Args:
         listeners: one or more.

@@ -1,4 +1,4 @@
-"""From plain values to a config: strict, and with every problem reported at once."""
+"""Loading configs from plain values: strictly, with every problem reported at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lottery.experiments.guesses import (
     kinds_with,
     option_meant,
 )
-from lottery.experiments.older import today
+from lottery.experiments.old_configs import current_form
 from lottery.experiments.toml import toml_value
 from lottery.methods import METHODS, Iterative
 from lottery.training import LENGTH_FORMS, Length, length_table
@@ -56,7 +56,7 @@ def load_recorded_config(values: Mapping[str, Any], *, source: str) -> PlanConfi
         ConfigError: listing every unknown key, wrong type and value beyond such a limit.
     """
     kind = OwnConfig if "task" in values else ExperimentConfig
-    return _load(kind, today(values), source, _Reader(rules=False))
+    return _load(kind, current_form(values), source, _Reader(rules=False))
 
 
 def config_problems(config: PlanConfig) -> list[str]:
@@ -86,13 +86,13 @@ def _printable(problem: str) -> str:
 def merge(
     below: Mapping[str, Any], above: Mapping[str, Any], *, emptying: bool = False
 ) -> dict[str, Any]:
-    """``below`` with the values of ``above`` over them, table by table.
+    """The values of ``below``, overridden by those of ``above``, table by table.
 
     Args:
         below: plain values.
-        above: plain values that win.
-        emptying: whether an empty table of ``above`` empties that of ``below``, as somebody means
-            who writes ``prune.fractions={}``; else it changes nothing, as a heading in a file does.
+        above: plain values that take precedence.
+        emptying: whether an empty table of ``above`` empties that of ``below``, as in
+            ``--set prune.fractions={}``; else it changes nothing, like a bare heading in a file.
 
     >>> merge({"a": {"b": 1}}, {"a": {}}), merge({"a": {"b": 1}}, {"a": {}}, emptying=True)
     ({'a': {'b': 1}}, {'a': {}})
@@ -113,14 +113,15 @@ def merge(
 def with_kind(
     below: Mapping[str, Any], above: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """Plain values without what is set of a method that another kind, which is to be, has not.
+    """Plain values without the method settings that a new kind of method does not have.
 
     Args:
         below: plain values.
-        above: plain values that may name another kind.
+        above: plain values that may name another kind of method.
 
     Returns:
-        ``below``, and key -> value of what was dropped; what is as by default is not told.
+        ``below`` without these settings, and key -> value of those dropped that differ from their
+        defaults.
     """
     old, new = below.get("method", {}), above.get("method")
     kind = str(new.get("kind", "")) if isinstance(new, Mapping) else ""

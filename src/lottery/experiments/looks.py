@@ -1,4 +1,4 @@
-"""What is kept of a dense network while it trains, for tickets to be made from."""
+"""Looks at a dense network in training, which tickets are made from: taking and writing them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 
 from lottery.core import Mask, scored_level
 from lottery.errors import StoreError
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.methods import EarlyBird
 from lottery.store import MAIN, JobKey, LookKey, Store
-from lottery.tickets import Ticket, drawn, watch_masks
+from lottery.tickets import Ticket, drawn_mask, watch_masks
 from lottery.training import Observer, State, TrainingResult
 
 
 def missing_looks(key: JobKey, experiment: Experiment, store: Store) -> tuple[LookKey, ...]:
-    """The looks at a job's training that are to be kept and are not there yet."""
+    """The looks at a job's training that are needed and not on disk yet."""
     if key.branch != MAIN or key.level:
         return ()
     looks = experiment.looks(key.replicate)
@@ -30,14 +30,14 @@ def write_looks(
     trained: TrainingResult,
     about: dict[str, Any],
 ) -> None:
-    """Commit what was kept on the way; of a training that diverged, nothing."""
+    """Commit the looks at a training that are missing; of one that diverged, none."""
     if trained.status != "done":
         return
     for look in missing_looks(key, experiment, store):
         if look.kind == "state":
             found: Any = trained.snapshots[look.number]
         else:
-            found = drawn(_early_bird(experiment), look.number, trained.notes)
+            found = drawn_mask(_early_bird(experiment), look.number, trained.notes)
         store.write_look(look, found, {**about, "identity": experiment.identity(look)})
 
 
@@ -47,10 +47,10 @@ def _early_bird(experiment: Experiment) -> EarlyBird:
 
 
 def check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
-    """Check that a training that was run again ended as it did before.
+    """Check that a training that was repeated ended with the same weights, bit by bit.
 
     Raises:
-        StoreError: it did not: something kept of it now would not be of the network that is there.
+        StoreError: it did not, so that looks at it would be of another network.
     """
     before = store.weights(key)
     same = before.keys() == trained.final.keys() and all(
@@ -71,13 +71,13 @@ def check_same(key: JobKey, store: Store, trained: TrainingResult) -> None:
 
 
 def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Observer:
-    """Notes every level's mask while the dense network trains, once it has settled.
+    """A watch that notes every level's Early-Bird mask while the dense network trains.
 
-    At each look the dense network is pruned to level 1, that to level 2 and so on (with the
-    one-shot schedule the dense network to every level), all by the weights of the moment. These are
-    noted too where tickets go on from them.
+    At each check the dense network is pruned to level 1, that to level 2 and so on (with the
+    one-shot schedule, the dense network to every level), all by the current weights. These weights
+    are noted too if tickets train on from them.
     """
-    bound, config = experiment.bound, experiment.config
+    context, config = experiment.context, experiment.config
     steps = experiment.task.steps()
     assert steps is not None, "a task of unknown length is refused"
     frozen = None
@@ -89,12 +89,12 @@ def watch_dense(dense: Ticket, experiment: Experiment, replicate: int) -> Observ
         found = [dense.mask]
         for level in range(1, config.levels + 1):
             found.append(
-                bound.pruned(
+                context.pruned(
                     level,
                     found[scored_level(config.prune.schedule, level)],
                     trained=state,
                     initial=dense.weights,
-                    streams=bound.streams(replicate),
+                    streams=context.streams(replicate),
                     held=frozen,
                 )
             )

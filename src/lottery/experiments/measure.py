@@ -1,4 +1,4 @@
-"""How fast an engine trains an experiment's networks here, measured in some seconds."""
+"""Measuring, within seconds, how fast an engine trains an experiment's networks here."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from statistics import StatisticsError, median
 from lottery.core import Mask, prunable_weights, scored_level
 from lottery.data import Split
 from lottery.errors import UsageError
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.workers import one_thread
-from lottery.tasks.protocol import How, Work
+from lottery.tasks.protocol import TrainingRequest, TrainingVariant
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import Ticket, prune_mask
 from lottery.training import Checkpoint, Engine, Length, TrainingJob
@@ -32,10 +32,10 @@ _EXAMPLES = 1000
 def measure(
     experiment: Experiment, task: Supervised, listener: Listener | None = None
 ) -> dict[float, tuple[float, float]]:
-    """Train some seconds at some of the levels, on one thread.
+    """Measure the time of training steps at some of the levels, on one thread.
 
     Args:
-        experiment: what is planned.
+        experiment: the experiment.
         task: its task.
         listener: hears what is measured.
 
@@ -47,7 +47,7 @@ def measure(
         UsageError: training diverges at once.
     """
     listener = listener or Listener()
-    data, engine = task.data, task.engine(How())
+    data, engine = task.data, task.engine(TrainingVariant())
     few = replace(data, validation=_first(data.validation), test=_first(data.test))
     share = (len(data.validation) + len(data.test)) / (len(few.validation) + len(few.test))
     found: dict[float, tuple[float, float]] = {}
@@ -57,8 +57,10 @@ def measure(
             if slow and level < experiment.config.levels:
                 continue
             listener.preparing(f"measuring steps with {ticket.mask.density:.1%} of the weights")
-            work = Work(ticket=ticket, how=How(), streams=experiment.bound.streams(0))
-            job = replace(task.job(work), data=task.data_on_device(few))
+            request = TrainingRequest(
+                ticket=ticket, variant=TrainingVariant(), streams=experiment.context.streams(0)
+            )
+            job = replace(task.job(request), data=task.data_on_device(few))
             if not found:  # first calls also load and warm things up
                 step, _ = _seconds(engine, job, steps)
                 steps, slow = min(max(round(_SECONDS / step), _FEWEST), _MOST), step > _SLOW
@@ -77,9 +79,9 @@ def _tickets(experiment: Experiment, task: Supervised) -> Iterator[tuple[int, Ti
     They are pruned by the magnitude of their initial weights, whatever the config's criterion:
     nothing is trained yet, and speed hardly depends on which weights are kept.
     """
-    config, bound = experiment.config, experiment.bound
+    config = experiment.config
     prune = replace(config.prune, criterion="magnitude", rounds=1, regrow=False)
-    streams = bound.streams(0)
+    streams = experiment.context.streams(0)
     model = task.initial(streams, "init")
     initial = model.state_dict()
     units = task.units(config.prune)
@@ -135,10 +137,9 @@ def _seconds(engine: Engine, job: TrainingJob, steps: int) -> tuple[float, float
 
 
 def seconds_apart(calls: Sequence[tuple[int, float]], every: int) -> tuple[float, float]:
-    """Seconds of a step and of an evaluation, from when some steps were done.
+    """Seconds of a step and of an evaluation, from the times at which steps were done.
 
-    Medians of what lies between two calls, so that a moment's other work on the machine does not
-    count.
+    Both are medians over the intervals between calls, so that short disturbances do not count.
 
     Args:
         calls: (steps done, when in seconds).

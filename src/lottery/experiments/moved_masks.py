@@ -1,13 +1,13 @@
-"""Which experiments can have controls with the mask of another replicate's ticket."""
+"""Checks of the controls that use the mask of another replicate's ticket."""
 
 from __future__ import annotations
 
-from lottery.methods import ControlsConfig, asked_for
+from lottery.methods import ControlsConfig, requested_controls
 
 
 def moved_mask_problems(replicates: int, controls: ControlsConfig) -> list[str]:
-    """What of an experiment does not go with masks from another replicate, one sentence each."""
-    asked = [control.setting for control in asked_for(controls) if control.moves_mask]
+    """What is wrong with the controls that use another replicate's masks, one sentence each."""
+    asked = [control.setting for control in requested_controls(controls) if control.moves_mask]
     found = [
         f"controls.{name}: nothing of it is drawn, so that a second one is the first; expected 0 "
         f"or 1, got {getattr(controls, name)}"

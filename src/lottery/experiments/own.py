@@ -1,4 +1,4 @@
-"""Winning tickets of a training of the user's own: from functions to an experiment, and its run."""
+"""Finding winning tickets in the user's own training loop: from functions to a finished run."""
 
 from __future__ import annotations
 
@@ -15,49 +15,40 @@ from torch import Tensor, nn
 
 from lottery.core import outside_mask, prunable_weights
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
-from lottery.experiments.bound import Experiment
-from lottery.experiments.cautions import cautions
-from lottery.experiments.config import (
-    OwnConfig,
-    VerdictConfig,
-    to_plain,
-)
+from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
+from lottery.experiments.config_warnings import config_warnings
 from lottery.experiments.connectivity import ConnectivityConfig
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
-from lottery.experiments.own_arguments import (
-    read_controls,
-    read_method,
-    read_pruning,
-    read_score,
-)
+from lottery.experiments.own_arguments import read_controls, read_method, read_pruning, read_score
 from lottery.experiments.own_checks import check_network, own_problems
-from lottery.experiments.printing import Printing
-from lottery.experiments.reading import Run, run_in
-from lottery.experiments.run import RunOptions, Way, run_bound
+from lottery.experiments.printing import PrintingListener
+from lottery.experiments.reading import Run, read_run
+from lottery.experiments.run import RunOptions, RunSetup, run_in_store
 from lottery.methods import AnyMethod, ControlsConfig
 from lottery.pieces import reinitialize as reinitialize_model
 from lottery.score import Score
 from lottery.store import MAIN, MemoryStore, Store
-from lottery.tasks.elsewhere import imported_in_child, unsendable
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
+from lottery.tasks.sendable import imported_in_child, why_not_sendable
 from lottery.tickets import PruneConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnRun:
-    """What is to be run, and how.
+    """A checked experiment on own code, ready to run.
 
     Args:
         config: the experiment, as it is recorded.
         task: the user's functions.
         out: the run's directory; None to keep it in memory.
-        jobs: how many trainings at once.
-        checkpoint_seconds: time between checkpoints that a loop offers and that are kept.
-        verbose: whether to say how it goes on.
-        notes: what a user should know before it begins, one sentence each.
+        jobs: how many trainings run at once.
+        checkpoint_seconds: time between the checkpoints that are written.
+        verbose: whether progress is printed.
+        notes: warnings to show before it begins, one sentence each.
     """
 
     config: OwnConfig
@@ -86,27 +77,31 @@ def find_tickets(
     replicates or controls. Every optimizer of torch that steps in ``train`` keeps the mask.
 
     Args:
-        make_model: gives a new network each time, its weights drawn from the global generators,
-            which are seeded for each replicate.
+        make_model: returns a new network each time, its weights drawn from the global random
+            generators, which are seeded for each replicate.
         train: ``train(model)`` or ``train(model, session)`` (see `LoopSession`): trains the network
             in place. It may return the score, or curves.
-        evaluate: gives a network's score, or a dict of numbers with it. None where ``train``
-            returns it.
+        evaluate: returns a network's score, or a dict of numbers that contains it. None:
+            ``train`` returns it.
         levels: how many times the network is pruned, 0 or more.
         replicates: repetitions, each with its own seeds, 1 or more.
         out: the run's directory; None to keep everything in memory.
-        verbose: whether to say how it goes on.
-        settings: as `own_run` has them: ``score``, ``controls``, ``rewind``, ``fraction`` and more.
+        verbose: whether to print progress.
+        settings: further arguments of `prepare_own_run`: ``score``, ``controls``, ``rewind``,
+            ``fraction`` and more.
+
+    Returns:
+        The finished run.
 
     Raises:
-        UsageError: something cannot be run so; says what to do.
-        StoreError: the run there is another's, or of other functions.
+        UsageError: an argument is wrong, or arguments do not fit together; says what to do.
+        StoreError: the run in ``out`` is another experiment, or was made with other code.
     """
-    known = [*inspect.signature(own_run).parameters]
+    known = [*inspect.signature(prepare_own_run).parameters]
     for name in settings:
         if name not in known:
             raise UsageError(f"find_tickets: {unknown_name('setting', name, known)}")
-    run = own_run(
+    run = prepare_own_run(
         make_model,
         train,
         evaluate,
@@ -116,18 +111,19 @@ def find_tickets(
         verbose=verbose,
         **settings,
     )
-    return run_own(run)
+    return run_prepared(run)
 
 
-def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
-    """Run what `own_run` made ready.
+def run_prepared(run: OwnRun, *, listener: Listener | None = None) -> Run:
+    """Run an experiment that `prepare_own_run` prepared.
 
     Args:
-        run: what to run.
-        listener: hears how it goes on; None for lines on the screen, if wanted.
+        run: the experiment.
+        listener: is told about progress; None: lines are printed if ``run.verbose``.
 
     Raises:
-        StoreError: the run there is another's, or of other functions; or cannot be written.
+        StoreError: the run on disk is another experiment, or was made with other code; or it
+            cannot be written.
     """
     store = MemoryStore() if run.out is None else Store(run.out)
     try:
@@ -139,7 +135,7 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
         if changed:
             raise StoreError(f"{store.path}: {changed}")
     experiment = Experiment(run.config, run.task)
-    listener = listener or (Printing(run.config.score) if run.verbose else Listener())
+    listener = listener or (PrintingListener(run.config.score) if run.verbose else Listener())
     model = run.task.make_model()
     outside = outside_mask(model)
     covered = sum(weight.numel() for weight in prunable_weights(model).values())
@@ -147,10 +143,10 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
     def begin(listener: Listener) -> None:
         if outside:
             listener.outside_mask(covered, outside)
-        for note in (*run.notes, *cautions(run.config)):
+        for note in (*run.notes, *config_warnings(run.config)):
             listener.noted(note)
 
-    way = Way(
+    setup = RunSetup(
         options=RunOptions(jobs=run.jobs, reuse=False, checkpoint_seconds=run.checkpoint_seconds),
         surroundings={"device": "cpu", "engine": "own"},
         outside=outside,
@@ -159,9 +155,9 @@ def run_own(run: OwnRun, *, listener: Listener | None = None) -> Run:
         begin=begin,
     )
     if recorded is not None:
-        _check_replicates(run.task, run_in(store))
-    run_bound(experiment, store, way, listener, threading.Event())
-    finished = run_in(store)
+        _check_replicates(run.task, read_run(store))
+    run_in_store(experiment, store, setup, listener, threading.Event())
+    finished = read_run(store)
     _check_replicates(run.task, finished)
     return finished
 
@@ -177,7 +173,7 @@ def _check_replicates(task: OwnTask, run: Run) -> None:
             task.check_other_replicates(key.replicate, run.store.weights(key))
 
 
-def own_run(
+def prepare_own_run(
     make_model: Callable[[], nn.Module],
     train: Callable[..., Any],
     evaluate: Callable[[nn.Module], Any] | None = None,
@@ -210,53 +206,48 @@ def own_run(
     title: str = "own loop",
     verbose: bool = True,
 ) -> OwnRun:
-    """Everything that `find_tickets` runs, checked; nothing is trained.
+    """Check the arguments of `find_tickets`, and prepare the experiment; nothing is trained.
 
     Args:
-        make_model: see `find_tickets`, as for what is not described here.
-        train: see `find_tickets`.
-        evaluate: see `find_tickets`.
-        levels: see `find_tickets`.
-        replicates: see `find_tickets`.
-        out: see `find_tickets`.
+        make_model, train, evaluate, levels, replicates, out, verbose: as for `find_tickets`.
         score: what networks are judged by: a name, such as ``"perplexity"``, or a `Score`. None:
             accuracy, a share between 0 and 1.
         lower_is_better: the direction of a score whose name does not say it.
-        margin: by how much of the score a ticket may be worse and still match the dense network.
-            Without one nothing is tested, but of accuracy, which has 0.002.
+        margin: how much worse than the dense network a matching ticket's score may be. None: 0.002
+            for accuracy; for other scores nothing is tested.
         confidence: of intervals and tests, between 0.5 and 1.
-        controls: what tickets are compared with: kind -> how many; None: one reinitialized copy.
+        controls: kind of control -> how many; None: one reinitialized copy of every ticket.
         connectivity: copies with other data orders: ``ConnectivityConfig(at={"0": ()})`` is one of
-            every training. They are seeded otherwise, globally and by ``session.seed``.
-        prune: what is removed at every level; or, in its place:
-        fraction: the share of surviving weights that goes, 0.2 if not said;
-        criterion: what makes a weight superfluous, ``magnitude`` if not said;
-        scope: where weights compete, ``layer`` or ``global`` and so on.
-        method: how tickets are made, see `lottery.methods`; or, in its place, for the iterative
-            one:
-        rewind: the optimizer step that survivors go back to; 0, if not said, is the initialization.
-            Or ``"learning-rate"``: they keep their trained weights, and are trained again.
-        starts_at_step: whether the loop begins at ``session.start_step``; if not, it is gone
-            through from its beginning after late rewinding too, and compared with the dense network
-            trained the same way.
-        steps: how many optimizer steps the loop makes, if it always makes as many.
-        batches: for criteria that look at data: a list or DataLoader of batches (tuples, or dicts
-            as models of transformers take them), or a function that gives one.
-        loss: (model, batch) -> the mean loss; not needed for dicts with labels, nor where it is the
+            every training. Their global generators and ``session.seed`` have other seeds.
+        prune: the whole pruning config; or, instead of it:
+        fraction: the share of surviving weights pruned per level, in (0, 1); None: 0.2;
+        criterion: what makes a weight superfluous; None: ``magnitude``;
+        scope: where weights compete, ``layer``, ``global`` and so on; None: ``layer``.
+        method: how tickets are made, see `lottery.methods`; or, instead of it, for the iterative
+            method:
+        rewind: the optimizer step that survivors are rewound to; None: 0, the initialization. Or
+            ``"learning-rate"``: survivors keep their trained weights, and training starts again.
+        starts_at_step: whether the loop begins at ``session.start_step``. If not, the whole loop
+            runs after late rewinding too, and the dense network is trained the same way, to
+            compare.
+        steps: how many optimizer steps the loop makes, if the number is always the same.
+        batches: for criteria that evaluate the network on data: a list or DataLoader of batches
+            (tuples, or dicts as models of transformers take them), or a function that returns one.
+        loss: (model, batch) -> mean loss; not needed for dicts with labels, or if it is the
             cross-entropy of (inputs, targets).
-        reinitialize: draws new weights in a network, in place, where ``make_model`` loads its own.
-            True: each layer draws them as when it is made, see `lottery.pieces.reinitialize`.
+        reinitialize: draws new weights for a network, in place; needed if ``make_model`` loads
+            weights. True: by each layer's own method, see `lottery.pieces.reinitialize`.
         example_input: a batch of inputs, for granularities other than single weights.
-        fingerprint: plain JSON values that identify what functions cannot tell, such as a version
-            of the data; ``{"train": ...}`` stands for the code of that function.
+        fingerprint: plain JSON values that identify what the code of the functions does not show,
+            such as a version of the data; ``{"train": ...}`` replaces the fingerprint of that
+            function.
         seed: every random choice follows from it and the replicate's number.
-        jobs: how many trainings at once, each in a process of its own.
-        checkpoint_seconds: ``session.checkpoint`` keeps one where the last is so old.
+        jobs: how many trainings run at once, each in its own process.
+        checkpoint_seconds: ``session.checkpoint`` writes one if the last is at least this old.
         title: what is trained, in a few words, for headings.
-        verbose: see `find_tickets`.
 
     Raises:
-        UsageError: something cannot be run so; says what to do.
+        UsageError: an argument is wrong, or arguments do not fit together; says what to do.
     """
     if imported_in_child():
         raise UsageError(
@@ -297,6 +288,7 @@ def own_run(
         also=pruning.also,
         leave_out=pruning.leave_out,
     )
+    _check_types(example_input, checkpoint_seconds)
     task = OwnTask(code)
     problems = [*own_problems(config, task)]
     if problems:
@@ -322,11 +314,11 @@ def own_run(
 
 
 def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """How a run's functions are others than those it was begun with; None if they are not.
+    """How the code differs from that a run was begun with, in words; None if it does not.
 
     Args:
-        recorded: ``task`` of the run's config.
-        now: that of the config at hand.
+        recorded: the table ``task`` of the run's config.
+        now: the same, of the config at hand.
     """
     found = difference(recorded, now)
     if not found:
@@ -335,6 +327,18 @@ def changed_code(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
         f"the code changed since this run was begun: {'; '.join(found)}. Put it back, or use "
         "another out="
     )
+
+
+def _check_types(example_input: object, checkpoint_seconds: object) -> None:
+    """Check the arguments that no config holds."""
+    if not isinstance(example_input, Tensor | None):
+        raise UsageError(
+            f"example_input: expected a tensor of one batch, got {type(example_input).__name__}"
+        )
+    if not isinstance(checkpoint_seconds, int | float) or not checkpoint_seconds >= 0:
+        raise UsageError(
+            f"checkpoint_seconds: expected a number, 0 or more, got {checkpoint_seconds!r}"
+        )
 
 
 def _path(out: object) -> Path:
@@ -354,7 +358,11 @@ def _workers(jobs: int, code: OwnCode, *, in_memory: bool) -> tuple[int, list[st
         raise UsageError(f"jobs: expected a whole number, 1 or more, got {jobs!r}")
     if jobs == 1:
         return 1, []
-    reason = "other processes do not see its memory; pass out=" if in_memory else unsendable([code])
+    reason = (
+        "other processes do not see its memory; pass out="
+        if in_memory
+        else why_not_sendable([code])
+    )
     if reason is None:
         return jobs, []
     return 1, [f"trainings run one after another in this process, since {reason}"]

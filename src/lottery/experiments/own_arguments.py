@@ -1,4 +1,4 @@
-"""What a call of `lottery.find_tickets` may say in short, as the configs it stands for."""
+"""Turning the short arguments of `lottery.find_tickets` into configs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOWER: Final = "loss perplexity error mse mae rmse nll bpc wer cer fid"
 def read_score(
     score: Score | str | None, lower_is_better: bool | None, margin: float | None
 ) -> Score:
-    """What networks are judged by: from a name, a `Score` or nothing."""
+    """The score that networks are judged by: from a name, a `Score` or None (accuracy)."""
     if score is None or score == "accuracy":
         found = ACCURACY
     elif isinstance(score, str):
@@ -50,7 +50,7 @@ def _direction(name: str) -> bool | None:
 
 
 def read_controls(controls: ControlsConfig | Mapping[str, int] | None) -> ControlsConfig:
-    """How many of each kind of control: from a table, or one reinitialized copy."""
+    """The numbers of controls: from a config, a dict, or None (one reinitialized copy)."""
     if controls is None or isinstance(controls, ControlsConfig):
         return controls or ControlsConfig()
     known = [field.name for field in fields(ControlsConfig)]
@@ -64,7 +64,7 @@ def read_controls(controls: ControlsConfig | Mapping[str, int] | None) -> Contro
 
 
 def read_pruning(prune: PruneConfig | None, **short: Any) -> PruneConfig:
-    """What is removed at every level: from a config, or from its most used settings."""
+    """The pruning config: as given, or from its most used settings; not from both."""
     given = {name: value for name, value in short.items() if value is not None}
     if prune is None:
         return PruneConfig(**given)
@@ -74,7 +74,7 @@ def read_pruning(prune: PruneConfig | None, **short: Any) -> PruneConfig:
 
 
 def read_method(method: AnyMethod | None, rewind: int | str | None) -> AnyMethod:
-    """How tickets are made: a method, or the iterative one with what survivors go back to."""
+    """The method: as given, or the iterative one with this rewinding; not from both."""
     if method is not None:
         if rewind is not None:
             raise UsageError("rewind: said by method= already; say it there")

@@ -1,4 +1,4 @@
-"""What is wrong with an experiment on own code, found before anything is trained."""
+"""Checks of an experiment on own code, made before anything is trained."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from collections.abc import Iterable
 from lottery.core import Mask, check_patterns, find_criterion, prunable_weights
 from lottery.core.symmetry import probe_symmetry
 from lottery.errors import UsageError
-from lottery.experiments.config import (
-    OwnConfig,
-)
+from lottery.experiments.config import OwnConfig
 from lottery.experiments.loading import config_problems
-from lottery.methods import AtStep, Iterative, asked_for
+from lottery.methods import AtStep, Iterative, requested_controls
 from lottery.rng import Streams
-from lottery.tasks.initial import DRAWS_WEIGHTS
 from lottery.tasks.own import OwnTask
 from lottery.tickets import level_densities
 
 
 def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
-    """What is wrong with an experiment on own code, one sentence each; no network is made."""
+    """What is wrong with an experiment on own code, one sentence each; makes no network."""
     yield from config_problems(config)
-    for control in asked_for(config.controls):
+    for control in requested_controls(config.controls):
         does = "trains a mask" if control.mask_method else ""
         if control.same_multiplications:
             does = "trains until it has made as many multiplications"
@@ -52,8 +49,13 @@ def own_problems(config: OwnConfig, task: OwnTask) -> Iterable[str]:
 
 
 def check_network(config: OwnConfig, task: OwnTask) -> None:
-    """Check what takes a network to know."""
-    drawing = {name for name in DRAWS_WEIGHTS if getattr(config.controls, name)}
+    """Check an experiment on own code against its network.
+
+    Raises:
+        UsageError: they do not fit; says what to do.
+    """
+    controls = requested_controls(config.controls)
+    drawing = [control.setting for control in controls if control.draws_weights]
     task.check(replicates=config.replicates, drawing=drawing)
     weights = prunable_weights(task.make_model())
     check_patterns(weights, config.prune.fractions)

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lottery.experiments.config import OwnConfig, PlanConfig
-from lottery.experiments.connectivity import branch_of
-from lottery.methods import CONTROLS, searching, source_replicate
+from lottery.experiments.connectivity import reordered_branch
+from lottery.methods import CONTROLS, mask_search, source_replicate
 from lottery.store import MAIN, JobKey, JobResult
 from lottery.store.jobs import DENSE_REWOUND, REORDERED, SEARCH
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 
 
 def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
-    """The branches of a level besides the main one, which comes after a search for it, before the
-    controls and other data orders."""
+    """The branches of a level besides the tickets' own: controls, and other data orders."""
     controls = [
         f"{kind}-{number}"
         for kind, control in CONTROLS.items()
@@ -23,16 +22,18 @@ def branches(config: PlanConfig, level: int) -> tuple[str, ...]:
     ]
     if not level:
         controls = [f"{DENSE_REWOUND}-1"] if trains_dense_again(config) else []
-    return (*controls, *map(branch_of, config.connectivity.iterations(level)))
+    return (*controls, *map(reordered_branch, config.connectivity.iterations(level)))
 
 
 def searches(config: PlanConfig, level: int) -> tuple[str, ...]:
-    """The branch of the training that finds a level's mask, where one does."""
-    return (f"{SEARCH}-1",) if level and searching(config.method) else ()
+    """The branch of the training that searches a level's mask, if there is one."""
+    return (f"{SEARCH}-1",) if level and mask_search(config.method) else ()
 
 
 def plan(config: PlanConfig) -> list[JobKey]:
-    """Every job of an experiment, each after those it needs: of a level, all searches come first.
+    """Every job of an experiment, each after the jobs it needs.
+
+    In each level, searches of masks come first, then the tickets, then controls.
 
     >>> from lottery.experiments import ExperimentConfig
     >>> [str(job) for job in plan(ExperimentConfig(replicates=1, levels=1))]
@@ -48,10 +49,10 @@ def plan(config: PlanConfig) -> list[JobKey]:
 
 
 def trains_dense_again(config: PlanConfig) -> bool:
-    """Whether the dense network is trained again, as its late-rewound tickets are.
+    """Whether the dense network is trained again in the way of late-rewound tickets.
 
-    A loop that starts over gives them the steps before as well; they are to be compared with a
-    dense network that has these too.
+    A loop that starts over trains rewound tickets for its whole length, so they have had more steps
+    than the dense network; they are compared with one that has been trained the same way.
     """
     late = config.method.rewinding == "weights" and config.method.start.amount > 0
     if not isinstance(config, OwnConfig) or not late or not config.levels:
@@ -59,24 +60,26 @@ def trains_dense_again(config: PlanConfig) -> bool:
     return not config.task.get("starts_at_step", False)
 
 
-def how_trained(job: JobKey, config: PlanConfig) -> How:
-    """How a job is trained, where that differs from the dense network."""
+def training_variant(job: JobKey, config: PlanConfig) -> TrainingVariant:
+    """How a job's training differs from the dense network's."""
     if not job.level and job.branch == MAIN:
-        return config.method.how_dense()
-    asked, changing = (job.level, config.prune, config.levels), searching(config.method)
+        return config.method.dense_variant()
+    asked, changing = (job.level, config.prune, config.levels), mask_search(config.method)
     if changing and job.kind == SEARCH:
-        return changing.changing_how(*asked)
-    how = config.method.how(*asked) if job.level else How()
+        return changing.changing_variant(*asked)
+    variant = config.method.variant(*asked) if job.level else TrainingVariant()
     if job.kind == REORDERED:
-        return replace(how, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
-    return CONTROLS[job.kind].how(how, job.branch, job.level) if job.kind in CONTROLS else how
+        return replace(variant, reordered=int(job.branch.removeprefix(f"{REORDERED}-")))
+    if job.kind in CONTROLS:
+        return CONTROLS[job.kind].variant(variant, job.branch, job.level)
+    return variant
 
 
 def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     """The trainings that must have ended as ``done`` before this job can start.
 
-    A control needs what the ticket of its level is made from, and not that ticket's training; one
-    with the mask of another replicate's ticket, what that is made from as well.
+    A control needs the jobs that its level's ticket is made from, and not that ticket's training. A
+    control with another replicate's mask also needs the jobs that mask is made from.
     """
     if not job.level:
         return () if job.of_ticket else (JobKey(job.replicate, MAIN, 0),)
@@ -86,7 +89,7 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
         replicates.append(source_replicate(job.replicate))
     if moves_mask == "aligned":
         levels = tuple(sorted({0, *levels}))
-    changing = searching(config.method)
+    changing = mask_search(config.method)
     if changing and job.kind == SEARCH:
         levels, changing = (0,) if changing.step.amount else (), None
     found = [JobKey(number, MAIN, level) for number in replicates for level in levels]
@@ -95,18 +98,18 @@ def needs(job: JobKey, config: PlanConfig) -> tuple[JobKey, ...]:
     return tuple(found)
 
 
-def hopeless(
+def why_never_run(
     job: JobKey,
     config: PlanConfig,
     results: Mapping[JobKey, JobResult],
     skipped: Mapping[JobKey, str],
 ) -> str | None:
-    """Why a job can never run, or None where it still may.
+    """Why a job can never run, in words, or None if it still can.
 
     Args:
-        job: one that has not run.
+        job: a job that has not run.
         config: the experiment.
-        results: the jobs that have ended.
+        results: the jobs that have ended -> their results.
         skipped: the jobs before it that can never run -> why.
     """
     for need in needs(job, config):
@@ -118,9 +121,9 @@ def hopeless(
 
 
 def never_run(config: PlanConfig, results: Mapping[JobKey, JobResult]) -> dict[JobKey, str]:
-    """The jobs of a plan that can never run, whatever becomes of the others -> why."""
+    """The jobs of a plan that can never run, since a job they need has failed -> why."""
     found: dict[JobKey, str] = {}
     for job in plan(config):
-        if job not in results and (reason := hopeless(job, config, results, found)):
+        if job not in results and (reason := why_never_run(job, config, results, found)):
             found[job] = reason
     return found

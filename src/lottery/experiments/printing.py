@@ -1,4 +1,4 @@
-"""Lines on the standard error stream of how a run goes on, for runs begun in Python."""
+"""Progress of a run as lines on standard error, for runs started from Python."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lottery.score import Score
 from lottery.store import JobKey, JobResult, LookKey
 
 
-class Printing(Listener):
-    """Prints a line for everything worth knowing.
+class PrintingListener(Listener):
+    """Prints a line for every training and every warning.
 
     Args:
-        score: what results are judged by.
+        score: the score that results are judged by.
     """
 
     def __init__(self, score: Score) -> None:

@@ -40,10 +40,10 @@ class Run:
     Args:
         store: reads its files.
         config: the experiment.
-        experiment: the whole of ``experiment.json``.
-        results: every job that has ended so far.
-        outside_mask: the network's matrices that no mask of the run covers, in the network's order;
-            empty also where that is not known, in a run from before it was recorded.
+        experiment: the contents of ``experiment.json``.
+        results: every job that has ended so far -> its result.
+        outside_mask: the network's matrices that masks do not cover, in the network's order; empty
+            also for old runs, which did not record it.
     """
 
     store: Store
@@ -59,29 +59,29 @@ class Run:
 
     @property
     def judged(self) -> Mapping[JobKey, JobResult]:
-        """The jobs that the verdict looks at: all that have ended but the reordered ones."""
+        """The results that the verdict uses: all but those with other data orders."""
         return {key: one for key, one in self.results.items() if key.kind != REORDERED}
 
     @property
     def facts(self) -> TaskFacts:
-        """What was trained and how it was measured."""
+        """What was trained, and how it was measured."""
         return task_facts(self.config, self.experiment)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What the run shows; see `lottery.judge_run`."""
+        """The verdict on the run; see `lottery.judge_run`."""
         from lottery.analysis import judge_run
 
         return judge_run(self)
 
     def report(self, path: str | Path) -> Path:
-        """Write the page of the run; see `lottery.write_report`."""
+        """Write the run's report, an HTML page; see `lottery.write_report`."""
         from lottery.report import write_report
 
         return write_report(self, Path(path))
 
     def ticket(self, level: int | None = None, replicate: int | None = None) -> Ticket:
-        """A ticket, with where it is from; see `lottery.analysis.run_ticket`."""
+        """A ticket with its provenance; see `lottery.analysis.run_ticket`."""
         from lottery.analysis import run_ticket
 
         return run_ticket(self, level, replicate)
@@ -89,42 +89,47 @@ class Run:
     # A run is read here and looked at by packages above this one, which are imported when asked.
 
     def frame(self) -> DataFrame:
-        """Every job that has ended, one a row; see `lottery.report.run_frame`."""
+        """A DataFrame with one row for each job that has ended; see `lottery.report.run_frame`."""
         from lottery.report import run_frame
 
         return run_frame(self)
 
     def curves(self) -> DataFrame:
-        """Every evaluation of every job, one a row; see `lottery.report.run_curves`."""
+        """A DataFrame with one row for each evaluation; see `lottery.report.run_curves`."""
         from lottery.report import run_curves
 
         return run_curves(self)
 
-    def analyse(self, name: str, **how: Any) -> Measurement:
+    def analyse(self, name: str, **options: Any) -> Measurement:
         """Look inside its tickets; see `lottery.inside.analyse`.
 
         Args:
-            name: of the analysis, see `lottery.inside.ANALYSES`.
-            **how: levels, replicates, settings and so on.
+            name: the analysis, see `lottery.inside.ANALYSES`.
+            **options: levels, replicates, settings and so on.
         """
         from lottery.inside import ANALYSES, analyse
 
         if name not in ANALYSES:
             raise UsageError(unknown_name("analysis", name, ANALYSES))
-        return analyse(self, ANALYSES[name], **how)
+        return analyse(self, ANALYSES[name], **options)
 
     def figures(self) -> dict[str, RunFigure]:
-        """The report's figures by name; a notebook shows each."""
+        """Name -> figure of the report; a notebook displays each."""
         from lottery.report import run_figures
 
         return run_figures(self)
 
 
 def find_run(name: str | Path, out: Path) -> Path:
-    """The directory of a run given by path, by its directory's or experiment's name, or its start.
+    """The directory of a run.
+
+    Args:
+        name: the path of the run, the name of its directory or experiment, or the beginning of
+            one of these names.
+        out: the directory that runs live in.
 
     Raises:
-        UsageError: there is none, or several; lists those there are, and the nearest name.
+        UsageError: there is no such run, or several; lists the runs there are.
     """
     for path in (Path(name), out / name):
         if os.path.lexists(path / EXPERIMENT):
@@ -181,13 +186,12 @@ def open_run(path: Path) -> Run:
     """Read a run; its files are checked against their manifests as they are read.
 
     Raises:
-        StoreError: a file is damaged, holds what the run cannot have given, or the config is not
-            what its hash says.
+        StoreError: a file is damaged, or its contents cannot come from this run.
     """
-    return run_in(Store(path))
+    return read_run(Store(path))
 
 
-def run_in(store: Store) -> Run:
+def read_run(store: Store) -> Run:
     """The run in a store, as `open_run` reads it."""
     config, experiment = read_config(store)
     examples = experiment["data"].get("training_examples")
@@ -204,7 +208,7 @@ def run_in(store: Store) -> Run:
 
 
 def read_config(store: Store) -> tuple[PlanConfig, dict[str, Any]]:
-    """A run's config, and the whole of its ``experiment.json``.
+    """A run's config, and the contents of its ``experiment.json``.
 
     Raises:
         StoreError: it is missing or damaged, or the config is not what its hash says.
@@ -223,11 +227,11 @@ def read_config(store: Store) -> tuple[PlanConfig, dict[str, Any]]:
 
 
 def verify_run(path: Path) -> dict[JobKey | LookKey, list[str]]:
-    """Check every finished job of a run: against its manifest, its place and its experiment.
+    """Check the files of every finished job of a run.
 
     Returns:
-        Job -> what is wrong with its files; empty for one that is whole. Jobs that have not ended
-        are not in it.
+        Job or look -> what is wrong with its files, one sentence each; empty if nothing is. Jobs
+        that have not ended are left out.
 
     Raises:
         StoreError: ``experiment.json`` itself is missing or damaged.
@@ -249,8 +253,7 @@ def examine_job(
 ) -> tuple[JobResult | None, list[str]]:
     """A finished job's result, and what is wrong with its files, one sentence each.
 
-    Nothing is wrong where everything else can build on the job: a run that goes on, and all that
-    shows it. There is no result where anything is.
+    The result is None if anything is wrong; otherwise all parts of the library can rely on it.
     """
     result, found = store.examine(key)
     if result is None:

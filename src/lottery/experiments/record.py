@@ -1,8 +1,7 @@
-"""The record of a run: ``experiment.json``, and what it says against another run in its place."""
+"""The record of a run, ``experiment.json``: writing, reading, and refusing another experiment."""
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from lottery.experiments.config import (
     PlanConfig,
     config_hash,
     differences,
-    grown,
+    grow_config,
     lasting_part,
     plain_hash,
     run_name,
@@ -30,10 +29,19 @@ from lottery.experiments.config import (
 from lottery.experiments.environment import environment
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_recorded_config
-from lottery.experiments.older import today
+from lottery.experiments.old_configs import current_form
 from lottery.experiments.plan import never_run, plan
 from lottery.store import JobKey, JobResult, Store
-from lottery.store.schema import TABLE, TEXT, Kind, is_whole, misfits, whole
+from lottery.store.schema import (
+    MOST_INPUTS,
+    TABLE,
+    TEXT,
+    Kind,
+    is_whole,
+    schema_problems,
+    shape,
+    whole,
+)
 from lottery.store.store import EXPERIMENT
 
 _Config = TypeVar("_Config", bound=PlanConfig)
@@ -49,25 +57,26 @@ def record(
     listener: Listener,
     outside: Sequence[OutsideMask],
 ) -> _Config:
-    """Write ``experiment.json``, or make what is there grow to what is asked for.
+    """Write ``experiment.json``, or extend the one that is there by what is asked for.
 
-    One that is damaged is set aside and made anew. The listener is told, and where the environment
-    differs from the one the run was begun in.
+    A damaged one is set aside and written anew. The listener is told of that, and if the
+    environment differs from the one the run was begun in.
 
     Args:
-        store: the run's.
-        config: what is asked for.
-        described: the data, or what else tells that the task is the same.
-        surroundings: device and engine, besides what `environment` finds.
+        store: the run's store.
+        config: the config asked for.
+        described: the data, from `describe_data`; empty for own code.
+        surroundings: device and engine, added to what `environment` returns.
         command: the command line.
-        listener: hears what is unlike before.
-        outside: the matrices that no mask covers.
+        listener: is told of differences.
+        outside: the matrices that masks do not cover.
 
     Returns:
-        The config of the run: what was there, and what is asked for now.
+        The config of the run, with the jobs that were there and those asked for now.
 
     Raises:
-        StoreError: the run there has another config or other data; says how they differ.
+        StoreError: the run there has another config, other data or another network; says how they
+            differ.
     """
     now: dict[str, Any] = {
         "schema": SCHEMA,
@@ -138,7 +147,7 @@ def _grown(
         there = load_recorded_config(then["config"], source=str(store.path / EXPERIMENT))
         same = type(there) is type(config) and lasting_part(there) == lasting_part(config)
         if same and _continues(there.prune.densities, config.prune.densities):
-            return grown(there, config)
+            return grow_config(there, config)
     parts = [("config", "config"), ("schema", "config's schema version")]
     part, what = next((p for p in parts if then[p[0]] != now[p[0]]), parts[0])
     raise StoreError(
@@ -148,14 +157,14 @@ def _grown(
 
 
 def run_directory(out: Path, config: PlanConfig) -> Path:
-    """Where a run lies, or is to lie.
+    """The directory of a run, whether it exists yet or not.
 
-    That is by its name; but one that an earlier version began, and named in another way, is gone on
-    with where it lies.
+    It is named by `run_name`; but a run that an earlier version began under another name is
+    continued in its own directory.
 
     Args:
         out: the directory that runs live in.
-        config: what is asked for.
+        config: the config asked for.
     """
     path = out / run_name(config)
     if path.exists():
@@ -179,7 +188,7 @@ def _continues(there: Sequence[float], asked: Sequence[float]) -> bool:
 
 
 def read_record(store: Store) -> dict[str, Any] | None:
-    """The whole of ``experiment.json``, every field of which is what it may be; None without one.
+    """The contents of ``experiment.json``, with every field checked; None if there is no run.
 
     Raises:
         StoreError: it is damaged, or the config is not what its hash says.
@@ -192,10 +201,10 @@ def read_record(store: Store) -> dict[str, Any] | None:
     if isinstance(experiment.get("config"), dict) and "task" in experiment["config"]:
         # Of own code nobody knows the data.
         optional += [name for name in _FIELDS if name.startswith("data.")]
-    wrong = misfits(experiment, _FIELDS, optional=tuple(optional))
+    wrong = schema_problems(experiment, _FIELDS, optional=tuple(optional))
     if not wrong:
         surroundings = experiment["environment"]
-        found = misfits(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))
+        found = schema_problems(surroundings, dict.fromkeys(surroundings, _OF_ENVIRONMENT))
         wrong = [f"environment.{phrase}" for phrase in found]
     if wrong:
         raise StoreError(f"{source} is damaged: {'; '.join(wrong)}")
@@ -206,7 +215,7 @@ def read_record(store: Store) -> dict[str, Any] | None:
         )
     same = experiment["schema"] in SAME_RESULTS
     return experiment | {
-        "config": today(experiment["config"]),
+        "config": current_form(experiment["config"]),
         "schema": SCHEMA if same else experiment["schema"],
     }
 
@@ -214,10 +223,15 @@ def read_record(store: Store) -> dict[str, Any] | None:
 def check_same_weights(
     store: Store, results: Mapping[JobKey, JobResult], weights: Mapping[str, Tensor]
 ) -> None:
-    """Check that the masks of what is there are of the same weights as those to come.
+    """Check that the masks of finished jobs cover the same weights as masks do now.
+
+    Args:
+        store: the run's store, for messages.
+        results: the finished jobs.
+        weights: parameter name -> weight that masks cover now.
 
     Raises:
-        StoreError: the network has changed, or the rule of what masks cover; says how.
+        StoreError: the network has changed, or the rule for what masks cover; says how.
     """
     sizes = {name: weight.numel() for name, weight in weights.items()}
     for result in results.values():
@@ -240,8 +254,8 @@ def _named(outside: Any) -> str:
     return ", ".join(names) or "none"
 
 
-def described(data: Dataset) -> dict[str, Any]:
-    """The data, as the record says them."""
+def describe_data(data: Dataset) -> dict[str, Any]:
+    """The data as a table for the record."""
     return {
         "sha256": data.fingerprint(),
         "training_examples": len(data.train),
@@ -265,15 +279,6 @@ _OF_ENVIRONMENT = Kind(
 )
 
 
-def _is_shape(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and 1 <= len(value) <= 8
-        and all(is_whole(size) and size >= 1 for size in value)
-        and math.prod(value) <= _MOST_INPUTS
-    )
-
-
 def _is_date(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(datetime.fromisoformat(value))
@@ -281,7 +286,6 @@ def _is_date(value: object) -> bool:
         return False
 
 
-_MOST_INPUTS = 2**30
 _EXAMPLES = whole(1, 2**40)
 
 
@@ -292,7 +296,7 @@ def _is_counts(value: object) -> bool:
 def _is_outside(value: Any) -> bool:
     kinds = {"name": TEXT, "weights": whole(1), "reason": TEXT}
     return isinstance(value, list) and all(
-        isinstance(one, dict) and one.keys() == kinds.keys() and not misfits(one, kinds)
+        isinstance(one, dict) and one.keys() == kinds.keys() and not schema_problems(one, kinds)
         for one in value
     )
 
@@ -306,9 +310,7 @@ _FIELDS: Mapping[str, Kind] = {
     "data.training_examples": _EXAMPLES,
     "data.validation_examples": _EXAMPLES,
     "data.test_examples": _EXAMPLES,
-    "data.input_shape": Kind(
-        f"1 to 8 whole numbers from 1, of a product up to {_MOST_INPUTS:,}", _is_shape
-    ),
+    "data.input_shape": shape(MOST_INPUTS, least=1),
     "data.classes": whole(1, 2**24),
     "data.variant": TEXT,
     "outside_mask": Kind("a list of name, weights and reason each", _is_outside),

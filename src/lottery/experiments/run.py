@@ -14,39 +14,39 @@ from typing import Any, Literal
 from lottery.core import OutsideMask, prunable_weights
 from lottery.data import Dataset, as_configured, as_dataset, data_notes, load_dataset
 from lottery.errors import Preempted, UsageError
-from lottery.experiments.bound import Experiment
-from lottery.experiments.cautions import cautions
 from lottery.experiments.checks import check_against_data
 from lottery.experiments.config import ExperimentConfig, to_plain
+from lottery.experiments.config_warnings import config_warnings
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.learned import find_initialization
 from lottery.experiments.lengths import planned_span
 from lottery.experiments.listener import Listener
 from lottery.experiments.loading import load_config
-from lottery.experiments.plan import how_trained, plan
+from lottery.experiments.plan import plan, training_variant
 from lottery.experiments.reading import examine_job, list_runs
-from lottery.experiments.record import check_same_weights, described, record, run_directory
-from lottery.experiments.runner import changed_needs, found_elsewhere, run_all, take
-from lottery.experiments.standing import begun
+from lottery.experiments.record import check_same_weights, describe_data, record, run_directory
+from lottery.experiments.runner import changed_needs, copy_jobs, reusable_jobs, run_all
 from lottery.experiments.stopping import StopRequest
+from lottery.experiments.unfinished import unfinished_trainings
 from lottery.experiments.workers import Report, WorkerSettings, open_pool
-from lottery.store import JobKey, JobResult, LookKey, MemoryStore, Store, own
+from lottery.store import JobKey, JobResult, LookKey, MemoryStore, Store, lock_run
 from lottery.tasks.supervised import Supervised
 from lottery.training import CurvePoint, Engine, resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How to run; nothing here changes what comes out.
+    """How to run an experiment; nothing here changes its results.
 
     Args:
         out: the directory that runs live in.
         data_dir: where datasets lie, or None for the usual places.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         engine: an engine's name, or ``auto`` for the fastest that can train the network.
-        jobs: how many jobs at once; None for as many as there are cores (one on a GPU).
+        jobs: how many jobs run at once; None: as many as there are cores (one on a GPU).
         checkpoint_seconds: time between checkpoints inside a job.
         command: the command line, for the record.
-        reuse: whether jobs that another run in ``out`` has finished are taken from it.
+        reuse: whether finished jobs are copied from other runs in ``out``.
     """
 
     out: Path = Path("runs")
@@ -61,7 +61,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """What came of a run: its directory, every result, and the jobs that could not be run."""
+    """The outcome of a run: its directory, every result, and the jobs that could not run."""
 
     run: Path
     results: Mapping[JobKey, JobResult]
@@ -69,7 +69,7 @@ class RunSummary:
 
     @property
     def failed(self) -> int:
-        """Jobs that diverged, collapsed, or needed one that did."""
+        """The number of jobs that diverged, collapsed, or needed one that did."""
         ended_badly = sum(result.status != "done" for result in self.results.values())
         return ended_badly + len(self.skipped)
 
@@ -81,13 +81,13 @@ def bind(
     data: Dataset | None = None,
     progress: bool = True,
 ) -> Experiment:
-    """An experiment with its data and what trains it.
+    """Make an experiment from a config: load its data, and choose its device and engine.
 
     Args:
-        config: the experiment.
-        options: where data lie, and on what to train.
-        data: the data, where they are at hand.
-        progress: whether loading says how far it is.
+        config: the experiment's config.
+        options: where data are, and what to train on.
+        data: the data; None: they are loaded.
+        progress: whether loading shows its progress.
     """
     if data is None:
         data = load_dataset(config.data, data_dir=options.data_dir, progress=progress)
@@ -105,19 +105,22 @@ def run_experiment(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> RunSummary:
-    """Run an experiment to its end, going on with whatever is on disk already.
+    """Run an experiment to its end, continuing from what is on disk already.
 
-    A run there of the same training, method and seed grows: more replicates, levels or controls
-    are added to what it has, and asking for less trains nothing.
+    An existing run with the same training, method and seed grows: more replicates, levels or
+    controls are added to it. Asking for less trains nothing.
 
     Args:
-        config: what to run.
-        options: where and how.
+        config: the experiment's config.
+        options: where and how to run it.
         data: the data, as `lottery.as_dataset` takes them; ``data.name`` of the config is then
-            ``python:`` and a name for them. None: what the config names.
-        listener: hears how it goes on, for several `Listeners`.
-        stop: set it to stop: running jobs keep a checkpoint first. A `StopRequest` is also told
-            when the data are loaded; nothing looks at it before.
+            ``python:`` and a name for them. None: the data that the config names.
+        listener: is told about progress; `Listeners` combines several.
+        stop: set it to stop the run; running jobs write a checkpoint first. It is not looked at
+            before the data are loaded; a `StopRequest` shows when that is.
+
+    Returns:
+        The results of all jobs.
 
     Raises:
         ConfigError: the config has problems.
@@ -132,7 +135,7 @@ def run_experiment(
     experiment = bind(config, options, data=given)
     task = experiment.task
     assert isinstance(task, Supervised), "bound just now"
-    check_against_data(config, task, experiment.bound)
+    check_against_data(config, task, experiment.context)
     engines = _engines(experiment)
     covered, outside = task.coverage()
     # An exception in the middle of compiling would be lost, or leave half of it.
@@ -142,7 +145,7 @@ def run_experiment(
     def begin(listener: Listener) -> None:
         if outside:
             listener.outside_mask(covered, outside)
-        for note in (*cautions(config), *data_notes(task.data)):
+        for note in (*config_warnings(config), *data_notes(task.data)):
             listener.noted(note)
         units, reasons = task.units(config.prune), task.left_out(config.prune)
         if units is not None and reasons and config.levels:
@@ -152,10 +155,10 @@ def run_experiment(
         for engine in engines:
             engine.prepare()
 
-    way = Way(
+    setup = RunSetup(
         options=options,
         prepare=prepare,
-        described=described(task.data),
+        described=describe_data(task.data),
         surroundings={
             "device": resolve_device(options.device).type,
             "engine": engines[0].name,
@@ -166,8 +169,8 @@ def run_experiment(
         remake=partial(bind, config, options, data=given, progress=False),
         begin=begin,
     )
-    return run_bound(
-        experiment, Store(run_directory(Path(options.out), config)), way, listener, stop
+    return run_in_store(
+        experiment, Store(run_directory(Path(options.out), config)), setup, listener, stop
     )
 
 
@@ -190,18 +193,18 @@ def _given(config: ExperimentConfig, data: object) -> Dataset | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """How an experiment that is bound to its task is run, and what its record says.
+class RunSetup:
+    """How an experiment on any task is run, and what is recorded of it.
 
     Args:
-        options: of the run.
-        prepare: done once before the first training of a process.
+        options: the run's options.
+        prepare: called once before the first training, such as to compile.
         described: the data, for the record.
         surroundings: device and engine, for the record.
-        outside: the matrices that no mask covers.
+        outside: the matrices that masks do not cover.
         parallel: how several jobs are best run at once.
         remake: makes the experiment again in another process.
-        begin: tells a listener what there is to know before anything is trained.
+        begin: tells a listener the warnings that come before the first training.
     """
 
     options: RunOptions
@@ -214,44 +217,44 @@ class Way:
     begin: Callable[[Listener], None]
 
 
-def run_bound(
+def run_in_store(
     experiment: Experiment,
     store: Store,
-    way: Way,
+    setup: RunSetup,
     listener: Listener,
     stop: threading.Event,
 ) -> RunSummary:
-    """Run an experiment on any task, over a store on disk or in memory.
+    """Run an experiment on any task, in a store on disk or in memory.
 
     Args:
-        experiment: what to run.
-        store: where finished jobs are, and go.
-        way: how.
-        listener: hears how it goes on.
+        experiment: the experiment.
+        store: holds finished jobs, and takes new ones.
+        setup: how to run it, and what to record.
+        listener: is told about progress.
         stop: set it to stop.
 
     Raises:
         StoreError, Preempted: as `run_experiment`.
     """
-    options, device = way.options, way.surroundings["device"]
-    examples = way.described.get("training_examples")
-    ours = nullcontext() if isinstance(store, MemoryStore) else own(store.path)
+    options, device = setup.options, setup.surroundings["device"]
+    examples = setup.described.get("training_examples")
+    ours = nullcontext() if isinstance(store, MemoryStore) else lock_run(store.path)
     with ours, closing(listener):
         if not all(store.is_finished(key) for key in plan(experiment.config)):
-            way.prepare()
+            setup.prepare()
         config = record(
             store,
             experiment.config,
-            way.described,
-            surroundings=way.surroundings,
+            setup.described,
+            surroundings=setup.surroundings,
             command=options.command,
             listener=listener,
-            outside=way.outside,
+            outside=setup.outside,
         )
         experiment, jobs = Experiment(config, experiment.task), plan(config)
         if options.reuse:
-            others = found_elsewhere(experiment, store, list_runs(store.path.parent), device)
-            for run, number in take(store, others).items():
+            others = reusable_jobs(experiment, store, list_runs(store.path.parent), device)
+            for run, number in copy_jobs(store, others).items():
                 listener.reused(run, number, len(jobs))
         results = _finished_before(store, experiment, examples, listener)
         check_same_weights(store, results, prunable_weights(experiment.task.make_model()))
@@ -264,7 +267,7 @@ def run_bound(
         listener.started(store.path, len(jobs), len(results), workers)
         if not left:
             return RunSummary(run=store.path, results=results, skipped={})
-        way.begin(listener)
+        setup.begin(listener)
         listener.to_train(
             {
                 key: (store.checkpoint_iteration(key) or span[0], span[1])
@@ -273,14 +276,14 @@ def run_bound(
             }
         )
         settings = WorkerSettings(
-            remake=way.remake,
+            remake=setup.remake,
             store=store,
             device=device,
             checkpoint_seconds=options.checkpoint_seconds,
         )
         try:
             with open_pool(
-                settings, experiment, workers, way.parallel, stop, _telling(listener)
+                settings, experiment, workers, setup.parallel, stop, _telling(listener)
             ) as pool:
                 skipped = run_all(experiment, store, results, pool, listener, stop)
         except Preempted as error:
@@ -297,7 +300,9 @@ def _engines(experiment: Experiment) -> list[Engine]:
     """
     task = experiment.task
     assert isinstance(task, Supervised), "own code has no engine"
-    found = [task.engine(how_trained(key, experiment.config)) for key in plan(experiment.config)]
+    found = [
+        task.engine(training_variant(key, experiment.config)) for key in plan(experiment.config)
+    ]
     return list({engine.name: engine for engine in found}.values())
 
 
@@ -313,7 +318,7 @@ def _telling(listener: Listener) -> Report:
 def _what_is_kept(store: Store, experiment: Experiment, examples: int | None) -> str:
     jobs = plan(experiment.config)
     done = f"{sum(map(store.is_finished, jobs)):,} of {len(jobs):,} trainings are done"
-    kept = begun(store, experiment.config, examples)
+    kept = unfinished_trainings(store, experiment.config, examples)
     if not kept:
         return f"{done}, and none was under way"
     return f"{done}, and of those begun a checkpoint is kept:" + "".join(

@@ -1,4 +1,4 @@
-"""The one runner: every job of an experiment, over a store and whoever runs jobs."""
+"""The runner: runs every job of an experiment, with a store and a pool of workers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from lottery.errors import Preempted, StoreError
-from lottery.experiments.bound import Experiment
 from lottery.experiments.environment import versions
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.looks import missing_looks
-from lottery.experiments.plan import hopeless, how_trained, needs, plan
+from lottery.experiments.plan import needs, plan, training_variant, why_never_run
 from lottery.experiments.workers import Pool
 from lottery.store import MAIN, JobKey, JobResult, LookKey, Store
 
@@ -28,12 +28,12 @@ def run_all(
     """Run every job whose needs are met until none is left; results are added as they come.
 
     Args:
-        experiment: what to run.
-        store: where finished jobs are.
-        results: of the jobs that have ended.
+        experiment: the experiment.
+        store: holds finished jobs.
+        results: the jobs that have ended -> their results; new ones are added.
         pool: runs jobs.
-        listener: hears of each.
-        stop: set to stop.
+        listener: is told of each result.
+        stop: set it to stop.
 
     Returns:
         The jobs that can never run -> why.
@@ -57,7 +57,7 @@ def run_all(
             raise Preempted("between trainings")
         ready = []
         for key in list(waiting):
-            reason = hopeless(key, config, results, skipped)
+            reason = why_never_run(key, config, results, skipped)
             if reason:
                 waiting.remove(key)
                 skipped[key] = reason
@@ -85,17 +85,17 @@ def run_all(
 
 def _together(ready: Sequence[JobKey], experiment: Experiment) -> list[JobKey]:
     """The first job, and those of the others that may train in one call with it."""
-    how = how_trained(ready[0], experiment.config)
-    alike = (key for key in ready if how_trained(key, experiment.config) == how)
-    return list(islice(alike, experiment.task.group_size(how)))
+    variant = training_variant(ready[0], experiment.config)
+    alike = (key for key in ready if training_variant(key, experiment.config) == variant)
+    return list(islice(alike, experiment.task.group_size(variant)))
 
 
 def dense_again(
     experiment: Experiment, store: Store, results: Mapping[JobKey, JobResult]
 ) -> set[JobKey]:
-    """The dense networks that are trained again, for what is to be kept of them on the way.
+    """The finished dense networks that are trained again, because looks at them are missing.
 
-    A run that grew by a level or a rewinding may need more of them than was kept.
+    A run that grew by a level may need looks that were not taken before.
     """
     config = experiment.config
     wanting = {
@@ -117,7 +117,7 @@ def dense_again(
 def changed_needs(
     experiment: Experiment, store: Store, results: Iterable[JobKey]
 ) -> dict[JobKey, list[str]]:
-    """Finished jobs that were made from files with other contents than are there now -> which."""
+    """Finished jobs made from jobs whose files have changed since -> the names of these."""
     found = {}
     for key in results:
         made_from = store.about(key).get("made_from", {})
@@ -133,22 +133,25 @@ def changed_needs(
     return found
 
 
-def found_elsewhere(
+def reusable_jobs(
     experiment: Experiment, store: Store, others: Iterable[Path], device: str
 ) -> dict[JobKey | LookKey, Store]:
-    """What this run lacks and another has computed: the same job, by the same engine and versions.
+    """The missing jobs that another run has finished with the same engine, device and versions.
 
     Args:
-        experiment: the run's.
-        store: the run's.
+        experiment: this run's experiment.
+        store: this run's store.
         others: directories of other runs.
-        device: the name of what this run trains on.
+        device: the name of the device that this run trains on.
+
+    Returns:
+        Missing job or look -> the store that has it.
     """
     config = experiment.config
     wanted = {key: experiment.identity(key) for key in _everything(experiment)}
     missing = {key: one for key, one in wanted.items() if not store.is_there(key)}
     engine = {
-        key: experiment.task.engine_name(how_trained(key, config))
+        key: experiment.task.engine_name(training_variant(key, config))
         for key in missing
         if isinstance(key, JobKey)
     }
@@ -166,7 +169,7 @@ def found_elsewhere(
                 **versions(),
             }
             if isinstance(key, LookKey) and dense not in engine:
-                computed["engine"] = experiment.task.engine_name(how_trained(dense, config))
+                computed["engine"] = experiment.task.engine_name(training_variant(dense, config))
             try:
                 said = other.about(key) if other.is_finished(key) else {}
             except StoreError:
@@ -176,11 +179,15 @@ def found_elsewhere(
     return found
 
 
-def take(store: Store, found: Mapping[JobKey | LookKey, Store]) -> dict[Path, int]:
-    """Copy finished jobs of other runs into this one, each whole or not at all.
+def copy_jobs(store: Store, found: Mapping[JobKey | LookKey, Store]) -> dict[Path, int]:
+    """Copy finished jobs of other runs into this one; those that are damaged are left out.
+
+    Args:
+        store: this run's store.
+        found: from `reusable_jobs`.
 
     Returns:
-        Other run -> how many trainings it gave.
+        Other run -> how many trainings were copied from it.
     """
     taken: dict[Path, int] = {}
     for key, other in found.items():

@@ -1,4 +1,4 @@
-"""Every key of a config with its type, default and meaning, read off the dataclasses."""
+"""Every key of a config with its type, default and meaning, read from the dataclasses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lottery.training import Length
 def schema_rows() -> list[dict[str, Any]]:
     """One row per key: ``key``, ``type``, ``default`` (a JSON value) and ``meaning``.
 
-    Those of what is one of several kinds have a ``kind`` as well: the one that they belong to.
+    Keys that only one kind of method has also have ``kind``, that kind.
     """
     return _rows(ExperimentConfig(), "")
 
@@ -53,13 +53,13 @@ def _kind_row(key: str, kind: str, cls: type) -> dict[str, Any]:
 
 
 def meanings_of(cls: type) -> dict[str, str]:
-    """What each field of a dataclass means: as the field says, or the text under it."""
+    """The meaning of each field of a dataclass: from its metadata, or the docstring under it."""
     said = {f.name: f.metadata["meaning"] for f in fields(cls) if "meaning" in f.metadata}
     return said or field_docstrings(cls)
 
 
 def field_docstrings(cls: type) -> dict[str, str]:
-    """The string literal under each field of a dataclass and those above it, in one line."""
+    """The docstring under each field of a dataclass and its bases, in one line."""
     above = [field_docstrings(base) for base in cls.__bases__ if is_dataclass(base)]
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(definition, ast.ClassDef)

@@ -1,4 +1,4 @@
-"""Shrink any experiment to seconds without leaving out a step."""
+"""Smoke runs: any experiment made so small that it takes seconds, with no step left out."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import Any
 
 from lottery.data import FEW
 from lottery.experiments.config import ExperimentConfig
-from lottery.methods import AnyMethod, Changing, ControlsConfig, EarlyBird, FromStep, Given
+from lottery.methods import AnyMethod, ChangingMask, ControlsConfig, EarlyBird, FromStep
 from lottery.tickets import PruneConfig
-from lottery.training import (
-    LearnedMasksConfig,
-    LearningRateConfig,
-    Length,
-    MaskTrainingConfig,
-)
+from lottery.training import LearnedMasksConfig, LearningRateConfig, Length, MaskTrainingConfig
 
 _ITERATIONS = 8
 _BATCH = 4
@@ -87,31 +82,30 @@ def smoke(config: ExperimentConfig) -> ExperimentConfig:
 
 def _brief(method: AnyMethod, length: Length, shrunk: Callable[[Length], Length]) -> AnyMethod:
     """A method whose moments keep their place in a training of a few iterations."""
-    if isinstance(method, Given):
-        return method
-    rewind = method.rewind
-    moments = {f.name: getattr(rewind, f.name) for f in fields(rewind) if f.name != "kind"}
-    moments = {name: shrunk(moment) for name, moment in moments.items()}
-    changes: dict[str, Any] = {"rewind": replace(rewind, **moments)}
+    changes: dict[str, Any] = {}
+    if rewind := getattr(method, "rewind", None):
+        names = [f.name for f in fields(rewind) if f.name != "kind"]
+        moments = {name: shrunk(getattr(rewind, name)) for name in names}
+        changes["rewind"] = replace(rewind, **moments)
     if isinstance(method, FromStep):
         changes["step"] = shrunk(method.step)
-    if isinstance(method, EarlyBird | Changing):
+    if isinstance(method, EarlyBird | ChangingMask):
         changes["every"] = Length(amount=_ITERATIONS // 8)
     if isinstance(method, EarlyBird):
         changes["window"] = min(method.window, 5)
-    if isinstance(method, Changing) and not _too_late(method, length):
+    if isinstance(method, ChangingMask) and not _too_late(method, length):
         step = changes["step"] = Length(amount=min(changes["step"].amount, _ITERATIONS - 2))
         changes |= _between(method, step.amount)
     return replace(method, **changes)
 
 
-def _too_late(method: Changing, length: Length) -> bool:
+def _too_late(method: ChangingMask, length: Length) -> bool:
     """Whether tickets start where masks no longer change, which is refused, so also when tiny."""
     step = method.step
     return step.unit == length.unit and step.amount >= method.until * length.amount
 
 
-def _between(method: Changing, start: int) -> dict[str, float]:
+def _between(method: ChangingMask, start: int) -> dict[str, float]:
     """With an iteration between the first that counts and the last, so that an update is due."""
     begin = min(method.begin, (_ITERATIONS - 2) / _ITERATIONS)
     first = max(round(begin * _ITERATIONS), start)

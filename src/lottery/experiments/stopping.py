@@ -1,4 +1,4 @@
-"""A request to stop, and when it is heard."""
+"""A request to stop a run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import threading
 
 
 class StopRequest(threading.Event):
-    """Set it to stop a run; ``under_way`` says whether the run looks at it yet.
+    """Set it to stop a run; ``under_way`` says whether the run checks it yet.
 
-    Trainings look at it, and keep a checkpoint. Loading, downloading and decoding data do not:
-    whoever wants to stop them can interrupt them by an exception, which leaves nothing behind.
+    Trainings check it, and write a checkpoint. Loading, downloading and decoding data do not: they
+    can be interrupted by an exception, which leaves nothing behind.
     """
 
     under_way = False

@@ -1,4 +1,4 @@
-"""What is known of an experiment's task, for those who judge and show the run."""
+"""Facts about an experiment's task, for the verdict and the report."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lottery.training import MaskUpdateMethod, PrunedValues
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFacts:
-    """What was trained and how it was measured, without the task itself."""
+    """What was trained and how it was measured, known without the task's code."""
 
     title: str
     """What is trained, in a few words, for headings."""
     score: Score
-    """What it is judged by, with the margin of the experiment."""
+    """The score it is judged by, with the experiment's margin."""
     evaluation_interval: int | None = None
     """Iterations between two evaluations; None when unknown."""
     test_examples: int | None = None
     """Size of the test set; None when unknown."""
     classes: int | None = None
-    """How many the data has, to know what guessing gives; None where there are none."""
+    """The number of classes, which gives the accuracy of guessing; None if there are none."""
     mask_updates: MaskUpdateMethod = "none"
     """How masks changed while tickets trained."""
     pruned_values: PrunedValues = "zero"
@@ -41,11 +41,11 @@ class TaskFacts:
 
 
 def task_facts(config: PlanConfig, experiment: Mapping[str, Any]) -> TaskFacts:
-    """What is known of a run's task.
+    """Facts about a run's task.
 
     Args:
         config: the experiment.
-        experiment: the whole of ``experiment.json``.
+        experiment: the contents of ``experiment.json``.
     """
     if isinstance(config, ExperimentConfig):
         return _classification(config, experiment["data"])
@@ -55,7 +55,7 @@ def task_facts(config: PlanConfig, experiment: Mapping[str, Any]) -> TaskFacts:
 
 
 def task_score(config: PlanConfig) -> Score:
-    """What an experiment is judged by, with its margin."""
+    """The score that an experiment is judged by, with its margin."""
     if isinstance(config, OwnConfig):
         return config.score
     return replace(ACCURACY, margin=config.verdict.margin)
@@ -70,7 +70,7 @@ def _classification(config: ExperimentConfig, data: Mapping[str, Any]) -> TaskFa
         evaluation_interval=training.evaluate_every.iterations(steps),
         test_examples=data["test_examples"],
         classes=data["classes"],
-        mask_updates=config.method.how(1, config.prune, 1).updates.method,
+        mask_updates=config.method.variant(1, config.prune, 1).updates.method,
         pruned_values=config.method.pruned,
         model=config.model,
         input_shape=tuple(data["input_shape"]),

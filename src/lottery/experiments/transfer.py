@@ -1,4 +1,4 @@
-"""Tickets found elsewhere, trained on another task, beside tickets that are found there."""
+"""Transfer: tickets found on one task trained on another, beside tickets found there."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ from typing import Final
 
 from lottery.core import Mask, Units
 from lottery.errors import UsageError
-from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.inputs import Replicate
 from lottery.experiments.record import run_directory
-from lottery.methods import ControlsConfig, Given, asked_for
+from lottery.methods import ControlsConfig, Given, requested_controls
 from lottery.store import MemoryStore, Store
 from lottery.store.ticket_file import ticket_sha256
-from lottery.tickets import (
-    PruneConfig,
-    Ticket,
-    level_densities,
-    new_outputs,
-    transplanted,
-)
+from lottery.tickets import PruneConfig, Ticket, level_densities, new_outputs, transplant
 
 _ALIKE: Final = 1.02
 """Ratio of two densities that are compared, at most; as in comparisons of runs."""
@@ -36,9 +30,9 @@ class Transfer:
     given: ExperimentConfig
     """The given tickets and their controls, at level 1."""
     found: ExperimentConfig | None
-    """Tickets found there, of which the last level is compared; None where none are wanted."""
+    """Tickets found on the new task, whose last level is compared; None if none are wanted."""
     new_layers: tuple[str, ...]
-    """Parameters with another number of outputs there, which are drawn anew."""
+    """Parameters with another number of outputs in the new network, which are drawn anew."""
 
 
 def prepare_transfer(
@@ -47,14 +41,15 @@ def prepare_transfer(
     """Put tickets into the run that will train them, and make the configs of both runs.
 
     Args:
-        experiment: the task there, its config how tickets are found there, and how many replicates.
-        tickets: the replicates take them in turn.
+        experiment: the experiment on the new task, whose config says how tickets are found there.
+        tickets: the given tickets; the replicates take them in turn.
         out: the directory that runs live in.
-        found_there: whether tickets are to be found there too.
+        found_there: whether tickets are also to be found on the new task.
 
     Raises:
-        MaskError: a ticket is none of such a network; lists every difference.
-        UsageError: there are more tickets than replicates, or their density cannot be had there.
+        MaskError: a ticket does not fit the network; lists every difference.
+        UsageError: there are more tickets than replicates, or their density cannot be reached on
+            the new task.
     """
     config = experiment.config
     assert isinstance(config, ExperimentConfig), "of own loops there is no other task"
@@ -64,7 +59,12 @@ def prepare_transfer(
             f"{config.replicates}"
         )
     dense = Replicate(experiment, MemoryStore(), 0).ticket(0)
-    masks = [transplanted(ticket, dense).mask for ticket in tickets]
+    masks = [transplant(ticket, dense).mask for ticket in tickets]
+    if found_there and not config.levels:
+        raise UsageError(
+            "levels: expected 1 or more, to find tickets there, got 0; or find none "
+            "(--no-found-there)"
+        )
     given, found = _given(config, tickets), None
     if found_there:
         units = experiment.task.units(config.prune)
@@ -94,7 +94,9 @@ def _given(config: ExperimentConfig, tickets: Sequence[Ticket]) -> ExperimentCon
         },
     )
     method = Given(tickets=tuple(map(ticket_sha256, tickets)))
-    refused = [control for control in asked_for(config.controls) if control.refusal(method, plain)]
+    refused = [
+        control for control in requested_controls(config.controls) if control.refusal(method, plain)
+    ]
     none = {one.setting: getattr(ControlsConfig(reinit=0), one.setting) for one in refused}
     return replace(
         config,
@@ -112,20 +114,23 @@ _KEPT: Final = ("granularity", "scope", "fraction", "fractions", "also", "leave_
 def pruned_to(
     prune: PruneConfig, levels: int, density: float, dense: Mask, units: Units | None
 ) -> tuple[PruneConfig, int]:
-    """A pruning as it is, but coming to a density at its last level; and how many levels it has.
+    """Change a pruning config to reach a density at its last level.
 
-    It ends at the level that is nearest. Where that is further than 2% away, the fraction pruned at
-    every level, or the last of the densities that the schedule says, becomes another.
+    It ends at the level with the nearest density. If that is off by more than 2%, the fraction
+    pruned at every level, or the last density of the schedule, is changed.
 
     Args:
-        prune: as it is.
-        levels: how many it has, 1 or more.
+        prune: the pruning config.
+        levels: its number of levels, 1 or more.
         density: in (0, 1).
         dense: the mask of level 0.
-        units: what goes as one.
+        units: the units of pruning; None: single weights.
+
+    Returns:
+        The pruning config, and its number of levels.
 
     Raises:
-        UsageError: the density cannot be had.
+        UsageError: the density cannot be reached.
     """
     planned = level_densities(prune, dense, levels, units)
     nearest = min(

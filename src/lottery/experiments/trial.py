@@ -1,4 +1,4 @@
-"""A trial of a network on its data, before anything is trained."""
+"""Trying a network on its data, before anything is trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lottery.data import Dataset, steps_per_epoch
 from lottery.errors import LotteryError, UsageError, describe_error, format_names
 from lottery.experiments.config import ExperimentConfig
 from lottery.experiments.lengths import last_iteration
-from lottery.methods import Bound, FromStep
+from lottery.methods import FromStep, MethodContext
 from lottery.rng import Streams
 from lottery.tasks.supervised import Supervised
 from lottery.tickets import PruneConfig
@@ -87,16 +87,16 @@ def check_types(name: str, model: nn.Module) -> None:
 def check_gradients(config: ExperimentConfig, task: Supervised) -> None:
     """Check that the loss depends on every weight that is to be pruned, on some example at least.
 
-    Two training examples pass forward and backward in training mode. Weights that took no part in
-    that, such as those of a block that is skipped now and then, have more examples and 63 more
-    passes to do so. torch's global CPU generator is left as it was.
+    Two training examples pass forward and backward in training mode. If weights took no part in
+    that, such as those of a block that is skipped at random, up to 63 more passes with more
+    examples are tried. torch's global CPU generator is left as it was.
 
     Args:
         config: the experiment.
         task: its task.
 
     Raises:
-        UsageError: weights never get a gradient, by name; or there are none to be had.
+        UsageError: weights never get a gradient, by name; or the pass fails.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(Streams(config.seed, 0).seed_of("trial"))
@@ -217,46 +217,45 @@ def _check_outputs(
         raise wrong(f"gives outputs of shape {tuple(outputs.shape)}")
 
 
-def check_scoring(task: Supervised, bound: Bound) -> None:
-    """Check that the criterion can score the network, and choose among all that is to go.
+def check_scoring(task: Supervised, context: MethodContext) -> None:
+    """Check that the criterion can score the network, by pruning once to the last level.
 
-    The network is pruned once, to the last level in one round. Two examples do, or one where the
-    config's smallest batch has one; a criterion of your own is given as many as ever. Where
-    training comes first, another initialization stands for what it leads to. No generator moves
-    that anything else draws from.
+    A built-in criterion is given two examples, or one if the config's smallest batch has one; a
+    criterion of your own is given as many as in the run. If training comes first, another
+    initialization stands for its result. No random generator that anything else uses is moved.
 
     Args:
         task: the experiment's.
-        bound: the experiment; its criterion looks at the network.
+        context: the experiment; its criterion looks at the network.
 
     Raises:
-        UsageError: the criterion fails, or has no finite scores where some must go.
-        MaskError: its scores are not what selection, or the scope, can use.
+        UsageError: the criterion fails, or gives infinite scores to weights that must be pruned.
+        MaskError: its scores cannot be used by selection or the scope, such as NaN.
     """
-    if not bound.levels:
+    if not context.levels:
         return
     try:
         with torch.random.fork_rng(devices=[]):
-            _prune_once(task, bound)
+            _prune_once(task, context)
     except LotteryError:
         raise
     except Exception as error:
         raise UsageError(
-            f"prune.criterion: '{bound.prune.criterion}' fails on this network, before any "
+            f"prune.criterion: '{context.prune.criterion}' fails on this network, before any "
             f"training, with {describe_error(error)}; choose another, or mend it"
         ) from error
 
 
-def _prune_once(task: Supervised, bound: Bound) -> None:
-    prune, level = _at_once(bound.prune, bound.levels)
+def _prune_once(task: Supervised, context: MethodContext) -> None:
+    prune, level = _at_once(context.prune, context.levels)
     if prune.criterion in CRITERIA:
         smallest = prune.examples // steps_per_epoch(prune.examples, prune.batch_size)
         few = min(smallest, _EXAMPLES)
         prune = replace(prune, examples=few, batch_size=few)
-    initial, deciding = _states(task, bound)
+    initial, deciding = _states(task, context)
     dense = Mask.dense(prunable_weights(task.make_model()))
-    replace(bound, prune=prune).pruned(
-        level, dense, trained=deciding, initial=initial, streams=bound.streams(0)
+    replace(context, prune=prune).pruned(
+        level, dense, trained=deciding, initial=initial, streams=context.streams(0)
     )
 
 
@@ -269,13 +268,13 @@ def _at_once(prune: PruneConfig, levels: int) -> tuple[PruneConfig, int]:
     return at_once, 1 if last else levels
 
 
-def _states(task: Supervised, bound: Bound) -> tuple[State, State]:
+def _states(task: Supervised, context: MethodContext) -> tuple[State, State]:
     """The first replicate's initial state, and one like that which decides."""
-    initial = task.initial(bound.streams(0), "init")
-    if isinstance(bound.method, FromStep) and not bound.method.step.amount:
+    initial = task.initial(context.streams(0), "init")
+    if isinstance(context.method, FromStep) and not context.method.step.amount:
         return initial.state_dict(), initial.state_dict()
     # Weights have moved by then, and statistics fit the data: without them the signal of a deep
     # network can grow beyond what a float holds.
-    moved = task.initial(bound.streams(1), "init")
+    moved = task.initial(context.streams(1), "init")
     recalibrate_batch_norm(moved, [_inputs(moved, task.data, _EXAMPLES)])
     return initial.state_dict(), moved.state_dict()

@@ -231,7 +231,7 @@ class _Pairs:
             0,
             self.subject.ticket(replace(key, level=0)).mask,
             trained=self.subject.weights(key),
-            streams=experiment.bound.streams(key.replicate),
+            streams=experiment.context.streams(key.replicate),
         )
 
 

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from lottery.analysis import Verdict
 from lottery.data.dataset import SplitName
 from lottery.errors import UsageError
-from lottery.experiments.connectivity import branch_of
+from lottery.experiments.connectivity import reordered_branch
 from lottery.inside.analysis import Analysis
 from lottery.inside.evaluation import Evaluation, is_share
 from lottery.inside.kept_lines import KeptLines
@@ -168,7 +168,7 @@ def _asked(subject: Subject, at: Sequence[int] | None) -> Iterator[_Ends]:
     main = list(subject.trainings())
     for since in reordered_there(subject) if at is None else sorted(set(at)):
         for one in main:
-            other = JobKey(one.replicate, branch_of(since), one.level)
+            other = JobKey(one.replicate, reordered_branch(since), one.level)
             if subject.ended(other):
                 yield "copies", since, one, other
     for one in main:

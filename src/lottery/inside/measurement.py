@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lottery.errors import StoreError
-from lottery.store.schema import TABLE, TEXT, Kind, misfits
+from lottery.store.schema import TABLE, TEXT, Kind, schema_problems
 
 Cell = str | int | float | bool | None
 """A value of a table; None where there is none."""
@@ -143,7 +143,7 @@ def _is_cell(value: object) -> bool:
 def _fields(content: object, kinds: Mapping[str, Kind], source: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StoreError(f"{source}: expected a table")
-    wrong = misfits(content, kinds)
+    wrong = schema_problems(content, kinds)
     if wrong:
         raise StoreError(f"{source}: {'; '.join(wrong)}")
     return {name: content[name] for name in kinds}

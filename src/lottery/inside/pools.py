@@ -27,7 +27,7 @@ from lottery.inside.spread import half_interval
 from lottery.inside.subject import Subject
 from lottery.store import MAIN, JobKey
 from lottery.tasks.supervised import Supervised
-from lottery.tickets.rewinding import replaced
+from lottery.tickets.rewinding import replace_weights
 from lottery.training import State
 
 FACTORS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -67,7 +67,7 @@ def interpolated(
         name: value.lerp(other[name], factor) if value.is_floating_point() else value
         for name, value in one.items()
     }
-    return replaced(average, mask.apply({name: average[name] for name in mask}, pruned))
+    return replace_weights(average, mask.apply({name: average[name] for name in mask}, pruned))
 
 
 def pooled(

@@ -37,7 +37,7 @@ def missing_copies(
         UsageError: an iteration or level is none, or the run is of a loop of the user's own.
     """
     wanted = ConnectivityConfig(at={str(since): tuple(levels or ()) for since in at})
-    fits = wanted.misfits(run.config.levels, stopped=stops_early(run.config))
+    fits = wanted.schema_problems(run.config.levels, stopped=stops_early(run.config))
     for problem in wanted.problems() + fits:
         raise UsageError(f"connectivity: {problem}")
     whole = replace(run.config, connectivity=run.config.connectivity.joined(wanted))

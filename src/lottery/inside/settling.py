@@ -9,11 +9,11 @@ from lottery.core import Mask, scored_level
 from lottery.inside.measurement import Cell, Table
 from lottery.inside.overlap import Overlap, add, layer_overlaps
 from lottery.inside.subject import Subject
-from lottery.methods import searching
+from lottery.methods import mask_search
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey
 from lottery.store.jobs import SEARCH
-from lottery.tickets import Drawn, prune_mask
+from lottery.tickets import EarlyBirdMask, prune_mask
 from lottery.training import State
 
 COLUMNS: Final = (
@@ -77,7 +77,7 @@ def settling(subject: Subject) -> Table:
 
 
 def _changed(subject: Subject) -> Iterator[tuple[Cell, ...]]:
-    branch = f"{SEARCH}-1" if searching(subject.run.config.method) else MAIN
+    branch = f"{SEARCH}-1" if mask_search(subject.run.config.method) else MAIN
     if branch == MAIN and subject.run.facts.mask_updates == "none":
         return
     for key in subject.trainings(branch):
@@ -93,7 +93,7 @@ def _drawn(subject: Subject) -> Iterator[tuple[Cell, ...]]:
         for look in subject.run.store.looks(replicate):
             if look.kind == "drawn" and look.number in subject.levels:
                 drawn = subject.look(look)
-                assert isinstance(drawn, Drawn), "unpacked by its key's kind"
+                assert isinstance(drawn, EarlyBirdMask), "unpacked by its key's kind"
                 moment = "settled" if drawn.settled else "never settled"
                 key = JobKey(replicate, MAIN, look.number)
                 yield _row(key, moment, drawn.iteration, drawn.spread, None)
@@ -144,7 +144,7 @@ def _states(subject: Subject, replicate: int) -> Iterator[tuple[int, State]]:
     for look in subject.run.store.looks(replicate):
         if look.kind == "state":
             state = subject.look(look)
-            assert not isinstance(state, Drawn), "unpacked by its key's kind"
+            assert not isinstance(state, EarlyBirdMask), "unpacked by its key's kind"
             yield look.number, state
 
 

@@ -15,7 +15,7 @@ from lottery.store import MAIN, JobKey, LookKey
 from lottery.store.jobs import REORDERED, SEARCH
 from lottery.store.store import Moment
 from lottery.tasks.protocol import Task
-from lottery.tickets import Drawn, Ticket
+from lottery.tickets import EarlyBirdMask, Ticket
 from lottery.training import State
 
 Progress = Callable[[str], None]
@@ -86,7 +86,7 @@ class Subject:
         """What a training ended with; at early stopping only where that was kept."""
         return self.run.store.weights(key, moment)
 
-    def look(self, key: LookKey) -> State | Drawn:
+    def look(self, key: LookKey) -> State | EarlyBirdMask:
         """What was kept of a dense network on its way."""
         return self.run.store.look(key)
 

@@ -1,1 +1,1 @@
-"""What needs an optional dependency, one file each; none is imported before it is used."""
+"""Code that needs an optional package, one file each; imported only when it is used."""

@@ -12,9 +12,9 @@ def import_extra(package: str, *, extra: str, what: str) -> ModuleType:
     """Import a package of an extra.
 
     Args:
-        package: what is imported.
+        package: the module to import.
         extra: the extra that installs it, as in ``pip install 'lottery[timm]'``.
-        what: what needs it, for the message.
+        what: what needs it, for the error message.
 
     Raises:
         MissingPackageError: it is not installed, or something it needs itself is not.

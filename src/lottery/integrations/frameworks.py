@@ -1,4 +1,4 @@
-"""What tasks of training frameworks have in common."""
+"""Functions that the tasks of all training frameworks use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_SCORES = ("_runtime", "_per_second", "_preparation_time", "_batch_count", "
 
 
 def seed_all(seed: int) -> None:
-    """Seed the global generators, which a script may have seeded with a number of its own.
+    """Seed the global random generators of torch, numpy and Python.
 
     Args:
         seed: in ``[0, 2**32)``.
@@ -26,12 +26,13 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
 
 
-def named(metrics: Mapping[str, Any], prefixes: Iterable[str]) -> dict[str, Any]:
-    """The measurements whose names begin with one of the prefixes, without it.
+def select_metrics(metrics: Mapping[str, Any], prefixes: Iterable[str]) -> dict[str, Any]:
+    """The metrics whose names begin with one of the prefixes, which is cut off.
 
-    What is no single number, such as a list of one score a class, is left out.
+    Values that are not a single number, such as a list of one score a class, are left out, as are
+    durations and the like, which say nothing of the network.
 
-    >>> named({"eval_loss": 0.5, "eval_f1": [1.0, 0.0], "eval_runtime": 2.0}, ["eval_"])
+    >>> select_metrics({"eval_loss": 0.5, "eval_f1": [1.0, 0.0], "eval_runtime": 2.0}, ["eval_"])
     {'loss': 0.5}
     """
     return {

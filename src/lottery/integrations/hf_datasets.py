@@ -1,7 +1,7 @@
-"""Datasets of images or numbers by way of the package ``datasets`` of Hugging Face.
+"""Datasets of images or numbers, loaded by the package ``datasets`` of Hugging Face.
 
-They come from that package's cache or are downloaded by it, the way it is set up. Images are taken
-as they are encoded, so that it is not the package that decodes them.
+They come from that package's cache or are downloaded by it, as it is configured. Images are taken
+encoded, so that the package does not decode them.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Part:
     Args:
         fingerprint: changes when the data do.
         labels: class of each example.
-        rows: the package's table, whose images are not decoded.
-        columns: the one with the images, or those with numbers.
+        rows: the package's table, with images not decoded.
+        columns: the column of images, or the columns of numbers.
     """
 
     fingerprint: str
@@ -44,19 +44,19 @@ class Part:
     columns: tuple[str, ...]
 
     def images(self) -> Iterator[bytes | None]:
-        """Each example's encoded image, in order; None where there is none or it is too large."""
+        """Each example's encoded image, in order; None if there is none or it is too large."""
         for row in self.rows:
             image = row[self.columns[0]] or {}
             yield image.get("bytes") or _from_file(image.get("path"))
 
     def numbers(self) -> NDArray[np.float64]:
-        """Each example's numbers, ``[N, columns]``; NaN where there is none."""
+        """Each example's numbers, float64 ``[N, columns]``; NaN where one is missing."""
         return np.stack([np.array(list(self.rows[c]), np.float64) for c in self.columns], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """A dataset: its parts, the names of its classes, and what of it is passed over, in words.
+    """A dataset: its parts, the names of its classes, and notes on what is left out.
 
     Its examples are images, or else numbers.
     """
@@ -69,12 +69,12 @@ class Tables:
 
 
 def open_tables(name: str, *, image_column: str = "", label_column: str = "") -> Tables:
-    """A dataset of Hugging Face.
+    """Load a dataset of Hugging Face.
 
-    Where no column holds images, and none is stated, its examples are the numbers in all numeric
-    columns but that of the classes. Its part ``train`` is learned from. What measures is ``test``,
-    or else ``validation``; None if there is no such part. One whose examples all have no class, as
-    in a competition, is passed over and noted; one where some have none is an error.
+    If no column holds images and none is named, examples are the numbers of all numeric columns but
+    that of the classes. The part ``train`` is trained on. The test set is the part ``test``, or
+    else ``validation``; None if there is neither. A part in which no example has a class, as in a
+    competition, is left out with a note; one in which only some have none is an error.
 
     Args:
         name: of the dataset there, or a folder that the package can read; after a colon there may
@@ -86,8 +86,8 @@ def open_tables(name: str, *, image_column: str = "", label_column: str = "") ->
         MissingPackageError: the package ``datasets`` is not installed.
         DataError: the dataset cannot be loaded, or an example has no class or one that training
             examples do not have.
-        UsageError: there is no such column, it holds something else, or it has to be said which is
-            meant.
+        UsageError: there is no such column, it holds something else, or one of several has to be
+            named.
     """
     what = f"hf:{name}"
     package, found = _loaded(what, name)

@@ -12,7 +12,7 @@ from lottery.errors import UsageError, describe_error
 from lottery.integrations.extra import import_extra
 
 _OTHER_INPUTS: Final = ("input_ids", "pixel_attention_mask", "spatial_shapes")
-"""What a network takes that learns from text too, or from images that were cut into patches."""
+"""Inputs of networks that also learn from text, or from images cut into patches beforehand."""
 
 
 class Logits(nn.Module):

@@ -1,4 +1,4 @@
-"""Winning tickets of what a Lightning Trainer trains (``lightning`` or ``pytorch-lightning``)."""
+"""Tickets of models trained by a Lightning Trainer (``lightning`` or ``pytorch-lightning``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lottery.integrations.extra import import_extra
-from lottery.integrations.frameworks import named, seed_all
+from lottery.integrations.frameworks import seed_all, select_metrics
 from lottery.tasks.session import LoopSession
 
 _PREFIXES: Final = ("val_", "val/", "valid_", "valid/", "validation_", "validation/")
@@ -24,18 +24,18 @@ _TEST: Final = ("test_", "test/")
 def lightning_task(
     make_module: Callable[[], nn.Module], make_trainer: Callable[[], Any], **data: Any
 ) -> dict[str, Any]:
-    """The functions that `lottery.find_tickets` needs, of a module and a Trainer of Lightning.
+    """Arguments of `lottery.find_tickets` for a module and a Trainer of Lightning.
 
-    Seeds come from the replicate, after whatever ``make_trainer`` seeds. Each validation is a point
-    of the curve: what is logged as ``val_loss`` or ``val/loss`` is its ``loss``. Trainings that
-    were interrupted go on after the last epoch that they ended.
+    Random generators are seeded for each replicate, after ``make_trainer`` has been called. Each
+    validation is a point of the curve: a metric logged as ``val_loss`` or ``val/loss`` is its
+    ``loss``. An interrupted training is resumed after the last epoch that it finished.
 
     Args:
-        make_module: gives a new ``LightningModule`` each time.
-        make_trainer: gives a new ``Trainer`` each time.
-        data: as ``Trainer.fit`` takes it: ``train_dataloaders`` and ``val_dataloaders``, or a
-            ``datamodule``; and ``test_dataloaders``. What networks are judged on at the end are the
-            ``test_dataloaders`` or, without them, the validation data.
+        make_module: returns a new ``LightningModule`` each time.
+        make_trainer: returns a new ``Trainer`` each time.
+        data: arguments of ``Trainer.fit``: ``train_dataloaders`` and ``val_dataloaders``, or a
+            ``datamodule``; and ``test_dataloaders``. Networks are evaluated at the end on the
+            ``test_dataloaders``; without these, on the validation data.
 
     Returns:
         ``make_model``, ``train`` and ``evaluate``. Scores are named as they are logged, without
@@ -75,7 +75,7 @@ def _evaluate(
     judge, prefixes = (trainer.test, _TEST) if test else (trainer.validate, _PREFIXES)
     found: dict[str, float] = {}
     for metrics in judge(model, **_unused(data), verbose=False):
-        found |= named(metrics, prefixes)
+        found |= select_metrics(metrics, prefixes)
     return found
 
 
@@ -122,10 +122,10 @@ def _following(session: LoopSession, trainer: Any) -> Any:
     class Following(lightning.Callback):  # type: ignore[misc, name-defined]
         def on_validation_end(self, trainer: Any, *_: Any) -> None:
             if not trainer.sanity_checking:
-                session.log(**named(trainer.callback_metrics, _PREFIXES))
+                session.log(**select_metrics(trainer.callback_metrics, _PREFIXES))
 
         def on_train_epoch_end(self, trainer: Any, *_: Any) -> None:
-            found = named(trainer.callback_metrics, _TRAINING)
+            found = select_metrics(trainer.callback_metrics, _TRAINING)
             if found:
                 session.log(split="training", **found)
             session.checkpoint(trainer.global_step)

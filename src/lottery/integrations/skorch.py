@@ -1,4 +1,4 @@
-"""Winning tickets of an skorch net, and a ticket in its ``fit``."""
+"""Tickets of skorch nets, and a callback with which ``fit`` trains a ticket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lottery.holding import hold
 from lottery.integrations.extra import import_extra
-from lottery.integrations.frameworks import named, seed_all
+from lottery.integrations.frameworks import seed_all, select_metrics
 from lottery.tasks.session import LoopSession
 
 # As skorch calls what the library calls accuracy.
@@ -22,20 +22,21 @@ _NAMES = {"acc": "accuracy"}
 def skorch_task(
     make_net: Callable[[], Any], train: tuple[Any, Any], test: tuple[Any, Any]
 ) -> dict[str, Any]:
-    """The functions that `lottery.find_tickets` needs, of a net of skorch.
+    """Arguments of `lottery.find_tickets` for a net of skorch.
 
-    Seeds come from the replicate, whatever ``make_net`` seeds. What the net notes of its validation
-    data after each epoch is the curve. Trainings that were interrupted go on after the last epoch.
+    Random generators are seeded for each replicate, after ``make_net`` has been called. The curve
+    is the net's history of its validation data, one point after each epoch. An interrupted training
+    is resumed after the last epoch that it finished.
 
     Args:
-        make_net: gives a new net each time, such as ``NeuralNetClassifier(Net, max_epochs=10)``.
+        make_net: returns a new net each time, such as ``NeuralNetClassifier(Net, max_epochs=10)``.
             Masks cover its ``module_``.
-        train: what ``fit`` takes: X and y.
-        test: what ``score`` takes.
+        train: X and y for ``fit``.
+        test: X and y for ``score``.
 
     Returns:
-        ``make_model``, ``train`` and ``evaluate``. The score is what the net's ``score`` gives:
-        accuracy of classifiers; of others, name it: ``score="r2"``.
+        ``make_model``, ``train`` and ``evaluate``. The score is that of the net's ``score``:
+        accuracy for classifiers; name any other one: ``score="r2"``.
 
     Example:
         ``run = lottery.find_tickets(**skorch_task(make_net, (X, y), (X_test, y_test)))``
@@ -48,11 +49,11 @@ def skorch_task(
 
 
 def ticket_callback(mask: Mapping[str, Tensor], weights: Mapping[str, Tensor] | None = None) -> Any:
-    """A callback of skorch with which ``fit`` trains a ticket.
+    """A skorch callback with which ``fit`` trains a ticket.
 
     Args:
-        mask: parameter name of ``module_`` -> bool tensor, True = kept; a `lottery.Mask` is one.
-        weights: what the module starts from, a ``state_dict``; None: from what it has.
+        mask: parameter name of ``module_`` -> bool tensor, True = kept, such as a `lottery.Mask`.
+        weights: the ``state_dict`` that training starts from; None: the module's own weights.
 
     Raises:
         MissingPackageError: skorch is not installed.
@@ -191,7 +192,7 @@ def _following(session: LoopSession, net_state: _NetState) -> Any:
             self.logged_ = epochs
             measured = net.history[epochs - 1]
             for split, prefix in (("training", "train_"), ("validation", "valid_")):
-                found = named(measured, [prefix])
+                found = select_metrics(measured, [prefix])
                 if found:
                     session.log(split=split, **{_NAMES.get(k, k): v for k, v in found.items()})
             return True

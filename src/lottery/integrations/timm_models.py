@@ -13,10 +13,10 @@ from lottery.integrations.extra import import_extra
 
 
 def timm_model(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
-    """A network of timm with random weights, made for this many channels and classes.
+    """A network of timm with random weights, for this number of channels and classes.
 
-    Networks that are made for one size of image, such as Vision Transformers, are made for this
-    one. Importing timm imports torchvision, which the extra installs too.
+    Networks built for one image size, such as Vision Transformers, are built for this one.
+    Importing timm imports torchvision, which the extra installs too.
 
     Args:
         name: as in ``timm.list_models()``, such as ``resnet18``.

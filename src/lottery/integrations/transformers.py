@@ -1,4 +1,4 @@
-"""Winning tickets of what a Trainer of the package transformers trains."""
+"""Tickets of models trained by a ``Trainer`` of the package transformers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import nn
 
 from lottery.errors import UsageError
 from lottery.integrations.extra import import_extra
-from lottery.integrations.frameworks import named, seed_all
+from lottery.integrations.frameworks import seed_all, select_metrics
 from lottery.tasks.global_random import random_state, set_random_state
 from lottery.tasks.session import LoopSession
 
@@ -24,19 +24,20 @@ _PREFIXES = ("eval_",)
 
 
 def trainer_task(make_trainer: Callable[[], Any], test_dataset: Any = None) -> dict[str, Any]:
-    """The functions that `lottery.find_tickets` needs, of a ``transformers.Trainer``.
+    """Arguments of `lottery.find_tickets` for a ``transformers.Trainer``.
 
-    Seeds come from the replicate, whatever the Trainer's arguments say. Each evaluation is a point
-    of the curve. Trainings that were interrupted go on at the last epoch that they began, unless
+    Seeds are those of the replicate, whatever the Trainer's arguments say. Each evaluation is a
+    point of the curve. An interrupted training is resumed at the last epoch that it began, unless
     ``load_best_model_at_end`` is set. Each training has a temporary ``output_dir``.
 
     Args:
-        make_trainer: gives a new ``Trainer`` with a new model each time.
-        test_dataset: what networks are judged on at the end, if not on the ``eval_dataset``.
+        make_trainer: returns a new ``Trainer`` with a new model each time.
+        test_dataset: the data that networks are evaluated on at the end; None: the Trainer's
+            ``eval_dataset``.
 
     Returns:
-        ``make_model``, ``train`` and ``evaluate``. Metrics are named as in the Trainer, without
-        ``eval_``; what is none is found by its name, ``score="loss"``.
+        ``make_model``, ``train`` and ``evaluate``. Metrics have their names in the Trainer, without
+        ``eval_``. A Trainer without metrics has its loss: ``score="loss"``.
 
     Example:
         ``run = lottery.find_tickets(**trainer_task(make_trainer), levels=5)``
@@ -95,7 +96,7 @@ def _evaluate(
     make_trainer: Callable[[], Any], test_dataset: Any, model: nn.Module
 ) -> dict[str, float]:
     metrics = _trainer(make_trainer, model).evaluate(test_dataset)
-    return named(metrics, _PREFIXES)
+    return select_metrics(metrics, _PREFIXES)
 
 
 class _TrainerState:
@@ -170,6 +171,6 @@ def _following(session: LoopSession, trainer: _TrainerState) -> Any:
                 session.log(split="training", loss=logs["loss"])
 
         def on_evaluate(self, *_: Any, metrics: dict[str, float], **__: Any) -> None:
-            session.log(**named(metrics, _PREFIXES))
+            session.log(**select_metrics(metrics, _PREFIXES))
 
     return Following()

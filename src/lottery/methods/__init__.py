@@ -1,16 +1,16 @@
 """How tickets are made, and the controls that show why they work: one record each."""
 
 from lottery.methods.at_step import AtStep, FromStep
-from lottery.methods.base import Bound, Inputs, Method
-from lottery.methods.changing import Changing, searching
-from lottery.methods.control import Branch, Breaking, Control, source_replicate
+from lottery.methods.base import Method, MethodContext, ReplicateInputs
+from lottery.methods.changing import ChangingMask, mask_search
+from lottery.methods.control import Branch, Control, ControlContext, source_replicate
 from lottery.methods.controls import CONTROL_KINDS, CONTROLS
-from lottery.methods.controls_config import ControlsConfig, asked_for, control_problems
+from lottery.methods.controls_config import ControlsConfig, control_problems, requested_controls
 from lottery.methods.dynamic import Dynamic
 from lottery.methods.early_bird import EarlyBird
 from lottery.methods.given import Given
 from lottery.methods.gradual import GradualPruning
-from lottery.methods.identity import plain_how
+from lottery.methods.identity import plain_variant
 from lottery.methods.iterative import Iterative
 from lottery.methods.kinds import METHODS, AnyMethod
 from lottery.methods.rewinding import DrawnRewindConfig, FoundRewindConfig, RewindConfig
@@ -21,11 +21,10 @@ __all__ = [
     "METHODS",
     "AnyMethod",
     "AtStep",
-    "Bound",
     "Branch",
-    "Breaking",
-    "Changing",
+    "ChangingMask",
     "Control",
+    "ControlContext",
     "ControlsConfig",
     "DrawnRewindConfig",
     "Dynamic",
@@ -34,13 +33,14 @@ __all__ = [
     "FromStep",
     "Given",
     "GradualPruning",
-    "Inputs",
     "Iterative",
     "Method",
+    "MethodContext",
+    "ReplicateInputs",
     "RewindConfig",
-    "asked_for",
     "control_problems",
-    "plain_how",
-    "searching",
+    "mask_search",
+    "plain_variant",
+    "requested_controls",
     "source_replicate",
 ]

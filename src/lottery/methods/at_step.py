@@ -1,4 +1,4 @@
-"""Pruned at initialization, or early in the dense training, and trained from there or rewound.
+"""Pruning at initialization or early in the dense training; trained from there, or rewound.
 
 SNIP (arXiv:1810.02340), GraSP (arXiv:2002.07376), SynFlow (arXiv:2006.05467) and FORCE
 (arXiv:2006.09081) are criteria, and numbers of rounds, of this method.
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.core import CriterionEntry, scored_level
-from lottery.methods.base import Bound, Inputs, Method, pruned_ticket
+from lottery.methods.base import Method, MethodContext, ReplicateInputs, pruned_ticket
 from lottery.methods.identity import pruning_part
 from lottery.methods.rewinding import DrawnRewindConfig
 from lottery.tickets import PruneConfig, Ticket
@@ -21,11 +21,11 @@ from lottery.training import Length, PrunedValues, take_lengths
 
 @dataclass(frozen=True, kw_only=True)
 class FromStep(Method):
-    """The dense network's weights at one iteration decide; what such methods share."""
+    """Base of the methods that prune by the dense network's weights at one iteration."""
 
     step: Length = field(default_factory=lambda: Length(amount=0))
-    """How far into the dense training its weights decide, and training goes on from them unless
-    tickets are rewound; 0 is the initialization."""
+    """The point of the dense training whose weights are scored; 0 is the initialization. Tickets
+    train on from it unless they are rewound."""
 
     def __post_init__(self) -> None:
         take_lengths(self, "step")
@@ -49,7 +49,7 @@ class FromStep(Method):
 
     @property
     def steps(self) -> tuple[Length, ...]:
-        """How far into the dense training its states are needed."""
+        """The points of the dense training whose states are needed."""
         return tuple(dict.fromkeys((self.step, self.start)))
 
     @override
@@ -57,38 +57,44 @@ class FromStep(Method):
         return (0,) if any(length.amount for length in self.steps) else ()
 
     @override
-    def states(self, bound: Bound) -> tuple[int, ...]:
-        return tuple(sorted({*map(bound.iterations, self.steps)} - {0}))
+    def states(self, context: MethodContext) -> tuple[int, ...]:
+        return tuple(sorted({*map(context.iterations, self.steps)} - {0}))
 
     def pruned_at_step(
-        self, level: int, parent: Ticket, bound: Bound, inputs: Inputs, *, start: Length
+        self,
+        level: int,
+        parent: Ticket,
+        context: MethodContext,
+        inputs: ReplicateInputs,
+        *,
+        start: Length,
     ) -> Ticket:
-        """A ticket pruned by the weights at the step, and starting elsewhere or there."""
-        at = bound.iterations(start)
+        """A ticket pruned by the weights at ``step``, that starts from the state at ``start``."""
+        at = context.iterations(start)
         return pruned_ticket(
             level,
             parent,
-            bound,
+            context,
             inputs,
-            trained=inputs.state(bound.iterations(self.step)),
+            trained=inputs.state(context.iterations(self.step)),
             weights=inputs.state(at),
             rule=self.pruned,
             iteration=at,
         )
 
     def pruning(self, level: int, prune: PruneConfig, levels: int) -> dict[str, Any]:
-        """What decides the mask that is drawn at the step."""
+        """The settings that decide the mask made at the step, as plain JSON."""
         parts = [pruning_part(prune, n, levels) for n in range(1, level + 1)]
         return {"method": "at-step", "prune": parts, "pruned": self.pruned}
 
 
 @dataclass(frozen=True, kw_only=True)
 class AtStep(FromStep):
-    """Pruned by the weights at one iteration of the dense training, of which 0 comes before it."""
+    """Pruned by the weights at one iteration of the dense training; 0 is the initialization."""
 
     kind: Literal["at-step"] = "at-step"
     rewind: DrawnRewindConfig = field(default_factory=DrawnRewindConfig)
-    """What survivors go back to: where they were chosen, or before."""
+    """What survivors are rewound to: the step at which they were chosen, or an earlier one."""
     pruned: PrunedValues = "zero"
     """What pruned weights are: ``zero``; or constant, part of the network but not trained
     (arXiv:1905.01067): ``frozen`` at the value that survivors start from; or, of tickets that are
@@ -116,9 +122,9 @@ class AtStep(FromStep):
         return self.step if self.rewind.kind == "drawn" else self.rewind.to
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        parent = inputs.ticket(scored_level(bound.prune.schedule, level))
-        return self.pruned_at_step(level, parent, bound, inputs, start=self.start)
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        parent = inputs.ticket(scored_level(context.prune.schedule, level))
+        return self.pruned_at_step(level, parent, context, inputs, start=self.start)
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:

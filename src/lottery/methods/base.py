@@ -1,4 +1,4 @@
-"""What a method is: how the ticket of each level comes to be, and how it is trained."""
+"""The interface of a method: how the ticket of each level is made, and how it is trained."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lottery.core import CriterionEntry, Mask, find_criterion
 from lottery.rng import Streams
-from lottery.tasks.protocol import How, Task
+from lottery.tasks.protocol import Task, TrainingVariant
 from lottery.tickets import (
-    Drawn,
+    EarlyBirdMask,
     PruneConfig,
     RewindMethod,
     Ticket,
@@ -25,16 +25,16 @@ from lottery.training import LearnedMasksConfig, Length, MaskUpdatesConfig, Prun
 
 
 @dataclass(frozen=True)
-class Bound:
-    """What every job of an experiment refers to, bound once.
+class MethodContext:
+    """The parts of an experiment that methods and controls need to make tickets.
 
     Args:
         task: what is trained.
-        prune: what is removed at every level.
+        prune: what is pruned at every level.
         method: how tickets are made.
-        levels: how many there are besides the dense one; for the linear schedule alone.
+        levels: the number of levels besides the dense one; used by the linear schedule alone.
         seed: the experiment's.
-        masks: how the controls that train nothing but a mask train it.
+        masks: how the controls that train a mask instead of weights train it.
     """
 
     task: Task
@@ -50,15 +50,15 @@ class Bound:
 
     @cached_property
     def rewind_iteration(self) -> int:
-        """The iteration of the dense training that tickets go back to; 0 is initialization.
+        """The iteration of the dense training that tickets are rewound to; 0 is initialization.
 
-        When fine-tuning they go on from its end. Where each ticket is drawn at an iteration of its
-        own, this is the first at which a mask can have settled.
+        With fine-tuning it is the end of that training. With Early-Bird tickets that each train on
+        from an iteration of their own, it is the first at which a mask can have settled.
         """
         return self.method.start_iteration(self)
 
     def iterations(self, length: Length) -> int:
-        """A length of the dense training in iterations; of a task of unknown length, its amount."""
+        """A length in iterations; for a task whose epochs are of unknown length, its amount."""
         steps = self.task.steps()
         return length.amount if steps is None else length.iterations(steps.per_epoch)
 
@@ -78,10 +78,10 @@ class Bound:
             level: 1 or more.
             parent: the mask that is pruned: that of the level before, or of level 0 with the
                 one-shot schedule.
-            trained: the state that decides.
+            trained: the state whose weights are scored.
             initial: the state at initialization.
             streams: the replicate's.
-            held: what weights are in that network while they are pruned; None: zero.
+            held: the values that pruned weights are held at in that network; None: zero.
         """
         probe = None
         if find_criterion(self.prune.criterion).needs_probe:
@@ -101,11 +101,11 @@ class Bound:
         )
 
 
-class Inputs(Protocol):
-    """What there is of one replicate for a ticket to be made from."""
+class ReplicateInputs(Protocol):
+    """What a ticket is made from: the states, masks and tickets of one replicate."""
 
     number: int
-    """Of the replicate."""
+    """The replicate's number, from 0."""
     streams: Streams
 
     @property
@@ -119,35 +119,35 @@ class Inputs(Protocol):
         """The state that a level's training ended with."""
 
     def state(self, iteration: int) -> State:
-        """The dense network's state on the way; 0 is its initialization."""
+        """The dense network's state at an iteration of its training; 0 is its initialization."""
 
-    def drawn(self, level: int) -> Drawn:
-        """The mask of a level that was drawn while the dense network trained."""
+    def drawn(self, level: int) -> EarlyBirdMask:
+        """The Early-Bird mask of a level, drawn while the dense network trained."""
 
     def given(self, name: str) -> Ticket:
-        """A ticket that the run was given, by its hash."""
+        """A ticket that the run was given, by its SHA-256."""
 
     def found(self, level: int) -> Mask:
-        """The mask that the training which looked for a level's mask ended with."""
+        """The mask that the search for a level's mask ended with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
-    """How tickets are made, level by level: the settings of a kind, and what follows from them."""
+    """How tickets are made, level by level: the settings of one kind of method."""
 
     kind: str
-    """Which method it is."""
+    """The kind of method, as in a config."""
 
     # What is known from the settings alone
 
     @property
     @abstractmethod
     def start(self) -> Length:
-        """How far into the dense training tickets start, where the settings say it."""
+        """The point of the dense training at which tickets start, as far as the settings tell."""
 
     @property
     def rewinding(self) -> RewindMethod:
-        """What survivors go back to."""
+        """What survivors are rewound to."""
         return "weights"
 
     @property
@@ -162,18 +162,18 @@ class Method(ABC):
 
     @property
     def no_trained_weights(self) -> str:
-        """Why there are no trained weights behind a ticket's mask to go on from; empty: some."""
+        """Why no trained weights decided a ticket's mask; empty if they did."""
         return ""
 
     def refusals(self, prune: PruneConfig) -> list[str]:
-        """What of the pruning does not go with it, one sentence each."""
+        """The pruning settings that this method cannot be combined with, one sentence each."""
         del prune
         return []
 
     def criterion_refusals(
         self, prune: PruneConfig, criterion: CriterionEntry, levels: int
     ) -> list[str]:
-        """Why the criterion cannot score the networks that it is asked to, one sentence each."""
+        """Why the criterion cannot score this method's networks, one sentence each."""
         del prune, criterion, levels
         return []
 
@@ -181,40 +181,43 @@ class Method(ABC):
 
     @abstractmethod
     def needs(self, level: int, prune: PruneConfig) -> tuple[int, ...]:
-        """The levels of which trained weights, or what was kept on the way, make this level's."""
+        """The levels whose trainings must have ended before this level's ticket can be made."""
 
-    def states(self, bound: Bound) -> tuple[int, ...]:
-        """The iterations of the dense training of which its tickets need the state."""
-        at = bound.rewind_iteration
+    def states(self, context: MethodContext) -> tuple[int, ...]:
+        """The iterations of the dense training whose states its tickets need."""
+        at = context.rewind_iteration
         return (at,) if self.rewinding == "weights" and at else ()
 
-    def start_iteration(self, bound: Bound) -> int:
-        """The iteration that tickets start at; see `Bound.rewind_iteration`."""
-        return bound.iterations(self.start)
+    def start_iteration(self, context: MethodContext) -> int:
+        """The iteration that tickets start at; see `MethodContext.rewind_iteration`."""
+        return context.iterations(self.start)
 
     @abstractmethod
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
         """The ticket of a level, 1 or more, without its provenance."""
 
-    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
-        """How the ticket of a level is trained."""
+    def variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
+        """How the training of a level's ticket differs from the dense network's."""
         del level, prune, levels
-        return How()
+        return TrainingVariant()
 
-    def how_dense(self) -> How:
-        """How the dense network is trained: in the task's way, to its end."""
-        return How()
+    def dense_variant(self) -> TrainingVariant:
+        """How the dense network is trained: by default as the task does, to the end."""
+        return TrainingVariant()
 
     @abstractmethod
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
-        """What of the method decides a level's ticket, besides the jobs it is made from: plain."""
+        """The settings that decide a level's ticket, besides the jobs that it is made from.
+
+        Plain JSON; part of the identity of the level's jobs.
+        """
 
 
 def pruned_ticket(
     level: int,
     parent: Ticket,
-    bound: Bound,
-    inputs: Inputs,
+    context: MethodContext,
+    inputs: ReplicateInputs,
     *,
     trained: State,
     weights: State,
@@ -224,19 +227,19 @@ def pruned_ticket(
     """A ticket pruned once more.
 
     Args:
-        level: that it is made for, 1 or more.
+        level: the level to make, 1 or more.
         parent: the ticket that is pruned.
-        bound: the experiment.
-        inputs: what there is of the replicate.
-        trained: the state that decides what goes.
-        weights: the state that survivors go back to.
-        rule: what pruned weights are held at, see `lottery.tickets.pruned_values`.
-        iteration: where survivors start.
+        context: the experiment.
+        inputs: the replicate's states and tickets.
+        trained: the state whose weights are scored.
+        weights: the state that survivors are rewound to.
+        rule: the values of pruned weights, see `lottery.tickets.pruned_values`.
+        iteration: the iteration at which the ticket's training starts.
     """
     held = None
     if rule != "zero":
         held = pruned_values(rule, before=parent, trained=trained, rewound=weights)
-    mask = bound.pruned(
+    mask = context.pruned(
         level,
         parent.mask,
         trained=trained,

@@ -1,7 +1,7 @@
-"""Masks that change in training: what gradually pruned and dynamic ones share.
+"""Masks that change during training: the base of gradual pruning and dynamic sparse training.
 
-A level's ticket is trained so itself; or such a training finds its mask, and the ticket is that
-mask, rewound and fixed.
+Either the level's ticket itself is trained in this way; or such a training only finds the mask, and
+the ticket is that mask, rewound and fixed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.methods.at_step import FromStep
-from lottery.methods.base import Bound, Inputs, Method
+from lottery.methods.base import Method, MethodContext, ReplicateInputs
 from lottery.methods.rewinding import FoundRewindConfig
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import PruneConfig, Ticket
 from lottery.training import Length, MaskUpdatesConfig, take_lengths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changing(FromStep):
-    """The mask of a training changes from a step of the dense training on."""
+class ChangingMask(FromStep):
+    """A mask that changes during training, which starts at a step of the dense training."""
 
     every: Length = field(default_factory=lambda: Length(amount=100))
-    """How far apart updates of the mask are, 1 or more."""
+    """The time between updates of the mask, 1 or more."""
     begin: float = 0.0
     """Share of the training, in [0, 1], after which updates are due: the first comes one
     ``every`` later."""
@@ -34,10 +34,11 @@ class Changing(FromStep):
     The last gradual pruning comes exactly there; a dynamic mask has its last update before it, so
     that what grew is trained."""
     then: Literal["stay", "rewind"] = "stay"
-    """``stay``: a ticket is what such a training gives; ``rewind``: it is the mask that such a
-    training found, which costs one more, rewound to ``rewind.to`` and trained as it is."""
+    """``stay``: the ticket is trained with its changing mask; ``rewind``: such a training only
+    finds the mask, which is then rewound to ``rewind.to`` and trained without changes. This takes
+    one more training for each level."""
     rewind: FoundRewindConfig = field(default_factory=FoundRewindConfig)
-    """With then = 'rewind', what survivors go back to."""
+    """With then = 'rewind', what survivors are rewound to."""
 
     def __post_init__(self) -> None:
         take_lengths(self, "step", "every")
@@ -45,7 +46,7 @@ class Changing(FromStep):
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
         found = self.updates.problems()
-        if self.rewind.to.amount and not self.searches:
+        if self.rewind.to.amount and not self.searches_mask:
             found.append(
                 f"rewind.to: with then = 'stay' nothing is rewound, got {self.rewind.to}; use 0, "
                 "method.step to start later, or then = 'rewind'"
@@ -67,49 +68,51 @@ class Changing(FromStep):
         """How and when masks change."""
 
     @property
-    def searches(self) -> bool:
+    def searches_mask(self) -> bool:
         """Whether each level's mask is found in a training of its own, before its ticket's."""
         return self.then == "rewind"
 
     @property
     @override
     def no_trained_weights(self) -> str:
-        return "" if self.searches else super().no_trained_weights
+        return "" if self.searches_mask else super().no_trained_weights
 
     @property
     @override
     def start(self) -> Length:
-        return self.rewind.to if self.searches else self.step
+        return self.rewind.to if self.searches_mask else self.step
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        if not self.searches:
-            return self.first_ticket(level, bound, inputs)
-        at = bound.rewind_iteration
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        if not self.searches_mask:
+            return self.first_ticket(level, context, inputs)
+        at = context.rewind_iteration
         return Ticket(mask=inputs.found(level), weights=inputs.state(at), iteration=at)
 
     @override
-    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
-        return How() if self.searches else self.changing_how(level, prune, levels)
+    def variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
+        return (
+            TrainingVariant() if self.searches_mask else self.changing_variant(level, prune, levels)
+        )
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
         # What was found is decided by the training that found it.
-        return {"method": "found"} if self.searches else self.first(level, prune, levels)
+        return {"method": "found"} if self.searches_mask else self.first(level, prune, levels)
 
     @abstractmethod
-    def first_ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        """What a training starts from whose mask changes."""
+    def first_ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        """The ticket that a training with a changing mask starts from."""
 
     @abstractmethod
-    def changing_how(self, level: int, prune: PruneConfig, levels: int) -> How:
-        """How the mask changes in such a training."""
+    def changing_variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
+        """How a training with a changing mask differs from the dense network's."""
 
     @abstractmethod
     def first(self, level: int, prune: PruneConfig, levels: int) -> Any:
-        """What decides the ticket that such a training starts from."""
+        """The settings that decide `first_ticket`, as plain JSON."""
 
 
-def searching(method: Method) -> Changing | None:
-    """The method, if it finds masks in trainings of their own."""
-    return method if isinstance(method, Changing) and method.searches else None
+def mask_search(method: Method) -> ChangingMask | None:
+    """The method, if it searches each level's mask in a training of its own; else None."""
+    return method if isinstance(method, ChangingMask) and method.searches_mask else None

@@ -19,7 +19,7 @@ from lottery.core import Mask, fan_ins, layer_fraction, n_of_m
 from lottery.core.matching import correlate, match
 from lottery.core.symmetry import permute, probe_symmetry
 from lottery.methods.base import Method
-from lottery.methods.control import Breaking, Control
+from lottery.methods.control import Control, ControlContext
 from lottery.methods.gradual import GradualPruning
 from lottery.tickets import (
     PruneConfig,
@@ -41,7 +41,7 @@ from lottery.tickets import (
 
 def _dense(method: Method, why: str) -> str:
     """Why a control has no meaning where tickets start with the whole network."""
-    dense = isinstance(method, GradualPruning) and not method.searches
+    dense = isinstance(method, GradualPruning) and not method.searches_mask
     return f"every training starts dense, and {why}; use 0" if dense else ""
 
 
@@ -99,31 +99,33 @@ def _not_aligned(method: Method, prune: PruneConfig) -> str:
     return _no_mask_to_move(method, prune)
 
 
-def _shuffled(it: Breaking) -> Ticket:
-    prune, units = it.bound.prune, it.units
+def _shuffled(it: ControlContext) -> Ticket:
+    prune, units = it.context.prune, it.units
     names = it.ticket.mask if units is None else units.homes
     exempt = [n for n in names if not layer_fraction(n, prune.fraction, prune.fractions)]
     return shuffled_global(it.ticket, it.generator, units, exempt)
 
 
-def _edge_popup(it: Breaking) -> Ticket:
+def _edge_popup(it: ControlContext) -> Ticket:
     whole = untrained(it.ticket, it.inputs.initial)
-    if it.bound.masks.edge_popup.weights == "initial":
+    if it.context.masks.edge_popup.weights == "initial":
         return whole
     return signs_scaled_constant(whole, fan_ins(it.initialize()))
 
 
-def _supermask(it: Breaking) -> Ticket:
+def _supermask(it: ControlContext) -> Ticket:
     whole = untrained(it.ticket, it.inputs.initial)
-    if it.bound.masks.supermask.weights == "initial":
+    if it.context.masks.supermask.weights == "initial":
         return whole
     return signs_constant(whole, whole.weights)
 
 
-def _aligned(it: Breaking) -> Ticket:
-    prune, dense, streams = it.bound.prune, it.inputs.ticket(0), it.inputs.streams
+def _aligned(it: ControlContext) -> Ticket:
+    prune, dense, streams = it.context.prune, it.inputs.ticket(0), it.inputs.streams
     # The same examples at every level.
-    probe = it.bound.task.probe(prune, 0, dense.mask, trained=it.inputs.trained(0), streams=streams)
+    probe = it.context.task.probe(
+        prune, 0, dense.mask, trained=it.inputs.trained(0), streams=streams
+    )
     other = deepcopy(probe.model)
     other.load_state_dict(dict(it.source.trained(0)))
     symmetry = probe_symmetry(probe)
@@ -144,7 +146,8 @@ _CONTROLS: Final = (
         symbol="square",
         dash="dash",
         make=lambda it: reinit(it.ticket, it.initialize),
-        usual=1,
+        draws_weights=True,
+        default=1,
     ),
     Control(
         kind="random-mask",
@@ -158,7 +161,7 @@ _CONTROLS: Final = (
         symbol="diamond",
         dash="dot",
         make=lambda it: random_mask(it.ticket, it.generator, it.units),
-        more="By whole units, or within runs, where ``prune.granularity`` says so.",
+        details="By whole units, or within runs, where ``prune.granularity`` says so.",
         refusal=_same_units,
     ),
     Control(
@@ -173,7 +176,7 @@ _CONTROLS: Final = (
         dash="dashdot",
         make=lambda it: continued(it.ticket, it.trained()),
         needs_trained=True,
-        usual=False,
+        default=False,
         refusal=_not_continued,
     ),
     Control(
@@ -188,7 +191,7 @@ _CONTROLS: Final = (
         symbol="star-diamond",
         dash="longdash",
         make=_shuffled,
-        more="As many weights, or units, in all.",
+        details="As many weights, or units, in all.",
         refusal=_nothing_moves,
     ),
     Control(
@@ -202,6 +205,7 @@ _CONTROLS: Final = (
         symbol="cross",
         dash="dash",
         make=lambda it: signs_random_magnitudes(it.ticket, it.initialize),
+        draws_weights=True,
     ),
     Control(
         kind="signs-constant",
@@ -214,8 +218,8 @@ _CONTROLS: Final = (
         symbol="x",
         dash="dot",
         make=lambda it: signs_constant(it.ticket, it.inputs.initial),
-        usual=False,
-        more="The magnitude is the standard deviation of its initial weights.",
+        default=False,
+        details="The magnitude is the standard deviation of its initial weights.",
     ),
     Control(
         kind="random-signs",
@@ -241,8 +245,9 @@ _CONTROLS: Final = (
         symbol="hexagram",
         dash="dot",
         make=lambda it: reinit_with_signs(it.ticket, it.trained(), it.initialize),
+        draws_weights=True,
         needs_trained=True,
-        more="See arXiv:2504.05357.",
+        details="See arXiv:2504.05357.",
         refusal=_no_trained_signs,
     ),
     Control(
@@ -258,7 +263,8 @@ _CONTROLS: Final = (
         symbol="octagon",
         dash="longdash",
         make=lambda it: reinit_with_signs(it.ticket, it.inputs.initial, it.initialize),
-        more="What ``trained_signs`` is compared with.",
+        draws_weights=True,
+        details="What ``trained_signs`` is compared with.",
     ),
     Control(
         kind="scratch-epochs",
@@ -271,6 +277,7 @@ _CONTROLS: Final = (
         symbol="pentagon",
         dash="longdash",
         make=lambda it: scratch(it.ticket, it.initialize),
+        draws_weights=True,
         starts_over=True,
         refusal=_as_reinit,
     ),
@@ -286,6 +293,7 @@ _CONTROLS: Final = (
         symbol="star",
         dash="dash",
         make=lambda it: scratch(it.ticket, it.initialize),
+        draws_weights=True,
         starts_over=True,
         same_multiplications=True,
         refusal=lambda method, _: _dense(method, "saves other multiplications at every step"),
@@ -303,7 +311,7 @@ _CONTROLS: Final = (
         make=_edge_popup,
         starts_over=True,
         mask_method="edge-popup",
-        more="See arXiv:1911.13299; how is in ``masks``.",
+        details="See arXiv:1911.13299; how is in ``masks``.",
         refusal=_singly,
     ),
     Control(
@@ -320,7 +328,7 @@ _CONTROLS: Final = (
         make=_supermask,
         starts_over=True,
         mask_method="supermask",
-        more="It begins at the ticket's density in each layer (arXiv:1905.01067); how is in "
+        details="It begins at the ticket's density in each layer (arXiv:1905.01067); how is in "
         "``masks``.",
         refusal=_singly,
     ),
@@ -337,7 +345,7 @@ _CONTROLS: Final = (
         dash="longdash",
         make=lambda it: moved(it.ticket, it.source.ticket(it.level).mask),
         moves_mask="as it is",
-        more="The replicate before it, for replicate 0 replicate 1; 0 or 1, and it needs 2 "
+        details="The replicate before it, for replicate 0 replicate 1; 0 or 1, and it needs 2 "
         "replicates or more.",
         refusal=_no_mask_to_move,
     ),
@@ -354,7 +362,7 @@ _CONTROLS: Final = (
         dash="dash",
         make=_aligned,
         moves_mask="aligned",
-        more="Their activations are looked at on ``prune.examples`` training examples "
+        details="Their activations are looked at on ``prune.examples`` training examples "
         "(arXiv:2505.05143). 0 or 1; it needs 2 replicates or more, and the package torch-pruning.",
         refusal=_not_aligned,
     ),

@@ -1,4 +1,4 @@
-"""How many of each control: a config with a number for each record."""
+"""The config table of controls: a number for each record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Numbers:
     """Control runs at every level but the dense one, each with one thing broken on purpose."""
 
     def limits(self) -> list[str]:
-        """What keeps even a run that was made from being read."""
+        """The limits without which even an old run could not be read, one sentence each."""
         return [
             f"{c.setting}: must be between 0 and 99, got {number}"
             for c in CONTROLS.values()
@@ -41,7 +41,7 @@ else:
     ControlsConfig = make_dataclass(
         "ControlsConfig",
         [
-            (c.setting, type(c.usual), field(default=c.usual, metadata={"meaning": c.meaning}))
+            (c.setting, type(c.default), field(default=c.default, metadata={"meaning": c.meaning}))
             for c in CONTROLS.values()
         ],
         bases=(_Numbers,),
@@ -51,15 +51,15 @@ else:
     )
 
 
-def asked_for(controls: ControlsConfig) -> list[Control]:
-    """The controls of which there is one or more, in their order."""
+def requested_controls(controls: ControlsConfig) -> list[Control]:
+    """The controls whose number is 1 or more, in the order of `CONTROLS`."""
     return [control for control in CONTROLS.values() if getattr(controls, control.setting)]
 
 
 def control_problems(controls: ControlsConfig, method: Method, prune: PruneConfig) -> list[str]:
-    """The controls that have no meaning with such tickets, one sentence each."""
+    """The requested controls that have no meaning for these tickets, one sentence each."""
     return [
         f"controls.{control.setting}: {reason}"
-        for control in asked_for(controls)
+        for control in requested_controls(controls)
         if (reason := control.refusal(method, prune))
     ]

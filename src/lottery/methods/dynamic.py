@@ -1,7 +1,7 @@
-"""As many weights from the start to the end of a training, but not the same ones.
+"""Dynamic sparse training: the number of weights stays the same, but which ones are kept changes.
 
-SET (Mocanu et al. 2018) and RigL (arXiv:1911.11134) start from a mask of a level's density, drawn
-at the initialization or early in training, and move it.
+SET (Mocanu et al. 2018, arXiv:1707.04780) and RigL (arXiv:1911.11134) start from a mask of the
+level's density, made at the initialization or early in training, and change it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.core import scored_level
-from lottery.methods.base import Bound, Inputs
-from lottery.methods.changing import Changing
-from lottery.tasks.protocol import How
+from lottery.methods.base import MethodContext, ReplicateInputs
+from lottery.methods.changing import ChangingMask
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import PruneConfig, Ticket
 from lottery.training import MaskUpdatesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dynamic(Changing):
-    """Sparse from the start, and the mask moves in training."""
+class Dynamic(ChangingMask):
+    """Sparse from the start; updates during training drop some weights and grow as many others."""
 
     kind: Literal["dynamic"] = "dynamic"
     update: Literal["set", "rigl"] = "rigl"
@@ -44,15 +44,15 @@ class Dynamic(Changing):
         )
 
     @override
-    def first_ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        above = scored_level(bound.prune.schedule, level)
-        again = self.searches and above
-        parent = self.first_ticket(above, bound, inputs) if again else inputs.ticket(above)
-        return self.pruned_at_step(level, parent, bound, inputs, start=self.step)
+    def first_ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        above = scored_level(context.prune.schedule, level)
+        again = self.searches_mask and above
+        parent = self.first_ticket(above, context, inputs) if again else inputs.ticket(above)
+        return self.pruned_at_step(level, parent, context, inputs, start=self.step)
 
     @override
-    def changing_how(self, level: int, prune: PruneConfig, levels: int) -> How:
-        return How(updates=self.updates)
+    def changing_variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
+        return TrainingVariant(updates=self.updates)
 
     @override
     def first(self, level: int, prune: PruneConfig, levels: int) -> Any:

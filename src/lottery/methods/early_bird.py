@@ -12,16 +12,16 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.core import CriterionEntry
-from lottery.methods.base import Bound, Inputs, Method
+from lottery.methods.base import Method, MethodContext, ReplicateInputs
 from lottery.methods.identity import pruning_part
 from lottery.methods.rewinding import DrawnRewindConfig
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import (
     EarlyBirdConfig,
     PruneConfig,
     RewindMethod,
     Ticket,
-    looks,
+    check_iterations,
     pruned_values,
 )
 from lottery.training import Length, PrunedValues
@@ -29,11 +29,11 @@ from lottery.training import Length, PrunedValues
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyBird(EarlyBirdConfig, Method):
-    """Each level has a mask of its own, noted while the dense network trains."""
+    """Each level has its own mask, drawn while the dense network trains."""
 
     kind: Literal["early-bird"] = "early-bird"
     rewind: DrawnRewindConfig = field(default_factory=DrawnRewindConfig)
-    """What survivors go back to."""
+    """What survivors are rewound to."""
     pruned: PrunedValues = "zero"
     """What pruned weights of rewound tickets are: ``zero``; or ``frozen``: constant, part of the
     network but not trained, at the value that survivors are rewound to (arXiv:1905.01067)."""
@@ -80,11 +80,11 @@ class EarlyBird(EarlyBirdConfig, Method):
     def no_trained_weights(self) -> str:
         return "Early-Bird masks are drawn on the way, and the weights of then not kept"
 
-    def looks(self, bound: Bound) -> tuple[int, ...]:
+    def check_iterations(self, context: MethodContext) -> tuple[int, ...]:
         """The iterations of the dense training at which masks are made."""
-        steps = bound.task.steps()
+        steps = context.task.steps()
         assert steps is not None, "a task of unknown length is refused"
-        return looks(
+        return check_iterations(
             self,
             total=steps.total,
             steps_per_epoch=steps.per_epoch,
@@ -92,39 +92,39 @@ class EarlyBird(EarlyBirdConfig, Method):
         )
 
     @override
-    def start_iteration(self, bound: Bound) -> int:
+    def start_iteration(self, context: MethodContext) -> int:
         if self.rewind.kind == "drawn":
-            return self.looks(bound)[self.window - 1]
-        return super().start_iteration(bound)
+            return self.check_iterations(context)[self.window - 1]
+        return super().start_iteration(context)
 
     @override
     def needs(self, level: int, prune: PruneConfig) -> tuple[int, ...]:
         return (0,)
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
         early, dense = inputs.drawn(level), inputs.ticket(0)
         early.mask.check({name: inputs.initial[name] for name in dense.mask})
-        how: dict[str, str | int] = {"drawn_at": early.iteration, "drawn": early.words(self)}
+        how: dict[str, str | int] = {"drawn_at": early.iteration, "drawn": early.describe(self)}
         if self.rewind.kind == "drawn":
             assert early.state is not None, "noted with the mask"
             return Ticket(
                 mask=early.mask, weights=early.state, iteration=early.iteration, provenance=how
             )
-        weights, held = inputs.state(bound.rewind_iteration), None
+        weights, held = inputs.state(context.rewind_iteration), None
         if self.pruned == "frozen":
             held = pruned_values("frozen", before=dense, trained=weights, rewound=weights)
         return Ticket(
             mask=early.mask,
             weights=weights,
-            iteration=bound.rewind_iteration,
+            iteration=context.rewind_iteration,
             provenance=how,
             pruned=held,
         )
 
     @override
-    def how_dense(self) -> How:
-        return How(until_drawn=self.stop)
+    def dense_variant(self) -> TrainingVariant:
+        return TrainingVariant(until_drawn=self.stop)
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:
@@ -136,7 +136,7 @@ class EarlyBird(EarlyBirdConfig, Method):
         }
 
     def drawn_part(self, level: int, prune: PruneConfig, levels: int) -> dict[str, Any]:
-        """What decides the mask that is drawn for a level."""
+        """The settings that decide the mask drawn for a level, as plain JSON."""
         settings = asdict(self)
         # The same masks are drawn, whatever comes after.
         settling = {f.name: settings[f.name] for f in fields(EarlyBirdConfig) if f.name != "stop"}

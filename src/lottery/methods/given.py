@@ -1,4 +1,4 @@
-"""Tickets that were found elsewhere: on other data, with another training, or by somebody else."""
+"""Tickets from files: found on other data, with another training, or by somebody else."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from typing_extensions import override
 
-from lottery.methods.base import Bound, Inputs, Method
-from lottery.tickets import PruneConfig, Ticket, transplanted
+from lottery.methods.base import Method, MethodContext, ReplicateInputs
+from lottery.tickets import PruneConfig, Ticket, transplant
 from lottery.training import Length
 
 
@@ -39,7 +39,7 @@ class Given(Method):
         return "with method.kind = 'given' the trained weights behind a mask are not known"
 
     def of(self, replicate: int) -> str:
-        """The ticket of a replicate."""
+        """The SHA-256 of a replicate's ticket."""
         return self.tickets[replicate % len(self.tickets)]
 
     @override
@@ -47,8 +47,8 @@ class Given(Method):
         return ()
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        return transplanted(inputs.given(self.of(inputs.number)), inputs.ticket(0))
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        return transplant(inputs.given(self.of(inputs.number)), inputs.ticket(0))
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:

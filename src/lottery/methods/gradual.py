@@ -1,4 +1,4 @@
-"""Gradual pruning (arXiv:1710.01878): dense at the start, and at a level's density in the end."""
+"""Gradual pruning (arXiv:1710.01878): training starts dense and ends at the level's density."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.core.schedule import GradualShape
-from lottery.methods.base import Bound, Inputs
-from lottery.methods.changing import Changing
-from lottery.tasks.protocol import Gradual, How
+from lottery.methods.base import MethodContext, ReplicateInputs
+from lottery.methods.changing import ChangingMask
+from lottery.tasks.protocol import GradualTarget, TrainingVariant
 from lottery.tickets import PruneConfig, Ticket
 from lottery.training import MaskUpdatesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradualPruning(Changing):
-    """Dense at the start; what goes, and when, is decided in training, by magnitude."""
+class GradualPruning(ChangingMask):
+    """Dense at the start; weights are pruned by magnitude in the course of the training."""
 
     kind: Literal["gradual"] = "gradual"
     shape: GradualShape = "cubic"
@@ -47,13 +47,15 @@ class GradualPruning(Changing):
         )
 
     @override
-    def first_ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
-        at = bound.iterations(self.step)
+    def first_ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
+        at = context.iterations(self.step)
         return Ticket(mask=inputs.ticket(0).mask, weights=inputs.state(at), iteration=at)
 
     @override
-    def changing_how(self, level: int, prune: PruneConfig, levels: int) -> How:
-        return How(updates=self.updates, gradual=Gradual(prune=prune, level=level, levels=levels))
+    def changing_variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
+        return TrainingVariant(
+            updates=self.updates, gradual=GradualTarget(prune=prune, level=level, levels=levels)
+        )
 
     @override
     def first(self, level: int, prune: PruneConfig, levels: int) -> Any:

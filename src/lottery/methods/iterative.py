@@ -1,4 +1,4 @@
-"""Train, prune what is superfluous, rewind the rest, and again: the method itself.
+"""Iterative pruning with rewinding: train, prune, rewind the survivors, train again.
 
 Frankle & Carbin (arXiv:1803.03635, section 2), with late rewinding as in arXiv:1903.01611. With the
 one-shot schedule every level is pruned from the dense network. Survivors that keep their trained
@@ -13,10 +13,10 @@ from typing import Any, Literal
 from typing_extensions import override
 
 from lottery.core import scored_level
-from lottery.methods.base import Bound, Inputs, Method, pruned_ticket
+from lottery.methods.base import Method, MethodContext, ReplicateInputs, pruned_ticket
 from lottery.methods.identity import pruning_part
 from lottery.methods.rewinding import RewindConfig
-from lottery.tasks.protocol import How
+from lottery.tasks.protocol import TrainingVariant
 from lottery.tickets import PruneConfig, RewindMethod, Ticket, last_trained
 from lottery.training import Length, PrunedValues
 
@@ -27,7 +27,7 @@ class Iterative(Method):
 
     kind: Literal["iterative"] = "iterative"
     rewind: RewindConfig = field(default_factory=RewindConfig)
-    """What survivors go back to."""
+    """What survivors are rewound to."""
     pruned: PrunedValues = "zero"
     """What pruned weights are: ``zero``; or constant, part of the network but not trained
     (arXiv:1905.01067): ``frozen`` at the value that survivors are rewound to; or ``mixed``, zero
@@ -53,40 +53,40 @@ class Iterative(Method):
         return self.rewind.kind
 
     @override
-    def start_iteration(self, bound: Bound) -> int:
-        steps = bound.task.steps()
+    def start_iteration(self, context: MethodContext) -> int:
+        steps = context.task.steps()
         if self.rewind.kind == "fine-tune" and steps is not None:
             return steps.total
-        return super().start_iteration(bound)
+        return super().start_iteration(context)
 
     @override
     def needs(self, level: int, prune: PruneConfig) -> tuple[int, ...]:
         return tuple(sorted({0, scored_level(prune.schedule, level)}))
 
     @override
-    def ticket(self, level: int, bound: Bound, inputs: Inputs) -> Ticket:
+    def ticket(self, level: int, context: MethodContext, inputs: ReplicateInputs) -> Ticket:
         # The level whose trained weights say what goes.
-        deciding = scored_level(bound.prune.schedule, level)
+        deciding = scored_level(context.prune.schedule, level)
         parent, trained = inputs.ticket(deciding), inputs.trained(deciding)
         if self.rewind.kind == "weights":
-            weights = inputs.state(bound.rewind_iteration)
+            weights = inputs.state(context.rewind_iteration)
         else:
             weights = last_trained(parent, trained)
         return pruned_ticket(
             level,
             parent,
-            bound,
+            context,
             inputs,
             trained=trained,
             weights=weights,
             rule=self.pruned,
-            iteration=bound.rewind_iteration,
+            iteration=context.rewind_iteration,
         )
 
     @override
-    def how(self, level: int, prune: PruneConfig, levels: int) -> How:
+    def variant(self, level: int, prune: PruneConfig, levels: int) -> TrainingVariant:
         tuned = self.rewind.kind == "fine-tune"
-        return How(fine_tune=self.rewind.length if tuned else None)
+        return TrainingVariant(fine_tune=self.rewind.length if tuned else None)
 
     @override
     def decides(self, level: int, prune: PruneConfig, levels: int) -> Any:

@@ -1,4 +1,4 @@
-"""The kinds of method, of which a config has one: what its `method` table may be."""
+"""The kinds of method that the `method` table of a config can be."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ METHODS: Final[Mapping[str, type[AnyMethod]]] = {
     "dynamic": Dynamic,
     "given": Given,
 }
-"""Kind -> its settings, and how tickets are made by it."""
+"""Kind -> the class that holds its settings and makes its tickets."""

@@ -1,4 +1,4 @@
-"""What surviving weights go back to before they are trained again: the settings."""
+"""Settings of what surviving weights are rewound to before they are trained again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _initialization() -> Length:
 
 @dataclass(frozen=True, kw_only=True)
 class RewindConfig:
-    """What the survivors of a training go back to."""
+    """What the survivors of a training are rewound to."""
 
     kind: Literal["weights", "learning-rate", "fine-tune"] = "weights"
     """``weights``: weights and training go back (arXiv:1803.03635, arXiv:1903.01611);
@@ -48,10 +48,10 @@ class RewindConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnRewindConfig:
-    """What the survivors of a mask go back to that was drawn on the way of the dense training."""
+    """What survivors are rewound to, with a mask that was made during the dense training."""
 
     kind: Literal["drawn", "weights"] = "drawn"
-    """``drawn``: weights and training go back to where the mask was drawn, and on from there;
+    """``drawn``: weights and training go back to where the mask was made, and on from there;
     ``weights``: they go back to ``to``."""
     to: Length = field(default_factory=_initialization)
     """With weights, how far into the dense training; 0 iterations is the initialization. Training
@@ -72,7 +72,7 @@ class DrawnRewindConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundRewindConfig:
-    """What the survivors of a mask go back to that was found in a training."""
+    """What survivors are rewound to, with a mask that a training of its own has found."""
 
     to: Length = field(default_factory=_initialization)
     """How far into the dense training; 0 iterations is the initialization."""

@@ -1,4 +1,4 @@
-"""The steps of the method one by one, for a training loop of one's own: each is one call.
+"""The steps of the method as single functions, for your own training loop.
 
 >>> import lottery
 >>> from torch import nn

@@ -60,30 +60,34 @@ def prune(
     Args:
         model: any network; wrapped by ``torch.compile`` or DistributedDataParallel as well. Names
             in the mask are those of the plain model.
-        fraction: share of the weights kept by ``mask`` that goes, above 0 and below 1; 0.2 where
+        fraction: share of the weights kept by ``mask`` that is pruned, above 0 and below 1; 0.2 if
             neither it nor ``density`` is given.
-        density: in place of it, the share of all weights that is left, above 0 and below 1.
+        density: instead of ``fraction``, the share of all weights that is kept, above 0 and below
+            1.
         mask: of the level before; None: every weight is kept, zeros too.
         criterion: a name that ``lottery list criteria`` shows, or a function of a `ScoreContext`.
         scope: ``"global"``, where weights compete across layers; ``"layer"``, where each layer
             loses its own fraction; or ``"uniform"``, ``"erk"`` or ``"lamp"``: see `allocate`.
         fractions: exceptions, pattern of names -> fraction in [0, 1); 0 exempts a layer. With
             ``density``, ``"uniform"`` and ``"erk"`` only 0.
-        also: patterns of names of what to cover in addition, see `prunable_weights`.
-        leave_out: patterns of names of what not to cover. Without either, a given ``mask`` says
+        also: name patterns of parameters to cover in addition, see `prunable_weights`.
+        leave_out: name patterns of parameters not to cover. Without either, a given ``mask`` says
             what is covered.
-        batches: for criteria that look at examples; any iterable, read to its end. A batch is
+        batches: for criteria that evaluate the network; any iterable, read to its end. A batch is
             (inputs, targets), inputs being a tensor, a tuple of arguments or a dict of named ones;
             inputs alone, for criteria that need no targets; a dict with ``labels`` for a model that
             then gives its ``loss``, as Hugging Face's do; or anything that ``loss`` takes.
         loss: (model, batch) -> the mean loss of a batch, a scalar. None: the model's own for dicts
             with ``labels``, else the cross-entropy of outputs and targets.
-        initial: the state at initialization, for criteria that look at it.
-        rounds: in how many rounds to prune, each by the scores of what is left; 1 or more.
-        seed: of the criterion's random numbers.
+        initial: the state at initialization, for criteria that use it.
+        rounds: in how many rounds to prune, each by the scores of the weights left; 1 or more.
+        seed: the seed of the criterion's random numbers.
+
+    Returns:
+        The new mask, a subset of ``mask``.
 
     Raises:
-        UsageError: an argument is not what it says above, or the criterion lacks what it looks at.
+        UsageError: an argument has a wrong value, or one that the criterion needs is missing.
         MaskError: the mask does not fit the model, or scores are not numbers.
 
     Example:
@@ -123,11 +127,13 @@ def density(
     also: Patterns = (),
     leave_out: Patterns = (),
 ) -> float:
-    """The share of weights that is left, in [0, 1]: of a mask kept, of a model not zero.
+    """The density of a mask or of a network's weights, in [0, 1].
+
+    For a mask it is the share of weights that it keeps, for a network the share that is not zero.
 
     Args:
         model: a network, or a mask.
-        mask: of a network, the weights to look at; None: all that masks cover.
+        mask: for a network, its names say which parameters count; None: all that masks cover.
         also, leave_out: as for `prune`.
 
     Returns:

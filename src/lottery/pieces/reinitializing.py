@@ -23,7 +23,7 @@ def reinitialize(
     mask: Mapping[str, Tensor] | None = None,
     initialization: str | Initialization | None = None,
 ) -> None:
-    """Draw new weights, in place: the control that says whether the initialization matters.
+    """Draw new weights, in place: the control that shows whether the initialization matters.
 
     The same seed gives the same weights on every device, and torch's global generators stay as
     they are. Frozen parameters (``requires_grad`` is False) keep their values; running statistics
@@ -31,9 +31,9 @@ def reinitialize(
 
     Args:
         model: the network, wrapped or not.
-        seed: of the numbers drawn; this or ``generator``.
+        seed: the seed of the numbers drawn; either this or ``generator`` is needed.
         generator: a CPU generator to draw from.
-        mask: what is kept; pruned weights become zero. None: everything.
+        mask: the weights that are kept; pruned ones become zero. None: all are kept.
         initialization: one of `lottery.models.INITIALIZATIONS`, or a function of (model, generator)
             that sets the parameters; it may also draw from torch's global generator, which it finds
             seeded. None: what each layer does when it is made, its ``reset_parameters``.

@@ -15,20 +15,20 @@ from lottery.pieces.weights import clear_entries, pruned_entries
 def rewind(
     model: nn.Module, state: Mapping[str, Tensor], mask: Mapping[str, Tensor] | None = None
 ) -> None:
-    """Put weights and buffers back to what they were, in place; pruned weights become zero.
+    """Set weights and buffers back to an earlier state, in place; pruned weights become zero.
 
-    What is kept is bit-equal to the state. Begin with a new optimizer and a new schedule: their
-    state is that of the training before.
+    Kept weights are bit-equal to the state. Make a new optimizer and a new learning rate schedule
+    afterwards: the old ones have the state of the training before.
 
     Args:
-        model: the network; wrapped or not, as the one that the state is of.
+        model: the network, wrapped or not; so may be the one that the state was taken from.
         state: a whole ``state_dict``, copied when it was taken:
             ``{name: value.clone() for name, value in model.state_dict().items()}``.
-        mask: what is kept; None: everything.
+        mask: the weights that are kept; None: all.
 
     Raises:
-        UsageError: the state does not fit the model (all that differs is named), or is the model's
-            own memory, so that it has moved along with the training.
+        UsageError: the state does not fit the model (every difference is listed), or shares memory
+            with it, so that training has changed it as well.
         MaskError: the mask does not fit the model.
 
     Example:

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from lottery.report.figure import Drawn, Figure, Gallery, Plot, choices, tones_of
+from lottery.report.figure import EarlyBirdMask, Figure, Gallery, Plot, choices, tones_of
 from lottery.report.palette import TONES, Tone
 from lottery.report.svg import plot_svg
 from lottery.report.tables import Table
@@ -34,7 +34,7 @@ _HYPHEN = re.compile(r"(?<![\w])-(?=\d)")
 def page(
     template: str,
     *,
-    figures: Sequence[Drawn],
+    figures: Sequence[EarlyBirdMask],
     tables: Mapping[str, Sequence[Table]] | None = None,
     tones: Mapping[str, Tone] | None = None,
     **values: object,
@@ -86,13 +86,15 @@ def sentence(template: str, **values: object) -> str:
     return _environment(autoescape=False).from_string(template).render(**values).strip()
 
 
-def drawn(figure: Figure, content: Plot | Gallery, **values: object) -> Drawn:
+def drawn(figure: Figure, content: Plot | Gallery, **values: object) -> EarlyBirdMask:
     """A figure with its words filled in."""
     section, title, caption = (
         sentence(template, plot=content, **values)
         for template in (figure.section, figure.title, figure.caption)
     )
-    return Drawn(figure=figure, content=content, section=section, title=title, caption=caption)
+    return EarlyBirdMask(
+        figure=figure, content=content, section=section, title=title, caption=caption
+    )
 
 
 def _environment(*, autoescape: bool) -> Environment:

@@ -10,7 +10,7 @@ from lottery.analysis import formatting
 from lottery.inside import Table
 from lottery.inside.masks_in_words import WHOLE
 from lottery.report.data import ReportData
-from lottery.report.figure import Drawn, Plot, choice, choices, figure_text
+from lottery.report.figure import EarlyBirdMask, Plot, choice, choices, figure_text
 
 SECTION: Final = "Inside the tickets"
 Row = Mapping[str, Any]
@@ -95,7 +95,7 @@ def log_range(traces: Sequence[Plot], *, of: str = "x") -> list[float]:
     return [math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1]
 
 
-def shared_choices(figures: Sequence[Drawn]) -> list[tuple[Plot, list[str]]]:
+def shared_choices(figures: Sequence[EarlyBirdMask]) -> list[tuple[Plot, list[str]]]:
     """The rows of buttons that stand once, above the section, with the figures that they act on."""
     found = []
     for attribute in SHARED:

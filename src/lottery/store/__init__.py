@@ -1,7 +1,7 @@
-"""Runs on disk: commit protocol, manifests, ownership, reading back."""
+"""Runs on disk or in memory: commit protocol, manifests, locks, reading back."""
 
 from lottery.store.jobs import MAIN, JobKey, JobResult
-from lottery.store.lock import holder, own
+from lottery.store.lock import lock_holder, lock_run
 from lottery.store.looks import LookKey
 from lottery.store.memory import MemoryStore
 from lottery.store.store import Moment, Store
@@ -14,6 +14,6 @@ __all__ = [
     "MemoryStore",
     "Moment",
     "Store",
-    "holder",
-    "own",
+    "lock_holder",
+    "lock_run",
 ]

@@ -24,7 +24,7 @@ from typing import Any
 from lottery.data.partial_files import file_lock, new_partial_file
 from lottery.errors import StoreError
 from lottery.store.files import read_json, read_plain, why_no_directory
-from lottery.store.schema import TABLE, TEXT, misfits, whole
+from lottery.store.schema import TABLE, TEXT, schema_problems, whole
 
 MANIFEST = "manifest.json"
 CORRUPT = ".corrupt-"
@@ -34,7 +34,7 @@ _TEMPORARY = ".tmp-"
 def commit_directory(
     target: Path, files: Mapping[str, bytes], about: Mapping[str, Any] | None = None
 ) -> None:
-    """Make ``target`` appear with these files and their manifest, whole and on the disk.
+    """Make the directory ``target`` with these files and their manifest, whole or not at all.
 
     If another process has committed the same target meanwhile, its files stay: the same job gives
     the same bytes.
@@ -42,7 +42,7 @@ def commit_directory(
     Args:
         target: a directory that does not exist yet; its parents are made.
         files: plain file name -> contents.
-        about: what the manifest says of them besides, as plain JSON.
+        about: further plain JSON for the manifest, see `Store.about`.
 
     Raises:
         StoreError: nothing could be written; names the path and the reason. ``target`` does not
@@ -76,7 +76,7 @@ def commit_directory(
 
 
 def write_file(target: Path, content: bytes) -> None:
-    """Replace one file, whole and on the disk.
+    """Write one file, or replace it, whole and flushed to the disk.
 
     Raises:
         StoreError: it could not be written; an earlier version is untouched.
@@ -134,10 +134,10 @@ def read_file(directory: Path, name: str) -> bytes:
 
 
 def about(directory: Path) -> dict[str, Any]:
-    """What a committed directory's manifest says of it besides its files; empty if nothing.
+    """The entry ``about`` of a committed directory's manifest; empty if it has none.
 
     Raises:
-        StoreError: there is no manifest, or none of ours.
+        StoreError: there is no manifest, or it is not one of this library.
     """
     _manifest(directory)
     said: dict[str, Any] = read_json(directory / MANIFEST).get("about", {})
@@ -148,7 +148,7 @@ def hashes(directory: Path) -> dict[str, str]:
     """File name -> SHA-256 (hex), as a committed directory's manifest says.
 
     Raises:
-        StoreError: there is no manifest, or none of ours.
+        StoreError: there is no manifest, or it is not one of this library.
     """
     return {name: entry["sha256"] for name, entry in _manifest(directory).items()}
 
@@ -163,7 +163,11 @@ def _read_expected(path: Path, entry: Mapping[str, Any]) -> bytes:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename what cannot be trusted, so that its place is free; never delete it."""
+    """Rename a file or directory that is damaged, so that its place is free; the new path.
+
+    Raises:
+        StoreError: it cannot be renamed.
+    """
     number = 1
     while os.path.lexists(aside := path.parent / f"{CORRUPT}{path.name}-{number}"):
         number += 1
@@ -174,7 +178,7 @@ def set_aside(path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Remove a directory with all in it, or what else is there; what cannot be removed stays."""
+    """Remove a file, or a directory with all it contains; what cannot be removed stays."""
     with suppress(OSError):
         if stat.S_ISDIR(path.lstat().st_mode):
             shutil.rmtree(path, ignore_errors=True)
@@ -183,13 +187,14 @@ def remove(path: Path) -> None:
 
 
 def remove_leftovers(parent: Path, name: str = "", *, directories: bool = True) -> None:
-    """Remove what killed processes left of what they were writing in a directory.
+    """Remove temporary files and directories that killed processes left in a directory.
 
     Args:
         parent: the directory.
-        name: how the names of what was written begin.
-        directories: whether they go as well: only for the owner of the run, for nothing tells
-            whether another process still writes them. A file that one does is held and stays.
+        name: the beginning of the target's name; empty: of any target.
+        directories: whether directories are removed too. Only the owner of the run may do so, since
+            nothing tells whether another process is still writing them. A file that another process
+            is writing is locked by it, and stays.
     """
     with suppress(OSError):
         for path in list(parent.iterdir()):
@@ -230,12 +235,14 @@ def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
     for name, entry in files.items():
         if Path(name).name != name or name in ("", ".", "..") or not name.isprintable():
             raise StoreError(f"{source} names {name!r}, not a plain file name")
-        wrong = misfits(entry, _ENTRY) if isinstance(entry, dict) else ["expected a table"]
+        wrong = schema_problems(entry, _ENTRY) if isinstance(entry, dict) else ["expected a table"]
         if wrong:
             raise StoreError(f"{source} is not a manifest: {name}: {'; '.join(wrong)}")
     said = manifest.get("about", {})
     wrong = (
-        misfits(said, _ABOUT, optional=_ABOUT) if isinstance(said, dict) else ["expected a table"]
+        schema_problems(said, _ABOUT, optional=_ABOUT)
+        if isinstance(said, dict)
+        else ["expected a table"]
     )
     if wrong:
         raise StoreError(f"{source} is not a manifest: about: {'; '.join(wrong)}")

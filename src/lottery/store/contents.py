@@ -1,4 +1,4 @@
-"""The files of one finished job: what each holds, and that all of them are this job's."""
+"""The files of a finished job: packing, unpacking, and checking that they belong together."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ TICKET, FINAL, CURVES, RESULT = (
     "result.json",
 )
 REWIND, NOTES = "rewind.safetensors", "notes.safetensors"
-"""What a dense network once kept beside its own files; see `lottery.store.looks`."""
+"""Files that old runs have beside a dense network's own; see `lottery.store.looks`."""
 MASK = "mask/"
 EARLY_STOP = "early-stop/"
 
 
 def pack_job(ticket: Ticket, result: JobResult, trained: TrainingResult | None) -> dict[str, bytes]:
-    """File name -> contents.
+    """The files of a finished job: name -> contents.
 
     Args:
-        ticket: what the job started from.
-        result: what it found.
-        trained: what training gave; None for a ticket that collapsed and was not trained.
+        ticket: the ticket that the job trained.
+        result: the job's result.
+        trained: the result of training; None for a ticket that collapsed and was not trained.
     """
     files = {TICKET: pack_ticket(ticket), RESULT: result.to_json().encode()}
     if trained is None:
@@ -56,10 +56,10 @@ def pack_job(ticket: Ticket, result: JobResult, trained: TrainingResult | None) 
 
 
 def unpack_result(key: JobKey, content: bytes, *, source: Path) -> JobResult:
-    """The result of a job, which it must name.
+    """Read a job's ``result.json``.
 
     Raises:
-        StoreError: it is no result, or another job's.
+        StoreError: it is not a result, or that of another job.
     """
     result = JobResult.from_json(content.decode(errors="replace"), source=source)
     if result.key != key:
@@ -68,18 +68,18 @@ def unpack_result(key: JobKey, content: bytes, *, source: Path) -> JobResult:
 
 
 def check_job(key: JobKey, files: Mapping[str, bytes], directory: Path) -> JobResult:
-    """Check that files are what a job leaves, and this job.
+    """Check that files are those of a finished job, and of this one.
 
     Args:
-        key: the job in whose place they lie.
-        files: name -> contents, as the manifest says.
-        directory: where they lie, for messages.
+        key: the job whose directory they are in.
+        files: name -> contents.
+        directory: the directory, for error messages.
 
     Returns:
         The job's result.
 
     Raises:
-        StoreError: a file is missing, holds what it may not, or belongs to another job.
+        StoreError: a file is missing, has wrong contents, or belongs to another job.
     """
 
     def content(name: str) -> bytes:
@@ -105,22 +105,22 @@ def check_job(key: JobKey, files: Mapping[str, bytes], directory: Path) -> JobRe
             _check_weights(ticket, tensors[name], prefix, directory / name)
     # Of a training that diverged nothing is kept that tells where its mask had moved to.
     if result.status == "done":
-        mask = moved_mask(ticket.mask, tensors[FINAL], source=directory / FINAL)
+        mask = mask_at_end(ticket.mask, tensors[FINAL], source=directory / FINAL)
         if dict(result.layers) != mask.layers:
             raise StoreError(f"{directory / RESULT}: layers: expected what the mask keeps")
     return result
 
 
-def moved_mask(ticket: Mask, final: Mapping[str, Tensor], *, source: Path) -> Mask:
-    """What a job keeps at the end of its training: the ticket's mask, unless that changed.
+def mask_at_end(ticket: Mask, final: Mapping[str, Tensor], *, source: Path) -> Mask:
+    """The mask at the end of a training: the ticket's mask, unless it changed during training.
 
     Args:
-        ticket: the mask it started from.
-        final: the tensors of its trained state.
-        source: their file, for messages.
+        ticket: the mask at the start.
+        final: the tensors of ``final.safetensors``.
+        source: that file, for error messages.
 
     Raises:
-        StoreError: the mask at the end is not one of the ticket's weights.
+        StoreError: the mask at the end has other names or shapes than the ticket's.
     """
     kept = below(MASK, final)
     if not kept:
@@ -175,10 +175,10 @@ def _check_ticket(ticket: Ticket, result: JobResult, source: Path) -> None:
 
 
 def unpack_checkpoint(key: JobKey, content: bytes, source: Path) -> Checkpoint:
-    """A checkpoint of a job from its file.
+    """Read a job's checkpoint.
 
     Raises:
-        StoreError: it is none, or another job's.
+        StoreError: it is not a checkpoint, or that of another job.
     """
     tensors, about = unpack_tensors(content, source=source)
     iteration, kept = about.get("iteration"), about.get("values")

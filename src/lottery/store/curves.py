@@ -20,10 +20,10 @@ _ITERATION = whole()
 
 
 def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
-    """A curve as CSV; numbers have as many digits as it takes to read the same ones back.
+    """A curve as CSV; numbers have enough digits to be read back without loss.
 
-    The columns are in the order in which the curve first has them; a cell is empty where a point
-    does not have the number.
+    Columns are in the order in which their names first appear in the curve. A cell is empty if a
+    point does not have the number.
     """
     names = list(dict.fromkeys(name for point in curve for name in point.values)) or _NO_VALUES
     text = io.StringIO()
@@ -36,10 +36,10 @@ def pack_curve(curve: Sequence[CurvePoint]) -> bytes:
 
 
 def unpack_curve(content: bytes, *, source: Path) -> list[CurvePoint]:
-    """The curve of `pack_curve`.
+    """Read a curve that `pack_curve` wrote.
 
     Raises:
-        StoreError: it is no CSV of such columns, or a value is out of range.
+        StoreError: it is not CSV with these columns, or a value is out of range.
     """
     try:
         rows = csv.reader(io.StringIO(content.decode()))

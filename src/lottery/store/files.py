@@ -1,4 +1,4 @@
-"""Reading files that anyone may have made: plain ones alone, and no more of them than expected."""
+"""Reading untrusted files: regular files only, of limited size, without following links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from lottery.errors import StoreError
 
 MOST_JSON = 2**24
-"""Bytes of a JSON file whose size no manifest states, at most."""
+"""Largest size in bytes of a JSON file whose size no manifest states."""
 
 # Without the last, opening a pipe waits for somebody to write to it.
 _FLAGS = (
@@ -28,14 +28,14 @@ _IS_LINK = "{} is a link; links in a run are not followed"
 
 
 def read_plain(path: Path, *, most: int) -> bytes:
-    """The contents of a plain file; no link is followed, no pipe or device opened to be read.
+    """The contents of a regular file; links are not followed, pipes and devices not read.
 
     Args:
         path: the file.
-        most: how many bytes it may have.
+        most: its largest allowed size in bytes.
 
     Raises:
-        StoreError: it cannot be read, is no plain file, or is larger.
+        StoreError: it cannot be read, is not a regular file, or is larger.
     """
     try:
         with open(path, "rb", opener=lambda name, _: os.open(name, _FLAGS)) as file:
@@ -54,10 +54,10 @@ def read_plain(path: Path, *, most: int) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; numbers that are not finite are none of JSON.
+    """The contents of a JSON file; NaN and infinities are refused.
 
     Raises:
-        StoreError: it cannot be read, or is no JSON.
+        StoreError: it cannot be read, or is not JSON.
     """
     try:
         return json.loads(read_plain(path, most=MOST_JSON), parse_constant=_refuse_constant)
@@ -66,12 +66,12 @@ def read_json(path: Path) -> Any:
 
 
 def why_no_directory(path: Path) -> str:
-    """Why what is at a path is not a directory of a run; empty where it is one, or nothing is."""
+    """Why a path is not a directory, in words; empty if it is one, or does not exist."""
     return _why_not(path, stat.S_ISDIR, "a directory")
 
 
 def why_no_file(path: Path) -> str:
-    """Why what is at a path is not a plain file; empty where it is one, or nothing is."""
+    """Why a path is not a regular file, in words; empty if it is one, or does not exist."""
     return _why_not(path, stat.S_ISREG, "a plain file")
 
 

@@ -1,4 +1,4 @@
-"""Hashes of what a run holds."""
+"""Hashes of a run's files and record."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lottery.store.contents import (
-    RESULT,
-)
+from lottery.store.contents import RESULT
 
 RECORD_HASH: Final = "record_sha256"
 """The key of the hash of ``experiment.json``."""
@@ -22,11 +20,15 @@ WITHOUT_HASH: Final = {
     "command",
     "begun",
 }
-"""What stood in that file before it held its own hash."""
+"""The keys that ``experiment.json`` could have before it had its own hash."""
 
 
 def contents_hash(files: Mapping[str, str]) -> str:
-    """One hash of a job's files, by each one's, but for the result's text."""
+    """One hash of all files of a job but ``result.json``, which holds the time spent.
+
+    Args:
+        files: file name -> SHA-256 (hex).
+    """
     counting = {name: one for name, one in files.items() if name != RESULT}
     return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What a job is called, where its files lie, and what it reports."""
+"""The key of a job, the place of its files, and its result."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lottery.store.schema import (
     TEXT,
     Kind,
     is_whole,
-    misfits,
     number,
     one_of,
     or_null,
+    schema_problems,
     whole,
 )
 from lottery.training.curve import LARGEST, MOST_NAMES, value_problem
@@ -26,16 +26,16 @@ from lottery.training.curve import LARGEST, MOST_NAMES, value_problem
 MAIN = "main"
 """The branch of the tickets themselves."""
 DENSE_REWOUND = "dense-rewound"
-"""The branch of the dense network trained again as late-rewound tickets of a loop that starts over
-are: from the rewound step, the whole loop. It has a level 0 alone."""
+"""The branch of the dense network that is trained again like late-rewound tickets of a loop that
+starts over: the whole loop, from the weights of the rewind step. It has level 0 alone."""
 REORDERED = "reordered"
-"""The kind of the branches that train the tickets themselves, level 0 too, but see the examples in
-another order from an iteration on, which is the branch's number."""
+"""The kind of the branches that train the same tickets, level 0 included, with another order of the
+examples from an iteration on; that iteration is the branch's number."""
 DENSE_WHOLE = "dense-whole"
-"""What would be the dense network, where it is trained no further than tickets need it; there is no
-such job."""
+"""Stands for the dense network trained to its end, where a run trains it no further than tickets
+need; there is no such job."""
 SEARCH = "search"
-"""The branch of the trainings that find the mask of each level, where tickets are rewound then."""
+"""The branch of the trainings that only find the mask of a level, whose ticket is then rewound."""
 
 Status = Literal["done", "diverged", "collapsed"]
 
@@ -63,12 +63,12 @@ class JobKey:
 
     @property
     def of_ticket(self) -> bool:
-        """Whether what is trained is the ticket itself, in whatever order; of level 0 all of it."""
+        """Whether it trains the ticket itself (level 0: the dense network), in any data order."""
         return self.kind in (MAIN, REORDERED)
 
     @property
     def path(self) -> Path:
-        """Where the job's files lie, relative to the run."""
+        """The directory of the job's files, relative to the run."""
         above = Path(f"replicate-{self.replicate}")
         if self.branch != MAIN:
             above /= self.branch
@@ -80,11 +80,12 @@ class JobKey:
 
 @dataclass(frozen=True, kw_only=True)
 class JobResult:
-    """What one job found: the contents of its ``result.json``.
+    """The result of one job: the contents of its ``result.json``.
 
-    Scores are in the score's own unit (accuracies fractions in [0, 1]), measured on the test
-    examples; times are seconds, losses nats or the squared error, whichever was trained with. What
-    a job that did not end as ``done`` cannot know is None, and so is early stop without a curve.
+    Scores are measured on the test examples, in the score's own unit (accuracies are fractions in
+    [0, 1]). Times are in seconds. Losses are those trained with: cross-entropy in nats, or squared
+    error. Fields that a job does not know if it did not end as ``done`` are None, as is early stop
+    without a curve.
     """
 
     replicate: int
@@ -107,7 +108,7 @@ class JobResult:
     seconds: float
     engine: str
     scores: Mapping[str, float] = field(default_factory=dict)
-    """Name -> what was measured on the test examples at the end, the score among it."""
+    """Name -> value on the test examples at the end of training, the score among them."""
     provenance: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
@@ -117,12 +118,12 @@ class JobResult:
 
     @property
     def score(self) -> float | None:
-        """What it is judged by: the score at early stop where there is one, else at the end."""
+        """The score it is judged by: at early stop if there is one, else at the end."""
         return self.score_final if self.early_stop_iteration is None else self.score_at_early_stop
 
     @property
     def empty_layers(self) -> tuple[str, ...]:
-        """The layers of which nothing is kept."""
+        """The layers that keep no weight."""
         return tuple(name for name, (kept, _) in self.layers.items() if not kept)
 
     def to_json(self) -> str:
@@ -144,7 +145,7 @@ class JobResult:
             raise StoreError(f"{source} is not a job's result: expected a table")
         # A run may come from anyone, so what it says of itself is checked before it is used.
         wrong = _take_old_names(values)
-        wrong += misfits(values, RESULT_FIELDS, optional=("provenance", "scores"))
+        wrong += schema_problems(values, RESULT_FIELDS, optional=("provenance", "scores"))
         wrong += [f"{name}: no such field" for name in values if name not in RESULT_FIELDS]
         wrong = wrong or _contradictions(values)
         if wrong:
@@ -216,7 +217,7 @@ _OLD_NAMES: Final = {
 def _take_old_names(values: dict[str, Any]) -> list[str]:
     """Rename the fields of a result from when every score was an accuracy; what is wrong of it."""
     old = {name: values.pop(name) for name in _OLD_NAMES if name in values}
-    wrong = misfits(old, dict.fromkeys(old, or_null(SHARE)))
+    wrong = schema_problems(old, dict.fromkeys(old, or_null(SHARE)))
     values |= {_OLD_NAMES[name]: value for name, value in old.items()}
     final = old.get("test_accuracy_final")
     if final is not None:

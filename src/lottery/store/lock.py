@@ -1,4 +1,4 @@
-"""One process owns a run at a time."""
+"""The lock of a run: one process works on it at a time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from lottery.store.files import read_json, why_no_file
 
 
 @contextmanager
-def own(run: Path) -> Iterator[None]:
-    """Own a run directory for the time of a ``with`` block.
+def lock_run(run: Path) -> Iterator[None]:
+    """Lock a run directory for a ``with`` block; it is made if it does not exist.
 
-    The lock is the operating system's, so it is freed however the process ends. What a killed
-    owner left half written is removed.
+    The lock is the operating system's, so it is released however the process ends. Temporary files
+    that a killed process left are removed.
 
     Raises:
-        StoreError: another process owns the run; says which.
+        StoreError: another process has locked the run; says which. Or the directory cannot be
+            written.
     """
     with writing(run):
         run.mkdir(parents=True, exist_ok=True)
@@ -36,7 +37,7 @@ def own(run: Path) -> Iterator[None]:
             raise StoreError(f"{trouble}. Remove it, and run the same command again")
         lock = FileLock(run / ".lock")
         try:
-            # Somebody who only looks, as `holder` does, has it for less than a moment.
+            # Somebody who only looks, as `lock_holder` does, has it for less than a moment.
             lock.acquire(timeout=_MOMENT, poll_interval=_MOMENT / 10)
         except Timeout:
             raise StoreError(f"{run} is being worked on by {_owner(run)}. {_ADVICE}") from None
@@ -56,14 +57,16 @@ def own(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def holder(run: Path) -> str | None:
-    """Who owns a run directory now, in words; None if nobody does, or it cannot be told.
+def lock_holder(run: Path) -> str | None:
+    """Which process has locked a run directory, in words; None if none has, or it is not known.
 
-    Whoever wants to own it at this instant may have to wait for the blink of an eye.
+    To find out, the lock is taken for an instant, which may make another process wait.
     """
-    if not (run / ".lock").is_file():
+    path = run / ".lock"
+    # A link would be followed, and what it leads to opened to be written.
+    if why_no_file(path) or not path.is_file():
         return None
-    lock = FileLock(run / ".lock")
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -1,4 +1,4 @@
-"""What was kept of a dense network while it trained: a state, or a mask that was drawn."""
+"""Looks: a state, or an Early-Bird mask, that was kept while the dense network trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from lottery.core import Mask
 from lottery.errors import MaskError, StoreError
 from lottery.store.tensors import is_iteration, pack_tensors, unpack_tensors
-from lottery.tickets import Drawn
+from lottery.tickets import EarlyBirdMask
 from lottery.training import State
 from lottery.training.progress import below
 
@@ -18,11 +18,11 @@ LOOK = "look.safetensors"
 
 @dataclass(frozen=True, order=True)
 class LookKey:
-    """One look at a dense network that trains.
+    """The key of something kept of the dense network while it trained.
 
     Args:
         replicate: from 0.
-        kind: ``state``: the whole state at an iteration; ``drawn``: the mask drawn for a level.
+        kind: ``state``: the whole state at an iteration; ``drawn``: the Early-Bird mask of a level.
         number: the iteration, or the level.
     """
 
@@ -32,7 +32,7 @@ class LookKey:
 
     @property
     def path(self) -> Path:
-        """Where its files lie, relative to the run."""
+        """The directory of its files, relative to the run."""
         digits = 9 if self.kind == "state" else 2
         return Path(f"replicate-{self.replicate}", "looks", f"{self.kind}-{self.number:0{digits}}")
 
@@ -41,10 +41,10 @@ class LookKey:
         return f"replicate {self.replicate}, {what} {self.number}"
 
 
-def pack_look(key: LookKey, found: State | Drawn) -> dict[str, bytes]:
-    """File name -> contents."""
+def pack_look(key: LookKey, found: State | EarlyBirdMask) -> dict[str, bytes]:
+    """The files of a look: name -> contents."""
     about = {"look": str(key)}
-    if not isinstance(found, Drawn):
+    if not isinstance(found, EarlyBirdMask):
         return {LOOK: pack_tensors({f"state/{name}": t for name, t in found.items()}, about)}
     tensors = {f"mask/{name}": kept for name, kept in found.mask.items()}
     tensors |= {f"state/{name}": value for name, value in (found.state or {}).items()}
@@ -52,11 +52,11 @@ def pack_look(key: LookKey, found: State | Drawn) -> dict[str, bytes]:
     return {LOOK: pack_tensors(tensors, {**about, **drawn})}
 
 
-def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | Drawn:
-    """What `pack_look` was given.
+def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | EarlyBirdMask:
+    """Read a look that `pack_look` wrote.
 
     Raises:
-        StoreError: it is another look, or none.
+        StoreError: it is not a look, or another one.
     """
     tensors, about = unpack_tensors(content, source=source)
     if about.get("look") != str(key):
@@ -75,6 +75,6 @@ def unpack_look(key: LookKey, content: bytes, *, source: Path) -> State | Drawn:
         mask = Mask(kept)
     except MaskError as error:
         raise StoreError(f"{source}: {error}") from error
-    return Drawn(
+    return EarlyBirdMask(
         mask=mask, iteration=iteration, settled=settled, spread=spread, state=state or None
     )

@@ -1,4 +1,4 @@
-"""A run that is kept in memory and ends with the process."""
+"""A store in memory: the run is gone when the process ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lottery.training import Checkpoint
 
 
 class MemoryStore(Store):
-    """A store without a directory: the same files, as bytes; no checkpoints are kept."""
+    """A store without a directory: it keeps the same files as bytes, and no checkpoints."""
 
     def __init__(self) -> None:
         super().__init__(Path("in memory"))

@@ -1,4 +1,4 @@
-"""What each field of a JSON file may hold; a file may come from anyone."""
+"""Checking the fields of JSON files that may come from anyone."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 MOST: Final = 2**53
-"""The largest count that every reader of JSON has exactly."""
+"""The largest integer that every JSON reader represents exactly."""
+MOST_INPUTS: Final = 2**30
+"""The largest number of inputs of a network."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a value may be.
+    """A kind of value that a field may have.
 
     Args:
-        expected: in words, to follow "expected".
-        fits: whether a value is so.
+        expected: its description, which follows the word "expected" in messages.
+        fits: whether a value is of this kind.
     """
 
     expected: str
@@ -49,19 +51,32 @@ def number(least: float, most: float) -> Kind:
 
 
 def one_of(choices: Collection[str]) -> Kind:
-    """One of some texts."""
+    """One of these strings."""
     return Kind(
         f"one of {', '.join(choices)}", lambda value: isinstance(value, str) and value in choices
     )
 
 
+def shape(most: int, *, least: int = 0) -> Kind:
+    """Shapes of ``least`` to 8 dimensions, each 1 or more, with a product up to ``most``."""
+    return Kind(
+        f"{least} to 8 whole numbers from 1, of a product up to {most:,}",
+        lambda value: (
+            isinstance(value, list)
+            and least <= len(value) <= 8
+            and all(is_whole(size) and 1 <= size <= most for size in value)
+            and math.prod(value) <= most
+        ),
+    )
+
+
 def or_null(kind: Kind) -> Kind:
-    """Null as well."""
+    """The same kind, or null."""
     return Kind(f"{kind.expected}, or null", lambda value: value is None or kind.fits(value))
 
 
 def table_of(kind: Kind) -> Kind:
-    """Tables whose values are all of a kind."""
+    """Tables (JSON objects) whose values are all of one kind."""
     return Kind(
         f"a table whose values are each {kind.expected}",
         lambda value: isinstance(value, dict) and all(map(kind.fits, value.values())),
@@ -69,21 +84,22 @@ def table_of(kind: Kind) -> Kind:
 
 
 def is_whole(value: object) -> bool:
-    """Whether a value of JSON is a whole number; true and false are none."""
+    """Whether a JSON value is an integer; true and false are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def misfits(
+def schema_problems(
     values: Mapping[str, object], kinds: Mapping[str, Kind], *, optional: Collection[str] = ()
 ) -> list[str]:
-    """Which fields of a table are missing or of another kind, one phrase each.
+    """The fields of a table that are missing or have wrong values, one phrase each.
 
     Args:
-        values: the table; what has no kind is passed over.
-        kinds: field -> what it may hold; ``a.b`` is the field ``b`` of the table ``a``.
+        values: the table; fields that are not in ``kinds`` are not checked.
+        kinds: field -> its kind; ``a.b`` is the field ``b`` of the table ``a``.
         optional: the fields that may be missing.
 
-    >>> misfits({"level": -1, "data": {}}, {"level": whole(0, 99), "data.classes": whole(1, 9)})
+    >>> kinds = {"level": whole(0, 99), "data.classes": whole(1, 9)}
+    >>> schema_problems({"level": -1, "data": {}}, kinds)
     ['level: expected a whole number from 0 to 99, got -1', 'data.classes: is missing']
     """
     found = []

@@ -1,4 +1,4 @@
-"""A run on disk: one committed directory per job."""
+"""The store of a run on disk: one committed directory for each job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lottery.store.contents import (
     RESULT,
     TICKET,
     check_job,
-    moved_mask,
+    mask_at_end,
     pack_job,
     unpack_checkpoint,
     unpack_result,
@@ -31,7 +31,7 @@ from lottery.store.jobs import JobKey, JobResult
 from lottery.store.looks import LOOK, LookKey, pack_look, unpack_look
 from lottery.store.tensors import pack_tensors, unpack_tensors, unpack_ticket
 from lottery.store.ticket_file import read_ticket, ticket_sha256, write_ticket
-from lottery.tickets import Drawn, Ticket
+from lottery.tickets import EarlyBirdMask, Ticket
 from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
 from lottery.training.progress import below
 
@@ -39,7 +39,7 @@ EXPERIMENT = "experiment.json"
 _CHECKPOINT = "state.safetensors"
 
 Moment = Literal["end", "early-stop"]
-"""Which of a training's two kept states: its last, or the one at early stopping."""
+"""Which of a training's two kept states: the last one, or the one at early stop."""
 
 
 class Store:
@@ -87,33 +87,33 @@ class Store:
         return experiment
 
     def set_experiment_aside(self) -> Path:
-        """Make room for another ``experiment.json``; where the old one is now."""
+        """Rename ``experiment.json``, so that another can be written; the new path."""
         return commit.set_aside(self.path / EXPERIMENT)
 
     # Jobs
 
     def directory(self, key: JobKey | LookKey) -> Path:
-        """Where a job's files lie once it is finished."""
+        """The directory of a job's files once it is finished."""
         return self.path / key.path
 
     def is_there(self, key: JobKey | LookKey) -> bool:
-        """Whether anything lies where a job's files belong; says nothing of what it is."""
+        """Whether anything is at the place of a job's files, whatever it is."""
         return self._in_the_way(key) is not None or os.path.lexists(self.directory(key))
 
     def is_finished(self, key: JobKey | LookKey) -> bool:
-        """Whether there is a manifest, or what cannot be one; says nothing of the contents."""
+        """Whether a job has a manifest, or something in its place; contents are not checked."""
         manifest = self.directory(key) / commit.MANIFEST
         return self._in_the_way(key) is not None or os.path.lexists(manifest)
 
     def problems(self, key: JobKey) -> list[str]:
-        """What is wrong with a finished job's files, one sentence each; empty when all is well."""
+        """What is wrong with a finished job's files, one sentence each; empty if nothing is."""
         return self.examine(key)[1]
 
     def examine(self, key: JobKey) -> tuple[JobResult | None, list[str]]:
         """A finished job's result, and what is wrong with its files, one sentence each.
 
-        Every file is read and checked: against the manifest, against what such a file may hold,
-        and against the place where it lies. There is no result where anything is wrong.
+        Every file is read and checked: its hash, its contents, and that it belongs to this job.
+        The result is None if anything is wrong.
         """
         directory = self.directory(key)
         try:
@@ -129,7 +129,7 @@ class Store:
             return None, [str(error)]
 
     def look_problems(self, key: LookKey) -> list[str]:
-        """What is wrong with a look's files, one sentence each; empty when all is well."""
+        """What is wrong with a look's files, one sentence each; empty if nothing is."""
         try:
             self.look(key)
         except StoreError as error:
@@ -137,7 +137,7 @@ class Store:
         return commit.problems(self.directory(key))
 
     def looks(self, replicate: int) -> list[LookKey]:
-        """The looks of a replicate that are there, by their names."""
+        """The looks of a replicate that are on disk, in the order of their names."""
         found = []
         for path in sorted((self.path / f"replicate-{replicate}" / "looks").glob("*-*")):
             kind, _, number = path.name.partition("-")
@@ -148,7 +148,7 @@ class Store:
         return found
 
     def set_aside(self, key: JobKey | LookKey) -> Path:
-        """Make room for a job's files; where what stood in their place is now."""
+        """Rename what is at the place of a job's files; the new path."""
         return commit.set_aside(self._in_the_way(key) or self.directory(key))
 
     def _in_the_way(self, key: JobKey | LookKey) -> Path | None:
@@ -180,18 +180,18 @@ class Store:
         """Commit a finished job: all of its files, or none.
 
         Args:
-            ticket: what it started from.
-            result: what it found.
-            trained: what training gave; None for a ticket that collapsed and was not trained.
-            about: who the job is, what computed it, and from what: see `about`.
+            ticket: the ticket that it trained.
+            result: its result.
+            trained: the result of training; None for a ticket that collapsed and was not trained.
+            about: identity and origin of the job, for the manifest: see `about`.
         """
         self._commit(result.key, pack_job(ticket, result, trained), about)
         self.drop_checkpoints(result.key)
 
     def write_look(
-        self, key: LookKey, found: State | Drawn, about: Mapping[str, Any] | None = None
+        self, key: LookKey, found: State | EarlyBirdMask, about: Mapping[str, Any] | None = None
     ) -> None:
-        """Commit what was kept of a dense network on its way."""
+        """Commit a look: a state, or an Early-Bird mask, of the dense network in training."""
         self._commit(key, pack_look(key, found), about)
 
     def _commit(
@@ -201,31 +201,31 @@ class Store:
         commit.commit_directory(self.directory(key), files, about)
 
     def about(self, key: JobKey | LookKey) -> dict[str, Any]:
-        """What the manifest of finished files says of them; empty in runs from before it did.
+        """Identity and origin of a finished job, from its manifest; empty in old runs.
 
-        ``identity``: that of the job; ``computed``: engine, device and versions; ``made_from``: the
+        ``identity``: the job's identity; ``computed``: engine, device and versions; ``made_from``:
         job or look that it was made from -> SHA-256 of its contents.
 
         Raises:
-            StoreError: there is no manifest, or none of ours.
+            StoreError: there is no manifest, or it is not one of this library.
         """
         self._check_place(key)
         return commit.about(self.directory(key))
 
     def contents_hash(self, key: JobKey | LookKey) -> str:
-        """SHA-256 (hex) of what finished files give to others: everything but the result's text.
+        """SHA-256 (hex) of all files of a finished job but ``result.json``.
 
         Raises:
-            StoreError: there is no manifest, or none of ours.
+            StoreError: there is no manifest, or it is not one of this library.
         """
         self._check_place(key)
         return contents_hash(commit.hashes(self.directory(key)))
 
     def take_from(self, other: Store, key: JobKey | LookKey) -> None:
-        """Make finished files of another run this run's own, whole.
+        """Copy a finished job or look from another run into this one.
 
         Raises:
-            StoreError: they are not whole there, or cannot be written here.
+            StoreError: its files are damaged there, or cannot be written here.
         """
         files, found = commit.read_directory(other.directory(key))
         if found:
@@ -245,20 +245,18 @@ class Store:
         return below(f"{moment}/", self._tensors(key, FINAL))
 
     def final_mask(self, key: JobKey) -> Mask:
-        """What a finished job keeps at the end of its training.
-
-        The mask of its ticket, unless that changed in training.
+        """The mask at the end of a finished job: its ticket's, unless it changed during training.
 
         Raises:
-            StoreError: the file is damaged, or its mask is not one of the ticket's weights.
+            StoreError: the file is damaged, or its mask does not fit the ticket's.
         """
         ticket = self.ticket(key).mask
         if not self._has(key, FINAL):
             return ticket
-        return moved_mask(ticket, self._tensors(key, FINAL), source=self.directory(key) / FINAL)
+        return mask_at_end(ticket, self._tensors(key, FINAL), source=self.directory(key) / FINAL)
 
-    def look(self, key: LookKey) -> State | Drawn:
-        """What was kept of a dense network on its way.
+    def look(self, key: LookKey) -> State | EarlyBirdMask:
+        """Read a look: a state, or an Early-Bird mask.
 
         Raises:
             StoreError: it is missing, damaged, or of another kind.
@@ -286,7 +284,7 @@ class Store:
     # Checkpoints: the same protocol, under a name that says how far the job had come.
 
     def write_checkpoint(self, key: JobKey, checkpoint: Checkpoint) -> None:
-        """Keep a training in progress; older checkpoints of it go once the new one is whole."""
+        """Write a checkpoint; older ones of the job are removed once the new one is whole."""
         about = {
             "job": str(key),
             "iteration": checkpoint.iteration,
@@ -301,7 +299,7 @@ class Store:
                 commit.remove(path)
 
     def read_checkpoint(self, key: JobKey) -> Checkpoint | None:
-        """The newest whole checkpoint of a job, or None; others are set aside."""
+        """The newest checkpoint of a job that is whole, or None; damaged ones are set aside."""
         for path in self._checkpoints(key):
             try:
                 content = commit.read_file(path, _CHECKPOINT)
@@ -311,12 +309,12 @@ class Store:
         return None
 
     def set_checkpoints_aside(self, key: JobKey) -> None:
-        """Set aside a job's checkpoints, whole as they are, since nothing can go on from them."""
+        """Set aside a job's checkpoints, which are whole but cannot be resumed from."""
         for path in self._checkpoints(key):
             commit.set_aside(path)
 
     def checkpoint_iteration(self, key: JobKey) -> int | None:
-        """The iteration of a job's newest checkpoint by its name, or None; nothing is read."""
+        """The iteration of a job's newest checkpoint, from its name alone; None without one."""
         for path in self._checkpoints(key):
             iteration = path.name.rpartition("-")[2]
             if iteration.isdecimal() and (path / commit.MANIFEST).is_file():
@@ -324,7 +322,7 @@ class Store:
         return None
 
     def drop_checkpoints(self, key: JobKey) -> None:
-        """Remove a finished job's checkpoints and what killed processes left of its commits."""
+        """Remove a finished job's checkpoints, and temporary files of killed processes."""
         directory = self.directory(key)
         for path in self._checkpoints(key):
             commit.remove(path)
@@ -344,12 +342,12 @@ class Store:
     # What analyses found
 
     def write_measurement(self, name: str, found: Mapping[str, Any]) -> None:
-        """Keep what an analysis found, in place of what it found before."""
+        """Write the result of an analysis, replacing an earlier one."""
         text = json.dumps(found, allow_nan=False) + "\n"
         commit.write_file(self.measurement_path(name), text.encode())
 
     def read_measurement(self, name: str) -> Any:
-        """What is kept of an analysis, as plain JSON of which nothing was checked; None: nothing.
+        """The stored result of an analysis, as unchecked plain JSON; None if there is none.
 
         Raises:
             StoreError: it cannot be read, or is no JSON.
@@ -358,13 +356,13 @@ class Store:
         return read_json(source) if os.path.lexists(source) else None
 
     def measurement_path(self, name: str) -> Path:
-        """Where what an analysis found is kept."""
+        """The file with the result of an analysis."""
         return self.path / "analyses" / f"{name}.json"
 
     # Tickets that were found elsewhere
 
     def write_given(self, ticket: Ticket) -> str:
-        """Keep a ticket that a run is given; the hash by which it is read again."""
+        """Store a ticket that the run is given; its SHA-256, by which it is read again."""
         name = ticket_sha256(ticket)
         write_ticket(ticket, self._given(name))
         return name
@@ -373,7 +371,7 @@ class Store:
         """A ticket that the run was given.
 
         Raises:
-            StoreError: it is missing, damaged, or another one.
+            StoreError: it is missing, damaged, or not the ticket that its name says.
         """
         path = self._given(name)
         if problem := why_no_directory(path.parent):

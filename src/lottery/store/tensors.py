@@ -45,10 +45,10 @@ def pack_tensors(tensors: Mapping[str, Tensor], values: Mapping[str, Any] | None
 
 
 def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and values of `pack_tensors`.
+    """Read tensors and values that `pack_tensors` wrote.
 
     Raises:
-        StoreError: the bytes are no safetensors file, or not one of ours.
+        StoreError: it is not a safetensors file, or not one of this library.
     """
     try:
         tensors = safetensors_format.load(content)
@@ -60,10 +60,11 @@ def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], 
 
 
 def parts(content: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """A file's table of tensors, the values of `pack_tensors`, and the bytes that follow.
+    """The parts of a safetensors file: its table of tensors, our values, and the tensors' bytes.
 
     Raises:
-        ValueError, KeyError, TypeError, struct.error: it is none, or not one of ours.
+        ValueError, KeyError, TypeError, struct.error: it is not a safetensors file, or not one of
+            this library.
     """
     (length,) = struct.unpack_from("<Q", content)
     table = _json(content[8 : 8 + length])
@@ -129,5 +130,5 @@ def unpack_ticket(content: bytes, *, source: Path) -> Ticket:
 
 
 def is_iteration(value: object) -> TypeGuard[int]:
-    """Whether a JSON value can count iterations."""
+    """Whether a JSON value is a number of iterations: an integer, 0 or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,7 +1,7 @@
-"""One ticket as one file to hand on: masks as bits, and of pruned weights nothing.
+"""Ticket files: one ticket as one small file, with masks as bits and without pruned weights.
 
-The file may come from anyone: its sizes are checked before anything of that size is made, and
-nothing that it names is imported or run.
+A file may come from anyone: sizes are checked before memory is allocated for them, and no code that
+it names is imported or run.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _SHOWN: Final = 200
 
 
 def write_ticket(ticket: Ticket, path: Path) -> None:
-    """Write a ticket as one file, whole or not at all; what is there is replaced.
+    """Write a ticket as one file, whole or not at all; an existing file is replaced.
 
     Raises:
-        StoreError: it cannot be written, or is nothing that could be read again.
+        StoreError: it cannot be written, or holds a value that could not be read again.
     """
     content = pack_ticket_file(ticket)
     # What could not be read again is found out now, not by whoever it is given to.
@@ -54,10 +54,10 @@ def write_ticket(ticket: Ticket, path: Path) -> None:
 
 
 def read_ticket(path: Path) -> Ticket:
-    """The ticket in a file that may come from anyone.
+    """Read a ticket file, which may come from anyone.
 
     Raises:
-        StoreError: there is no such file, or it is not what `write_ticket` writes.
+        StoreError: there is no such file, or it is damaged or not a ticket file.
     """
     # Whoever named the file may have named a link; nothing that the file says is followed.
     content = read_plain(path.resolve(), most=_MOST_BYTES)
@@ -99,7 +99,7 @@ def pack_ticket_file(ticket: Ticket) -> bytes:
 
 
 def contents_sha256(content: bytes) -> str:
-    """SHA-256 (hex) of all that a ticket file holds, but for this hash itself.
+    """SHA-256 (hex) of the contents of a ticket file, without this hash itself.
 
     Of the canonical JSON of its values and its table of tensors, followed by the tensors' bytes.
     """
@@ -110,15 +110,15 @@ def contents_sha256(content: bytes) -> str:
 
 
 def ticket_sha256(ticket: Ticket) -> str:
-    """SHA-256 (hex) of what a ticket is, wherever it is from: of its file without provenance."""
+    """SHA-256 (hex) of a ticket's file without provenance: equal for equal tickets."""
     return contents_sha256(pack_ticket_file(replace(ticket, provenance={})))
 
 
 def unpack_ticket_file(content: bytes, *, source: Path) -> Ticket:
-    """Read a ticket's file that may come from anyone.
+    """Read the bytes of a ticket file, which may come from anyone.
 
     Raises:
-        StoreError: naming everything that is not as it may be.
+        StoreError: lists everything that is wrong.
     """
     tensors, values = unpack_tensors(content, source=source)
     wrong = header_problems(values) or tensor_problems(tensors, values)

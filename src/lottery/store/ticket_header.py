@@ -1,4 +1,4 @@
-"""What the header of a ticket file may say, and that the tensors are of the sizes it names."""
+"""Checks of a ticket file's header, and that its tensors have the sizes the header states."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from torch import Tensor
 from lottery.store.jobs import BRANCH, MEASURED, SHARE, Status
 from lottery.store.schema import (
     MOST,
+    MOST_INPUTS,
     TEXT,
     Kind,
-    is_whole,
-    misfits,
     number,
     one_of,
+    schema_problems,
+    shape,
     table_of,
     whole,
 )
@@ -30,20 +31,9 @@ MASK, KEPT, PRUNED, WEIGHTS = "mask/", "kept/", "pruned/", "weights/"
 
 _LONGEST: Final = 4096
 _MOST_FIELDS: Final = 200
-_MOST_INPUTS: Final = 2**30
 _TRAINED_IN = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
-def _is_shape(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= 8
-        and all(is_whole(size) and 1 <= size <= MOST for size in value)
-        and math.prod(value) <= MOST
-    )
-
-
-_SHAPE = Kind("a shape of at most 8 whole numbers from 1", _is_shape)
 _SHORT = Kind(
     f"text of at most {_LONGEST:,} characters",
     lambda value: isinstance(value, str) and len(value) <= _LONGEST,
@@ -64,7 +54,7 @@ _FIELDS: Final[Mapping[str, Kind]] = {
     "version": whole(VERSION, VERSION),
     "shapes": Kind(
         "a table of the masks' shapes, each of at most 8 whole numbers from 1",
-        lambda value: bool(value) and table_of(_SHAPE).fits(value),
+        lambda value: bool(value) and table_of(shape(MOST)).fits(value),
     ),
     "tied": table_of(_SHORT),
     "iteration": whole(),
@@ -80,10 +70,7 @@ PROVENANCE: Final[Mapping[str, Kind]] = {
     "model": _SHORT,
     "data": _SHORT,
     "data_sha256": _HEX,
-    "input_shape": Kind(
-        f"{_SHAPE.expected}, of a product up to {_MOST_INPUTS:,}",
-        lambda value: _is_shape(value) and math.prod(value) <= _MOST_INPUTS,
-    ),
+    "input_shape": shape(MOST_INPUTS),
     "classes": whole(1, 2**24),
     "seed": whole(0, 2**64),
     "replicate": whole(),
@@ -110,10 +97,10 @@ texts or finite numbers."""
 
 
 def header_problems(values: Mapping[str, Any]) -> list[str]:
-    """What a header says that it may not, one phrase each."""
+    """What is wrong with the values in a header, one phrase each."""
     if values.get("format") != FORMAT:
         return [f"format: expected '{FORMAT}'"]
-    wrong = misfits(values, _FIELDS)
+    wrong = schema_problems(values, _FIELDS)
     wrong += [f"{name}: no such field" for name in values if name not in _FIELDS]
     if wrong:
         return wrong
@@ -133,9 +120,9 @@ def header_problems(values: Mapping[str, Any]) -> list[str]:
 
 
 def tensor_problems(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> list[str]:
-    """What tensors are not as a header, which is in order, says; one phrase each.
+    """Where tensors differ from what a valid header states, one phrase each.
 
-    Sizes are compared before anything is unpacked to them.
+    Sizes are compared before anything is unpacked.
     """
     shapes, held = values["shapes"], any(name.startswith(PRUNED) for name in tensors)
     per_mask = (MASK, KEPT, PRUNED) if held else (MASK, KEPT)
@@ -145,8 +132,8 @@ def tensor_problems(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) ->
     wrong += [f"{name}: no such tensor" for name in sorted(found - expected)]
     masked = {*shapes, *values["tied"]}
     wrong += [f"{WEIGHTS}{n}: a mask is of it" for n in masked if f"{WEIGHTS}{n}" in tensors]
-    for name, shape in shapes.items():
-        wrong += [] if wrong else _mask_problems(name, math.prod(shape), tensors)
+    for name, sizes in shapes.items():
+        wrong += [] if wrong else _mask_problems(name, math.prod(sizes), tensors)
     if wrong:
         return wrong
     wrong = [

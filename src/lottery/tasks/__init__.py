@@ -2,18 +2,18 @@
 
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
-from lottery.tasks.protocol import Gradual, How, Steps, Task, Work
+from lottery.tasks.protocol import GradualTarget, Steps, Task, TrainingRequest, TrainingVariant
 from lottery.tasks.session import LoopSession
 from lottery.tasks.supervised import Supervised
 
 __all__ = [
-    "Gradual",
-    "How",
+    "GradualTarget",
     "LoopSession",
     "OwnCode",
     "OwnTask",
     "Steps",
     "Supervised",
     "Task",
-    "Work",
+    "TrainingRequest",
+    "TrainingVariant",
 ]

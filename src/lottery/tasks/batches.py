@@ -1,4 +1,4 @@
-"""Batches of the user's own, for criteria that look at data."""
+"""Batches of the user's, for criteria that evaluate the network on data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from lottery.errors import UsageError
 
 
 def take_batches(source: Any, examples: int) -> list[Any]:
-    """Batches up to a number of examples, the last one whole.
+    """The first batches that hold as many examples as asked for; the last one is not cut.
 
     Args:
-        source: an iterable of batches that can be gone through again, such as a list or a
-            DataLoader; or a function without arguments that gives one.
-        examples: how many are enough, 1 or more.
+        source: batches that can be iterated over more than once, such as a list or a DataLoader;
+            or a function without arguments that returns them.
+        examples: how many examples are enough, 1 or more.
+
+    Returns:
+        The batches; all of them if the source holds fewer examples.
 
     Raises:
-        UsageError: the source is an iterator, which is used up after once, or no iterable.
+        UsageError: the source is an iterator, which can be used only once, or no iterable.
     """
     iterable = source() if callable(source) else source
     if not isinstance(iterable, Iterable) or (iterable is source and iterable is iter(iterable)):

@@ -1,4 +1,4 @@
-"""The code of a function: its source where that is what runs, else what it was compiled to."""
+"""Hashes of a function's code: of its source, or of its bytecode where the source is not known."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _FUTURE: Final = annotations.compiler_flag
 
 
 def code_of(function: types.FunctionType) -> dict[str, str]:
-    """A hash of a function's code: ``source`` where it is known, else ``bytecode``.
+    """A hash of a function's code: ``source`` -> hash, or ``bytecode`` -> hash if there is none.
 
-    The source is that of the file, of which comments, docstrings and layout do not count. It is
-    taken only if it compiles to the code that runs, since the file may have been edited; and never
-    of a lambda, for which Python gives the whole line.
+    Comments, docstrings and layout do not change the hash of a source. The source in the file is
+    used only if it compiles to the code that runs, since the file may have been edited since; and
+    never for a lambda, for which Python returns the whole line.
     """
     code = function.__code__
     source = _source(function)
@@ -32,10 +32,10 @@ def code_of(function: types.FunctionType) -> dict[str, str]:
 
 
 def names_used(function: types.FunctionType) -> dict[str, Any]:
-    """The globals that a function's code refers to, and what it takes of modules: name -> value.
+    """The globals and module attributes that a function's code refers to: name -> value.
 
-    What is taken of a module is named with it, ``module.name``. Names that are not there yet, and
-    Python's own, are left out.
+    An attribute of a module is named with it, ``module.name``. Builtins, and names that are not
+    defined yet, are left out.
     """
     found: dict[str, Any] = {}
     space = function.__globals__
@@ -53,7 +53,7 @@ def names_used(function: types.FunctionType) -> dict[str, Any]:
 
 
 def class_members(value: type) -> dict[str, Any]:
-    """What a class itself has: methods, and attributes with a value; name -> it."""
+    """The methods and attributes that a class defines itself: name -> value."""
     found: dict[str, Any] = {}
     for name, member in vars(value).items():
         inner = getattr(member, "__func__", member)  # of class methods and static ones
@@ -153,7 +153,7 @@ def _hashed(text: str) -> str:
 
 @functools.cache
 def is_library(module: str) -> bool:
-    """Whether a module is Python's own or was installed, and is thus known by its version."""
+    """Whether a module is Python's own or installed, so that its version identifies its code."""
     root = module.partition(".")[0]
     if root in ("__main__", "__mp_main__", ""):
         return False

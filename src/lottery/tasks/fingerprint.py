@@ -1,9 +1,9 @@
-"""What a function of the user's depends on, as plain JSON: its code and what that refers to.
+"""Fingerprints of the user's functions, as plain JSON: their code and the values it refers to.
 
-Covered are the code of the function and of functions and classes that it uses, if they are the
-user's own; globals, closures, defaults and arguments that are numbers, strings, tensors, arrays,
-models, or containers and plain objects of these. What is not covered, such as what files hold, is
-listed where it is seen. Libraries are known by name alone.
+Covered are the code of the function and of the user's own functions and classes that it uses;
+globals, closures, defaults and arguments that are numbers, strings, tensors, arrays, models, or
+containers and plain objects of these. What is not covered, such as the contents of files, is listed
+where it is noticed. Libraries are identified by name alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONGEST: Final = 200
 
 
 def describe(function: Any) -> Plain:
-    """All that a function depends on, as far as it can be known.
+    """The fingerprint of a function: all that its result depends on, as far as that can be known.
 
     Args:
         function: a function, method, ``functools.partial`` or object that can be called.
@@ -51,7 +51,7 @@ def describe(function: Any) -> Plain:
 
 
 def not_covered(description: Plain) -> list[str]:
-    """What `describe` saw and could not look into, in words; each once.
+    """The objects of a fingerprint whose contents are not part of it, in words; each once.
 
     >>> not_covered({"is": "function train", "code": {"train": {"uses": {"f": "not covered: IO"}}}})
     ['f (IO)']
@@ -71,11 +71,11 @@ def not_covered(description: Plain) -> list[str]:
 
 
 def difference(old: Mapping[str, Plain], new: Mapping[str, Plain]) -> list[str]:
-    """What changed between two fingerprints of a task, in words, one phrase each.
+    """What changed between two fingerprints of a task, one phrase each.
 
     Args:
-        old: name of a part, such as ``train`` -> its description, or any plain value.
-        new: the same, now.
+        old: part of the task, such as ``train`` -> what `describe` returned, or any plain value.
+        new: the same, of the code at hand.
 
     >>> now = {"train": {"is": "function fit", "code": {"fit": {"source": "a", "uses": {"lr": 2}}}}}
     >>> old = {"train": {"is": "function fit", "code": {"fit": {"source": "a", "uses": {"lr": 1}}}}}
@@ -123,7 +123,7 @@ def _changed(old: Plain, new: Plain) -> str:
 
 
 def digest(*parts: bytes | str) -> str:
-    """16 hex digits of the SHA-256 of all parts."""
+    """The first 16 hex digits of the SHA-256 of the concatenated parts."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part.encode() if isinstance(part, str) else part)
@@ -259,7 +259,7 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def tensor_digest(value: Tensor) -> str:
-    """A hash of a tensor's numbers."""
+    """A hash of a tensor's values, 16 hex digits; it does not depend on the shape."""
     if value.is_meta:
         return "without numbers"
     plain = value.detach().cpu().contiguous()

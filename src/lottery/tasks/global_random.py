@@ -1,4 +1,4 @@
-"""The random generators that everybody shares: torch's, numpy's and Python's own."""
+"""The global random generators of torch, numpy and Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """All of them seeded for a block, and put back as they were after it.
+    """Seed all of them for a ``with`` block, and restore their states after it.
 
     Args:
         seed: in ``[0, 2**63)``; numpy takes its last 32 bits.
@@ -29,7 +29,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def random_state() -> dict[str, Any]:
-    """Where each of them is: nested tensors, arrays and plain values."""
+    """The states of all of them, as nested tensors, arrays and plain values."""
     version, words, gauss = random.getstate()
     on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     return {
@@ -41,7 +41,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
-    """Put back what `random_state` gave."""
+    """Restore states that `random_state` returned."""
     torch.set_rng_state(state["torch"])
     for device, there in enumerate(state["cuda"]):
         torch.cuda.set_rng_state(there, device)

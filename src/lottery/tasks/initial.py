@@ -1,4 +1,4 @@
-"""The networks that a user's function makes: whether they are new, and their weights drawn."""
+"""Checks of the networks that ``make_model`` returns: separate memory, and random weights."""
 
 from __future__ import annotations
 
@@ -11,20 +11,12 @@ from lottery.core import prunable_weights, tie_parameters
 from lottery.errors import UsageError, format_names
 from lottery.tasks.global_random import seeded
 
-DRAWS_WEIGHTS = frozenset(
-    (
-        *("reinit", "scratch_epochs", "scratch_flops"),
-        *("signs_random_magnitudes", "trained_signs", "initial_signs"),
-    )
-)
-"""Controls, by their name in a config, that draw new initial weights."""
 
-
-def made_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A network with the global generators seeded.
+def call_make_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Call ``make_model`` with the global random generators seeded.
 
     Raises:
-        UsageError: what the function gives is no network.
+        UsageError: it returns something other than a ``torch.nn.Module``.
     """
     with seeded(seed):
         model = make_model()
@@ -37,11 +29,11 @@ def made_model(make_model: Callable[[], nn.Module], seed: int) -> nn.Module:
     return model
 
 
-def check_new(one: nn.Module, other: nn.Module) -> None:
-    """Check that two networks have no memory in common.
+def check_separate_memory(one: nn.Module, other: nn.Module) -> None:
+    """Check that two networks share no memory.
 
     Raises:
-        UsageError: they do, so that training one would move the other.
+        UsageError: they do, so that training one would change the other.
     """
     of_one, of_other = (
         {t.untyped_storage().data_ptr() for t in _tensors(model) if t.numel() and not t.is_meta}
@@ -56,29 +48,31 @@ def check_new(one: nn.Module, other: nn.Module) -> None:
 
 
 def same_weights(one: nn.Module, other: nn.Module) -> tuple[str, ...]:
-    """The prunable weights that two networks of different seeds have in common, of those drawn.
+    """The prunable weights that are equal in two networks made with different seeds.
 
-    What an initialization makes constant, such as zeros, is the same in all networks.
+    Weights that an initialization sets to a constant, such as zero, are not among them.
     """
     others = prunable_weights(other)
     return tuple(
         name
         for name, weight in prunable_weights(one).items()
-        if torch.equal(weight, others[name]) and bool((weight != weight.flatten()[0]).any())
+        if name in others
+        and torch.equal(weight, others[name])
+        and bool((weight != weight.flatten()[0]).any())
     )
 
 
 def initialization_problem(
     same: Iterable[str], weights: int, *, replicates: int, drawing: Iterable[str], given: bool
 ) -> str | None:
-    """Why an experiment cannot be made with initial weights that are not drawn; None if it can.
+    """Why an experiment is impossible with initial weights that no seed changes; None if possible.
 
     Args:
-        same: what `same_weights` found.
-        weights: how many prunable weights there are.
-        replicates: how many the experiment has.
-        drawing: its controls that draw new initial weights.
-        given: whether there is a function that draws them.
+        same: names that `same_weights` returned.
+        weights: the number of prunable parameters.
+        replicates: the number of replicates.
+        drawing: the settings of the experiment's controls that draw new initial weights.
+        given: whether there is a function that draws them (``reinitialize``).
     """
     names, controls = [*same], sorted(drawing)
     if given or not names:

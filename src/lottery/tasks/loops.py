@@ -1,4 +1,4 @@
-"""How functions of the user's are called, and what they give back is read."""
+"""Calling the user's functions, and reading what they return."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from lottery.training import CurvePoint
 
 
 def wants_session(train: Callable[..., Any]) -> bool:
-    """Whether a function is called with model and session, or with the model alone.
+    """Whether ``train`` takes a model and a session, or a model alone.
 
-    The session is a second argument without a default, or one of the name ``session``.
+    The session is a second argument without a default, or one named ``session``.
 
     Raises:
-        UsageError: it takes neither.
+        UsageError: it can be called neither as ``train(model)`` nor with a session.
     """
     try:
         parameters = inspect.signature(train).parameters
     except (TypeError, ValueError):  # what is made in C may have none
         return False
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    open_ones = [p.name for p in parameters.values() if p.kind in kinds and p.default is p.empty]
+    others = [p for p in parameters.values() if p.kind in kinds and p.name != "session"]
+    required = [p.name for p in others if p.default is p.empty]
     variable = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
-    if "session" in parameters:
-        open_ones = [name for name in open_ones if name != "session"]
-    elif len(open_ones) == 2:
+    if "session" not in parameters and len(required) == 2:
         return True
-    if len(open_ones) > 1 or not (open_ones or variable or "session" in parameters):
+    takes_model = required or variable or ("session" in parameters and others)
+    if len(required) > 1 or not takes_model:
         raise UsageError(
             f"train: expected a function train(model) or train(model, session), got one of "
             f"({', '.join(parameters)}); give other arguments defaults, or use functools.partial"
@@ -42,7 +42,7 @@ def wants_session(train: Callable[..., Any]) -> bool:
 
 
 def call_train(train: Callable[..., Any], model: nn.Module, session: LoopSession) -> Any:
-    """Call it the way it wants."""
+    """Call ``train`` with the arguments that it takes; see `wants_session`."""
     if not wants_session(train):
         return train(model)
     if "session" in inspect.signature(train).parameters:
@@ -51,15 +51,18 @@ def call_train(train: Callable[..., Any], model: nn.Module, session: LoopSession
 
 
 def read_scores(value: Any, name: str, where: str) -> dict[str, float]:
-    """The scores that a function gave: a number, or a dict that has one of the score's name.
+    """The scores that a function returned: a number, or a dict in which the score is one of them.
 
     Args:
-        value: what it gave.
-        name: of the score.
-        where: the function, for messages.
+        value: what it returned.
+        name: the score's name.
+        where: the function's name, for error messages.
+
+    Returns:
+        Name -> number, the score among them.
 
     Raises:
-        UsageError: it is neither, or the dict lacks the score.
+        UsageError: it returned something else, or a dict without the score.
         FloatingPointError: a number is not finite.
     """
     found = value if isinstance(value, Mapping) else {name: value}
@@ -78,24 +81,23 @@ def read_scores(value: Any, name: str, where: str) -> dict[str, float]:
 def read_returned(
     value: Any, recording: Recording, name: str, *, first: int, evaluated: bool
 ) -> dict[str, float]:
-    """What ``train`` gave back: nothing, a score, scores, or curves, which are recorded.
+    """Read what ``train`` returned: nothing, a score, a dict of scores, or curves to record.
 
-    Curves are a list of points, each a dict of ``step``, ``split`` (validation, if it says none)
-    and numbers, or a `CurvePoint`.
+    Curves are a list of points. Each is a `CurvePoint`, or a dict with ``step``, numbers by name
+    and, if it is not ``"validation"``, ``split``.
 
     Args:
-        value: what it returned.
-        recording: of the training.
-        name: of the score.
-        first: the iteration that step 0 of the points is.
-        evaluated: whether ``evaluate`` gives the score; then a number is not looked at, and
-            neither is anything that no loop of one's own is known to return.
+        value: what ``train`` returned.
+        recording: the recording of this training; points are added to it.
+        name: the score's name.
+        first: the iteration that the points count as step 0.
+        evaluated: whether ``evaluate`` gives the score. Then everything but curves is ignored.
 
     Returns:
-        The scores at the end; empty where they are to come from ``evaluate``.
+        Name -> score at the end of training; empty if ``evaluate`` gives them.
 
     Raises:
-        UsageError: what it returned is none of these, or a point has no such step or number.
+        UsageError: it is none of these, or a point has a wrong step, split or number.
         FloatingPointError: a number is not finite.
     """
     if isinstance(value, list | tuple) and value and all(map(_is_point, value)):

@@ -1,4 +1,4 @@
-"""A network by name, and what of it goes as one: built and traced once in a process."""
+"""Networks by name, and their units of pruning: traced once in a process."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ _tracing = threading.Lock()
 def make_network(
     name: str, input_shape: tuple[int, ...], classes: int, prune: PruneConfig
 ) -> nn.Module:
-    """A network by name, which knows what masks cover; see `lottery.core.set_coverage`.
+    """Build a network by name, and mark which of its weights masks cover.
 
     Its weights are not yet those of any replicate.
+
+    Args:
+        name: see `lottery.models.build_model`.
+        input_shape: the shape of one example.
+        classes: the number of outputs (logits).
+        prune: says what masks cover (``also``, ``leave_out``), see `lottery.core.set_coverage`.
     """
     # torch draws default weights from its global generator, which is not ours to move. Two threads
     # that do this at once could each put back what the other has drawn from.
@@ -45,14 +51,21 @@ def make_network(
 def traced_units(
     prune: PruneConfig, name: str, input_shape: tuple[int, ...], classes: int
 ) -> tuple[Units | None, Mapping[str, str]]:
-    """What is removed as one, None for single weights; and why layers have no part in it.
+    """The units of pruning, None for single weights; and why some layers have none.
 
-    Coupled channels and the network's outputs take a while to trace: that is done once in a process
-    for each network with its exceptions.
+    Tracing coupled channels and the network's outputs takes a while, so it is done once in a
+    process for each network and its exceptions.
+
+    Args:
+        prune: the granularity, fractions and coverage.
+        name, input_shape, classes: as for `make_network`.
+
+    Returns:
+        The units, and parameter name -> why it has none of its own.
 
     Raises:
-        UsageError: the network has no such units, a fraction is that of none, or what is coupled in
-            the network, or makes its outputs, cannot be traced.
+        UsageError: the network has no such units, a pattern of ``fractions`` matches none, or the
+            network cannot be traced.
         MissingPackageError: coupled channels need the package torch-pruning.
     """
     if prune.granularity == "weight":
@@ -66,15 +79,15 @@ def traced_units(
 def left_out(
     prune: PruneConfig, network: nn.Module, units: Units | None, reasons: Mapping[str, str]
 ) -> dict[str, str]:
-    """Prunable weights that no unit has as its own: parameter name -> why not.
+    """Prunable layers that have no units of their own: parameter name -> why not.
 
-    Densities are shares of the units there are, so these layers stay as wide as they are. With
-    granularity ``channel`` it is a layer's outputs that are meant, all or some: its inputs can
-    still go with the channels that they read.
+    Densities count units alone, so nothing is removed from these layers. With granularity
+    ``channel`` that holds for all or some of a layer's outputs; its inputs can still be removed
+    with the channels that they read.
 
     Args:
         prune: the granularity.
-        network: one like that which is pruned.
+        network: a network of the same architecture.
         units, reasons: from `traced_units`.
     """
     granularity = prune.granularity

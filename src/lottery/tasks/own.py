@@ -1,4 +1,4 @@
-"""A task of the user's own code: functions that make a network, train it and judge it."""
+"""The task made of the user's own code: functions that make, train and evaluate a network."""
 
 from __future__ import annotations
 
@@ -27,33 +27,34 @@ from lottery.rng import Streams
 from lottery.tasks.batches import take_batches
 from lottery.tasks.fingerprint import describe, digest, not_covered, tensor_digest
 from lottery.tasks.global_random import seeded
-from lottery.tasks.initial import check_new, initialization_problem, made_model, same_weights
+from lottery.tasks.initial import (
+    call_make_model,
+    check_separate_memory,
+    initialization_problem,
+    same_weights,
+)
 from lottery.tasks.loops import call_train, read_returned, read_scores, wants_session
 from lottery.tasks.own_code import OwnCode
-from lottery.tasks.protocol import How, Plain, Steps, Work
+from lottery.tasks.protocol import Plain, Steps, TrainingRequest, TrainingVariant
 from lottery.tasks.recording import Recording
 from lottery.tasks.session import LoopSession
 from lottery.tickets import PruneConfig, network_units
 from lottery.tickets.probe import stream_level
-from lottery.training import (
-    Monitor,
-    State,
-    TrainingResult,
-    early_stop_by,
-)
+from lottery.training import Monitor, State, TrainingResult, early_stop_by
 from lottery.training.engines.torch_engine.network import state_of
 
 _ANY = Streams(0, 0)
 
 
 class OwnTask:
-    """The task of a loop of the user's own, of which nothing has to be known but its functions.
+    """The task of the user's own training loop, known by its functions alone.
 
     Args:
-        code: the functions.
+        code: the functions and settings on them.
 
     Raises:
-        UsageError: a function is none, or takes other arguments.
+        UsageError: one of them is not a function, or takes other arguments; or a setting has a
+            wrong value.
     """
 
     exclusive = True
@@ -75,22 +76,22 @@ class OwnTask:
 
     @property
     def starts_over(self) -> bool:
-        """Whether every training goes through the whole loop, wherever its ticket is rewound to."""
+        """Whether every training runs the whole loop, whatever step its ticket is rewound to."""
         return not self.code.starts_at_step
 
     def origin(self) -> Mapping[str, Plain]:
-        """What initial weights, and what criteria look at, depend on."""
+        """The fingerprints that initial weights and a criterion's batches depend on."""
         names = ("make_model", "reinitialize", "batches", "loss")
         return {name: self._described[name] for name in names} | self._told
 
     def fingerprint(self) -> Mapping[str, Plain]:
-        """What a training and its score depend on."""
+        """The fingerprints that a training and its score depend on."""
         described = {name: self._described[name] for name in ("train", "evaluate")}
         return described | {"starts_at_step": self.code.starts_at_step} | self._told
 
     @property
     def not_covered(self) -> list[str]:
-        """What the functions use and fingerprints say nothing of, in words."""
+        """What the functions use that is no part of their fingerprints, in words."""
         found = [f"{name}: {one}" for name, d in self._described.items() for one in not_covered(d)]
         return [] if self._fingerprint is not None else found
 
@@ -109,32 +110,32 @@ class OwnTask:
         return {"fingerprint": self._fingerprint}
 
     def about(self) -> Mapping[str, str]:
-        """What a ticket's provenance says of the task."""
+        """Nothing: of own code there is no name for the provenance."""
         return {}
 
-    def engine_name(self, how: How) -> str:  # noqa: ARG002
-        """Always the same."""
+    def engine_name(self, variant: TrainingVariant) -> str:  # noqa: ARG002
+        """Always ``own``."""
         return "own"
 
     def steps(self) -> Steps | None:
-        """How long the dense network trains, if that was said."""
+        """How long the dense network trains, if ``steps`` of the code says it."""
         total = self.code.steps
         return None if total is None else Steps(total=total, per_epoch=total)
 
-    def last_iteration(self, how: How, mask: Mask) -> int | None:  # noqa: ARG002
-        """The iteration that a training ends at; None where that is not known before."""
+    def last_iteration(self, variant: TrainingVariant, mask: Mask) -> int | None:  # noqa: ARG002
+        """The iteration that a training ends at, if ``steps`` says it; else None."""
         return None if self.starts_over else self.code.steps
 
-    def refusal(self, how: How) -> str | None:
-        """Why a ticket cannot be trained so; None when it can."""
-        if replace(how, reordered=None).as_usual and not how.reordered:
+    def refusal(self, variant: TrainingVariant) -> str | None:
+        """Why this variant cannot be trained by own code, in words; None if it can."""
+        if replace(variant, reordered=None).is_standard and not variant.reordered:
             return None
         asked = {
-            "fine-tuning": how.fine_tune is not None,
-            "training until as many multiplications are made": how.same_multiplications,
-            "gradual pruning": how.gradual is not None,
-            "learning a mask": how.mask_learning is not None,
-            "another data order from an iteration above 0 on": bool(how.reordered),
+            "fine-tuning": variant.fine_tune is not None,
+            "training until as many multiplications are made": variant.same_multiplications,
+            "gradual pruning": variant.gradual is not None,
+            "learning a mask": variant.mask_learning is not None,
+            "another data order from an iteration above 0 on": bool(variant.reordered),
         }
         what = next((name for name, wanted in asked.items() if wanted), "a mask that changes")
         return (
@@ -145,17 +146,17 @@ class OwnTask:
     # Networks
 
     def make_model(self) -> nn.Module:
-        """A new network, whose weights are those of no replicate."""
+        """A new network; its weights are not those of any replicate."""
         return self._made(_ANY.seed_of("model"))
 
     def _made(self, seed: int) -> nn.Module:
-        model = made_model(self.code.make_model, seed)
+        model = call_make_model(self.code.make_model, seed)
         set_coverage(model, also=self.code.also, leave_out=self.code.leave_out)
         check_coverage("made by make_model", model)
         return model
 
     def initial(self, streams: Streams, *purpose: str | int) -> nn.Module:
-        """A new network with weights drawn from the stream of this name."""
+        """A new network whose weights are drawn from the random stream of this name."""
         seed = streams.seed_of(*purpose)
         model = self._made(seed)
         # A replicate starts from what make_model gives; another draw is what controls ask for.
@@ -165,18 +166,18 @@ class OwnTask:
         return model
 
     def check(self, *, replicates: int = 1, drawing: Iterable[str] = ()) -> None:
-        """Check what can be known before anything is trained: a network is made and judged.
+        """Check the functions before anything is trained: make two networks, and evaluate one.
 
         Args:
-            replicates: how many there are to be.
-            drawing: the controls that draw new initial weights, by their names in a config.
+            replicates: the number of replicates of the experiment.
+            drawing: settings of its controls that draw new initial weights.
 
         Raises:
-            UsageError: networks share their memory, their initial weights are not drawn, or what
-                ``evaluate`` gives is no score.
+            UsageError: networks share memory, their initial weights are not random though they
+                have to be, or ``evaluate`` returns no score.
         """
         one, other = (self._made(_ANY.seed_of("init", number)) for number in (0, 1))
-        check_new(one, other)
+        check_separate_memory(one, other)
         problem = initialization_problem(
             same_weights(one, other),
             len(prunable_weights(one)),
@@ -196,7 +197,11 @@ class OwnTask:
                 raise
 
     def units(self, prune: PruneConfig) -> Units | None:
-        """What is removed as one; None for single weights."""
+        """The groups of weights that are removed together; None for single weights.
+
+        Raises:
+            UsageError: other granularities need an example input, and there is none.
+        """
         if prune.granularity == "weight":
             return None
         if self.code.example is None:
@@ -207,7 +212,7 @@ class OwnTask:
         return network_units(prune, self.make_model(), tuple(self.code.example.shape[1:]))
 
     def passes(self, mask: Mask, pruned: Mapping[str, Tensor] | None) -> bool:  # noqa: ARG002
-        """Always, since nobody can tell of any network."""
+        """Always True: whether a signal passes is not known for any network."""
         return True
 
     def probe(
@@ -220,7 +225,11 @@ class OwnTask:
         streams: Streams,
         pruned: Mapping[str, Tensor] | None = None,
     ) -> Probe:
-        """The network with the weights that decide, and the user's batches."""
+        """The network with the weights to score, and the user's batches.
+
+        Raises:
+            UsageError: the user gave no batches.
+        """
         if self.code.batches is None:
             raise UsageError(
                 f"prune.criterion: '{prune.criterion}' looks at data; pass batches=, a list or "
@@ -235,34 +244,40 @@ class OwnTask:
 
     # Training
 
-    def group_size(self, how: How) -> int:  # noqa: ARG002
-        """One: loops of the user's own train one network."""
+    def group_size(self, variant: TrainingVariant) -> int:  # noqa: ARG002
+        """One: the user's loop trains one network at a time."""
         return 1
 
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
+    def train(
+        self, requests: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
         """Train one after another."""
-        return [self._train(work, one) for work, one in zip(works, monitors, strict=True)]
+        return [self._train(request, one) for request, one in zip(requests, monitors, strict=True)]
 
-    def _train(self, work: Work, monitor: Monitor) -> TrainingResult:
+    def _train(self, request: TrainingRequest, monitor: Monitor) -> TrainingResult:
         try:
-            result = self._trained(work, monitor)
+            result = self._trained(request, monitor)
         except Exception as error:
             if not isinstance(error, Preempted):
-                error.add_note(f"lottery: {_described_work(work)}")
+                error.add_note(f"lottery: {_describe_request(request)}")
             raise
-        if result.status == "done" and work.how.as_usual and work.ticket.mask.density == 1:
-            self.check_other_replicates(work.streams.replicate, result.final)
+        if (
+            result.status == "done"
+            and request.variant.is_standard
+            and request.ticket.mask.density == 1
+        ):
+            self.check_other_replicates(request.streams.replicate, result.final)
         return result
 
     def check_other_replicates(self, replicate: int, final: State) -> None:
-        """Check that a dense network's training ended elsewhere than those of other replicates.
+        """Check that dense networks of different replicates end with different weights.
 
         Args:
             replicate: the replicate's number.
-            final: the state at the end; that of an earlier run too.
+            final: the state at the end of its dense training, in this run or an earlier one.
 
         Raises:
-            UsageError: another replicate ended with the same weights, to the bit.
+            UsageError: another replicate ended with the same weights, bit by bit.
         """
         end = digest(*(f"{name} {tensor_digest(value)}" for name, value in final.items()))
         other = self._ends.setdefault(end, replicate)
@@ -273,16 +288,16 @@ class OwnTask:
                 "number, leave that out, or seed with session.seed() of train(model, session)"
             )
 
-    def _trained(self, work: Work, monitor: Monitor) -> TrainingResult:
-        ticket = work.ticket
-        if problem := self.refusal(work.how):
+    def _trained(self, request: TrainingRequest, monitor: Monitor) -> TrainingResult:
+        ticket = request.ticket
+        if problem := self.refusal(request.variant):
             raise UsageError(problem)
         model = self.make_model()
         ticket.check_fits(model)
         model.load_state_dict(dict(ticket.start()))
-        recording = Recording(work, model, self.score)
+        recording = Recording(request, model, self.score)
         try:
-            scores, end = self._run_loop(work, model, recording, monitor)
+            scores, end = self._run_loop(request, model, recording, monitor)
         except FloatingPointError as error:
             return _result(recording, reason=str(error) or type(error).__name__)
         final = state_of(model)
@@ -290,11 +305,11 @@ class OwnTask:
         if bad:
             return _result(recording, reason=f"{bad[0]} was not finite at the end")
         try:
-            scores = scores or self.scores(model, work.streams)
+            scores = scores or self.scores(model, request.streams)
             recording.add(end, "test", scores)
             best = recording.best_iteration
             if self.code.evaluate is not None and best is not None and best != end:
-                self._judge_best(model, recording, best, work.streams)
+                self._judge_best(model, recording, best, request.streams)
         except FloatingPointError as error:
             return _result(recording, reason=str(error))
         stop = early_stop_by(recording.curve, self.score)
@@ -302,12 +317,12 @@ class OwnTask:
         return _result(recording, final=final, stop=stop, early_stop=kept, scores=scores)
 
     def _run_loop(
-        self, work: Work, model: nn.Module, recording: Recording, monitor: Monitor
+        self, request: TrainingRequest, model: nn.Module, recording: Recording, monitor: Monitor
     ) -> tuple[dict[str, float], int]:
         """Train; the scores that the loop gave itself, and the iteration at its end."""
-        ticket, streams = work.ticket, work.streams
-        if work.how.reordered is not None:
-            streams = streams.below("reordered", work.how.reordered)
+        ticket, streams = request.ticket, request.streams
+        if request.variant.reordered is not None:
+            streams = streams.below("reordered", request.variant.reordered)
         with (
             seeded(streams.seed_of("train", ticket.iteration)),
             hold(model, ticket.mask, at=recording.callbacks(), values=ticket.pruned) as held,
@@ -322,7 +337,7 @@ class OwnTask:
                 start_step=0 if self.starts_over else ticket.iteration,
             )
             returned = call_train(self.code.train, model, session)
-        self._check_steps(work, recording, session)
+        self._check_steps(request, recording, session)
         scores = read_returned(
             returned,
             recording,
@@ -332,10 +347,14 @@ class OwnTask:
         )
         return scores, session.step
 
-    def _check_steps(self, work: Work, recording: Recording, session: LoopSession) -> None:
+    def _check_steps(
+        self, request: TrainingRequest, recording: Recording, session: LoopSession
+    ) -> None:
         """Check that the loop was as long as it was said to be, and as what is wanted of it."""
-        first = work.ticket.iteration
-        missing = [at for at in work.snapshots_at if at >= first and at not in recording.snapshots]
+        first = request.ticket.iteration
+        missing = [
+            at for at in request.snapshots_at if at >= first and at not in recording.snapshots
+        ]
         if missing:
             raise UsageError(
                 f"the state of step {missing[0]} is wanted, and the loop ended after "
@@ -363,7 +382,7 @@ class OwnTask:
             recording.add(best, "test", self.scores(model, streams))
 
     def scores(self, model: nn.Module, streams: Streams) -> dict[str, float]:
-        """What ``evaluate`` gives for a network, which must be there."""
+        """The scores that ``evaluate`` returns for a network; there must be an ``evaluate``."""
         assert self.code.evaluate is not None, "else train gave it"
         with seeded(streams.seed_of("evaluate")):
             value = self.code.evaluate(model)
@@ -404,11 +423,11 @@ def _result(
     )
 
 
-def _described_work(work: Work) -> str:
+def _describe_request(request: TrainingRequest) -> str:
     """Which training it was, for a note on an error."""
-    about = work.ticket.provenance
+    about = request.ticket.provenance
     branch, level = about.get("branch", ""), about.get("level", "")
     which = f", {branch}, level {level}" if branch else ""
-    density = work.ticket.mask.density
+    density = request.ticket.mask.density
     kept = f", {density:.1%} of weights kept" if math.isfinite(density) else ""
-    return f"in the training of replicate {work.streams.replicate}{which}{kept}"
+    return f"in the training of replicate {request.streams.replicate}{which}{kept}"

@@ -1,4 +1,4 @@
-"""The functions of a task of the user's own."""
+"""The user's functions that make up a task."""
 
 from __future__ import annotations
 
@@ -14,27 +14,19 @@ from lottery.tasks.protocol import Plain
 
 @dataclass(frozen=True, kw_only=True)
 class OwnCode:
-    """The functions of a task, and what is to be known of them.
+    """The user's functions that make up a task, and settings on them.
 
     Args:
-        make_model: gives a new network each time, its weights drawn from the global generators.
-        train: ``train(model)`` or ``train(model, session)``: trains the network in place with
-            optimizers of torch. It returns nothing, the score, or curves (see `read_returned`).
-        evaluate: ``evaluate(model)`` gives the score, or a dict of numbers with the score among
-            them. None: ``train`` returns it.
-        score: what is judged by.
-        fingerprint: plain JSON values that identify what functions cannot tell of themselves, such
-            as a version of the data; a table's ``make_model``, ``train`` and ``evaluate`` stand
-            for these functions, which are then not looked at.
-        reinitialize: draws new weights in a network, in place; for controls that need them where
-            ``make_model`` loads its weights.
-        batches: for criteria that look at data; see `take_batches`.
-        loss: (model, batch) -> the mean loss of its examples; see `probe_from_batches`.
-        steps: how many optimizer steps the loop makes, if it always makes as many.
-        starts_at_step: whether the loop begins at ``session.start_step``.
-        example: what a network is called with, for granularities other than single weights.
-        also: patterns of parameters that masks cover in addition, see `lottery.core.set_coverage`.
-        leave_out: patterns of those that they do not.
+        make_model, train, evaluate, score, reinitialize, steps, starts_at_step: as for
+            `lottery.find_tickets`.
+        fingerprint: plain JSON values that identify what the code of the functions does not show,
+            such as a version of the data. If it is a dict, its entries ``make_model``, ``train``
+            and so on replace the fingerprints of these functions.
+        batches: for criteria that evaluate the network on data; see `take_batches`.
+        loss: (model, batch) -> mean loss of its examples, a scalar; see `probe_from_batches`.
+        example: a batch of inputs, for granularities other than single weights.
+        also, leave_out: name patterns of parameters that masks cover in addition, and that they do
+            not cover; see `lottery.core.set_coverage`.
     """
 
     make_model: Callable[[], nn.Module]
@@ -53,5 +45,5 @@ class OwnCode:
 
     @property
     def functions(self) -> tuple[Any, ...]:
-        """All that another process would have to be sent."""
+        """The functions, which another process would have to be sent."""
         return (self.make_model, self.train, self.evaluate, self.reinitialize, self.loss)

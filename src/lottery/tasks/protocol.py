@@ -1,4 +1,4 @@
-"""What the runner asks of a task, and what it gives to one."""
+"""The interface between the runner and a task: what it asks for, and what it is given."""
 
 from __future__ import annotations
 
@@ -28,8 +28,14 @@ Plain = Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gradual:
-    """Where a mask falls while it trains: down to what a level's pruning would leave."""
+class GradualTarget:
+    """The density that gradual pruning ends at: that of a level, when pruned level by level.
+
+    Args:
+        prune: scope, schedule and fractions.
+        level: 1 or more.
+        levels: how many levels there are; used by the linear schedule alone.
+    """
 
     prune: PruneConfig
     level: int
@@ -37,48 +43,49 @@ class Gradual:
 
 
 @dataclass(frozen=True, kw_only=True)
-class How:
-    """How a ticket is trained, where that differs from the dense network; part of its identity.
+class TrainingVariant:
+    """How a training differs from the dense network's; part of the job's identity.
 
     Args:
-        fine_tune: trained on for so long after the end, at the last learning rate.
-        same_multiplications: stretched until it makes the dense training's multiplications.
-        updates: how the mask changes on the way.
-        gradual: with gradual pruning, down to where.
-        mask_learning: how the mask is trained, in place of the weights; None: the weights are.
-        reordered: the iteration from which it sees the examples in another order.
-        until_drawn: it ends where every mask that is drawn on the way has settled.
+        fine_tune: fine-tuning after the end of training, for this long, at the last learning rate.
+        same_multiplications: trains longer, until it has made as many multiplications as the dense
+            training, but at most twice as long.
+        updates: how the mask changes during training.
+        gradual: with gradual pruning, the density it ends at.
+        mask_learning: trains the mask instead of the weights.
+        reordered: the iteration from which the examples come in another order.
+        until_drawn: training ends as soon as the Early-Bird mask of every level has settled.
     """
 
     fine_tune: Length | None = None
     same_multiplications: bool = False
     updates: MaskUpdatesConfig = field(default_factory=MaskUpdatesConfig)
-    gradual: Gradual | None = None
+    gradual: GradualTarget | None = None
     mask_learning: MaskLearning | None = None
     reordered: int | None = None
     until_drawn: bool = False
 
     @property
-    def as_usual(self) -> bool:
-        """Whether nothing differs: a fixed mask, trained as the dense network is."""
-        return self == How()
+    def is_standard(self) -> bool:
+        """Whether there is no difference: a fixed mask, trained like the dense network."""
+        return self == TrainingVariant()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """One training to do.
+class TrainingRequest:
+    """One training that a task is asked to do.
 
     Args:
         ticket: what is trained.
-        how: how that differs from the dense network's training.
-        streams: the replicate's; data order and so on are drawn from them.
-        snapshots_at: iterations at which the state is kept.
-        observer: notes what it sees of the network on the way; None for nothing.
-        on_evaluation: called with every evaluation when it is made; None for nothing.
+        variant: how its training differs from the dense network's.
+        streams: the replicate's random streams, from which data order and dropout are drawn.
+        snapshots_at: iterations whose state is to be kept.
+        watch: what to note during training, such as Early-Bird masks; None: nothing.
+        measured: called with the points of every evaluation, as it happens.
     """
 
     ticket: Ticket
-    how: How
+    variant: TrainingVariant
     streams: Streams
     snapshots_at: tuple[int, ...] = ()
     observer: Observer | None = None
@@ -87,7 +94,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """How long the dense network trains, in iterations: in all, and in one epoch."""
+    """The length of the dense network's training, in iterations: of the whole, and of one epoch."""
 
     total: int
     per_epoch: int
@@ -99,32 +106,44 @@ class Task(Protocol):
     score: Score
 
     exclusive: bool
-    """Whether a training moves global random generators, so that there is one at a time in a
-    process, and never in threads."""
+    """Whether a training draws from the global random generators. Then a process runs one training
+    at a time, and never in threads."""
 
     def origin(self) -> Mapping[str, Plain]:
-        """All that initial weights, and what criteria look at, depend on besides the seed."""
+        """All that the initial weights and a criterion's batches depend on besides the seed.
+
+        Plain JSON; part of the identity of every job.
+        """
 
     def fingerprint(self) -> Mapping[str, Plain]:
-        """All that the dense network's training depends on besides its ticket and the seed."""
+        """All that the dense network's training depends on besides its ticket and the seed.
+
+        Plain JSON; part of the identity of every training.
+        """
 
     def about(self) -> Mapping[str, str]:
-        """What a ticket's provenance says of the task."""
+        """Fields on the task for a ticket's provenance, such as the model's name."""
 
     def make_model(self) -> nn.Module:
-        """The network; its weights are not yet those of any replicate."""
+        """A new network; its weights are not yet those of any replicate."""
 
     def initial(self, streams: Streams, *purpose: str | int) -> nn.Module:
-        """The network with weights drawn from the stream of this name."""
+        """A new network whose weights are drawn from the random stream of this name.
+
+        Args:
+            streams: the replicate's.
+            purpose: the stream's name: ``"init"`` for the replicate's own initialization, a
+                control's branch and level for another.
+        """
 
     def steps(self) -> Steps | None:
-        """How long the dense network trains; None where that is not known before it has."""
+        """How long the dense network trains; None if only the training itself will tell."""
 
     def units(self, prune: PruneConfig) -> Units | None:
-        """What is removed as one; None for single weights."""
+        """The groups of weights that are removed together; None for single weights."""
 
     def passes(self, mask: Mask, pruned: Mapping[str, Tensor] | None) -> bool:
-        """Whether a signal can pass the masked network; True where nobody can tell."""
+        """Whether a path of kept weights leads from the input to an output; True where unknown."""
 
     def probe(
         self,
@@ -136,23 +155,41 @@ class Task(Protocol):
         streams: Streams,
         pruned: Mapping[str, Tensor] | None = None,
     ) -> Probe:
-        """The network with the weights that decide, and batches for a criterion that looks."""
+        """The network and the batches for a criterion that evaluates the network.
 
-    def last_iteration(self, how: How, mask: Mask) -> int | None:
-        """The iteration that a training ends at; None where that is not known before."""
+        Args:
+            prune: how many examples, and in batches of what size.
+            level: the level to make, 1 or more.
+            mask: the mask that is to be pruned.
+            trained: the weights to score.
+            streams: the replicate's.
+            pruned: the values that pruned weights are held at; None: zero.
+        """
 
-    def engine_name(self, how: How) -> str:
-        """What trains it so: an engine's name, or ``own``. It decides reuse, not identity."""
+    def last_iteration(self, variant: TrainingVariant, mask: Mask) -> int | None:
+        """The iteration that a training ends at; None if only the training itself will tell."""
 
-    def refusal(self, how: How) -> str | None:
-        """Why it cannot be trained so, in words; None when it can."""
+    def engine_name(self, variant: TrainingVariant) -> str:
+        """The name of the engine that trains this variant; ``own`` for own code.
 
-    def group_size(self, how: How) -> int:
-        """How many jobs that are trained so may be given to one call of `train`; 1: one alone."""
+        It is no part of a job's identity, but jobs are reused only between equal engines.
+        """
 
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
-        """Train each to its end; several are of one experiment, and trained the same way.
+    def refusal(self, variant: TrainingVariant) -> str | None:
+        """Why this variant cannot be trained, in words; None if it can."""
+
+    def group_size(self, variant: TrainingVariant) -> int:
+        """How many jobs of this variant one call of `train` may be given, 1 or more."""
+
+    def train(
+        self, requests: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        """Train each to its end; several belong to one experiment and have the same variant.
+
+        Args:
+            requests: at most `group_size` of them.
+            monitors: one for each; keeps checkpoints and asks to stop.
 
         Raises:
-            Preempted: a monitor asked to stop; what is needed to go on has been kept.
+            Preempted: a monitor asked to stop; the checkpoints needed to go on have been written.
         """

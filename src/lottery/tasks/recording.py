@@ -1,4 +1,4 @@
-"""What is measured and kept of a user's loop on the way."""
+"""The recording of one training of a user's loop: its curve, states and notes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lottery.errors import UsageError
 from lottery.score import Score
-from lottery.tasks.protocol import Work
+from lottery.tasks.protocol import TrainingRequest
 from lottery.training import CurvePoint, Notes, Split, State, value_problem
 from lottery.training.curve import MOST_NAMES
 from lottery.training.engines.torch_engine.network import state_of
@@ -20,16 +20,16 @@ from lottery.training.progress import below
 
 
 class Recording:
-    """The curve, kept states, notes and seconds of one training.
+    """The curve, snapshots, notes and duration of one training.
 
     Args:
-        work: what is trained, and what is to be kept of it.
+        request: what is trained, and what is to be kept of it.
         model: the one that is trained.
         score: what it is judged by.
     """
 
-    def __init__(self, work: Work, model: nn.Module, score: Score) -> None:
-        self._work, self._model, self._score = work, model, score
+    def __init__(self, request: TrainingRequest, model: nn.Module, score: Score) -> None:
+        self._request, self._model, self._score = request, model, score
         self.points: dict[tuple[int, str], CurvePoint] = {}
         self.notes: Notes = {}
         self._kept: dict[str, State] = {}
@@ -39,23 +39,28 @@ class Recording:
         self._seconds, self._clock = 0.0, time.perf_counter()
 
     def callbacks(self) -> dict[int, Callable[[], None]]:
-        """What a hold is to call, by the number of steps since the training began."""
-        first, observer = self._work.ticket.iteration, self._work.observer
-        wanted = {*self._work.snapshots_at, *(observer.at if observer else ())}
+        """The functions that a hold is to call: steps since training began -> function."""
+        first, observer = self._request.ticket.iteration, self._request.observer
+        wanted = {*self._request.snapshots_at, *(observer.at if observer else ())}
         return {at - first: lambda at=at: self._look(at) for at in wanted if at >= first}  # type: ignore[misc]
 
     def _look(self, iteration: int) -> None:
-        state, observer = state_of(self._model), self._work.observer
-        if iteration in self._work.snapshots_at:
+        state, observer = state_of(self._model), self._request.observer
+        if iteration in self._request.snapshots_at:
             self._kept[f"snapshot-{iteration}"] = state
         if observer and iteration in observer.at:
             self.notes = observer.note(iteration, state, self.notes)
 
     def log(self, iteration: int, split: str, values: Mapping[str, Any]) -> None:
-        """Take in a measurement, and keep the state if it is the best so far.
+        """Add a measurement of the current weights, and keep these if they are the best so far.
+
+        Args:
+            iteration: optimizer steps since the initialization.
+            split: ``training``, ``validation`` or ``test``; the best state is found on validation.
+            values: name -> number, or a tensor or array of one number.
 
         Raises:
-            UsageError: a name, the split or a value is not what a curve can have.
+            UsageError: the split, a name or a value is not allowed in a curve.
             FloatingPointError: a value is not finite.
         """
         numbers = measured(values, "session.log")
@@ -65,7 +70,7 @@ class Recording:
             self._kept["early-stop"] = state_of(self._model)
 
     def add(self, iteration: int, split: str, values: Mapping[str, float]) -> None:
-        """Take in a measurement of a state that cannot be kept."""
+        """Add a measurement, without keeping any state; see `log`."""
         if split not in get_args(Split):
             raise UsageError(
                 f"split: expected one of {', '.join(get_args(Split))}, got {split!r}; early stop "
@@ -83,8 +88,8 @@ class Recording:
         everything = {**(before.values if before else {}), **values}
         point = CurvePoint(iteration, split, everything)  # type: ignore[arg-type]
         self.points[iteration, split] = point
-        if self._work.on_evaluation is not None:
-            self._work.on_evaluation([point])
+        if self._request.on_evaluation is not None:
+            self._request.on_evaluation([point])
 
     def _is_best(self, values: Mapping[str, float]) -> bool:
         """Whether it is, by the validation loss if there is one, else by the score."""
@@ -114,18 +119,18 @@ class Recording:
 
     @property
     def snapshots(self) -> dict[int, State]:
-        """The states asked for, by iteration."""
-        there = {at: f"snapshot-{at}" for at in self._work.snapshots_at}
+        """Iteration -> state, of the snapshots asked for that have been taken."""
+        there = {at: f"snapshot-{at}" for at in self._request.snapshots_at}
         return {at: self._kept[label] for at, label in there.items() if label in self._kept}
 
     def seconds(self) -> float:
-        """Seconds so far, over all interruptions."""
+        """Seconds of training so far, those before interruptions included."""
         now = time.perf_counter()
         self._seconds, self._clock = self._seconds + now - self._clock, now
         return self._seconds
 
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All of it as tensors and plain values."""
+        """The whole recording as tensors and plain JSON values, for a checkpoint."""
         tensors = {
             f"kept/{label}/{name}": value
             for label, state in self._kept.items()
@@ -142,7 +147,7 @@ class Recording:
         return tensors, values
 
     def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Go on from what `checkpoint` gave."""
+        """Restore what `checkpoint` returned."""
         self.points = {
             (at, on): CurvePoint(at, on, dict(found)) for at, on, found in values["curve"]
         }
@@ -158,14 +163,14 @@ class Recording:
 
 
 def measured(values: Mapping[Any, Any], where: str) -> dict[str, float]:
-    """Measured numbers as plain ones, checked.
+    """Measured values as checked floats.
 
     Args:
-        values: name -> a number, or a tensor or array of one.
-        where: they come from, for messages.
+        values: name -> number, or a tensor or array of one number.
+        where: the function they come from, for error messages.
 
     Raises:
-        UsageError: a name or a value is not what a score can be.
+        UsageError: a name or a value is not allowed for a score, or there are too many names.
         FloatingPointError: a value is not finite.
     """
     found = {}
@@ -192,7 +197,7 @@ def _check_count(names: Collection[Any], where: str) -> None:
 
 
 def as_number(value: Any) -> float | None:
-    """A number from anything that is one: a tensor or array of one number too; else None."""
+    """A number, or a tensor or array of one number, as a float; None for anything else."""
     if isinstance(value, str | bytes) or getattr(value, "size", 1) == 0:
         return None
     try:

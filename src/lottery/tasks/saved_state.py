@@ -1,4 +1,4 @@
-"""The state of objects of any kind as tensors and plain JSON values, and back: no pickles."""
+"""The states of objects as tensors and plain JSON values, and back, without pickles."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _DICTS: Final = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
 
 
 def object_state(value: Any) -> Any:
-    """The state of an object that can be saved and loaded.
+    """The state of an object, to be saved.
 
-    That is a model, optimizer, scheduler, scaler or whatever else has ``state_dict`` and
-    ``load_state_dict``; a random generator of torch, numpy or Python; a dict or a list.
+    Args:
+        value: a model, optimizer, scheduler, scaler or other object with ``state_dict`` and
+            ``load_state_dict``; a random generator of torch, numpy or Python; a dict or a list.
 
     Raises:
-        UsageError: it is nothing of these.
+        UsageError: it is none of these.
     """
     if hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
         return value.state_dict()
@@ -43,7 +44,7 @@ def object_state(value: Any) -> Any:
 
 
 def load_object_state(value: Any, state: Any) -> None:
-    """Put back, in place, what `object_state` gave."""
+    """Restore, in place, a state that `object_state` returned."""
     if isinstance(value, torch.Generator):
         value.set_state(state)
     elif isinstance(value, np.random.Generator):
@@ -60,15 +61,18 @@ def load_object_state(value: Any, state: Any) -> None:
 
 
 def flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Nested containers, numbers, strings and tensors as plain JSON; the tensors go beside it.
+    """Turn nested containers, numbers, strings and tensors into plain JSON; tensors go beside it.
 
     Args:
-        value: the state.
-        name: what it is of, for messages.
-        tensors: number -> copy on the CPU of each tensor and array; added to.
+        value: the state of an object.
+        name: the object's name, for error messages.
+        tensors: label -> copy on the CPU of each tensor and array; entries are added.
+
+    Returns:
+        Plain JSON with labels in the places of tensors; `unflatten` turns it back.
 
     Raises:
-        UsageError: something of it is of another kind.
+        UsageError: the state contains a value of another type.
     """
     if value is None or type(value) in (bool, int, str):
         return value
@@ -102,7 +106,7 @@ def flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def unflatten(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """What `flatten` was given; tensors are copies, on the device that they were on."""
+    """The state that `flatten` was given; tensors are copies, on the device they were on."""
     if isinstance(value, list):
         return [unflatten(one, tensors) for one in value]
     if not isinstance(value, dict):

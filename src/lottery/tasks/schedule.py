@@ -1,4 +1,4 @@
-"""What a way of training makes of the dense network's training: its length and learning rate."""
+"""Training configs derived from the dense network's: longer ones, and fine-tuning."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ MOST_STRETCH = 2.0
 arXiv:1810.05270, section 3: where a network saves more than half of them, it is twice as long."""
 
 
-def stretched(training: TrainingConfig, factor: float, steps_per_epoch: int) -> TrainingConfig:
-    """The same training over a longer time.
+def stretch_training(
+    training: TrainingConfig, factor: float, steps_per_epoch: int
+) -> TrainingConfig:
+    """The same training, made longer by a factor.
 
     Its length, warm-up and drops of the learning rate are multiplied by ``factor``, each rounded to
-    whole iterations; how often it is measured stays.
+    whole iterations; the number of iterations between evaluations stays.
 
     Args:
-        training: the training.
-        factor: how much longer, above 0.
+        training: the training to make longer.
+        factor: above 0; 2 doubles the length.
         steps_per_epoch: batches in one pass over the data.
     """
 
@@ -35,15 +37,15 @@ def stretched(training: TrainingConfig, factor: float, steps_per_epoch: int) -> 
     )
 
 
-def tuning(training: TrainingConfig, length: Length, steps_per_epoch: int) -> TrainingConfig:
-    """A training that goes on after its end, at the learning rate of its last step.
+def fine_tuning(training: TrainingConfig, length: Length, steps_per_epoch: int) -> TrainingConfig:
+    """Fine-tuning: a training that goes on after its end, at the learning rate of its last step.
 
-    Iterations are counted on: fine-tuning starts where the training ended, and its epochs have
-    numbers, and so orders of the examples, that the training did not use.
+    The count of iterations goes on: fine-tuning starts at the iteration where training ended, and
+    its epochs have new numbers, and so new orders of the examples.
 
     Args:
-        training: the training.
-        length: how long to go on.
+        training: the training that ended.
+        length: how long to fine-tune.
         steps_per_epoch: batches in one pass over the data.
     """
     total = training.length.iterations(steps_per_epoch)

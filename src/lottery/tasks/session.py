@@ -1,4 +1,4 @@
-"""What a loop of the user's own can ask for while it trains a ticket."""
+"""The session: what a user's training loop can use while it trains a ticket."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lottery.training.progress import below
 
 
 class LoopSession:
-    """The second argument of a ``train`` that has one; nothing of it has to be used.
+    """The second argument of a ``train(model, session)``; using it is optional.
 
     Attributes:
-        start_step: the step to begin at: above 0 where tickets are rewound to a step of the
-            training and the loop honours it (``starts_at_step=True``).
+        start_step: the optimizer step to begin at. It is above 0 if tickets are rewound to a later
+            step and the loop begins there (``starts_at_step=True``).
     """
 
     def __init__(
@@ -49,17 +49,17 @@ class LoopSession:
 
     @property
     def step(self) -> int:
-        """Optimizer steps done since the initialization, as the mask's hold counts them.
+        """Optimizer steps done since the initialization, as counted by the mask's hold.
 
-        Of several optimizers the one counts that has moved its weights least often.
+        With several optimizers it is the lowest of the weights' numbers of steps.
         """
         return self._first + self._held.steps
 
     def seed(self, *purpose: str | int) -> int:
         """A seed for a random stream of this replicate, in ``[0, 2**32)``.
 
-        The same at every level and in every control, other for every replicate, and in the copies
-        that are to see other data orders (``connectivity.at``).
+        It is the same at every level and in every control, and differs between replicates and in
+        the copies that see another data order (``connectivity.at``).
 
         Args:
             purpose: the stream's name, such as ``"order"`` and the epoch's number.
@@ -67,39 +67,39 @@ class LoopSession:
         return self._streams.seed_of("own", *purpose) % 2**32
 
     def log(self, step: int | None = None, split: str = "validation", **values: Any) -> None:
-        """Take a measurement into the curve.
+        """Add a measurement to the curve.
 
-        Early stop is the point of the lowest validation ``loss``, or, where no loss is logged, of
-        the best validation score; the weights of then are kept.
+        Early stop is the point of the lowest validation ``loss`` or, if no loss is logged, of the
+        best validation score; the weights at that point are kept.
 
         Args:
-            step: for your own bookkeeping: points stand at the number of optimizer steps done,
-                `step`, whatever your loop counts.
+            step: ignored, for loops that pass their own count: the point's place in the curve is
+                the number of optimizer steps done, `LoopSession.step`.
             split: ``training``, ``validation`` or ``test``.
-            values: name -> a number, or a tensor of one.
+            values: name -> number, or a tensor of one number.
 
         Raises:
-            UsageError: no such split, or a value is no number.
-            FloatingPointError: a value is not finite; left alone, it ends the training, which then
-                counts as diverged.
+            UsageError: there is no such split, or a value is no number.
+            FloatingPointError: a value is not finite. If the loop does not catch it, it ends the
+                training, which then counts as diverged.
         """
         del step
         self._recording.log(self.step, split, values)
 
     def resume(self, *objects: Any) -> int:
-        """Put everything back where the newest checkpoint left it, and say where to go on.
+        """Restore the newest checkpoint, and return the step to go on from.
 
-        Call it once, before the first step, with all that changes while the loop trains: models,
-        optimizers, schedulers, scalers, averages (whatever has ``state_dict`` and
-        ``load_state_dict``), random generators of its own, dicts and lists. The model that is
-        trained and the global generators of torch, numpy and Python come back by themselves.
+        Call it once, before the first step, with all objects that change while the loop trains:
+        optimizers, schedulers, scalers, averaged models (anything with ``state_dict`` and
+        ``load_state_dict``), random generators of its own, dicts and lists. The trained model and
+        the global generators of torch, numpy and Python are restored without being named.
 
         Returns:
-            The ``step`` that `checkpoint` was given last; without one `start_step`.
+            The ``step`` that the last `checkpoint` was given; `start_step` if there is none.
 
         Raises:
-            UsageError: it is not the first call, there were steps before, or an object has no
-                state.
+            UsageError: it is not the first call, an optimizer has already made a step, an object
+                has no state, or the checkpoint is of other objects.
         """
         if self._objects is not None or self._held.steps:
             raise UsageError(
@@ -113,18 +113,18 @@ class LoopSession:
         return self.start_step if kept is None else self._restore(kept)
 
     def checkpoint(self, step: int) -> None:
-        """Say that the loop could start again from here, at ``step``.
+        """Offer a checkpoint, from which the loop could go on at ``step``.
 
-        Whether a checkpoint is written is a matter of how long ago the last was. Call it where all
-        that the loop goes on with is in the objects that `resume` was given: at the end of an
-        epoch, or anywhere if batches follow from the step's number alone.
+        It is written if the last one is old enough (``checkpoint_seconds``), or if the run has been
+        asked to stop. Call it where the objects given to `resume` hold all that the loop needs to
+        go on: at the end of an epoch, or anywhere if batches depend on the step's number alone.
 
         Args:
-            step: what `resume` is to return: steps done, by whatever the loop counts.
+            step: what `resume` will return, 0 or more, in the loop's own count.
 
         Raises:
             UsageError: `resume` was not called, or a state holds what cannot be saved.
-            Preempted: the run was asked to stop; let it through.
+            Preempted: the run has been asked to stop; do not catch it.
         """
         if self._objects is None:
             raise UsageError(

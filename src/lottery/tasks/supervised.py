@@ -1,4 +1,4 @@
-"""The built-in task: a network by name, learning to classify a dataset, trained by an engine."""
+"""The built-in task: a network by name that an engine trains to classify a dataset."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from lottery.models.learned import LearnedInitialization
 from lottery.rng import Streams
 from lottery.score import ACCURACY
 from lottery.tasks.network import left_out, make_network, traced_units
-from lottery.tasks.protocol import How, Steps, Task, Work
-from lottery.tasks.schedule import MOST_STRETCH, stretched, tuning
-from lottery.tickets import PruneConfig, going_by_level, make_probe
+from lottery.tasks.protocol import Steps, Task, TrainingRequest, TrainingVariant
+from lottery.tasks.schedule import MOST_STRETCH, fine_tuning, stretch_training
+from lottery.tickets import PruneConfig, groups_from_dense, make_probe
 from lottery.training import (
     Engine,
     LearnedMasksConfig,
@@ -49,7 +49,7 @@ from lottery.training import (
 
 
 class MethodSettings(Protocol):
-    """What it reads of a method."""
+    """The settings of a method that `Supervised` reads."""
 
     @property
     def pruned(self) -> PrunedValues:
@@ -61,7 +61,7 @@ class MethodSettings(Protocol):
 
 
 class Settings(Protocol):
-    """What it reads of an experiment's config."""
+    """The parts of an experiment's config that `Supervised` reads."""
 
     @property
     def model(self) -> str:
@@ -69,7 +69,7 @@ class Settings(Protocol):
 
     @property
     def initialization(self) -> str:
-        """What its weights are drawn from."""
+        """The distribution that initial weights are drawn from, by name."""
 
     @property
     def prune(self) -> PruneConfig:
@@ -81,22 +81,22 @@ class Settings(Protocol):
 
     @property
     def masks(self) -> LearnedMasksConfig:
-        """How masks are trained, where they are."""
+        """How the controls that train a mask instead of weights train it."""
 
     @property
     def method(self) -> MethodSettings:
-        """What its tickets need of an engine."""
+        """How tickets are made, which decides what an engine must be able to do."""
 
 
 class Supervised(Task):
-    """A network, its data and how it is trained, bound together.
+    """A network, its dataset and its training.
 
     Args:
-        settings: model, initialization and training.
-        data: on the CPU.
-        engine: an engine's name, or ``auto`` for the fastest that can do each job.
-        device: where to train.
-        learned: what weights are drawn from, where settings name a file of it.
+        settings: the experiment's config.
+        data: the dataset, on the CPU.
+        engine: an engine's name, or ``auto`` for the fastest one that can train each job.
+        device: the device to train on; None: the CPU.
+        learned: the learned initialization, if the settings name a file of one.
     """
 
     score = ACCURACY
@@ -172,14 +172,14 @@ class Supervised(Task):
         return self._traced(prune)[0]
 
     def left_out(self, prune: PruneConfig) -> dict[str, str]:
-        """Prunable weights that no unit has as its own: parameter name -> why not."""
+        """Prunable layers that have no units of their own: parameter name -> why not."""
         return left_out(prune, self.make_model(), *self._traced(prune))
 
     def _traced(self, prune: PruneConfig) -> tuple[Units | None, Mapping[str, str]]:
         return traced_units(prune, self.settings.model, self.data.input_shape, self.data.classes)
 
     def coverage(self) -> tuple[int, tuple[OutsideMask, ...]]:
-        """How many weights masks cover, and which matrices they do not."""
+        """The number of weights that masks cover, and the matrices that they do not cover."""
         model = self.make_model()
         covered = sum(weight.numel() for weight in prunable_weights(model).values())
         return covered, outside_mask(model)
@@ -215,13 +215,13 @@ class Supervised(Task):
 
     # Training
 
-    def engine(self, how: How) -> Engine:
-        """What trains such a job: the fastest that can, unless one was named.
+    def engine(self, variant: TrainingVariant) -> Engine:
+        """The engine that trains this variant: the one named, or the fastest that can.
 
         Raises:
-            UsageError: none can, or the one that was named cannot.
+            UsageError: no engine can, or the one named cannot.
         """
-        learns_mask = how.mask_learning is not None
+        learns_mask = variant.mask_learning is not None
         if learns_mask not in self._engines:
             self._engines[learns_mask] = make_engine(
                 self._engine,
@@ -233,7 +233,7 @@ class Supervised(Task):
         return self._engines[learns_mask]
 
     def passed_over(self) -> dict[str, str]:
-        """Faster engines than the one that ``auto`` takes for the dense network -> why not them."""
+        """Engines faster than the one ``auto`` takes for the dense network -> why not them."""
         if self._engine != "auto":
             return {}
         return refused_engines(
@@ -250,69 +250,73 @@ class Supervised(Task):
         return [name for name, needed in needs.items() if needed]
 
     @override
-    def engine_name(self, how: How) -> str:
-        return self.engine(how).name
+    def engine_name(self, variant: TrainingVariant) -> str:
+        return self.engine(variant).name
 
     @override
-    def refusal(self, how: How) -> str | None:
+    def refusal(self, variant: TrainingVariant) -> str | None:
         return None
 
-    def training(self, how: How, mask: Mask) -> TrainingConfig:
-        """How a ticket with this mask is trained."""
+    def training(self, variant: TrainingVariant, mask: Mask) -> TrainingConfig:
+        """The training config of a ticket with this mask."""
         training = self.settings.training
-        if how.same_multiplications:
+        if variant.same_multiplications:
             uses = weight_uses(self.make_model(), self.data.input_shape)
             dense = multiplications({n: total for n, (_, total) in mask.layers.items()}, uses)
             sparse = multiplications({n: kept for n, (kept, _) in mask.layers.items()}, uses)
-            factor = min(MOST_STRETCH, dense / sparse)
-            return stretched(training, factor, self.steps().per_epoch)
-        if how.mask_learning is not None:
-            return score_training_config(training, self.settings.masks.of(how.mask_learning.method))
-        if how.fine_tune is not None:
-            return tuning(training, how.fine_tune, self.steps().per_epoch)
+            factor = min(MOST_STRETCH, dense / sparse) if sparse else MOST_STRETCH
+            return stretch_training(training, factor, self.steps().per_epoch)
+        if variant.mask_learning is not None:
+            return score_training_config(
+                training, self.settings.masks.of(variant.mask_learning.method)
+            )
+        if variant.fine_tune is not None:
+            return fine_tuning(training, variant.fine_tune, self.steps().per_epoch)
         return training
 
     @override
-    def last_iteration(self, how: How, mask: Mask) -> int | None:
-        if how.until_drawn:
+    def last_iteration(self, variant: TrainingVariant, mask: Mask) -> int | None:
+        if variant.until_drawn:
             return None
-        return self.training(how, mask).length.iterations(self.steps().per_epoch)
+        return self.training(variant, mask).length.iterations(self.steps().per_epoch)
 
     def data_on_device(self, data: Dataset) -> Dataset:
-        """Data where engines train."""
+        """The dataset on the device that engines train on."""
         return data.to(self._device)
 
-    def job(self, work: Work) -> TrainingJob:
-        """A training as an engine takes it."""
-        ticket, gradual = work.ticket, work.how.gradual
+    def job(self, request: TrainingRequest) -> TrainingJob:
+        """A training in the form that engines take."""
+        ticket, gradual = request.ticket, request.variant.gradual
         to_remove: tuple[Group, ...] = ()
         if gradual is not None:
             levels = gradual.levels
-            to_remove = going_by_level(gradual.prune, gradual.level, ticket.mask, levels=levels)
+            to_remove = groups_from_dense(gradual.prune, gradual.level, ticket.mask, levels=levels)
         return TrainingJob(
             make_model=self.make_model,
             mask=ticket.mask,
             start=ticket.weights,
             start_iteration=ticket.iteration,
             data=self._placed,
-            config=self.training(work.how, ticket.mask),
-            streams=work.streams,
-            snapshots_at=work.snapshots_at,
+            config=self.training(request.variant, ticket.mask),
+            streams=request.streams,
+            snapshots_at=request.snapshots_at,
             pruned=ticket.pruned,
-            updates=work.how.updates,
+            updates=request.variant.updates,
             to_remove=to_remove,
-            mask_learning=work.how.mask_learning,
-            observer=work.observer,
-            on_evaluation=work.on_evaluation,
-            reordered_from=work.how.reordered,
+            mask_learning=request.variant.mask_learning,
+            observer=request.observer,
+            on_evaluation=request.on_evaluation,
+            reordered_from=request.variant.reordered,
         )
 
     @override
-    def group_size(self, how: How) -> int:
+    def group_size(self, variant: TrainingVariant) -> int:
         # Each mask then has a length of its own.
-        return 1 if how.same_multiplications else self.engine(how).group_size
+        return 1 if variant.same_multiplications else self.engine(variant).group_size
 
     @override
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
-        engine = self.engine(works[0].how)
-        return engine.train([self.job(work) for work in works], monitors)
+    def train(
+        self, requests: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        engine = self.engine(requests[0].variant)
+        return engine.train([self.job(request) for request in requests], monitors)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lottery.errors import LotteryError, Preempted
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.listener import Listener
 from lottery.experiments.plan import plan
 from lottery.experiments.runner import run_all

@@ -11,11 +11,11 @@ import torch
 from typing_extensions import override
 
 from lottery.errors import UsageError
-from lottery.experiments.bound import Experiment
 from lottery.experiments.config import ExperimentConfig
+from lottery.experiments.experiment import Experiment
 from lottery.methods import ControlsConfig
 from lottery.store import JobKey
-from lottery.tasks.protocol import How, Work
+from lottery.tasks.protocol import TrainingRequest, TrainingVariant
 from lottery.tasks.supervised import Supervised
 from lottery.testing.samples import tiny_dataset
 from lottery.tickets import PruneConfig
@@ -75,16 +75,18 @@ class RandomWalks(Supervised):
         self._fails, self._held_seconds = fails, held_seconds
 
     @override
-    def group_size(self, how: How) -> int:
+    def group_size(self, variant: TrainingVariant) -> int:
         return self._group_size
 
     @override
-    def engine_name(self, how: How) -> str:
+    def engine_name(self, variant: TrainingVariant) -> str:
         return "random walks"
 
     @override
-    def train(self, works: Sequence[Work], monitors: Sequence[Monitor]) -> list[TrainingResult]:
-        walks = [_Walk(work, one) for work, one in zip(works, monitors, strict=True)]
+    def train(
+        self, requests: Sequence[TrainingRequest], monitors: Sequence[Monitor]
+    ) -> list[TrainingResult]:
+        walks = [_Walk(request, one) for request, one in zip(requests, monitors, strict=True)]
         with (self._folder / "calls").open("a") as trace:
             trace.write(json.dumps([(str(walk.job), walk.iteration) for walk in walks]) + "\n")
         if self._fails in [walk.job for walk in walks]:
@@ -108,22 +110,22 @@ def calls(folder: Path) -> list[dict[str, int]]:
 
 
 class _Walk:
-    def __init__(self, work: Work, monitor: Monitor) -> None:
-        self._work, self._monitor = work, monitor
-        about = work.ticket.provenance
+    def __init__(self, request: TrainingRequest, monitor: Monitor) -> None:
+        self._request, self._monitor = request, monitor
+        about = request.ticket.provenance
         self.job = JobKey(int(about["replicate"]), str(about["branch"]), int(about["level"]))
         kept = monitor.restore()
-        start = work.ticket.start()
+        start = request.ticket.start()
         self._state = {n: kept.tensors[n] if kept else value for n, value in start.items()}
-        self.iteration = kept.iteration if kept else work.ticket.iteration
+        self.iteration = kept.iteration if kept else request.ticket.iteration
 
     def step(self) -> None:
-        draw = self._work.streams.generator("order", self.iteration)
+        draw = self._request.streams.generator("order", self.iteration)
         walked = {
             name: 0.5 * value + torch.randn(value.shape, generator=draw)
             for name, value in sorted(self._state.items())
         }
-        self._state = dict(self._work.ticket.mask.apply(walked))
+        self._state = dict(self._request.ticket.mask.apply(walked))
         self.iteration += 1
         self.call()
 
@@ -139,8 +141,8 @@ class _Walk:
             CurvePoint.measured(self.iteration, split, loss, 0.5)
             for split in ("validation", "test")
         )
-        if self._work.on_evaluation is not None:
-            self._work.on_evaluation(curve)
+        if self._request.on_evaluation is not None:
+            self._request.on_evaluation(curve)
         return TrainingResult(
             status="done",
             curve=curve,

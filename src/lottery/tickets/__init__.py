@@ -21,12 +21,12 @@ from lottery.tickets.controls import (
     signs_scaled_constant,
     untrained,
 )
-from lottery.tickets.counts import going_by_level, level_densities
+from lottery.tickets.counts import groups_from_dense, level_densities
 from lottery.tickets.difference import LayerDifference, TicketDifference, ticket_difference
 from lottery.tickets.early_bird import (
-    Drawn,
-    drawn,
-    looks,
+    EarlyBirdMask,
+    check_iterations,
+    drawn_mask,
     never_settled,
     watch_masks,
 )
@@ -34,25 +34,25 @@ from lottery.tickets.probe import check_examples, make_probe
 from lottery.tickets.pruning import network_coupling, network_outputs, network_units, prune_mask
 from lottery.tickets.rewinding import last_trained, pruned_values
 from lottery.tickets.ticket import Ticket
-from lottery.tickets.transplant import new_outputs, transplanted
+from lottery.tickets.transplant import new_outputs, transplant
 
 __all__ = [
     "KEEPS_TRAINED",
-    "Drawn",
     "EarlyBirdConfig",
+    "EarlyBirdMask",
     "LayerDifference",
     "PruneConfig",
     "RewindMethod",
     "Ticket",
     "TicketDifference",
     "check_examples",
+    "check_iterations",
     "continued",
     "criterion_problems",
-    "drawn",
-    "going_by_level",
+    "drawn_mask",
+    "groups_from_dense",
     "last_trained",
     "level_densities",
-    "looks",
     "make_probe",
     "moved",
     "network_coupling",
@@ -72,7 +72,7 @@ __all__ = [
     "signs_random_magnitudes",
     "signs_scaled_constant",
     "ticket_difference",
-    "transplanted",
+    "transplant",
     "untrained",
     "watch_masks",
 ]

@@ -21,16 +21,16 @@ from lottery.core import (
 from lottery.training import Length, take_lengths
 
 RewindMethod = Literal["weights", "learning-rate", "fine-tune", "drawn"]
-"""What survivors go back to; see `lottery.methods`."""
+"""What surviving weights are rewound to; see `lottery.methods`."""
 
 KEEPS_TRAINED: Final[frozenset[RewindMethod]] = frozenset({"learning-rate", "fine-tune"})
-"""Methods by which survivors keep the weights they were trained to: no subnetwork is trained from
-an initialization, or from what soon came of it."""
+"""The methods that keep the trained weights of survivors: no subnetwork is trained again from the
+initialization or from an early iteration."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyBirdConfig:
-    """When a mask has settled, so that a ticket is drawn while the dense network still trains."""
+    """When an Early-Bird mask counts as settled, so that a ticket is drawn from it."""
 
     every: Length = field(default_factory=lambda: Length(amount=1, unit="epochs"))
     """How often a mask is made, 1 or more."""
@@ -60,7 +60,7 @@ class EarlyBirdConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PruneConfig:
-    """The four axes of pruning."""
+    """Settings of pruning: criterion, granularity, scope, schedule, and what belongs to them."""
 
     criterion: str = "magnitude"
     """What makes a weight superfluous: a name that ``lottery list criteria`` shows, or
@@ -70,9 +70,9 @@ class PruneConfig:
     is coupled to it), ``neuron``, ``block-RxC``, ``N:M`` such as ``2:4``, ``layer`` or
     ``residual-block``. Fractions and densities are then shares of units."""
     reduce: Reduce = "sum"
-    """How the scores of a unit's weights become its own: their ``sum`` or ``mean``. Of no effect
-    where a criterion scores outputs of layers: then it is the mean, for a channel that over the
-    outputs it is made of."""
+    """How a unit's score is made from those of its weights: their ``sum`` or ``mean``. It has no
+    effect if a criterion scores outputs of layers: then the mean is taken, for a channel over the
+    outputs that it consists of."""
     scope: Scope = "layer"
     """Where weights compete: within their ``layer``, which loses its own fraction, or in the whole
     network (``global``; ``lamp`` after rescaling scores within each layer). ``uniform`` and ``erk``
@@ -83,41 +83,45 @@ class PruneConfig:
     level before, the same number of weights at every level; ``listed``: from the level before, to
     the densities listed."""
     fraction: float = 0.2
-    """Share of the surviving weights removed per level, above 0 and below 1; of no effect where
-    the schedule says densities."""
+    """Share of the surviving weights removed per level, above 0 and below 1; it has no effect if
+    the schedule sets densities."""
     fractions: Mapping[str, float] = field(default_factory=dict)
-    """Exceptions: parameter name pattern -> fraction in [0, 1). 0 exempts a layer; of coupled
-    channels it spares those that the layer writes, not those that it reads. A channel that several
-    layers write, and a residual block, has the fraction of the first of them that is exempt, or
-    else named. Where scope or schedule say the densities, 0 is the only exception."""
+    """Exceptions: parameter name pattern -> fraction in [0, 1). 0 exempts a layer; with coupled
+    channels it exempts those that the layer writes, not those that it reads. A channel that several
+    layers write, and a residual block, has the fraction of the first of these layers that is
+    exempt, or else of the first that is named. If scope or schedule set the densities, 0 is the
+    only exception."""
     also: tuple[str, ...] = ()
-    """Patterns of parameter names that masks cover in addition, such as ``embedding.*``: those of
-    embeddings, and of matrices of layers that masks do not know."""
+    """Patterns of parameter names that masks cover in addition, such as ``embedding.*``:
+    embeddings, and matrices in layers of unknown kinds."""
     leave_out: tuple[str, ...] = ()
-    """Patterns of parameter names that masks do not cover: such weights are never pruned, and no
-    part of any density. To spare a layer and still count it, give it a fraction of 0."""
+    """Patterns of parameter names that masks do not cover: such weights are never pruned, and do
+    not count in any density. To exempt a layer but count it, give it a fraction of 0."""
     final_density: float = 0.0
     """With the linear schedule, the density of the last level, above 0 and below 1; else 0."""
     densities: tuple[float, ...] = ()
-    """With the listed schedule, and if wanted with one-shot: the density of every level from 1,
-    each below the one before. There are as many levels."""
+    """With the listed schedule, and optionally with one-shot: the density of every level from 1,
+    each below the one before. There are as many levels as densities."""
     examples: int = 1_000
-    """How many training examples a criterion that looks at examples is given, 1 or more; drawn anew
-    at every level, but with one-shot the same for all. So many ``controls.aligned`` looks at."""
+    """Number of training examples for a criterion that evaluates the network on examples, 1 or
+    more; drawn anew at every level, or with one-shot the same at all levels. ``controls.aligned``
+    uses as many."""
     batch_size: int = 100
-    """At most how many of them at a time, 1 or more; with ``grasp``, batch norm uses the statistics
-    of such a batch."""
+    """Largest number of these examples in one batch, 1 or more; with ``grasp``, batch norm uses the
+    statistics of such a batch."""
     batch_statistics: bool = False
     """With ``snip``, whether batch norm uses the statistics of such a batch too. By default it uses
-    its running ones, before training mean 0 and variance 1, as in the authors' code
+    its running statistics, before training mean 0 and variance 1, as in the authors' code
     (arXiv:1810.02340)."""
     rounds: int = 1
-    """In how many rounds a level is pruned, with one-shot from the dense network each time; each by
-    the scores of what is left, 1 or more."""
+    """Number of rounds in which a level is pruned, 1 or more; each round scores the weights that
+    are left. With one-shot, the rounds of every level begin at the dense network."""
     round_schedule: RoundSchedule = "exponential"
-    """How what is kept falls over the rounds: by the same factor, or by the same number."""
+    """How the number of kept weights falls over the rounds: by the same factor (``exponential``),
+    or by the same number (``linear``)."""
     regrow: bool = False
-    """Whether what an earlier round of the level pruned may come back in a later one (FORCE)."""
+    """Whether weights pruned in an earlier round of the level may come back in a later one (FORCE,
+    arXiv:2006.09081)."""
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -137,7 +141,7 @@ class PruneConfig:
 
     @property
     def says_densities(self) -> bool:
-        """Whether the schedule says the density of every level, rather than a fraction."""
+        """Whether the schedule sets the density of every level, rather than a fraction."""
         return self.schedule in ("linear", "listed") or bool(self.densities)
 
 
@@ -189,7 +193,7 @@ def _density_problems(prune: PruneConfig) -> list[str]:
 
 
 def criterion_problems(prune: PruneConfig, criterion: CriterionEntry) -> list[str]:
-    """What does not go with what is known about the criterion, one sentence each."""
+    """The settings that cannot be combined with the criterion, one sentence each."""
     found = []
     if prune.scope == "lamp" and not criterion.rescalable:
         found.append(

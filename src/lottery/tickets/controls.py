@@ -2,8 +2,8 @@
 
 Each function changes what it says and nothing else. A control trains with the same data order and
 settings as the ticket it is made from, so the difference between the two is the effect of what was
-broken. Where pruned weights are not zero but held at the values that survivors go back to, they
-follow a control that changes these values.
+broken. If pruned weights are held at the
+rewind values instead of zero, a control that changes these values changes them as well.
 
 Shuffling a mask within its layers, as in Sanity-Checking Pruning Methods (arXiv:2009.11094) and
 Pruning Neural Networks at Initialization: Why Are We Missing the Mark? (arXiv:2009.08576), gives
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lottery.core import Mask, Units
 from lottery.core.shuffle import interchangeable_units, shuffled_units, shuffled_within_units
-from lottery.tickets.rewinding import replaced
+from lottery.tickets.rewinding import replace_weights
 from lottery.tickets.ticket import Ticket
 from lottery.training import State
 
@@ -54,15 +54,15 @@ def scratch(ticket: Ticket, initialize: Callable[[], nn.Module]) -> Ticket:
 def random_mask(ticket: Ticket, generator: torch.Generator, units: Units | None = None) -> Ticket:
     """A random mask with the same number of weights in every layer, and the true rewind weights.
 
-    Every mask with these counts is equally likely; with ``units``, every one that removes as many
-    units as the ticket of each size in each of their homes, so that layers keep as many weights
-    too, and with n:m every one that keeps as many weights of each run. A weight that the new mask
-    enables starts from its own rewind value, not from zero.
+    Every mask with these counts is equally likely. With ``units``, every mask that removes as many
+    units of each size from each layer as the ticket does; with n:m, every mask that keeps as many
+    weights of each run. A weight that the new mask enables starts from its own rewind value, not
+    from zero.
 
     Args:
         ticket: whose counts and rewind weights are kept.
         generator: a CPU generator; layers draw from it in sorted order of their names.
-        units: what went as one, from `network_units`; None: single weights.
+        units: what was removed as one unit, from `network_units`; None: single weights.
 
     Raises:
         MaskError: the units are not those of the ticket.
@@ -85,16 +85,15 @@ def shuffled_global(
     """A random mask with the same number of weights in all, and the true rewind weights.
 
     The entries of the mask are shuffled over all layers that are not exempt, so that each of these
-    comes to about the density of the whole, and small ones may lose their last weight. Every mask
-    with this count is equally likely. With ``units`` it is these that are shuffled: there are as
-    many as before, of other sizes. A weight that the new mask enables starts from its own rewind
-    value.
+    has about the density of the whole, and small layers may lose their last weight. Every mask
+    with this count is equally likely. With ``units``, whole units are shuffled: as many are kept
+    as before, of other sizes. A weight that the new mask enables starts from its own rewind value.
 
     Args:
         ticket: whose count and rewind weights are kept.
         generator: a CPU generator.
-        units: what went as one, from `network_units`; None: single weights.
-        exempt: layers, or homes of units, that pruning leaves whole; their part of the mask stays.
+        units: what was removed as one unit, from `network_units`; None: single weights.
+        exempt: layers that are not pruned; their part of the mask stays.
 
     Raises:
         MaskError: the units are not those of the ticket, or are n:m, which leaves nothing to
@@ -118,7 +117,7 @@ def shuffled_global(
 
 
 def moved(ticket: Ticket, mask: Mask) -> Ticket:
-    """Another mask over the ticket's own true rewind weights.
+    """The ticket's own rewind weights with another mask.
 
     Args:
         ticket: whose rewind weights are kept. A weight that the new mask enables starts from its
@@ -138,7 +137,7 @@ def _shuffled(kept: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def continued(ticket: Ticket, trained: State) -> Ticket:
-    """The same mask, going on from the trained weights it was made from instead of rewinding.
+    """The same mask, trained on from the trained weights that decided it, without rewinding.
 
     Args:
         ticket: whose mask is kept.
@@ -195,8 +194,9 @@ def signs_constant(ticket: Ticket, initial: State) -> Ticket:
 def untrained(ticket: Ticket, initial: State) -> Ticket:
     """The same mask over the initial weights, from the beginning of the schedule.
 
-    For the controls that train nothing but a mask: the ticket's then says how many weights of each
-    layer it keeps, or is expected to keep at first. Pruned weights are zero.
+    For the controls that train a mask instead of weights: the ticket's mask then says how many
+    weights of each layer are kept, or are expected to be kept at the start. Pruned weights are
+    zero.
 
     Args:
         ticket: whose mask is kept.
@@ -248,7 +248,7 @@ def _with_prunable(
 ) -> Ticket:
     """The ticket with these magnitudes and signs of its prunable weights, and all else its own."""
     weights = {name: value.copysign(signs[name]) for name, value in magnitudes.items()}
-    return _with_weights(ticket, replaced(ticket.weights, weights))
+    return _with_weights(ticket, replace_weights(ticket.weights, weights))
 
 
 def _with_weights(ticket: Ticket, weights: State) -> Ticket:

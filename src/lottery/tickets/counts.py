@@ -1,4 +1,4 @@
-"""How many weights or units go, and from where: counts alone, known before any training."""
+"""How many weights or units are pruned, and in which layers: known before any training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def level_groups(
     levels: int | None = None,
     units: Units | None = None,
 ) -> tuple[Group, ...]:
-    """Where units compete, and how many go from the level before to ``level``.
+    """Where units compete, and how many are removed from the level before to make ``level``.
 
     Args:
         config: scope, schedule and fractions.
@@ -49,7 +49,7 @@ def level_groups(
     return _allocated(config, level, unit_counts(mask, units), _shapes(mask, units), levels)
 
 
-def going_by_level(
+def groups_from_dense(
     config: PruneConfig,
     level: int,
     dense: Mask,
@@ -57,10 +57,10 @@ def going_by_level(
     levels: int | None = None,
     units: Units | None = None,
 ) -> tuple[Group, ...]:
-    """Where units compete, and how many go, from the dense network to a level's density.
+    """Where units compete, and how many are removed, from the dense network to a level's density.
 
-    The counts are those that pruning level by level comes to: the network, and with scopes within
-    layers each layer, keeps as many as after ``level`` times `level_groups`.
+    The counts are those of pruning level by level: the network, and with scopes within layers each
+    layer, keeps as many as after `level_groups` for every level from 1 to ``level``.
 
     Args:
         config: scope, schedule and fractions.
@@ -137,7 +137,7 @@ def _fixed(config: PruneConfig, mask: Mask, units: Units | None) -> tuple[Group,
 def kept_at_level(
     config: PruneConfig, level: int, total: int, levels: int | None = None
 ) -> int | None:
-    """How many weights the schedule keeps at ``level``, 1 or more; None where it says a fraction.
+    """How many weights the schedule keeps at ``level``; None if it is set by a fraction instead.
 
     Args:
         config: the schedule.
@@ -168,8 +168,8 @@ def level_densities(
 ) -> list[float]:
     """The exact density of every level 0..levels, known before any training.
 
-    Where larger units than weights go, it is the share of units that are left: how many weights
-    these are depends on which.
+    With units larger than weights it is the share of units that are left: how many weights that is
+    depends on which units are pruned.
 
     Args:
         config: scope, schedule and fractions.

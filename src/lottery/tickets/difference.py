@@ -1,4 +1,4 @@
-"""How two tickets differ: masks against chance, weights, provenance."""
+"""How two tickets differ: their masks compared with chance, weights, and provenance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lottery.tickets.ticket import Ticket
+from lottery.tickets.ticket import Ticket, describe_tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +23,10 @@ class LayerDifference:
     both: int
     """Weights that both keep."""
     by_chance: float
-    """How many both would keep if either had drawn its own at random."""
+    """How many weights both would keep if each mask had been drawn at random."""
     z: float | None
-    """``both`` less ``by_chance`` in standard deviations of that drawing (hypergeometric); None
-    where nothing can vary."""
+    """``both`` minus ``by_chance``, in standard deviations of the hypergeometric distribution; None
+    if its standard deviation is 0."""
     jaccard: float
     """Kept in both over kept in either, in [0, 1]; 1 where neither keeps anything."""
     equal: int
@@ -42,9 +42,9 @@ class TicketDifference:
     layers: Mapping[str, LayerDifference]
     """The mask's layers that both have, of one shape."""
     unlike: Mapping[str, str]
-    """What else is in both tickets' states or in one, and is not equal: name -> how it differs."""
+    """All other parameters and buffers that differ, or that one ticket lacks: name -> how."""
     provenance: Mapping[str, tuple[Any, Any]]
-    """Field -> what each says, where they differ; None where one does not say it."""
+    """Field -> its value in each ticket, where these differ; None if a ticket lacks the field."""
 
     @property
     def is_none(self) -> bool:
@@ -111,5 +111,5 @@ def _kind(name: str, ticket: Ticket) -> str:
     value: Tensor | None = ticket.weights.get(name)
     if value is None:
         return "missing"
-    kind = f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+    kind = describe_tensor(value)
     return f"{kind}, masked" if name in ticket.mask else kind

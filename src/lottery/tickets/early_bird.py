@@ -27,16 +27,17 @@ _NEVER_SETTLED = "never settled"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """The mask of one level.
+class EarlyBirdMask:
+    """The Early-Bird mask of one level.
 
     Args:
-        mask: the one made at ``iteration``.
-        iteration: of the dense training, where the mask had settled; where it never did, the last
-            one looked at.
-        settled: whether it had.
-        spread: the largest distance then of the newest mask from those in the queue before it.
-        state: the dense network's whole state that the mask was made from, where tickets train on
+        mask: the mask made at ``iteration``.
+        iteration: the iteration of the dense training at which the mask had settled; if it never
+            did, the last one at which it was made.
+        settled: whether it had settled.
+        spread: the largest distance of the mask from those before it in the window: the share of
+            weights on which two masks differ, in [0, 1].
+        state: the dense network's whole state that the mask was made from, if tickets train on
             from it.
     """
 
@@ -46,8 +47,8 @@ class Drawn:
     spread: float
     state: State | None = None
 
-    def words(self, config: EarlyBirdConfig) -> str:
-        """How it was drawn, for a ticket's provenance."""
+    def describe(self, config: EarlyBirdConfig) -> str:
+        """Whether and how closely it had settled, in words, for a ticket's provenance."""
         masks = (
             f"it differs from the {config.window - 1} masks before it in at most "
             f"{self.spread:.3g} of the weights"
@@ -62,21 +63,21 @@ def never_settled(provenance: Mapping[str, str | int]) -> bool:
     return str(provenance.get("drawn", "")).startswith(_NEVER_SETTLED)
 
 
-def looks(
+def check_iterations(
     config: EarlyBirdConfig, *, total: int, steps_per_epoch: int, trains_on: bool = False
 ) -> tuple[int, ...]:
-    """The iterations at which masks are made.
+    """The iterations at which masks are made and compared.
 
     Args:
         config: how often.
         total: iterations of the dense training.
         steps_per_epoch: batches in one pass over the data.
-        trains_on: whether tickets train on from where they are drawn. Then there is no look at the
-            very end, which would leave them nothing to train.
+        trains_on: whether tickets train on from the iteration where they are drawn. Then no mask is
+            made at the last iteration, which would leave nothing to train.
 
-    >>> looks(EarlyBirdConfig(), total=12, steps_per_epoch=4)
+    >>> check_iterations(EarlyBirdConfig(), total=12, steps_per_epoch=4)
     (4, 8, 12)
-    >>> looks(EarlyBirdConfig(), total=12, steps_per_epoch=4, trains_on=True)
+    >>> check_iterations(EarlyBirdConfig(), total=12, steps_per_epoch=4, trains_on=True)
     (4, 8)
     """
     every = config.every.iterations(steps_per_epoch)
@@ -91,10 +92,10 @@ def watch_masks(
     steps_per_epoch: int,
     trains_on: bool = False,
 ) -> Observer:
-    """Notes each level's mask when it has settled, or else the last one.
+    """A watch that notes each level's mask once it has settled, or else the last one.
 
     Args:
-        config: how often to look, and what is settled.
+        config: how often masks are made, and when one has settled.
         masks: the masks of the levels from 1, made from a state of the dense network.
         total: iterations of the dense training.
         steps_per_epoch: batches in one pass over the data.
@@ -102,7 +103,7 @@ def watch_masks(
             masks were made from are noted as well: one for each iteration, however many levels
             share it, and none of an iteration at which no mask was drawn.
     """
-    at = looks(config, total=total, steps_per_epoch=steps_per_epoch, trains_on=trains_on)
+    at = check_iterations(config, total=total, steps_per_epoch=steps_per_epoch, trains_on=trains_on)
 
     def note(iteration: int, state: State, notes: Notes) -> Notes:
         # Weights that are no numbers belong to a training that is about to be called diverged.
@@ -150,8 +151,8 @@ def _taken_in(
     return found
 
 
-def drawn(config: EarlyBirdConfig, level: int, notes: Notes) -> Drawn:
-    """The mask of a level, from the notes of the dense training.
+def drawn_mask(config: EarlyBirdConfig, level: int, notes: Notes) -> EarlyBirdMask:
+    """The Early-Bird mask of a level, read from the notes of the dense training.
 
     Raises:
         StoreError: the notes are not those of a training that came to its end.
@@ -165,7 +166,7 @@ def drawn(config: EarlyBirdConfig, level: int, notes: Notes) -> Drawn:
             f"the dense training's notes hold no mask for level {level}: {error}"
         ) from error
     state = below(_state_prefix(iteration), notes)
-    return Drawn(
+    return EarlyBirdMask(
         mask=mask,
         iteration=iteration,
         settled=apart <= config.distance,

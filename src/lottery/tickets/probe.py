@@ -1,4 +1,4 @@
-"""What a criterion is given to look at: the network that decides, and training examples."""
+"""The probe that a criterion evaluates: the network to prune, and batches of training examples."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_probe(
     streams: Streams,
     pruned: Mapping[str, Tensor] | None = None,
 ) -> Probe:
-    """The network with the weights that decide, and examples drawn from the training set.
+    """The network with the weights to score, and batches drawn from the training set.
 
     ``config.examples`` of them are drawn without replacement, every choice equally likely, by the
     level's stream (see `stream_level`), and cut into as few batches of at most
@@ -67,15 +67,15 @@ def make_probe(
     Args:
         config: how many examples, how many in a batch, and what batch norm uses.
         level: the level to make, 1 or more.
-        mask: what is to be pruned, see `prune_mask`; what it has pruned is zero in the probe's
-            model, or what ``pruned`` says.
+        mask: the mask that is to be pruned, see `prune_mask`; weights it has pruned already are
+            zero in the probe's model, or as ``pruned`` says.
         model: the experiment's network; its state is overwritten, and it moves to the data's
             device.
-        trained: the state that decides.
-        data: whose training split is looked at.
-        loss: what the training minimizes.
+        trained: the weights to score, as a whole ``state_dict``.
+        data: the dataset whose training split is used.
+        loss: the loss that training minimizes.
         streams: the replicate's.
-        pruned: what pruned weights are held at, and would be if they were pruned now, see
+        pruned: the values that pruned weights are held at, for every weight of the mask, see
             `pruned_values`; None: zero.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One pruning by a config: score, allocate, select, in as many rounds as it says."""
+"""Pruning once, as a config says: score, allocate, select, in one or more rounds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from lottery.core.units import surviving_units
 from lottery.errors import UsageError
 from lottery.rng import Streams
 from lottery.tickets.config import PruneConfig
-from lottery.tickets.counts import going_by_level, level_groups
+from lottery.tickets.counts import groups_from_dense, level_groups
 from lottery.tickets.probe import stream_level
 from lottery.training import State
 from lottery.training.evaluate import input_dtype
@@ -53,7 +53,7 @@ def prune_mask(
     units: Units | None = None,
     criterion: CriterionEntry | None = None,
 ) -> Mask:
-    """The mask of ``level``: ``mask`` pruned once more, or with one-shot in one go.
+    """The mask of ``level``: ``mask`` pruned once more, or with one-shot the dense network pruned.
 
     Args:
         config: criterion, scope, schedule, fractions and rounds.
@@ -61,22 +61,23 @@ def prune_mask(
             `stream_level`.
         mask: that of the level before; with the one-shot schedule that of level 0. See
             `lottery.core.scored_level`.
-        trained: the trained weights that decide.
+        trained: the trained weights that are scored.
         initial: the weights at initialization.
         streams: the replicate's.
-        probe: from `make_probe`, for a criterion that looks at the network.
-        levels: how many there are in all; for the linear schedule alone.
+        probe: from `make_probe`, for a criterion that evaluates the network.
+        levels: how many levels there are in all; used by the linear schedule alone.
         units: from `network_units`.
-        criterion: in place of the one that the config names.
+        criterion: used instead of the one that the config names.
 
     Returns:
         A subset of ``mask`` with exactly the count that the config says. It may leave a layer
         empty: see `Ticket.check`.
 
     Raises:
-        UsageError: there is no such criterion, it needs a probe and has none, more is to go than it
-            lets go, or the schedule says no density for the level or one that cannot be reached.
-        MaskError: scores are not what selection, or the scope, can use.
+        UsageError: there is no such criterion, it needs a probe and has none, weights with an
+            infinite score would have to be pruned, or the schedule has no density for the level or
+            one that cannot be reached.
+        MaskError: scores that selection or the scope cannot use, such as NaN.
     """
     criterion = criterion or find_criterion(config.criterion)
     context = ScoreContext(
@@ -86,7 +87,7 @@ def prune_mask(
         generator=streams.generator("criterion", stream_level(config, level)),
         probe=probe,
     )
-    counted = going_by_level if config.schedule == "one-shot" else level_groups
+    counted = groups_from_dense if config.schedule == "one-shot" else level_groups
     groups = counted(config, level, mask, levels=levels, units=units)
 
     def score(current: Mask) -> Scores:
@@ -119,7 +120,7 @@ def prune_mask(
 
 
 def network_coupling(model: nn.Module, input_shape: Sequence[int]) -> Coupling:
-    """The coupled channels of a network for examples of this shape, and what is left out of them.
+    """The coupled channels of a network for examples of this shape, and layers that have none.
 
     Raises:
         UsageError: the network cannot be traced.
@@ -147,18 +148,18 @@ def network_units(
     coupling: Coupling | None = None,
     outputs: Collection[str] | None = None,
 ) -> Units | None:
-    """What the config removes as one of this network; None for single weights.
+    """The units of weights that the config removes together; None for single weights.
 
     Args:
         config: the granularity, and the fractions.
-        model: the network; its weights do not matter.
-        input_shape: of one example.
-        coupling: for granularity ``channel``, from `network_coupling`, if it is known.
-        outputs: for the others, from `network_outputs`, if these are known.
+        model: the network; the values of its weights do not matter.
+        input_shape: the shape of one example.
+        coupling: for granularity ``channel``, from `network_coupling`; None: found here.
+        outputs: for other granularities, from `network_outputs`; None: found here.
 
     Raises:
-        UsageError: the network has no such units, a fraction is that of none, or what is coupled in
-            the network, or makes its outputs, cannot be traced.
+        UsageError: the network has no such units, a pattern of ``fractions`` matches none, or the
+            network cannot be traced.
         MissingPackageError: coupled channels need the package torch-pruning.
     """
     granularity, channels = config.granularity, None

@@ -1,4 +1,4 @@
-"""What survivors go back to, and what pruned weights keep: pure functions on states."""
+"""The weights that survivors are rewound to, and the values of pruned ones: pure functions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lottery.tickets.ticket import Ticket
 from lottery.training import State
 
 
-def replaced(state: State, weights: Mapping[str, Tensor]) -> State:
-    """A state with some of its weights replaced, under all of their names.
+def replace_weights(state: State, weights: Mapping[str, Tensor]) -> State:
+    """A state with some of its weights replaced, tied weights under all of their names.
 
-    A tied weight has one name in a mask and several in a state; whatever holds the same values is
-    taken for the same weight.
+    A tied weight has one name in a mask and several in a state. Tensors with equal values are taken
+    to be one tied weight.
 
     Args:
         state: a ``state_dict``; it is not changed.
@@ -34,12 +34,12 @@ def replaced(state: State, weights: Mapping[str, Tensor]) -> State:
 def last_trained(before: Ticket, trained: State) -> State:
     """The state at the end of a training, pruned weights as they were when last trained.
 
-    What learning-rate rewinding and fine-tuning (Renda et al. 2020, arXiv:2003.02389, section 2) go
-    on from. In ``trained`` the weights pruned before are zero; a control that enables one needs the
-    value it had when it was pruned.
+    Learning-rate rewinding and fine-tuning (Renda et al. 2020, arXiv:2003.02389, section 2) start
+    from it. In ``trained`` the weights pruned before are zero; a control that enables one of them
+    needs the value it had when it was pruned.
 
     Args:
-        before: the ticket that was trained; made by the same rule, so that its pruned weights have
+        before: the ticket that was trained. Its own pruned weights, made by the same rule, have
             the values they were last trained to.
         trained: the state at the end of that training.
     """
@@ -47,28 +47,29 @@ def last_trained(before: Ticket, trained: State) -> State:
         name: torch.where(kept, trained[name], before.weights[name])
         for name, kept in before.mask.items()
     }
-    return replaced(trained, weights)
+    return replace_weights(trained, weights)
 
 
 def pruned_values(
     rule: Literal["frozen", "mixed"], *, before: Ticket, trained: State, rewound: State
 ) -> dict[str, Tensor]:
-    """What each weight is while it is pruned, if not zero (Zhou et al. 2019, arXiv:1905.01067).
+    """The value each weight is held at while it is pruned (Zhou et al. 2019, arXiv:1905.01067).
 
     Section 3 of the paper asks whether pruned weights have to be zero. ``frozen`` leaves them at
-    the value that survivors are rewound to, which in the paper is the initial one. ``mixed`` does
-    so only with those whose magnitude did not shrink in training, and sets those that moved
-    towards zero to zero. Each weight is judged by the training that decided on its pruning.
+    the value that survivors are rewound to, in the paper the initial one. ``mixed`` does so only
+    for weights whose magnitude did not shrink in training, and sets those that moved towards zero
+    to zero. The training that counts is the one that decided on the weight's pruning.
 
     Args:
-        rule: which.
-        before: the ticket of the level before; what it had pruned keeps the value it had there.
+        rule: ``frozen`` or ``mixed``.
+        before: the ticket of the level before; with ``mixed``, weights it had pruned keep the value
+            they have there.
         trained: the trained weights that decide the new mask.
-        rewound: the state that survivors go back to.
+        rewound: the state that survivors are rewound to.
 
     Returns:
-        parameter name -> tensor of the weight's shape, for every layer of the mask; entries where
-        the new mask keeps the weight say what it would be if it were pruned now.
+        Parameter name -> tensor of the weight's shape, for every layer of the mask; an entry of a
+        weight that is kept is the value it would have if it were pruned now.
     """
     if rule == "frozen":
         return {name: rewound[name].clone() for name in before.mask}

@@ -1,4 +1,4 @@
-"""The ticket: all that is needed to train a subnetwork again."""
+"""The ticket: a mask, rewind weights and provenance, all that a subnetwork is trained from."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from lottery.training import State
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """A mask, the weights its survivors go back to, and where both come from.
+    """A mask, the weights that its survivors are rewound to, and where both come from.
+
+    A ticket loaded from a file has the weights of survivors alone; pruned ones are zero in it.
 
     Args:
-        mask: what is kept.
-        weights: the whole state to go back to (a ``state_dict``), pruned weights included: a
-            control that moves the mask needs the true values of what it newly enables.
-        iteration: where in the training's schedule and data order it starts; the iteration that
-            ``weights`` are from, where they were rewound.
+        mask: the weights that are kept.
+        weights: the whole state to rewind to (a ``state_dict``), pruned weights included: a control
+            that changes the mask needs the true values of the weights it enables.
+        iteration: the iteration at which training starts, in learning rate schedule and data order;
+            if weights were rewound, the one that ``weights`` are from.
         provenance: how it was made, as plain JSON values.
-        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: what
-            each weight is while it is pruned. Where the mask keeps a weight it is of no effect, but
-            there for controls that move the mask. None: pruned weights are zero.
-
-    One that was loaded from a file has the survivors' weights alone: zero for what is pruned.
+        pruned: parameter name -> tensor of the weight's shape, for every layer of the mask: the
+            value each weight is held at while it is pruned. For weights that are kept it has no
+            effect, but is there for controls that change the mask. None: pruned weights are zero.
     """
 
     mask: Mask
@@ -39,18 +39,18 @@ class Ticket:
     pruned: Mapping[str, Tensor] | None = None
 
     def start(self) -> State:
-        """The state that training starts from: what is kept bit-equal, the rest zero or held."""
+        """The state that training starts from: kept weights bit-equal, pruned ones zero or held."""
         return self.mask.apply(self.weights, self.pruned)
 
     # Files are kept by a package above this one, which is imported when asked.
 
     def save(self, path: str | Path) -> None:
-        """Write it as one file to hand on; what is there is replaced.
+        """Write the ticket as one file; an existing file is replaced.
 
-        Of the pruned weights nothing is written, so that the file is as small as it is sparse.
+        Pruned weights are not written, so the sparser the ticket, the smaller the file.
 
         Raises:
-            StoreError: the file cannot be written, or a value could not be read again.
+            StoreError: the file cannot be written, or holds a value that could not be read again.
         """
         from lottery.store.ticket_file import write_ticket
 
@@ -61,23 +61,23 @@ class Ticket:
         """Read what `save` wrote; the file may come from anyone.
 
         Raises:
-            StoreError: there is no such file, or it is damaged or forged; says what of it.
+            StoreError: there is no such file, or it is damaged or not a ticket; says what is wrong.
         """
         from lottery.store.ticket_file import read_ticket
 
         return read_ticket(Path(path))
 
     def apply_to(self, model: nn.Module) -> Mask:
-        """Set a model's weights and buffers to the ticket's, in place; pruned weights become zero.
+        """Set a model's weights and buffers to the ticket's, in place.
 
-        Or what they are held at, where that is not zero. ``lottery.hold(model, mask)`` keeps the
-        mask in a training.
+        Pruned weights become zero, or the values they are held at. To keep the mask during
+        training, use ``lottery.hold(model, mask)``.
 
         Args:
-            model: the network, wrapped or not. Where it does not fit it stays as it was.
+            model: the network, wrapped or not. If the ticket does not fit it, it is not changed.
 
         Returns:
-            What is kept.
+            The mask.
 
         Raises:
             MaskError: names, shapes or types differ; every difference is listed.
@@ -103,7 +103,7 @@ class Ticket:
         parameters = by_clean_name(dict(model.named_parameters(remove_duplicate=False)))
         wrong = [f"{name} is missing in the ticket" for name in own if name not in given]
         wrong += [f"{name} is not in the model" for name in given if name not in own]
-        both = {n: (described(given[n]), described(own[n])) for n in own if n in given}
+        both = {n: (describe_tensor(given[n]), describe_tensor(own[n])) for n in own if n in given}
         wrong += [
             f"{name} is {ours} in the ticket, {theirs} in the model"
             for name, (ours, theirs) in both.items()
@@ -116,7 +116,7 @@ class Ticket:
             raise MaskError(f"the ticket does not fit the model:{listed}")
 
     def check(self) -> None:
-        """Check that some weight of every layer is kept.
+        """Check that every layer keeps at least one weight.
 
         Raises:
             MaskError: naming the layers that the mask empties; no signal can pass them.
@@ -128,10 +128,10 @@ class Ticket:
             )
 
     def check_fits(self, model: nn.Module) -> None:
-        """Check names, shapes and types against a model, before anything is trusted.
+        """Check names, shapes and types against a model.
 
         Raises:
-            MaskError: the mask or the weights are not this model's.
+            MaskError: the mask or the weights do not fit this model.
         """
         self.mask.check(prunable_weights(model))
         self.check_pruned()
@@ -151,10 +151,10 @@ class Ticket:
             )
 
     def check_pruned(self) -> None:
-        """Check that what pruned weights keep is of the mask's names and shapes, and numbers.
+        """Check that `pruned` has the mask's names and shapes, and floating-point values.
 
         Raises:
-            MaskError: naming what is not.
+            MaskError: names the entries that are wrong.
         """
         if self.pruned is None:
             return
@@ -164,8 +164,8 @@ class Ticket:
             raise MaskError(f"pruned weights of {', '.join(wrong)} are not floating-point numbers")
 
 
-def described(value: object) -> str:
-    """A tensor's type and shape, in words."""
+def describe_tensor(value: object) -> str:
+    """A tensor's dtype and shape, in words."""
     if not isinstance(value, Tensor):
         return type(value).__name__
     return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

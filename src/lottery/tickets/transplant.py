@@ -1,4 +1,4 @@
-"""A ticket put into a network of another task."""
+"""Transplanting a ticket into the network of another task."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import torch
 
 from lottery.core import Mask
 from lottery.errors import MaskError
-from lottery.tickets.ticket import Ticket, described
+from lottery.tickets.ticket import Ticket, describe_tensor
 
 
-def transplanted(given: Ticket, dense: Ticket) -> Ticket:
-    """A ticket that was found elsewhere, in the network of another task.
+def transplant(given: Ticket, dense: Ticket) -> Ticket:
+    """A ticket found on another task, as a ticket of this task's network.
 
-    Masks, survivors and what masks do not cover are the ticket's. Pruned weights, which a ticket's
-    file does not hold, and layers that it has no mask of, are as they are here at initialization;
-    so are layers with another number of outputs, which are left whole: a new head. It starts at the
-    beginning of the training, also where its weights were rewound to a later iteration of theirs.
+    Masks, kept weights and parameters that masks do not cover are taken from the ticket. Its pruned
+    weights, which a ticket's file does not hold, start from this network's initialization. So do
+    layers with another number of outputs (a new head). These, and layers that
+    the ticket has no mask of, are not pruned. Training starts at
+    iteration 0, even if the ticket's weights were rewound to a later iteration of its own training.
 
     Args:
-        given: as it was found, or read from a file; pruned weights zero.
-        dense: that of the task's dense network, from initialization.
+        given: the ticket as it was found, or read from a file; its pruned weights are zero.
+        dense: the ticket of this task's dense network, at initialization.
 
     Raises:
-        MaskError: it is no ticket of such a network; lists every difference.
+        MaskError: the ticket does not fit such a network; lists every difference.
     """
     if wrong := _differences(given, dense):
         listed = "".join(f"\n  - {problem}" for problem in wrong)
@@ -38,7 +39,7 @@ def transplanted(given: Ticket, dense: Ticket) -> Ticket:
 
 
 def new_outputs(given: Ticket, dense: Ticket) -> tuple[str, ...]:
-    """The parameters that differ from a ticket's in their number of outputs alone."""
+    """The parameters that differ from the ticket's in their number of outputs alone."""
     return tuple(
         name
         for name, here in dense.weights.items()
@@ -56,12 +57,12 @@ def _differences(given: Ticket, dense: Ticket) -> list[str]:
     wrong = [f"{name} is missing in the ticket" for name in ours if name not in given.weights]
     wrong += [f"{name} is not in the network" for name in given.weights if name not in ours]
     wrong += [
-        f"{name} is {described(given.weights[name])} in the ticket, {described(value)} in the "
-        "network"
+        f"{name} is {describe_tensor(given.weights[name])} in the ticket, "
+        f"{describe_tensor(value)} in the network"
         for name, value in ours.items()
         if name in given.weights
         and name not in new
-        and described(given.weights[name]) != described(value)
+        and describe_tensor(given.weights[name]) != describe_tensor(value)
     ]
     if len({name.rpartition(".")[0] for name in new}) > 1:
         wrong += [
@@ -70,6 +71,8 @@ def _differences(given: Ticket, dense: Ticket) -> list[str]:
     wrong += [
         f"{name} is masked in the ticket alone" for name in given.mask if name not in dense.mask
     ]
+    if not given.mask.kept:
+        wrong.append("it keeps no weight")
     if given.pruned is not None:
         wrong.append("its pruned weights are held at other values than zero")
     if not wrong and set(given.mask) <= set(new):

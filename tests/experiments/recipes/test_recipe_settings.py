@@ -8,7 +8,7 @@ import pytest
 
 from lottery.experiments import RECIPE_ENTRIES, RECIPES, differences, plan, smoke, to_plain
 from lottery.methods import EarlyBird, Iterative
-from lottery.tasks.schedule import tuning
+from lottery.tasks.schedule import fine_tuning
 from lottery.training import learning_rate
 
 # Iterations, batch, optimizer, momentum, weight decay, and the learning rate at some iterations.
@@ -243,7 +243,7 @@ def test_fine_tuning_is_as_long_as_the_training_at_its_last_rate() -> None:
     config = RECIPES["resnet-20/cifar-10/fine-tune"]()
     assert isinstance(config.method, Iterative)
 
-    tuned = tuning(config.training, config.method.rewind.length, 352)
+    tuned = fine_tuning(config.training, config.method.rewind.length, 352)
 
     assert tuned.length.iterations(352) == 60_000
     assert tuned.learning_rate.base == pytest.approx(0.001)

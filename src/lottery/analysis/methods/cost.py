@@ -18,7 +18,7 @@ from lottery.data import steps_per_epoch
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, Run
 from lottery.experiments.plan import needs
-from lottery.methods import Changing, FromStep
+from lottery.methods import ChangingMask, FromStep
 from lottery.models import build_model, check_model, is_outside
 from lottery.store import MAIN, JobKey, JobResult
 from lottery.store.jobs import SEARCH
@@ -132,9 +132,11 @@ class _Count:
     def _updates(self, key: JobKey) -> MaskUpdatesConfig:
         """How the mask of a training changed."""
         method = self._config.method
-        if not key.level or not isinstance(method, Changing):
+        if not key.level or not isinstance(method, ChangingMask):
             return MaskUpdatesConfig()
-        return MaskUpdatesConfig() if method.searches and key.kind != SEARCH else method.updates
+        return (
+            MaskUpdatesConfig() if method.searches_mask and key.kind != SEARCH else method.updates
+        )
 
     def _updated(self, updates: MaskUpdatesConfig, steps: range) -> int:
         """How often it did."""

@@ -16,7 +16,7 @@ from lottery.experiments.loading import load_config, merge
 from lottery.experiments.toml import read_toml
 
 Recipe = Callable[[], ExperimentConfig]
-"""What makes an experiment's config."""
+"""A function that makes an experiment's config."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class RecipeEntry:
         title: what it is, one sentence.
         text: where the settings come from, and where they depart.
         source: the papers, in a few words.
-        shows: what is to be seen in its results, one sentence.
+        shows: what its results are expected to show, one sentence.
         settings: the plain config, without the keys that keep their defaults.
     """
 

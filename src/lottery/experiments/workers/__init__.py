@@ -1,6 +1,6 @@
-"""Who runs the jobs: this process, several threads of it, or several processes beside it.
+"""Pools of workers that run jobs: in this process, in its threads, or in other processes.
 
-Durability comes from the store alone. A pool only has to run every job at least once.
+Results are made durable by the store alone; a pool only has to run every job at least once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Literal
 
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.processes import process_pool
 from lottery.experiments.workers.serial import serial_pool
@@ -38,13 +38,13 @@ def open_pool(
     """The pool that suits the jobs, for ``size`` of them at once.
 
     Args:
-        settings: what a worker needs to know.
+        settings: what every worker needs.
         experiment: the jobs' experiment, in this process.
-        size: 1 or more.
+        size: how many groups of jobs run at once, 1 or more.
         parallel: how several are best run at once.
-        stop: set it and running jobs stop with a checkpoint.
-        report: called in this thread with a job, the iteration it has come to, and what was
-            measured there; nothing of a job comes after it is finished.
+        stop: set it, and running jobs write a checkpoint and stop.
+        report: called in this thread with a job, the iteration it has reached, and what was
+            measured there; never for a job that is finished.
     """
     if size == 1:
         return serial_pool(settings, experiment, stop, report)

@@ -1,4 +1,4 @@
-"""Several processes beside this one, for an engine that needs one for itself."""
+"""A pool of processes, for engines that need a process of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lottery.store import JobKey, JobResult
 def process_pool(
     settings: WorkerSettings, size: int, stop: threading.Event, report: Report
 ) -> Iterator[Pool]:
-    """A pool of ``size`` processes, each with one thread."""
+    """A pool of ``size`` processes, each with one thread; see `open_pool`."""
     context = multiprocessing.get_context("spawn")
     # A flag without a lock, which one byte does not need: a worker that is killed while it looks
     # would keep the lock for ever, and asking the others to stop would wait for it.

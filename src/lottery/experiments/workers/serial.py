@@ -1,4 +1,4 @@
-"""One group of jobs after another in this process."""
+"""A pool that runs one group of jobs after another in this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
 from lottery.store import JobKey, JobResult

@@ -1,6 +1,6 @@
-"""Several threads of this process, for an engine that gives Python free while it trains.
+"""A pool of threads of this process, for engines that release the GIL while they train.
 
-They share one task and its data, start at once, and end with the process.
+Threads share one task and its data, and start without delay.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from queue import SimpleQueue
 
 import torch
 
-from lottery.experiments.bound import Experiment
+from lottery.experiments.experiment import Experiment
 from lottery.experiments.workers.pool import Pool, Report
 from lottery.experiments.workers.worker import Worker, WorkerSettings, one_thread
 from lottery.store import JobKey, JobResult
@@ -31,7 +31,7 @@ def thread_pool(
     stop: threading.Event,
     report: Report,
 ) -> Iterator[Pool]:
-    """A pool of ``size`` threads; each job computes on its own thread alone."""
+    """A pool of ``size`` threads; each job computes on one thread; see `open_pool`."""
     ending = threading.Event()
     progress = SimpleQueue[tuple[JobKey, int, Sequence[CurvePoint]]]()
     worker = Worker(

@@ -1,4 +1,4 @@
-"""A worker: runs one group of jobs of an experiment after another, on one thread."""
+"""A worker: runs groups of jobs of an experiment, one after another, each on one thread."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 
 from lottery.blas import one_blas_thread
 from lottery.errors import UsageError, describe_error
-from lottery.experiments.bound import Experiment
 from lottery.experiments.execute import JobMonitor, run_jobs
-from lottery.experiments.plan import how_trained
+from lottery.experiments.experiment import Experiment
+from lottery.experiments.plan import training_variant
 from lottery.experiments.workers.pool import Report
 from lottery.store import JobKey, JobResult, Store
 from lottery.training import deterministic_convolutions
@@ -24,7 +24,7 @@ class WorkerSettings:
     """What a worker needs to run any job of one experiment.
 
     Args:
-        remake: makes the experiment again, in another process; it can be sent there.
+        remake: makes the experiment again in another process; it can be pickled.
         store: where the run's files are.
         device: resolved name of the device.
         checkpoint_seconds: time between checkpoints inside a job.
@@ -37,13 +37,13 @@ class WorkerSettings:
 
 
 class Worker:
-    """Runs jobs in this process; from several threads at once, if their engines allow it.
+    """Runs jobs in this process; several threads may use it, if the jobs' engine allows it.
 
     Args:
-        settings: of the run.
-        experiment: its experiment.
-        stop: whether running jobs have been asked to stop.
-        report: hears how far jobs are, on the thread that runs them.
+        settings: the run's.
+        experiment: the run's experiment.
+        stop: returns whether running jobs have been asked to stop.
+        report: told how far jobs are, on the thread that runs them.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Worker:
         self._stop, self._report = stop, report
 
     def run(self, keys: Sequence[JobKey]) -> list[JobResult]:
-        """Run jobs that may train in one call to their ends, and commit each.
+        """Train a group of jobs in one call, to their ends, and commit each.
 
         Raises:
             UsageError: the device's memory is too small.
@@ -68,7 +68,7 @@ class Worker:
             key: JobMonitor(
                 settings.store,
                 key,
-                engine=experiment.task.engine_name(how_trained(key, experiment.config)),
+                engine=experiment.task.engine_name(training_variant(key, experiment.config)),
                 device=settings.device,
                 every=settings.checkpoint_seconds,
                 stop=self._stop,

@@ -1,4 +1,4 @@
-"""Whether functions of the user's can be sent to another process: tried, in one."""
+"""Whether functions of the user's can be sent to another process: tried, by sending them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _SECONDS: Final = 300
 """For a child to import what the functions need."""
 
 _CHILD: Final = (
-    "import sys; sys.path[:] = {path!r}; from lottery.tasks import elsewhere; elsewhere.receive()"
+    "import sys; sys.path[:] = {path!r}; from lottery.tasks import sendable; sendable.receive()"
 )
 
 
-def unsendable(functions: Sequence[Any], *, seconds: float = _SECONDS) -> str | None:
-    """Why functions cannot be sent to another process, in words; None when they can.
+def why_not_sendable(functions: Sequence[Any], *, seconds: float = _SECONDS) -> str | None:
+    """Why functions cannot be sent to another process, in words; None if they can.
 
-    That pickling them succeeds means little: a notebook's functions pickle, and the process that
-    is to have them dies. So one is started, as worker processes are, and given them.
+    Pickling alone does not tell: functions of a notebook can be pickled, but not loaded elsewhere.
+    So a process is started in the way worker processes are, and loads them.
 
     Args:
         functions: what is to be sent.
-        seconds: how long it may take.
+        seconds: how long the process may take to answer.
     """
     try:
         # Without the key that processes of one program know each other by: it is none of them.
@@ -47,7 +47,7 @@ def unsendable(functions: Sequence[Any], *, seconds: float = _SECONDS) -> str | 
 
 
 def receive() -> None:
-    """What the child does: get ready as a worker process would, and load what it is given."""
+    """Run in the child: prepare it as a worker process is prepared, and load the functions."""
     # From the process that started this one, and from nobody else.
     preparation, functions = pickle.load(sys.stdin.buffer)  # noqa: S301
     spawn.prepare(preparation)
@@ -55,9 +55,9 @@ def receive() -> None:
 
 
 def imported_in_child() -> bool:
-    """Whether a process beside is importing the script it is to work for, and has come to this.
+    """Whether this call comes from a worker process that is just importing the main script.
 
-    A script without ``if __name__ == "__main__":`` would begin its experiment again in each.
+    A script without ``if __name__ == "__main__":`` would start its experiment again in each worker.
     """
     if sys.modules.get("__mp_main__") is sys.modules["__main__"]:
         return False

@@ -21,7 +21,7 @@ from lottery.experiments import (
 )
 from lottery.experiments.config import SCHEMA, plain_hash
 from lottery.experiments.loading import with_kind
-from lottery.experiments.older import today
+from lottery.experiments.old_configs import current_form
 from lottery.methods import (
     METHODS,
     AnyMethod,
@@ -105,17 +105,17 @@ def updating(method: str, **changes: Any) -> dict[str, Any]:
 def test_a_config_of_before_is_read_as_it_is_written_today(
     changes: dict[str, Any], method: AnyMethod
 ) -> None:
-    config = load_config(today(merge(OLD, changes)))
+    config = load_config(current_form(merge(OLD, changes)))
     assert config.method == method
     assert (config.prune.fraction, config.training.batch_size) == (0.5, 60)
-    assert today(to_plain(config)) == to_plain(config)
+    assert current_form(to_plain(config)) == to_plain(config)
     # What was recorded before a key existed lacks it.
-    assert load_config(today(changes)).method == method
+    assert load_config(current_form(changes)).method == method
 
 
 @pytest.mark.parametrize("table", ["prune", "rewind", "training"])
 def test_what_is_no_table_stays_for_others_to_refuse(table: str) -> None:
-    assert today({table: 3}) == {table: 3}
+    assert current_form({table: 3}) == {table: 3}
 
 
 def test_a_run_of_before_is_verified_and_grown_where_it_lies(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How far the trainings of a run are that have begun and not ended."""
+"""Trainings of a run that have begun and not ended, and how far they are."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lottery.store import JobKey, Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Begun:
+class UnfinishedTraining:
     """A training with a checkpoint on disk.
 
     Args:
         key: the job.
         iteration: of its newest checkpoint, counted from the start of the dense training.
-        last: the iteration it ends at; None where nobody knows.
+        last: the iteration it ends at; None if unknown.
         at_most: whether it may end before ``last``.
     """
 
@@ -33,19 +33,21 @@ class Begun:
         return f"{self.key}: iteration {self.iteration:,}{of}"
 
 
-def begun(store: Store, config: PlanConfig, training_examples: int | None) -> list[Begun]:
-    """The trainings that go on from a checkpoint when the run does, in the order of the plan.
+def unfinished_trainings(
+    store: Store, config: PlanConfig, training_examples: int | None
+) -> list[UnfinishedTraining]:
+    """The trainings that have a checkpoint and are not finished, in the order of the plan.
 
     Args:
-        store: the run's.
+        store: the run's store.
         config: the experiment.
-        training_examples: how many there are, by which epochs are counted; None of own code.
+        training_examples: their number, which gives the length of an epoch; None for own code.
     """
     spans = None
     if isinstance(config, ExperimentConfig) and training_examples is not None:
         spans = config, steps_per_epoch(training_examples, config.training.batch_size)
     return [
-        Begun(
+        UnfinishedTraining(
             key=key,
             iteration=iteration,
             last=last_iteration_of(key, *spans) if spans else None,

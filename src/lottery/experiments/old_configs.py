@@ -1,4 +1,4 @@
-"""Configs of runs that were made before methods had a table of their own."""
+"""Bringing configs of old runs, from before the table ``method``, into the present form."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def today(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config as it is written today.
+def current_form(config: Mapping[str, Any]) -> dict[str, Any]:
+    """An old config in its present form; one of the present form stays as it is.
 
     Args:
-        config: as it was recorded. What is no table in it stays, for others to refuse.
+        config: the recorded config. If a part that should be a table is none, it is returned as it
+            is, and loading it will report that.
 
-    >>> today({"prune": {"by": "rewound"}, "rewind": {"to": 500}})["method"]
+    >>> current_form({"prune": {"by": "rewound"}, "rewind": {"to": 500}})["method"]
     {'kind': 'at-step', 'step': 500}
     """
     if "method" in config:

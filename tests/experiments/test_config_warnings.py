@@ -9,7 +9,7 @@ import pytest
 from tiny import tiny
 
 from lottery.core import CRITERIA
-from lottery.experiments import RECIPES, Listener, RunOptions, cautions, run_experiment
+from lottery.experiments import RECIPES, Listener, RunOptions, config_warnings, run_experiment
 from lottery.methods import AtStep, ControlsConfig, EarlyBird
 from lottery.tickets import PruneConfig
 from lottery.training import Length
@@ -22,11 +22,11 @@ FORCE = PruneConfig(criterion="snip", rounds=20, regrow=True)
 def test_criteria_for_networks_before_training(name: str) -> None:
     granularity = "neuron" if CRITERIA[name].per_unit else "weight"
     prune = PruneConfig(criterion=name, granularity=granularity)
-    found = cautions(tiny(prune=prune))
+    found = config_warnings(tiny(prune=prune))
     assert len(found) == (name in BEFORE)
     assert all("that are trained; the paper means --set method.kind=at-step" in f for f in found)
     if CRITERIA[name].at_initialization:
-        assert cautions(tiny(prune=prune, method=AtStep())) == []
+        assert config_warnings(tiny(prune=prune, method=AtStep())) == []
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_criteria_for_networks_before_training(name: str) -> None:
     ],
 )
 def test_other_forms_of_it(changes: dict[str, Any], told: bool) -> None:
-    assert bool(cautions(tiny(**changes))) == told
+    assert bool(config_warnings(tiny(**changes))) == told
 
 
 def test_an_experiment_that_prunes_nothing_is_told_so() -> None:
-    (told,) = cautions(tiny(prune=PruneConfig(criterion="snip"), levels=0))
+    (told,) = config_warnings(tiny(prune=PruneConfig(criterion="snip"), levels=0))
     assert "nothing is pruned" in told
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_no_recipe_needs_one(name: str) -> None:
-    assert cautions(RECIPES[name]()) == []
+    assert config_warnings(RECIPES[name]()) == []
 
 
 def test_a_run_says_it_first(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ def test_a_run_says_it_first(tmp_path: Path) -> None:
     config = tiny(prune=prune, replicates=1, levels=1, controls=ControlsConfig(reinit=0))
     options = RunOptions(out=tmp_path, jobs=1, device="cpu")
     run_experiment(config, options, listener=Hear())
-    assert told == [*cautions(config), "a training", "a training"]
+    assert told == [*config_warnings(config), "a training", "a training"]

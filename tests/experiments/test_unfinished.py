@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiny import tiny
 
-from lottery.experiments import begun
+from lottery.experiments import unfinished_trainings
 from lottery.methods import ControlsConfig, Iterative, RewindConfig
 from lottery.store import JobKey, Store
 from lottery.training import Checkpoint, Length
@@ -21,12 +21,12 @@ def keep(store: Store, key: JobKey, iteration: int) -> None:
 
 def test_begun_trainings_say_their_iteration_of_how_many(tmp_path: Path) -> None:
     config, store = tiny(controls=ControlsConfig(scratch_flops=1)), Store(tmp_path)
-    assert begun(store, config, 4500) == []
+    assert unfinished_trainings(store, config, 4500) == []
     for iteration in (7, 12):
         keep(store, TICKET, iteration)
     keep(store, FLOPS, 3)
     keep(store, JobKey(9, "main", 0), 3)  # of no plan
-    assert [str(one) for one in begun(store, config, 4500)] == [
+    assert [str(one) for one in unfinished_trainings(store, config, 4500)] == [
         "replicate 0, main, level 1: iteration 12 of 30",
         "replicate 0, scratch-flops-1, level 1: iteration 3 of at most 60",
     ]
@@ -39,7 +39,9 @@ def test_epochs_are_counted_by_the_examples_and_fine_tuning_goes_beyond(tmp_path
     tuned = Iterative(rewind=rewind)
     keep(store, TICKET, 160)
     for changed, last in ({"training": training}, 150), ({"method": tuned}, 30 + 75):
-        assert [one.last for one in begun(store, replace(plain, **changed), 4500)] == [last]
+        assert [
+            one.last for one in unfinished_trainings(store, replace(plain, **changed), 4500)
+        ] == [last]
 
 
 def test_what_was_not_committed_is_no_checkpoint(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an experiment does that is allowed, and is hardly what was meant."""
+"""Warnings about configs that are allowed, but are probably not what was meant."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from lottery.experiments.config import PlanConfig
 from lottery.methods import FromStep
 
 
-def cautions(config: PlanConfig) -> list[str]:
-    """What to say of an experiment before it runs, one sentence each.
+def config_warnings(config: PlanConfig) -> list[str]:
+    """Warnings to show before an experiment runs, one sentence each.
 
     Raises:
         UsageError: its criterion cannot be found.

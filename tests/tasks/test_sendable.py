@@ -10,7 +10,7 @@ from pathlib import Path
 
 import own_loops
 
-from lottery.tasks.elsewhere import unsendable
+from lottery.tasks.sendable import why_not_sendable
 
 
 def run(text: str, folder: Path, *, stdin: bool = False) -> str:
@@ -31,22 +31,22 @@ def run(text: str, folder: Path, *, stdin: bool = False) -> str:
 
 
 GUARDED = """
-from lottery.tasks.elsewhere import unsendable
+from lottery.tasks.sendable import why_not_sendable
 
 def train(model):
     pass
 
 if __name__ == "__main__":
-    print(unsendable([train, None]))
+    print(why_not_sendable([train, None]))
 """
 
 
 def test_functions_of_modules_can_be_sent() -> None:
-    assert unsendable([own_loops.make_model, own_loops.train, None]) is None
+    assert why_not_sendable([own_loops.make_model, own_loops.train, None]) is None
 
 
 def test_closures_cannot_be_pickled() -> None:
-    said = unsendable([lambda model: None])
+    said = why_not_sendable([lambda model: None])
     assert said is not None
     assert said.startswith("they cannot be pickled: ")
 
@@ -63,14 +63,14 @@ def test_functions_typed_in_cannot_although_they_pickle(tmp_path: Path) -> None:
 def test_a_script_that_begins_anew_in_every_process_is_noticed(tmp_path: Path) -> None:
     text = """
     import multiprocessing
-    from lottery.tasks.elsewhere import imported_in_child, unsendable
+    from lottery.tasks.sendable import imported_in_child, why_not_sendable
 
     def train(model):
         pass
 
     if imported_in_child():
         raise SystemExit("begun again")
-    print(unsendable([train]))
+    print(why_not_sendable([train]))
     """
     assert run(text, tmp_path) == "another process could not load them: begun again"
 
@@ -78,13 +78,13 @@ def test_a_script_that_begins_anew_in_every_process_is_noticed(tmp_path: Path) -
 def test_a_child_that_hangs_is_given_up(tmp_path: Path) -> None:
     text = """
     import threading
-    from lottery.tasks.elsewhere import unsendable
+    from lottery.tasks.sendable import why_not_sendable
 
     def train(model):
         pass
 
     if __name__ == "__main__":
-        print(unsendable([train], seconds=0.5))
+        print(why_not_sendable([train], seconds=0.5))
     else:
         threading.Event().wait()
     """

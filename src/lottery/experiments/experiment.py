@@ -1,4 +1,4 @@
-"""An experiment with its task: what every job refers to, and who a job is."""
+"""An experiment: a config with its task, and the identities of its jobs."""
 
 from __future__ import annotations
 
@@ -8,35 +8,33 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lottery.data import Dataset
 from lottery.experiments.config import ExperimentConfig, PlanConfig
-from lottery.experiments.plan import how_trained, needs
+from lottery.experiments.plan import needs, training_variant
 from lottery.methods import (
     CONTROLS,
     AnyMethod,
-    Bound,
     EarlyBird,
     Given,
-    plain_how,
-    searching,
+    MethodContext,
+    mask_search,
+    plain_variant,
     source_replicate,
 )
 from lottery.store import MAIN, JobKey, LookKey
 from lottery.store.jobs import SEARCH
 from lottery.tasks.protocol import Task
-from lottery.tasks.supervised import Supervised
 
 IDENTITY = 1
-"""Version of what identities are made from; it rises when the same config gives other bytes."""
+"""Version of the identities; it rises if the same config comes to give other bytes."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment and its task.
+    """A config and the task that it trains.
 
     Args:
-        config: what is asked.
-        task: what is trained.
+        config: the experiment's settings.
+        task: what is trained, and how it is measured.
     """
 
     config: PlanConfig
@@ -48,24 +46,26 @@ class Experiment:
         return self.config.method
 
     @cached_property
-    def bound(self) -> Bound:
-        """What its methods and controls refer to."""
+    def context(self) -> MethodContext:
+        """The parts of it that methods and controls need."""
         config = self.config
         masks = {"masks": config.masks} if isinstance(config, ExperimentConfig) else {}
-        return Bound(self.task, config.prune, config.method, config.levels, config.seed, **masks)
+        return MethodContext(
+            self.task, config.prune, config.method, config.levels, config.seed, **masks
+        )
 
     @property
     def holds_pruned(self) -> bool:
-        """Whether pruned weights are held at something else than zero."""
+        """Whether pruned weights are held at other values than zero."""
         return self.method.pruned != "zero"
 
     # What is kept of the dense network on the way
 
     def looks(self, replicate: int) -> tuple[LookKey, ...]:
-        """What the dense network leaves besides its own files, for tickets to be made from."""
+        """The looks at a replicate's dense network that its tickets are made from."""
         if not self.config.levels:
             return ()
-        states = self.method.states(self.bound)
+        states = self.method.states(self.context)
         drawn = range(1, self.config.levels + 1) if isinstance(self.method, EarlyBird) else ()
         return tuple(
             [LookKey(replicate, "state", iteration) for iteration in states]
@@ -73,7 +73,7 @@ class Experiment:
         )
 
     def made_from(self, job: JobKey) -> list[JobKey | LookKey]:
-        """The jobs that a job needs, and what is kept of their dense networks on the way."""
+        """The jobs that a job needs, and the looks at their dense networks."""
         needed = needs(job, self.config)
         replicates = dict.fromkeys(need.replicate for need in needed)
         return [*needed, *(look for number in replicates for look in self.looks(number))]
@@ -81,10 +81,10 @@ class Experiment:
     # Who a job is
 
     def identity(self, job: JobKey | LookKey) -> str:
-        """SHA-256 (hex) of all that a job's bytes depend on, and of the jobs it needs.
+        """SHA-256 (hex) of all that a job's bytes depend on, the jobs it needs included.
 
-        Not of what merely surrounds it: the name, how many replicates, levels or other controls
-        there are, how the run is judged. Engine, device and versions are no part of it.
+        The run's name, the numbers of replicates, levels and other controls, and the settings of
+        the verdict are no part of it; neither are engine, device and versions.
         """
         if job not in self._identities:
             self._identities[job] = self._identity(job)
@@ -101,8 +101,8 @@ class Experiment:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def _training_spec(self, job: JobKey) -> dict[str, Any]:
-        trained = how_trained(job, self.config)
-        how = plain_how(trained)
+        trained = training_variant(job, self.config)
+        how = plain_variant(trained)
         if trained.until_drawn and isinstance(self.method, EarlyBird):
             levels = self.config.levels
             how["drawn"] = self.method.drawn_part(levels, self.config.prune, levels)
@@ -119,11 +119,11 @@ class Experiment:
             return {"origin": self._origin}
         if not job.level:
             dense = self.identity(JobKey(job.replicate, MAIN, 0))
-            return {"again": dense, "iteration": self.bound.rewind_iteration}
+            return {"again": dense, "iteration": self.context.rewind_iteration}
         asked = (job.level, self.config.prune, self.config.levels)
-        decides, start = self.method.decides, self.bound.rewind_iteration
-        if job.kind == SEARCH and (searches := searching(self.method)):
-            decides, start = searches.first, self.bound.iterations(searches.step)
+        decides, start = self.method.decides, self.context.rewind_iteration
+        if job.kind == SEARCH and (searches := mask_search(self.method)):
+            decides, start = searches.first, self.context.iterations(searches.step)
         made = {
             "origin": self._origin,
             "decides": decides(*asked),
@@ -133,7 +133,7 @@ class Experiment:
         replicates = [job.replicate]
         if job.kind in CONTROLS:
             control = CONTROLS[job.kind]
-            made["control"] = [job.branch, job.level, control.decides(self.bound)]
+            made["control"] = [job.branch, job.level, control.decides(self.context)]
             if control.moves_mask:
                 made["source"] = source_replicate(job.replicate)
                 replicates.append(made["source"])
@@ -157,8 +157,3 @@ class Experiment:
     @cached_property
     def _fingerprint(self) -> Any:
         return dict(self.task.fingerprint())
-
-
-def supervised(config: ExperimentConfig, data: Dataset, **how: Any) -> Experiment:
-    """An experiment with the built-in trainer; ``how`` is as for `Supervised`."""
-    return Experiment(config, Supervised(config, data, **how))
