@@ -9,18 +9,22 @@ run that learned something, nothing is tested.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Final, Literal
 
 import numpy as np
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from lottery.analysis.evidence import evidence_of
-from lottery.analysis.formatting import missing_words, probability
+from lottery.analysis.formatting import NONE, missing_words, probability
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import FEWEST, OPPOSITES, Claim, Samples, Settings, decide, sooner
 from lottery.analysis.statistics import holm
+from lottery.analysis.text import WIDTH, bare_table, printed
 from lottery.analysis.types import Missing, Outcome
 from lottery.experiments import Run
 from lottery.store import MAIN
@@ -221,49 +225,84 @@ def _settings(measured: Measured) -> Settings:
     )
 
 
-# In words
+# As text
 
-_SAID: Final[Mapping[Outcome, str]] = {
-    "confirmed": "confirmed",
-    "open": "open; neither it nor its opposite is confirmed",
-    "against": "not so; a test confirms the opposite",
-    "untested": "untested",
+_ANSWERS: Final[Mapping[Part, tuple[str, str]]] = {
+    "small": (
+        "a smaller dense network does as well as the tickets",
+        "a smaller dense network does worse than the tickets",
+    ),
+    "learned": (
+        "an initialization learned from the tickets does as well as the usual one",
+        "an initialization learned from the tickets does worse than the usual one",
+    ),
 }
+"""Part -> what is confirmed if its first claim is, and if the opposite is."""
 
 
 def teaching_text(verdict: TeachVerdict, no_small: str = "") -> str:
-    """A verdict as it is printed: one line a part, then every claim.
+    """A verdict as it is printed, in 80 columns: the answers, a table, and how to read it.
 
     Args:
         verdict: what to say.
         no_small: why there is no small network, in words.
     """
-    lost = verdict.dense_missing
-    lines = [f"No small network: {no_small}."]
+    answers = [f"No smaller dense network: {no_small}."]
     if verdict.small is not None:
-        lines = [f"The small dense network matches the ticket: {_SAID[verdict.small]}."]
-    lines += [f"The learned initialization matches the usual one: {_SAID[verdict.learned]}."]
+        answers = [_answer("small", verdict.small)]
+    answers.append(_answer("learned", verdict.learned))
+    lost = verdict.dense_missing
     if lost.total:
-        lines.append(f"Lost among the run's dense networks: {missing_words(lost)}.")
+        answers.append(f"Lost among the run's dense networks: {missing_words(lost)}.")
     if lost.total == verdict.replicates:
-        lines.append(
+        answers.append(
             "None of them learned more than guessing, so there is nothing to compare with."
         )
-    lines.append("")
-    lines += [_line(one) for one in verdict.claims]
-    tail = (
-        f"Points of test accuracy or ratios of iterations, paired by replicate; to match is to be "
-        f"worse by no more than {100 * verdict.margin:g} points. p after Holm's correction over "
-        f"these claims, at {verdict.confidence:.0%} confidence."
+    view = Group(*map(Text, answers), Text(), _table(verdict), Text(), *map(Text, _notes(verdict)))
+    return printed(view, width=WIDTH).rstrip("\n")
+
+
+def _answer(part: Part, outcome: Outcome) -> str:
+    yes, no = _ANSWERS[part]
+    match outcome:
+        case "confirmed":
+            return f"Yes: {yes}."
+        case "against":
+            return f"No: {no}."
+        case "open":
+            return f"Open: that {yes} is neither confirmed nor refuted."
+        case "untested":
+            return f"Not tested: whether {yes}."
+
+
+def _table(verdict: TeachVerdict) -> Table:
+    table = bare_table(2)
+    table.add_column("Claim")
+    for title in ("Difference", "p", "n"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Test says", no_wrap=True)
+    for one in verdict.claims:
+        value = NONE
+        if one.mean is not None:
+            ratio = one.name == "learned-sooner"
+            value = f"{one.mean:.2f} times" if ratio else f"{100 * one.mean:+.2f} points"
+        n = f"{one.n}/{one.n + one.missing}" if one.missing else f"{one.n}"
+        table.add_row(one.claim, value, probability(one.p), n, one.outcome)
+    return table
+
+
+def _notes(verdict: TeachVerdict) -> Iterator[str]:
+    """How to read the table."""
+    margin = 100 * verdict.margin
+    yield (
+        "Difference: of test accuracy in percentage points, above 0 is better; or how many times "
+        "as many iterations, below 1 is sooner. Means over n replicates, each against its own."
     )
-    return "\n".join([*lines, "", tail])
-
-
-def _line(one: TaughtClaim) -> str:
-    lost = f", {one.missing} lost" if one.missing else ""
-    if one.mean is None:
-        return f"{one.outcome:<9}  {one.claim}: no replicate has both{lost}"
-    ratio = one.name == "learned-sooner"
-    value = f"{one.mean:.2f} times as many" if ratio else f"{100 * one.mean:+.2f}"
-    p = "" if one.p is None else f", p {probability(one.p)}"
-    return f"{one.outcome:<9}  {one.claim}: {value}{p}, n = {one.n}{lost}"
+    yield (
+        f"To match: no worse by more than the margin of {margin:g} point{'s'[: margin != 1]}. "
+        f"Confirmed: a one-sided test at {verdict.confidence:.0%} confirms the claim, after Holm's "
+        "correction over all of them (p). Against: one confirms the opposite. Open: neither. "
+        f"Untested: there is too little to test, such as fewer than {FEWEST} replicates."
+    )
+    if any(one.missing for one in verdict.claims):
+        yield "n: a/b where only a of b replicates have both."
