@@ -36,7 +36,10 @@ CLAIMS: Final[Mapping[str, tuple[Part, str]]] = {
     "small-dense": ("small", "the small dense network matches the dense network"),
     "learned-matches": ("learned", "the learned initialization matches the usual one"),
     "learned-better": ("learned", "the learned initialization is better than the usual one"),
-    "learned-sooner": ("learned", "it reaches its early stop in fewer iterations"),
+    "learned-sooner": (
+        "learned",
+        "the learned initialization reaches its early stop in fewer iterations",
+    ),
 }
 """Claim -> whose it is, and what it says."""
 _HEADLINE: Final[Mapping[Part, str]] = {"small": "small-ticket", "learned": "learned-matches"}

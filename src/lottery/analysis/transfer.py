@@ -3,10 +3,10 @@
 Tickets are compared, replicate by replicate, in the accuracy that runs are judged by: with the
 dense network there (no worse by more than the margin), with their masks on new initial weights and
 with their masks shuffled (better), and with tickets that were found there (no worse by more than
-the margin). The headline is of the first three together. To confirm it each has to pass at the level
-of the whole, which then needs no correction (an intersection-union test: Berger 1982, Technometrics
-24); the opposite of one is enough to refute it, so that for refuting the level is shared out evenly
-over the three (Bonferroni).
+the margin). The headline is of the first three together. To confirm it each has to pass at the
+level of the whole, which then needs no correction (an intersection-union test: Berger 1982,
+Technometrics 24). The opposite of one is enough to refute it, so that for refuting the level is
+shared out evenly over the three (Bonferroni).
 Which trainings count is as in a run's verdict (`lottery.analysis.measured`); without a dense
 network there that learned something, nothing is tested.
 """

@@ -15,6 +15,7 @@ from itertools import pairwise, repeat
 from typing import Final, Literal
 
 from lottery.analysis import Verdict
+from lottery.analysis.formatting import counted, joined
 from lottery.data.dataset import SplitName
 from lottery.errors import UsageError
 from lottery.experiments.connectivity import branch_of
@@ -112,7 +113,14 @@ def connectivity(
     )
     return Measurement(
         analysis="connectivity",
-        found=tuple(_sentences(tables, share=share, same=sum(pair.same for pair in pairs))),
+        found=tuple(
+            _sentences(
+                tables,
+                share=share,
+                same=sum(pair.same for pair in pairs),
+                score=subject.run.facts.score.name,
+            )
+        ),
         tables=tables,
     )
 
@@ -228,10 +236,12 @@ def _stability(subject: Subject, pairs: Sequence[Pair], *, share: bool) -> Table
     return Table(
         name="stability",
         title="Stability to the data order",
-        note="Instability is the largest error on the line between two copies that saw their "
-        "examples in different orders from iteration `at` on, minus the mean error of the two, a "
-        f"share of examples; below {STABLE:g} is stable. Level 0 is the dense network. Spread is "
-        "the standard deviation over the n replicates.",
+        note="Two copies of a network see their examples in different orders from iteration `at` "
+        "on. Instability: the largest error on the straight line between the weights that they end "
+        f"with, minus the mean error of the two, as a share of the examples; below {STABLE:g} the "
+        "network is stable. Level 0 is the dense network. Means over n replicates; spread: their "
+        "standard deviation. train: the same on training data. loss barrier: how far the test "
+        "loss rises above the straight line between its ends.",
         columns=("at", "level", "density", "n", *_columns("instability"), "stable"),
         rows=tuple(rows),
     )
@@ -249,9 +259,9 @@ def _levels(subject: Subject, pairs: Sequence[Pair], *, share: bool) -> Table:
         name="levels",
         title="Between a level and the next",
         note="A barrier is how far the error on the line rises above the straight line between its "
-        f"ends; below {STABLE:g} the two are connected. Matches: whether by its mean the sparser "
-        "one is no worse than the dense network, by more than the margin; none where no dense "
-        "network tells.",
+        f"ends; below {STABLE:g} the two levels are connected. Matches: whether the sparser one is "
+        "on average no worse than the dense network by more than the margin; a dash where no "
+        "dense network tells.",
         columns=("level", "next", "density", "n", *_columns("barrier"), "connected", "matches"),
         rows=tuple(rows),
     )
@@ -278,9 +288,9 @@ def _reference(pairs: Sequence[Pair]) -> Table:
     ]
     return Table(
         name="initializations",
-        title="By chance: dense networks from different initializations",
-        note="What instability is between dense networks of different replicates, which share "
-        "nothing but the data; n pairs.",
+        title="For comparison: dense networks from different initializations",
+        note="Instability between dense networks of different replicates, which share nothing but "
+        "the data; n pairs.",
         columns=("n", *_columns("instability")),
         rows=tuple(rows),
     )
@@ -304,87 +314,112 @@ def _points(pairs: Sequence[Pair]) -> Table:
     )
 
 
-def _sentences(tables: Sequence[Table], *, share: bool, same: int) -> Iterator[str]:
+def _sentences(tables: Sequence[Table], *, share: bool, same: int, score: str) -> Iterator[str]:
+    """The answers first: whether networks are stable, and whether levels are connected."""
     stability, levels, reference, _ = tables
     copies = sum(n for n in stability.column("n") if isinstance(n, int))
     if not copies:
-        yield "no copies with another data order are there, so that nothing is said of stability"
+        yield (
+            "Stability is not known: there are no copies that saw their examples in another order."
+        )
     if same:
         yield (
-            f"{same} of {copies} copies ended with the same weights, to the bit: the loop does not "
-            "draw its data order from what it is seeded with, so that nothing is known of its "
-            "stability"
+            f"Stability is not known: {same} of {copies} copies ended with the same weights, to "
+            "the bit. The loop does not draw its data order from what it is seeded with."
         )
-    if share and not same:
-        yield from _stable_from(stability)
-    if share and (rows := list(levels.records())):
-        yield _agreement(rows)
-    for row in reference.records():
-        value = row["instability"]
+    if not share:
         yield (
-            "by chance: between dense networks from different initializations instability is "
-            f"{_percent(value) if share else value} (n = {row['n']})"
+            f"Whether networks are stable is said of errors alone, not of {score}: see in the "
+            "tables how far it is worse between two networks than at them."
+        )
+        return
+    if not same:
+        yield from _stability_answers(stability)
+    if rows := list(levels.records()):
+        yield from _level_answers(rows)
+    for row in reference.records():
+        yield (
+            "For comparison: between dense networks from different initializations the error rises "
+            f"by {_percentage_points(row['instability'])} (mean of {_counted(row['n'], 'pair')})."
         )
 
 
-def _percent(value: Cell) -> str:
-    return f"{100 * value:.2g}%" if isinstance(value, int | float) else "unknown"
+def _percentage_points(value: Cell) -> str:
+    return (
+        f"{100 * value:.2g} percentage points"
+        if isinstance(value, int | float)
+        else "an unknown amount"
+    )
 
 
-def _stable_from(stability: Table) -> Iterator[str]:
-    """From which iteration, and from which level on."""
+def _counted(number: Cell, noun: str) -> str:
+    assert isinstance(number, int), "a count"
+    return counted(number, noun)
+
+
+def _stability_answers(stability: Table) -> Iterator[str]:
+    """At which levels networks are stable, and from which iteration on."""
     by_level: dict[Cell, list[Mapping[str, Cell]]] = defaultdict(list)
     by_iteration: dict[Cell, list[Mapping[str, Cell]]] = defaultdict(list)
     for row in stability.records():
         by_level[row["level"]].append(row)
         by_iteration[row["at"]].append(row)
+    for at, rows in by_iteration.items():
+        yield _stable_levels(f"from iteration {at:,} on" if at else "from the start", rows)
     for level, rows in by_level.items():
         if len(rows) > 1:
-            who = "the dense network" if level == 0 else f"level {level}"
-            tried = ", ".join(f"{_percent(r['instability'])} at {r['at']}" for r in rows)
-            since = _first_of_rest(rows, "at")
-            yield (
-                f"{who} is stable from iteration {since} on, of those tried: instability {tried}"
-                if since is not None
-                else f"{who} is stable from none of the iterations tried: instability {tried}"
-            )
-    for at, rows in by_iteration.items():
-        stable = [str(row["level"]) for row in rows if row["stable"]]
-        since = _first_of_rest(rows, "level")
-        yield (
-            f"reordered from iteration {at} on, {len(stable)} of {len(rows)} levels are stable"
-            + (f" ({', '.join(stable)})" if 0 < len(stable) < len(rows) else "")
-            + (f"; all from level {since} on" if since not in (None, rows[0]["level"]) else "")
-            + f": instability {_percent(rows[0]['instability'])} at level {rows[0]['level']}"
-            + (f", {_percent(rows[-1]['instability'])} at {rows[-1]['level']}" if rows[1:] else "")
-        )
+            yield _stable_since("The dense network" if level == 0 else f"Level {level}", rows)
 
 
-def _first_of_rest(rows: Sequence[Mapping[str, Cell]], name: str) -> Cell:
-    """The first from which on all are stable; None where the last is not."""
-    first = None
-    for row in reversed(rows):
-        if not row["stable"]:
-            break
-        first = row[name]
-    return first
+def _stable_levels(since: str, rows: Sequence[Mapping[str, Cell]]) -> str:
+    stable = [str(row["level"]) for row in rows if row["stable"]]
+    others = [str(row["level"]) for row in rows if not row["stable"]]
+    copies = f"two copies that see their examples in different orders {since}"
+    limit = f"{100 * STABLE:g} percentage points"
+    answer, rises = f"Stable at {_levels_named(stable)}", f"by less than {limit}"
+    if stable and others:
+        answer += f", and not at {_levels_named(others)}"
+        rises += ", or by more"
+    elif others:
+        answer, rises = f"Not stable at {_levels_named(others)}", f"by {limit} or more"
+    return f"{answer}: between {copies}, the error rises {rises}."
 
 
-def _agreement(rows: Sequence[Mapping[str, Cell]]) -> str:
-    """How often there is no barrier exactly where the next level matches."""
+def _levels_named(levels: Sequence[str]) -> str:
+    return f"level{'s'[: len(levels) != 1]} {joined(levels)}"
+
+
+def _stable_since(who: str, rows: Sequence[Mapping[str, Cell]]) -> str:
+    """From which iteration on a network is stable, of those tried."""
+    tried = joined([f"{row['at']:,}" for row in rows])
+    unstable = [row["at"] for row in rows if not row["stable"]]
+    if not unstable:
+        return f"{who} is stable from each of the iterations tried ({tried})."
+    later = [row["at"] for row in rows if row["at"] > unstable[-1]]  # type: ignore[operator]
+    if not later:
+        return f"{who} is not stable from the latest of the iterations tried ({tried})."
+    return f"{who} is stable from iteration {later[0]:,} on, of those tried ({tried})."
+
+
+def _level_answers(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
+    """Between how many levels there is no barrier, and whether that is where the next matches."""
     connected = sum(bool(row["connected"]) for row in rows)
     judged = [row for row in rows if row["matches"] is not None]
-    free = f"between a level and the next there is no barrier at {connected} of {len(rows)}"
+    yield (
+        f"Connected: between a level and the next there is no barrier at {connected} of "
+        f"{_counted(len(rows), 'pair')}."
+    )
     if not judged:
-        return f"{free}; whether the sparser one matches a dense network is not known"
+        yield "Whether the sparser one matches the dense network is not known."
+        return
     agree = sum(row["connected"] == row["matches"] for row in judged)
     n, low = len(judged), sum(bool(row["connected"]) for row in judged)
     good = sum(bool(row["matches"]) for row in judged)
     # What `agree` is expected to be if the same answers are dealt to the levels at random.
     chance = (low * good + (n - low) * (n - good)) / n
-    return (
-        f"{free}; at {agree} of {n} there is none exactly where the sparser one matches the dense "
-        f"network, by chance at {chance:.1f}"
+    yield (
+        f"At {agree} of {_counted(n, 'pair')} that is so exactly where the sparser one matches the "
+        f"dense network (by chance at {chance:.1f})."
     )
 
 
