@@ -163,3 +163,13 @@ def test_what_says_that_it_was_made_from_nothing_is_not_believed(
     forged = {**json.loads(source.read_text()), "made_from": {}, "found": ["forged"]}
     source.write_text(json.dumps(forged))
     assert analyse(open_run(path), KEPT).found == ("the weights of two levels",)
+
+
+def test_no_name_in_a_table_is_a_formula_for_a_spreadsheet() -> None:
+    rows = (("=HYPERLINK(1)", -0.5, True), (" +1\x1b", None, False))
+    table = Table(name="t", title="", note="", columns=("layer", "share", "@x"), rows=rows)
+    assert table.csv().splitlines() == [
+        "layer,share,'@x",
+        "'=HYPERLINK(1),-0.5,True",
+        "' +1\N{REPLACEMENT CHARACTER},,False",
+    ]

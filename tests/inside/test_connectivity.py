@@ -19,7 +19,7 @@ from made_up_results import judged
 from small_run import SmallRun
 from torch import Tensor, nn
 
-from lottery.errors import UsageError
+from lottery.errors import StoreError, UsageError
 from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
 from lottery.inside.connectivity import (
@@ -258,6 +258,21 @@ def test_lines_that_were_measured_are_not_measured_again(
     for broken in ("[]", '{"a": 1}', (path / KEPT).read_text().replace("[[", "[[[")):
         (path / KEPT).write_text(broken)
         assert found_in(run).tables == whole.tables
+
+
+def test_a_run_that_cannot_be_written_to_is_measured_all_the_same(
+    with_copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(with_copies, tmp_path / with_copies.name))
+    shutil.rmtree(path / "analyses", ignore_errors=True)
+
+    def refused(*_: object) -> None:
+        raise StoreError("read-only")
+
+    run = open_run(path)
+    monkeypatch.setattr(type(run.store), "write_measurement", refused)
+    found = analyse(run, ANALYSES["connectivity"], settings={"at": [0], "points": 3}, levels=[0])
+    assert found["stability"].rows
 
 
 @pytest.mark.parametrize("wrong", [{"points": 2}, {"examples": -1}, {"recalibrate": -1}])

@@ -12,7 +12,7 @@ from lottery.data.dataset import Split
 from lottery.errors import UsageError
 from lottery.experiments import open_run
 from lottery.inside.corruptions import CORRUPTIONS, STRENGTHS, corrupted
-from lottery.inside.shifts import _lost_more, _mean_of
+from lottery.inside.shifts import _interval, _lost_more, _mean_of
 from lottery.store import MAIN, JobKey
 
 
@@ -78,6 +78,11 @@ def test_what_is_lost_more_is_counted_against_the_own_dense_network() -> None:
     assert lost["noise", 1] == pytest.approx({0: 0.2, 1: 0.1})
     assert lost["noise", 2] == pytest.approx({0: 0.0, 1: 0.0})
     assert _mean_of(lost) == pytest.approx({0: 0.1, 1: 0.05})
+
+
+def test_replicates_that_lose_the_same_have_the_interval_that_the_test_set_allows() -> None:
+    assert _interval([0.25] * 9, 0.125) == (9, 0.25, pytest.approx(0.125), pytest.approx(0.375))
+    assert _interval([0.25], 0.125) == (1, 0.25, None, None)
 
 
 def test_a_run_is_measured_on_worse_images(small_run: SmallRun, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_tiny_run_ends_with_a_verdict(run: Run) -> None:
 
     said = invoke(*words, "--quiet")
     assert said.lstrip().startswith("Not tested: whether a smaller dense"), "no lesson before it"
-    assert "whether an initialization learned from the tickets does as well as the" in said
+    assert "Not tested: whether an initialization learned from the tickets does" in said
     small, learned = (Path(line.split(": ")[1]) for line in said.splitlines() if "run: " in line)
     assert open_run(small).config.levels == 0
     again = json.loads(invoke(*words, "--json"))

@@ -26,6 +26,7 @@ from lottery.inside.evaluation import Evaluation, is_share
 from lottery.inside.line import barrier, between
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.moved_masks import moved_masks
+from lottery.inside.overlap import add, layer_overlaps
 from lottery.inside.subject import Subject
 from lottery.integrations.torch_pruning import OUTPUTS
 from lottery.store import MAIN, JobKey
@@ -243,17 +244,11 @@ def shared_weights(one: Mask, other: Mask) -> float:
 def shared_by_chance(one: Mask, other: Mask) -> tuple[float, float]:
     """Expectation and standard deviation of `shared_weights` for masks with these counts.
 
-    In each layer the number of shared weights is hypergeometric.
+    In each layer the number of shared weights is hypergeometric (`lottery.inside.overlap`).
     """
-    expected = variance = 0.0
-    for name, (kept, total) in one.layers.items():
-        others = other.layers[name][0]
-        expected += kept * others / total
-        if total > 1:
-            left = (total - kept) * (total - others)
-            variance += kept * others * left / (total**2 * (total - 1))
+    both = add(layer_overlaps(one, other).values())
     scale = 2 / max(one.kept + other.kept, 1)
-    return scale * expected, scale * variance**0.5
+    return scale * both.expected, scale * both.variance**0.5
 
 
 # What it says

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from lottery.data.dataset import SplitName
@@ -63,8 +64,9 @@ class KeptLines:
             self.save()
 
     def save(self) -> None:
-        """Write all lines."""
-        self._store.write_measurement(_NAME, self._lines)
+        """Write all lines; of a run that cannot be written to they are measured anew next time."""
+        with suppress(StoreError):
+            self._store.write_measurement(_NAME, self._lines)
         self._saved = time.monotonic()
 
     def _name(self, one: JobKey, other: JobKey, settings: list[int]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lottery.csv_text import safe_text
 from lottery.errors import StoreError
 from lottery.store.schema import TABLE, TEXT, Kind, misfits
 
@@ -47,10 +48,16 @@ class Table:
         return [row[at] for row in self.rows]
 
     def csv(self) -> str:
-        """The table as a CSV file's text."""
+        r"""The table as a CSV file's text: a head and the rows; lines end in ``\r\n`` (RFC 4180).
+
+        None is empty. A text that a spreadsheet would take for a formula gets an apostrophe before
+        it, since names of layers may be somebody else's.
+        """
         text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerows([self.columns, *self.rows])
+        csv.writer(text).writerows(
+            [safe_text(cell) if isinstance(cell, str) else cell for cell in row]
+            for row in (self.columns, *self.rows)
+        )
         return text.getvalue()
 
 

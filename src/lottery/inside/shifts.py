@@ -157,10 +157,10 @@ def _interval(values: Sequence[float], step: float, n: int = 0) -> tuple[Cell, .
     """Count, mean and the ends of its interval, which is no narrower than a step each way."""
     if not values:
         return n, None, None, None
-    mean, half = fmean(values), half_interval(values)
+    mean, half = fmean(values), half_interval(values, resolution=step)
     if half is None:
         return len(values), mean, None, None
-    return len(values), mean, mean - max(half, step), mean + max(half, step)
+    return len(values), mean, mean - half, mean + half
 
 
 def _density(subject: Subject, level: int) -> float | None:

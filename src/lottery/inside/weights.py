@@ -329,13 +329,18 @@ def _of_level(moves: Moves, level: int, kept: str) -> Iterator[str]:
     )
     far = math.sqrt(sum(m.distance for m in dense) / (sum(m.by_chance for m in dense) or 1))
     both = whole("survivors", FROM_INITIALIZATION) or own
-    ratio = [math.sqrt(a.distance / b.distance) for a, b in zip(both, dense, strict=False)
-             if b.distance]  # fmt: skip
-    yield (
+    said = (
         f"There they moved {far:.2f} times as far as a random choice of as many weights of each "
-        f"layer; in the ticket, from their initialization, {mean(ratio) or 0:.2f} times as far as "
-        "there."
+        "layer"
     )
+    # One of each replicate, unless a ticket lacks its dense network, and then they fit no more.
+    pairs = zip(both, dense, strict=True) if len(both) == len(dense) else ()
+    ratios = [math.sqrt(a.distance / b.distance) for a, b in pairs if b.distance]
+    if ratios:
+        said += (
+            f"; in the ticket, from their initialization, {mean(ratios):.2f} times as far as there"
+        )
+    yield f"{said}."
 
 
 WEIGHTS: Final = Analysis(

@@ -12,7 +12,7 @@ from lottery.analysis.methods import facts
 from lottery.analysis.methods.types import MEASURES, AgainstFirst, Outcome, RunComparison
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Measure
-from lottery.report.csv_text import csv_text
+from lottery.csv_text import csv_text
 from lottery.report.tables import Column, Table, difference_text, make_table, ratio_text
 
 _OUTCOMES: Mapping[Outcome, str] = {

@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from lottery.analysis import judge_run
+from lottery.csv_text import Cell, csv_text
 from lottery.errors import StoreError
 from lottery.experiments import Run, open_run
 from lottery.report import tables, training_tables
-from lottery.report.csv_text import Cell, csv_text
 from lottery.report.data import ReportData
 from lottery.report.figure import Gallery, Plot
 from lottery.report.of_run import report_data

@@ -11,8 +11,8 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, ticket_note
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, Estimate, Group, LevelVerdict, Outcome, Test, Verdict
+from lottery.csv_text import Cell, csv_text
 from lottery.methods import CONTROL_KINDS
-from lottery.report.csv_text import Cell, csv_text
 from lottery.report.forest import MARKS
 from lottery.store.jobs import MAIN
 

@@ -10,7 +10,7 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Verdict
-from lottery.report.csv_text import Cell
+from lottery.csv_text import Cell
 from lottery.report.tables import Column, Table, make_table, records
 from lottery.score import Score
 from lottery.store.jobs import MAIN, JobKey, JobResult
