@@ -30,7 +30,7 @@ from lottery.inside.connectivity import (
 )
 from lottery.inside.line import walk
 from lottery.inside.measurement import Cell, Table
-from lottery.inside.probing import compared
+from lottery.inside.probing import trainings_to_compare
 from lottery.inside.reordered import train_copies
 from lottery.inside.subject import subject
 from lottery.store import MAIN, JobKey, JobResult
@@ -155,7 +155,7 @@ def test_copies_are_no_controls(with_copies: Path) -> None:
             analyse(one, ANALYSES[name], settings=settings, again=True) for one in (run, fewer)
         )
         assert found.tables == without.tables
-    assert {key.kind for key in compared(subject(run, None, None), 1)} == {
+    assert {key.kind for key in trainings_to_compare(subject(run, None, None), 1)} == {
         MAIN,
         "random-mask",
         "reinit",

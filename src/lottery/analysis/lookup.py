@@ -26,19 +26,19 @@ def find_level(verdict: Verdict, number: int | None) -> LevelVerdict | None:
     return next((level for level in verdict.levels if level.level == number), None)
 
 
-def pruned(verdict: Verdict) -> list[LevelVerdict]:
+def pruned_levels(verdict: Verdict) -> list[LevelVerdict]:
     """Every level but the dense one."""
     return [level for level in verdict.levels if level.level > 0]
 
 
-def spoken_of(verdict: Verdict) -> LevelVerdict | None:
+def answered_level(verdict: Verdict) -> LevelVerdict | None:
     """The level that answers are about: the one picked, or else that which comes nearest.
 
     That is the smallest that matches on the means, or the most accurate one.
     """
     if verdict.level is not None:
         return find_level(verdict, verdict.level)
-    levels = [level for level in pruned(verdict) if _difference(level) is not None]
+    levels = [level for level in pruned_levels(verdict) if _difference(level) is not None]
     matching = [level for level in levels if level.matches_on_means]
     if matching:
         return min(matching, key=sparsity_order)
@@ -50,11 +50,11 @@ def sparsity_order(level: LevelVerdict) -> tuple[float, int]:
     return level.density, level.level
 
 
-def lost(verdict: Verdict) -> Missing:
+def count_missing(verdict: Verdict) -> Missing:
     """Everything that is missing in the run, dense networks included."""
     groups = [
         level.groups[kind]
-        for level in pruned(verdict)
+        for level in pruned_levels(verdict)
         for kind in (MAIN, *CONTROL_KINDS)
         if kind in level.groups
     ]

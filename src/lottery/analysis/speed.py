@@ -36,10 +36,10 @@ def test_scores(curve: Sequence[CurvePoint], score: Score) -> tuple[NDArray[np.f
     return tuple(np.array(points, float).reshape(-1, 2).T)
 
 
-def smoothed(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+def moving_average(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mean over `WINDOW` evaluations around each, along the last axis.
 
-    >>> smoothed(np.array([0.0, 3.0, 6.0, 9.0, 12.0, 30.0])).tolist()
+    >>> moving_average(np.array([0.0, 3.0, 6.0, 9.0, 12.0, 30.0])).tolist()
     [3.0, 4.5, 6.0, 12.0, 14.25, 17.0]
     """
     n, reach = accuracies.shape[-1], WINDOW // 2
@@ -58,7 +58,7 @@ def target_score(dense: Sequence[CurvePoint], early_stop: int, score: Score) -> 
     [at] = np.nonzero(iterations == early_stop)
     if score.margin is None or not len(at):
         return None
-    return float(smoothed(scores)[at[0]]) - score.margin
+    return float(moving_average(scores)[at[0]]) - score.margin
 
 
 def time_to_reach(curve: Sequence[CurvePoint], target: float, score: Score = ACCURACY) -> float:
@@ -66,5 +66,5 @@ def time_to_reach(curve: Sequence[CurvePoint], target: float, score: Score = ACC
     iterations, scores = test_scores(curve, score)
     if not len(iterations):
         return math.inf
-    reached = smoothed(scores) >= target
+    reached = moving_average(scores) >= target
     return float(iterations[reached.argmax()]) if reached.any() else math.inf

@@ -24,7 +24,7 @@ from lottery.analysis.formatting import NONE, missing_words, probability
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import FEWEST, OPPOSITES, Claim, Samples, Settings, decide, sooner
 from lottery.analysis.statistics import holm
-from lottery.analysis.text import WIDTH, bare_table, printed
+from lottery.analysis.text import WIDTH, bare_table, plain_text
 from lottery.analysis.types import Missing, Outcome
 from lottery.experiments import Run
 from lottery.store import MAIN
@@ -262,7 +262,7 @@ def teaching_text(verdict: TeachVerdict, no_small: str = "") -> str:
             "None of them learned more than guessing, so there is nothing to compare with."
         )
     view = Group(*map(Text, answers), Text(), _table(verdict), Text(), *map(Text, _notes(verdict)))
-    return printed(view, width=WIDTH).rstrip("\n")
+    return plain_text(view, width=WIDTH).rstrip("\n")
 
 
 def _answer(part: Part, outcome: Outcome) -> str:

@@ -17,10 +17,10 @@ from rich.text import Text
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.formatting import NONE
-from lottery.analysis.lookup import pruned, tests_hypothesis
+from lottery.analysis.lookup import pruned_levels, tests_hypothesis
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
-from lottery.analysis.words import notes
+from lottery.analysis.verdict_sentences import notes
 from lottery.methods import CONTROL_KINDS
 from lottery.store.jobs import MAIN
 
@@ -38,7 +38,7 @@ def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
         verdict: what to print.
         width: columns of the terminal, 60 or more.
     """
-    return printed(verdict_view(verdict), width=width)
+    return plain_text(verdict_view(verdict), width=width)
 
 
 def verdict_view(verdict: Verdict) -> RenderableType:
@@ -49,7 +49,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
         Text(),
         Text(verdict.paragraph),
     ]
-    if pruned(verdict):
+    if pruned_levels(verdict):
         parts += [Text(), _answers(verdict)]
     if verdict.levels:
         parts += [Text(), verdict_table(verdict)]
@@ -62,7 +62,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
             parts += [Text(), _more_controls(verdict, others[first : first + _IN_A_ROW])]
         parts += [Text(), *(Text(note) for note in notes(verdict))]
     if verdict.caveats:
-        parts += [Text(), Text("Keep in mind", style="bold"), listed(verdict.caveats, "-")]
+        parts += [Text(), Text("Keep in mind", style="bold"), bullet_list(verdict.caveats, "-")]
     return Group(*parts)
 
 
@@ -102,7 +102,7 @@ def _more_controls(verdict: Verdict, controls: Sequence[str]) -> Table:
     for title in ["Level", *(CONTROLS[kind].column for kind in controls)]:
         table.add_column(title, justify="right")
     score = ScoreFormat(verdict.score)
-    for level in pruned(verdict):
+    for level in pruned_levels(verdict):
         table.add_row(f"{level.level}", *(_control(score, level, kind) for kind in controls))
     return table
 
@@ -168,7 +168,7 @@ def _control(score: ScoreFormat, level: LevelVerdict, kind: str) -> str:
     return f"{value}{mark}{f' (-{missing})' if missing else ''}"
 
 
-def printed(view: RenderableType, *, width: int) -> str:
+def plain_text(view: RenderableType, *, width: int) -> str:
     """What would be printed, as plain text without colours or spaces at the ends of lines."""
     out = io.StringIO()
     Console(file=out, width=width, color_system=None, force_terminal=False).print(view)
@@ -180,7 +180,7 @@ def bare_table(gap: int) -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
 
 
-def listed(items: Sequence[str], mark: str) -> RenderableType:
+def bullet_list(items: Sequence[str], mark: str) -> RenderableType:
     """Sentences one below the other, each with a mark before it."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     for item in items:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lottery.analysis.lookup import spoken_of, tests_hypothesis
+from lottery.analysis.lookup import answered_level, tests_hypothesis
 from lottery.analysis.types import Picked, Verdict
 from lottery.analysis.verdict import judge_run
 from lottery.errors import UsageError
@@ -55,7 +55,7 @@ def pick_level(verdict: Verdict) -> tuple[int, str]:
     Raises:
         UsageError: none can be compared with a dense network.
     """
-    spoken = spoken_of(verdict)
+    spoken = answered_level(verdict)
     if spoken is None:
         raise UsageError(
             f"no ticket of {verdict.name} can be compared with its dense network, so none can be "

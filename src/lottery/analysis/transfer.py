@@ -27,7 +27,7 @@ from lottery.analysis.formatting import NONE, joined, missing_words
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import FEWEST
 from lottery.analysis.statistics import paired_difference
-from lottery.analysis.text import WIDTH, bare_table, printed
+from lottery.analysis.text import WIDTH, bare_table, plain_text
 from lottery.analysis.types import Missing, Outcome
 from lottery.experiments import Run
 from lottery.methods import Given
@@ -231,7 +231,7 @@ def transfer_text(verdict: TransferVerdict) -> str:
     parts: list[RenderableType] = [Text(_answer(verdict)), Text(_compared_what(verdict))]
     parts += [_table(verdict), Text("\n".join(_notes(verdict)))]
     spaced = [line for part in parts for line in (part, Text())]
-    return printed(Group(*spaced), width=WIDTH).rstrip("\n")
+    return plain_text(Group(*spaced), width=WIDTH).rstrip("\n")
 
 
 def _answer(verdict: TransferVerdict) -> str:

@@ -28,7 +28,7 @@ from lottery.analysis.lookup import sparsity_order
 from lottery.analysis.measured import Measured
 from lottery.analysis.score_format import error_of
 from lottery.analysis.types import Headline, LevelVerdict, Picked, Verdict
-from lottery.analysis.words import caveats, paragraph
+from lottery.analysis.verdict_sentences import caveats, paragraph
 from lottery.experiments import Run
 from lottery.score import Score
 from lottery.store.jobs import MAIN, JobResult

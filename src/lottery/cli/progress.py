@@ -48,12 +48,12 @@ def listening(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
             listener = _Bars(config, console, stack.enter_context(progress))
         elif not silent:
             listener = _Lines(config, console)
-        stack.enter_context(log_heard(listener))
+        stack.enter_context(forward_log(listener))
         yield listener
 
 
 @contextmanager
-def log_heard(listener: Listener) -> Iterator[None]:
+def forward_log(listener: Listener) -> Iterator[None]:
     """Let a listener hear what the library logs, and nobody else."""
     logger, handler = logging.getLogger("lottery"), _Told(listener)
     before, logger.propagate = logger.propagate, False
@@ -118,13 +118,13 @@ class _Lines(Listener):
         )
 
     def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
-        self._say(left_out_words(self._config.prune.granularity, units, reasons))
+        self._say(describe_left_out(self._config.prune.granularity, units, reasons))
 
     def noted(self, note: str) -> None:
         self._say(f"note: {note}")
 
     def outside_mask(self, covered: int, outside: Sequence[OutsideMask]) -> None:
-        self._say(outside_words(covered, outside))
+        self._say(describe_outside_mask(covered, outside))
 
     def preparing(self, message: str) -> None:
         self._say(message)
@@ -217,10 +217,10 @@ class _Rate(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.0f} steps/s")
 
 
-def left_out_words(granularity: str, units: int, reasons: Mapping[str, str]) -> str:
+def describe_left_out(granularity: str, units: int, reasons: Mapping[str, str]) -> str:
     """What densities are shares of, and which layers have no part in it, or not all of theirs.
 
-    >>> left_out_words("filter", 9, {"fc.weight": "it is linear"})
+    >>> describe_left_out("filter", 9, {"fc.weight": "it is linear"})
     "granularity 'filter': densities are shares of 9 units; left out: fc.weight (it is linear)"
     """
     return (
@@ -229,14 +229,14 @@ def left_out_words(granularity: str, units: int, reasons: Mapping[str, str]) -> 
     )
 
 
-def outside_words(covered: int, outside: Sequence[OutsideMask]) -> str:
+def describe_outside_mask(covered: int, outside: Sequence[OutsideMask]) -> str:
     """What densities are shares of, and which matrices of the network have no part in it.
 
     Args:
         covered: how many weights masks cover.
         outside: from `lottery.core.outside_mask`, one or more.
 
-    >>> outside_words(320, [OutsideMask(name="0.weight", weights=25_088, reason="frozen")])
+    >>> describe_outside_mask(320, [OutsideMask(name="0.weight", weights=25_088, reason="frozen")])
     'masks cover 320 weights; 25,088 in 1 matrix lie outside and stay whole: 0.weight (frozen)'
     """
     weights, count = sum(one.weights for one in outside), len(outside)
@@ -271,11 +271,11 @@ def summary(result: JobResult, score: Score = ACCURACY) -> str:
     if result.early_stop_iteration is not None:
         said += f" at iteration {result.early_stop_iteration:,}"
     return f"{head}, {said} ({result.seconds:.1f} s)" + (
-        f"; {passed_by(result)}" if result.empty_layers else ""
+        f"; {describe_empty_layers(result)}" if result.empty_layers else ""
     )
 
 
-def passed_by(result: JobResult) -> str:
+def describe_empty_layers(result: JobResult) -> str:
     """Of a finished training with empty layers: which these are."""
     # Masks that change in training may cut the network off after its start, so no more is promised.
     return (

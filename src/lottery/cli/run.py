@@ -138,13 +138,13 @@ def _config(
     **short: int | None,
 ) -> ExperimentConfig:
     """The config that the command line asks for; ``short`` are options that set one key each."""
-    from lottery.cli.configs import base_values, say_dropped
+    from lottery.cli.configs import base_values, warn_dropped
     from lottery.experiments import load_config, merge, parse_override
 
     values = base_values(recipe, out)
     values = merge(values, {key: value for key, value in short.items() if value is not None})
     for asked in map(parse_override, overrides):
-        say_dropped(values, asked)
+        warn_dropped(values, asked)
         values = merge(values, asked, emptying=True)
     return load_config(values, source=f"the config ({recipe})")
 

@@ -23,7 +23,7 @@ from lottery.core.criteria.network import pass_batch
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Measurement, Table
-from lottery.inside.probing import compared, probe_of
+from lottery.inside.probing import probe_of, trainings_to_compare
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
 from lottery.rng import Streams
@@ -125,7 +125,7 @@ def similarity(subject: Subject, examples: int = 1_000) -> Measurement:
     first = {replicate: _grams(subject, key, examples) for replicate, key in dense.items()}
     for level in subject.levels:
         tickets: dict[int, Grams] = {}
-        for key in compared(subject, level):
+        for key in trainings_to_compare(subject, level):
             subject.progress(f"representations of {key}")
             own = first.get(key.replicate) if not level else None
             own = own or _grams(subject, key, examples)

@@ -160,7 +160,7 @@ def _walked(
             kept.save()
 
 
-def reordered_there(subject: Subject) -> list[int]:
+def reordered_iterations(subject: Subject) -> list[int]:
     """The iterations from which copies of the subject's trainings saw another order, rising."""
     return sorted(
         {
@@ -174,7 +174,7 @@ def reordered_there(subject: Subject) -> list[int]:
 def _asked(subject: Subject, at: Sequence[int] | None) -> Iterator[_Ends]:
     """The pairs that have ended, each with its kind and iteration."""
     main = list(subject.trainings())
-    for since in reordered_there(subject) if at is None else sorted(set(at)):
+    for since in reordered_iterations(subject) if at is None else sorted(set(at)):
         for one in main:
             other = JobKey(one.replicate, branch_of(since), one.level)
             if subject.ended(other):

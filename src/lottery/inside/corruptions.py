@@ -58,7 +58,7 @@ CORRUPTIONS: Final[Mapping[str, Callable[[Tensor, int, torch.Generator], Tensor]
 """Name -> (images ``[N, C, H, W]`` in [0, 1], strength from 1 to 5, generator) -> worse images."""
 
 
-def corrupted(split: Split, kind: str, strength: int) -> Split:
+def corrupt(split: Split, kind: str, strength: int) -> Split:
     """Images made worse; always the same.
 
     Args:

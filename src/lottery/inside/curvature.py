@@ -24,7 +24,7 @@ from lottery.core.criteria.network import mean_loss, scored_network, weighted_ba
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Cell, Measurement, Table
-from lottery.inside.probing import compared, probe_of
+from lottery.inside.probing import probe_of, trainings_to_compare
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
 from lottery.store import MAIN, JobKey
@@ -125,7 +125,7 @@ def curvature(subject: Subject, examples: int = 1_000, eigenvalues: int = 3) -> 
     losses: dict[tuple[int, str], list[float]] = defaultdict(list)
     steep: dict[tuple[int, str, str], list[tuple[float, int]]] = defaultdict(list)
     for level in subject.levels:
-        for key in compared(subject, level):
+        for key in trainings_to_compare(subject, level):
             subject.progress(f"curvature of {key}")
             for when, state, mask in _moments(subject, key):
                 context = _context(subject, key, state, mask, examples)

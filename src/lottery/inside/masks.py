@@ -19,7 +19,7 @@ from lottery.core import Mask
 from lottery.errors import MaskError, UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.degrees import Degrees, Side, degrees
-from lottery.inside.masks_in_words import WHOLE, sentences
+from lottery.inside.mask_sentences import WHOLE, sentences
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.overlap import add, layer_overlaps, overlaps_by_input
 from lottery.inside.paths import built_in_network, check_paths, effective_mask

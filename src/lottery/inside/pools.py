@@ -47,7 +47,7 @@ class Pool:
     members: tuple[tuple[int, float], ...] = ()
 
 
-def interpolated(
+def interpolate(
     one: State,
     other: State,
     factor: float,
@@ -70,7 +70,7 @@ def interpolated(
     return replaced(average, mask.apply({name: average[name] for name in mask}, pruned))
 
 
-def pooled(
+def greedy_pool(
     ticket: State,
     candidates: Sequence[tuple[int, State]],
     mask: Mask,
@@ -93,7 +93,7 @@ def pooled(
     for level, other in candidates:
         found = []
         for factor in FACTORS:
-            state = interpolated(pool.state, other, factor, mask, pruned)
+            state = interpolate(pool.state, other, factor, mask, pruned)
             found.append((_order(quality(state)), factor, state))
         reached, factor, state = min(found, key=lambda one: one[:2])
         if reached <= best:
@@ -144,7 +144,7 @@ def pools(subject: Subject, candidates: int = 4, recalibrate: int = 1_000) -> Me
         subject.progress(f"pool of {key}")
         around = [JobKey(key.replicate, MAIN, n) for n in nearest(key.level, levels, candidates)]
         ticket = subject.weights(key)
-        pool = pooled(
+        pool = greedy_pool(
             ticket,
             [(one.level, subject.weights(one)) for one in around if subject.ended(one)],
             subject.mask(key),

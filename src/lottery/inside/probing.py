@@ -19,7 +19,7 @@ from lottery.training import State
 _BATCH = 250
 
 
-def compared(subject: Subject, level: int) -> Iterator[JobKey]:
+def trainings_to_compare(subject: Subject, level: int) -> Iterator[JobKey]:
     """The trainings of a level that ended well: the tickets, and the first control of each kind."""
     for key in subject.with_controls(level):
         if key.branch in (MAIN, f"{key.kind}-1"):

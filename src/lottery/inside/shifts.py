@@ -17,7 +17,7 @@ import torch
 from lottery.data.dataset import Split
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
-from lottery.inside.corruptions import CORRUPTIONS, STRENGTHS, corrupted
+from lottery.inside.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.spread import half_interval
 from lottery.inside.subject import Subject
@@ -103,7 +103,7 @@ def _measured(
     model, loss = task.make_model(), task.settings.training.loss
     found: dict[_Shift, dict[JobKey, float]] = {}
     for kind, strength in (CLEAN, *_SHIFTS):
-        worse = test if kind == CLEAN[0] else corrupted(test, kind, strength)
+        worse = test if kind == CLEAN[0] else corrupt(test, kind, strength)
         data = task.data_on_device(replace(task.data, test=worse))
         model.to(data.test.targets.device)
         found[kind, strength] = {}

@@ -60,7 +60,7 @@ class Move:
         return Move(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
 
-def moved(before: Tensor, after: Tensor, chosen: Tensor) -> Move:
+def measure_move(before: Tensor, after: Tensor, chosen: Tensor) -> Move:
     """How the chosen weights of a layer moved.
 
     Signs by chance keep how many are positive before and after, and deal these out at random: of
@@ -72,7 +72,7 @@ def moved(before: Tensor, after: Tensor, chosen: Tensor) -> Move:
         after: of the same shape.
         chosen: bool, of the same shape.
 
-    >>> found = moved(torch.tensor([1.0, 1.0, -1.0]), torch.tensor([2.0, -1.0, -1.0]),
+    >>> found = measure_move(torch.tensor([1.0, 1.0, -1.0]), torch.tensor([2.0, -1.0, -1.0]),
     ...               torch.tensor([True, True, True]))
     >>> found.kept, round(found.expected, 4)
     (2, 1.3333)
@@ -198,7 +198,9 @@ def _look(subject: Subject, key: JobKey, moves: Moves, values: _Seen) -> None:
         values.add(key.level, survivors, "end", end, mask, keep=True)
         values.add(key.level, survivors, "start", start, mask, keep=True)
     for whose, between, before, after, chosen in pairs:
-        layers = {name: moved(before[name], after[name], kept) for name, kept in chosen.items()}
+        layers = {
+            name: measure_move(before[name], after[name], kept) for name, kept in chosen.items()
+        }
         whole = reduce(Move.__add__, layers.values())
         for layer, move in ({WHOLE: whole} | layers).items():
             moves[_Place(key.level, key.kind, whose, between, layer)].append(move)

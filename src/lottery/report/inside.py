@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lottery.analysis import formatting
 from lottery.inside import Table
-from lottery.inside.masks_in_words import WHOLE
+from lottery.inside.mask_sentences import WHOLE
 from lottery.report.data import ReportData
 from lottery.report.figure import Drawn, Plot, choice, choices, figure_text
 

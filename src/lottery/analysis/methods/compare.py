@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lottery.analysis.methods.align import align
-from lottery.analysis.methods.contrasts import Basis, tested
+from lottery.analysis.methods.comparison_sentences import caveats, findings, paragraph, warnings
+from lottery.analysis.methods.contrasts import Basis, with_tests
 from lottery.analysis.methods.pairing import Pairing, pairing
 from lottery.analysis.methods.settings import labels, setting_differences
 from lottery.analysis.methods.types import (
@@ -22,7 +23,6 @@ from lottery.analysis.methods.types import (
     RunComparison,
     TicketCost,
 )
-from lottery.analysis.methods.words import caveats, findings, paragraph, warnings
 from lottery.analysis.statistics import estimate
 from lottery.analysis.types import Estimate, LevelVerdict, Measure
 from lottery.errors import UsageError, printable
@@ -54,7 +54,7 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
     settings = setting_differences([run.config for run in runs])
     names = labels(runs, settings)
     basis = _basis(runs, names)
-    rows = tested(_rows(runs, tolerance), basis)
+    rows = with_tests(_rows(runs, tolerance), basis)
     common = [row for row in rows if all(row.cells)]
     comparison = RunComparison(
         methods=tuple(

@@ -52,7 +52,7 @@ class Basis:
         return 1 - self.confidence
 
 
-def tested(rows: Sequence[Row], basis: Basis) -> tuple[Row, ...]:
+def with_tests(rows: Sequence[Row], basis: Basis) -> tuple[Row, ...]:
     """The rows with every test made.
 
     Each measure is a family of its own: its tests against the first run, over all densities and

@@ -57,7 +57,7 @@ def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> 
     apart, and where none does, with the name of the run's directory or a number.
     """
     names = [run.verdict.name for run in runs]
-    telling = told_apart(names, settings)
+    telling = distinguishing_settings(names, settings)
     told = [f"{name} ({how})" if how else name for name, how in zip(names, telling, strict=True)]
     for extras in ([run.verdict.run for run in runs], [f"no. {i + 1}" for i in range(len(runs))]):
         told = [
@@ -75,10 +75,10 @@ def changed_settings(config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     """
     settings = setting_differences([config, base])
     short = _short_keys([setting.key for setting in settings])
-    return ", ".join(f"{short[one.key]}={_cut(shown(one.values[0]))}" for one in settings)
+    return ", ".join(f"{short[one.key]}={_cut(format_setting(one.values[0]))}" for one in settings)
 
 
-def told_apart(
+def distinguishing_settings(
     names: Sequence[str],
     settings: Sequence[SettingDifference],
     *,
@@ -91,7 +91,7 @@ def told_apart(
         settings: in which settings the runs differ, as `setting_differences` finds them.
         most: settings of a run, even where more would be needed.
 
-    >>> told_apart(["a", "a"], setting_differences([{"seed": 0}, {"seed": 1}]))
+    >>> distinguishing_settings(["a", "a"], setting_differences([{"seed": 0}, {"seed": 1}]))
     ('seed=0', 'seed=1')
     """
     return tuple(
@@ -100,10 +100,10 @@ def told_apart(
     )
 
 
-def shown(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting's value as it is written on the command line; a dash where there is none.
 
-    >>> shown("random"), shown(0.5), shown([1, 2]), shown(None)
+    >>> format_setting("random"), format_setting(0.5), format_setting([1, 2]), format_setting(None)
     ('random', '0.5', '[1, 2]', '-')
     """
     if value is None:
@@ -133,13 +133,14 @@ def _settings(
     telling: list[SettingDifference] = []
     kinds = 1
     for setting in settings:
-        split = len({tuple(shown(s.values[i]) for s in (*telling, setting)) for i in same})
+        split = len({tuple(format_setting(s.values[i]) for s in (*telling, setting)) for i in same})
         if split > kinds and len(telling) < most:
             telling.append(setting)
             kinds = split
     short = _short_keys([setting.key for setting in telling])
     return ", ".join(
-        f"{short[setting.key]}={_cut(shown(setting.values[number]))}" for setting in telling
+        f"{short[setting.key]}={_cut(format_setting(setting.values[number]))}"
+        for setting in telling
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lottery.analysis import formatting
-from lottery.analysis.lookup import pruned
-from lottery.analysis.methods.settings import shown
+from lottery.analysis.lookup import pruned_levels
+from lottery.analysis.methods.settings import format_setting
 from lottery.analysis.methods.types import (
     AgainstFirst,
     Method,
@@ -19,7 +19,7 @@ from lottery.analysis.methods.types import (
 from lottery.analysis.rendering import render, sentences
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Missing
-from lottery.analysis.words import ticket_caveats
+from lottery.analysis.verdict_sentences import ticket_caveats
 from lottery.store.jobs import MAIN
 
 _FEW = 5
@@ -68,7 +68,7 @@ def warnings(
     """Every condition that is not the same in all runs, a sentence each."""
 
     def of(values: Sequence[Any]) -> list[tuple[str, str]]:
-        return [(name, shown(value)) for name, value in zip(names, values, strict=True)]
+        return [(name, format_setting(value)) for name, value in zip(names, values, strict=True)]
 
     parts = ("training_examples", "validation_examples", "test_examples")
     training = [
@@ -139,7 +139,7 @@ def _against_first(comparison: RunComparison, place: int) -> dict[str, Any]:
     unstarted = [
         begun.label
         for begun in (comparison.methods[0], method)
-        if not begun.verdict.complete and not pruned(begun.verdict)
+        if not begun.verdict.complete and not pruned_levels(begun.verdict)
     ]
     return {
         "label": method.label,

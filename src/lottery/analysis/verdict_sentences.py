@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.lookup import (
+    answered_level,
+    count_missing,
     find_level,
     keeps_trained,
-    lost,
-    pruned,
-    spoken_of,
+    pruned_levels,
     tests_hypothesis,
 )
 from lottery.analysis.reach import reachable
@@ -60,17 +60,17 @@ def updates_caveat(method: MaskUpdateMethod) -> str:
     return " ".join(render("updates.txt.jinja", method=method).split())
 
 
-def compared(verdict: Verdict) -> int:
+def most_replicates_compared(verdict: Verdict) -> int:
     """The most replicates that any level can be compared to dense in."""
-    groups = [level.groups.get(MAIN) for level in pruned(verdict)]
+    groups = [level.groups.get(MAIN) for level in pruned_levels(verdict)]
     contrasts = [group.against_dense.get("accuracy") for group in groups if group]
     return max((contrast.n for contrast in contrasts if contrast), default=0)
 
 
 def _context(verdict: Verdict) -> dict[str, Any]:
-    levels = pruned(verdict)
-    level = spoken_of(verdict)
-    n = compared(verdict)
+    levels = pruned_levels(verdict)
+    level = answered_level(verdict)
+    n = most_replicates_compared(verdict)
     return {
         "v": verdict,
         "levels": levels,
@@ -82,7 +82,7 @@ def _context(verdict: Verdict) -> dict[str, Any]:
         "hypothesis": tests_hypothesis(verdict),
         "interval": f"{100 * verdict.confidence:g}% interval",
         "chance": f"{100 * (1 - verdict.confidence):.2g}%",
-        "lost": lost(verdict),
+        "lost": count_missing(verdict),
         "n": n,
         "reach": reachable(max(n, 1), len(levels), verdict.test_confidence),
         "flattered": FLATTERED,
