@@ -1,4 +1,4 @@
-"""Level by level: what was measured, against what, and what the tests say of it."""
+"""The levels of a verdict: means, comparisons and outcomes of tests for each of them."""
 
 from __future__ import annotations
 
