@@ -16,7 +16,7 @@ QUESTIONS = ("Does it match?", "Is it sooner?", "Does it need its initialization
 
 
 def answers(verdict: Verdict) -> tuple[Answer, ...]:
-    """What cards show: each question with its outcome, its number and what that rests on."""
+    """The answers to `QUESTIONS`, each with its outcome, its estimate and what that is based on."""
     level = answered_level(verdict)
     ticket = level.groups.get(MAIN) if level else None
     if level is None or ticket is None:

@@ -1,4 +1,4 @@
-"""The tests of a run, each with its outcome: what the decision procedure says, level by level."""
+"""The outcome of every test of a run, level by level, from `lottery.analysis.procedure`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WHY: Final = {
     "cannot show its mean",
     procedure.LOST: "a training is lost or has not ended",
 }
-"""Reason -> words; whatever else speaks against a claim is in its numbers."""
+"""Reason -> how it is said; the other reasons can be seen from the numbers."""
 _NEVER: Final = "not every ticket gets there"
 NO_CURVE: Final = (
     "no curve with an early stop was logged, so that 'sooner' is untested; log validation and test "
@@ -52,7 +52,7 @@ class Claims:
 
 
 def decide_claims(measured: Measured) -> Claims:
-    """Test everything that a run claims."""
+    """Test every claim at every level; nothing without levels, replicates or a margin."""
     kinds = [kind for kind in measured.kinds if kind != MAIN]
     if not measured.levels or not measured.replicates or measured.score.margin is None:
         return Claims(tickets={}, controls={}, headline="not tested")
@@ -91,7 +91,7 @@ def decide_claims(measured: Measured) -> Claims:
 
 
 def procedure_settings(measured: Measured, margin: float) -> procedure.Settings:
-    """What the procedure needs to know."""
+    """The settings of the decision procedure for a run, with this margin."""
     evidence = measured.evidence
     return procedure.Settings(
         margin=margin,

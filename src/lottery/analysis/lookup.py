@@ -1,4 +1,4 @@
-"""Finding levels, and what is missing, in a verdict."""
+"""Looking things up in a verdict: levels, and what is missing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lottery.tickets import KEEPS_TRAINED
 
 
 def tests_hypothesis(verdict: Verdict) -> bool:
-    """Whether the run can tell anything of the hypothesis.
+    """Whether the run can test the whole hypothesis.
 
-    It cannot where tickets keep trained weights, or where nothing says who is sooner.
+    It cannot where tickets keep trained weights, or where no early stops are known.
     """
     return verdict.timed and not keeps_trained(verdict)
 
@@ -32,9 +32,10 @@ def pruned_levels(verdict: Verdict) -> list[LevelVerdict]:
 
 
 def answered_level(verdict: Verdict) -> LevelVerdict | None:
-    """The level that answers are about: the one picked, or else that which comes nearest.
+    """The level that the answers are about; None where nothing can be compared.
 
-    That is the smallest that matches on the means, or the most accurate one.
+    It is the one that the verdict picked; else the sparsest that matches on the means; else the
+    most accurate one.
     """
     if verdict.level is not None:
         return find_level(verdict, verdict.level)
@@ -46,12 +47,12 @@ def answered_level(verdict: Verdict) -> LevelVerdict | None:
 
 
 def sparsity_order(level: LevelVerdict) -> tuple[float, int]:
-    """Sorts levels from the smallest network on."""
+    """Sort key for levels, from the sparsest on; of equal densities the earlier level first."""
     return level.density, level.level
 
 
 def count_missing(verdict: Verdict) -> Missing:
-    """Everything that is missing in the run, dense networks included."""
+    """How many trainings of a run have no result; ``dense`` counts all lost dense networks."""
     groups = [
         level.groups[kind]
         for level in pruned_levels(verdict)

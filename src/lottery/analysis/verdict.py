@@ -6,11 +6,11 @@ iterations, and does not when the initialization is replaced. Here a and t are t
 and the iteration at early stop of the dense network *of the same replicate*. What is tested, and
 how, says `lottery.analysis.procedure`.
 
-- A level that lost a ticket is not winning. Nor is one of Early-Bird tickets that train on from
-  their masks where a mask never settled: such a ticket was the dense network almost to the end.
+- A level at which a ticket diverged or collapsed is not winning. Nor is one with an Early-Bird
+  ticket that trains on from a mask that never settled: it was the dense network almost to the end.
 - Where tickets keep trained weights (learning-rate rewinding, fine-tuning) the hypothesis is not
-  tested: they start from no initialization, and their early stops say nothing of how fast they
-  learn. Matching is tested all the same.
+  tested: they do not start from their initialization, and their early stops do not say how fast
+  they learn. Whether they match is tested all the same.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def judge_run(run: Run, *, margin: float | None = None, confidence: float | None
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Test the hypothesis on what a run has found so far.
+    """Test the hypothesis on the results of a run, as far as there are any.
 
     The order of the results does not matter. Whatever is missing (replicates, levels, controls,
-    everything) is taken against what is claimed, and named.
+    everything) counts against the claims, and is named in the verdict.
 
     Raises:
         StoreError: two results are of the same job.

@@ -1,7 +1,7 @@
-"""The verdict in plain words: templates filled in from a verdict, which claim no more than it does.
+"""The sentences about a verdict: templates that are filled in, and claim no more than it does.
 
-Sentences are in ``templates/``, not here. A paragraph is one template; of the caveats' template
-each line is a sentence, and those that come out empty are left out.
+The wording is in ``templates/``. The paragraph is one template; in the others each line is a
+sentence or two, and lines that come out empty are left out.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from lottery.training import MaskUpdateMethod
 FLATTERED: Final = (
     "by 0.03 to 0.21 percentage points in simulations of trainings that scatter by 0.15"
 )
-"""How much better than it is a difference looks at a level that was picked; docs/report.md."""
+"""How much too good the difference looks at a level that was picked for it; see docs/report.md."""
 
 
 def paragraph(verdict: Verdict) -> str:
-    """The verdict in a paragraph; the verdict's own paragraph is not read."""
+    """The verdict in a paragraph; its own field ``paragraph`` is not read."""
     return " ".join(render("paragraph.txt.jinja", **_context(verdict)).split())
 
 
@@ -61,7 +61,8 @@ def updates_caveat(method: MaskUpdateMethod) -> str:
 
 
 def most_replicates_compared(verdict: Verdict) -> int:
-    """The most replicates that any level can be compared to dense in."""
+    """The largest number of replicates in which some level can be compared with the dense
+    network."""
     groups = [level.groups.get(MAIN) for level in pruned_levels(verdict)]
     contrasts = [group.against_dense.get("accuracy") for group in groups if group]
     return max((contrast.n for contrast in contrasts if contrast), default=0)
