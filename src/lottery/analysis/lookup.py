@@ -26,7 +26,7 @@ def find_level(verdict: Verdict, number: int | None) -> LevelVerdict | None:
     return next((level for level in verdict.levels if level.level == number), None)
 
 
-def pruned_levels(verdict: Verdict) -> list[LevelVerdict]:
+def pruned(verdict: Verdict) -> list[LevelVerdict]:
     """Every level but the dense one."""
     return [level for level in verdict.levels if level.level > 0]
 
@@ -39,7 +39,7 @@ def answered_level(verdict: Verdict) -> LevelVerdict | None:
     """
     if verdict.level is not None:
         return find_level(verdict, verdict.level)
-    levels = [level for level in pruned_levels(verdict) if _difference(level) is not None]
+    levels = [level for level in pruned(verdict) if _difference(level) is not None]
     matching = [level for level in levels if level.matches_on_means]
     if matching:
         return min(matching, key=sparsity_order)
@@ -55,7 +55,7 @@ def count_missing(verdict: Verdict) -> Missing:
     """How many trainings of a run have no result; ``dense`` counts all lost dense networks."""
     groups = [
         level.groups[kind]
-        for level in pruned_levels(verdict)
+        for level in pruned(verdict)
         for kind in (MAIN, *CONTROL_KINDS)
         if kind in level.groups
     ]

@@ -1,9 +1,9 @@
-"""Whether what tickets teach holds: a smaller dense network, and a learned initialization.
+"""The verdict on what was learned from tickets: a smaller dense network, and an initialization.
 
-All claims are paired by replicate, and tested as those of a verdict on one level are
-(`lottery.analysis.procedure`); Holm's method corrects them together, and their opposites together.
-Which trainings count is as there too (`lottery.analysis.measured`); without a dense network of the
-run that learned something, nothing is tested.
+All claims are paired by replicate, and tested like those of a verdict at one level
+(`lottery.analysis.procedure`). Holm's method corrects all of them together, and all their opposites
+together. Trainings count as in a verdict (`lottery.analysis.measured`); without a dense network of
+the run that learned something, nothing is tested.
 """
 
 from __future__ import annotations
@@ -47,26 +47,27 @@ _HEADLINE: Final[Mapping[Part, str]] = {"small": "small-ticket", "learned": "lea
 
 @dataclass(frozen=True, kw_only=True)
 class TaughtClaim:
-    """One claim, tested."""
+    """One claim and its test."""
 
     name: str
+    """A key of `CLAIMS`."""
     claim: str
     """In words."""
     outcome: Outcome
     n: int
-    """Replicates that have both."""
+    """Replicates that have both trainings to compare."""
     missing: int
     """Replicates that lack one of the two: diverged, collapsed, guessing, or not run."""
     mean: float | None
-    """Of accuracies the mean difference, above 0 where it is better; of early stops the geometric
-    mean of ratios, below 1 where it is sooner."""
+    """For accuracies the mean difference (fraction), above 0 where it is better; for early stops
+    the geometric mean of ratios, below 1 where it is sooner. None where no replicate has both."""
     p: float | None
     """One-sided, of the claim, after Holm's correction; None where it is untested."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeachVerdict:
-    """What tickets of a level taught."""
+    """What was learned from the tickets of a level, judged."""
 
     level: int
     small: Outcome | None
@@ -78,17 +79,23 @@ class TeachVerdict:
     dense_missing: Missing
     """Dense networks of the run that have no result, or do no better than guessing."""
     margin: float
+    """How much lower an accuracy may be and still match, a fraction."""
     confidence: float
+    """Of the tests."""
     claims: tuple[TaughtClaim, ...]
 
 
 def judge_teaching(run: Run, level: int, taught: Mapping[Part, Run]) -> TeachVerdict:
-    """Judge what the tickets of a level taught.
+    """Judge what was learned from the tickets of a level.
 
     Args:
-        run: where the tickets are.
-        level: theirs.
-        taught: the run of the small network, if there is one, and that of the initialization.
+        run: the run with the tickets and their dense networks.
+        level: the level of the tickets, 1 or more.
+        taught: ``learned`` -> the run with the learned initialization, and, if there is one,
+            ``small`` -> the run of the smaller network.
+
+    Raises:
+        StoreError: a file of a run is damaged.
     """
     measured = _measured(run, run)
     others = {name: _measured(other, run) for name, other in taught.items()}

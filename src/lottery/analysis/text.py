@@ -17,7 +17,7 @@ from rich.text import Text
 from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.formatting import NONE
-from lottery.analysis.lookup import pruned_levels, tests_hypothesis
+from lottery.analysis.lookup import pruned, tests_hypothesis
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
 from lottery.analysis.verdict_sentences import notes
@@ -49,7 +49,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
         Text(),
         Text(verdict.paragraph),
     ]
-    if pruned_levels(verdict):
+    if pruned(verdict):
         parts += [Text(), _answers(verdict)]
     if verdict.levels:
         parts += [Text(), verdict_table(verdict)]
@@ -102,7 +102,7 @@ def _more_controls(verdict: Verdict, controls: Sequence[str]) -> Table:
     for title in ["Level", *(CONTROLS[kind].column for kind in controls)]:
         table.add_column(title, justify="right")
     score = ScoreFormat(verdict.score)
-    for level in pruned_levels(verdict):
+    for level in pruned(verdict):
         table.add_row(f"{level.level}", *(_control(score, level, kind) for kind in controls))
     return table
 

@@ -1,4 +1,4 @@
-"""Whether tickets serve another task than the one they were found on: one verdict.
+"""The verdict on transfer: whether tickets work on another task than the one they were found on.
 
 Tickets are compared, replicate by replicate, in the accuracy that runs are judged by: with the
 dense network there (no worse by more than the margin), with their masks on new initial weights and
@@ -34,9 +34,10 @@ from lottery.methods import Given
 from lottery.store import MAIN, JobKey
 
 Against = Literal["dense", "reinit", "random-mask", "found there", "where found"]
-"""What transferred tickets are compared with: the dense network there, their masks with new initial
-weights or shuffled, tickets found there, or their own lead on the dense network where they were
-found."""
+"""What transferred tickets are compared with: ``dense``, the dense network on the new task;
+``reinit`` and ``random-mask``, their masks with new initial weights, or shuffled; ``found there``,
+tickets found on the new task; ``where found``, how far the tickets themselves were above their
+dense networks on the task they were found on."""
 
 _CLAIMS: Final[Mapping[Against, str]] = {
     "dense": "they are as good as the dense network there",
@@ -50,7 +51,7 @@ _HEADLINE: Final[tuple[Against, ...]] = ("dense", "reinit", "random-mask")
 
 @dataclass(frozen=True, kw_only=True)
 class TransferComparison:
-    """Transferred tickets against one thing, in accuracy (fractions; above 0 is better)."""
+    """Transferred tickets compared with one thing, in accuracy (fractions; above 0 is better)."""
 
     against: Against
     claim: str
@@ -61,35 +62,40 @@ class TransferComparison:
     missing: int
     """Replicates that lack one of the two: diverged, collapsed, guessing, or not run."""
     mean: float | None
+    """Mean difference; None where no replicate has both."""
     low: float | None
-    """Of the two-sided t-interval."""
+    """Lower end of the two-sided t-interval of the mean."""
     high: float | None
+    """Upper end of it."""
     p: float | None
-    """One-sided, of the claim."""
+    """One-sided p-value of the claim; None where it cannot be tested."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferVerdict:
-    """Whether tickets serve another task."""
+    """Whether tickets work on another task."""
 
     headline: Outcome
+    """Of the first three claims together: as good as dense, better than both controls."""
     source: str
     """What the tickets are, in words."""
     target: str
     """What they are trained on, in words."""
     density: float | None
-    """Mean over the transferred tickets."""
+    """Mean over the transferred tickets, in [0, 1]."""
     density_found: float | None
-    """Of the tickets found there."""
+    """Mean over the tickets found on the new task, in [0, 1]; None: there are none."""
     replicates: int
     tickets: int
-    """Different ones among the replicates."""
+    """How many different tickets the replicates have."""
     dense_missing: Missing
     """Dense networks there that have no result, or do no better than guessing."""
     margin: float
+    """How much lower an accuracy may be and still be as good, a fraction."""
     confidence: float
+    """Of intervals and tests."""
     new_layers: tuple[str, ...]
-    """Parameters that were drawn anew, and left whole."""
+    """Parameters that were drawn anew and are not pruned."""
     comparisons: tuple[TransferComparison, ...]
 
 
@@ -105,12 +111,16 @@ def judge_transfer(
     """Judge tickets that were trained on another task.
 
     Args:
-        given: their run: dense networks, tickets at level 1, controls.
-        found: the run of tickets found there, of which the last level counts; None: none.
+        given: the run on the new task: dense networks, the tickets at level 1, controls.
+        found: the run of tickets found there, of which the last level is compared; None: none.
         source: what the tickets are, in words.
         target: what they are trained on, in words; empty: as the run says.
-        before: replicate -> how far its ticket was above its dense network where it was found.
+        before: replicate -> by how much its ticket's accuracy (fraction) was above its dense
+            network's on the task it was found on; None or empty: this is not compared.
         new_layers: parameters that were drawn anew.
+
+    Raises:
+        StoreError: a file of a run is damaged.
     """
     measured, last = Measured(evidence_of(given)), found.config.levels if found else 0
     tickets = measured.comparable(MAIN, 1, "accuracy")

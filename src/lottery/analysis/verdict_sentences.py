@@ -14,7 +14,7 @@ from lottery.analysis.lookup import (
     count_missing,
     find_level,
     keeps_trained,
-    pruned_levels,
+    pruned,
     tests_hypothesis,
 )
 from lottery.analysis.reach import reachable
@@ -63,13 +63,13 @@ def updates_caveat(method: MaskUpdateMethod) -> str:
 def most_replicates_compared(verdict: Verdict) -> int:
     """The largest number of replicates in which some level can be compared with the dense
     network."""
-    groups = [level.groups.get(MAIN) for level in pruned_levels(verdict)]
+    groups = [level.groups.get(MAIN) for level in pruned(verdict)]
     contrasts = [group.against_dense.get("accuracy") for group in groups if group]
     return max((contrast.n for contrast in contrasts if contrast), default=0)
 
 
 def _context(verdict: Verdict) -> dict[str, Any]:
-    levels = pruned_levels(verdict)
+    levels = pruned(verdict)
     level = answered_level(verdict)
     n = most_replicates_compared(verdict)
     return {

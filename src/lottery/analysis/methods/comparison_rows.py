@@ -1,4 +1,4 @@
-"""The numbers of a comparison as cells of text, one a run, for terminal and page alike."""
+"""The tables of a comparison as rows of text, one cell a run, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _MARKS: Final[Mapping[Outcome, str]] = {"ahead": ">", "behind": "<"}
 _BEST: Final = "*"
 
 TextRow = tuple[str, tuple[str, ...]]
-"""What it is, and its text for each run."""
+"""The name of a row, and its text for each run."""
 
 
 def findings_title(comparison: RunComparison) -> str:
-    """What the sentences of the comparison are about."""
+    """The heading above `RunComparison.findings`."""
     moment = at_moment(_timed(comparison))
     return f"Against the first run, in {ScoreFormat(comparison.score).name} {moment}"
 
 
 def measure_rows(comparison: RunComparison, measure: Measure) -> list[TextRow]:
-    """One line a density: mean, half its interval, replicates and what the tests confirm."""
+    """One row a density: mean, half its interval, replicates and what the tests confirm."""
     always = ("accuracy", "accuracy_final", *(["early_stop"] if _timed(comparison) else []))
     return [
         (
@@ -78,7 +78,7 @@ COST_NOTE: Final = (
 
 
 def cost_rows(comparison: RunComparison) -> list[TextRow]:
-    """One line a density: what tickets cost; empty where it was not asked for."""
+    """One row a density: what tickets cost; empty where that was not asked for."""
     return [
         (formatting.percent(row.density).removesuffix("%"), tuple(map(_cost, row.cells)))
         for row in comparison.rows

@@ -1,4 +1,4 @@
-"""A comparison in plain words, which claim no more than the tests do: templates filled in."""
+"""The sentences about a comparison: templates that are filled in, and claim no more than tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lottery.analysis import formatting
-from lottery.analysis.lookup import pruned_levels
+from lottery.analysis.lookup import pruned
 from lottery.analysis.methods.settings import format_setting
 from lottery.analysis.methods.types import (
     AgainstFirst,
@@ -29,7 +29,7 @@ Found = Sequence[tuple[Row, AgainstFirst]]
 
 
 def paragraph(comparison: RunComparison) -> str:
-    """Who is ahead of the first run and where, and how sure that is."""
+    """Which runs are better or worse than the first, at which densities, and how sure that is."""
     runs = [_against_first(comparison, place) for place in range(1, len(comparison.methods))]
     compared = [made for run in runs for _, made in run["compared"]]
     tests = [made for made in compared if made.p is not None]
@@ -53,7 +53,7 @@ def paragraph(comparison: RunComparison) -> str:
 
 
 def findings(comparison: RunComparison) -> tuple[str, ...]:
-    """At each density, how far every run lies from the first in its score."""
+    """One sentence a density: how far the score of every run is from the first run's."""
     told = [
         f"At {formatting.percent(row.density)}: {'; '.join(parts)}."
         for row in comparison.rows
@@ -139,7 +139,7 @@ def _against_first(comparison: RunComparison, place: int) -> dict[str, Any]:
     unstarted = [
         begun.label
         for begun in (comparison.methods[0], method)
-        if not begun.verdict.complete and not pruned_levels(begun.verdict)
+        if not begun.verdict.complete and not pruned(begun.verdict)
     ]
     return {
         "label": method.label,

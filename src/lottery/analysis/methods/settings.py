@@ -1,4 +1,4 @@
-"""In which settings runs differ, and what to call each run by."""
+"""The settings in which runs differ, and labels for runs made from them."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def _part(key: str) -> Part:
 
 
 def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> tuple[str, ...]:
-    """A name for each run that no other has.
+    """A unique label for each run.
 
-    The experiment's name where that is enough; else with settings that tell runs of that name
-    apart, and where none does, with the name of the run's directory or a number.
+    The experiment's name where that is enough; else followed by the settings that distinguish the
+    runs of that name; and where there are none, by the name of the run's directory or a number.
     """
     names = [run.verdict.name for run in runs]
     telling = distinguishing_settings(names, settings)
@@ -84,12 +84,13 @@ def distinguishing_settings(
     *,
     most: int = _MOST_IN_A_LABEL,
 ) -> tuple[str, ...]:
-    """The settings that tell each run from others of its name; empty where the name is enough.
+    """The settings that distinguish each run from others of its name; empty where the name is
+    enough.
 
     Args:
         names: the experiment's name of each run.
-        settings: in which settings the runs differ, as `setting_differences` finds them.
-        most: settings of a run, even where more would be needed.
+        settings: in which settings the runs differ, from `setting_differences`.
+        most: how many settings of a run at most, even if more would be needed.
 
     >>> distinguishing_settings(["a", "a"], setting_differences([{"seed": 0}, {"seed": 1}]))
     ('seed=0', 'seed=1')

@@ -1,4 +1,4 @@
-"""A comparison on a terminal: words first, then tables with one column a run.
+"""A comparison on a terminal: sentences first, then tables with one column a run.
 
 Nothing is said by colour alone, and everything fits 80 columns.
 """
