@@ -1,4 +1,5 @@
-"""An analysis is one record; what it found is kept beside the run, and read while it holds."""
+"""Analyses: one record each; results are kept beside the run, and read while they are up to
+date."""
 
 from __future__ import annotations
 
@@ -24,12 +25,12 @@ STOPPED: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """An instrument: what it is called, and what it does.
+    """One kind of analysis.
 
     Args:
         name: as in ``lottery analyse NAME RUN``.
-        sentence: what it tells, for lists.
-        measure: looks at a subject with its own keyword settings, all plain JSON.
+        sentence: what it finds out, for lists.
+        measure: takes a `Subject` and its own keyword settings, all plain JSON values.
         read: whether it only reads a run's files, so that a report may make it by itself.
         compares: whether it compares with dense networks, and so leaves out those that were not
             trained to their end.
@@ -52,19 +53,19 @@ def analyse(
     again: bool = False,
     **how: Any,
 ) -> Measurement:
-    """Look at a run with an analysis, or read what it found where nothing has changed since.
+    """Analyse a run, or read the result of before where nothing has changed since.
 
     Args:
         run: finished or not.
         analysis: one of `ANALYSES`.
-        levels: None for all that are there.
-        replicates: None for all that are there.
-        settings: the analysis' own.
-        again: whether what is kept is not read.
+        levels: which levels; None for all that are there.
+        replicates: which replicates; None for all that are there.
+        settings: the analysis' own settings, plain JSON values.
+        again: whether to compute it again even if there is a result that is up to date.
         **how: ``options``, ``task``, ``progress`` and ``code`` of a `Subject`.
 
     Raises:
-        UsageError: a level, replicate or setting that there is not; or no training of these has
+        UsageError: there is no such level, replicate or setting, or none of these trainings has
             ended well.
         StoreError: a file of the run is damaged.
     """
@@ -111,10 +112,10 @@ def _check_any_ended(subject: Subject) -> None:
 
 
 def kept_measurement(run: Run, name: str) -> Measurement | None:
-    """What an analysis found before, if the run is still the same.
+    """The kept result of an analysis, if the run is still the same; else None.
 
-    What is damaged, or somebody else's, counts as none: it is made again. Any other job counts, as
-    an analysis may say what there is not.
+    A damaged result, or one of another run, counts as none, and is made again. The run counts as
+    changed by any further job, since an analysis may also say what there is not.
     """
     try:
         content = run.store.read_measurement(name)

@@ -1,9 +1,9 @@
 """Stability and linear mode connectivity: error and loss on the line between two networks.
 
-Two copies of one network that saw their examples in different orders are stable to that noise if
-nowhere on the straight line between their weights the error rises (Frankle et al. 2020,
-arXiv:1912.05671, section 2); a level and the next are connected if it does not between theirs (Paul
-et al. 2023, arXiv:2210.03044).
+A network is stable to the data order if two copies of it, which saw their examples in different
+orders, end with weights between which the error does not rise anywhere on the straight line
+(Frankle et al. 2020, arXiv:1912.05671, section 2). A level and the next are connected if the error
+does not rise on the line between their final weights (Paul et al. 2023, arXiv:2210.03044).
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from lottery.tasks.supervised import Supervised
 STABLE: Final = 0.02
 """Instability below which a network is stable, a share of the examples (arXiv:1912.05671)."""
 EXAMPLES: Final = 10_000
+"""Examples of each part of the data that are measured on, unless others are asked for."""
 POINTS: Final = 30
+"""Points of each line, unless others are asked for."""
 
 Kind = Literal["copies", "levels", "initializations"]
 """Two data orders, a level and the next, or two dense networks of different replicates."""
@@ -42,15 +44,15 @@ _Ends = tuple[Kind, int | None, JobKey, JobKey]
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two trainings, and what was found on the line between their weights.
+    """Two trainings, and what was measured on the line between their final weights.
 
     Args:
         kind: how they belong together.
-        at: of copies, the iteration from which the second saw another order.
-        one: where the line begins.
-        other: where it ends.
-        lines: part of the data -> what was measured.
-        same: whether it is a copy that ended as its original did, to the bit.
+        at: for copies, the iteration from which the second one saw another order; else None.
+        one: the training whose weights the line begins at.
+        other: the training whose weights it ends at.
+        lines: part of the data -> what was measured on it.
+        same: whether it is a copy that ended with exactly its original's weights.
     """
 
     kind: Kind
@@ -61,7 +63,7 @@ class Pair:
     same: bool = False
 
     def value(self, part: SplitName, of: Callable[[Sequence[float]], float]) -> float | None:
-        """Something of the errors on a part of the data, where that was measured."""
+        """A function ``of`` the errors along the line; None where that part was not measured."""
         return of(self.lines[part].errors) if part in self.lines else None
 
     @property
@@ -79,16 +81,15 @@ def connectivity(
     recalibrate: int = 0,
     examples: int = EXAMPLES,
 ) -> Measurement:
-    """Measure on the lines between the trainings that there are; nothing is trained.
+    """Measure error and loss on the lines between finished trainings; nothing is trained.
 
     Args:
         subject: levels and replicates to look at.
         at: iterations from which copies saw another order; None: all that there are.
-        points: on each line, both ends among them, 3 or more: the ends alone tell nothing of what
-            lies between.
-        recalibrate: training examples to compute statistics of batch normalization anew from at
-            every point, the ends too; 0: they are interpolated as weights are.
-        examples: of each part of the data at most; 0: all.
+        points: points on each line, both ends among them, 3 or more.
+        recalibrate: how many training examples to compute running statistics of batch normalization
+            from, anew at every point; 0: they are interpolated like weights.
+        examples: how many examples of training and of test data at most; 0: all.
 
     Raises:
         UsageError: a number is out of range, or the task cannot be evaluated.
@@ -126,7 +127,7 @@ def connectivity(
 
 
 def check_numbers(*, points: int, recalibrate: int, examples: int) -> None:
-    """Check the settings of `connectivity`, which is best done before anything is trained for it.
+    """Check the settings of `connectivity`, before copies are trained for it.
 
     Raises:
         UsageError: a number is out of range.
@@ -161,7 +162,7 @@ def _walked(
 
 
 def reordered_iterations(subject: Subject) -> list[int]:
-    """The iterations from which copies of the subject's trainings saw another order, rising."""
+    """The iterations from which the run's copies saw another order, rising."""
     return sorted(
         {
             int(key.branch.removeprefix(f"{REORDERED}-"))

@@ -1,7 +1,7 @@
-"""The analysis ``masks``: what tickets keep, beside what masks drawn at random would.
+"""The analysis ``masks``: what tickets keep, compared with masks drawn at random.
 
-Overlap within and between replicates, density of layers and units, what lies on paths from input to
-output, and how masks settle. It reads files alone.
+Overlap within and between replicates, density of layers and units, weights on paths from input to
+output, and how masks settle. It only reads a run's files.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class _Notebook:
 
 
 def masks(subject: Subject) -> Measurement:
-    """Everything about a run's masks that its files tell."""
+    """Overlaps, densities, units and settling of the masks of a run."""
     network, why = _network(subject)
     notebook = _Notebook(network=network, input_shape=subject.run.facts.input_shape or ())
     before: dict[int, Mask] = {}
