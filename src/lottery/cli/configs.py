@@ -147,7 +147,7 @@ def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
 
 
 def warn_dropped(below: Mapping[str, Any], above: Mapping[str, Any]) -> None:
-    """Tell the settings of a method that another kind, which is asked for, has not."""
+    """Print a note on settings that are dropped, since the method asked for does not have them."""
     from lottery.experiments.loading import with_kind
     from lottery.experiments.toml import toml_value
 

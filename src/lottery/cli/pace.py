@@ -1,4 +1,4 @@
-"""How far a run is, and how long it will still take."""
+"""How much of a run is done, and how long the rest will take."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ class _Rate(ProgressColumn):
 
 
 def describe_left_out(granularity: str, units: int, reasons: Mapping[str, str]) -> str:
-    """What densities are shares of, and which layers have no part in it, or not all of theirs.
+    """A sentence on what densities are shares of, and which layers are left out, whole or in part.
 
     >>> describe_left_out("filter", 9, {"fc.weight": "it is linear"})
     "granularity 'filter': densities are shares of 9 units; left out: fc.weight (it is linear)"
@@ -230,7 +230,7 @@ def describe_left_out(granularity: str, units: int, reasons: Mapping[str, str]) 
 
 
 def describe_outside_mask(covered: int, outside: Sequence[OutsideMask]) -> str:
-    """What densities are shares of, and which matrices of the network have no part in it.
+    """A sentence on how many weights masks cover, and which matrices of the network lie outside.
 
     Args:
         covered: how many weights masks cover.
@@ -276,7 +276,7 @@ def summary(result: JobResult, score: Score = ACCURACY) -> str:
 
 
 def describe_empty_layers(result: JobResult) -> str:
-    """Of a finished training with empty layers: which these are."""
+    """A sentence on the layers of a finished training of which the mask keeps no weight."""
     # Masks that change in training may cut the network off after its start, so no more is promised.
     return (
         f"the mask keeps no weight of {', '.join(result.empty_layers)}: only what leads around, "

@@ -1,8 +1,8 @@
-"""Up to permutation: are two replicates' networks the same but for the order of their neurons?
+"""Whether the networks of two replicates are similar up to a permutation of their neurons.
 
 Neurons of one replicate's network are matched to those of another by their activations
-(`lottery.core.matching`), and put at their places: then the two are compared again. The question is
-that of arXiv:2209.04836 for networks, and of arXiv:2505.05143 for the masks of tickets.
+(`lottery.core.matching`) and permuted accordingly; then the two networks are compared again. Git
+Re-Basin (arXiv:2209.04836) asks this for networks, arXiv:2505.05143 for the masks of tickets.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ def alignment(
     points: int = POINTS,
     recalibrate: int = 0,
 ) -> Measurement:
-    """How alike the networks and tickets of replicates are, as they are and aligned.
+    """How similar the networks and tickets of replicates are, as they are and aligned.
 
     Each replicate is compared with the one before it.
 
     Args:
         subject: two replicates or more.
-        examples: training examples that neurons are matched by, 4 or more.
-        test_examples: that each network is measured on; 0: all.
-        points: networks on each line, its ends included, 3 or more.
-        recalibrate: training examples that statistics of batch normalization are computed anew
-            from for each network that is measured; 0: they stay as given.
+        examples: how many training examples to match neurons by, 4 or more.
+        test_examples: how many test examples to measure each network on; 0: all.
+        points: points on each line, both ends among them, 3 or more.
+        recalibrate: how many training examples to compute running statistics of batch normalization
+            from, anew for each network; 0: they stay as given.
 
     Raises:
         UsageError: there is one replicate, or the network's neurons cannot be aligned.
@@ -237,7 +237,7 @@ class _Pairs:
 
 
 def shared_weights(one: Mask, other: Mask) -> float:
-    """Weights that both keep, as a share of what one keeps on average, in [0, 1]."""
+    """Weights that both keep, as a share of the mean of what each keeps, in [0, 1]."""
     return 2 * (one & other).kept / max(one.kept + other.kept, 1)
 
 

@@ -1,7 +1,7 @@
-"""Whether tickets lose more than the dense network where the test images are made worse.
+"""Whether tickets lose more accuracy than the dense network on corrupted test images.
 
-A ticket that fits the test set's kind of image more narrowly than the dense network would lose
-more. Nothing is trained: the weights at the end of each training are measured.
+A ticket that fits this kind of image more narrowly than the dense network would lose more. Nothing
+is trained: the weights at the end of each training are evaluated.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ def shifts(subject: Subject, *, examples: int = EXAMPLES) -> Measurement:
     """Accuracy on test images with noise, blur and less contrast, of dense networks and tickets.
 
     Args:
-        subject: of a run on images, its dense networks among what is looked at.
-        examples: how many test examples at most, evenly apart.
+        subject: of a run on images, with level 0 among its levels.
+        examples: how many test examples at most, evenly spaced in the test set; 1 or more.
 
     Raises:
-        UsageError: the run is no such run.
+        UsageError: the data are no images, level 0 is not among the levels, or ``examples`` is out
+            of range.
     """
     task = subject.experiment.task
     if not isinstance(task, Supervised):

@@ -22,7 +22,7 @@ _OUTCOMES: Mapping[Outcome, str] = {
     "untested": "· untested",
     "same": "= same trainings",
 }
-"""What a test says of a run against the first -> how it is written."""
+"""Outcome of a run against the first -> how it is written."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the analysis of alignment found, drawn against density: in place, aligned and by chance."""
+"""Figures of the analysis ``alignment`` against density: in place, aligned and by chance."""
 
 from __future__ import annotations
 

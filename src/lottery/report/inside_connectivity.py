@@ -1,4 +1,4 @@
-"""What the analysis of connectivity found, drawn: error along lines, and how far it rises."""
+"""Figures of the analysis ``connectivity``: error along lines, and how far it rises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What analyses of weights found, drawn against density: signs, distances, curvature, likeness."""
+"""Figures of weights against density: signs, distances, curvature, similarity, pools."""
 
 from __future__ import annotations
 

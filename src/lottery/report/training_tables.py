@@ -28,7 +28,7 @@ class Trained:
 
     @property
     def difference(self) -> float | None:
-        """In the score, and in its direction."""
+        """The score minus the dense network's, in the score's direction; None if one is missing."""
         own, dense = self.result.score, self.dense.score if self.dense else None
         return None if own is None or dense is None else self.score.oriented(own - dense)
 
