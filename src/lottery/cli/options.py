@@ -83,8 +83,10 @@ Report = Annotated[
 Margin = Annotated[
     float | None,
     typer.Option(
-        metavar="X", parser=number, help="How much worse still matches (for accuracy 0.01 is one
-        percentage point); else as the " "run says.",
+        metavar="X",
+        parser=number,
+        help="How much worse still matches (for accuracy, 0.01 is one percentage point), in place "
+        "of the run's own.",
     ),
 ]
 Confidence = Annotated[
@@ -92,7 +94,7 @@ Confidence = Annotated[
     typer.Option(
         metavar="X",
         parser=number,
-        help="Of intervals and tests, such as 0.95; else as the run says.",
+        help="Of intervals and tests, such as 0.95, in place of the run's own.",
     ),
 ]
 DataDir = Annotated[
