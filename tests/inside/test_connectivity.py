@@ -22,12 +22,8 @@ from torch import Tensor, nn
 from lottery.errors import StoreError, UsageError
 from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
-from lottery.inside.connectivity import (
-    _level_answers,
-    _matches,
-    _stability_answers,
-    connectivity,
-)
+from lottery.inside.connectivity import _matches, connectivity
+from lottery.inside.connectivity_sentences import level_answers, stability_answers
 from lottery.inside.line import walk
 from lottery.inside.measurement import Cell, Table
 from lottery.inside.probing import trainings_to_compare
@@ -187,11 +183,11 @@ def test_levels_of_which_matching_is_unknown_are_not_counted() -> None:
         {"connected": False, "matches": True},
         {"connected": True, "matches": None},
     ]
-    said = [*_level_answers(rows)]
+    said = [*level_answers(rows)]
     assert said[0].endswith("there is no barrier at 2 of 3 pairs.")
     assert said[1].startswith("At 1 of 2 pairs that is so exactly where the sparser one matches")
     assert said[1].endswith("(by chance at 1.0).")
-    assert "is not known" in [*_level_answers(rows[2:])][1]
+    assert "is not known" in [*level_answers(rows[2:])][1]
 
 
 def stability(*rows: tuple[int, int, bool]) -> Table:
@@ -219,7 +215,7 @@ def stability(*rows: tuple[int, int, bool]) -> Table:
     ],
 )
 def test_the_first_words_are_the_answer(rows: list[tuple[int, int, bool]], said: list[str]) -> None:
-    answers = " ".join(_stability_answers(stability(*rows)))
+    answers = " ".join(stability_answers(stability(*rows)))
     assert all(words in answers for words in said)
 
 

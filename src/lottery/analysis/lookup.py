@@ -31,6 +31,12 @@ def pruned(verdict: Verdict) -> list[LevelVerdict]:
     return [level for level in verdict.levels if level.level > 0]
 
 
+def is_confirmed(level: LevelVerdict, claim: str) -> bool:
+    """Whether the tests confirm a claim about the tickets of a level, such as ``matches``."""
+    test = level.groups[MAIN].tests.get(claim) if MAIN in level.groups else None
+    return test is not None and test.outcome == "confirmed"
+
+
 def answered_level(verdict: Verdict) -> LevelVerdict | None:
     """The level that the answers are about; None where nothing can be compared.
 

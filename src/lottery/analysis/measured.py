@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class Measured:
         Scores are in their direction, so that more is better; a time that is never reached is
         infinity.
         """
-        mean = geometric_mean if measure in ("early_stop", "time_to_dense") else arithmetic_mean
+        mean = geometric_mean if measure in ("early_stop", "time_to_dense") else fmean
         found: dict[int, list[float]] = {}
         for job in self.counting(kind, level):
             value = self._value(job, measure)
@@ -203,7 +204,7 @@ class Measured:
         dense = self._value(self.dense[replicate], measure)
         if measure == "accuracy":
             boundary = (dense or 0.0) - (self.score.margin or 0.0)
-            return arithmetic_mean([*known, *[boundary] * lost])
+            return fmean([*known, *[boundary] * lost])
         boundary = (dense or 0.0) + self.evidence.evaluation_interval
         return geometric_mean([*known, *[boundary] * lost])
 
@@ -279,11 +280,6 @@ def _by_place(results: Iterable[JobResult]) -> Mapping[Place, Sequence[JobResult
         seen.add(result.key)
         places.setdefault((result.key.kind, result.level), []).append(result)
     return places
-
-
-def arithmetic_mean(values: Sequence[float]) -> float:
-    """The mean, the same in any order."""
-    return math.fsum(values) / len(values)
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -24,7 +24,7 @@ from lottery.analysis.answers import answers
 from lottery.analysis.claims import NO_CURVE, NO_MARGIN, REINIT, Claims, decide_claims
 from lottery.analysis.evidence import Evidence, evidence_of
 from lottery.analysis.levels import judge_levels
-from lottery.analysis.lookup import sparsity_order
+from lottery.analysis.lookup import is_confirmed, sparsity_order
 from lottery.analysis.measured import Measured
 from lottery.analysis.score_format import error_of
 from lottery.analysis.types import Headline, LevelVerdict, Picked, Verdict
@@ -95,7 +95,7 @@ def judge(evidence: Evidence) -> Verdict:
         why=why,
         level=level,
         level_picked=picked,
-        confirmed_levels=tuple(lv.level for lv in levels if _confirms(lv, "hypothesis")),
+        confirmed_levels=tuple(lv.level for lv in levels if is_confirmed(lv, "hypothesis")),
         answers=(),
         paragraph="",
         caveats=(),
@@ -141,7 +141,7 @@ def _headline(
 
 def _short_of(levels: Sequence[LevelVerdict]) -> str:
     """Which part of the hypothesis is not confirmed."""
-    winning = [level for level in levels if _confirms(level, "wins")]
+    winning = [level for level in levels if is_confirmed(level, "wins")]
     if not winning:
         return "at no level is it confirmed that the ticket wins"
     return "where tickets are confirmed to win, it is not that their reinitialized copies fail"
@@ -193,8 +193,8 @@ def _pick(levels: Sequence[LevelVerdict], *, tests_wins: bool) -> tuple[int | No
     """The level that the verdict speaks of, and how it was found."""
     claim = "wins" if tests_wins else "matches"
     ways: tuple[tuple[Picked, list[LevelVerdict]], ...] = (
-        ("confirmed", [lv for lv in levels if tests_wins and _confirms(lv, "hypothesis")]),
-        ("wins confirmed", [lv for lv in levels if _confirms(lv, claim)]),
+        ("confirmed", [lv for lv in levels if tests_wins and is_confirmed(lv, "hypothesis")]),
+        ("wins confirmed", [lv for lv in levels if is_confirmed(lv, claim)]),
         (
             "means",
             [lv for lv in levels if (lv.wins_on_means if tests_wins else lv.matches_on_means)],
@@ -204,11 +204,6 @@ def _pick(levels: Sequence[LevelVerdict], *, tests_wins: bool) -> tuple[int | No
         if found:
             return min(found, key=sparsity_order).level, picked
     return None, ""
-
-
-def _confirms(level: LevelVerdict, claim: str) -> bool:
-    test = level.groups[MAIN].tests.get(claim) if MAIN in level.groups else None
-    return test is not None and test.outcome == "confirmed"
 
 
 def _dense_accuracy(levels: Sequence[LevelVerdict]) -> float | None:

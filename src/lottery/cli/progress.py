@@ -25,7 +25,7 @@ from lottery.cli.pace import Pace, duration
 from lottery.core import OutsideMask
 from lottery.errors import format_names, printable
 from lottery.experiments import ExperimentConfig, Listener
-from lottery.score import ACCURACY, Score
+from lottery.score import ACCURACY
 from lottery.store import JobKey, JobResult, LookKey
 
 _LINE_SECONDS = 30.0
@@ -257,11 +257,11 @@ def _by_reason(reasons: Mapping[str, str]) -> str:
     )
 
 
-def summary(result: JobResult, score: Score = ACCURACY) -> str:
+def summary(result: JobResult) -> str:
     """One job's result in a line."""
     from lottery.analysis.score_format import ScoreFormat
 
-    written = ScoreFormat(score)
+    written = ScoreFormat(ACCURACY)
     head = f"{result.key}: density {result.density:.1%}"
     if result.status != "done":
         return f"{head}, {result.status}: {result.reason}"

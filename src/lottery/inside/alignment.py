@@ -21,7 +21,7 @@ from lottery.core.matching import correlate, in_place, match, similarity
 from lottery.core.symmetry import Permutation, Symmetry, permute, probe_symmetry
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
-from lottery.inside.connectivity import STABLE
+from lottery.inside.connectivity_sentences import STABLE
 from lottery.inside.evaluation import Evaluation, is_share
 from lottery.inside.line import barrier, between
 from lottery.inside.measurement import Cell, Measurement, Table

@@ -9,7 +9,7 @@ from typing import Final
 
 from lottery.analysis import formatting
 from lottery.analysis.statistics import estimate
-from lottery.inside.connectivity import STABLE
+from lottery.inside.connectivity_sentences import STABLE
 from lottery.inside.evaluation import is_share
 from lottery.inside.line import barrier, instability
 from lottery.report.data import ReportData

@@ -22,7 +22,6 @@ class Tone:
 
 TONES: Final = {kind: Tone(control.light, control.dark) for kind, control in CONTROLS.items()}
 """Kind -> its colour; what belongs to no kind (axes, notes) takes that of ``dense``."""
-INK: Final = TONES["dense"]
 
 METHODS: Final = (
     (TONES["main"], "circle"),
