@@ -182,13 +182,19 @@ def apply(
     from lottery.models import build_model
     from lottery.store.commit import write_file
     from lottery.store.tensors import pack_tensors
+    from lottery.store.ticket_header import PROVENANCE
     from lottery.tickets import Ticket
 
     ticket = Ticket.load(file)
     said = ticket.provenance
-    shape, classes = _shape(input_shape) or said.get("input_shape"), classes or said.get("classes")
-    if not shape or not classes:
+    shape = _shape(input_shape) or said.get("input_shape")
+    classes = said.get("classes") if classes is None else classes
+    if shape is None or classes is None:
         raise UsageError(f"{file} does not say them: give --input-shape and --classes")
+    for name, value in (("input_shape", shape), ("classes", classes)):
+        if not (kind := PROVENANCE[name]).fits(value):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option}: expected {kind.expected}, got {str(value)[:80]}")
     # Names, shapes and types are enough to compare, and cost no memory, whatever a file says.
     with torch.device("meta"):
         ticket.check_state(build_model(model, shape, classes))
