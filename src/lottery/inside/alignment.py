@@ -30,6 +30,7 @@ from lottery.inside.overlap import add, layer_overlaps
 from lottery.inside.subject import Subject
 from lottery.integrations.torch_pruning import OUTPUTS
 from lottery.store import MAIN, JobKey
+from lottery.tasks.supervised import Supervised
 from lottery.training import State
 from lottery.training.normalization import running_norms
 
@@ -53,10 +54,9 @@ def alignment(
     Each replicate is compared with the one before it.
 
     Args:
-        subject: two replicates or more.
-        examples: how many training examples to match neurons by, 4 or more.
-        test_examples: how many test examples to measure each network on; 0: all.
-        points: points on each line, both ends among them, 3 or more.
+        subject: two replicates or more. examples: how many training examples to match neurons by, 4
+        or more; all, if there are fewer. test_examples: how many test examples to measure each
+        network on; 0: all. points: points on each line, both ends among them, 3 or more.
         recalibrate: how many training examples to compute running statistics of batch normalization
             from, anew for each network; 0: they stay as given.
 
@@ -221,11 +221,13 @@ class _Pairs:
 
     def _probe(self, key: JobKey) -> Probe:
         """A trained network, and the examples that the control of its replicate looks at."""
-        experiment = self.subject.experiment
+        experiment, examples = self.subject.experiment, self.examples
+        if isinstance(experiment.task, Supervised):
+            examples = min(examples, len(experiment.task.data.train))
         prune = replace(
             experiment.config.prune,
-            examples=self.examples,
-            batch_size=min(experiment.config.prune.batch_size, self.examples // 2),
+            examples=examples,
+            batch_size=min(experiment.config.prune.batch_size, examples // 2),
         )
         return experiment.task.probe(
             prune,
