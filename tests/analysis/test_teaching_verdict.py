@@ -92,6 +92,11 @@ def test_two_replicates_test_nothing_and_a_lost_training_confirms_nothing() -> N
     assert lost["learned-matches"] == "untested", "none came to its end"
 
 
+def test_a_run_that_was_looked_at_before_is_tested_more_strictly() -> None:
+    verdict = judged(replace(evidence(RUN), earlier_looks=(3,)), learned=evidence({0: 0.0}))
+    assert verdict.confidence == pytest.approx(0.975)
+
+
 def guessing(made: Evidence, level: int, replicates: range) -> Evidence:
     """Trainings of a level become ones that are right in a tenth; there are ten classes."""
     results = [

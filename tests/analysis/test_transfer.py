@@ -221,6 +221,14 @@ def test_one_of_three_refutes_all_only_at_a_third_of_the_level(gap: float, expec
     assert outcomes(given)["reinit"] == outcomes(given)["headline"] == expected
 
 
+def test_a_run_that_was_looked_at_before_is_tested_more_strictly() -> None:
+    given = run({**GOOD, ("reinit-1", 1): 0.00275})
+    assert outcomes(given)["reinit"] == "confirmed"
+    grown = replace(given, experiment={"earlier_looks": [3, 4, 5]})
+    assert outcomes(grown)["reinit"] == "open"
+    assert "one-sided test at 98.8%" in transfer_text(judge_transfer(grown, None, source="T"))
+
+
 def test_it_seldom_confirms_what_is_false() -> None:
     """No worse than the margin is all that holds, in 400 made-up runs: about 5% are confirmed."""
     random, confirmed = Random(7), 0

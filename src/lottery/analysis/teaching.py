@@ -81,7 +81,7 @@ class TeachVerdict:
     margin: float
     """How much lower an accuracy may be and still match, a fraction."""
     confidence: float
-    """Of the tests."""
+    """Of the tests, corrected if the run has grown and was looked at before."""
     claims: tuple[TaughtClaim, ...]
 
 
@@ -231,7 +231,7 @@ def _settings(measured: Measured) -> Settings:
         grid=float(evidence.evaluation_interval),
         end=float(measured.end) or math.inf,
         step=1 / examples if examples else 0.0,
-        confidence=evidence.confidence,
+        confidence=evidence.test_confidence,
     )
 
 
@@ -310,9 +310,9 @@ def _notes(verdict: TeachVerdict) -> Iterator[str]:
     )
     yield (
         f"To match: no worse by more than the margin of {margin:g} point{'s'[: margin != 1]}. "
-        f"Confirmed: a one-sided test at {verdict.confidence:.0%} confirms the claim, after Holm's "
-        "correction over all of them (p). Against: one confirms the opposite. Open: neither. "
-        f"Untested: there is too little to test, such as fewer than {FEWEST} replicates."
+        f"Confirmed: a one-sided test at {100 * verdict.confidence:.3g}% confirms the claim, after "
+        "Holm's correction over all of them (p). Against: one confirms the opposite. Open: "
+        f"neither. Untested: there is too little to test, such as fewer than {FEWEST} replicates."
     )
     if any(one.missing for one in verdict.claims):
         yield "n: a/b where only a of b replicates have both."

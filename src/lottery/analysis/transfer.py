@@ -93,7 +93,9 @@ class TransferVerdict:
     margin: float
     """How much lower an accuracy may be and still be as good, a fraction."""
     confidence: float
-    """Of intervals and tests."""
+    """Of intervals."""
+    test_confidence: float
+    """Of tests: ``confidence``, corrected if the run has grown and was looked at before."""
     new_layers: tuple[str, ...]
     """Parameters that were drawn anew and are not pruned."""
     comparisons: tuple[TransferComparison, ...]
@@ -131,10 +133,11 @@ def judge_transfer(
     }
     if found is not None:
         others["found there"] = Measured(evidence_of(found)).comparable(MAIN, last, "accuracy")
-    comparisons = [_compared(against, given, tickets, other) for against, other in others.items()]
+    alpha = 1 - measured.evidence.test_confidence
+    comparisons = [_compared(one, given, tickets, other, alpha) for one, other in others.items()]
     if before:
         lead = _less(tickets, others["dense"])
-        comparisons.append(_compared("where found", given, lead, before))
+        comparisons.append(_compared("where found", given, lead, before, alpha))
     verdict = given.config.verdict
     return TransferVerdict(
         headline=_together([c.outcome for c in comparisons if c.against in _HEADLINE]),
@@ -147,13 +150,18 @@ def judge_transfer(
         dense_missing=measured.missing(MAIN, 0),
         margin=verdict.margin,
         confidence=verdict.confidence,
+        test_confidence=measured.evidence.test_confidence,
         new_layers=tuple(new_layers),
         comparisons=tuple(comparisons),
     )
 
 
 def _compared(
-    against: Against, run: Run, ours: Mapping[int, float], theirs: Mapping[int, float]
+    against: Against,
+    run: Run,
+    ours: Mapping[int, float],
+    theirs: Mapping[int, float],
+    alpha: float,
 ) -> TransferComparison:
     """Test a claim; what is missing on either side speaks against what is confirmed."""
     verdict, examples = run.config.verdict, run.facts.test_examples
@@ -167,7 +175,6 @@ def _compared(
         plain = paired_difference(pairs, **of)
         tested = paired_difference([sign * (one + margin) for one in pairs], **of)
         low, high, p, opposite = plain.low, plain.high, tested.p_above, tested.p_below
-    alpha = 1 - verdict.confidence
     refuting = alpha / len(_HEADLINE) if against in _HEADLINE else alpha
     return TransferComparison(
         against=against,
@@ -322,22 +329,22 @@ def _notes(verdict: TransferVerdict) -> Iterator[str]:
         "Points: test accuracy of the tickets minus that of what they are compared with, in "
         "percentage points; mean over replicates, each against its own."
     )
-    found_there = any(one.against == "where found" for one in verdict.comparisons)
+    led = any(one.against == "where found" for one in verdict.comparisons)
     yield (
         f"As good: no worse by more than the margin of {margin:g} point{'s'[: margin != 1]}. "
         "Better: above 0."
         + " Smaller: the tickets lead the dense network by less than where they were found."
-        * found_there
+        * led
     )
     yield (
-        f"Confirmed: a one-sided test at {verdict.confidence:.0%} confirms the claim. Against: one "
-        "confirms the opposite. Open: neither. Untested: there is too little to test."
+        f"Confirmed: a one-sided test at {100 * verdict.test_confidence:.3g}% confirms the claim. "
+        "Against: one confirms the opposite. Open: neither. Untested: there is too little to test."
     )
     yield "The answer at the top is of the first three claims together."
     if any(one.missing for one in verdict.comparisons):
         yield (
-            "n: a/b where only a of b replicates have both; then nothing is confirmed, since what "
-            "is missing speaks against it."
+            "n: a/b where only a of b replicates have both; then the claim is not confirmed, since "
+            "what is missing speaks against it."
         )
     if verdict.replicates < FEWEST:
         yield f"Below {FEWEST} replicates nothing is confirmed."
