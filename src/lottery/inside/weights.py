@@ -159,7 +159,9 @@ def quantiles(ordered: NDArray[np.float32], shares: Sequence[float]) -> NDArray[
     >>> quantiles(np.array([1, 2, 4], np.float32), [0.5, 0.75]).tolist()
     [2.0, 3.0]
     """
-    return np.interp(np.asarray(shares) * (ordered.size - 1), np.arange(ordered.size), ordered)
+    at = np.asarray(shares) * (ordered.size - 1)
+    found: NDArray[np.float64] = np.interp(at, np.arange(ordered.size), ordered)
+    return found
 
 
 def _edges(values: NDArray[np.float32]) -> NDArray[np.float64]:
