@@ -49,12 +49,12 @@ def test_time_left_goes_by_the_iterations_made_since_the_start() -> None:
     # The dense network goes on from a checkpoint at 400.
     pace = Pace({DENSE: (400, 1000), TICKET: (0, 1000), CONTROL: (0, 1000)}, now=10.0)
     assert pace.seconds_left(now=11.0) is None
-    pace.came_to(DENSE, 500)
+    pace.update(DENSE, 500)
     assert pace.iterations() == (100, 2600)
     assert pace.seconds_left(now=20.0) == pytest.approx(10 * 2500 / 100)
     pace.ended(DENSE)
-    pace.came_to(CONTROL, 200)
-    pace.came_to(TICKET, 100)
+    pace.update(CONTROL, 200)
+    pace.update(TICKET, 100)
     assert list(pace.running().items()) == [(TICKET, (100, 1000)), (CONTROL, (200, 1000))]
     assert pace.iterations() == (900, 2600)
     # A job may end sooner than planned, and one that cannot be run has nothing left.

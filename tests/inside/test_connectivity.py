@@ -24,7 +24,7 @@ from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
 from lottery.inside.connectivity import _matches, connectivity
 from lottery.inside.connectivity_sentences import level_answers, stability_answers
-from lottery.inside.line import walk
+from lottery.inside.line import measure_line
 from lottery.inside.measurement import Cell, Table
 from lottery.inside.probing import trainings_to_compare
 from lottery.inside.reordered import train_copies
@@ -239,9 +239,9 @@ def test_lines_that_were_measured_are_not_measured_again(
 
     def counted(*arguments: Any) -> Any:
         walked.append(arguments[2])
-        return walk(*arguments)
+        return measure_line(*arguments)
 
-    monkeypatch.setattr("lottery.inside.connectivity.walk", counted)
+    monkeypatch.setattr("lottery.inside.connectivity.measure_line", counted)
     first = found_in(run, [0])
     assert len(walked) == 1
     whole = found_in(run)

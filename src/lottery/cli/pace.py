@@ -20,7 +20,7 @@ class Pace:
         self._at: dict[JobKey, int] = {}
         self._over = set[JobKey]()
 
-    def came_to(self, key: JobKey, iteration: int) -> None:
+    def update(self, key: JobKey, iteration: int) -> None:
         """A job is at this iteration."""
         self._at[key] = iteration
 

@@ -32,7 +32,7 @@ _LINE_SECONDS = 30.0
 
 
 @contextmanager
-def listening(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
+def progress_listener(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
     """A listener that shows how the run goes on, on standard error."""
     console = Console(stderr=True, highlight=False)
     with ExitStack() as stack:
@@ -134,7 +134,7 @@ class _Lines(Listener):
         self._pace = Pace(spans, self._said)
 
     def progressed(self, key: JobKey, iteration: int) -> None:
-        self._pace.came_to(key, iteration)
+        self._pace.update(key, iteration)
         if self._clock() - self._said >= _LINE_SECONDS:
             self._said = self._clock()
             jobs = (
@@ -176,7 +176,7 @@ class _Bars(_Lines):
         self._update_all()
 
     def progressed(self, key: JobKey, iteration: int) -> None:
-        self._pace.came_to(key, iteration)
+        self._pace.update(key, iteration)
         last = self._pace.last(key)
         if key not in self._tasks:
             self._tasks[key] = self._progress.add_task(escape(str(key)), total=last, note="")

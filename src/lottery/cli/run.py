@@ -185,11 +185,11 @@ def _run_and_judge(
     report: Path | None,
 ) -> None:
     from lottery.analysis import judge_run, to_json, verdict_text
-    from lottery.cli.progress import listening
+    from lottery.cli.progress import progress_listener
     from lottery.cli.signals import stop_on_signals
     from lottery.experiments import Listeners, open_run, run_experiment
 
-    with stop_on_signals() as stop, listening(config, silent=quiet or as_json) as progress:
+    with stop_on_signals() as stop, progress_listener(config, silent=quiet or as_json) as progress:
         listener = Listeners(progress, *trackers)
         summary = run_experiment(config, run_options, listener=listener, stop=stop)
     verdict = judge_run(open_run(summary.run))

@@ -92,13 +92,13 @@ def teach(
 
 
 def _train(taught: Lesson, how: RunOptions, *, silent: bool) -> dict[str, RunSummary]:
-    from lottery.cli.progress import listening
+    from lottery.cli.progress import progress_listener
     from lottery.cli.signals import stop_on_signals
     from lottery.experiments import run_experiment
 
     made = {}
     for name, config in taught.configs.items():
-        with stop_on_signals() as stop, listening(config, silent=silent) as listener:
+        with stop_on_signals() as stop, progress_listener(config, silent=silent) as listener:
             made[name] = run_experiment(config, how, listener=listener, stop=stop)
     return made
 

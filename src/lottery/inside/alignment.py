@@ -23,7 +23,7 @@ from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.connectivity_sentences import STABLE
 from lottery.inside.evaluation import Evaluation, is_share
-from lottery.inside.line import barrier, between
+from lottery.inside.line import barrier, interpolate_states
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.moved_masks import moved_masks
 from lottery.inside.overlap import add, layer_overlaps
@@ -169,7 +169,9 @@ class _Pairs:
         aligned = permute(first, self.symmetry, self.permutations(one, other))
         # What is permuted computes the same, so that the lines have the same ends.
         rises = (
-            barrier([begin, *(self._error(between(start, last, s)) for s in shares), end])
+            barrier(
+                [begin, *(self._error(interpolate_states(start, last, s)) for s in shares), end]
+            )
             for start in (first, aligned)
         )
         return ((begin + end) / 2, *rises)

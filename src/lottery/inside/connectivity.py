@@ -22,7 +22,7 @@ from lottery.inside.analysis import Analysis
 from lottery.inside.connectivity_sentences import STABLE, sentences
 from lottery.inside.evaluation import Evaluation, is_share
 from lottery.inside.kept_lines import KeptLines
-from lottery.inside.line import Line, barrier, equal, instability, walk
+from lottery.inside.line import Line, are_equal, barrier, instability, measure_line
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
@@ -149,10 +149,10 @@ def _walked(
             ends = subject.weights(one), subject.weights(other)
             lines = kept and kept.get(one, other, settings)
             if not lines:
-                lines = walk(*ends, settings[0], measure.parts, measure)
+                lines = measure_line(*ends, settings[0], measure.parts, measure)
                 if kept:
                     kept.add(one, other, settings, lines)
-            same = kind == "copies" and equal(*ends)
+            same = kind == "copies" and are_equal(*ends)
             yield Pair(kind=kind, at=at, one=one, other=other, lines=lines, same=same)
     finally:
         if kept:

@@ -62,7 +62,7 @@ def barrier(values: Sequence[float]) -> float:
     return max(value - (first + (last - first) * i / steps) for i, value in enumerate(values))
 
 
-def between(one: State, other: State, share: float) -> State:
+def interpolate_states(one: State, other: State, share: float) -> State:
     """The state ``(1 - share) * one + share * other``; exactly ``one`` at 0 and ``other`` at 1.
 
     Values that are equal in both are so at every point, so that weights that both masks prune stay
@@ -83,7 +83,7 @@ def between(one: State, other: State, share: float) -> State:
     }
 
 
-def walk(
+def measure_line(
     one: State,
     other: State,
     points: int,
@@ -101,12 +101,12 @@ def walk(
     """
     found: dict[SplitName, list[Quality]] = {part: [] for part in parts}
     for number in range(points):
-        state = between(one, other, number / (points - 1))
+        state = interpolate_states(one, other, number / (points - 1))
         for part in parts:
             found[part].append(measure(state, part))
     return {part: Line(tuple(measured)) for part, measured in found.items()}
 
 
-def equal(one: State, other: State) -> bool:
+def are_equal(one: State, other: State) -> bool:
     """Whether two states have exactly the same values."""
     return all(torch.equal(value, other[name]) for name, value in one.items())

@@ -167,7 +167,7 @@ def gradients(data: ReportData) -> Plot | None:
     return _plot(data, "Norm of the gradient at the start", lines, log=True)
 
 
-def likeness(data: ReportData) -> Plot | None:
+def similarity(data: ReportData) -> Plot | None:
     """CKA with the dense network, and between replicates, against density."""
     rows, lines = [*rows_of(data, "cka", "layers")], list[_Line]()
     levels = sorted({row["level"] for row in rows})
@@ -253,7 +253,7 @@ INSIDE_WEIGHTS: Final = (
         caption="Linear CKA of the outputs of a layer with those of the same replicate's dense "
         "network, for the same examples: 1 is alike up to rotation and scale. Dashed: tickets of "
         "two replicates. Dotted: two networks as they are drawn." + _LEFT_OUT,
-        draw=likeness,
+        draw=similarity,
     ),
     Figure(
         name="inside-pools",
