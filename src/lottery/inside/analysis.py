@@ -3,13 +3,14 @@ date."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lottery.errors import StoreError, UsageError
+from lottery.errors import StoreError, UsageError, unknown_name
 from lottery.experiments import Run
 from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
@@ -71,17 +72,20 @@ def analyse(
     """
     stopped = analysis.compares and run.facts.dense_kind == DENSE_WHOLE
     looked_at = subject(run, levels, replicates, dense=not stopped, **how)
-    asked = {
+    settings = dict(settings or {})
+    _check_settings(analysis, settings)
+    asked: dict[str, Any] = {
         "levels": list(looked_at.levels),
         "replicates": list(looked_at.replicates),
-        **(settings or {}),
+        # As they are read back: JSON has no tuples.
+        **{name: list(one) if isinstance(one, tuple) else one for name, one in settings.items()},
     }
     kept = None if again else kept_measurement(run, analysis.name)
     if kept is not None and kept.settings == asked:
         return kept
     _check_any_ended(looked_at)
     with one_thread():  # On more, what is added up depends on how many cores there are.
-        measured = analysis.measure(looked_at, **(settings or {}))
+        measured = analysis.measure(looked_at, **settings)
     whole = replace(
         measured,
         analysis=analysis.name,
@@ -93,6 +97,13 @@ def analyse(
     with suppress(StoreError):
         run.store.write_measurement(analysis.name, _finite(whole.to_json()))
     return whole
+
+
+def _check_settings(analysis: Analysis, settings: Collection[str]) -> None:
+    _, *known = inspect.signature(analysis.measure).parameters
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"{analysis.name}: {unknown_name('setting', name, known or ['none'])}")
 
 
 def _check_any_ended(subject: Subject) -> None:
