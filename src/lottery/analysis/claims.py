@@ -59,7 +59,7 @@ def decide_claims(measured: Measured) -> Claims:
     settings = procedure_settings(measured, measured.score.margin)
     reinit = REINIT if REINIT in kinds else None
     main = _decide(measured, reinit, settings)
-    words = _words(measured)
+    words = _claim_texts(measured)
     tickets = {
         level: {
             name: _test(main, name, i, words[name])
@@ -175,7 +175,7 @@ def _outcome(
 
 def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[int, Test]:
     """Level -> whether tickets reach the dense network's score sooner; the claim is its own."""
-    words = _words(measured)["sooner_to_dense"]
+    words = _claim_texts(measured)["sooner_to_dense"]
     time, dense = measured.array(MAIN, "time_to_dense"), measured.dense_array("time_to_dense")
     if not np.isfinite(dense).all() or not measured.compares_times(MAIN):
         why = f"times to the dense network's {measured.score.name} are not known"
@@ -197,7 +197,7 @@ def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[i
     }
 
 
-def _words(measured: Measured) -> dict[str, str]:
+def _claim_texts(measured: Measured) -> dict[str, str]:
     """Claim -> what would be confirmed."""
     score = ScoreFormat(measured.score)
     one = f"{measured.evidence.evaluation_interval:,} iterations"

@@ -55,7 +55,7 @@ def progress_listener(config: ExperimentConfig, *, silent: bool) -> Iterator[Lis
 @contextmanager
 def forward_log(listener: Listener) -> Iterator[None]:
     """Let a listener hear what the library logs, and nobody else."""
-    logger, handler = logging.getLogger("lottery"), _Told(listener)
+    logger, handler = logging.getLogger("lottery"), _ListenerHandler(listener)
     before, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
@@ -65,7 +65,7 @@ def forward_log(listener: Listener) -> Iterator[None]:
         logger.propagate = before
 
 
-class _Told(logging.Handler):
+class _ListenerHandler(logging.Handler):
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self._listener = listener

@@ -109,7 +109,7 @@ def inspect(file: _File, as_json: options.Json = False, debug: options.Debug = F
         return
     echo(f"{file}: a ticket that keeps {_kept(ticket)}")
     for name, value in ticket.provenance.items():
-        echo(f"  {name}: {_said(value)}")
+        echo(f"  {name}: {_format_value(value)}")
     echo(f"  iteration: {ticket.iteration:,} (where its training starts)")
     _print_layers(ticket)
     whole = [name for name in ticket.weights if name not in ticket.mask]
@@ -248,10 +248,10 @@ def diff(
     for name, how in found.unlike.items():
         echo(f"{name}: {how}")
     for name, (ours, theirs) in found.provenance.items():
-        echo(f"{name}: {_said(ours)} in the first, {_said(theirs)} in the second")
+        echo(f"{name}: {_format_value(ours)} in the first, {_format_value(theirs)} in the second")
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "not said" if value is None else str(value)

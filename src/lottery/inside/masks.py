@@ -83,7 +83,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "degrees": ("level", "replicate", "layer", "side", "from", "to", "units", "chance"),
 }
-_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+_TITLES_AND_NOTES: Final[Mapping[str, tuple[str, str]]] = {
     "between": ("Overlap between replicates", _HOW),
     "pairs": ("Overlap of each pair of replicates", "The whole masks; columns as above."),
     "within": (
@@ -143,8 +143,8 @@ def masks(subject: Subject) -> Measurement:
     tables = [
         Table(
             name=name,
-            title=_WORDS[name][0],
-            note=_WORDS[name][1],
+            title=_TITLES_AND_NOTES[name][0],
+            note=_TITLES_AND_NOTES[name][1],
             columns=COLUMNS[name],
             rows=tuple(rows),
         )

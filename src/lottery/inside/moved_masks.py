@@ -81,7 +81,7 @@ _CONTRASTS: Final = (
     ("reinit", _DENSE),
     (_TICKET, _DENSE),
 )
-_SAID: Final = 5
+_MAIN_CONTRASTS: Final = 5
 """How many of these are put into sentences."""
 
 
@@ -195,7 +195,7 @@ def _differences(level: int, scores: Scores, confidence: float) -> Iterator[Diff
 
 def _sentences(differences: Sequence[Difference], score: Score, confidence: float) -> Iterator[str]:
     scale, unit = (100, " points") if score.unit == "%" else (1, "")
-    for one, other in _CONTRASTS[:_SAID]:
+    for one, other in _CONTRASTS[:_MAIN_CONTRASTS]:
         of = [found for found in differences if (found.branch, found.against) == (one, other)]
         if not of:
             continue

@@ -83,7 +83,7 @@ def _ends(interval: str) -> str:
     return f"({interval})" if interval else ""
 
 
-_WORDS: Mapping[Outcome, str] = {
+_ANSWERS: Mapping[Outcome, str] = {
     "confirmed": "yes",
     "open": "open",
     "against": "no",
@@ -120,7 +120,7 @@ def records(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[dict[st
 
 def answer(test: Test) -> str:
     """The outcome of a test in a word, with its mark."""
-    return f"{MARKS[test.outcome]} {_WORDS[test.outcome]}"
+    return f"{MARKS[test.outcome]} {_ANSWERS[test.outcome]}"
 
 
 def _main(of: Callable[[Group], Any]) -> Callable[[LevelVerdict], Any]:
