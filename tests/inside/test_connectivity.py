@@ -184,10 +184,11 @@ def test_levels_of_which_matching_is_unknown_are_not_counted() -> None:
         {"connected": True, "matches": None},
     ]
     said = [*level_answers(rows)]
-    assert said[0].endswith("there is no barrier at 2 of 3 pairs.")
-    assert said[1].startswith("At 1 of 2 pairs that is so exactly where the sparser one matches")
+    assert said[0].startswith("Connected at 2 of 3 pairs of a level and the next: ")
+    assert said[1].startswith("At 1 of 2 pairs there is no barrier and the sparser level matches")
     assert said[1].endswith("(by chance at 1.0).")
     assert "is not known" in [*level_answers(rows[2:])][1]
+    assert next(level_answers(rows[1:2])).startswith("Not connected: between each level and the")
 
 
 def stability(*rows: tuple[int, int, bool]) -> Table:

@@ -39,21 +39,14 @@ def sentences(tables: Sequence[Table], *, share: bool, same: int, score: str) ->
     for row in reference.records():
         yield (
             "For comparison: between dense networks from different initializations the error rises "
-            f"by {_percentage_points(row['instability'])} (mean of {_counted(row['n'], 'pair')})."
+            f"by {100 * _number(row['instability']):.2g} percentage points (mean of "
+            f"{counted(round(_number(row['n'])), 'pair')})."
         )
 
 
-def _percentage_points(value: Cell) -> str:
-    return (
-        f"{100 * value:.2g} percentage points"
-        if isinstance(value, int | float)
-        else "an unknown amount"
-    )
-
-
-def _counted(number: Cell, noun: str) -> str:
-    assert isinstance(number, int), "a count"
-    return counted(number, noun)
+def _number(value: Cell) -> float:
+    assert isinstance(value, int | float), "a column of numbers"
+    return value
 
 
 def stability_answers(stability: Table) -> Iterator[str]:
@@ -91,10 +84,10 @@ def _levels_named(levels: Sequence[str]) -> str:
 def _stable_since(who: str, rows: Sequence[Mapping[str, Cell]]) -> str:
     """From which iteration on a network is stable, of those tried."""
     tried = joined([f"{row['at']:,}" for row in rows])
-    unstable = [row["at"] for row in rows if not row["stable"]]
+    unstable = [_number(row["at"]) for row in rows if not row["stable"]]
     if not unstable:
         return f"{who} is stable from each of the iterations tried ({tried})."
-    later = [row["at"] for row in rows if row["at"] > unstable[-1]]  # type: ignore[operator]
+    later = [at for row in rows if (at := _number(row["at"])) > unstable[-1]]
     if not later:
         return f"{who} is not stable from the latest of the iterations tried ({tried})."
     return f"{who} is stable from iteration {later[0]:,} on, of those tried ({tried})."
@@ -105,11 +98,13 @@ def level_answers(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
     connected = sum(bool(row["connected"]) for row in rows)
     judged = [row for row in rows if row["matches"] is not None]
     yield (
-        f"Connected: between a level and the next there is no barrier at {connected} of "
-        f"{_counted(len(rows), 'pair')}."
+        f"Connected at {connected} of {counted(len(rows), 'pair')} of a level and the next: there is "
+        "no barrier of the error between the two."
+        if connected
+        else "Not connected: between each level and the next there is a barrier of the error."
     )
     if not judged:
-        yield "Whether the sparser one matches the dense network is not known."
+        yield "Whether sparser levels match the dense network is not known."
         return
     agree = sum(row["connected"] == row["matches"] for row in judged)
     n, low = len(judged), sum(bool(row["connected"]) for row in judged)
@@ -117,6 +112,6 @@ def level_answers(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
     # What `agree` is expected to be if the same answers are dealt to the levels at random.
     chance = (low * good + (n - low) * (n - good)) / n
     yield (
-        f"At {agree} of {_counted(n, 'pair')} that is so exactly where the sparser one matches the "
-        f"dense network (by chance at {chance:.1f})."
+        f"At {agree} of {counted(n, 'pair')} there is no barrier and the sparser level matches the "
+        f"dense network, or a barrier and it does not (by chance at {chance:.1f})."
     )
