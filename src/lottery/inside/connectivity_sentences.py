@@ -98,8 +98,8 @@ def level_answers(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
     connected = sum(bool(row["connected"]) for row in rows)
     judged = [row for row in rows if row["matches"] is not None]
     yield (
-        f"Connected at {connected} of {counted(len(rows), 'pair')} of a level and the next: there is "
-        "no barrier of the error between the two."
+        f"Connected at {connected} of {counted(len(rows), 'pair')} of a level and the next: there "
+        "is no barrier of the error between the two."
         if connected
         else "Not connected: between each level and the next there is a barrier of the error."
     )
