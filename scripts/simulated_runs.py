@@ -19,7 +19,7 @@ from lottery.analysis.procedure import (
     Samples,
     Settings,
 )
-from lottery.analysis.speed import smoothed
+from lottery.analysis.speed import moving_average
 
 Noise = Literal["normal", "t3", "log-normal"]
 NOISES: Final[tuple[Noise, ...]] = ("normal", "t3", "log-normal")
@@ -381,7 +381,7 @@ def learning_curves(
         own = pace * np.exp(0.25 * noise(size, size.dense, rng))[..., None]
         error = 0.018 + 0.4 * (1 + own * iterations / 100) ** -1.1
         measured = 1 - error + gain + 0.001 * rng.standard_normal((*size.dense, len(iterations)))
-        return smoothed(accuracies(measured))
+        return moving_average(accuracies(measured))
 
     dense, tickets = curves(1.0, 0.0), curves(faster, better)
     stop = np.exp(0.3 * rng.standard_normal(size.dense)) * 5_000

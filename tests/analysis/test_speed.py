@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lottery.analysis.speed import smoothed, target_score, time_to_reach
+from lottery.analysis.speed import moving_average, target_score, time_to_reach
 from lottery.score import ACCURACY
 from lottery.training import CurvePoint
 
@@ -25,7 +25,7 @@ def curve(accuracies: list[float], *, every: int = 100, start: int = 0) -> list[
 def test_smoothing_is_the_plain_mean_of_five() -> None:
     values = np.random.default_rng(0).random((2, 9))
     expected = [[np.mean(row[max(0, i - 2) : i + 3]) for i in range(len(row))] for row in values]
-    np.testing.assert_allclose(smoothed(values), expected)
+    np.testing.assert_allclose(moving_average(values), expected)
 
 
 def test_the_dense_network_reaches_its_own_target_by_its_early_stop() -> None:

@@ -57,6 +57,8 @@ def test_what_holds_is_confirmed() -> None:
         evidence(RUN), small=evidence({0: 0.012}), learned=evidence({0: 0.005}, stop=1500)
     )
     assert set(found.values()) == {"confirmed"}
+    taught = {"small": evidence({0: 0.012}), "learned": evidence({0: 0.005}, stop=1500)}
+    assert teaching_text(judged(evidence(RUN), **taught)).startswith("Yes: a smaller dense network")
 
 
 def test_a_negative_result_is_said_as_one() -> None:
@@ -66,7 +68,9 @@ def test_a_negative_result_is_said_as_one() -> None:
     assert set(found.values()) == {"against"}
     verdict = judged(run, small=small, learned=learned)
     text = teaching_text(verdict)
-    assert "matches the ticket: not so; a test confirms the opposite" in text
+    assert text.startswith("No: a smaller dense network does worse than the tickets.\nNo: an init")
+    assert text.count("  against\n") == 5
+    assert max(map(len, text.splitlines())) <= 80
     assert to_json(verdict)["small"] == "against"
 
 
@@ -80,11 +84,17 @@ def test_as_good_is_not_better() -> None:
 def test_two_replicates_test_nothing_and_a_lost_training_confirms_nothing() -> None:
     few = {"small": evidence({0: 0.012}, n=2), "learned": evidence({0: 0.005}, n=2)}
     assert set(outcomes(evidence(RUN, n=2), **few).values()) == {"untested"}
+    assert teaching_text(judged(evidence(RUN, n=2), **few)).startswith("Not tested: whether a sma")
     lost = outcomes(
         evidence(RUN), small=evidence({0: 0.02}, lost=1), learned=evidence({0: 0.02}, lost=8)
     )
     assert lost["small-ticket"] == "open"
     assert lost["learned-matches"] == "untested", "none came to its end"
+
+
+def test_a_run_that_was_looked_at_before_is_tested_more_strictly() -> None:
+    verdict = judged(replace(evidence(RUN), earlier_looks=(3,)), learned=evidence({0: 0.0}))
+    assert verdict.confidence == pytest.approx(0.975)
 
 
 def guessing(made: Evidence, level: int, replicates: range) -> Evidence:
@@ -143,4 +153,5 @@ def test_of_two_pairs_not_even_the_opposite_is_confirmed() -> None:
 def test_without_a_small_network_it_is_said_why() -> None:
     verdict = judged(evidence(RUN), learned=evidence({0: 0.0}))
     assert verdict.small is None
-    assert teaching_text(verdict, "none is made of it").startswith("No small network: none is")
+    text = teaching_text(verdict, "none is made of it")
+    assert text.startswith("No smaller dense network: none is made of it.\nYes: an initialization")

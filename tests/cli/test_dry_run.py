@@ -15,7 +15,7 @@ from pictures import fill, pictures
 from tiny import tiny
 
 from lottery.cli.dry_run import print_dry_run
-from lottery.cli.progress import listening
+from lottery.cli.progress import progress_listener
 from lottery.data import DATASETS, AugmentationConfig, DataConfig, Dataset, NotHereError, Request
 from lottery.experiments import ExperimentConfig, RunOptions, run_experiment
 from lottery.methods import (
@@ -236,7 +236,7 @@ def test_classes_without_examples_are_told(
     assert json.loads(capsys.readouterr().out)["notes"] == [note]
 
     options = RunOptions(out=tmp_path, device="cpu", engine="torch", jobs=1)
-    with listening(config, silent=False) as listener:
+    with progress_listener(config, silent=False) as listener:
         run_experiment(config, options, listener=listener)
     assert f"note: {note}" in capsys.readouterr().err.splitlines()[:3]
 

@@ -11,7 +11,7 @@ from rich.progress import Progress, TextColumn
 from tiny import tiny
 
 from lottery.cli.pace import Pace
-from lottery.cli.progress import _Bars, _Lines, left_out_words
+from lottery.cli.progress import _Bars, _Lines, describe_left_out
 from lottery.store import JobKey
 from lottery.tickets import PruneConfig
 
@@ -20,12 +20,12 @@ OUTPUTS, MIXED = "its outputs are the network's", "LayerNorm [mixes] channels"
 
 def test_layers_of_one_reason_are_named_together_and_only_a_few_of_them() -> None:
     reasons = {f"blocks.{n}.fc.weight": MIXED for n in range(12)} | {"output.weight": OUTPUTS}
-    assert left_out_words("channel", 1_024, reasons) == (
+    assert describe_left_out("channel", 1_024, reasons) == (
         "granularity 'channel': densities are shares of 1,024 units; left out: blocks.0.fc.weight, "
         "blocks.1.fc.weight, blocks.2.fc.weight and 9 more (LayerNorm [mixes] channels); "
         "output.weight (its outputs are the network's)"
     )
-    three = left_out_words("channel", 2, dict.fromkeys(["a", "b", "c"], OUTPUTS))
+    three = describe_left_out("channel", 2, dict.fromkeys(["a", "b", "c"], OUTPUTS))
     assert three.endswith("left out: a, b, c (its outputs are the network's)")
 
 
@@ -49,12 +49,12 @@ def test_time_left_goes_by_the_iterations_made_since_the_start() -> None:
     # The dense network goes on from a checkpoint at 400.
     pace = Pace({DENSE: (400, 1000), TICKET: (0, 1000), CONTROL: (0, 1000)}, now=10.0)
     assert pace.seconds_left(now=11.0) is None
-    pace.came_to(DENSE, 500)
+    pace.update(DENSE, 500)
     assert pace.iterations() == (100, 2600)
     assert pace.seconds_left(now=20.0) == pytest.approx(10 * 2500 / 100)
     pace.ended(DENSE)
-    pace.came_to(CONTROL, 200)
-    pace.came_to(TICKET, 100)
+    pace.update(CONTROL, 200)
+    pace.update(TICKET, 100)
     assert list(pace.running().items()) == [(TICKET, (100, 1000)), (CONTROL, (200, 1000))]
     assert pace.iterations() == (900, 2600)
     # A job may end sooner than planned, and one that cannot be run has nothing left.

@@ -102,6 +102,12 @@ def test_two_tickets_are_compared(cli: Cli, small_run: SmallRun) -> None:
         (["apply", "FILE", "m", "--model", "mlp"], "unknown model 'mlp'"),
         (["apply", "FILE", "m", "--model", "mlp-4", "--classes", "3"], "output.weight is float32"),
         (["apply", "FILE", "m", "--model", "mlp-4", "--input-shape", "a"], "a whole number"),
+        (["apply", "FILE", "m", "--model", "mlp-4", "--input-shape", "-1,4"], "numbers from 1, of"),
+        (
+            ["apply", "FILE", "m", "--model", "mlp-4", "--classes", "0"],
+            "--classes: expected a whole",
+        ),
+        (["apply", "FILE", "m", "--model", "mlp-4", "--classes", "9" * 20], "to 16,777,216, got 9"),
     ],
 )
 def test_a_mistake_is_one_message(

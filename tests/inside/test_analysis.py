@@ -163,3 +163,33 @@ def test_what_says_that_it_was_made_from_nothing_is_not_believed(
     forged = {**json.loads(source.read_text()), "made_from": {}, "found": ["forged"]}
     source.write_text(json.dumps(forged))
     assert analyse(open_run(path), KEPT).found == ("the weights of two levels",)
+
+
+def test_no_name_in_a_table_is_a_formula_for_a_spreadsheet() -> None:
+    rows = (("=HYPERLINK(1)", -0.5, True), (" +1\x1b", None, False))
+    table = Table(name="t", title="", note="", columns=("layer", "share", "@x"), rows=rows)
+    assert table.csv().splitlines() == [
+        "layer,share,'@x",
+        "'=HYPERLINK(1),-0.5,True",
+        "' +1\N{REPLACEMENT CHARACTER},,False",
+    ]
+
+
+def test_settings_that_there_are_not_are_refused_and_a_tuple_is_a_list(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    run = open_run(small_run.copied(tmp_path))
+    with pytest.raises(UsageError, match="kept: unknown setting 'scael'; did you mean 'scale'"):
+        analyse(run, KEPT, settings={"scael": 2})
+    with pytest.raises(UsageError, match="masks: unknown setting 'x'"):
+        run.analyse("masks", settings={"x": 1})
+
+    def _chosen(subject: Subject, at: tuple[int, ...] = ()) -> Measurement:
+        return _kept(subject, len(at))
+
+    chosen = replace(KEPT, measure=_chosen)
+    first = analyse(run, chosen, settings={"at": (0, 5)})
+    assert first.settings["at"] == [0, 5]
+    never = replace(chosen, measure=lambda subject, at: _never(subject))
+    again = analyse(run, never, settings={"at": (0, 5)})
+    assert again.tables[0].column("kept") == first.tables[0].column("kept")

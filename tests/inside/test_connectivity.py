@@ -19,13 +19,14 @@ from made_up_results import judged
 from small_run import SmallRun
 from torch import Tensor, nn
 
-from lottery.errors import UsageError
+from lottery.errors import StoreError, UsageError
 from lottery.experiments import ConnectivityConfig, Run, find_tickets, open_run
 from lottery.inside import ANALYSES, Measurement, analyse
-from lottery.inside.connectivity import _agreement, _matches, connectivity
-from lottery.inside.line import walk
-from lottery.inside.measurement import Cell
-from lottery.inside.probing import compared
+from lottery.inside.connectivity import _matches, connectivity
+from lottery.inside.connectivity_sentences import level_answers, stability_answers
+from lottery.inside.line import measure_line
+from lottery.inside.measurement import Cell, Table
+from lottery.inside.probing import trainings_to_compare
 from lottery.inside.reordered import train_copies
 from lottery.inside.subject import subject
 from lottery.store import MAIN, JobKey, JobResult
@@ -80,7 +81,10 @@ def test_a_convex_model_that_is_trained_to_the_end_is_stable() -> None:
         assert row["stable"] is True
     (reference,) = found["initializations"].records()
     assert reference["instability"] == 0.0, "there is one minimum, wherever one starts"
-    assert "reordered from iteration 0 on, 2 of 2 levels are stable" in found.found[0]
+    assert found.found[0] == (
+        "Stable at levels 0 and 1: between two copies that see their examples in different orders "
+        "from the start, the error rises by less than 2 percentage points."
+    )
 
 
 def test_a_loop_without_chance_is_told_that_nothing_is_known() -> None:
@@ -147,7 +151,7 @@ def test_copies_are_no_controls(with_copies: Path) -> None:
             analyse(one, ANALYSES[name], settings=settings, again=True) for one in (run, fewer)
         )
         assert found.tables == without.tables
-    assert {key.kind for key in compared(subject(run, None, None), 1)} == {
+    assert {key.kind for key in trainings_to_compare(subject(run, None, None), 1)} == {
         MAIN,
         "random-mask",
         "reinit",
@@ -179,10 +183,41 @@ def test_levels_of_which_matching_is_unknown_are_not_counted() -> None:
         {"connected": False, "matches": True},
         {"connected": True, "matches": None},
     ]
-    said = _agreement(rows)
-    assert "no barrier at 2 of 3; at 1 of 2 there is none exactly where" in said
-    assert said.endswith("by chance at 1.0")
-    assert "is not known" in _agreement(rows[2:])
+    said = [*level_answers(rows)]
+    assert said[0].startswith("Connected at 2 of 3 pairs of a level and the next: ")
+    assert said[1].startswith("At 1 of 2 pairs there is no barrier and the sparser level matches")
+    assert said[1].endswith("(by chance at 1.0).")
+    assert "is not known" in [*level_answers(rows[2:])][1]
+    assert next(level_answers(rows[1:2])).startswith("Not connected: between each level and the")
+
+
+def stability(*rows: tuple[int, int, bool]) -> Table:
+    columns = ("at", "level", "stable")
+    return Table(name="stability", title="", note="", columns=columns, rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(0, 0, False), (0, 1, False)], ["Not stable at levels 0 and 1: ", "points or more."]),
+        ([(0, 0, True), (0, 1, False)], ["Stable at level 0, and not at level 1: "]),
+        (
+            [(0, 0, False), (500, 0, True), (2_000, 0, True)],
+            ["from iteration 500 on, the error", "network is stable from iteration 500 on, of tho"],
+        ),
+        ([(0, 3, True), (500, 3, True)], ["Level 3 is stable from each of the iterations tried"]),
+        (
+            [(0, 0, True), (500, 0, False)],
+            [
+                "Stable at level 0: ",
+                "network is not stable from the latest of the iterations tried ",
+            ],
+        ),
+    ],
+)
+def test_the_first_words_are_the_answer(rows: list[tuple[int, int, bool]], said: list[str]) -> None:
+    answers = " ".join(stability_answers(stability(*rows)))
+    assert all(words in answers for words in said)
 
 
 def test_what_is_added_is_looked_at_anew(with_copies: Path, tmp_path: Path) -> None:
@@ -205,9 +240,9 @@ def test_lines_that_were_measured_are_not_measured_again(
 
     def counted(*arguments: Any) -> Any:
         walked.append(arguments[2])
-        return walk(*arguments)
+        return measure_line(*arguments)
 
-    monkeypatch.setattr("lottery.inside.connectivity.walk", counted)
+    monkeypatch.setattr("lottery.inside.connectivity.measure_line", counted)
     first = found_in(run, [0])
     assert len(walked) == 1
     whole = found_in(run)
@@ -220,6 +255,21 @@ def test_lines_that_were_measured_are_not_measured_again(
     for broken in ("[]", '{"a": 1}', (path / KEPT).read_text().replace("[[", "[[[")):
         (path / KEPT).write_text(broken)
         assert found_in(run).tables == whole.tables
+
+
+def test_a_run_that_cannot_be_written_to_is_measured_all_the_same(
+    with_copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(with_copies, tmp_path / with_copies.name))
+    shutil.rmtree(path / "analyses", ignore_errors=True)
+
+    def refused(*_: object) -> None:
+        raise StoreError("read-only")
+
+    run = open_run(path)
+    monkeypatch.setattr(type(run.store), "write_measurement", refused)
+    found = analyse(run, ANALYSES["connectivity"], settings={"at": [0], "points": 3}, levels=[0])
+    assert found["stability"].rows
 
 
 @pytest.mark.parametrize("wrong", [{"points": 2}, {"examples": -1}, {"recalibrate": -1}])
@@ -244,7 +294,7 @@ def test_the_command_trains_what_is_missing_and_looks(
     assert code == 0
     assert "reordered-0, level 1" in told
     assert "reordered-0, level 0" not in told
-    assert "reordered from iteration 0 on" in said
+    assert "able at level 1: between two copies that see their examples in different" in said
     assert Path("tables/connectivity-points.csv").read_text().count("\n") == 1 + 3 * 2
     code, said, told = cli(*asked, "--levels", "1", "--json")
     assert (code, "trainings" in told) == (0, False), "nothing is trained twice"

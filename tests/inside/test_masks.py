@@ -20,9 +20,9 @@ from lottery.cli.main import app
 from lottery.core import Mask
 from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run_experiment
 from lottery.inside import ANALYSES, Measurement, Subject
+from lottery.inside.mask_sentences import WHOLE
 from lottery.inside.masks import masks
-from lottery.inside.masks_in_words import WHOLE
-from lottery.inside.probing import compared
+from lottery.inside.probing import trainings_to_compare
 from lottery.inside.subject import subject
 from lottery.methods import ControlsConfig, Dynamic, EarlyBird
 from lottery.store import MAIN, JobKey
@@ -182,7 +182,9 @@ def test_a_search_is_no_control_and_shows_how_its_mask_settles(
     expected = {(0, MAIN), (1, MAIN), (1, "reinit"), (1, "random-mask")}
     moves = run.analyse("weights")["moves"]
     assert {(row["level"], row["branch"]) for row in moves.records()} == expected
-    assert {(key.level, key.kind) for n in (0, 1) for key in compared(looked_at, n)} == expected
+    assert {
+        (key.level, key.kind) for n in (0, 1) for key in trainings_to_compare(looked_at, n)
+    } == expected
 
 
 def test_drawn_masks_say_when_they_had_settled(small_run: SmallRun, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from small_run import SmallRun
 
 from lottery.experiments import open_run
 from lottery.inside import ANALYSES, Measurement, analyse
-from lottery.inside.weights import IN_DENSE, QUANTILES, TRAINED, WHOLE, moved, quantiles
+from lottery.inside.weights import IN_DENSE, QUANTILES, TRAINED, WHOLE, measure_move, quantiles
 from lottery.store import MAIN, JobKey
 
 
@@ -27,7 +27,7 @@ def test_signs_by_chance_are_those_of_every_way_to_deal_them_out() -> None:
     old, new = (before[chosen] > 0).tolist(), (after[chosen] > 0).tolist()
     every = [sum(map(bool.__eq__, old, dealt)) for dealt in permutations(new)]
 
-    found = moved(before, after, chosen)
+    found = measure_move(before, after, chosen)
 
     assert (found.signed, found.kept) == (6, 3)
     assert found.expected == pytest.approx(statistics.fmean(every))
@@ -39,7 +39,7 @@ def test_a_distance_by_chance_is_that_of_every_choice_of_as_many_weights() -> No
     chosen = torch.tensor([[True, True, False], [False, False, False]])
     every = [sum(part) for part in combinations(after.square().flatten().tolist(), 2)]
 
-    found = moved(before, after, chosen)
+    found = measure_move(before, after, chosen)
 
     assert found.distance == 5
     assert found.by_chance == pytest.approx(statistics.fmean(every))
@@ -48,8 +48,8 @@ def test_a_distance_by_chance_is_that_of_every_choice_of_as_many_weights() -> No
 
 def test_layers_add_up_and_what_stays_has_not_moved() -> None:
     weight = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
-    one = moved(weight, weight, weight > 0)
-    both = one + moved(weight, -weight, weight <= 0)
+    one = measure_move(weight, weight, weight > 0)
+    both = one + measure_move(weight, -weight, weight <= 0)
     assert (one.distance, one.kept, one.signed) == (0, one.weights, one.weights)
     assert (both.weights, both.kept) == (20, one.kept)
     assert both.distance == pytest.approx(4 * float(weight[weight <= 0].double().square().sum()))

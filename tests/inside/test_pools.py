@@ -16,7 +16,7 @@ from lottery.errors import UsageError
 from lottery.experiments import open_run
 from lottery.inside import ANALYSES, analyse
 from lottery.inside.evaluation import Quality
-from lottery.inside.pools import FACTORS, interpolated, pooled
+from lottery.inside.pools import FACTORS, greedy_pool, interpolate
 from lottery.store import MAIN, JobKey
 from lottery.training import State
 
@@ -41,7 +41,7 @@ def squared_distance(target: Tensor) -> tuple[list[State], Callable[[State], Qua
 def test_the_average_of_equal_networks_is_that_network() -> None:
     ticket = linear(1.0, -2.0, 0.0, 3.0)
     quality = squared_distance(torch.zeros(1, 4))[1]
-    pool = pooled(ticket, [(1, ticket), (3, ticket)], KEPT, quality)
+    pool = greedy_pool(ticket, [(1, ticket), (3, ticket)], KEPT, quality)
     assert all(torch.equal(pool.state[name], ticket[name]) for name in ticket)
 
 
@@ -49,7 +49,7 @@ def test_of_a_linear_model_the_best_factor_is_that_of_the_projection() -> None:
     """Error (w - t)^2: on the line to another network it is least at the foot of the plumb line."""
     ticket, other = linear(0.0, 0.0, 0.0, 0.0), linear(2.0, 0.0, 9.0, 0.0, count=9)
     target = torch.tensor([[0.6, 1.0, 0.0, 0.0]])  # the foot lies at 0.3
-    pool = pooled(ticket, [(4, other)], KEPT, squared_distance(target)[1])
+    pool = greedy_pool(ticket, [(4, other)], KEPT, squared_distance(target)[1])
     assert pool.members == ((4, 0.3),)
     torch.testing.assert_close(pool.state["weight"], torch.tensor([[0.6, 0.0, 0.0, 0.0]]))
     assert int(pool.state["count"]) == 3, "what is no float is the ticket's"
@@ -60,7 +60,7 @@ def test_a_candidate_that_makes_it_worse_is_left_out_and_the_next_is_tried() -> 
     away, towards = linear(1.0, 1.0, 0.0, 9.0), linear(1.0, 2.0, 0.0, 1.0)
     target = torch.tensor([[1.0, 1.5, 0.0, 1.0]])
     asked, quality = squared_distance(target)
-    pool = pooled(ticket, [(1, away), (3, towards)], KEPT, quality)
+    pool = greedy_pool(ticket, [(1, away), (3, towards)], KEPT, quality)
     assert pool.members == ((3, 0.5),)
     torch.testing.assert_close(pool.state["weight"], target)
     assert len(asked) == 1 + 2 * len(FACTORS)
@@ -69,7 +69,7 @@ def test_a_candidate_that_makes_it_worse_is_left_out_and_the_next_is_tried() -> 
 
 def test_what_is_held_while_it_is_pruned_stays_there() -> None:
     held = {"weight": torch.full((1, 4), 0.7)}
-    found = interpolated(linear(0.0, 1.0, 0.7, 2.0), linear(1.0, 1.0, 5.0, 1.0), 0.5, KEPT, held)
+    found = interpolate(linear(0.0, 1.0, 0.7, 2.0), linear(1.0, 1.0, 5.0, 1.0), 0.5, KEPT, held)
     torch.testing.assert_close(found["weight"], torch.tensor([[0.5, 1.0, 0.7, 1.5]]))
 
 

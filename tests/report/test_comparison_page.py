@@ -14,7 +14,7 @@ import pytest
 from methods_samples import compared, criterion, method_run, results_of, sample
 
 from lottery.analysis import RunComparison
-from lottery.analysis.methods import facts
+from lottery.analysis.methods import comparison_rows
 from lottery.analysis.methods.types import MEASURES
 from lottery.errors import StoreError, UsageError
 from lottery.report import comparison_tables, render_comparison, write_comparison
@@ -122,7 +122,7 @@ def test_the_page_shows_every_number(comparison: RunComparison) -> None:
     for said in (comparison.paragraph, *comparison.findings, *comparison.caveats):
         assert said in text
     for measure in MEASURES:
-        for _, cells in facts.measured(comparison, measure):
+        for _, cells in comparison_rows.measure_rows(comparison, measure):
             assert all(cell in text for cell in cells)
     for setting in comparison.settings:
         assert setting.key in text

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import tiny
 
+from lottery.csv_text import csv_text
 from lottery.experiments import RunOptions, run_experiment
 from lottery.report import ReportData, write_figures
 from lottery.report import export as exporting
-from lottery.report.csv_text import csv_text
 from lottery.report.export import figure_csv
 from lottery.report.figure import Gallery
 from lottery.report.page import draw

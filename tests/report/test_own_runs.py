@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lottery.errors import StoreError
 from lottery.experiments import Run
 from lottery.experiments.config import OwnConfig
 from lottery.methods import ControlsConfig
-from lottery.report import render, replicates_csv, report_data
+from lottery.report import latex_table, render, replicates_csv, report_data
 from lottery.score import Score
 from lottery.store import JobResult, Store
 from lottery.tickets import Ticket
@@ -129,6 +130,18 @@ def test_an_own_run_has_a_report(tmp_path: Path, curve: bool) -> None:
     assert "perplexity" in page
     assert data.hashes == {"config": "0" * 64}
     assert replicates_csv(run).count("\n") == 1 + 12
+
+
+@pytest.mark.parametrize(
+    ("curve", "moment"), [(True, "early stop"), (False, "the end of training")]
+)
+def test_the_latex_table_has_the_runs_own_score(tmp_path: Path, curve: bool, moment: str) -> None:
+    table = latex_table(own_run(tmp_path / "letters", curve=curve))
+    assert f"letters: test perplexity at {moment} as it is," in table
+    cells = [float(mean) for mean in re.findall(r"\$([\d.]+) ", table)]
+    added = 0 if curve else 5
+    assert len(cells) == 3
+    assert all(41 + added < cell < 47 + added for cell in cells), "no percentages"
 
 
 def test_own_runs_are_compared(tmp_path: Path) -> None:

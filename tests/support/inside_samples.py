@@ -10,8 +10,8 @@ import torch
 
 from lottery.inside import Measurement, Table
 from lottery.inside.degrees import degrees
+from lottery.inside.mask_sentences import WHOLE
 from lottery.inside.masks import COLUMNS
-from lottery.inside.masks_in_words import WHOLE
 from lottery.inside.measurement import Cell
 from lottery.inside.settling import COLUMNS as SETTLING
 from lottery.report.data import FirstLayer, Shares

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lottery.analysis import formatting
 from lottery.analysis.claims import NO_CURVE, NO_MARGIN
-from lottery.analysis.lookup import keeps_trained, spoken_of
+from lottery.analysis.lookup import answered_level, keeps_trained
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Answer, Contrast, Group, LevelVerdict, Test, Verdict
 from lottery.store.jobs import MAIN
@@ -16,8 +16,8 @@ QUESTIONS = ("Does it match?", "Is it sooner?", "Does it need its initialization
 
 
 def answers(verdict: Verdict) -> tuple[Answer, ...]:
-    """What cards show: each question with its outcome, its number and what that rests on."""
-    level = spoken_of(verdict)
+    """The answers to `QUESTIONS`, each with its outcome, its estimate and what that is based on."""
+    level = answered_level(verdict)
     ticket = level.groups.get(MAIN) if level else None
     if level is None or ticket is None:
         return tuple(

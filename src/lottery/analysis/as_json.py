@@ -1,4 +1,4 @@
-"""A verdict, or a comparison of runs, as plain JSON values."""
+"""A verdict of any kind, or a comparison of runs, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SCHEMA_VERSION = 2
 
 
 def to_json(found: Verdict | RunComparison | TransferVerdict | TeachVerdict) -> dict[str, Any]:
-    """Every number and word of a verdict or a comparison, ready for ``json.dumps``.
+    """A verdict or a comparison as plain values, ready for ``json.dumps``.
 
-    The keys are the fields of `Verdict` or `RunComparison` and of what it holds, plus
-    ``schema_version``; what is not known is null. Replicates become strings, as JSON keys are.
+    The keys are the names of the dataclass' fields, and ``schema_version``; what is not known is
+    null. Replicates and levels that are keys become strings, as JSON demands.
 
     Raises:
-        ValueError: a number is not finite, which neither `judge` nor `compare_runs` ever gives.
+        ValueError: a number is not finite, which no function of this package gives.
     """
     return {"schema_version": SCHEMA_VERSION, **_plain(found)}
 

@@ -1,4 +1,4 @@
-"""When a dense network has learned nothing that a ticket could match."""
+"""When a network counts as guessing, so that there is nothing that a ticket could match."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _DEVIATIONS = 2.0
 def guessing_limit(classes: int | None, examples: int | None) -> float:
     """The test accuracy below which a network is taken to guess.
 
-    Guessing one of k classes is right in 1/k of the examples. A network must come 5% of the way
-    from there to 1 (that is Cohen's kappa, Educational and Psychological Measurement 20, 1960, with
-    classes equally frequent), and no less than two standard deviations of what guessing gives on
-    so many examples.
+    Guessing one of k equally frequent classes is right for 1/k of the examples. A network must do
+    better by 5% of the way from there to 1, which is a Cohen's kappa of 0.05 (Cohen 1960,
+    Educational and Psychological Measurement 20), and by two standard deviations of the accuracy
+    that guessing has on so many examples.
 
     Args:
-        classes: how many there are; None when unknown, then nothing is taken for guessing.
+        classes: how many there are; None when unknown, and then the limit is 0.
         examples: size of the test set, 1 or more; None when unknown.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The tests of a run, each with its outcome: what the decision procedure says, level by level."""
+"""The outcome of every test of a run, level by level, from `lottery.analysis.procedure`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WHY: Final = {
     "cannot show its mean",
     procedure.LOST: "a training is lost or has not ended",
 }
-"""Reason -> words; whatever else speaks against a claim is in its numbers."""
+"""Reason -> how it is said; the other reasons can be seen from the numbers."""
 _NEVER: Final = "not every ticket gets there"
 NO_CURVE: Final = (
     "no curve with an early stop was logged, so that 'sooner' is untested; log validation and test "
@@ -52,14 +52,14 @@ class Claims:
 
 
 def decide_claims(measured: Measured) -> Claims:
-    """Test everything that a run claims."""
+    """Test every claim at every level; nothing without levels, replicates or a margin."""
     kinds = [kind for kind in measured.kinds if kind != MAIN]
     if not measured.levels or not measured.replicates or measured.score.margin is None:
         return Claims(tickets={}, controls={}, headline="not tested")
     settings = procedure_settings(measured, measured.score.margin)
     reinit = REINIT if REINIT in kinds else None
     main = _decide(measured, reinit, settings)
-    words = _words(measured)
+    words = _claim_texts(measured)
     tickets = {
         level: {
             name: _test(main, name, i, words[name])
@@ -91,7 +91,7 @@ def decide_claims(measured: Measured) -> Claims:
 
 
 def procedure_settings(measured: Measured, margin: float) -> procedure.Settings:
-    """What the procedure needs to know."""
+    """The settings of the decision procedure for a run, with this margin."""
     evidence = measured.evidence
     return procedure.Settings(
         margin=margin,
@@ -175,7 +175,7 @@ def _outcome(
 
 def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[int, Test]:
     """Level -> whether tickets reach the dense network's score sooner; the claim is its own."""
-    words = _words(measured)["sooner_to_dense"]
+    words = _claim_texts(measured)["sooner_to_dense"]
     time, dense = measured.array(MAIN, "time_to_dense"), measured.dense_array("time_to_dense")
     if not np.isfinite(dense).all() or not measured.compares_times(MAIN):
         why = f"times to the dense network's {measured.score.name} are not known"
@@ -197,7 +197,7 @@ def _sooner_to_dense(measured: Measured, settings: procedure.Settings) -> dict[i
     }
 
 
-def _words(measured: Measured) -> dict[str, str]:
+def _claim_texts(measured: Measured) -> dict[str, str]:
     """Claim -> what would be confirmed."""
     score = ScoreFormat(measured.score)
     one = f"{measured.evidence.evaluation_interval:,} iterations"

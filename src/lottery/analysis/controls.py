@@ -1,4 +1,4 @@
-"""What each kind of training is called and looks like: terminal, page and comparison read it."""
+"""Names, colours and marks of each kind of training, for the terminal, pages and comparisons."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CONTROLS: Final[Mapping[str, Branch]] = {
 
 
 def control_of(kind: str, level: int) -> Branch:
-    """What a kind is at a level: the main branch begins with the dense network.
+    """The record of a kind at a level; of the main branch, level 0 is the dense network.
 
     >>> control_of("main", 0).label, control_of("main", 1).label
     ('Dense', 'Tickets')
@@ -63,7 +63,7 @@ def control_of(kind: str, level: int) -> Branch:
 
 
 def ticket_note(rewind: RewindMethod) -> str:
-    """What tickets are, in a run whose tickets go back to what ``rewind`` says.
+    """What tickets are in a run with this kind of rewinding, in a phrase.
 
     >>> ticket_note("drawn")
     'pruned while the dense network trains, and trained on from the weights of then'

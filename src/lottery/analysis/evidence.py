@@ -1,4 +1,4 @@
-"""What a verdict is drawn from: the results of a run, and what must be known to read them."""
+"""Everything that a verdict is computed from: results of a run, and what is known about them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lottery.training.curve import CurvePoint
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Everything that a verdict depends on; nothing of it needs files.
+    """Everything that a verdict depends on, as plain values: no files are read for it.
 
     The order of the results does not matter.
 
@@ -34,13 +34,13 @@ class Evidence:
     name: str = ""
     """The experiment's name."""
     results: Sequence[JobResult]
-    """Of the jobs that ended, one each."""
+    """One for each job that ended."""
     planned: Sequence[JobKey]
     """Every job of the run."""
     never_run: Collection[JobKey] = ()
-    """Those of them that are not waited for, since a job that they need failed."""
+    """Planned jobs that will never run, since a job that they need failed."""
     curves: Mapping[JobKey, Sequence[CurvePoint]] = field(default_factory=dict)
-    """Every evaluation of the jobs that ended; times to the dense network's accuracy need them."""
+    """All evaluations of the jobs that ended; needed for times to the dense network's accuracy."""
     score: Score = ACCURACY
     """What networks are judged by; its margin is how much worse one may be and still match, and
     without one nothing is tested."""
@@ -55,7 +55,7 @@ class Evidence:
     test_examples: int | None = None
     """Size of the test set, which accuracies are multiples of; None when unknown."""
     classes: int | None = None
-    """How many the data has, to know what guessing gives; None when unknown."""
+    """Number of classes, from which follows how often guessing is right; None when unknown."""
     mask_updates: MaskUpdateMethod = "none"
     """How masks changed while tickets trained."""
     rewind: RewindMethod = "weights"
@@ -88,8 +88,8 @@ class Evidence:
 
     @property
     def test_confidence(self) -> float:
-        """The confidence of tests: of the chance of error, this look has as much as if it were
-        shared out evenly over it and the earlier ones (Bonferroni).
+        """The confidence of tests: the chance of error, 1 - confidence, is divided evenly among
+        this look at the run and the earlier ones (Bonferroni).
         """
         return 1 - (1 - self.confidence) / (1 + len(self.earlier_looks))
 

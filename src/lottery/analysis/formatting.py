@@ -1,4 +1,4 @@
-"""How numbers are written, everywhere: in sentences, tables, cards and captions.
+"""How numbers are written in sentences, tables, cards and captions.
 
 Intervals are rounded outward, so that what is written never claims more than what was computed.
 """
@@ -55,7 +55,7 @@ def points(difference: float) -> str:
 
 
 def plain(value: float, digits: int) -> str:
-    """A number to so many significant digits, without exponents of ten where it has none.
+    """A number with so many significant digits, without an exponent unless it is tiny or huge.
 
     >>> plain(41.527, 4), plain(0.0012, 3), plain(12_345.6, 4), plain(0, 3), plain(-0.5, 3)
     ('41.53', '0.00120', '12,346', '0', '-0.500')
@@ -105,7 +105,7 @@ def higher_or_lower(difference: float) -> str:
 
 
 def above_or_below(difference: float) -> str:
-    """How an accuracy lies to another, which follows.
+    """Where an accuracy lies, to be followed by what it is compared with.
 
     >>> above_or_below(-0.0062), above_or_below(0.00001)
     ('0.62 percentage points below', 'within 0.01 percentage points of')
@@ -152,7 +152,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def joined(items: Sequence[str]) -> str:
-    """A list as it is spoken.
+    """A list as it is read out, with commas and an "and".
 
     >>> joined(["1", "2", "5"])
     '1, 2 and 5'
@@ -208,7 +208,7 @@ def interval(estimate: Estimate, *, scale: float, digits: int) -> str:
 
 
 def mean_ratio(estimate: Estimate) -> str:
-    """The mean of ratios, with what it is where some of them are bounds.
+    """The mean of ratios; where some of them are bounds, which kind of bound it is itself.
 
     >>> mean_ratio(Estimate(mean=1.2, low=None, high=None, values={0: 1.2}, bounds={0: "at least"}))
     'at least 1.20'

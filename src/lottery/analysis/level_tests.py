@@ -1,4 +1,7 @@
-"""Tests of many levels at once, and of many simulated runs: arrays (..., levels, replicates)."""
+"""Tests of many levels at once, and of many simulated runs: arrays (..., levels, replicates).
+
+Of an array with further axes before these two, each entry is a run of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,26 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 ROUNDING: Final = 1e-9
-"""What sums may differ by from the rounding of floating point alone."""
+"""How far equal sums may differ by floating-point rounding alone."""
 _MOST_FLIPS: Final = 2**14
 
 
 def one_sided(y: Array, step: Any, used: Flags) -> Array:
-    """p-values, one a level, that the mean over replicates lies above 0.
+    """One-sided p-values, one a level, for the claim that the mean over replicates lies above 0.
 
-    A level's variance is half its own and half the mean over the levels in use, and never below
-    what a grid of this step hides, ``step^2 / 12``. The degrees of freedom are Satterthwaite's for
-    that mean (1946, Biometrics Bulletin 2), between n - 1 and 2 (n - 1), rounded down. With one
-    level this is Student's t-test.
+    The variance of a level is taken as the mean of its own and of the average over the levels in
+    use, each at least ``step^2 / 12``, the variance of rounding to a grid of this step. The degrees
+    of freedom are Satterthwaite's for the average over levels (1946, Biometrics Bulletin 2),
+    limited to between n - 1 and 2 (n - 1) and rounded down. With one level this is Student's
+    t-test.
 
     Args:
-        y: (..., levels, replicates), 2 replicates or more.
-        step: of the grid that ``y`` lies on; a number or (..., 1).
-        used: (..., levels), whose variances are averaged; all where none is.
+        y: float64 (..., levels, replicates), 2 replicates or more.
+        step: of the grid that ``y`` lies on, 0 or more; a number or (..., 1).
+        used: bool (..., levels), the levels whose variances are averaged; where none is, all are.
+
+    Returns:
+        float64 (..., levels) in (0, 1]; 1 where nothing varies and the step is 0.
     """
     n = y.shape[-1]
     own = np.maximum(y.var(-1, ddof=1), np.asarray(step) ** 2 / 12)
@@ -48,11 +55,17 @@ def one_sided(y: Array, step: Any, used: Flags) -> Array:
 
 
 def sign_flips(y: Array) -> Array:
-    """Share of all sign patterns whose sum over replicates is at least the one seen.
+    """Sign-flip test: the share of all sign patterns whose sum is at least the observed one.
 
-    Exact for differences that are symmetric about 0 (Fisher 1935, The Design of Experiments, 21);
-    from 15 replicates on by 2^14 patterns drawn once, with the one seen among them, which keeps the
-    test exact.
+    A p-value for the claim that the mean lies above 0, exact where differences are symmetric about
+    0 (Fisher 1935, The Design of Experiments, section 21). From 15 replicates on, 2^14 patterns
+    drawn at random stand for all; the observed one is among them, which keeps the test valid.
+
+    Args:
+        y: float64 (..., levels, replicates).
+
+    Returns:
+        float64 (..., levels) in (0, 1].
     """
     sums = y @ _patterns(y.shape[-1])
     shares: Array = (sums >= sums[..., :1] - ROUNDING).mean(-1)
@@ -71,11 +84,18 @@ def _patterns(n: int) -> Array:
 
 
 def hommel(p: Array) -> Array:
-    """p-values adjusted over the last axis (Hommel 1988, Biometrika 75): closed tests by Simes.
+    """p-values adjusted for several tests, over the last axis (Hommel 1988, Biometrika 75).
 
-    Rejecting where the result is below alpha keeps the chance of even one false rejection below
-    alpha where Simes' inequality holds, as it does for levels that share a dense network. A value
-    of 1, a claim that could not be tested, still counts among the levels.
+    It is the closed testing procedure with Simes' test. Rejecting where the result is below alpha
+    keeps the chance of even one false rejection below alpha wherever Simes' inequality holds, as it
+    does for levels that share a dense network. A claim that could not be tested, with p = 1, still
+    counts as a test.
+
+    Args:
+        p: float64 (..., tests) in [0, 1].
+
+    Returns:
+        The same shape; each at least ``p`` and at most 1.
 
     >>> hommel(np.array([0.01, 0.02, 0.9])).round(4).tolist()
     [0.03, 0.04, 0.9]

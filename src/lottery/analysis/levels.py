@@ -1,13 +1,14 @@
-"""Level by level: what was measured, against what, and what the tests say of it."""
+"""The levels of a verdict: means, comparisons and outcomes of tests for each of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Final
 
 from lottery.analysis.claims import Claims
-from lottery.analysis.measured import Measured, Place, arithmetic_mean
+from lottery.analysis.measured import Measured, Place
 from lottery.analysis.statistics import SMALLEST_DEVIATION, estimate, estimate_ratio
 from lottery.analysis.types import (
     Bound,
@@ -42,15 +43,15 @@ def _level(measured: Measured, claims: Claims, level: int) -> LevelVerdict:
     matches, wins = _on_means(measured, level)
     return LevelVerdict(
         level=level,
-        density=arithmetic_mean([job.density for job in own]),
-        weights_kept=arithmetic_mean([job.weights_kept for job in own]),
+        density=fmean([job.density for job in own]),
+        weights_kept=fmean([job.weights_kept for job in own]),
         groups=groups,
         matches_on_means=matches,
         wins_on_means=wins,
         tickets_lost=measured.tickets_lost(level),
         tickets_unsettled=sum(never_settled(job.provenance) for job in main),
         tickets_late=len(measured.tickets_late(level)),
-        start_iteration=arithmetic_mean([job.start_iteration for job in main]) if main else 0.0,
+        start_iteration=fmean([job.start_iteration for job in main]) if main else 0.0,
     )
 
 
@@ -148,7 +149,7 @@ def _ratio(
     times = {r: (_finite(measured, a[r]), _finite(measured, b[r])) for r in pairs}
     bounds: dict[int, Bound] = {r: "at least" for r in pairs if r in over}
     bounds |= {r: "at most" for r in pairs if r in under}
-    step = measured.evidence.evaluation_interval / arithmetic_mean([y for _, y in times.values()])
+    step = measured.evidence.evaluation_interval / fmean([y for _, y in times.values()])
     ratios = {r: x / y for r, (x, y) in times.items()}
     confidence = measured.evidence.confidence
     return estimate_ratio(ratios, confidence, resolution=step, bounds=bounds), step

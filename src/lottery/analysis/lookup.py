@@ -1,4 +1,4 @@
-"""Finding levels, and what is missing, in a verdict."""
+"""Looking things up in a verdict: levels, and what is missing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lottery.tickets import KEEPS_TRAINED
 
 
 def tests_hypothesis(verdict: Verdict) -> bool:
-    """Whether the run can tell anything of the hypothesis.
+    """Whether the run can test the whole hypothesis.
 
-    It cannot where tickets keep trained weights, or where nothing says who is sooner.
+    It cannot where tickets keep trained weights, or where no early stops are known.
     """
     return verdict.timed and not keeps_trained(verdict)
 
@@ -31,10 +31,17 @@ def pruned(verdict: Verdict) -> list[LevelVerdict]:
     return [level for level in verdict.levels if level.level > 0]
 
 
-def spoken_of(verdict: Verdict) -> LevelVerdict | None:
-    """The level that answers are about: the one picked, or else that which comes nearest.
+def is_confirmed(level: LevelVerdict, claim: str) -> bool:
+    """Whether the tests confirm a claim about the tickets of a level, such as ``matches``."""
+    test = level.groups[MAIN].tests.get(claim) if MAIN in level.groups else None
+    return test is not None and test.outcome == "confirmed"
 
-    That is the smallest that matches on the means, or the most accurate one.
+
+def answered_level(verdict: Verdict) -> LevelVerdict | None:
+    """The level that the answers are about; None where nothing can be compared.
+
+    It is the one that the verdict picked; else the sparsest that matches on the means; else the
+    most accurate one.
     """
     if verdict.level is not None:
         return find_level(verdict, verdict.level)
@@ -46,12 +53,12 @@ def spoken_of(verdict: Verdict) -> LevelVerdict | None:
 
 
 def sparsity_order(level: LevelVerdict) -> tuple[float, int]:
-    """Sorts levels from the smallest network on."""
+    """Sort key for levels, from the sparsest on; of equal densities the earlier level first."""
     return level.density, level.level
 
 
-def lost(verdict: Verdict) -> Missing:
-    """Everything that is missing in the run, dense networks included."""
+def count_missing(verdict: Verdict) -> Missing:
+    """How many trainings of a run have no result; ``dense`` counts all lost dense networks."""
     groups = [
         level.groups[kind]
         for level in pruned(verdict)

@@ -1,9 +1,9 @@
-"""From single trainings to values per replicate, and which trainings are missing.
+"""From single trainings to one value per replicate, and which trainings are missing.
 
 A replicate counts where its dense network came to its end and does better than guessing. A training
-is lost where it diverged, collapsed or guesses, or was never begun because the one it needs failed.
-Several controls of a kind in one replicate are averaged: accuracies as they are, iterations as
-logarithms.
+is lost where it diverged, collapsed or guesses, or was never begun because one that it needs
+failed. Several controls of a kind in one replicate are averaged: accuracies by the arithmetic mean,
+iterations by the geometric mean.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,10 @@ Place = tuple[str, int]
 
 
 class Measured:
-    """The trainings of a run by kind and level, with what was measured of them.
+    """The trainings of a run by kind and level, and what was measured of them.
 
     Args:
-        evidence: what the run found.
+        evidence: results of the run, and what is known about them.
 
     Raises:
         StoreError: two results are of the same job.
@@ -59,9 +60,9 @@ class Measured:
         self._targets = self._dense_targets()
 
     def is_guessing(self, job: JobResult) -> bool:
-        """Whether a training came to its end, and its test accuracy is below the limit.
+        """Whether a training came to its end with a test accuracy below the limit of guessing.
 
-        Without classes nothing is known of guessing.
+        Without classes there is no such limit, and nothing counts as guessing.
         """
         accuracy = job.score if self.limit else None
         return job.status == "done" and accuracy is not None and accuracy < self.limit
@@ -71,7 +72,7 @@ class Measured:
         return job.status != "done" or self.is_guessing(job)
 
     def counting(self, kind: str, level: int) -> list[JobResult]:
-        """The trainings of a place that have a result, and something to compare it with.
+        """The trainings of a kind at a level that have a result and a dense network beside it.
 
         Where no dense network has learned anything, all that came to their end.
         """
@@ -81,8 +82,12 @@ class Measured:
         return [job for job in jobs if job.replicate in self.dense and not self.is_lost(job)]
 
     def values(self, kind: str, level: int, measure: Measure) -> dict[int, float]:
-        """Replicate -> the mean over its trainings that count; infinity for never reached."""
-        mean = geometric_mean if measure in ("early_stop", "time_to_dense") else arithmetic_mean
+        """Replicate -> the mean over its trainings that count.
+
+        Scores are in their direction, so that more is better; a time that is never reached is
+        infinity.
+        """
+        mean = geometric_mean if measure in ("early_stop", "time_to_dense") else fmean
         found: dict[int, list[float]] = {}
         for job in self.counting(kind, level):
             value = self._value(job, measure)
@@ -91,13 +96,19 @@ class Measured:
         return {replicate: mean(values) for replicate, values in sorted(found.items())}
 
     def comparable(self, kind: str, level: int, measure: Measure) -> dict[int, float]:
-        """The same where there is a dense network to compare with; else nothing."""
+        """As `values`, but empty where no dense network of the run has learned anything."""
         return self.values(kind, level, measure) if self.dense else {}
 
     def missing(self, kind: str, level: int, *, compared: bool = False) -> Missing:
-        """What is missing in a place; ``compared``: with the replicates that lack a dense network.
+        """How many trainings of a kind at a level have no result.
 
-        Trainings of replicates without a dense network count as nothing else.
+        Those of replicates without a dense network to compare with are not counted as diverged,
+        collapsed or guessing.
+
+        Args:
+            kind: ``main``, or a kind of control.
+            level: 0 is the dense network.
+            compared: whether to count the replicates without a dense network.
         """
         jobs = self.jobs.get((kind, level), ())
         apart = {j.replicate for j in jobs if self.dense and j.replicate not in self.dense}
@@ -112,14 +123,15 @@ class Measured:
         )
 
     def tickets_lost(self, level: int) -> int:
-        """Replicates whose ticket of this level diverged or collapsed, or never came to be by that.
+        """Replicates without a ticket of this level since theirs diverged or collapsed, here or
+        above.
 
-        A dense network that diverged loses no ticket: it leaves nothing to compare with.
+        Replicates without a dense network to compare with are not counted.
         """
         return len(self._failed(level)) if level else 0
 
     def tickets_late(self, level: int) -> set[int]:
-        """Replicates whose tickets train on from a mask that was drawn at the last look."""
+        """Replicates whose tickets train on from a mask that never settled before the last look."""
         if self.evidence.rewind != "drawn":
             return set()
         return {
@@ -130,24 +142,24 @@ class Measured:
 
     @cached_property
     def replicates(self) -> list[int]:
-        """Those that tests rest on: with a dense network, and with a pruned level that ended."""
+        """The replicates that are tested: with a dense network, and a result of a pruned level."""
         pruned = {j.replicate for (kind, n), jobs in self.jobs.items() if n for j in jobs}
         return sorted(self.dense.keys() & pruned)
 
     def row(self, kind: str, level: int, measure: Measure) -> NDArray[np.float64]:
-        """(replicates,) of the tests at a level, nan where lost or not there yet.
+        """The values that are tested at a level, (replicates,); nan where lost or not there yet.
 
-        A lost one of several controls in a replicate counts as no difference, which is what the
-        tests take a replicate for that lost them all.
+        Of several controls in a replicate, a lost one counts as no difference: the tests count a
+        replicate that lost them all in the same way.
         """
         return np.array([self._tested(kind, level, r, measure) for r in self.replicates])
 
     def array(self, kind: str, measure: Measure) -> NDArray[np.float64]:
-        """(levels, replicates) of the tests."""
+        """The values that are tested, (levels, replicates)."""
         return np.stack([self.row(kind, level, measure) for level in self.levels])
 
     def dense_array(self, measure: Measure) -> NDArray[np.float64]:
-        """(replicates,) of the dense networks."""
+        """The values of the dense networks, (replicates,)."""
         if measure == "early_stop" and not self.timed:
             # Nothing is compared with it, and the tests take finite numbers alone.
             return np.full(len(self.replicates), float(self.evidence.evaluation_interval))
@@ -159,7 +171,7 @@ class Measured:
         return len(self._stopping_at_end(kind, level))
 
     def stops_at_end(self, kind: str, level: int) -> set[int]:
-        """Replicates with such a training."""
+        """Replicates with a training whose early stop is the last evaluation."""
         return {job.replicate for job in self._stopping_at_end(kind, level)}
 
     def last_evaluation(self, job: JobResult) -> int:
@@ -175,7 +187,10 @@ class Measured:
         ]
 
     def compares_times(self, kind: str) -> bool:
-        """Whether iterations say how fast a kind of training learns: it starts from new weights."""
+        """Whether iterations say how fast a kind of training learns.
+
+        They do not where it starts from trained weights.
+        """
         return self.timed and self.evidence.rewind not in KEEPS_TRAINED and kind != "continued"
 
     def _tested(self, kind: str, level: int, replicate: int, measure: Measure) -> float:
@@ -189,7 +204,7 @@ class Measured:
         dense = self._value(self.dense[replicate], measure)
         if measure == "accuracy":
             boundary = (dense or 0.0) - (self.score.margin or 0.0)
-            return arithmetic_mean([*known, *[boundary] * lost])
+            return fmean([*known, *[boundary] * lost])
         boundary = (dense or 0.0) + self.evidence.evaluation_interval
         return geometric_mean([*known, *[boundary] * lost])
 
@@ -234,9 +249,10 @@ class Measured:
 
 
 def dense_key(key: JobKey, dense_kind: str) -> JobKey | None:
-    """Where a training is counted, given the kind whose level 0 counts as the dense network.
+    """The place that a training counts at, given the kind whose level 0 is the dense network.
 
-    One that only found a ticket's mask is not.
+    None for a training that only searched a ticket's mask, and for a dense network that is not
+    compared with.
 
     >>> str(dense_key(JobKey(0, "dense-rewound-1", 0), "dense-rewound"))
     'replicate 0, main, level 0'
@@ -249,7 +265,8 @@ def dense_key(key: JobKey, dense_kind: str) -> JobKey | None:
 
 
 def as_dense(results: Iterable[JobResult], dense_kind: str) -> list[JobResult]:
-    """The results with the dense networks that count in the place of dense networks."""
+    """The results that count, with the dense networks that are compared with at ``main``, level
+    0."""
     places = ((result, dense_key(result.key, dense_kind)) for result in results)
     return [replace(result, branch=key.branch) for result, key in places if key]
 
@@ -265,13 +282,8 @@ def _by_place(results: Iterable[JobResult]) -> Mapping[Place, Sequence[JobResult
     return places
 
 
-def arithmetic_mean(values: Sequence[float]) -> float:
-    """The mean, the same in any order."""
-    return math.fsum(values) / len(values)
-
-
 def geometric_mean(values: Sequence[float]) -> float:
-    """The mean of logarithms, as a value; infinity where one is.
+    """The geometric mean of values above 0, to 6 decimals; infinity where one is.
 
     >>> round(geometric_mean([2.0, 8.0]), 6)
     4.0

@@ -1,25 +1,27 @@
-"""From accuracies and early stops to a decision: which claims the tests confirm, and where.
+"""The decision procedure: which claims the tests confirm, at which levels.
 
-Everything is paired by replicate. Tickets and their reinitialized copies are both compared with the
-dense network, never with each other, so that a copy which wins as well cannot be mistaken for one
-that fails. Arrays have levels and replicates as their last two axes; any axes before them are
-independent runs, so that thousands of simulated runs are decided at once. Nan marks a training that
-is lost (it diverged, collapsed or guesses); it is taken in the way that speaks against the claim.
+All comparisons are paired by replicate. Tickets and their reinitialized copies are both compared
+with the dense network, never with each other, so that a copy which wins as well cannot be mistaken
+for one that fails. Arrays have levels and replicates as their last two axes; any axes before them
+are independent runs, so that thousands of simulated runs are decided at once. Nan marks a training
+without a result (it diverged, collapsed or guesses); each test counts it against its claim.
 
-- A ticket *matches* where accuracy - dense + margin lies above 0.
-- It is *no later* where log((dense stop + one evaluation) / its stop) does: its typical ratio.
-- It *wins* where both hold (the larger p, Berger 1982).
-- A copy *fails* where it does not match, or is later (Simes 1986, Biometrika 73).
+- A ticket *matches* where the mean of accuracy - dense accuracy + margin lies above 0.
+- It is *no later* where the mean of log((dense stop + one evaluation) / its stop) lies above 0.
+- It *wins* where both hold: the larger of the two p-values (an intersection-union test, Berger
+  1982, Technometrics 24).
+- A copy *fails* where it does not match, or is later: Simes' test of the two (1986, Biometrika 73).
 
-What a test must not be asked, it is not asked (`Claim.reasons`): a stop at the last evaluation is a
-lower bound, so who is sooner is unknown; most replicates must agree in direction, and so must the
-plain means, since the logarithm's mean is not theirs; and where one side scatters many times as
-much as the other, a handful of replicates cannot show the tail that decides.
+Some claims cannot be confirmed, whatever their p-value is (`Claim.reasons`). An early stop at the
+last evaluation is only a lower bound, so that nobody knows who is sooner. Most replicates must
+agree in direction, and so must the plain means, which differ from the means of logarithms. And
+where one side scatters many times as much as the other, a handful of replicates cannot show the
+rare large values that decide.
 
-Over levels, wins are corrected by Hommel's method (1988, Biometrika 75). That copies fail is asked
-from the sparsest level on, at 0.2 alpha, until a level is not confirmed. The hypothesis holds at a
-level that has both. That this keeps the error of the whole sentence at alpha was found by
-simulation: docs/verdict.md has the rates.
+Over levels, wins are corrected by Hommel's method (1988, Biometrika 75). That copies fail is tested
+from the sparsest level on, at 0.2 alpha, up to the first level where it is not confirmed. The
+hypothesis is confirmed at a level where both are. Simulations show that the chance of confirming it
+falsely anywhere stays below alpha: docs/verdict.md has the rates.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ MEANS: Final = "means"
 SKEWED: Final = "skewed"
 FEW: Final = "few"
 UNTESTED: Final = frozenset({AT_END, SKEWED, FEW})
-"""Reasons for which a claim is untested; for the others it was looked at, and found wanting."""
+"""Reasons for which a claim counts as untested; with any other it was tested and not confirmed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +62,12 @@ class Settings:
     grid: float
     """Iterations between two evaluations."""
     end: float
-    """Iteration of the last evaluation; infinity where no value is cut off."""
+    """Iteration of the last evaluation, at which early stops are lower bounds; infinity: none
+    are."""
     step: float
     """The step between two possible accuracies, 1 / test examples; 0 when unknown."""
     confidence: float = 0.95
+    """Of the tests, in (0, 1)."""
 
     @property
     def alpha(self) -> float:
@@ -73,14 +77,15 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """One measure of a run. Several copies of one ticket are averaged before."""
+    """One measure of a run, float64. Several copies of one ticket are averaged before."""
 
     dense: Array
-    """(..., replicates), finite: replicates whose dense network is lost are left out before."""
+    """(..., replicates), finite: replicates without a dense network to compare with are left
+    out."""
     tickets: Array
-    """(..., levels, replicates), nan where lost."""
+    """(..., levels, replicates), nan for a training without a result."""
     copies: Array | None
-    """The same of the reinitialized copies; None without such a control."""
+    """The same for the reinitialized copies; None without such a control."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +95,11 @@ class Claim:
     p: Array
     """One-sided p-value of a t-test; 1 where the claim cannot be confirmed."""
     flips: Array
-    """Exact p-value by flipping signs, which must agree; 0 where it is not asked for."""
+    """p-value of the sign-flip test, which must be below alpha as well; 0 with fewer than 6
+    replicates, where it is not made."""
     reasons: Mapping[str, Flags] = field(default_factory=dict)
-    """Reason -> where it keeps the claim from being confirmed whatever its p-value would be."""
+    """Reason -> at which levels it keeps the claim from being confirmed, whatever the p-value
+    is."""
 
     @property
     def untested(self) -> Flags:
@@ -132,10 +139,10 @@ OPPOSITES: Final[Mapping[str, str]] = {
 
 
 def decide(accuracy: Samples, stop: Samples, settings: Settings) -> Decision:
-    """Test every claim at every level, and put the run into one word.
+    """Test every claim at every level, and give the whole run a headline.
 
     Args:
-        accuracy: fractions.
+        accuracy: test accuracies, or other scores of which more is better.
         stop: iterations of lowest validation loss.
         settings: margin, grids, end and confidence.
 
@@ -226,14 +233,14 @@ def _worse(accuracy: Array, dense: Array, settings: Settings) -> Claim:
 
 
 def sooner(time: Array, dense: Array, settings: Settings, *, slack: float) -> Claim:
-    """The typical ratio of a time to the dense network's is below ``1 + slack / dense``.
+    """The claim that a time is, in the geometric mean, below the dense network's plus ``slack``.
 
     Args:
-        time: (..., levels, replicates), nan where lost; at or above ``settings.end`` it is a lower
-            bound, also infinity.
-        dense: (..., replicates).
+        time: iterations (..., levels, replicates), nan without a result; a value of
+            ``settings.end`` or more, infinity included, is a lower bound.
+        dense: iterations (..., replicates).
         settings: ``grid`` is the resolution of times.
-        slack: iterations by which it may be later and still pass.
+        slack: iterations by which it may be later and still pass, 0 or more.
     """
     lost, dense = np.isnan(time), dense[..., None, :]
     step = settings.grid / dense.mean(-1)
@@ -269,7 +276,7 @@ def _later(stop: Array, dense: Array, settings: Settings) -> Claim:
 
 
 def both(*claims: Claim) -> Claim:
-    """All of them are true: the largest p of each kind (Berger 1982, Technometrics 24)."""
+    """The claim that all of them are true: the largest p-values (Berger 1982, Technometrics 24)."""
     return Claim(
         p=np.max([claim.p for claim in claims], 0),
         flips=np.max([claim.flips for claim in claims], 0),
@@ -278,7 +285,7 @@ def both(*claims: Claim) -> Claim:
 
 
 def either(*claims: Claim) -> Claim:
-    """At least one is true: Simes' p of the t-tests, the smallest of the sign flips."""
+    """The claim that at least one is true: Simes' p-value (1986), and the smallest sign-flip p."""
     p = np.sort([claim.p for claim in claims], 0)
     ranks = np.arange(1, len(claims) + 1).reshape(-1, *[1] * (p.ndim - 1))
     return Claim(

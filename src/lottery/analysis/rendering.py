@@ -1,4 +1,4 @@
-"""Sentences from templates, so that what is said stands in ``templates/`` and not in branches."""
+"""Sentences from templates: the wording is in ``templates/``, not in the branches of code."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from lottery.score import Score
 
 @dataclass(frozen=True)
 class ScoreFormat:
-    """Words and numbers of one score.
+    """How one score is named, and how its values and differences are written.
 
     >>> perplexity = ScoreFormat(Score(name="perplexity", higher=False))
     >>> perplexity.value(41.527), perplexity.above_or_below(0.51), perplexity.margin(0.5)
@@ -33,7 +33,7 @@ class ScoreFormat:
 
     @property
     def scale(self) -> float:
-        """From a value to what is written."""
+        """The factor from a value to the written number."""
         return 100 if self.percent else 1
 
     @property
@@ -43,12 +43,12 @@ class ScoreFormat:
 
     @property
     def title(self) -> str:
-        """What it is called at the beginning of a heading."""
+        """Its name at the beginning of a heading."""
         return f"{self.name[:1].upper()}{self.name[1:]}"
 
     @property
     def is_accuracy(self) -> bool:
-        """Whether it is what classifications are judged by."""
+        """Whether it is the accuracy of a classifier."""
         return self.score.name == "accuracy" and self.percent
 
     @property
@@ -73,7 +73,7 @@ class ScoreFormat:
 
     @property
     def points(self) -> str:
-        """What differences are measured in, in few letters; empty for plain numbers."""
+        """The unit of differences, in few letters; empty for plain numbers."""
         return "points" if self.percent else self.unit
 
     def head(self, words: str, *, difference: bool = False) -> str:
@@ -82,7 +82,7 @@ class ScoreFormat:
         return f"{words}, {unit}" if unit else words
 
     def difference(self, left: str, right: str) -> str:
-        """What is taken from what, so that above 0 is better."""
+        """Which is subtracted from which, so that above 0 is better."""
         return f"{left} minus {right}" if self.score.higher else f"{right} minus {left}"
 
     def value(self, value: float) -> str:
@@ -134,7 +134,7 @@ class ScoreFormat:
         return formatting.margin(margin) if self.percent else f"{margin:g}{self._unit}"
 
     def above_or_below(self, difference: float) -> str:
-        """How a value lies to another, which follows."""
+        """Where a value lies, to be followed by what it is compared with."""
         signed = difference if self.score.higher else -difference
         if self.percent:
             return formatting.above_or_below(signed)
@@ -157,10 +157,10 @@ class ScoreFormat:
 
 
 def at_moment(timed: bool) -> str:
-    """When a score is taken that networks are judged by."""
+    """When the score is taken that networks are judged by, in words."""
     return "at early stop" if timed else "at the end of training"
 
 
 def error_of(score: Score, value: float) -> float:
-    """What is missing to a perfect value, of a score that is a fraction."""
+    """How far a fraction is from its perfect value, 1 or, where less is better, 0."""
     return 1 - value if score.higher else value

@@ -1,10 +1,11 @@
 """How long a training takes to become as accurate as the dense network.
 
-An early stop says when the validation loss was lowest, which scatters widely and hides how much
-sooner a ticket gets to a given accuracy. This measure asks for the first evaluation at which test
-accuracy, averaged over 5 evaluations, reaches what the dense network of the same replicate has at
-its early stop (averaged in the same way) less the margin. The dense network's own time is found in
-the same way, so that a ratio of 1 means: as fast as dense. Simulated error rates: docs/verdict.md.
+The early stop, the iteration of lowest validation loss, scatters widely and hides how much sooner a
+ticket reaches a given accuracy. The time measured here is the first evaluation at which the test
+accuracy, averaged over 5 evaluations, reaches that of the dense network of the same replicate at
+its early stop (averaged in the same way) less the margin. The dense network's own time is measured
+in the same way, so that a ratio of 1 means: as fast as dense. Simulated error rates:
+docs/verdict.md.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ WINDOW: Final = 5
 
 
 def test_scores(curve: Sequence[CurvePoint], score: Score) -> tuple[NDArray[np.float64], ...]:
-    """Iterations and test scores of a training, without the one at initialization.
+    """Iterations and test scores of a training, float64 (evaluations,) each.
 
-    Scores are in their direction, so that more is better.
+    The evaluation at initialization is left out. Scores are in their direction: more is better.
     """
     points = [
         (p.iteration, score.oriented(p.values[score.name]))
@@ -36,10 +37,10 @@ def test_scores(curve: Sequence[CurvePoint], score: Score) -> tuple[NDArray[np.f
     return tuple(np.array(points, float).reshape(-1, 2).T)
 
 
-def smoothed(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over `WINDOW` evaluations around each, along the last axis.
+def moving_average(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The centred moving average over `WINDOW` evaluations along the last axis; fewer at the ends.
 
-    >>> smoothed(np.array([0.0, 3.0, 6.0, 9.0, 12.0, 30.0])).tolist()
+    >>> moving_average(np.array([0.0, 3.0, 6.0, 9.0, 12.0, 30.0])).tolist()
     [3.0, 4.5, 6.0, 12.0, 14.25, 17.0]
     """
     n, reach = accuracies.shape[-1], WINDOW // 2
@@ -50,7 +51,7 @@ def smoothed(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def target_score(dense: Sequence[CurvePoint], early_stop: int, score: Score) -> float | None:
-    """What has to be reached: the dense network's smoothed score at early stop, less the margin.
+    """The score to reach: the dense network's at early stop, smoothed, less the margin.
 
     None where the curve has no test score at that iteration, or there is no margin.
     """
@@ -58,13 +59,14 @@ def target_score(dense: Sequence[CurvePoint], early_stop: int, score: Score) -> 
     [at] = np.nonzero(iterations == early_stop)
     if score.margin is None or not len(at):
         return None
-    return float(smoothed(scores)[at[0]]) - score.margin
+    return float(moving_average(scores)[at[0]]) - score.margin
 
 
 def time_to_reach(curve: Sequence[CurvePoint], target: float, score: Score = ACCURACY) -> float:
-    """The first iteration at which the smoothed test score is the target; infinity if never."""
+    """The first iteration at which the smoothed test score reaches the target; infinity if
+    never."""
     iterations, scores = test_scores(curve, score)
     if not len(iterations):
         return math.inf
-    reached = smoothed(scores) >= target
+    reached = moving_average(scores) >= target
     return float(iterations[reached.argmax()]) if reached.any() else math.inf

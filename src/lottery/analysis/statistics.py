@@ -1,13 +1,14 @@
-"""The few statistics that estimates and comparisons need: pure functions on numbers.
+"""The statistics of estimates and comparisons: pure functions on numbers.
 
-Few replicates is the normal case, so everything here is exact for small samples of normally
-distributed values, and says None where there is nothing to compute from.
+Few replicates are the normal case, so everything here is exact for small samples of normally
+distributed values, and gives None where there is nothing to compute from.
 
 Measurements lie on a grid: accuracies on multiples of 1 / test examples, early stops on multiples
-of the evaluation interval. A few replicates can land on the same point of it, and their sample
-deviation of 0 would claim a certainty that the grid cannot give. What a grid of step r hides is
-uniform over one step and has the deviation ``r / sqrt(12)``; a sample deviation is never taken to
-be smaller than that, and no interval ends nearer to its mean than r.
+of the evaluation interval. A few replicates can fall on the same point of it, and a sample standard
+deviation of 0 would then claim a certainty that such a measurement cannot give. Rounding to a grid
+of step r adds an error that is uniform over one step, whose standard deviation is ``r / sqrt(12)``.
+So a sample standard deviation is never taken to be smaller than that, and no interval ends nearer
+to its mean than r.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ def estimate(
 ) -> Estimate:
     """The mean over replicates and its two-sided t-interval.
 
-    The interval is ``mean +- max(r, t * s / sqrt(n))`` with s the sample deviation, r the
-    resolution and t the quantile ``(1 + confidence) / 2`` of Student's distribution with n - 1
-    degrees of freedom (Student 1908, Biometrika 6). It is not clipped: the interval of an accuracy
-    may reach above 1.
+    The interval is ``mean +- max(r, t * s / sqrt(n))`` with s the sample standard deviation (at
+    least ``r / sqrt(12)``), r the resolution and t the quantile ``(1 + confidence) / 2`` of
+    Student's distribution with n - 1 degrees of freedom (Student 1908, Biometrika 6). It is not
+    clipped: the interval of an accuracy may reach above 1.
 
     Args:
         values: replicate -> finite value, at least one.
         confidence: in (0, 1).
         resolution: the step of the grid that values lie on, 0 or more; 0 when it is not known.
-        bounds: replicates whose value is a bound only.
+        bounds: replicates whose value is only a bound, and which; passed on.
 
     Returns:
         The estimate; without an interval when there is a single value, or when values do not vary
@@ -76,7 +77,7 @@ def estimate_ratio(
         ratios: replicate -> finite ratio above 0, at least one.
         confidence: in (0, 1).
         resolution: the smallest relative change that could be measured, 0 or more.
-        bounds: replicates whose ratio is a bound only.
+        bounds: replicates whose ratio is only a bound, and which; passed on.
 
     Raises:
         ValueError: there are no ratios, one is not finite or not positive, or an argument is out
@@ -211,7 +212,13 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean and the sample deviation, the same in any order; no deviation of a single value."""
+    """Mean and sample standard deviation (n - 1), the same in any order of the values.
+
+    The deviation is None for a single value.
+
+    Raises:
+        ValueError: there are no values, or one is not finite.
+    """
     if not values or not all(math.isfinite(value) for value in values):
         raise ValueError(f"expected one or more finite numbers, got {list(values)}")
     n = len(values)

@@ -1,26 +1,30 @@
-"""Whether what tickets teach holds: a smaller dense network, and a learned initialization.
+"""The verdict on what was learned from tickets: a smaller dense network, and an initialization.
 
-All claims are paired by replicate, and tested as those of a verdict on one level are
-(`lottery.analysis.procedure`); Holm's method corrects them together, and their opposites together.
-Which trainings count is as there too (`lottery.analysis.measured`); without a dense network of the
-run that learned something, nothing is tested.
+All claims are paired by replicate, and tested like those of a verdict at one level
+(`lottery.analysis.procedure`). Holm's method corrects all of them together, and all their opposites
+together. Trainings count as in a verdict (`lottery.analysis.measured`); without a dense network of
+the run that learned something, nothing is tested.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Final, Literal
 
 import numpy as np
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from lottery.analysis.evidence import evidence_of
-from lottery.analysis.formatting import missing_words, probability
+from lottery.analysis.formatting import NONE, missing_words, probability
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import FEWEST, OPPOSITES, Claim, Samples, Settings, decide, sooner
 from lottery.analysis.statistics import holm
+from lottery.analysis.text import WIDTH, bare_table, plain_text
 from lottery.analysis.types import Missing, Outcome
 from lottery.experiments import Run
 from lottery.store import MAIN
@@ -32,7 +36,10 @@ CLAIMS: Final[Mapping[str, tuple[Part, str]]] = {
     "small-dense": ("small", "the small dense network matches the dense network"),
     "learned-matches": ("learned", "the learned initialization matches the usual one"),
     "learned-better": ("learned", "the learned initialization is better than the usual one"),
-    "learned-sooner": ("learned", "it reaches its early stop in fewer iterations"),
+    "learned-sooner": (
+        "learned",
+        "the learned initialization reaches its early stop in fewer iterations",
+    ),
 }
 """Claim -> whose it is, and what it says."""
 _HEADLINE: Final[Mapping[Part, str]] = {"small": "small-ticket", "learned": "learned-matches"}
@@ -40,26 +47,27 @@ _HEADLINE: Final[Mapping[Part, str]] = {"small": "small-ticket", "learned": "lea
 
 @dataclass(frozen=True, kw_only=True)
 class TaughtClaim:
-    """One claim, tested."""
+    """One claim and its test."""
 
     name: str
+    """A key of `CLAIMS`."""
     claim: str
     """In words."""
     outcome: Outcome
     n: int
-    """Replicates that have both."""
+    """Replicates that have both trainings to compare."""
     missing: int
     """Replicates that lack one of the two: diverged, collapsed, guessing, or not run."""
     mean: float | None
-    """Of accuracies the mean difference, above 0 where it is better; of early stops the geometric
-    mean of ratios, below 1 where it is sooner."""
+    """For accuracies the mean difference (fraction), above 0 where it is better; for early stops
+    the geometric mean of ratios, below 1 where it is sooner. None where no replicate has both."""
     p: float | None
     """One-sided, of the claim, after Holm's correction; None where it is untested."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeachVerdict:
-    """What tickets of a level taught."""
+    """What was learned from the tickets of a level, judged."""
 
     level: int
     small: Outcome | None
@@ -71,17 +79,23 @@ class TeachVerdict:
     dense_missing: Missing
     """Dense networks of the run that have no result, or do no better than guessing."""
     margin: float
+    """How much lower an accuracy may be and still match, a fraction."""
     confidence: float
+    """Of the tests, corrected if the run has grown and was looked at before."""
     claims: tuple[TaughtClaim, ...]
 
 
 def judge_teaching(run: Run, level: int, taught: Mapping[Part, Run]) -> TeachVerdict:
-    """Judge what the tickets of a level taught.
+    """Judge what was learned from the tickets of a level.
 
     Args:
-        run: where the tickets are.
-        level: theirs.
-        taught: the run of the small network, if there is one, and that of the initialization.
+        run: the run with the tickets and their dense networks.
+        level: the level of the tickets, 1 or more.
+        taught: ``learned`` -> the run with the learned initialization, and, if there is one,
+            ``small`` -> the run of the smaller network.
+
+    Raises:
+        StoreError: a file of a run is damaged.
     """
     measured = _measured(run, run)
     others = {name: _measured(other, run) for name, other in taught.items()}
@@ -217,53 +231,88 @@ def _settings(measured: Measured) -> Settings:
         grid=float(evidence.evaluation_interval),
         end=float(measured.end) or math.inf,
         step=1 / examples if examples else 0.0,
-        confidence=evidence.confidence,
+        confidence=evidence.test_confidence,
     )
 
 
-# In words
+# As text
 
-_SAID: Final[Mapping[Outcome, str]] = {
-    "confirmed": "confirmed",
-    "open": "open; neither it nor its opposite is confirmed",
-    "against": "not so; a test confirms the opposite",
-    "untested": "untested",
+_ANSWERS: Final[Mapping[Part, tuple[str, str]]] = {
+    "small": (
+        "a smaller dense network does as well as the tickets",
+        "a smaller dense network does worse than the tickets",
+    ),
+    "learned": (
+        "an initialization learned from the tickets does as well as the usual one",
+        "an initialization learned from the tickets does worse than the usual one",
+    ),
 }
+"""Part -> what is confirmed if its first claim is, and if the opposite is."""
 
 
 def teaching_text(verdict: TeachVerdict, no_small: str = "") -> str:
-    """A verdict as it is printed: one line a part, then every claim.
+    """A verdict as it is printed, in 80 columns: the answers, a table, and how to read it.
 
     Args:
         verdict: what to say.
         no_small: why there is no small network, in words.
     """
-    lost = verdict.dense_missing
-    lines = [f"No small network: {no_small}."]
+    answers = [f"No smaller dense network: {no_small}."]
     if verdict.small is not None:
-        lines = [f"The small dense network matches the ticket: {_SAID[verdict.small]}."]
-    lines += [f"The learned initialization matches the usual one: {_SAID[verdict.learned]}."]
+        answers = [_answer("small", verdict.small)]
+    answers.append(_answer("learned", verdict.learned))
+    lost = verdict.dense_missing
     if lost.total:
-        lines.append(f"Lost among the run's dense networks: {missing_words(lost)}.")
+        answers.append(f"Lost among the run's dense networks: {missing_words(lost)}.")
     if lost.total == verdict.replicates:
-        lines.append(
+        answers.append(
             "None of them learned more than guessing, so there is nothing to compare with."
         )
-    lines.append("")
-    lines += [_line(one) for one in verdict.claims]
-    tail = (
-        f"Points of test accuracy or ratios of iterations, paired by replicate; to match is to be "
-        f"worse by no more than {100 * verdict.margin:g} points. p after Holm's correction over "
-        f"these claims, at {verdict.confidence:.0%} confidence."
+    view = Group(*map(Text, answers), Text(), _table(verdict), Text(), *map(Text, _notes(verdict)))
+    return plain_text(view, width=WIDTH).rstrip("\n")
+
+
+def _answer(part: Part, outcome: Outcome) -> str:
+    yes, no = _ANSWERS[part]
+    match outcome:
+        case "confirmed":
+            return f"Yes: {yes}."
+        case "against":
+            return f"No: {no}."
+        case "open":
+            return f"Open: that {yes} is neither confirmed nor refuted."
+        case "untested":
+            return f"Not tested: whether {yes}."
+
+
+def _table(verdict: TeachVerdict) -> Table:
+    table = bare_table(2)
+    table.add_column("Claim")
+    for title in ("Difference", "p", "n"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Test says", no_wrap=True)
+    for one in verdict.claims:
+        value = NONE
+        if one.mean is not None:
+            ratio = one.name == "learned-sooner"
+            value = f"{one.mean:.2f} times" if ratio else f"{100 * one.mean:+.2f} points"
+        n = f"{one.n}/{one.n + one.missing}" if one.missing else f"{one.n}"
+        table.add_row(one.claim, value, probability(one.p), n, one.outcome)
+    return table
+
+
+def _notes(verdict: TeachVerdict) -> Iterator[str]:
+    """How to read the table."""
+    margin = 100 * verdict.margin
+    yield (
+        "Difference: of test accuracy in percentage points, above 0 is better; or how many times "
+        "as many iterations, below 1 is sooner. Means over n replicates, each against its own."
     )
-    return "\n".join([*lines, "", tail])
-
-
-def _line(one: TaughtClaim) -> str:
-    lost = f", {one.missing} lost" if one.missing else ""
-    if one.mean is None:
-        return f"{one.outcome:<9}  {one.claim}: no replicate has both{lost}"
-    ratio = one.name == "learned-sooner"
-    value = f"{one.mean:.2f} times as many" if ratio else f"{100 * one.mean:+.2f}"
-    p = "" if one.p is None else f", p {probability(one.p)}"
-    return f"{one.outcome:<9}  {one.claim}: {value}{p}, n = {one.n}{lost}"
+    yield (
+        f"To match: no worse by more than the margin of {margin:g} point{'s'[: margin != 1]}. "
+        f"Confirmed: a one-sided test at {100 * verdict.confidence:.3g}% confirms the claim, after "
+        "Holm's correction over all of them (p). Against: one confirms the opposite. Open: "
+        f"neither. Untested: there is too little to test, such as fewer than {FEWEST} replicates."
+    )
+    if any(one.missing for one in verdict.claims):
+        yield "n: a/b where only a of b replicates have both."

@@ -20,7 +20,7 @@ from lottery.analysis.formatting import NONE
 from lottery.analysis.lookup import pruned, tests_hypothesis
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, LevelVerdict, Outcome, Verdict
-from lottery.analysis.words import notes
+from lottery.analysis.verdict_sentences import notes
 from lottery.methods import CONTROL_KINDS
 from lottery.store.jobs import MAIN
 
@@ -38,7 +38,7 @@ def verdict_text(verdict: Verdict, *, width: int = WIDTH) -> str:
         verdict: what to print.
         width: columns of the terminal, 60 or more.
     """
-    return printed(verdict_view(verdict), width=width)
+    return plain_text(verdict_view(verdict), width=width)
 
 
 def verdict_view(verdict: Verdict) -> RenderableType:
@@ -62,7 +62,7 @@ def verdict_view(verdict: Verdict) -> RenderableType:
             parts += [Text(), _more_controls(verdict, others[first : first + _IN_A_ROW])]
         parts += [Text(), *(Text(note) for note in notes(verdict))]
     if verdict.caveats:
-        parts += [Text(), Text("Keep in mind", style="bold"), listed(verdict.caveats, "-")]
+        parts += [Text(), Text("Keep in mind", style="bold"), bullet_list(verdict.caveats, "-")]
     return Group(*parts)
 
 
@@ -168,7 +168,7 @@ def _control(score: ScoreFormat, level: LevelVerdict, kind: str) -> str:
     return f"{value}{mark}{f' (-{missing})' if missing else ''}"
 
 
-def printed(view: RenderableType, *, width: int) -> str:
+def plain_text(view: RenderableType, *, width: int) -> str:
     """What would be printed, as plain text without colours or spaces at the ends of lines."""
     out = io.StringIO()
     Console(file=out, width=width, color_system=None, force_terminal=False).print(view)
@@ -180,7 +180,7 @@ def bare_table(gap: int) -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
 
 
-def listed(items: Sequence[str], mark: str) -> RenderableType:
+def bullet_list(items: Sequence[str], mark: str) -> RenderableType:
     """Sentences one below the other, each with a mark before it."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     for item in items:

@@ -1,11 +1,11 @@
-"""A ticket of a run, with all that a file of it should say."""
+"""A ticket of a run, with everything in its provenance that its file should say."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from lottery.analysis.lookup import spoken_of, tests_hypothesis
+from lottery.analysis.lookup import answered_level, tests_hypothesis
 from lottery.analysis.types import Picked, Verdict
 from lottery.analysis.verdict import judge_run
 from lottery.errors import UsageError
@@ -21,15 +21,16 @@ _PICKED: dict[Picked, str] = {
 
 
 def run_ticket(run: Run, level: int | None = None, replicate: int | None = None) -> Ticket:
-    """A ticket of a run, and in its provenance where it is from and what it reached.
+    """A ticket of a run; its provenance says where it is from and which score it reached.
 
-    Where training changed the mask it is the mask at the end.
+    Where training changed the mask, it is the mask at the end of training.
 
     Args:
         run: finished or not.
-        level: which; None: the smallest that is confirmed, or else matches. The provenance's
+        level: which level; None: the sparsest that is confirmed, or else matches. The provenance's
             ``picked`` says in words how it was picked.
-        replicate: which; None: the first that has one. The best would look better than it is.
+        replicate: which replicate; None: the first that has the level. (Taking the best one would
+            make tickets look better than they are.)
 
     Raises:
         UsageError: there is no such ticket.
@@ -55,7 +56,7 @@ def pick_level(verdict: Verdict) -> tuple[int, str]:
     Raises:
         UsageError: none can be compared with a dense network.
     """
-    spoken = spoken_of(verdict)
+    spoken = answered_level(verdict)
     if spoken is None:
         raise UsageError(
             f"no ticket of {verdict.name} can be compared with its dense network, so none can be "

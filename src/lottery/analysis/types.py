@@ -1,8 +1,8 @@
-"""What a verdict is made of: plain numbers and words, ready for JSON.
+"""The parts of a verdict: plain numbers and texts, ready for JSON.
 
-Accuracies and densities are fractions in [0, 1]; iterations count from initialization. What is
-called accuracy is the score that the networks are judged by, whatever its name. Differences of it
-are in its direction: above 0 is better.
+Accuracies and densities are fractions in [0, 1]; iterations count from initialization. "Accuracy"
+stands for the score that the networks are judged by, whatever its name. A difference of scores is
+above 0 where the left one is better, also for scores of which less is better.
 """
 
 from __future__ import annotations
@@ -18,25 +18,27 @@ from lottery.tickets import RewindMethod
 from lottery.training import MaskUpdateMethod, PrunedValues
 
 Outcome = Literal["confirmed", "open", "against", "untested"]
-"""``confirmed``: a test confirms the claim; ``open``: it was tested, and neither it nor its
-opposite is confirmed; ``against``: a test confirms its opposite; ``untested``: nothing could be."""
+"""``confirmed``: a test confirms the claim; ``against``: a test confirms its opposite; ``open``: it
+was tested, and neither is confirmed; ``untested``: no test could be made."""
 
 Headline = Literal["confirmed", "indicated", "open", "contradicted", "not tested"]
-"""The whole sentence in a word, see `lottery.analysis.procedure`."""
+"""The verdict on the whole hypothesis in a word, see `lottery.analysis.procedure.decide`."""
 
 Measure = Literal["accuracy", "accuracy_final", "early_stop", "time_to_dense"]
-"""``accuracy``: test accuracy, or whatever score networks are judged by, at early stop (without a
-curve at the end); ``accuracy_final``: at the end of training;
-``early_stop``: iteration of lowest validation loss; ``time_to_dense``: first iteration at which the
-smoothed accuracy reaches what the dense network has at early stop, less the margin."""
+"""``accuracy``: test accuracy, or whatever score networks are judged by, at early stop, or at the
+end where no curve was logged; ``accuracy_final``: the same at the end of training; ``early_stop``:
+iteration of lowest validation loss; ``time_to_dense``: first iteration at which the smoothed
+accuracy reaches the dense network's at early stop, less the margin."""
 
 Bound = Literal["at least", "at most"]
-"""What a value is instead of exact."""
+"""Whether a value that is not exact is a lower bound (``at least``) or an upper one (``at
+most``)."""
 
 Picked = Literal["confirmed", "wins confirmed", "means", ""]
-"""How the level a verdict speaks of was picked, always as the smallest: the whole sentence is
-confirmed there; that its ticket wins is; it wins on the means; there is none. Where tickets keep
-trained weights, *matches* stands for *wins*."""
+"""How the level that a verdict is about was picked. It is the sparsest level at which, in this
+order: the whole hypothesis is confirmed; it is confirmed that the ticket wins; the ticket wins on
+the means. Empty: there is no such level. Where tickets keep trained weights, *matches* stands for
+*wins*."""
 
 Scale = Literal["difference", "ratio"]
 """``difference``: left minus right; ``ratio``: left over right, its mean geometric."""
@@ -48,14 +50,16 @@ class Estimate:
 
     mean: float
     low: float | None
-    """Lower end of the interval, never nearer to the mean than the resolution of what was measured;
-    None with fewer than two replicates."""
+    """Lower end of the confidence interval, never nearer to the mean than the resolution of the
+    measurement; None with fewer than two replicates."""
     high: float | None
+    """Upper end of it."""
     values: Mapping[int, float]
     """Replicate -> value."""
     bounds: Mapping[int, Bound] = field(default_factory=dict)
-    """Replicate -> what its value is instead of exact: an early stop at the last evaluation is a
-    lower bound, and a ratio with one below the line an upper one."""
+    """Replicates whose value is only a bound. An early stop at the last evaluation is a lower bound
+    (training might have gone on to a later one); a ratio that has one in its denominator is an
+    upper bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,24 +69,26 @@ class Test:
     claim: str
     """In words."""
     p: float | None
-    """By itself; None where it could not be tested."""
+    """One-sided p-value before any correction; None where no test could be made."""
     p_adjusted: float | None
-    """After the correction over all levels that the claim was tested at."""
+    """The p-value after the correction over all levels that the claim was tested at."""
     outcome: Outcome
     why: str = ""
-    """What kept it from being tested or confirmed whatever the numbers, in words; often empty."""
+    """Why it could not be tested, or not be confirmed whatever the numbers are; often empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """Trainings without a result to compare, counted; each speaks against the claim it is in."""
+    """How many trainings have no result to compare; tests count each of them against the claim."""
 
     diverged: int = 0
+    """Ended with a loss that is not finite."""
     collapsed: int = 0
+    """Not trained, since the mask keeps no weight that a signal could pass."""
     guessing: int = 0
-    """Came to their end, and are right no more often than by guessing."""
+    """Trained to the end, and right no more often than by guessing."""
     dense: int = 0
-    """Replicates whose dense network is lost, so that there is nothing to compare with."""
+    """Replicates whose dense network has no result, so that there is nothing to compare with."""
 
     @property
     def total(self) -> int:
@@ -92,7 +98,7 @@ class Missing:
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """One thing against another in one measure."""
+    """The difference, or ratio, between two kinds of training in one measure."""
 
     left: str
     """A kind of training: ``main`` (tickets), or a kind of control; in comparisons, a run."""
@@ -108,7 +114,7 @@ class Contrast:
     """Replicates, or pairs, that the estimate rests on."""
     missing: Missing
     resolution: float
-    """The smallest difference (or relative difference) that could be measured."""
+    """The smallest difference (or relative difference) that can be measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +124,10 @@ class Group:
     kind: str
     """``main``, or a kind of control."""
     n: int
-    """Replicates with a result that counts."""
+    """Replicates that the means are of: with a result, and with a dense network to compare with."""
     trainings: int
-    """All that ended; several controls of one replicate count one by one."""
+    """All trainings that ended, also without a result; several controls of one replicate count one
+    by one."""
     missing: Missing
     accuracy: Estimate | None
     accuracy_final: Estimate | None
@@ -148,14 +155,16 @@ class LevelVerdict:
     groups: Mapping[str, Group]
     """Kind -> group; ``main`` are the tickets."""
     wins_on_means: bool
-    """Whether the plain means say that the tickets win, with none lost or late."""
+    """Whether the tickets win by the plain means, without any test; no, where one is lost or
+    late."""
     matches_on_means: bool
+    """Whether they match by the plain means."""
     tickets_lost: int = 0
     """Replicates without a ticket because theirs diverged or collapsed, here or before."""
     tickets_unsettled: int = 0
     """Replicates whose Early-Bird mask never settled."""
     tickets_late: int = 0
-    """Those of them whose tickets train on from where the mask was drawn."""
+    """Those of them whose tickets train on from the iteration at which the mask was drawn."""
     start_iteration: float = 0.0
     """Where trainings of the tickets start, mean over replicates."""
 
@@ -168,7 +177,7 @@ class Answer:
     """``Does it match?``, ``Is it sooner?``, ``Does it need its initialization?``"""
     outcome: Outcome
     value: str
-    """The number, written out: ``+0.50 points``, ``0.65 times``, ``-``."""
+    """The estimate as text: ``+0.50 points``, ``0.65 times``, or ``-`` where there is none."""
     interval: str
     """``95% interval +0.36 to +0.63``, or why there is none."""
     note: str

@@ -6,11 +6,11 @@ iterations, and does not when the initialization is replaced. Here a and t are t
 and the iteration at early stop of the dense network *of the same replicate*. What is tested, and
 how, says `lottery.analysis.procedure`.
 
-- A level that lost a ticket is not winning. Nor is one of Early-Bird tickets that train on from
-  their masks where a mask never settled: such a ticket was the dense network almost to the end.
+- A level at which a ticket diverged or collapsed is not winning. Nor is one with an Early-Bird
+  ticket that trains on from a mask that never settled: it was the dense network almost to the end.
 - Where tickets keep trained weights (learning-rate rewinding, fine-tuning) the hypothesis is not
-  tested: they start from no initialization, and their early stops say nothing of how fast they
-  learn. Matching is tested all the same.
+  tested: they do not start from their initialization, and their early stops do not say how fast
+  they learn. Whether they match is tested all the same.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lottery.analysis.answers import answers
 from lottery.analysis.claims import NO_CURVE, NO_MARGIN, REINIT, Claims, decide_claims
 from lottery.analysis.evidence import Evidence, evidence_of
 from lottery.analysis.levels import judge_levels
-from lottery.analysis.lookup import sparsity_order
+from lottery.analysis.lookup import is_confirmed, sparsity_order
 from lottery.analysis.measured import Measured
 from lottery.analysis.score_format import error_of
 from lottery.analysis.types import Headline, LevelVerdict, Picked, Verdict
-from lottery.analysis.words import caveats, paragraph
+from lottery.analysis.verdict_sentences import caveats, paragraph
 from lottery.experiments import Run
 from lottery.score import Score
 from lottery.store.jobs import MAIN, JobResult
@@ -57,10 +57,10 @@ def judge_run(run: Run, *, margin: float | None = None, confidence: float | None
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Test the hypothesis on what a run has found so far.
+    """Test the hypothesis on the results of a run, as far as there are any.
 
     The order of the results does not matter. Whatever is missing (replicates, levels, controls,
-    everything) is taken against what is claimed, and named.
+    everything) counts against the claims, and is named in the verdict.
 
     Raises:
         StoreError: two results are of the same job.
@@ -95,7 +95,7 @@ def judge(evidence: Evidence) -> Verdict:
         why=why,
         level=level,
         level_picked=picked,
-        confirmed_levels=tuple(lv.level for lv in levels if _confirms(lv, "hypothesis")),
+        confirmed_levels=tuple(lv.level for lv in levels if is_confirmed(lv, "hypothesis")),
         answers=(),
         paragraph="",
         caveats=(),
@@ -141,7 +141,7 @@ def _headline(
 
 def _short_of(levels: Sequence[LevelVerdict]) -> str:
     """Which part of the hypothesis is not confirmed."""
-    winning = [level for level in levels if _confirms(level, "wins")]
+    winning = [level for level in levels if is_confirmed(level, "wins")]
     if not winning:
         return "at no level is it confirmed that the ticket wins"
     return "where tickets are confirmed to win, it is not that their reinitialized copies fail"
@@ -193,8 +193,8 @@ def _pick(levels: Sequence[LevelVerdict], *, tests_wins: bool) -> tuple[int | No
     """The level that the verdict speaks of, and how it was found."""
     claim = "wins" if tests_wins else "matches"
     ways: tuple[tuple[Picked, list[LevelVerdict]], ...] = (
-        ("confirmed", [lv for lv in levels if tests_wins and _confirms(lv, "hypothesis")]),
-        ("wins confirmed", [lv for lv in levels if _confirms(lv, claim)]),
+        ("confirmed", [lv for lv in levels if tests_wins and is_confirmed(lv, "hypothesis")]),
+        ("wins confirmed", [lv for lv in levels if is_confirmed(lv, claim)]),
         (
             "means",
             [lv for lv in levels if (lv.wins_on_means if tests_wins else lv.matches_on_means)],
@@ -204,11 +204,6 @@ def _pick(levels: Sequence[LevelVerdict], *, tests_wins: bool) -> tuple[int | No
         if found:
             return min(found, key=sparsity_order).level, picked
     return None, ""
-
-
-def _confirms(level: LevelVerdict, claim: str) -> bool:
-    test = level.groups[MAIN].tests.get(claim) if MAIN in level.groups else None
-    return test is not None and test.outcome == "confirmed"
 
 
 def _dense_accuracy(levels: Sequence[LevelVerdict]) -> float | None:

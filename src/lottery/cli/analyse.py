@@ -195,7 +195,7 @@ def measure(
 
 
 def text(found: Measurement) -> str:
-    """A measurement for a terminal: what it found, then its tables."""
+    """A measurement as text for a terminal: its sentences, then its tables."""
     parts = list(found.found)
     for table in found.tables:
         if not table.rows:

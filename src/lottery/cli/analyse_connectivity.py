@@ -125,7 +125,7 @@ def _train(
     silent: bool,
 ) -> None:
     """Train the copies that are missing, with the progress of `lottery run`."""
-    from lottery.cli.progress import listening
+    from lottery.cli.progress import progress_listener
     from lottery.cli.signals import stop_on_signals
     from lottery.experiments import find_run, open_run
     from lottery.inside.reordered import missing_copies, train_copies
@@ -134,5 +134,5 @@ def _train(
     config = missing_copies(run, at, levels)
     if config is None:
         return
-    with stop_on_signals() as stop, listening(config, silent=silent) as listener:
+    with stop_on_signals() as stop, progress_listener(config, silent=silent) as listener:
         train_copies(run, at, levels, how, code=code, listener=listener, stop=stop)

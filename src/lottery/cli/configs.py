@@ -131,7 +131,7 @@ def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
         if recipe not in RECIPES:
             raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
         below = to_plain(RECIPES[recipe]())
-        say_dropped(below, values)
+        warn_dropped(below, values)
         return merge(below, values)
     run = path if os.path.isfile(path / "experiment.json") else out and _run_called(source, out)
     if run:
@@ -146,8 +146,8 @@ def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
     raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
 
 
-def say_dropped(below: Mapping[str, Any], above: Mapping[str, Any]) -> None:
-    """Tell the settings of a method that another kind, which is asked for, has not."""
+def warn_dropped(below: Mapping[str, Any], above: Mapping[str, Any]) -> None:
+    """Print a note on settings that are dropped, since the method asked for does not have them."""
     from lottery.experiments.loading import with_kind
     from lottery.experiments.toml import toml_value
 

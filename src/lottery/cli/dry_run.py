@@ -10,7 +10,7 @@ from lottery.analysis import reachable
 from lottery.analysis.formatting import joined
 from lottery.cli.output import echo
 from lottery.cli.pace import duration
-from lottery.cli.progress import left_out_words, log_heard, outside_words
+from lottery.cli.progress import describe_left_out, describe_outside_mask, forward_log
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, NotHereError, data_notes, load_dataset, placeholder_dataset
 from lottery.experiments import (
@@ -57,7 +57,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     device = resolve_device(options.device)
     asked, useful = worker_count(options.jobs, device.type), _useful_at_once(config, device.type)
     listener = Listener() if as_json else _Tells()
-    with log_heard(listener):
+    with forward_log(listener):
         found = estimate(
             experiment,
             workers=min(asked, useful),
@@ -105,9 +105,9 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     for note in notes:
         echo(f"Note: {note}.")
     if outside:
-        echo(_sentence(outside_words(covered, outside)))
+        echo(_sentence(describe_outside_mask(covered, outside)))
     if units is not None and reasons:
-        echo(_sentence(left_out_words(config.prune.granularity, units.count, reasons)))
+        echo(_sentence(describe_left_out(config.prune.granularity, units.count, reasons)))
     echo(power.sentence)
 
 

@@ -203,8 +203,8 @@ def _telling(runs: Mapping[Path, Run]) -> dict[Path, str]:
     """
     from lottery.analysis.methods.settings import (
         changed_settings,
+        distinguishing_settings,
         setting_differences,
-        told_apart,
     )
     from lottery.experiments import RECIPES, smoke, to_plain
 
@@ -213,7 +213,7 @@ def _telling(runs: Mapping[Path, Run]) -> dict[Path, str]:
     names = [run.config.name for run in runs.values()]
     configs = [to_plain(run.config) for run in runs.values()]
     differences = setting_differences(configs)
-    telling = told_apart(names, differences, most=len(differences))
+    telling = distinguishing_settings(names, differences, most=len(differences))
     return {
         path: changed_settings(config, bases[name]) if name in bases else among
         for path, name, config, among in zip(runs, names, configs, telling, strict=True)

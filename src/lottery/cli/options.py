@@ -42,10 +42,10 @@ _HEAD_BYTES = 4096
 
 
 def report_file(text: str) -> Path:
-    """Where a report goes: a file, there or not, and the file that a link leads to.
+    """The file that a report is written to; of a link, the file that it leads to.
 
-    Writing replaces what is there, which must not be a device or a pipe; and it is found out before
-    hours of training.
+    Writing replaces what is there, so that it must be a page of this program, and no device or
+    pipe. That is checked here, before hours of training.
     """
     path = Path(text)
     if path.is_symlink():
@@ -85,13 +85,16 @@ Margin = Annotated[
     typer.Option(
         metavar="X",
         parser=number,
-        help="What matches (of accuracy, a fraction of 1), in place of the run's own.",
+        help="How much worse still matches (for accuracy, 0.01 is one percentage point), in place "
+        "of the run's own.",
     ),
 ]
 Confidence = Annotated[
     float | None,
     typer.Option(
-        metavar="X", parser=number, help="Of intervals and tests, in place of the run's own."
+        metavar="X",
+        parser=number,
+        help="Of intervals and tests, such as 0.95, in place of the run's own.",
     ),
 ]
 DataDir = Annotated[

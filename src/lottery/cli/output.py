@@ -1,7 +1,7 @@
-"""Printing: the one way by which text reaches the terminal.
+"""Printing: all text reaches the terminal through `echo`.
 
-A run, a tar file or a lock may be somebody else's, and what they say may hold sequences that move
-the cursor, hide text or rename the window.
+A run, a tar file or a lock may be somebody else's, and text from it may hold control sequences that
+move the cursor, hide text or rename the window.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a run is, and how long it will still take."""
+"""How much of a run is done, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Pace:
         self._at: dict[JobKey, int] = {}
         self._over = set[JobKey]()
 
-    def came_to(self, key: JobKey, iteration: int) -> None:
+    def update(self, key: JobKey, iteration: int) -> None:
         """A job is at this iteration."""
         self._at[key] = iteration
 

@@ -25,14 +25,14 @@ from lottery.cli.pace import Pace, duration
 from lottery.core import OutsideMask
 from lottery.errors import format_names, printable
 from lottery.experiments import ExperimentConfig, Listener
-from lottery.score import ACCURACY, Score
+from lottery.score import ACCURACY
 from lottery.store import JobKey, JobResult, LookKey
 
 _LINE_SECONDS = 30.0
 
 
 @contextmanager
-def listening(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
+def progress_listener(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
     """A listener that shows how the run goes on, on standard error."""
     console = Console(stderr=True, highlight=False)
     with ExitStack() as stack:
@@ -48,14 +48,14 @@ def listening(config: ExperimentConfig, *, silent: bool) -> Iterator[Listener]:
             listener = _Bars(config, console, stack.enter_context(progress))
         elif not silent:
             listener = _Lines(config, console)
-        stack.enter_context(log_heard(listener))
+        stack.enter_context(forward_log(listener))
         yield listener
 
 
 @contextmanager
-def log_heard(listener: Listener) -> Iterator[None]:
+def forward_log(listener: Listener) -> Iterator[None]:
     """Let a listener hear what the library logs, and nobody else."""
-    logger, handler = logging.getLogger("lottery"), _Told(listener)
+    logger, handler = logging.getLogger("lottery"), _ListenerHandler(listener)
     before, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
@@ -65,7 +65,7 @@ def log_heard(listener: Listener) -> Iterator[None]:
         logger.propagate = before
 
 
-class _Told(logging.Handler):
+class _ListenerHandler(logging.Handler):
     def __init__(self, listener: Listener) -> None:
         super().__init__()
         self._listener = listener
@@ -118,13 +118,13 @@ class _Lines(Listener):
         )
 
     def left_out(self, units: int, reasons: Mapping[str, str]) -> None:
-        self._say(left_out_words(self._config.prune.granularity, units, reasons))
+        self._say(describe_left_out(self._config.prune.granularity, units, reasons))
 
     def noted(self, note: str) -> None:
         self._say(f"note: {note}")
 
     def outside_mask(self, covered: int, outside: Sequence[OutsideMask]) -> None:
-        self._say(outside_words(covered, outside))
+        self._say(describe_outside_mask(covered, outside))
 
     def preparing(self, message: str) -> None:
         self._say(message)
@@ -134,7 +134,7 @@ class _Lines(Listener):
         self._pace = Pace(spans, self._said)
 
     def progressed(self, key: JobKey, iteration: int) -> None:
-        self._pace.came_to(key, iteration)
+        self._pace.update(key, iteration)
         if self._clock() - self._said >= _LINE_SECONDS:
             self._said = self._clock()
             jobs = (
@@ -176,7 +176,7 @@ class _Bars(_Lines):
         self._update_all()
 
     def progressed(self, key: JobKey, iteration: int) -> None:
-        self._pace.came_to(key, iteration)
+        self._pace.update(key, iteration)
         last = self._pace.last(key)
         if key not in self._tasks:
             self._tasks[key] = self._progress.add_task(escape(str(key)), total=last, note="")
@@ -217,10 +217,10 @@ class _Rate(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:,.0f} steps/s")
 
 
-def left_out_words(granularity: str, units: int, reasons: Mapping[str, str]) -> str:
-    """What densities are shares of, and which layers have no part in it, or not all of theirs.
+def describe_left_out(granularity: str, units: int, reasons: Mapping[str, str]) -> str:
+    """A sentence on what densities are shares of, and which layers are left out, whole or in part.
 
-    >>> left_out_words("filter", 9, {"fc.weight": "it is linear"})
+    >>> describe_left_out("filter", 9, {"fc.weight": "it is linear"})
     "granularity 'filter': densities are shares of 9 units; left out: fc.weight (it is linear)"
     """
     return (
@@ -229,14 +229,14 @@ def left_out_words(granularity: str, units: int, reasons: Mapping[str, str]) -> 
     )
 
 
-def outside_words(covered: int, outside: Sequence[OutsideMask]) -> str:
-    """What densities are shares of, and which matrices of the network have no part in it.
+def describe_outside_mask(covered: int, outside: Sequence[OutsideMask]) -> str:
+    """A sentence on how many weights masks cover, and which matrices of the network lie outside.
 
     Args:
         covered: how many weights masks cover.
         outside: from `lottery.core.outside_mask`, one or more.
 
-    >>> outside_words(320, [OutsideMask(name="0.weight", weights=25_088, reason="frozen")])
+    >>> describe_outside_mask(320, [OutsideMask(name="0.weight", weights=25_088, reason="frozen")])
     'masks cover 320 weights; 25,088 in 1 matrix lie outside and stay whole: 0.weight (frozen)'
     """
     weights, count = sum(one.weights for one in outside), len(outside)
@@ -257,11 +257,11 @@ def _by_reason(reasons: Mapping[str, str]) -> str:
     )
 
 
-def summary(result: JobResult, score: Score = ACCURACY) -> str:
+def summary(result: JobResult) -> str:
     """One job's result in a line."""
     from lottery.analysis.score_format import ScoreFormat
 
-    written = ScoreFormat(score)
+    written = ScoreFormat(ACCURACY)
     head = f"{result.key}: density {result.density:.1%}"
     if result.status != "done":
         return f"{head}, {result.status}: {result.reason}"
@@ -271,12 +271,12 @@ def summary(result: JobResult, score: Score = ACCURACY) -> str:
     if result.early_stop_iteration is not None:
         said += f" at iteration {result.early_stop_iteration:,}"
     return f"{head}, {said} ({result.seconds:.1f} s)" + (
-        f"; {passed_by(result)}" if result.empty_layers else ""
+        f"; {describe_empty_layers(result)}" if result.empty_layers else ""
     )
 
 
-def passed_by(result: JobResult) -> str:
-    """Of a finished training with empty layers: which these are."""
+def describe_empty_layers(result: JobResult) -> str:
+    """A sentence on the layers of a finished training of which the mask keeps no weight."""
     # Masks that change in training may cut the network off after its start, so no more is promised.
     return (
         f"the mask keeps no weight of {', '.join(result.empty_layers)}: only what leads around, "

@@ -138,13 +138,13 @@ def _config(
     **short: int | None,
 ) -> ExperimentConfig:
     """The config that the command line asks for; ``short`` are options that set one key each."""
-    from lottery.cli.configs import base_values, say_dropped
+    from lottery.cli.configs import base_values, warn_dropped
     from lottery.experiments import load_config, merge, parse_override
 
     values = base_values(recipe, out)
     values = merge(values, {key: value for key, value in short.items() if value is not None})
     for asked in map(parse_override, overrides):
-        say_dropped(values, asked)
+        warn_dropped(values, asked)
         values = merge(values, asked, emptying=True)
     return load_config(values, source=f"the config ({recipe})")
 
@@ -185,11 +185,11 @@ def _run_and_judge(
     report: Path | None,
 ) -> None:
     from lottery.analysis import judge_run, to_json, verdict_text
-    from lottery.cli.progress import listening
+    from lottery.cli.progress import progress_listener
     from lottery.cli.signals import stop_on_signals
     from lottery.experiments import Listeners, open_run, run_experiment
 
-    with stop_on_signals() as stop, listening(config, silent=quiet or as_json) as progress:
+    with stop_on_signals() as stop, progress_listener(config, silent=quiet or as_json) as progress:
         listener = Listeners(progress, *trackers)
         summary = run_experiment(config, run_options, listener=listener, stop=stop)
     verdict = judge_run(open_run(summary.run))

@@ -97,7 +97,7 @@ def show(
 
 def _print_head(run: Run, done: int, planned: int) -> None:
     """What a run is, and what is notable of it."""
-    from lottery.analysis.words import updates_caveat
+    from lottery.analysis.verdict_sentences import updates_caveat
     from lottery.errors import printable
 
     environment = run.experiment["environment"]
@@ -235,7 +235,7 @@ def _open(run: str, out: Path) -> Run:
 
 def _print_results(results: Sequence[JobResult], score: Score, *, trains_on: bool) -> None:
     from lottery.analysis.score_format import ScoreFormat
-    from lottery.cli.progress import passed_by
+    from lottery.cli.progress import describe_empty_layers
     from lottery.cli.tables import print_table
 
     written = ScoreFormat(score)
@@ -244,7 +244,7 @@ def _print_results(results: Sequence[JobResult], score: Score, *, trains_on: boo
         if result.status != "done":
             echo(f"{result.key}: {result.status}, since {result.reason}")
         elif result.empty_layers:
-            echo(f"{result.key}: {passed_by(result)}")
+            echo(f"{result.key}: {describe_empty_layers(result)}")
         if "drawn" in result.provenance:
             at, how = result.provenance.get("drawn_at"), result.provenance["drawn"]
             on = ", trained on from there" if trains_on else ""

@@ -33,18 +33,18 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
         padding=(0, 1, 0, 0),
     )
     for position, name in enumerate(rows[0]):
-        number = all(_NUMBER.fullmatch(_shown(row[name])) for row in rows)
+        number = all(_NUMBER.fullmatch(_format_cell(row[name])) for row in rows)
         table.add_column(
             name, justify="right" if number else "left", overflow="fold", no_wrap=position == 0
         )
     for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row.values()))
+        table.add_row(*(Text(_format_cell(value)) for value in row.values()))
     console.print(table)
 
 
 def _narrowest(rows: Sequence[Mapping[str, Any]]) -> int:
     """The width that the rows take with no word broken, and nothing of the first column."""
-    columns = [[name, *(_shown(row[name]) for row in rows)] for name in rows[0]]
+    columns = [[name, *(_format_cell(row[name]) for row in rows)] for name in rows[0]]
     words = [
         columns[0],
         *([word for text in column for word in text.split()] for column in columns[1:]),
@@ -57,11 +57,15 @@ def _print_each(rows: Sequence[Mapping[str, Any]], title: str | None, width: int
     if title:
         echo(title)
     for row in rows:
-        told = [f"{name} {_shown(value)}" for name, value in row.items() if value not in (None, "")]
+        told = [
+            f"{name} {_format_cell(value)}"
+            for name, value in row.items()
+            if value not in (None, "")
+        ]
         echo(fill(", ".join(told), width, subsequent_indent="  ", break_on_hyphens=False))
 
 
-def _shown(value: object) -> str:
+def _format_cell(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else printable(str(value))

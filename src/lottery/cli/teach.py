@@ -92,13 +92,13 @@ def teach(
 
 
 def _train(taught: Lesson, how: RunOptions, *, silent: bool) -> dict[str, RunSummary]:
-    from lottery.cli.progress import listening
+    from lottery.cli.progress import progress_listener
     from lottery.cli.signals import stop_on_signals
     from lottery.experiments import run_experiment
 
     made = {}
     for name, config in taught.configs.items():
-        with stop_on_signals() as stop, listening(config, silent=silent) as listener:
+        with stop_on_signals() as stop, progress_listener(config, silent=silent) as listener:
             made[name] = run_experiment(config, how, listener=listener, stop=stop)
     return made
 
@@ -127,9 +127,9 @@ def _print_lesson(taught: Lesson) -> None:
     from lottery.cli.tables import print_table
 
     n, small = len(taught.replicates), taught.small
-    echo(f"From the tickets of level {taught.level}, {n} replicate{'s'[: n != 1]}:")
+    echo(f"Learned from the tickets of level {taught.level}, {n} replicate{'s'[: n != 1]}:")
     if small is not None:
-        echo(f"a small dense network, {small.model}:")
+        echo(f"A smaller dense network, {small.model}, with about as many weights in each layer:")
         print_table(
             [
                 {
@@ -150,10 +150,12 @@ def _print_lesson(taught: Lesson) -> None:
             ]
         )
     else:
-        echo(f"{taught.no_small}.")
+        echo(f"No smaller dense network: {taught.no_small}.")
     layers = taught.learned.layers
-    echo(f"an initialization from the {taught.weights} weights of {len(layers)} layers:")
-    print_table([{"layer": name, "above 0": f"{one.positive:.1%}"} for name, one in layers.items()])
+    echo(f"An initialization with the distribution of the {taught.weights} weights that they keep:")
+    print_table(
+        [{"layer": name, "positive": f"{one.positive:.1%}"} for name, one in layers.items()]
+    )
 
 
 def _print_plan(taught: Lesson, out: Path, *, as_json: bool) -> None:
@@ -175,5 +177,5 @@ def _print_plan(taught: Lesson, out: Path, *, as_json: bool) -> None:
     for one in planned:
         echo(
             f"{one['run']}: {one['trainings']} trainings of {one['model']} for {one['length']}, "
-            f"initialization {one['initialization']}; {one['finished']} are there already"
+            f"initialization {one['initialization']}; {one['finished']} of them are there already"
         )

@@ -109,7 +109,7 @@ def inspect(file: _File, as_json: options.Json = False, debug: options.Debug = F
         return
     echo(f"{file}: a ticket that keeps {_kept(ticket)}")
     for name, value in ticket.provenance.items():
-        echo(f"  {name}: {_said(value)}")
+        echo(f"  {name}: {_format_value(value)}")
     echo(f"  iteration: {ticket.iteration:,} (where its training starts)")
     _print_layers(ticket)
     whole = [name for name in ticket.weights if name not in ticket.mask]
@@ -182,13 +182,19 @@ def apply(
     from lottery.models import build_model
     from lottery.store.commit import write_file
     from lottery.store.tensors import pack_tensors
+    from lottery.store.ticket_header import PROVENANCE
     from lottery.tickets import Ticket
 
     ticket = Ticket.load(file)
     said = ticket.provenance
-    shape, classes = _shape(input_shape) or said.get("input_shape"), classes or said.get("classes")
-    if not shape or not classes:
+    shape = _shape(input_shape) or said.get("input_shape")
+    classes = said.get("classes") if classes is None else classes
+    if shape is None or classes is None:
         raise UsageError(f"{file} does not say them: give --input-shape and --classes")
+    for name, value in (("input_shape", shape), ("classes", classes)):
+        if not (kind := PROVENANCE[name]).fits(value):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option}: expected {kind.expected}, got {str(value)[:80]}")
     # Names, shapes and types are enough to compare, and cost no memory, whatever a file says.
     with torch.device("meta"):
         ticket.check_state(build_model(model, shape, classes))
@@ -242,10 +248,10 @@ def diff(
     for name, how in found.unlike.items():
         echo(f"{name}: {how}")
     for name, (ours, theirs) in found.provenance.items():
-        echo(f"{name}: {_said(ours)} in the first, {_said(theirs)} in the second")
+        echo(f"{name}: {_format_value(ours)} in the first, {_format_value(theirs)} in the second")
 
 
-def _said(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "not said" if value is None else str(value)

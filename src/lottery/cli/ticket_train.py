@@ -170,11 +170,11 @@ def _config(
 
 
 def _run(config: ExperimentConfig, run_options: RunOptions, *, silent: bool) -> RunSummary:
-    from lottery.cli.progress import listening
+    from lottery.cli.progress import progress_listener
     from lottery.cli.signals import stop_on_signals
     from lottery.experiments import run_experiment
 
-    with stop_on_signals() as stop, listening(config, silent=silent) as listener:
+    with stop_on_signals() as stop, progress_listener(config, silent=silent) as listener:
         return run_experiment(config, run_options, listener=listener, stop=stop)
 
 

@@ -1,4 +1,4 @@
-"""What is inside tickets: analyses of a run, each of which says what chance would give."""
+"""What is inside tickets: analyses of a run, each beside what would be found by chance."""
 
 from lottery.inside.analysis import Analysis, analyse
 from lottery.inside.catalog import ANALYSES

@@ -1,8 +1,8 @@
-"""Up to permutation: are two replicates' networks the same but for the order of their neurons?
+"""Whether the networks of two replicates are similar up to a permutation of their neurons.
 
 Neurons of one replicate's network are matched to those of another by their activations
-(`lottery.core.matching`), and put at their places: then the two are compared again. The question is
-that of arXiv:2209.04836 for networks, and of arXiv:2505.05143 for the masks of tickets.
+(`lottery.core.matching`) and permuted accordingly; then the two networks are compared again. Git
+Re-Basin (arXiv:2209.04836) asks this for networks, arXiv:2505.05143 for the masks of tickets.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from lottery.core.matching import correlate, identity_permutations, match, simil
 from lottery.core.symmetry import Permutation, Symmetry, permute, probe_symmetry
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
-from lottery.inside.connectivity import STABLE
+from lottery.inside.connectivity_sentences import STABLE
 from lottery.inside.evaluation import Evaluation, is_share
-from lottery.inside.line import barrier, between
+from lottery.inside.line import barrier, interpolate_states
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.moved_masks import moved_masks
+from lottery.inside.overlap import add, layer_overlaps
 from lottery.inside.subject import Subject
 from lottery.integrations.torch_pruning import OUTPUTS
 from lottery.store import MAIN, JobKey
+from lottery.tasks.supervised import Supervised
 from lottery.training import State
 from lottery.training.normalization import running_norms
 
@@ -47,17 +49,16 @@ def alignment(
     points: int = POINTS,
     recalibrate: int = 0,
 ) -> Measurement:
-    """How alike the networks and tickets of replicates are, as they are and aligned.
+    """How similar the networks and tickets of replicates are, as they are and aligned.
 
     Each replicate is compared with the one before it.
 
     Args:
-        subject: two replicates or more.
-        examples: training examples that neurons are matched by, 4 or more.
-        test_examples: that each network is measured on; 0: all.
-        points: networks on each line, its ends included, 3 or more.
-        recalibrate: training examples that statistics of batch normalization are computed anew
-            from for each network that is measured; 0: they stay as given.
+        subject: two replicates or more. examples: how many training examples to match neurons by, 4
+        or more; all, if there are fewer. test_examples: how many test examples to measure each
+        network on; 0: all. points: points on each line, both ends among them, 3 or more.
+        recalibrate: how many training examples to compute running statistics of batch normalization
+            from, anew for each network; 0: they stay as given.
 
     Raises:
         UsageError: there is one replicate, or the network's neurons cannot be aligned.
@@ -168,7 +169,9 @@ class _Pairs:
         aligned = permute(first, self.symmetry, self.permutations(one, other))
         # What is permuted computes the same, so that the lines have the same ends.
         rises = (
-            barrier([begin, *(self._error(between(start, last, s)) for s in shares), end])
+            barrier(
+                [begin, *(self._error(interpolate_states(start, last, s)) for s in shares), end]
+            )
             for start in (first, aligned)
         )
         return ((begin + end) / 2, *rises)
@@ -220,11 +223,13 @@ class _Pairs:
 
     def _probe(self, key: JobKey) -> Probe:
         """A trained network, and the examples that the control of its replicate looks at."""
-        experiment = self.subject.experiment
+        experiment, examples = self.subject.experiment, self.examples
+        if isinstance(experiment.task, Supervised):
+            examples = min(examples, len(experiment.task.data.train))
         prune = replace(
             experiment.config.prune,
-            examples=self.examples,
-            batch_size=min(experiment.config.prune.batch_size, self.examples // 2),
+            examples=examples,
+            batch_size=min(experiment.config.prune.batch_size, examples // 2),
         )
         return experiment.task.probe(
             prune,
@@ -236,24 +241,18 @@ class _Pairs:
 
 
 def shared_weights(one: Mask, other: Mask) -> float:
-    """Weights that both keep, as a share of what one keeps on average, in [0, 1]."""
+    """Weights that both keep, as a share of the mean of what each keeps, in [0, 1]."""
     return 2 * (one & other).kept / max(one.kept + other.kept, 1)
 
 
 def shared_by_chance(one: Mask, other: Mask) -> tuple[float, float]:
     """Expectation and standard deviation of `shared_weights` for masks with these counts.
 
-    In each layer the number of shared weights is hypergeometric.
+    In each layer the number of shared weights is hypergeometric (`lottery.inside.overlap`).
     """
-    expected = variance = 0.0
-    for name, (kept, total) in one.layers.items():
-        others = other.layers[name][0]
-        expected += kept * others / total
-        if total > 1:
-            left = (total - kept) * (total - others)
-            variance += kept * others * left / (total**2 * (total - 1))
+    both = add(layer_overlaps(one, other).values())
     scale = 2 / max(one.kept + other.kept, 1)
-    return scale * expected, scale * variance**0.5
+    return scale * both.expected, scale * both.variance**0.5
 
 
 # What it says

@@ -1,14 +1,16 @@
-"""An analysis is one record; what it found is kept beside the run, and read while it holds."""
+"""Analyses: one record each; results are kept beside the run, and read while they are up to
+date."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lottery.errors import StoreError, UsageError
+from lottery.errors import StoreError, UsageError, unknown_name
 from lottery.experiments import Run
 from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
@@ -24,12 +26,12 @@ STOPPED: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """An instrument: what it is called, and what it does.
+    """One kind of analysis.
 
     Args:
         name: as in ``lottery analyse NAME RUN``.
-        sentence: what it tells, for lists.
-        measure: looks at a subject with its own keyword settings, all plain JSON.
+        sentence: what it finds out, for lists.
+        measure: takes a `Subject` and its own keyword settings, all plain JSON values.
         read: whether it only reads a run's files, so that a report may make it by itself.
         compares: whether it compares with dense networks, and so leaves out those that were not
             trained to their end.
@@ -52,35 +54,38 @@ def analyse(
     again: bool = False,
     **how: Any,
 ) -> Measurement:
-    """Look at a run with an analysis, or read what it found where nothing has changed since.
+    """Analyse a run, or read the result of before where nothing has changed since.
 
     Args:
         run: finished or not.
         analysis: one of `ANALYSES`.
-        levels: None for all that are there.
-        replicates: None for all that are there.
-        settings: the analysis' own.
-        again: whether what is kept is not read.
+        levels: which levels; None for all that are there.
+        replicates: which replicates; None for all that are there.
+        settings: the analysis' own settings, plain JSON values.
+        again: whether to compute it again even if there is a result that is up to date.
         **how: ``options``, ``task``, ``progress`` and ``code`` of a `Subject`.
 
     Raises:
-        UsageError: a level, replicate or setting that there is not; or no training of these has
+        UsageError: there is no such level, replicate or setting, or none of these trainings has
             ended well.
         StoreError: a file of the run is damaged.
     """
     stopped = analysis.compares and run.facts.dense_kind == DENSE_WHOLE
     looked_at = subject(run, levels, replicates, dense=not stopped, **how)
-    asked = {
+    settings = dict(settings or {})
+    _check_settings(analysis, settings)
+    asked: dict[str, Any] = {
         "levels": list(looked_at.levels),
         "replicates": list(looked_at.replicates),
-        **(settings or {}),
+        # As they are read back: JSON has no tuples.
+        **{name: list(one) if isinstance(one, tuple) else one for name, one in settings.items()},
     }
     kept = None if again else kept_measurement(run, analysis.name)
     if kept is not None and kept.settings == asked:
         return kept
     _check_any_ended(looked_at)
     with one_thread():  # On more, what is added up depends on how many cores there are.
-        measured = analysis.measure(looked_at, **(settings or {}))
+        measured = analysis.measure(looked_at, **settings)
     whole = replace(
         measured,
         analysis=analysis.name,
@@ -92,6 +97,13 @@ def analyse(
     with suppress(StoreError):
         run.store.write_measurement(analysis.name, _finite(whole.to_json()))
     return whole
+
+
+def _check_settings(analysis: Analysis, settings: Collection[str]) -> None:
+    _, *known = inspect.signature(analysis.measure).parameters
+    for name in settings:
+        if name not in known:
+            raise UsageError(f"{analysis.name}: {unknown_name('setting', name, known or ['none'])}")
 
 
 def _check_any_ended(subject: Subject) -> None:
@@ -111,10 +123,10 @@ def _check_any_ended(subject: Subject) -> None:
 
 
 def kept_measurement(run: Run, name: str) -> Measurement | None:
-    """What an analysis found before, if the run is still the same.
+    """The kept result of an analysis, if the run is still the same; else None.
 
-    What is damaged, or somebody else's, counts as none: it is made again. Any other job counts, as
-    an analysis may say what there is not.
+    A damaged result, or one of another run, counts as none, and is made again. The run counts as
+    changed by any further job, since an analysis may also say what there is not.
     """
     try:
         content = run.store.read_measurement(name)

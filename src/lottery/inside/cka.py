@@ -1,10 +1,9 @@
-"""How alike two networks represent the same examples: linear CKA, layer by layer.
+"""How similar the representations of two networks are: linear CKA, layer by layer.
 
 Centered kernel alignment (Kornblith et al. 2019, arXiv:1905.00414) with the unbiased estimator of
 HSIC (Song et al. 2012), summed over minibatches (Nguyen, Raghu & Kornblith 2020, arXiv:2010.15327,
-section 2). What it is of representations that have nothing in common is 0 in the mean, so that it
-can be below; the usual, biased estimator is far above 0 where there are more features than
-examples.
+section 2). For representations that have nothing in common its mean is 0, so that single values can
+be negative; the usual, biased estimator is far above 0 where there are more features than examples.
 """
 
 from __future__ import annotations
@@ -23,25 +22,24 @@ from lottery.core.criteria.network import pass_batch
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Measurement, Table
-from lottery.inside.probing import compared, probe_of
+from lottery.inside.probing import probe_of, trainings_to_compare
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
 from lottery.rng import Streams
 from lottery.store import MAIN, JobKey
 
 Grams = Mapping[str, Sequence[Tensor]]
-"""Layer -> of every batch of n examples the products of their features, float64 ``[n, n]``, with
-zeros on the diagonal."""
+"""Layer -> for every batch of n examples its Gram matrix, from `gram`, float64 ``[n, n]``."""
 
 OTHERS = "tickets of other replicates"
 RANDOM = "two random networks"
 
 
 def gram(features: Tensor) -> Tensor:
-    """The products of examples' features, float64 ``[n, n]``, with zeros on the diagonal.
+    """The Gram matrix of examples' features, float64 ``[n, n]``, with zeros on its diagonal.
 
     Args:
-        features: ``[n, ...]``.
+        features: ``[n, ...]``, n examples.
     """
     flat = features.detach().flatten(1).double()
     # Centred, products of large means do not eat the digits; HSIC does not feel it.
@@ -54,7 +52,7 @@ def hsic(one: Tensor, other: Tensor) -> float:
 
     Args:
         one: from `gram`, of 4 examples or more.
-        other: of the same examples.
+        other: from `gram`, of the same examples.
     """
     n = len(one)
     trace = float((one * other).sum())
@@ -64,13 +62,13 @@ def hsic(one: Tensor, other: Tensor) -> float:
 
 
 def cka(one: Sequence[Tensor], other: Sequence[Tensor]) -> float | None:
-    """Linear CKA of two representations of the same batches, at most 1; None of a constant one.
+    """Linear CKA of two representations of the same batches, at most 1; None if one is constant.
 
-    It is 1 of a representation with itself, its rotation or its multiple.
+    It is 1 for a representation and itself, rotated or scaled.
 
     Args:
-        one: of every batch, from `gram`.
-        other: of the same batches.
+        one: the Gram matrix of every batch, from `gram`.
+        other: those of the same batches.
 
     >>> batch = gram(torch.randn(20, 3, generator=torch.Generator().manual_seed(0)))
     >>> round(cka([batch], [4 * batch]), 12)
@@ -82,9 +80,9 @@ def cka(one: Sequence[Tensor], other: Sequence[Tensor]) -> float | None:
 
 
 def grams_of(probe: Probe, mask: Mask) -> Grams:
-    """What the layers with prunable weights give for the probe's examples, before any activation.
+    """Gram matrices of the outputs, before any activation, of each layer with prunable weights.
 
-    Batches of fewer than 4 examples are left out.
+    For the probe's examples; batches of fewer than 4 examples are left out.
     """
     found: dict[str, list[Tensor]] = defaultdict(list)
     model = probe.model.eval()
@@ -115,8 +113,11 @@ def similarity(subject: Subject, examples: int = 1_000) -> Measurement:
     """CKA of dense networks with their tickets and controls, and of tickets with one another.
 
     Args:
-        subject: with its data.
-        examples: of the training set, drawn once, 4 or more.
+        subject: whose networks and data.
+        examples: how many training examples, drawn once, 4 or more.
+
+    Raises:
+        UsageError: ``examples`` is out of range.
     """
     if examples < 4:
         raise UsageError(f"cka: expected 4 examples or more, got {examples}")
@@ -125,7 +126,7 @@ def similarity(subject: Subject, examples: int = 1_000) -> Measurement:
     first = {replicate: _grams(subject, key, examples) for replicate, key in dense.items()}
     for level in subject.levels:
         tickets: dict[int, Grams] = {}
-        for key in compared(subject, level):
+        for key in trainings_to_compare(subject, level):
             subject.progress(f"representations of {key}")
             own = first.get(key.replicate) if not level else None
             own = own or _grams(subject, key, examples)

@@ -1,9 +1,9 @@
 """Stability and linear mode connectivity: error and loss on the line between two networks.
 
-Two copies of one network that saw their examples in different orders are stable to that noise if
-nowhere on the straight line between their weights the error rises (Frankle et al. 2020,
-arXiv:1912.05671, section 2); a level and the next are connected if it does not between theirs (Paul
-et al. 2023, arXiv:2210.03044).
+A network is stable to the data order if two copies of it, which saw their examples in different
+orders, end with weights between which the error does not rise anywhere on the straight line
+(Frankle et al. 2020, arXiv:1912.05671, section 2). A level and the next are connected if the error
+does not rise on the line between their final weights (Paul et al. 2023, arXiv:2210.03044).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from lottery.data.dataset import SplitName
 from lottery.errors import UsageError
 from lottery.experiments.connectivity import reordered_branch
 from lottery.inside.analysis import Analysis
+from lottery.inside.connectivity_sentences import STABLE, sentences
 from lottery.inside.evaluation import Evaluation, is_share
 from lottery.inside.kept_lines import KeptLines
-from lottery.inside.line import Line, barrier, equal, instability, walk
+from lottery.inside.line import Line, are_equal, barrier, instability, measure_line
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
@@ -29,10 +30,10 @@ from lottery.store import MAIN, JobKey
 from lottery.store.jobs import REORDERED
 from lottery.tasks.supervised import Supervised
 
-STABLE: Final = 0.02
-"""Instability below which a network is stable, a share of the examples (arXiv:1912.05671)."""
 EXAMPLES: Final = 10_000
+"""Examples of each part of the data that are measured on, unless others are asked for."""
 POINTS: Final = 30
+"""Points of each line, unless others are asked for."""
 
 Kind = Literal["copies", "levels", "initializations"]
 """Two data orders, a level and the next, or two dense networks of different replicates."""
@@ -41,15 +42,15 @@ _Ends = tuple[Kind, int | None, JobKey, JobKey]
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two trainings, and what was found on the line between their weights.
+    """Two trainings, and what was measured on the line between their final weights.
 
     Args:
         kind: how they belong together.
-        at: of copies, the iteration from which the second saw another order.
-        one: where the line begins.
-        other: where it ends.
-        lines: part of the data -> what was measured.
-        same: whether it is a copy that ended as its original did, to the bit.
+        at: for copies, the iteration from which the second one saw another order; else None.
+        one: the training whose weights the line begins at.
+        other: the training whose weights it ends at.
+        lines: part of the data -> what was measured on it.
+        same: whether it is a copy that ended with exactly its original's weights.
     """
 
     kind: Kind
@@ -60,7 +61,7 @@ class Pair:
     same: bool = False
 
     def value(self, part: SplitName, of: Callable[[Sequence[float]], float]) -> float | None:
-        """Something of the errors on a part of the data, where that was measured."""
+        """A function ``of`` the errors along the line; None where that part was not measured."""
         return of(self.lines[part].errors) if part in self.lines else None
 
     @property
@@ -78,16 +79,15 @@ def connectivity(
     recalibrate: int = 0,
     examples: int = EXAMPLES,
 ) -> Measurement:
-    """Measure on the lines between the trainings that there are; nothing is trained.
+    """Measure error and loss on the lines between finished trainings; nothing is trained.
 
     Args:
         subject: levels and replicates to look at.
         at: iterations from which copies saw another order; None: all that there are.
-        points: on each line, both ends among them, 3 or more: the ends alone tell nothing of what
-            lies between.
-        recalibrate: training examples to compute statistics of batch normalization anew from at
-            every point, the ends too; 0: they are interpolated as weights are.
-        examples: of each part of the data at most; 0: all.
+        points: points on each line, both ends among them, 3 or more.
+        recalibrate: how many training examples to compute running statistics of batch normalization
+            from, anew at every point; 0: they are interpolated like weights.
+        examples: how many examples of training and of test data at most; 0: all.
 
     Raises:
         UsageError: a number is out of range, or the task cannot be evaluated.
@@ -112,13 +112,20 @@ def connectivity(
     )
     return Measurement(
         analysis="connectivity",
-        found=tuple(_sentences(tables, share=share, same=sum(pair.same for pair in pairs))),
+        found=tuple(
+            sentences(
+                tables,
+                share=share,
+                same=sum(pair.same for pair in pairs),
+                score=subject.run.facts.score.name,
+            )
+        ),
         tables=tables,
     )
 
 
 def check_numbers(*, points: int, recalibrate: int, examples: int) -> None:
-    """Check the settings of `connectivity`, which is best done before anything is trained for it.
+    """Check the settings of `connectivity`, before copies are trained for it.
 
     Raises:
         UsageError: a number is out of range.
@@ -142,18 +149,18 @@ def _walked(
             ends = subject.weights(one), subject.weights(other)
             lines = kept and kept.get(one, other, settings)
             if not lines:
-                lines = walk(*ends, settings[0], measure.parts, measure)
+                lines = measure_line(*ends, settings[0], measure.parts, measure)
                 if kept:
                     kept.add(one, other, settings, lines)
-            same = kind == "copies" and equal(*ends)
+            same = kind == "copies" and are_equal(*ends)
             yield Pair(kind=kind, at=at, one=one, other=other, lines=lines, same=same)
     finally:
         if kept:
             kept.save()
 
 
-def reordered_there(subject: Subject) -> list[int]:
-    """The iterations from which copies of the subject's trainings saw another order, rising."""
+def reordered_iterations(subject: Subject) -> list[int]:
+    """The iterations from which the run's copies saw another order, rising."""
     return sorted(
         {
             int(key.branch.removeprefix(f"{REORDERED}-"))
@@ -166,7 +173,7 @@ def reordered_there(subject: Subject) -> list[int]:
 def _asked(subject: Subject, at: Sequence[int] | None) -> Iterator[_Ends]:
     """The pairs that have ended, each with its kind and iteration."""
     main = list(subject.trainings())
-    for since in reordered_there(subject) if at is None else sorted(set(at)):
+    for since in reordered_iterations(subject) if at is None else sorted(set(at)):
         for one in main:
             other = JobKey(one.replicate, reordered_branch(since), one.level)
             if subject.ended(other):
@@ -228,10 +235,12 @@ def _stability(subject: Subject, pairs: Sequence[Pair], *, share: bool) -> Table
     return Table(
         name="stability",
         title="Stability to the data order",
-        note="Instability is the largest error on the line between two copies that saw their "
-        "examples in different orders from iteration `at` on, minus the mean error of the two, a "
-        f"share of examples; below {STABLE:g} is stable. Level 0 is the dense network. Spread is "
-        "the standard deviation over the n replicates.",
+        note="Two copies of a network see their examples in different orders from iteration `at` "
+        "on. Instability: the largest error on the straight line between the weights that they end "
+        f"with, minus the mean error of the two, as a share of the examples; below {STABLE:g} the "
+        "network is stable. Level 0 is the dense network. Means over n replicates; spread: their "
+        "standard deviation. train: the same on training data. loss barrier: how far the test "
+        "loss rises above the straight line between its ends.",
         columns=("at", "level", "density", "n", *_columns("instability"), "stable"),
         rows=tuple(rows),
     )
@@ -249,9 +258,9 @@ def _levels(subject: Subject, pairs: Sequence[Pair], *, share: bool) -> Table:
         name="levels",
         title="Between a level and the next",
         note="A barrier is how far the error on the line rises above the straight line between its "
-        f"ends; below {STABLE:g} the two are connected. Matches: whether by its mean the sparser "
-        "one is no worse than the dense network, by more than the margin; none where no dense "
-        "network tells.",
+        f"ends; below {STABLE:g} the two levels are connected. Matches: whether the sparser one is "
+        "on average no worse than the dense network by more than the margin; a dash where no "
+        "dense network tells.",
         columns=("level", "next", "density", "n", *_columns("barrier"), "connected", "matches"),
         rows=tuple(rows),
     )
@@ -278,9 +287,9 @@ def _reference(pairs: Sequence[Pair]) -> Table:
     ]
     return Table(
         name="initializations",
-        title="By chance: dense networks from different initializations",
-        note="What instability is between dense networks of different replicates, which share "
-        "nothing but the data; n pairs.",
+        title="For comparison: dense networks from different initializations",
+        note="Instability between dense networks of different replicates, which share nothing but "
+        "the data; n pairs.",
         columns=("n", *_columns("instability")),
         rows=tuple(rows),
     )
@@ -301,90 +310,6 @@ def _points(pairs: Sequence[Pair]) -> Table:
         note="Share is how much of the second end is in a point: 0 and 1 are the trained networks.",
         columns=("kind", "at", "level", "replicate", "part", "share", "error", "loss"),
         rows=tuple(rows),
-    )
-
-
-def _sentences(tables: Sequence[Table], *, share: bool, same: int) -> Iterator[str]:
-    stability, levels, reference, _ = tables
-    copies = sum(n for n in stability.column("n") if isinstance(n, int))
-    if not copies:
-        yield "no copies with another data order are there, so that nothing is said of stability"
-    if same:
-        yield (
-            f"{same} of {copies} copies ended with the same weights, to the bit: the loop does not "
-            "draw its data order from what it is seeded with, so that nothing is known of its "
-            "stability"
-        )
-    if share and not same:
-        yield from _stable_from(stability)
-    if share and (rows := list(levels.records())):
-        yield _agreement(rows)
-    for row in reference.records():
-        value = row["instability"]
-        yield (
-            "by chance: between dense networks from different initializations instability is "
-            f"{_percent(value) if share else value} (n = {row['n']})"
-        )
-
-
-def _percent(value: Cell) -> str:
-    return f"{100 * value:.2g}%" if isinstance(value, int | float) else "unknown"
-
-
-def _stable_from(stability: Table) -> Iterator[str]:
-    """From which iteration, and from which level on."""
-    by_level: dict[Cell, list[Mapping[str, Cell]]] = defaultdict(list)
-    by_iteration: dict[Cell, list[Mapping[str, Cell]]] = defaultdict(list)
-    for row in stability.records():
-        by_level[row["level"]].append(row)
-        by_iteration[row["at"]].append(row)
-    for level, rows in by_level.items():
-        if len(rows) > 1:
-            who = "the dense network" if level == 0 else f"level {level}"
-            tried = ", ".join(f"{_percent(r['instability'])} at {r['at']}" for r in rows)
-            since = _first_of_rest(rows, "at")
-            yield (
-                f"{who} is stable from iteration {since} on, of those tried: instability {tried}"
-                if since is not None
-                else f"{who} is stable from none of the iterations tried: instability {tried}"
-            )
-    for at, rows in by_iteration.items():
-        stable = [str(row["level"]) for row in rows if row["stable"]]
-        since = _first_of_rest(rows, "level")
-        yield (
-            f"reordered from iteration {at} on, {len(stable)} of {len(rows)} levels are stable"
-            + (f" ({', '.join(stable)})" if 0 < len(stable) < len(rows) else "")
-            + (f"; all from level {since} on" if since not in (None, rows[0]["level"]) else "")
-            + f": instability {_percent(rows[0]['instability'])} at level {rows[0]['level']}"
-            + (f", {_percent(rows[-1]['instability'])} at {rows[-1]['level']}" if rows[1:] else "")
-        )
-
-
-def _first_of_rest(rows: Sequence[Mapping[str, Cell]], name: str) -> Cell:
-    """The first from which on all are stable; None where the last is not."""
-    first = None
-    for row in reversed(rows):
-        if not row["stable"]:
-            break
-        first = row[name]
-    return first
-
-
-def _agreement(rows: Sequence[Mapping[str, Cell]]) -> str:
-    """How often there is no barrier exactly where the next level matches."""
-    connected = sum(bool(row["connected"]) for row in rows)
-    judged = [row for row in rows if row["matches"] is not None]
-    free = f"between a level and the next there is no barrier at {connected} of {len(rows)}"
-    if not judged:
-        return f"{free}; whether the sparser one matches a dense network is not known"
-    agree = sum(row["connected"] == row["matches"] for row in judged)
-    n, low = len(judged), sum(bool(row["connected"]) for row in judged)
-    good = sum(bool(row["matches"]) for row in judged)
-    # What `agree` is expected to be if the same answers are dealt to the levels at random.
-    chance = (low * good + (n - low) * (n - good)) / n
-    return (
-        f"{free}; at {agree} of {n} there is none exactly where the sparser one matches the dense "
-        f"network, by chance at {chance:.1f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Test images made worse: noise, blur and little contrast, at five strengths each.
+"""Corrupted test images: noise, blur and reduced contrast, at five strengths each.
 
 Kinds and the strengths of noise and contrast are those of Hendrycks & Dietterich (2019,
 arXiv:1903.12261, appendix B). Theirs of blur are in pixels of large photographs; here they are
@@ -20,7 +20,7 @@ from lottery.rng import Streams
 
 STRENGTHS: Final = (1, 2, 3, 4, 5)
 _PART: Final = 1_000
-"""Images worked on together; bounds the memory this takes beside the images."""
+"""Images that are processed together, which limits the additional memory."""
 
 
 def _noise(images: Tensor, strength: int, generator: torch.Generator) -> Tensor:
@@ -58,16 +58,16 @@ CORRUPTIONS: Final[Mapping[str, Callable[[Tensor, int, torch.Generator], Tensor]
 """Name -> (images ``[N, C, H, W]`` in [0, 1], strength from 1 to 5, generator) -> worse images."""
 
 
-def corrupted(split: Split, kind: str, strength: int) -> Split:
-    """Images made worse; always the same.
+def corrupt(split: Split, kind: str, strength: int) -> Split:
+    """A copy of a split with corrupted images; the same call gives the same images.
 
     Args:
-        split: of images as bytes, ``[N, C, H, W]``.
+        split: of images, uint8 ``[N, C, H, W]``.
         kind: one of `CORRUPTIONS`.
         strength: from 1 to 5.
 
     Raises:
-        UsageError: the examples are no such images.
+        UsageError: the examples are not images of this type and shape.
     """
     if split.inputs.dtype != torch.uint8 or split.inputs.dim() != 4:
         raise UsageError(

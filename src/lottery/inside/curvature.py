@@ -1,7 +1,8 @@
-"""How the loss curves where trainings end, and how steep it is where they start and end.
+"""Sharpness of the loss where trainings end, and norms of its gradient where they start and end.
 
-Both on the training loss, without weight decay and label smoothing, over the same examples for all
-networks, and for the prunable weights that are kept: biases and normalization are held.
+Both are of the training loss, without weight decay and label smoothing, over the same examples for
+all networks, and with respect to the prunable weights that are kept: biases and parameters of
+normalization are constants.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lottery.core.criteria.network import mean_loss, scored_network, weighted_ba
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.measurement import Cell, Measurement, Table
-from lottery.inside.probing import compared, probe_of
+from lottery.inside.probing import probe_of, trainings_to_compare
 from lottery.inside.spread import mean, spread
 from lottery.inside.subject import Subject
 from lottery.store import MAIN, JobKey
@@ -33,7 +34,7 @@ from lottery.training import State
 Vector = NDArray[np.float64]
 
 _SMALL: Final = 64
-"""Of so few weights the whole Hessian is made."""
+"""Up to so many weights, the whole Hessian is computed."""
 _TOLERANCE: Final = 1e-3
 """Relative, of eigenvalues: the network computes in single precision."""
 
@@ -41,14 +42,14 @@ _TOLERANCE: Final = 1e-3
 def top_eigenvalues(context: ScoreContext, count: int) -> list[float]:
     """The largest eigenvalues of the Hessian of the loss, largest first.
 
-    Of the mean loss over all of the probe's examples, by the weights that the context's mask keeps;
-    with dropout off, and batch norm as it is used after training. Found by Lanczos iterations
-    (scipy's ``eigsh``) on Hessian-vector products, to a relative 0.001; the Hessian is never
-    written out unless it is tiny.
+    Of the mean loss over all of the probe's examples, with respect to the weights that the
+    context's mask keeps; dropout is off, and batch normalization uses its running statistics.
+    Computed by the Lanczos method (scipy's ``eigsh``) from Hessian-vector products, to a relative
+    accuracy of 0.001; the whole Hessian is computed only for up to 64 weights.
 
     Args:
         context: with a probe.
-        count: how many, 1 or more; fewer are given where there are fewer weights.
+        count: how many, 1 or more; fewer are returned where there are fewer weights.
 
     Raises:
         UsageError: the iterations do not converge.
@@ -78,16 +79,16 @@ def top_eigenvalues(context: ScoreContext, count: int) -> list[float]:
 
 
 def gradient_norm(context: ScoreContext) -> float:
-    """The L2 norm of the mean loss' gradient by the weights that the context's mask keeps.
+    """The L2 norm of the gradient of the mean loss with respect to the weights that the mask keeps.
 
-    Batch norm uses the statistics of each batch, as in training.
+    Batch normalization uses the statistics of each batch, as in training.
     """
     gradient = mean_gradient(context, batch_statistics=True)
     return float(np.linalg.norm(_gathered(gradient, context.mask)))
 
 
 def loss_of(context: ScoreContext) -> float:
-    """The mean loss over all of the probe's examples, as `top_eigenvalues` looks at it."""
+    """The mean loss over all of the probe's examples, whose Hessian `top_eigenvalues` is of."""
     assert context.probe is not None
     model = scored_network(context)
     with torch.no_grad():
@@ -109,12 +110,15 @@ def _scattered(vector: Vector, mask: Mask) -> dict[str, Tensor]:
 
 
 def curvature(subject: Subject, examples: int = 1_000, eigenvalues: int = 3) -> Measurement:
-    """Sharpness at the end, and gradient norms on the way, by level and control.
+    """Sharpness at the end of trainings, and gradient norms at start, early stop and end.
 
     Args:
-        subject: with its data.
-        examples: of the training set, drawn once, 1 or more.
-        eigenvalues: how many of the largest, 1 to 100.
+        subject: whose networks and data.
+        examples: how many training examples, drawn once, 1 or more.
+        eigenvalues: how many of the largest eigenvalues, 1 to 100.
+
+    Raises:
+        UsageError: a number is out of range, or eigenvalues do not converge.
     """
     if examples < 1 or not 1 <= eigenvalues <= 100:
         raise UsageError(
@@ -125,7 +129,7 @@ def curvature(subject: Subject, examples: int = 1_000, eigenvalues: int = 3) -> 
     losses: dict[tuple[int, str], list[float]] = defaultdict(list)
     steep: dict[tuple[int, str, str], list[tuple[float, int]]] = defaultdict(list)
     for level in subject.levels:
-        for key in compared(subject, level):
+        for key in trainings_to_compare(subject, level):
             subject.progress(f"curvature of {key}")
             for when, state, mask in _moments(subject, key):
                 context = _context(subject, key, state, mask, examples)

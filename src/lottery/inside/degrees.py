@@ -1,7 +1,7 @@
-"""How many kept weights each unit of a layer has, beside what it would by chance.
+"""How many kept weights each unit of a layer has, compared with chance.
 
-By chance: of a layer's weights as many are kept as there are, all choices equally likely. Of one
-unit's weights there are then a hypergeometric number.
+By chance means: as many of the layer's weights as are kept are drawn at random, every choice being
+equally likely. The number that one unit has is then hypergeometric.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Degrees:
 
     Args:
         counts: kept weights of each unit, int64 of shape [units].
-        each: weights that each unit has.
+        each: how many weights each unit has, kept or not.
     """
 
     counts: NDArray[np.int64]
@@ -36,22 +36,22 @@ class Degrees:
 
     @property
     def units(self) -> int:
-        """How many there are."""
+        """How many units there are."""
         return len(self.counts)
 
     @property
     def mean(self) -> float:
-        """Kept weights of a unit, the same by chance."""
+        """Mean kept weights of a unit; by chance it is the same."""
         return float(self.counts.mean())
 
     @property
     def variance(self) -> float:
-        """Of the kept weights over the units."""
+        """Variance of the kept weights over the units (divided by their number)."""
         return float(self.counts.var())
 
     @property
     def chance_variance(self) -> float:
-        """The mean of `variance` by chance, exactly: that of one unit's kept weights."""
+        """The exact mean of `variance` by chance: the hypergeometric variance of one unit."""
         total, kept = self.units * self.each, int(self.counts.sum())
         if total < 2:
             return 0.0
@@ -64,12 +64,15 @@ class Degrees:
 
     @property
     def chance_empty(self) -> float:
-        """Their mean number by chance."""
+        """The mean number of units without any kept weight, by chance."""
         return self.units * self._none(self.each)
 
     @property
     def empty_z(self) -> float | None:
-        """Standard deviations of chance that there are more of them than by chance."""
+        """How many standard deviations (by chance) `empty` lies above `chance_empty`.
+
+        None where that number cannot vary.
+        """
         one, two = self._none(self.each), self._none(2 * self.each)
         variance = self.units * one + self.units * (self.units - 1) * two - (self.units * one) ** 2
         # What is left of equal numbers is no variance.
@@ -78,7 +81,7 @@ class Degrees:
         return (self.empty - self.chance_empty) / math.sqrt(variance)
 
     def histogram(self) -> Iterator[tuple[int, int, int, float]]:
-        """Bins of degrees: first, last, units there, and how many by chance on average."""
+        """Bins of kept weights: first, last, units in it, and how many by chance on average."""
         far = self.mean + 4 * math.sqrt(self.chance_variance)
         top = min(self.each, max(int(self.counts.max()), math.ceil(far)))
         wide = -(-(top + 1) // MOST_BINS)
@@ -99,8 +102,7 @@ def degrees(kept: Tensor, side: Side) -> Degrees:
     """The degrees of the units on one side of a layer.
 
     Args:
-        kept: mask of a weight whose first dimension are outputs, the second inputs, with two
-            dimensions or more and at least one weight.
+        kept: the mask of a layer's weights, bool (outputs, inputs, ...), with at least one weight.
         side: which units.
 
     >>> import torch

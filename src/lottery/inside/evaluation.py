@@ -31,12 +31,12 @@ def is_share(score: Score) -> bool:
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a network does.
+    """How well a network does on some data.
 
     Args:
-        loss: what training minimizes; None where only a score is known.
-        error: the share of examples that it gets wrong, in [0, 1]. Of another score than a share
-            it is the score itself, negative where more is better: the lower, the better.
+        loss: the training loss; None where only a score is known.
+        error: the share of examples that it gets wrong, in [0, 1]. For a score that is no such
+            share it is the score, negated where more is better, so that less is always better.
     """
 
     loss: float | None
@@ -45,15 +45,15 @@ class Quality:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Measures one network after another with weights of somebody's choice.
+    """Evaluates a task's network with any given weights.
 
     Args:
-        task: whose network and data. A loop of the user's own is asked through its ``evaluate``,
-            which has one part of data, that of ``test``.
-        examples: how many of each part at most, drawn once; None: all. Of no effect with a loop of
-            the user's own.
-        recalibrate: training examples that running statistics of batch normalization are computed
-            anew from for every state that is measured, in whole batches; 0: they stay as given.
+        task: the task with the network and the data. A loop of the user's own is evaluated by its
+            ``evaluate``, which counts as the part ``test``.
+        examples: how many examples of each part at most, drawn once; None: all. Without effect for
+            a loop of the user's own.
+        recalibrate: how many training examples to compute running statistics of batch normalization
+            from, anew for every state, in whole batches; 0: they stay as given.
 
     Raises:
         UsageError: the task has no ``evaluate``, or gives no batches to recalibrate with.

@@ -1,4 +1,4 @@
-"""Lines that were measured before, kept beside a run: a long analysis can be gone on with."""
+"""Lines that were measured before, kept beside a run, so that a long analysis can be continued."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from lottery.data.dataset import SplitName
@@ -20,12 +21,12 @@ _PARTS: Final[tuple[SplitName, ...]] = ("train", "test")
 
 
 class KeptLines:
-    """Lines by what they were measured on: the contents of both ends, and the settings.
+    """The lines of a run, found again by the contents of both ends and the settings.
 
-    What is kept and is no line counts as none.
+    Damaged ones count as not measured.
 
     Args:
-        store: of the run.
+        store: the run's store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -37,12 +38,12 @@ class KeptLines:
         self._lines: dict[str, Any] = content if isinstance(content, dict) else {}
 
     def get(self, one: JobKey, other: JobKey, settings: list[int]) -> dict[SplitName, Line] | None:
-        """The lines between two trainings, if they were measured.
+        """Part of the data -> line between two trainings; None if not measured before.
 
         Args:
-            one: where they begin.
-            other: where they end.
-            settings: how lines are measured: the number of points, and whatever else counts.
+            one: the training at the beginning.
+            other: the training at the end.
+            settings: how lines are measured: the number of points, then anything else that counts.
         """
         found = self._lines.get(self._name(one, other, settings))
         if not isinstance(found, dict) or not found:
@@ -54,7 +55,7 @@ class KeptLines:
     def add(
         self, one: JobKey, other: JobKey, settings: list[int], lines: Mapping[SplitName, Line]
     ) -> None:
-        """Take in what was measured, and write it where the last time is a while ago."""
+        """Add what was measured; all is written if that was not done for a while."""
         self._lines[self._name(one, other, settings)] = {
             part: [[_finite(q.loss), _finite(q.error)] for q in line.measured]
             for part, line in lines.items()
@@ -63,8 +64,9 @@ class KeptLines:
             self.save()
 
     def save(self) -> None:
-        """Write all lines."""
-        self._store.write_measurement(_NAME, self._lines)
+        """Write all lines; of a run that cannot be written to they are measured anew next time."""
+        with suppress(StoreError):
+            self._store.write_measurement(_NAME, self._lines)
         self._saved = time.monotonic()
 
     def _name(self, one: JobKey, other: JobKey, settings: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""The straight line between two networks' weights, and what loss and error do on it."""
+"""The straight line between the weights of two networks: loss and error along it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lottery.training import State
 
 @dataclass(frozen=True)
 class Line:
-    """What was measured at evenly spaced points, from one end to the other.
+    """Loss and error at evenly spaced points of a line, from one end to the other.
 
     Args:
-        measured: of each point, 2 or more.
+        measured: one for each point, 2 or more.
     """
 
     measured: tuple[Quality, ...]
 
     @property
     def shares(self) -> list[float]:
-        """How much of the second end is in each point: from 0 to 1."""
+        """The interpolation factor of each point: 0 at the first end, 1 at the second."""
         last = len(self.measured) - 1
         return [number / last for number in range(last + 1)]
 
@@ -35,13 +35,13 @@ class Line:
 
     @property
     def losses(self) -> list[float] | None:
-        """The loss at each point, if it is known."""
+        """The loss at each point; None if it is not known at all of them."""
         found = [one.loss for one in self.measured if one.loss is not None]
         return found if len(found) == len(self.measured) else None
 
 
 def instability(values: Sequence[float]) -> float:
-    """How far the largest value on a line is above the mean of its ends (arXiv:1912.05671, 2).
+    """The largest value on a line minus the mean of its ends (arXiv:1912.05671, section 2).
 
     >>> instability([0.25, 0.75, 0.5])
     0.375
@@ -50,9 +50,10 @@ def instability(values: Sequence[float]) -> float:
 
 
 def barrier(values: Sequence[float]) -> float:
-    """How far a line's values rise above the straight line between its ends; 0 where nowhere.
+    """How far values rise above the straight line between those at the ends, 0 or more.
 
-    For ends that differ, where `instability` is above 0 without any hill between them.
+    For ends that differ: there `instability` is above 0 even if values only rise from one to the
+    other.
 
     >>> barrier([0.25, 0.75, 0.5]), barrier([0.0, 0.5, 1.0]), instability([0.0, 0.5, 1.0])
     (0.375, 0.0, 0.5)
@@ -61,11 +62,11 @@ def barrier(values: Sequence[float]) -> float:
     return max(value - (first + (last - first) * i / steps) for i, value in enumerate(values))
 
 
-def between(one: State, other: State, share: float) -> State:
-    """A point of the line between two states: ``one`` at 0, ``other`` at 1, to the bit.
+def interpolate_states(one: State, other: State, share: float) -> State:
+    """The state ``(1 - share) * one + share * other``; exactly ``one`` at 0 and ``other`` at 1.
 
-    Where the ends are equal every point is. What is no float, such as a count of batches, is that
-    of ``one``. Weights that are zero at both ends, as where both have a mask, are zero.
+    Values that are equal in both are so at every point, so that weights that both masks prune stay
+    zero. What is not floating point, such as a count of batches, is taken from ``one``.
 
     Args:
         one: a ``state_dict``.
@@ -82,30 +83,30 @@ def between(one: State, other: State, share: float) -> State:
     }
 
 
-def walk(
+def measure_line(
     one: State,
     other: State,
     points: int,
     parts: Sequence[SplitName],
     measure: Callable[[State, SplitName], Quality],
 ) -> dict[SplitName, Line]:
-    """Measure at points of the line between two states.
+    """Measure at evenly spaced points of the line between two states.
 
     Args:
-        one: where it begins.
-        other: where it ends.
-        points: how many, both ends among them; 2 or more.
-        parts: of the data.
-        measure: such as an `Evaluation`.
+        one: the state at its beginning.
+        other: the state at its end.
+        points: how many points, both ends among them; 2 or more.
+        parts: the parts of the data to measure on.
+        measure: (state, part) -> its quality, such as an `Evaluation`.
     """
     found: dict[SplitName, list[Quality]] = {part: [] for part in parts}
     for number in range(points):
-        state = between(one, other, number / (points - 1))
+        state = interpolate_states(one, other, number / (points - 1))
         for part in parts:
             found[part].append(measure(state, part))
     return {part: Line(tuple(measured)) for part, measured in found.items()}
 
 
-def equal(one: State, other: State) -> bool:
-    """Whether two states are the same to the bit."""
+def are_equal(one: State, other: State) -> bool:
+    """Whether two states have exactly the same values."""
     return all(torch.equal(value, other[name]) for name, value in one.items())

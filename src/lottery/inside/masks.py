@@ -1,7 +1,7 @@
-"""The analysis ``masks``: what tickets keep, beside what masks drawn at random would.
+"""The analysis ``masks``: what tickets keep, compared with masks drawn at random.
 
-Overlap within and between replicates, density of layers and units, what lies on paths from input to
-output, and how masks settle. It reads files alone.
+Overlap within and between replicates, density of layers and units, weights on paths from input to
+output, and how masks settle. It only reads a run's files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lottery.core import Mask
 from lottery.errors import MaskError, UsageError
 from lottery.inside.analysis import Analysis
 from lottery.inside.degrees import Degrees, Side, degrees
-from lottery.inside.masks_in_words import WHOLE, sentences
+from lottery.inside.mask_sentences import WHOLE, sentences
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.overlap import add, layer_overlaps, overlaps_by_input
 from lottery.inside.paths import built_in_network, check_paths, effective_mask
@@ -83,7 +83,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "degrees": ("level", "replicate", "layer", "side", "from", "to", "units", "chance"),
 }
-_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+_TITLES_AND_NOTES: Final[Mapping[str, tuple[str, str]]] = {
     "between": ("Overlap between replicates", _HOW),
     "pairs": ("Overlap of each pair of replicates", "The whole masks; columns as above."),
     "within": (
@@ -122,7 +122,7 @@ class _Notebook:
 
 
 def masks(subject: Subject) -> Measurement:
-    """Everything about a run's masks that its files tell."""
+    """Overlaps, densities, units and settling of the masks of a run."""
     network, why = _network(subject)
     notebook = _Notebook(network=network, input_shape=subject.run.facts.input_shape or ())
     before: dict[int, Mask] = {}
@@ -143,8 +143,8 @@ def masks(subject: Subject) -> Measurement:
     tables = [
         Table(
             name=name,
-            title=_WORDS[name][0],
-            note=_WORDS[name][1],
+            title=_TITLES_AND_NOTES[name][0],
+            note=_TITLES_AND_NOTES[name][1],
             columns=COLUMNS[name],
             rows=tuple(rows),
         )

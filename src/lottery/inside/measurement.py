@@ -1,4 +1,4 @@
-"""What an analysis found: tables of plain values, which are stored, printed and drawn."""
+"""The result of an analysis: tables of plain values, which are stored, printed and drawn."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lottery.csv_text import safe_text
 from lottery.errors import StoreError
 from lottery.store.schema import TABLE, TEXT, Kind, schema_problems
 
@@ -16,7 +17,7 @@ Cell = str | int | float | bool | None
 
 _LIST = Kind("a list", lambda value: isinstance(value, list))
 _LARGEST = 1e100
-"""A number of a table; what is beyond cannot be drawn."""
+"""The largest size of a number in a table; larger ones could not be drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,11 @@ class Table:
     """Rows of plain values.
 
     Args:
-        name: of its file and its place on a page, lower case.
-        title: a heading.
-        note: how to read it, and what chance would give.
-        columns: names of columns, as keys of JSON and heads of CSV: ``level``, ``overlap``.
-        rows: of as many values each.
+        name: its name in files and on a page, lower case.
+        title: its heading.
+        note: how to read it, and what would be found by chance.
+        columns: names of the columns, as in JSON and CSV, such as ``level``, ``overlap``.
+        rows: as many values each as there are columns.
     """
 
     name: str
@@ -47,23 +48,29 @@ class Table:
         return [row[at] for row in self.rows]
 
     def csv(self) -> str:
-        """The table as a CSV file's text."""
+        r"""The table as a CSV file's text: a head and the rows; lines end in ``\r\n`` (RFC 4180).
+
+        None is empty. A text that a spreadsheet would take for a formula gets an apostrophe before
+        it, since names of layers may be somebody else's.
+        """
         text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerows([self.columns, *self.rows])
+        csv.writer(text).writerows(
+            [safe_text(cell) if isinstance(cell, str) else cell for cell in row]
+            for row in (self.columns, *self.rows)
+        )
         return text.getvalue()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What an analysis found in a run.
+    """The result of an analysis of a run.
 
     Args:
         analysis: its name.
-        settings: what it was asked, as plain JSON.
-        found: sentences, the most important first: what the tables say.
-        tables: the figures, for `n` and spread too.
-        made_from: the job that it read -> SHA-256 of its contents.
+        settings: levels, replicates and the analysis' own settings, as plain JSON.
+        found: sentences that say what the tables show, the most important first.
+        tables: the numbers, with how many replicates they are from and how much these differ.
+        made_from: each job that it read -> SHA-256 of its contents.
     """
 
     analysis: str
@@ -103,10 +110,14 @@ _TABLE = {"name": TEXT, "title": TEXT, "note": TEXT, "columns": _LIST, "rows": _
 
 
 def read_measurement(content: object, source: str) -> Measurement:
-    """A measurement from plain JSON, of which nothing is believed.
+    """A measurement from plain JSON, which is checked completely.
+
+    Args:
+        content: from a file, which may be by anyone.
+        source: where it is from, for messages.
 
     Raises:
-        StoreError: it is none.
+        StoreError: it is no measurement.
     """
     whole = _fields(content, _WHOLE, source)
     if not all(isinstance(one, str) for one in (*whole["found"], *whole["made_from"].values())):

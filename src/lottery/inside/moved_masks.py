@@ -1,6 +1,6 @@
-"""What becomes of a ticket's mask on another initialization: as it is, aligned, and reinitialized.
+"""How well a ticket's mask trains on another initialization: as it is, and aligned to it.
 
-Sparse Training from Random Initialization (arXiv:2505.05143) asks whether a mask that is permuted
+"Sparse Training from Random Initialization" (arXiv:2505.05143) asks whether a mask that is permuted
 to fit another initialization trains there as well as where it was found.
 """
 
@@ -22,15 +22,15 @@ from lottery.store.jobs import DENSE_REWOUND
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Between the scores of two kinds of training at a level, paired by replicate.
+    """The difference between the scores of two kinds of training, paired by replicate.
 
     Args:
-        level: of both; dense networks have none.
-        branch: whose score.
-        against: less whose.
-        n: replicates.
-        mean: of the differences, in the score's unit.
-        half: half the t-interval of the mean; None of a single replicate.
+        level: the level of both; dense networks are compared at every level.
+        branch: the kind whose score it is.
+        against: the kind whose score is subtracted.
+        n: how many replicates have both.
+        mean: mean difference, in the score's unit.
+        half: half the t-interval of the mean; None for a single replicate.
     """
 
     level: int
@@ -52,7 +52,7 @@ class Difference:
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the interval lies on one side of 0; else 0."""
+        """1 or -1 where the whole interval lies above or below 0; else 0."""
         shown = self.half is not None and abs(self.mean) > self.half
         return (self.mean > 0) - (self.mean < 0) if shown else 0
 
@@ -81,15 +81,16 @@ _CONTRASTS: Final = (
     ("reinit", _DENSE),
     (_TICKET, _DENSE),
 )
-_SAID: Final = 5
+_MAIN_CONTRASTS: Final = 5
 """How many of these are put into sentences."""
 
 
 def moved_masks(subject: Subject) -> Measurement:
-    """Scores of moved and aligned masks against the ticket's, paired by replicate.
+    """Compare the scores of moved and aligned masks with the ticket's, paired by replicate.
 
     Args:
-        subject: of a run with the controls ``moved`` or ``aligned``; of any other nothing is found.
+        subject: of a run with the controls ``moved`` or ``aligned``; for any other run the result
+            only says how to add them.
     """
     scores = _scores(subject)
     if not {kind for kind, _ in scores} & {"moved", "aligned"}:
@@ -194,7 +195,7 @@ def _differences(level: int, scores: Scores, confidence: float) -> Iterator[Diff
 
 def _sentences(differences: Sequence[Difference], score: Score, confidence: float) -> Iterator[str]:
     scale, unit = (100, " points") if score.unit == "%" else (1, "")
-    for one, other in _CONTRASTS[:_SAID]:
+    for one, other in _CONTRASTS[:_MAIN_CONTRASTS]:
         of = [found for found in differences if (found.branch, found.against) == (one, other)]
         if not of:
             continue

@@ -1,9 +1,9 @@
-"""What two masks keep in common, beside what they would by chance.
+"""How many weights two masks have in common, compared with chance.
 
-By chance: each layer's kept weights are drawn afresh, as many as there are, all choices equally
-likely. What two such masks have in common is hypergeometric; mean and variance are exact, and so
-they are for sums over layers, which are drawn independently, and over pairs of masks, whose
-overlaps are uncorrelated.
+By chance means: in each layer as many weights as are kept are drawn at random, every choice being
+equally likely. The number that two such masks have in common is hypergeometric. Its mean and
+variance are exact, also for sums over layers, which are drawn independently, and over pairs of
+masks, whose overlaps are uncorrelated.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from lottery.core import Mask
 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
-    """Two masks on the same weights; sums of several too.
+    """How two masks of the same weights overlap; also the sum over layers or pairs of masks.
 
     Args:
-        both: weights that both keep.
-        first: that the first keeps.
-        second: that the second keeps.
-        total: weights that there are.
+        both: how many weights both keep.
+        first: how many the first keeps.
+        second: how many the second keeps.
+        total: how many weights there are.
         expected: the mean of ``both`` by chance.
-        variance: its variance by chance.
+        variance: the variance of ``both`` by chance.
     """
 
     both: int
@@ -40,7 +40,8 @@ class Overlap:
 
     @property
     def share(self) -> float | None:
-        """Of the weights that the smaller mask keeps, those that both do, in [0, 1]."""
+        """``both`` as a share of what the smaller mask keeps, in [0, 1]; None if that is
+        nothing."""
         return self._of_smaller(self.both)
 
     @property
@@ -50,7 +51,7 @@ class Overlap:
 
     @property
     def jaccard(self) -> float | None:
-        """Weights that both keep / weights that either keeps, in [0, 1]."""
+        """Jaccard index: weights that both keep / weights that at least one keeps, in [0, 1]."""
         return self._of_either(self.both)
 
     @property
@@ -60,7 +61,7 @@ class Overlap:
 
     @property
     def z(self) -> float | None:
-        """Standard deviations of chance that the overlap lies above chance."""
+        """How many standard deviations (by chance) ``both`` lies above its mean by chance."""
         return (self.both - self.expected) / math.sqrt(self.variance) if self.variance else None
 
     def _of_smaller(self, both: float) -> float | None:
@@ -99,12 +100,12 @@ def add(overlaps: Iterable[Overlap]) -> Overlap:
 
 
 def layer_overlaps(first: Mask, second: Mask, parent: Mask | None = None) -> dict[str, Overlap]:
-    """Layer -> what two masks of the same weights have in common in it.
+    """Layer -> how two masks of the same weights overlap in it.
 
     Args:
         first: a mask.
-        second: of the same weights.
-        parent: what chance may keep, if not everything; both are subsets of it.
+        second: another mask of the same weights.
+        parent: the weights that chance draws from; None: all. Both masks are subsets of it.
 
     Raises:
         MaskError: they are not of the same weights.
@@ -117,9 +118,9 @@ def layer_overlaps(first: Mask, second: Mask, parent: Mask | None = None) -> dic
 
 
 def overlaps_by_input(first: Mask, second: Mask) -> dict[str, Overlap]:
-    """The same, if chance gave each input of a layer as many kept weights as each mask does.
+    """Layer -> overlap, where chance draws as many weights for each input as each mask keeps of it.
 
-    What is above this chance is more than that both masks read the same inputs.
+    Overlap above this chance cannot be explained by both masks reading the same inputs.
     """
     return {name: _by_input(kept, second[name]) for name, kept in first.items()}
 

@@ -1,6 +1,7 @@
-"""Which kept weights lie on a path from the input to the output: the others decide nothing.
+"""Which kept weights lie on a path of kept weights from an input to an output.
 
-What Vysogorets and Kempe call effective sparsity (arXiv:2107.02306, section 3).
+The others change nothing of what the network computes. Their share is what effective sparsity adds
+to sparsity (Vysogorets & Kempe, arXiv:2107.02306, section 3).
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _KNOWN: Final = (
 
 
 def built_in_network(run: Run) -> nn.Module | None:
-    """A run's network without memory for its weights; None where it is from elsewhere.
+    """A run's network on the device ``meta``, without values; None if it is not a built-in one.
 
-    A run may come from elsewhere, and looking at it runs no code that it names.
+    A run may be by anyone, so that no code is run that it names.
     """
     model, shape, classes = run.facts.model, run.facts.input_shape, run.facts.classes
     if model is None or shape is None or classes is None or is_outside(model) or check_model(model):
@@ -48,23 +49,23 @@ def built_in_network(run: Run) -> nn.Module | None:
 
 
 def effective_mask(network: nn.Module, mask: Mask, input_shape: Sequence[int]) -> Mask:
-    """Of a mask the weights that lie on a path from an input to an output.
+    """The part of a mask whose weights lie on a path from an input to an output.
 
     A path runs through kept weights, position by position: a weight of a convolution counts if at
     some place of the image what it reads depends on the input and the output depends on what it
     writes. Biases are no inputs. Every input of the network counts as one, also pixels that are
     always black; of a pooling, every place that it may take.
 
-    The network is run once with kept weights of 1, where what can be reached is 1 and the rest 0;
-    its gradient goes back the same way. In float64 sums of so few ones are exact.
+    For that the network is run once forward and backward in float64, with 1 for each kept weight
+    and 0 for the rest, and each activation and gradient replaced by whether it is above 0.
 
     Args:
-        network: of layers that are known here; may lie on the device ``meta``.
-        mask: for some or all of its weights; those that it does not name are all kept.
+        network: made of supported layers, see `check_paths`; may be on the device ``meta``.
+        mask: for some or all of its weights; weights that it does not name count as kept.
         input_shape: of one example, such as (1, 28, 28).
 
     Raises:
-        UsageError: the network has layers of which it is not known what they let through.
+        UsageError: the network has a layer that is not supported.
         MaskError: the mask is not for this network.
 
     >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
@@ -103,10 +104,10 @@ def effective_mask(network: nn.Module, mask: Mask, input_shape: Sequence[int]) -
 
 
 def check_paths(network: nn.Module) -> None:
-    """Check that it is known of every layer of a network what it lets through.
+    """Check that paths can be followed through every layer of a network.
 
     Raises:
-        UsageError: naming those of which it is not.
+        UsageError: it has layers that are not supported, which are named.
     """
     unknown = {
         type(module).__name__

@@ -1,9 +1,9 @@
-"""Neighbouring levels of a run averaged, which costs no training (Lottery Pools).
+"""Lottery Pools: averages of neighbouring levels of a run, which cost no training.
 
-Yin et al., arXiv:2208.10842, section 3: from a trained ticket, the trained networks of the levels
-around it are taken in one after another, nearest first, each at the best of several interpolation
+Yin et al., arXiv:2208.10842, section 3. To a trained ticket, the trained networks of the levels
+around it are added one after another, nearest first, each with the best of several interpolation
 factors, if the average does no worse on validation data. The paper prunes the average by magnitude
-to the ticket's density; here the average has the ticket's own mask, so that it is the same
+to the ticket's density; here the average has the ticket's own mask, so that it stays the same
 subnetwork.
 """
 
@@ -31,7 +31,7 @@ from lottery.tickets.rewinding import replace_weights
 from lottery.training import State
 
 FACTORS: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""How much of a candidate goes into the average: those of the authors' code."""
+"""Interpolation factors that are tried: the share of the candidate, as in the authors' code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,29 +39,31 @@ class Pool:
     """An average of networks.
 
     Args:
-        state: its weights, under the ticket's mask.
-        members: what was taken in after the ticket, in order: level and factor.
+        state: its ``state_dict``, under the ticket's mask.
+        members: (level, factor) of what was added to the ticket, in this order.
     """
 
     state: State
     members: tuple[tuple[int, float], ...] = ()
 
 
-def interpolated(
+def interpolate(
     one: State,
     other: State,
     factor: float,
     mask: Mask,
     pruned: Mapping[str, Tensor] | None = None,
 ) -> State:
-    """``(1 - factor) * one + factor * other`` under a mask; whole numbers are those of ``one``.
+    """``(1 - factor) * one + factor * other`` under a mask.
+
+    What is not floating point, such as a count of batches, is taken from ``one``.
 
     Args:
         one: a whole ``state_dict``.
-        other: of the same names and shapes.
+        other: another with the same names and shapes.
         factor: in [0, 1].
-        mask: of the weights that are kept.
-        pruned: what pruned weights are held at; None: zero.
+        mask: which weights are kept.
+        pruned: the values that pruned weights are held at; None: zero.
     """
     average = {
         name: value.lerp(other[name], factor) if value.is_floating_point() else value
@@ -70,7 +72,7 @@ def interpolated(
     return replace_weights(average, mask.apply({name: average[name] for name in mask}, pruned))
 
 
-def pooled(
+def greedy_pool(
     ticket: State,
     candidates: Sequence[tuple[int, State]],
     mask: Mask,
@@ -79,21 +81,21 @@ def pooled(
 ) -> Pool:
     """The greedy average of a ticket and its neighbours.
 
-    A candidate is taken in, at the factor with the least error, if the error is no larger than
-    without it; of equal errors the loss decides.
+    A candidate is added, at the factor with the smallest error, if the error is no larger than
+    without it; between equal errors the loss decides.
 
     Args:
-        ticket: the trained ticket.
-        candidates: level and trained network, in the order in which they are tried.
-        mask: the ticket's.
-        quality: how well a network does, on data that choose.
-        pruned: what pruned weights are held at; None: zero.
+        ticket: the ``state_dict`` of the trained ticket.
+        candidates: (level, ``state_dict`` of its trained network), in the order of being tried.
+        mask: the ticket's mask.
+        quality: how well a network does on the data that averages are chosen by.
+        pruned: the values that pruned weights are held at; None: zero.
     """
     pool, best = Pool(state=ticket), _order(quality(ticket))
     for level, other in candidates:
         found = []
         for factor in FACTORS:
-            state = interpolated(pool.state, other, factor, mask, pruned)
+            state = interpolate(pool.state, other, factor, mask, pruned)
             found.append((_order(quality(state)), factor, state))
         reached, factor, state = min(found, key=lambda one: one[:2])
         if reached <= best:
@@ -107,7 +109,7 @@ def _order(quality: Quality) -> tuple[float, float]:
 
 
 def nearest(level: int, levels: Sequence[int], count: int) -> list[int]:
-    """The levels around a level, nearest first, of two equally near the denser one first.
+    """At most ``count`` levels around a level, nearest first; of two equally near the denser first.
 
     >>> nearest(2, range(6), 4)
     [1, 3, 0, 4]
@@ -117,14 +119,16 @@ def nearest(level: int, levels: Sequence[int], count: int) -> list[int]:
 
 
 def pools(subject: Subject, candidates: int = 4, recalibrate: int = 1_000) -> Measurement:
-    """Each ticket against the average of it and its neighbours, on test data.
+    """Compare each ticket with the average of it and its neighbours, on test data.
 
     Args:
-        subject: with its data.
+        subject: whose networks and data.
         candidates: how many of the nearest levels are tried, 1 or more.
-        recalibrate: training examples that running statistics of batch normalization are computed
-            from for every average; of no effect in networks without, and in a loop of the user's
-            own.
+        recalibrate: how many training examples to compute running statistics of batch normalization
+            from, for every average, 0 or more; without effect for a loop of the user's own.
+
+    Raises:
+        UsageError: a number is out of range.
     """
     if candidates < 1 or recalibrate < 0:
         raise UsageError(
@@ -144,7 +148,7 @@ def pools(subject: Subject, candidates: int = 4, recalibrate: int = 1_000) -> Me
         subject.progress(f"pool of {key}")
         around = [JobKey(key.replicate, MAIN, n) for n in nearest(key.level, levels, candidates)]
         ticket = subject.weights(key)
-        pool = pooled(
+        pool = greedy_pool(
             ticket,
             [(one.level, subject.weights(one)) for one in around if subject.ended(one)],
             subject.mask(key),

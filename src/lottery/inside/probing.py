@@ -1,4 +1,4 @@
-"""The networks that an analysis looks at, with the same training examples for all of them."""
+"""Which networks an analysis compares, and the training examples that it passes through them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lottery.training import State
 _BATCH = 250
 
 
-def compared(subject: Subject, level: int) -> Iterator[JobKey]:
+def trainings_to_compare(subject: Subject, level: int) -> Iterator[JobKey]:
     """The trainings of a level that ended well: the tickets, and the first control of each kind."""
     for key in subject.with_controls(level):
         if key.branch in (MAIN, f"{key.kind}-1"):
@@ -33,20 +33,20 @@ def probe_of(
     examples: int,
     pruned: Mapping[str, Tensor] | None = None,
 ) -> Probe:
-    """A network with these weights under a mask, and training examples as they are stored.
+    """A network with these weights under a mask, and training examples without augmentation.
 
-    They are drawn by the run's seed, the same for every level and replicate. A loop of the user's
-    own has its ``batches=``, of which so many examples are taken.
+    The examples are drawn by the run's seed, the same ones for every level and replicate. For a
+    loop of the user's own they are taken from its ``batches=``.
 
     Args:
         subject: whose task it is.
         state: a whole ``state_dict``.
-        mask: what is kept.
-        examples: how many; all, where there are fewer.
-        pruned: what pruned weights are held at; None: zero.
+        mask: which weights are kept.
+        examples: how many examples; all, where there are fewer.
+        pruned: the values that pruned weights are held at; None: zero.
 
     Raises:
-        UsageError: the task has no batches to look at.
+        UsageError: a loop of the user's own has no ``batches=``.
     """
     task = subject.experiment.task
     if isinstance(task, OwnTask) and task.code.batches is None:

@@ -1,4 +1,4 @@
-"""Growing a run by copies of its trainings that see their examples in another order."""
+"""Adding copies of a run's trainings that see their examples in another order."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ from lottery.store.jobs import REORDERED
 def missing_copies(
     run: Run, at: Collection[int], levels: Collection[int] | None
 ) -> ExperimentConfig | None:
-    """The config of the run with the copies that it lacks; None where it has them all.
+    """The run's config with the copies that it lacks; None where it has them all.
 
     Args:
         run: finished or not.
-        at: the iterations from which they see another order.
-        levels: of which they are; None: of all.
+        at: the iterations from which copies see another order.
+        levels: the levels to copy; None: all.
 
     Raises:
-        UsageError: an iteration or level is none, or the run is of a loop of the user's own.
+        UsageError: there is no such iteration or level, the run is of a loop of the user's own, or
+            its directory has another name than such a run would have.
     """
     wanted = ConnectivityConfig(at={str(since): tuple(levels or ()) for since in at})
     fits = wanted.schema_problems(run.config.levels, stopped=stops_early(run.config))
@@ -68,19 +69,22 @@ def train_copies(
     listener: Listener | None = None,
     stop: threading.Event | None = None,
 ) -> Run:
-    """The run with the copies that it lacked, trained as `run_experiment` does it.
+    """Train the copies that a run lacks, by `run_experiment`.
 
     Args:
         run: on disk.
         at: the iterations from which copies see another order.
-        levels: of which they are; None: of all.
-        options: as for `run_experiment`; ``out`` is where the run lies.
+        levels: the levels to copy; None: all.
+        options: as for `run_experiment`, but for ``out``: the run stays where it is.
         code: whether code that the run's config names may run.
-        listener: hears how it goes on.
-        stop: set it to stop; the same call goes on.
+        listener: told of the progress.
+        stop: set it to stop; the same call continues later.
+
+    Returns:
+        The run with its copies.
 
     Raises:
-        UsageError: as `missing_copies`.
+        UsageError: as in `missing_copies`, or code may not run.
         Preempted: ``stop`` was set.
     """
     config = missing_copies(run, at, levels)

@@ -1,4 +1,4 @@
-"""How masks settle while networks train, from what a run keeps."""
+"""How early masks are decided while networks train, as far as a run keeps states of then."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NO_TICKET: Final = (
 
 
 def settling(subject: Subject) -> Table:
-    """How far masks of earlier moments are from those that came out."""
+    """A table of how far masks of earlier moments are from the final ones."""
     if rows := list(_changed(subject)):
         note = _CHANGED
     elif rows := list(_drawn(subject)):

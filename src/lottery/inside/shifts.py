@@ -1,7 +1,7 @@
-"""Whether tickets lose more than the dense network where the test images are made worse.
+"""Whether tickets lose more accuracy than the dense network on corrupted test images.
 
-A ticket that fits the test set's kind of image more narrowly than the dense network would lose
-more. Nothing is trained: the weights at the end of each training are measured.
+A ticket that fits this kind of image more narrowly than the dense network would lose more. Nothing
+is trained: the weights at the end of each training are evaluated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from lottery.data.dataset import Split
 from lottery.errors import UsageError
 from lottery.inside.analysis import Analysis
-from lottery.inside.corruptions import CORRUPTIONS, STRENGTHS, corrupted
+from lottery.inside.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from lottery.inside.measurement import Cell, Measurement, Table
 from lottery.inside.spread import half_interval
 from lottery.inside.subject import Subject
@@ -36,11 +36,12 @@ def shifts(subject: Subject, *, examples: int = EXAMPLES) -> Measurement:
     """Accuracy on test images with noise, blur and less contrast, of dense networks and tickets.
 
     Args:
-        subject: of a run on images, its dense networks among what is looked at.
-        examples: how many test examples at most, evenly apart.
+        subject: of a run on images, with level 0 among its levels.
+        examples: how many test examples at most, evenly spaced in the test set; 1 or more.
 
     Raises:
-        UsageError: the run is no such run.
+        UsageError: the data are no images, level 0 is not among the levels, or ``examples`` is out
+            of range.
     """
     task = subject.experiment.task
     if not isinstance(task, Supervised):
@@ -103,7 +104,7 @@ def _measured(
     model, loss = task.make_model(), task.settings.training.loss
     found: dict[_Shift, dict[JobKey, float]] = {}
     for kind, strength in (CLEAN, *_SHIFTS):
-        worse = test if kind == CLEAN[0] else corrupted(test, kind, strength)
+        worse = test if kind == CLEAN[0] else corrupt(test, kind, strength)
         data = task.data_on_device(replace(task.data, test=worse))
         model.to(data.test.targets.device)
         found[kind, strength] = {}
@@ -157,10 +158,10 @@ def _interval(values: Sequence[float], step: float, n: int = 0) -> tuple[Cell, .
     """Count, mean and the ends of its interval, which is no narrower than a step each way."""
     if not values:
         return n, None, None, None
-    mean, half = fmean(values), half_interval(values)
+    mean, half = fmean(values), half_interval(values, resolution=step)
     if half is None:
         return len(values), mean, None, None
-    return len(values), mean, mean - max(half, step), mean + max(half, step)
+    return len(values), mean, mean - half, mean + half
 
 
 def _density(subject: Subject, level: int) -> float | None:

@@ -1,4 +1,4 @@
-"""Means over trainings and how much these differ; None where there is nothing to say."""
+"""Means over trainings and how much these differ; None where there are too few of them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from lottery.analysis.statistics import paired_difference
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """The mean; None of nothing."""
+    """The mean; None if there are no values."""
     return statistics.fmean(values) if values else None
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """The sample's standard deviation; None of fewer than two."""
+    """The sample standard deviation (n - 1); None for fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else None
 
 
 def half_interval(
     values: Sequence[float], *, confidence: float = 0.95, resolution: float = 0.0
 ) -> float | None:
-    """Half the two-sided t-interval of the mean; None of fewer than two, and of equal ones.
+    """Half the two-sided t-interval of the mean; None for fewer than two values, and for equal
+    ones.
 
     Args:
-        values: any.
+        values: finite numbers.
         confidence: in (0, 1).
-        resolution: the step of the grid that values lie on, see `lottery.analysis.statistics`; with
-            one, equal values have an interval too. 0: not known.
+        resolution: the step of the grid that values lie on, see `lottery.analysis.statistics`; 0 if
+            it is not known. If it is known, equal values have an interval, too.
     """
     if not values:
         return None

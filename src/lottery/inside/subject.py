@@ -1,4 +1,4 @@
-"""What an analysis looks at: some levels and replicates of a run."""
+"""The subject of an analysis: some levels and replicates of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lottery.tickets import EarlyBirdMask, Ticket
 from lottery.training import State
 
 Progress = Callable[[str], None]
-"""Hears, a few times a second at most, what is done just now, in a few words."""
+"""Called, a few times a second at most, with a few words on what is being done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,13 @@ class Subject:
 
     Args:
         run: on disk or in memory.
-        levels: those looked at, in order.
-        replicates: those looked at, in order.
-        options: where data lie and on what to compute, for analyses that compute.
+        levels: which levels, rising.
+        replicates: which replicates, rising.
+        options: where the data are and on which device to compute, for analyses that compute.
         task: what was trained, where it is code of the user's own.
-        progress: hears how far an analysis is.
+        progress: called with how far an analysis is.
         code: whether code that the run's config names may run.
-        dense: whether trainings of level 0 count; else they are as if they were not there.
+        dense: whether trainings of level 0 count; else they are treated as absent.
     """
 
     run: Run
@@ -56,7 +56,8 @@ class Subject:
     def with_controls(self, level: int) -> Iterator[JobKey]:
         """The tickets and controls of a level that ended well.
 
-        Not what looked for a ticket's mask, nor the ticket in another order: these are no controls.
+        Trainings that only searched a ticket's mask, and copies with another data order, are left
+        out: they are no controls.
         """
         compared = {
             key.branch
@@ -69,25 +70,25 @@ class Subject:
                     yield key
 
     def ended(self, key: JobKey) -> bool:
-        """Whether a training is there, counts, and ended well."""
+        """Whether a training has ended well, and is not left out by ``dense``."""
         if not key.level and not self.dense:
             return False
         return key in self.run.results and self.run.results[key].status == "done"
 
     def ticket(self, key: JobKey) -> Ticket:
-        """What a training started from."""
+        """The ticket that a training started from."""
         return self.run.store.ticket(key)
 
     def mask(self, key: JobKey) -> Mask:
-        """What a training kept at its end: its ticket's mask, unless that changed on the way."""
+        """The mask at the end of a training: its ticket's, unless training changed it."""
         return self.run.store.final_mask(key)
 
     def weights(self, key: JobKey, moment: Moment = "end") -> State:
-        """What a training ended with; at early stopping only where that was kept."""
+        """The ``state_dict`` at the end of a training; at early stop it is empty if not kept."""
         return self.run.store.weights(key, moment)
 
     def look(self, key: LookKey) -> State | EarlyBirdMask:
-        """What was kept of a dense network on its way."""
+        """A state, or a mask, that was kept of a dense network while it trained."""
         return self.run.store.look(key)
 
     @cached_property
@@ -142,7 +143,7 @@ def _named_code(config: ExperimentConfig) -> list[str]:
 def subject(
     run: Run, levels: Collection[int] | None, replicates: Collection[int] | None, **how: object
 ) -> Subject:
-    """A subject with all levels and replicates that are not narrowed down.
+    """A subject with these levels and replicates of a run; None for all that are there.
 
     Raises:
         UsageError: a level or replicate is asked for that the run does not have.

@@ -1,8 +1,8 @@
-"""What a run's tickets teach: a smaller dense network, and an initialization of the whole one.
+"""Learning from tickets: a smaller dense network, and an initialization of the whole one.
 
 Both are plain configs of ordinary runs without levels, which share data, training, seed and
-replicates with the run that they are from. That tickets tell how wide layers should be, or how
-weights should be distributed, is a conjecture; `lottery.analysis.teaching` tests it.
+replicates with the run that they are from. It is a conjecture that tickets tell how wide layers
+should be, or how weights should be distributed; `lottery.analysis.teaching` tests it.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from lottery.store import MAIN, JobKey
 from lottery.tickets import PruneConfig
 
 Weights = Literal["initial", "trained"]
-"""Which of the survivors' weights an initialization is learned from: those that tickets start from,
-or those that they end with."""
+"""Which values of the surviving weights an initialization is learned from: ``initial``, those that
+tickets start from, or ``trained``, those that they end with."""
 _LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmallNetwork:
-    """A dense network as large, layer by layer, as a run's tickets.
+    """A dense network with about as many weights in each layer as a run's tickets.
 
     Args:
         model: its name.
         widths: units of each hidden layer.
-        alive: units of each hidden layer that lie on a path in the tickets, mean over them.
-        kept: weights of each layer that tickets keep, mean over them; the output layer's last.
-        weights: of the small network, the same layers.
+        alive: units of each hidden layer that lie on a path of kept weights, mean over tickets.
+        kept: weights of each layer that tickets keep, mean over tickets; the output layer's last.
+        weights: weights of each layer of the small network, in the same order.
     """
 
     model: str
@@ -58,17 +58,17 @@ class SmallNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What the tickets of one level teach, and the two runs that put it to the test.
+    """What was learned from the tickets of one level, and the configs of the runs that test it.
 
     Args:
-        level: of the tickets.
-        replicates: those whose tickets it is from.
-        weights: which weights the initialization is learned from.
+        level: the level of the tickets.
+        replicates: the replicates whose tickets it is from.
+        weights: which values the initialization is learned from.
         small: the smaller network; None: there is none.
-        no_small: why there is none, in words.
+        no_small: why there is none, in words; else empty.
         learned: the initialization.
-        file: where it is kept.
-        configs: ``small`` and ``learned`` -> the run that trains it.
+        file: the name of the file beside the run that holds it.
+        configs: ``small`` (if there is one) and ``learned`` -> the config that trains it.
     """
 
     level: int
@@ -81,7 +81,7 @@ class Lesson:
     configs: dict[str, ExperimentConfig]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept beside the run, and read by `lottery.experiments.learned`."""
+        """The content of its file beside the run, which `lottery.experiments.learned` reads."""
         return {
             "learned": FORMAT,
             "level": self.level,
@@ -93,16 +93,16 @@ class Lesson:
 
 
 def lesson(run: Run, level: int, weights: Weights = "initial") -> Lesson:
-    """What the tickets of a level teach; nothing is written.
+    """Learn from the tickets of a level; nothing is written or trained.
 
     Args:
-        run: of the built-in trainer.
-        level: of pruned tickets, 1 or more.
-        weights: which weights the initialization is learned from.
+        run: a run of the built-in trainer.
+        level: the level of the tickets, 1 or more.
+        weights: which values the initialization is learned from.
 
     Raises:
-        UsageError: there are no such tickets, or the run's dense networks are not trained as those
-            that would be compared with them.
+        UsageError: there are no such tickets, or nothing that is learned from this run could be
+            compared with its dense networks.
     """
     config, keys = _checked(run, level, weights)
     learned = _learned(run, config, keys, weights)
@@ -127,16 +127,16 @@ def lesson(run: Run, level: int, weights: Weights = "initial") -> Lesson:
 
 
 def small_widths(kept: Sequence[float], inputs: int, alive: Sequence[float]) -> tuple[int, ...]:
-    """Units of each hidden layer, so that it has as many weights as a ticket keeps there.
+    """Units of each hidden layer, so that it has about as many weights as a ticket keeps there.
 
-    From the input on, a layer has as many units as bring the weights between it and the layer
-    before, as wide as that has just become, nearest to those that the ticket keeps; at least one,
-    and no more than the ticket has alive.
+    Widths are chosen from the input on. A layer gets the number of units that brings its weights
+    (units times the width just chosen for the layer before) nearest to those that the ticket keeps;
+    at least one, and no more than are alive in the ticket.
 
     Args:
-        kept: weights that the ticket keeps in each hidden layer.
+        kept: how many weights the ticket keeps in each hidden layer.
         inputs: width of the input.
-        alive: units of each hidden layer that lie on a path of kept weights.
+        alive: how many units of each hidden layer lie on a path of kept weights.
 
     >>> small_widths([4000, 600], 784, [250, 80])
     (5, 80)

@@ -1,4 +1,5 @@
-"""What becomes of weights: how they are distributed, how far they move, which signs they keep."""
+"""Weights before and after training: their distribution, how far they move, which signs they
+keep."""
 
 from __future__ import annotations
 
@@ -34,17 +35,17 @@ BINS: Final = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """How some weights moved: sums, so that layers add up.
+    """How far some weights moved, and whether they kept their signs; sums, so that layers add up.
 
     Args:
-        weights: how many.
-        distance: the sum of squares of what they moved.
+        weights: how many weights there are.
+        distance: the sum of their squared changes.
         start: the sum of their squares before.
         by_chance: the expectation of ``distance`` for as many weights of the layer drawn at random.
-        signed: how many are not zero before and after.
+        signed: how many are neither zero before nor after.
         kept: how many of these have the same sign after as before.
-        expected: the expectation of ``kept`` if signs after were dealt to weights at random.
-        variance: its variance.
+        expected: the expectation of ``kept`` if the signs after were assigned to weights at random.
+        variance: the variance of ``kept`` in that case.
     """
 
     weights: int
@@ -60,19 +61,19 @@ class Move:
         return Move(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
 
-def moved(before: Tensor, after: Tensor, chosen: Tensor) -> Move:
-    """How the chosen weights of a layer moved.
+def measure_move(before: Tensor, after: Tensor, chosen: Tensor) -> Move:
+    """How the chosen weights of a layer changed.
 
-    Signs by chance keep how many are positive before and after, and deal these out at random: of
-    n weights with a positive before and b after, the number that are positive both times is
+    By chance means that as many weights are positive before and after, but which ones is random: of
+    n weights, a of them positive before and b after, the number that are positive both times is
     hypergeometric, and ``kept = n - a - b + 2 * both``.
 
     Args:
-        before: the layer's weights, of any shape.
-        after: of the same shape.
-        chosen: bool, of the same shape.
+        before: the layer's weights, floating point of any shape.
+        after: the weights later, of the same shape.
+        chosen: which weights, bool of the same shape.
 
-    >>> found = moved(torch.tensor([1.0, 1.0, -1.0]), torch.tensor([2.0, -1.0, -1.0]),
+    >>> found = measure_move(torch.tensor([1.0, 1.0, -1.0]), torch.tensor([2.0, -1.0, -1.0]),
     ...               torch.tensor([True, True, True]))
     >>> found.kept, round(found.expected, 4)
     (2, 1.3333)
@@ -149,13 +150,17 @@ class _Seen:
 
 
 def quantiles(ordered: NDArray[np.float32], shares: Sequence[float]) -> NDArray[np.float64]:
-    """Quantiles of values that are sorted, one or more, linear between two of them.
+    """Quantiles of sorted values, linearly interpolated between two of them.
+
+    Args:
+        ordered: rising, one or more.
+        shares: which quantiles, each in [0, 1].
 
     >>> quantiles(np.array([1, 2, 4], np.float32), [0.5, 0.75]).tolist()
     [2.0, 3.0]
     """
-    places = np.asarray(shares) * (ordered.size - 1)
-    found: NDArray[np.float64] = np.interp(places, np.arange(ordered.size), ordered)
+    at = np.asarray(shares) * (ordered.size - 1)
+    found: NDArray[np.float64] = np.interp(at, np.arange(ordered.size), ordered)
     return found
 
 
@@ -200,7 +205,9 @@ def _look(subject: Subject, key: JobKey, moves: Moves, values: _Seen) -> None:
         values.add(key.level, survivors, "end", end, mask, keep=True)
         values.add(key.level, survivors, "start", start, mask, keep=True)
     for whose, between, before, after, chosen in pairs:
-        layers = {name: moved(before[name], after[name], kept) for name, kept in chosen.items()}
+        layers = {
+            name: measure_move(before[name], after[name], kept) for name, kept in chosen.items()
+        }
         whole = reduce(Move.__add__, layers.values())
         for layer, move in ({WHOLE: whole} | layers).items():
             moves[_Place(key.level, key.kind, whose, between, layer)].append(move)
@@ -331,13 +338,18 @@ def _of_level(moves: Moves, level: int, kept: str) -> Iterator[str]:
     )
     far = math.sqrt(sum(m.distance for m in dense) / (sum(m.by_chance for m in dense) or 1))
     both = whole("survivors", FROM_INITIALIZATION) or own
-    ratio = [math.sqrt(a.distance / b.distance) for a, b in zip(both, dense, strict=False)
-             if b.distance]  # fmt: skip
-    yield (
+    said = (
         f"There they moved {far:.2f} times as far as a random choice of as many weights of each "
-        f"layer; in the ticket, from their initialization, {mean(ratio) or 0:.2f} times as far as "
-        "there."
+        "layer"
     )
+    # One of each replicate, unless a ticket lacks its dense network, and then they fit no more.
+    pairs = zip(both, dense, strict=True) if len(both) == len(dense) else ()
+    ratios = [math.sqrt(a.distance / b.distance) for a, b in pairs if b.distance]
+    if ratios:
+        said += (
+            f"; in the ticket, from their initialization, {mean(ratios):.2f} times as far as there"
+        )
+    yield f"{said}."
 
 
 WEIGHTS: Final = Analysis(

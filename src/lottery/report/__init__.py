@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything a run, or a comparison of runs, found; offline."""
+"""The report of a run, or of a comparison of runs: one HTML file that needs no network."""
 
 from lottery.report.comparison import render_comparison, write_comparison
 from lottery.report.data import ReportData

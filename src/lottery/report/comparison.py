@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lottery.analysis import formatting
-from lottery.analysis.methods import facts
+from lottery.analysis.methods import comparison_rows
 from lottery.analysis.methods.types import Method, RunComparison
 from lottery.analysis.score_format import ScoreFormat
 from lottery.errors import StoreError, UsageError
@@ -64,9 +64,9 @@ def render_comparison(comparison: RunComparison) -> str:
         drawn=figures,
         listed=listed,
         cards=[_card(found) for found in comparison.methods],
-        notes=facts.notes(comparison),
-        cost_note=facts.COST_NOTE,
-        findings_title=facts.findings_title(comparison),
+        notes=comparison_rows.notes(comparison),
+        cost_note=comparison_rows.COST_NOTE,
+        findings_title=comparison_rows.findings_title(comparison),
         fmt=formatting,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lottery.analysis import formatting
-from lottery.analysis.methods import facts
+from lottery.analysis.methods import comparison_rows
 from lottery.analysis.methods.types import Cell, Row, RunComparison
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Estimate
@@ -122,8 +122,8 @@ COST: Final = Figure(
     section="Cost to a ticket",
     title="Test {{ s.name }} against what it took to get there",
     caption=(
-        f"{facts.COST_NOTE.partition(';')[0]}. Large marks are means, faint ones single tickets, "
-        "all of about the density that is chosen above. Left is cheaper, and the axis is "
+        f"{comparison_rows.COST_NOTE.partition(';')[0]}. Large marks are means, faint ones single "
+        "tickets, all of about the density that is chosen above. Left is cheaper, and the axis is "
         "logarithmic."
     ),
     draw=score_against_cost,

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Final
 
 from lottery.analysis import formatting
-from lottery.analysis.methods import facts
+from lottery.analysis.methods import comparison_rows
 from lottery.analysis.methods.types import MEASURES, AgainstFirst, Outcome, RunComparison
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Measure
-from lottery.report.csv_text import csv_text
+from lottery.csv_text import csv_text
 from lottery.report.tables import Column, Table, difference_text, make_table, ratio_text
 
 _OUTCOMES: Mapping[Outcome, str] = {
@@ -22,7 +22,7 @@ _OUTCOMES: Mapping[Outcome, str] = {
     "untested": "· untested",
     "same": "= same trainings",
 }
-"""What a test says of a run against the first -> how it is written."""
+"""Outcome of a run against the first -> how it is written."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class _Test:
 
 def measured(comparison: RunComparison) -> list[Table]:
     """For each measure, every run's mean at each density."""
-    titles = facts.titles(comparison)
+    titles = comparison_rows.measure_titles(comparison)
     return [
         _table(comparison, measure, titles[measure], "Density, %", lines)
         for measure in MEASURES
-        if (lines := facts.measured(comparison, measure))
+        if (lines := comparison_rows.measure_rows(comparison, measure))
     ]
 
 
@@ -51,18 +51,22 @@ def contrasts(comparison: RunComparison) -> list[Table]:
 
 def runs(comparison: RunComparison) -> Table:
     """What each run is, how small its tickets get, and what it cost."""
-    return _table(comparison, "runs", "The runs", "What", facts.runs(comparison))
+    return _table(comparison, "runs", "The runs", "What", comparison_rows.run_rows(comparison))
 
 
 def costs(comparison: RunComparison) -> Table | None:
     """What tickets cost at each density; None where it was not asked for."""
-    lines = facts.costs(comparison)
-    return _table(comparison, "costs", facts.COST_TITLE, "Density, %", lines) if lines else None
+    lines = comparison_rows.cost_rows(comparison)
+    return (
+        _table(comparison, "costs", comparison_rows.COST_TITLE, "Density, %", lines)
+        if lines
+        else None
+    )
 
 
 def settings(comparison: RunComparison) -> Table | None:
     """Every setting that differs; None where none does."""
-    lines = facts.settings(comparison)
+    lines = comparison_rows.setting_rows(comparison)
     if not lines:
         return None
     note = "All other settings are the same, but for the experiment's name."
@@ -74,7 +78,7 @@ def _table(
     name: str,
     title: str,
     corner: str,
-    lines: Sequence[facts.Line],
+    lines: Sequence[comparison_rows.TextRow],
     note: str = "",
 ) -> Table:
     labels = [method.label for method in comparison.methods]
@@ -116,7 +120,10 @@ def _contrasts(comparison: RunComparison, measure: Measure) -> Table | None:
     )
     number = formatting.counted(comparison.comparisons[measure], "test")
     better, name = ratio or score.score.higher, score.name
-    title, first = facts.titles(comparison)[measure].partition(",")[0], comparison.methods[0].label
+    title, first = (
+        comparison_rows.measure_titles(comparison)[measure].partition(",")[0],
+        comparison.methods[0].label,
+    )
     return make_table(
         f"{title}: {'over' if ratio else 'difference from'} {first}",
         f"In brackets, the {100 * comparison.confidence:g}% interval. p-values are two-sided, "

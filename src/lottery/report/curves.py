@@ -1,7 +1,7 @@
-"""The learning curves, with two measures of every trace.
+"""The learning curves: test score and validation loss of every level and kind of training.
 
-Each level and kind has three traces: all its replicates in one, their mean, and where it stopped
-early. The page's script shows some of them; nothing is computed there.
+Each level and kind has three traces: all its replicates in one, their mean, and its early stop. The
+page's script only chooses which of them to show.
 """
 
 from __future__ import annotations

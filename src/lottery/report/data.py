@@ -1,4 +1,4 @@
-"""What a report is made of, as plain data."""
+"""The data of a report, as plain values."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Shares = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class WeightCounts:
-    """How the weights of one layer are distributed, all replicates together."""
+    """Histograms of the weights of one layer, all replicates together."""
 
     edges: NDArray[np.float64]
     """Ends of the bins, one more than there are bins."""
     counts: Mapping[str, NDArray[np.int64]]
-    """``initial`` or ``trained``, then ``kept`` or ``pruned`` -> weights in each bin; those beyond
-    the ends are in none."""
+    """``initial-kept``, ``initial-pruned``, ``trained-kept`` or ``trained-pruned`` -> number of
+    weights in each bin; those beyond the first and last edge are not counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,6 @@ class ReportData:
     """Versions and machine."""
     command: str
     hashes: Mapping[str, str]
-    """What is identified -> SHA-256, hexadecimal."""
+    """``config``, ``data`` -> SHA-256, hexadecimal."""
     date: str = ""
     """When the run was begun, ISO 8601."""

@@ -1,4 +1,4 @@
-"""What every kind of training reaches at each density."""
+"""Figures of scores and early stops against density, for every kind of training."""
 
 from __future__ import annotations
 

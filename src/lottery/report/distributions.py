@@ -8,7 +8,8 @@ import numpy as np
 
 from lottery.analysis import formatting
 from lottery.report.data import ReportData
-from lottery.report.figure import Figure, Plot, choice, figure_text
+from lottery.report.figure import Figure, Plot
+from lottery.report.inside import layer_choice
 from lottery.report.series import number
 
 MOST_LAYERS = 12
@@ -51,10 +52,6 @@ def weight_distributions(data: ReportData) -> Plot | None:
                     "visible": place == 0,
                 }
             )
-    options = [
-        {"value": place, "label": figure_text(name), "on": place == 0}
-        for place, name in enumerate(names)
-    ]
     first = [t for t in traces if t["visible"]]
     top = max((y for t in first for y in t["y"] if y is not None), default=1.0)
     return {
@@ -67,7 +64,7 @@ def weight_distributions(data: ReportData) -> Plot | None:
             "yaxis": {"range": [0, 1.05 * top], "rangemode": "tozero", "tickformat": "~g"},
             "showlegend": True,
         },
-        "choices": [choice("layer", "Layer to show", options, single=True)] if names[1:] else [],
+        "choices": [layer_choice(names)] if names[1:] else [],
         "fit": "both",
         "names": ("from_weight", "density"),
         "left_out": len(data.weights) - len(names),

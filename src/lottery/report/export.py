@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from lottery.analysis import judge_run
+from lottery.csv_text import Cell, csv_text
 from lottery.errors import StoreError
 from lottery.experiments import Run, open_run
 from lottery.report import tables, training_tables
-from lottery.report.csv_text import Cell, csv_text
 from lottery.report.data import ReportData
 from lottery.report.figure import Gallery, Plot
 from lottery.report.of_run import report_data
@@ -30,10 +30,14 @@ _SECONDS: Final = 60
 
 
 def write_figures(run: Path, directory: Path) -> tuple[list[Path], str]:
-    """Write every figure and table of a run's report into a directory, which is made.
+    """Write every figure and table of a run's report into a directory.
+
+    Args:
+        run: its directory.
+        directory: is made if it is not there; files of the same names are replaced.
 
     Returns:
-        The files written, and what is missing, in words; empty where nothing is.
+        The files written, and a sentence on what is missing, empty where nothing is.
 
     Raises:
         StoreError: a file of the run is damaged, or the directory cannot be written.

@@ -1,4 +1,4 @@
-"""What a figure is: one record says where it stands, what it shows and how to read it."""
+"""Figures: one record each, with its place on the page, how it is drawn and how to read it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ say what x and y are, and ``meta.csv`` what a trace is."""
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An image with what is said of it."""
+    """An image, with its label and description."""
 
     data: str
     """A data URI of a PNG file."""
@@ -34,9 +34,9 @@ class Picture:
     values: NDArray[np.floating[Any]]
     """Shares in [0, 1] (height, width), nan where there is nothing."""
     meta: Mapping[str, int] = field(default_factory=dict)
-    """What it is chosen by: attribute -> value."""
+    """Attribute -> value, by which buttons choose it."""
     shown: bool = True
-    """Whether it is shown at first, and in files."""
+    """Whether it is shown when the page opens, and in files."""
 
     @property
     def peak(self) -> float:
@@ -51,11 +51,11 @@ class Gallery:
     pictures: Sequence[Picture]
     scale: Picture
     choices: Sequence[Plot] = ()
-    """As of a `Plot`: rows of buttons that choose pictures by their ``meta``."""
+    """As in a `Plot`: rows of buttons that choose pictures by their ``meta``."""
 
     @property
     def shown(self) -> list[Picture]:
-        """Those that are shown at first."""
+        """The pictures that are shown when the page opens."""
         return [picture for picture in self.pictures if picture.shown]
 
 
@@ -64,11 +64,11 @@ class Figure:
     """A figure of the page."""
 
     name: str
-    """Of its files, and of its place on the page."""
+    """The name of its files, and its anchor on the page."""
     section: str
-    """The heading it stands under, with others of the same; a template as the caption is."""
+    """The heading that it stands under; figures with the same one are together. A template."""
     title: str
-    """A template as the caption is."""
+    """A template."""
     caption: str
     """How to read it: a template, in which ``v`` is the verdict, ``s`` a `ScoreFormat` of its score
     and ``plot`` what was drawn."""
@@ -98,10 +98,10 @@ def choice(
     """A row of buttons that choose traces by an attribute of their ``meta``.
 
     Args:
-        attribute: traces whose ``meta`` has a value of it that is not pressed are hidden.
+        attribute: a key of ``meta``; traces are hidden whose value of it is not pressed.
         label: what is chosen, for screen readers.
-        options: of each button ``value``, ``label``, ``on`` and, if it has one, ``tone``.
-        single: whether exactly one is pressed.
+        options: for each button ``value``, ``label``, ``on`` and, if it has one, ``tone``.
+        single: whether exactly one button is pressed.
     """
     return {"attribute": attribute, "label": label, "options": list(options), "single": single}
 

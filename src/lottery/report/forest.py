@@ -1,6 +1,6 @@
-"""Forest plots: contrasts level by level, one mark a replicate.
+"""Forest plots: differences or ratios level by level, one mark a replicate.
 
-A row is a level; rows run down from dense to sparse. The zone is what the margin allows.
+A row is a level, from dense at the top to sparse. The shaded zone is what the margin allows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MARKS: Final[dict[Outcome, str]] = {
     "against": "✕",
     "untested": "·",
 }
-"""What a test says -> its mark, everywhere on the page."""
+"""Outcome of a test -> its mark on the page."""
 _ROW, _MORE, _AROUND, _LEGEND = 34, 13, 106, 48
 """Pixels of a row, of each further line in it, of what is around the rows, and of a legend."""
 
@@ -47,15 +47,15 @@ class Forest:
     scale: Scale
     lines: Sequence[Line]
     zone: tuple[float, float]
-    """From where to where the margin reaches, in the contrast's unit; 0 or 1 is no difference."""
+    """Both ends of the shaded zone, in the contrast's unit."""
     sides: tuple[str, str]
-    """What lies to the left and to the right."""
+    """The words at the left and at the right of no difference."""
     score: ScoreFormat
     """How differences are written."""
 
 
 def forest(verdict: Verdict, plan: Forest) -> Plot | None:
-    """Draw what is tested; None where no level has a contrast."""
+    """Draw a forest plot; None where no level has anything to draw."""
 
     def drawn(line: Line, level: LevelVerdict) -> bool:
         found = line.of(level)

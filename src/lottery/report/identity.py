@@ -1,4 +1,4 @@
-"""What a run is: the strip above everything, and its settings line by line."""
+"""The strip of facts at the top of a page, and a run's settings line by line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the figures of the inside of tickets have in common: a level and a replicate to choose."""
+"""Common parts of the figures of analyses: reading their tables, choosing level and replicate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lottery.analysis import formatting
 from lottery.inside import Table
-from lottery.inside.masks_in_words import WHOLE
+from lottery.inside.mask_sentences import WHOLE
 from lottery.report.data import ReportData
 from lottery.report.figure import EarlyBirdMask, Plot, choice, choices, figure_text
 
@@ -16,7 +16,7 @@ SECTION: Final = "Inside the tickets"
 Row = Mapping[str, Any]
 """A row of a table, by column."""
 SHARED: Final = ("level", "replicate")
-"""What is chosen for all figures of a section together."""
+"""Attributes that are chosen for all figures of the section together."""
 
 
 def densities(data: ReportData) -> dict[int, float]:
@@ -84,7 +84,7 @@ def rows_of(data: ReportData, analysis: str, table: str) -> Iterator[dict[str, A
 
 
 def layer_names(data: ReportData, rows: Sequence[Row]) -> list[str]:
-    """All layers together, then each, from input to output where that is known."""
+    """`WHOLE`, then the layers, from input to output where that order is known."""
     there = dict.fromkeys(row["layer"] for row in rows)
     return [WHOLE, *([n for n in data.layers if n in there] or [n for n in there if n != WHOLE])]
 

@@ -1,4 +1,4 @@
-"""What the analysis of alignment found, drawn against density: in place, aligned and by chance."""
+"""Figures of the analysis ``alignment`` against density: in place, aligned and by chance."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lottery.analysis.types import Estimate
 from lottery.inside.evaluation import is_share
 from lottery.report.data import ReportData
 from lottery.report.figure import Figure, Plot
+from lottery.report.inside import SECTION, rows_of
 from lottery.report.series import (
     COLUMNS,
     Point,
@@ -72,7 +73,7 @@ def _overlap(data: ReportData) -> _Quantity:  # noqa: ARG001 - the same of any r
 def draw(of: Callable[[ReportData], _Quantity], data: ReportData) -> Plot | None:
     """Means and pairs of replicates against density; None where nothing was measured."""
     quantity = of(data)
-    rows = _rows(data, quantity.table)
+    rows = [*rows_of(data, "alignment", quantity.table)]
     lines = [
         Series(
             name=name,
@@ -100,12 +101,6 @@ def draw(of: Callable[[ReportData], _Quantity], data: ReportData) -> Plot | None
         },
         "columns": COLUMNS,
     }
-
-
-def _rows(data: ReportData, table: str) -> list[dict[str, Any]]:
-    measured = data.inside.get("alignment")
-    tables = measured.tables if measured else ()
-    return [row for one in tables if one.name == table for row in one.records()]
 
 
 def _points(
@@ -138,7 +133,6 @@ def _point(
     )
 
 
-_SECTION: Final = "Inside the tickets"
 _PAIRS: Final = (
     "Each replicate is compared with the one before it. Lines are means over pairs, faint marks "
     "single pairs; two pairs may have a replicate in common, so that there are no intervals."
@@ -146,7 +140,7 @@ _PAIRS: Final = (
 INSIDE_ALIGNMENT: Final = (
     Figure(
         name="inside-alignment",
-        section=_SECTION,
+        section=SECTION,
         title="Neurons of two replicates, matched by what they do",
         caption=(
             "How neurons of one network correlate with those of another on the same examples: in "
@@ -157,7 +151,7 @@ INSIDE_ALIGNMENT: Final = (
     ),
     Figure(
         name="inside-barriers",
-        section=_SECTION,
+        section=SECTION,
         title="Barriers between replicates",
         caption=(
             "How far the test error rises on the straight line between two networks, as they are "
@@ -168,7 +162,7 @@ INSIDE_ALIGNMENT: Final = (
     ),
     Figure(
         name="inside-shared-masks",
-        section=_SECTION,
+        section=SECTION,
         title="What masks of two replicates share",
         caption=(
             "Of the weights that one mask keeps, how many the other keeps, too: in place, with "

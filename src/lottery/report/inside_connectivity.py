@@ -1,19 +1,20 @@
-"""What the analysis of connectivity found, drawn: error along lines, and how far it rises."""
+"""Figures of the analysis ``connectivity``: error along lines, and how far it rises."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lottery.analysis import formatting
 from lottery.analysis.statistics import estimate
-from lottery.inside.connectivity import STABLE
+from lottery.inside.connectivity_sentences import STABLE
 from lottery.inside.evaluation import is_share
 from lottery.inside.line import barrier, instability
 from lottery.report.data import ReportData
 from lottery.report.figure import Figure, Plot, choice
+from lottery.report.inside import SECTION, densities, rows_of
 from lottery.report.palette import TONES, shaded
 from lottery.report.series import (
     COLUMNS,
@@ -63,7 +64,7 @@ def _lines(data: ReportData) -> list[_Lines]:
     found: dict[tuple[str, int], dict[int, dict[int, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
-    for row in _rows(data):
+    for row in rows_of(data, "connectivity", "points"):
         if row["part"] == "test" and isinstance(row["error"], int | float):
             kind, at = str(row["kind"]), int(row["at"] or 0)
             # What is between a level and the next is drawn where the next is.
@@ -79,20 +80,9 @@ def _lines(data: ReportData) -> list[_Lines]:
     return lines
 
 
-def _rows(data: ReportData) -> Iterator[dict[str, Any]]:
-    measured = data.inside.get("connectivity")
-    for table in measured.tables if measured else ():
-        if table.name == "points":
-            yield from table.records()
-
-
-def _densities(data: ReportData) -> dict[int, float]:
-    return {level.level: level.density for level in data.verdict.levels}
-
-
 def along_lines(data: ReportData) -> Plot | None:
     """Mean error along the lines, by level; None where nothing was measured."""
-    lines, known = _lines(data), _densities(data)
+    lines, known = _lines(data), densities(data)
     levels = sorted({level for one in lines for level in one.by_level if level in known})
     if not levels:
         return None
@@ -136,7 +126,7 @@ def along_lines(data: ReportData) -> Plot | None:
 
 def _along(data: ReportData, one: _Lines, place: int, level: int, *, visible: bool) -> Plot:
     """The mean over replicates of one level's lines."""
-    each, density = list(one.by_level[level].values()), _densities(data)[level]
+    each, density = list(one.by_level[level].values()), densities(data)[level]
     last = len(each[0]) - 1
     name = f"{formatting.percent(density)} of weights"
     return {
@@ -175,7 +165,7 @@ def _error(data: ReportData) -> str:
 
 def against_density(data: ReportData) -> Plot | None:
     """How far the error rises on lines, against density; None where nothing was measured."""
-    known, scale = _densities(data), _scale(data)
+    known, scale = densities(data), _scale(data)
     kinds = [
         (one, points)
         for one in _lines(data)
@@ -224,7 +214,7 @@ def _form(data: ReportData) -> Callable[[float], str]:
 
 
 def _point(data: ReportData, one: _Lines, level: int) -> Point | None:
-    density = _densities(data).get(level)
+    density = densities(data).get(level)
     if density is None:
         return None
     values = {replicate: one.rise(errors) for replicate, errors in one.by_level[level].items()}
@@ -255,11 +245,10 @@ def _limit(axis: Plot, value: float) -> Plot:
     }
 
 
-_SECTION: Final = "Inside the tickets"
 INSIDE_CONNECTIVITY: Final = (
     Figure(
         name="connectivity",
-        section=_SECTION,
+        section=SECTION,
         title="Error along the line between two networks",
         caption=(
             "At the left is a trained network, at the right another, and in between what lies on "
@@ -271,7 +260,7 @@ INSIDE_CONNECTIVITY: Final = (
     ),
     Figure(
         name="stability",
-        section=_SECTION,
+        section=SECTION,
         title="Stability against density",
         caption=(
             "How far the error on the line rises: between two data orders above the mean of the "

@@ -1,4 +1,4 @@
-"""What the analysis of masks found of single tickets, drawn, beside chance."""
+"""Figures of the analysis ``masks`` about single tickets, beside chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What masks have in common, between replicates and with those of earlier moments, drawn."""
+"""Figures of how masks overlap: between replicates, and with masks of earlier moments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights at the start and at the end of training, by what a level does with them, drawn."""
+"""Histograms of weights at the start and the end of training, kept and pruned ones."""
 
 from __future__ import annotations
 

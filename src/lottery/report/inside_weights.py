@@ -1,24 +1,21 @@
-"""What analyses of weights found, drawn against density: signs, distances, curvature, likeness."""
+"""Figures of weights against density: signs, distances, curvature, similarity, pools."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lottery.analysis.controls import CONTROLS, control_of
-from lottery.inside import Measurement
 from lottery.inside.cka import OTHERS, RANDOM
 from lottery.inside.weights import IN_DENSE, TRAINED, WHOLE
+from lottery.report.data import ReportData
 from lottery.report.distributions import MOST_LAYERS
 from lottery.report.figure import Figure, Plot, choice, figure_text
+from lottery.report.inside import SECTION, Row, rows_of
 from lottery.report.series import density_axis, number, percent
 from lottery.store.jobs import MAIN
-
-SECTION: Final = "Inside the tickets"
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +33,9 @@ class _Line:
     layer: str = WHOLE
 
 
-def _rows(data: Any, analysis: str, table: str) -> list[Row]:
-    found: Measurement | None = data.inside.get(analysis)
-    tables = found.tables if found else ()
-    return [row for one in tables if one.name == table for row in one.records()]
-
-
-def _plot(data: Any, title: str, lines: Sequence[_Line], *, log: bool = False) -> Plot | None:
+def _plot(
+    data: ReportData, title: str, lines: Sequence[_Line], *, log: bool = False
+) -> Plot | None:
     """Lines against density, those of one layer at a time; None where there is nothing to draw."""
     known = {level.level: level.density for level in data.verdict.levels}
     lines = [line for line in lines if _points(line, known)]
@@ -129,8 +122,8 @@ def _branches(rows: Sequence[Row], value: str, spread: str | None, layer: str) -
             )
 
 
-def _moves(data: Any, value: str, spread: str | None, chance: str) -> Iterator[_Line]:
-    rows = _rows(data, "weights", "moves")
+def _moves(data: ReportData, value: str, spread: str | None, chance: str) -> Iterator[_Line]:
+    rows = [*rows_of(data, "weights", "moves")]
     for layer in dict.fromkeys(row["layer"] for row in rows):
         of = [row for row in rows if row["layer"] == layer]
         trained = [row for row in of if row["between"] == TRAINED]
@@ -148,35 +141,35 @@ def _moves(data: Any, value: str, spread: str | None, chance: str) -> Iterator[_
             yield _Line(label=label, rows=dense[whose], value=one, layer=layer, **looks)
 
 
-def signs_kept(data: Any) -> Plot | None:
+def signs_kept(data: ReportData) -> Plot | None:
     """Share of signs that training keeps against density."""
     lines = [*_moves(data, "signs_kept", "signs_kept_sd", "signs_by_chance")]
     return _plot(data, "Share of weights that keep their sign", lines)
 
 
-def distances(data: Any) -> Plot | None:
+def distances(data: ReportData) -> Plot | None:
     """Distance that weights move against density."""
     lines = [*_moves(data, "distance", "distance_sd", "distance_by_chance")]
     return _plot(data, "Distance moved (L2)", lines)
 
 
-def sharpness(data: Any) -> Plot | None:
+def sharpness(data: ReportData) -> Plot | None:
     """The Hessian's largest eigenvalue against density."""
-    rows = _rows(data, "curvature", "sharpness")
+    rows = [*rows_of(data, "curvature", "sharpness")]
     lines = [*_branches(rows, "eigenvalue_1", "eigenvalue_1_sd", WHOLE)]
     return _plot(data, "Largest eigenvalue of the Hessian at the end", lines, log=True)
 
 
-def gradients(data: Any) -> Plot | None:
+def gradients(data: ReportData) -> Plot | None:
     """Norm of the gradient at the start against density."""
-    rows = [row for row in _rows(data, "curvature", "gradients") if row["when"] == "start"]
+    rows = [row for row in rows_of(data, "curvature", "gradients") if row["when"] == "start"]
     lines = [*_branches(rows, "norm", "norm_sd", WHOLE)]
     return _plot(data, "Norm of the gradient at the start", lines, log=True)
 
 
-def likeness(data: Any) -> Plot | None:
+def similarity(data: ReportData) -> Plot | None:
     """CKA with the dense network, and between replicates, against density."""
-    rows, lines = _rows(data, "cka", "layers"), list[_Line]()
+    rows, lines = [*rows_of(data, "cka", "layers")], list[_Line]()
     levels = sorted({row["level"] for row in rows})
     for layer in dict.fromkeys(row["layer"] for row in rows):
         of = [row for row in rows if row["layer"] == layer]
@@ -187,21 +180,26 @@ def likeness(data: Any) -> Plot | None:
             if kind and not before
         ]
         lines += _branches(compared, "cka", "cka_sd", layer)
-        lines.append(
-            _Line(label="Tickets of two replicates", tone="dense", value="cka", spread="cka_sd",
-                  rows=[r for r in of if r["compared"] == OTHERS], dash="dash", layer=layer)
-        )  # fmt: skip
-        lines.append(
-            _Line(label="Two random networks", tone="dense", value="cka", dash="dot", layer=layer,
-                  symbol="x", rows=[{**row, "level": level} for row in of
-                                    if row["compared"] == RANDOM for level in levels])
-        )  # fmt: skip
+        others = [row for row in of if row["compared"] == OTHERS]
+        random = [row for row in of if row["compared"] == RANDOM]
+        everywhere = [{**row, "level": level} for row in random for level in levels]
+        looks = {"tone": "dense", "value": "cka", "layer": layer}
+        lines += [
+            _Line(
+                label="Tickets of two replicates",
+                rows=others,
+                spread="cka_sd",
+                dash="dash",
+                **looks,
+            ),
+            _Line(label="Two random networks", rows=everywhere, symbol="x", dash="dot", **looks),
+        ]
     return _plot(data, "Linear CKA with the dense network", lines)
 
 
-def pool_errors(data: Any) -> Plot | None:
+def pool_errors(data: ReportData) -> Plot | None:
     """Error of tickets and of pools against density."""
-    rows = _rows(data, "pools", "levels")
+    rows = [*rows_of(data, "pools", "levels")]
     looks = (("Tickets", "ticket", "main", "solid"), ("Pools", "pool", "continued", "dash"))
     lines = [
         _Line(label=label, tone=tone, rows=rows, value=value, dash=dash)
@@ -255,7 +253,7 @@ INSIDE_WEIGHTS: Final = (
         caption="Linear CKA of the outputs of a layer with those of the same replicate's dense "
         "network, for the same examples: 1 is alike up to rotation and scale. Dashed: tickets of "
         "two replicates. Dotted: two networks as they are drawn." + _LEFT_OUT,
-        draw=likeness,
+        draw=similarity,
     ),
     Figure(
         name="inside-pools",

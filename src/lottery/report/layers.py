@@ -1,4 +1,4 @@
-"""What is left of each layer, as a heatmap: bars of equal length, stacked, coloured by share."""
+"""A heatmap of the share of each layer that is kept, made of stacked bars of equal length."""
 
 from __future__ import annotations
 

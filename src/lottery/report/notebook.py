@@ -1,4 +1,4 @@
-"""A run's results as Python has them: data frames of pandas, and figures that a notebook shows."""
+"""A run's results for Python: pandas data frames, and figures that notebooks show."""
 
 from __future__ import annotations
 

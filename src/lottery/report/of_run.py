@@ -28,7 +28,7 @@ from lottery.store import MAIN, JobKey
 from lottery.store.commit import write_file
 
 MOST_WEIGHTS = 100_000_000
-"""Of all trainings together, up to which a report looks inside the tickets by itself."""
+"""Up to so many weights in all trainings together, a report makes analyses that only read files."""
 
 
 def write_report(run: Path | Run, target: Path, *, progress: Progress = lambda _: None) -> Path:
@@ -36,8 +36,8 @@ def write_report(run: Path | Run, target: Path, *, progress: Progress = lambda _
 
     Args:
         run: finished or not.
-        target: the file.
-        progress: hears what is looked at just now.
+        target: the file to write; it is replaced.
+        progress: called with what is being done.
 
     Raises:
         StoreError: a file of the run is damaged, or the report cannot be written.
@@ -48,9 +48,12 @@ def write_report(run: Path | Run, target: Path, *, progress: Progress = lambda _
 
 
 def report_data(run: Run, progress: Progress = lambda _: None) -> ReportData:
-    """Gather what the report shows from a run's files.
+    """Read from a run's files what the report shows.
 
-    One job's tensors are held at a time, however many there are.
+    Only one job's tensors are in memory at a time.
+
+    Raises:
+        StoreError: a file of the run is damaged.
     """
     experiment = run.experiment
     about = experiment.get("data", {})

@@ -1,4 +1,4 @@
-"""The page of one run: every figure there is, and around them what a reader asks first."""
+"""The page of one run: its verdict, every figure that there is data for, and tables."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     *INSIDE_ALIGNMENT,
     *INSIDE_WEIGHTS,
 )
-"""In the order of the page."""
+"""Every figure, in the order of the page."""
 
 _HEADLINES: Final[dict[Headline, tuple[str, str]]] = {
     "confirmed": ("✓", "Confirmed"),

@@ -1,7 +1,7 @@
-"""Colours, each in a version for light and one for dark pages.
+"""Colours, each for light and for dark pages.
 
-Kinds of trainings have the colours of `lottery.analysis.controls`; what is ordered (levels, shares)
-takes steps whose lightness is ordered too.
+Kinds of trainings have the colours of `lottery.analysis.controls`; for ordered values (levels,
+shares) lightness is ordered, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ class Tone:
 
 TONES: Final = {kind: Tone(control.light, control.dark) for kind, control in CONTROLS.items()}
 """Kind -> its colour; what belongs to no kind (axes, notes) takes that of ``dense``."""
-INK: Final = TONES["dense"]
 
 METHODS: Final = (
     (TONES["main"], "circle"),

@@ -1,4 +1,4 @@
-"""One line of a figure against density: means, their intervals and every replicate.
+"""Lines of figures against density: means, their intervals and every replicate.
 
 Traces carry no colours: ``meta.tone`` names one, and the page's script paints it for light or dark.
 """
@@ -19,18 +19,18 @@ COLUMNS = ("level", "density", "replicate", "value", "low", "high")
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """What one line has at one density."""
+    """One point of a line, at one density."""
 
     level: int
     density: float
     """In (0, 1]."""
     value: Estimate | None
     name: str
-    """Of what was measured here, for readers."""
+    """What was measured here, for readers."""
     hover: str
-    """What to show of the mean."""
+    """The text that is shown when the mean is pointed at."""
     bounds: Mapping[int, Bound] = field(default_factory=dict)
-    """Replicate -> what its value is instead of exact."""
+    """Replicates whose value is only a bound, and which."""
 
     @property
     def x(self) -> float:
@@ -55,7 +55,7 @@ class Series:
 
 
 def number(value: float | None, scale: float = 1, *, digits: int = 6) -> float | None:
-    """A value for a figure: scaled, with few digits, and nothing that JSON cannot hold."""
+    """A value for a figure: scaled and rounded; None for what JSON cannot hold."""
     if value is None or not math.isfinite(value):
         return None
     return float(f"{value * scale:.{digits}g}")

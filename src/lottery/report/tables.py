@@ -1,4 +1,4 @@
-"""The tables: one definition gives the text of the page and the numbers of its CSV file."""
+"""Tables: one definition of columns gives the text on the page and the numbers of a CSV file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS, ticket_note
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, Estimate, Group, LevelVerdict, Outcome, Test, Verdict
+from lottery.csv_text import Cell, csv_text
 from lottery.methods import CONTROL_KINDS
-from lottery.report.csv_text import Cell, csv_text
 from lottery.report.forest import MARKS
 from lottery.store.jobs import MAIN
 
@@ -36,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Column(Generic[Row]):
-    """A column: what it shows of a row, and how it is written."""
+    """A column: which value of a row it has, and how that is written."""
 
     head: str
     value: Callable[[Row], Any]
@@ -48,12 +48,12 @@ class Column(Generic[Row]):
     """Whether values are estimates, whose ends are in the CSV file as well."""
 
     def text(self, row: Row) -> str:
-        """What the page shows."""
+        """The text on the page."""
         value = self.value(row)
         return formatting.NONE if value is None else self.form(value)
 
     def cells(self, row: Row) -> dict[str, Cell]:
-        """What the CSV file holds: numbers as they are; of an estimate, its ends as well."""
+        """The cells of the CSV file: values as they are; for an estimate also both ends."""
         value = self.value(row)
         if self.ends:
             ends = (value.mean, value.low, value.high) if value else (None,) * 3
@@ -83,7 +83,7 @@ def _ends(interval: str) -> str:
     return f"({interval})" if interval else ""
 
 
-_WORDS: Mapping[Outcome, str] = {
+_ANSWERS: Mapping[Outcome, str] = {
     "confirmed": "yes",
     "open": "open",
     "against": "no",
@@ -112,15 +112,15 @@ def make_table(
 
 
 def records(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[dict[str, Cell]]:
-    """What the CSV file holds, one mapping a row."""
+    """The rows of the CSV file, one mapping each."""
     return [
         {key: cell for c in columns if c.key for key, cell in c.cells(row).items()} for row in rows
     ]
 
 
 def answer(test: Test) -> str:
-    """What a test says, with its mark."""
-    return f"{MARKS[test.outcome]} {_WORDS[test.outcome]}"
+    """The outcome of a test in a word, with its mark."""
+    return f"{MARKS[test.outcome]} {_ANSWERS[test.outcome]}"
 
 
 def _main(of: Callable[[Group], Any]) -> Callable[[LevelVerdict], Any]:

@@ -1,4 +1,4 @@
-"""What is tested, as three forest plots: accuracy, time, and the ticket against its copies."""
+"""The tested comparisons as three forest plots: score, time, and tickets against their copies."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lottery.analysis import formatting
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Verdict
-from lottery.report.csv_text import Cell
+from lottery.csv_text import Cell
 from lottery.report.tables import Column, Table, make_table, records
 from lottery.score import Score
 from lottery.store.jobs import MAIN, JobKey, JobResult
@@ -28,7 +28,7 @@ class Trained:
 
     @property
     def difference(self) -> float | None:
-        """In the score, and in its direction."""
+        """The score minus the dense network's, in the score's direction; None if one is missing."""
         own, dense = self.result.score, self.dense.score if self.dense else None
         return None if own is None or dense is None else self.score.oriented(own - dense)
 

@@ -12,9 +12,9 @@ from methods_samples import DATA, compared, criterion, method_run, results_of
 
 from lottery.analysis.methods.settings import (
     changed_settings,
+    distinguishing_settings,
     labels,
     setting_differences,
-    told_apart,
 )
 from lottery.analysis.methods.types import MethodRun
 from lottery.experiments import ExperimentConfig, VerdictConfig, to_plain
@@ -185,8 +185,8 @@ def test_what_a_variant_changes_is_listed_whole() -> None:
 def test_as_many_settings_as_it_takes() -> None:
     made = [{"a": i & 1, "b": i & 2, "c": i & 4, "d": i & 8} for i in range(16)]
     differences = setting_differences(made)
-    assert len(set(told_apart(["x"] * 16, differences))) == 8
-    assert len(set(told_apart(["x"] * 16, differences, most=4))) == 16
+    assert len(set(distinguishing_settings(["x"] * 16, differences))) == 8
+    assert len(set(distinguishing_settings(["x"] * 16, differences, most=4))) == 16
 
 
 # Caveats

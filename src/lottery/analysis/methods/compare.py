@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import fmean
 
+from lottery.analysis.lookup import is_confirmed
 from lottery.analysis.methods.align import align
-from lottery.analysis.methods.contrasts import Basis, tested
+from lottery.analysis.methods.comparison_sentences import caveats, findings, paragraph, warnings
+from lottery.analysis.methods.contrasts import Basis, with_tests
 from lottery.analysis.methods.pairing import Pairing, pairing
 from lottery.analysis.methods.settings import labels, setting_differences
 from lottery.analysis.methods.types import (
@@ -22,7 +25,6 @@ from lottery.analysis.methods.types import (
     RunComparison,
     TicketCost,
 )
-from lottery.analysis.methods.words import caveats, findings, paragraph, warnings
 from lottery.analysis.statistics import estimate
 from lottery.analysis.types import Estimate, LevelVerdict, Measure
 from lottery.errors import UsageError, printable
@@ -54,7 +56,7 @@ def compare_methods(runs: Sequence[MethodRun], *, tolerance: float) -> RunCompar
     settings = setting_differences([run.config for run in runs])
     names = labels(runs, settings)
     basis = _basis(runs, names)
-    rows = tested(_rows(runs, tolerance), basis)
+    rows = with_tests(_rows(runs, tolerance), basis)
     common = [row for row in rows if all(row.cells)]
     comparison = RunComparison(
         methods=tuple(
@@ -125,7 +127,7 @@ def _rows(runs: Sequence[MethodRun], tolerance: float) -> list[Row]:
             for number, of, run in zip(places, levels, runs, strict=True)
         ]
         there = [cell.density for cell in cells if cell]
-        rows.append(Row(density=math.fsum(there) / len(there), cells=tuple(cells), best={}))
+        rows.append(Row(density=fmean(there), cells=tuple(cells), best={}))
     return rows
 
 
@@ -138,7 +140,7 @@ def _cell(level: LevelVerdict, run: MethodRun) -> Cell:
         density=level.density,
         group=group,
         lost=max(level.tickets_lost + group.missing.guessing, group.missing.total),
-        seconds=math.fsum(seconds) / len(seconds) if seconds else None,
+        seconds=fmean(seconds) if seconds else None,
         against_first={},
         cost=_cost_of_tickets(level.level, run),
     )
@@ -182,7 +184,7 @@ def _method(
     levels = {level.level: level for level in run.verdict.levels}
     there = [levels[cell.level] for row in common if (cell := row.cells[place]) and cell.level]
     several = [level for level in there if level.groups[MAIN].n > 1]
-    confirmed = [level for level in several if _is_matching(level)]
+    confirmed = [level for level in several if is_confirmed(level, "matches")]
     return Method(
         label=label,
         paired=with_first.paired if with_first else None,
@@ -194,11 +196,6 @@ def _method(
         cost=_cost(run),
         verdict=run.verdict,
     )
-
-
-def _is_matching(level: LevelVerdict) -> bool:
-    test = level.groups[MAIN].tests.get("matches")
-    return test is not None and test.outcome == "confirmed"
 
 
 def _smallest(levels: Sequence[LevelVerdict]) -> Place | None:

@@ -31,12 +31,12 @@ class Basis:
     """What the tests need to know besides the values.
 
     Args:
-        labels: of the runs.
-        pairings: (place of a run, of another) -> how the two can be compared.
-        step: between two possible accuracies.
-        grid: between two evaluations, in iterations.
-        confidence: of intervals and tests.
-        score: what accuracies are; they are compared in its direction, so that more is better.
+        labels: the labels of the runs.
+        pairings: (index of a run, index of another) -> how the two can be compared.
+        step: the step between two possible accuracies; 0 when unknown.
+        grid: iterations between two evaluations.
+        confidence: of intervals and tests, in [0.5, 1).
+        score: what "accuracy" stands for; compared in its direction, so that more is better.
     """
 
     labels: Sequence[str]
@@ -52,7 +52,7 @@ class Basis:
         return 1 - self.confidence
 
 
-def tested(rows: Sequence[Row], basis: Basis) -> tuple[Row, ...]:
+def with_tests(rows: Sequence[Row], basis: Basis) -> tuple[Row, ...]:
     """The rows with every test made.
 
     Each measure is a family of its own: its tests against the first run, over all densities and

@@ -1,9 +1,9 @@
-"""What it cost to come to a ticket: every training that it took, and its own.
+"""What a ticket cost: every training that was needed to find it, and its own.
 
-Multiplications are those of layers with weights (`lottery.core.multiplications`), three times a
-forward pass for each step: forward, and backward to the inputs and to the weights. They are told as
-multiples of what the dense network's training takes, so that nothing depends on the machine;
-pruned weights count for nothing, which a machine gains only where it knows how.
+Counted are multiplications of layers with weights (`lottery.core.multiplications`). A training step
+takes three times those of a forward pass: forward, and backward to the inputs and to the weights.
+They are given as multiples of those of the dense network's training, which does not depend on the
+machine. Pruned weights count as nothing, though only software that skips them is faster by that.
 """
 
 from __future__ import annotations

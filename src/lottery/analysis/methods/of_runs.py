@@ -37,7 +37,7 @@ def compare_runs(
             None for the first run's.
         confidence: of intervals and tests, in [0.5, 1); None for the first run's.
         tolerance: densities whose ratio is at most 1 + tolerance are compared, in [0, 1).
-        cost: whether it is counted what tickets cost; networks of the catalog are built for that.
+        cost: whether to count what tickets cost; built-in networks are built for that.
 
     Raises:
         UsageError: there are fewer than two runs, one is given twice or has no result, or an

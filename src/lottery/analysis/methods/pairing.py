@@ -1,4 +1,4 @@
-"""Whether replicates of two runs belong together one by one."""
+"""Whether replicates with the same number in two runs can be compared as pairs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ class Pairing:
     """Whether early stops of pruned networks can be compared: all begin from untrained weights, or
     all from trained ones by the same method."""
     why: str
+    """Why they are paired, or why not, in words."""
 
 
 def pairing(one: MethodRun, other: MethodRun) -> Pairing:
-    """Replicates with the same number are paired if they share all that chance decides.
+    """How two runs can be compared: replicates are paired if they share all that is random.
 
-    That is so where both runs have the same seed, model, data and meaning of the config, and every
-    dense network that both have began with the very same weights. Initial weights, data order and
-    the draws of training then come from the same streams.
+    That is so where both runs have the same seed, model or task, data and config schema, and every
+    dense network that both have began with exactly the same weights. Initial weights, data order
+    and random numbers in training then come from the same streams.
     """
     apart = [
         what

@@ -1,4 +1,4 @@
-"""In which settings runs differ, and what to call each run by."""
+"""The settings in which runs differ, and labels for runs made from them."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def _part(key: str) -> Part:
 
 
 def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> tuple[str, ...]:
-    """A name for each run that no other has.
+    """A unique label for each run.
 
-    The experiment's name where that is enough; else with settings that tell runs of that name
-    apart, and where none does, with the name of the run's directory or a number.
+    The experiment's name where that is enough; else followed by the settings that distinguish the
+    runs of that name; and where there are none, by the name of the run's directory or a number.
     """
     names = [run.verdict.name for run in runs]
-    telling = told_apart(names, settings)
+    telling = distinguishing_settings(names, settings)
     told = [f"{name} ({how})" if how else name for name, how in zip(names, telling, strict=True)]
     for extras in ([run.verdict.run for run in runs], [f"no. {i + 1}" for i in range(len(runs))]):
         told = [
@@ -75,23 +75,24 @@ def changed_settings(config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
     """
     settings = setting_differences([config, base])
     short = _short_keys([setting.key for setting in settings])
-    return ", ".join(f"{short[one.key]}={_cut(shown(one.values[0]))}" for one in settings)
+    return ", ".join(f"{short[one.key]}={_cut(format_setting(one.values[0]))}" for one in settings)
 
 
-def told_apart(
+def distinguishing_settings(
     names: Sequence[str],
     settings: Sequence[SettingDifference],
     *,
     most: int = _MOST_IN_A_LABEL,
 ) -> tuple[str, ...]:
-    """The settings that tell each run from others of its name; empty where the name is enough.
+    """The settings that distinguish each run from others of its name; empty where the name is
+    enough.
 
     Args:
         names: the experiment's name of each run.
-        settings: in which settings the runs differ, as `setting_differences` finds them.
-        most: settings of a run, even where more would be needed.
+        settings: in which settings the runs differ, from `setting_differences`.
+        most: how many settings of a run at most, even if more would be needed.
 
-    >>> told_apart(["a", "a"], setting_differences([{"seed": 0}, {"seed": 1}]))
+    >>> distinguishing_settings(["a", "a"], setting_differences([{"seed": 0}, {"seed": 1}]))
     ('seed=0', 'seed=1')
     """
     return tuple(
@@ -100,10 +101,10 @@ def told_apart(
     )
 
 
-def shown(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting's value as it is written on the command line; a dash where there is none.
 
-    >>> shown("random"), shown(0.5), shown([1, 2]), shown(None)
+    >>> format_setting("random"), format_setting(0.5), format_setting([1, 2]), format_setting(None)
     ('random', '0.5', '[1, 2]', '-')
     """
     if value is None:
@@ -133,13 +134,14 @@ def _settings(
     telling: list[SettingDifference] = []
     kinds = 1
     for setting in settings:
-        split = len({tuple(shown(s.values[i]) for s in (*telling, setting)) for i in same})
+        split = len({tuple(format_setting(s.values[i]) for s in (*telling, setting)) for i in same})
         if split > kinds and len(telling) < most:
             telling.append(setting)
             kinds = split
     short = _short_keys([setting.key for setting in telling])
     return ", ".join(
-        f"{short[setting.key]}={_cut(shown(setting.values[number]))}" for setting in telling
+        f"{short[setting.key]}={_cut(format_setting(setting.values[number]))}"
+        for setting in telling
     )
 
 

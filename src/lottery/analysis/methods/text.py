@@ -1,4 +1,4 @@
-"""A comparison on a terminal: words first, then tables with one column a run.
+"""A comparison on a terminal: sentences first, then tables with one column a run.
 
 Nothing is said by colour alone, and everything fits 80 columns.
 """
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from lottery.analysis.methods import facts
+from lottery.analysis.methods import comparison_rows
 from lottery.analysis.methods.types import MEASURES, RunComparison
-from lottery.analysis.text import WIDTH, bare_table, listed, printed
+from lottery.analysis.text import WIDTH, bare_table, bullet_list, plain_text
 
 _MOST_COLUMNS = 3
 _FIRST_COLUMN = 26
@@ -25,37 +25,37 @@ def comparison_text(comparison: RunComparison, *, width: int = WIDTH) -> str:
         comparison: what to print.
         width: columns of the terminal, 60 or more.
     """
-    return printed(_view(comparison), width=width)
+    return plain_text(_view(comparison), width=width)
 
 
 def _view(comparison: RunComparison) -> RenderableType:
     parts: list[RenderableType] = [Text(comparison.paragraph)]
     for title, items in (
         ("Not comparable without care", comparison.warnings),
-        (facts.findings_title(comparison), comparison.findings),
+        (comparison_rows.findings_title(comparison), comparison.findings),
     ):
         if items:
-            parts += [Text(), Text(title), listed(items, "-")]
-    titles = facts.titles(comparison)
+            parts += [Text(), Text(title), bullet_list(items, "-")]
+    titles = comparison_rows.measure_titles(comparison)
     for measure in MEASURES:
-        lines = facts.measured(comparison, measure)
+        lines = comparison_rows.measure_rows(comparison, measure)
         if lines:
             parts += _tables(comparison, titles[measure], "Density %", lines)
-    parts += [Text(), *(Text(note) for note in facts.notes(comparison))]
-    if lines := facts.costs(comparison):
-        parts += _tables(comparison, facts.COST_TITLE, "Density %", lines)
-        parts += [Text(), Text(facts.COST_NOTE)]
-    parts += _tables(comparison, "The runs", "", facts.runs(comparison))
-    lines = facts.settings(comparison)
+    parts += [Text(), *(Text(note) for note in comparison_rows.notes(comparison))]
+    if lines := comparison_rows.cost_rows(comparison):
+        parts += _tables(comparison, comparison_rows.COST_TITLE, "Density %", lines)
+        parts += [Text(), Text(comparison_rows.COST_NOTE)]
+    parts += _tables(comparison, "The runs", "", comparison_rows.run_rows(comparison))
+    lines = comparison_rows.setting_rows(comparison)
     if lines:
         parts += _tables(comparison, "Settings in which they differ", "", lines)
     if comparison.caveats:
-        parts += [Text(), Text("Keep in mind"), listed(comparison.caveats, "-")]
+        parts += [Text(), Text("Keep in mind"), bullet_list(comparison.caveats, "-")]
     return Group(*parts)
 
 
 def _tables(
-    comparison: RunComparison, title: str, corner: str, lines: Sequence[facts.Line]
+    comparison: RunComparison, title: str, corner: str, lines: Sequence[comparison_rows.TextRow]
 ) -> list[RenderableType]:
     """The lines in as many tables as it takes; each begins with the first run."""
     parts: list[RenderableType] = [Text(), Text(title)]

@@ -1,7 +1,7 @@
-"""What a comparison of runs is made of. All of it is plain numbers and words, ready for JSON.
+"""The parts of a comparison of runs: plain numbers and texts, ready for JSON.
 
 Accuracies and densities are fractions in [0, 1], iterations count from initialization, times are
-seconds. What belongs to a method stands in the order of the methods.
+seconds. "Method" stands for a run; values of all methods are in the order of the methods.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lottery.score import Score
 from lottery.store.jobs import JobKey, JobResult
 
 MEASURES: Final[tuple[Measure, ...]] = ("accuracy", "accuracy_final", "early_stop", "time_to_dense")
-"""What is compared."""
+"""The measures that runs are compared in."""
 
 Outcome = Literal["ahead", "behind", "open", "untested", "same"]
 """``ahead``/``behind``: a test confirms that it is better/worse; ``open``: it was tested, and
@@ -32,10 +32,11 @@ class TicketCost:
     """What one ticket cost.
 
     Args:
-        finding: of the trainings and scores that its mask and weights came from, in dense
-            trainings' multiplications; None where these cannot be counted.
-        training: of its own training, in the same.
-        seconds: of both, measured; of a training that was needed up to some iteration its share.
+        finding: multiplications of the trainings and scores that its mask and weights came from, as
+            multiples of those of a dense training; None where they cannot be counted.
+        training: multiplications of its own training, in the same unit.
+        seconds: measured, of both; a training that was needed only up to some iteration counts with
+            that share of its time.
     """
 
     finding: float | None
@@ -45,7 +46,7 @@ class TicketCost:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodRun:
-    """One run, read and judged: what a comparison is made from."""
+    """One run, read from disk and judged: the input of a comparison."""
 
     verdict: Verdict
     """Judged with the margin and the confidence of the comparison."""
@@ -57,11 +58,11 @@ class MethodRun:
     environment: Mapping[str, Any]
     """Versions and hardware, of plain JSON values."""
     schema: int
-    """Version of the config's meaning."""
+    """Version of the config's schema, which says what its settings mean."""
     starts: Mapping[int, str]
-    """Replicate -> SHA-256 of the weights its dense network began with."""
+    """Replicate -> SHA-256 of the initial weights of its dense network."""
     costs: Mapping[JobKey, TicketCost] = field(default_factory=dict)
-    """Of every ticket; empty where it was not asked for."""
+    """What every ticket cost; empty where that was not asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +70,13 @@ class Cost:
     """The time that trainings took, each on its engine's one thread or device."""
 
     trainings: int
-    """The main line's: dense networks and tickets."""
+    """How many dense networks and tickets were trained."""
     seconds: float
+    """Of all of these trainings together."""
     control_trainings: int
+    """How many controls were trained."""
     control_seconds: float
+    """Of all of these trainings together."""
     engines: tuple[str, ...]
     """The engines that trained, by name."""
     device: str
@@ -104,10 +108,10 @@ class Method:
     """Prunable weights of the dense network."""
     dense: Place | None
     smallest_matching: Place | None
-    """The smallest density *that every run has* whose tickets match the run's own dense networks on
-    the means; None also with one replicate, which shows nothing of means."""
+    """The smallest density *that every run has* at which the tickets match the run's own dense
+    networks by the means; None if there is none, and with one replicate."""
     smallest_confirmed_matching: Place | None
-    """The smallest of these for which the tests confirm it."""
+    """The smallest such density at which the tests confirm it."""
     cost: Cost
     verdict: Verdict
     """The run judged by itself, with every number of it."""
@@ -122,9 +126,9 @@ class AgainstFirst:
     n_first: int
     """Values of the first run that count here; ``contrast.n`` where paired."""
     p: float | None
-    """Two-sided; None where nothing is tested."""
+    """Two-sided p-value; None where no test is made."""
     p_adjusted: float | None
-    """After Holm's correction over all densities and runs, for each measure."""
+    """After Holm's correction over all densities and runs, for each measure apart."""
     outcome: Outcome
     why: str = ""
     """Why it is untested, in words; empty elsewhere."""
@@ -141,11 +145,11 @@ class CostOfTickets:
     """What one run's tickets at one density cost; see `lottery.analysis.methods.cost`."""
 
     finding: Estimate | None
-    """In multiplications, of which a dense training has 1; None where they cannot be counted."""
+    """Multiplications to find it, as multiples of a dense training's; None where not countable."""
     total: Estimate | None
-    """The same with the tickets' own trainings."""
+    """The same, with the tickets' own trainings."""
     seconds: Estimate
-    """Of all of it, as measured on the machines of the run."""
+    """Of finding and training, as measured on the machines of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,16 +161,17 @@ class Cell:
     group: Group
     """Its tickets, or dense networks, there."""
     lost: int
-    """Replicates without a result here, since theirs diverged, collapsed or guesses."""
+    """Replicates without a result here, since their training diverged, collapsed or guesses."""
     seconds: float | None
-    """Of one training here, mean."""
+    """Mean of one training here."""
     against_first: Mapping[Measure, AgainstFirst]
     """Empty for the first run, and where one of the two has no value."""
     cost: CostOfTickets | None = None
     """None where it was not asked for."""
 
     def of(self, measure: Measure) -> Estimate | None:
-        """What was measured; times to the dense network's accuracy as ratios to its own."""
+        """The estimate of a measure; a time to the dense network's accuracy as a ratio to its
+        own."""
         if measure == "time_to_dense":
             contrast = self.group.against_dense.get(measure)
             return contrast.estimate if contrast else None
@@ -188,7 +193,7 @@ class Best:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One density, and every method's level that lies within the tolerance of it."""
+    """One density, with the level of every method that lies within the tolerance of it."""
 
     density: float
     """Mean over the methods that have it."""
@@ -223,11 +228,11 @@ class RunComparison:
     score: Score
     """What all runs are judged by: what everything here that is called accuracy is."""
     comparisons: Mapping[Measure, int]
-    """How many tests each correction is for."""
+    """Measure -> how many tests are corrected together."""
     paragraph: str
-    """What was found, in plain words."""
+    """The result in plain words."""
     findings: tuple[str, ...]
-    """The same density by density, one sentence each."""
+    """The result density by density, one sentence each."""
     warnings: tuple[str, ...]
     """Ways in which the runs are not comparable."""
     caveats: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A comparison in plain words, which claim no more than the tests do: templates filled in."""
+"""The sentences about a comparison: templates that are filled in, and claim no more than tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lottery.analysis import formatting
 from lottery.analysis.lookup import pruned
-from lottery.analysis.methods.settings import shown
+from lottery.analysis.methods.settings import format_setting
 from lottery.analysis.methods.types import (
     AgainstFirst,
     Method,
@@ -19,7 +19,7 @@ from lottery.analysis.methods.types import (
 from lottery.analysis.rendering import render, sentences
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Missing
-from lottery.analysis.words import ticket_caveats
+from lottery.analysis.verdict_sentences import ticket_caveats
 from lottery.store.jobs import MAIN
 
 _FEW = 5
@@ -29,7 +29,7 @@ Found = Sequence[tuple[Row, AgainstFirst]]
 
 
 def paragraph(comparison: RunComparison) -> str:
-    """Who is ahead of the first run and where, and how sure that is."""
+    """Which runs are better or worse than the first, at which densities, and how sure that is."""
     runs = [_against_first(comparison, place) for place in range(1, len(comparison.methods))]
     compared = [made for run in runs for _, made in run["compared"]]
     tests = [made for made in compared if made.p is not None]
@@ -53,7 +53,7 @@ def paragraph(comparison: RunComparison) -> str:
 
 
 def findings(comparison: RunComparison) -> tuple[str, ...]:
-    """At each density, how far every run lies from the first in its score."""
+    """One sentence a density: how far the score of every run is from the first run's."""
     told = [
         f"At {formatting.percent(row.density)}: {'; '.join(parts)}."
         for row in comparison.rows
@@ -68,7 +68,7 @@ def warnings(
     """Every condition that is not the same in all runs, a sentence each."""
 
     def of(values: Sequence[Any]) -> list[tuple[str, str]]:
-        return [(name, shown(value)) for name, value in zip(names, values, strict=True)]
+        return [(name, format_setting(value)) for name, value in zip(names, values, strict=True)]
 
     parts = ("training_examples", "validation_examples", "test_examples")
     training = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lottery.analysis import Verdict, verdict_text
 from lottery.analysis.controls import CONTROLS
-from lottery.analysis.words import updates_caveat
+from lottery.analysis.verdict_sentences import updates_caveat
 from lottery.methods import CONTROL_KINDS
 from lottery.store.jobs import JobKey, JobResult
 from lottery.tickets import RewindMethod

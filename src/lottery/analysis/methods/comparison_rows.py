@@ -1,4 +1,4 @@
-"""The numbers of a comparison as cells of text, one a run, for terminal and page alike."""
+"""The tables of a comparison as rows of text, one cell a run, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 
 from lottery.analysis import formatting
 from lottery.analysis.formatting import NONE
-from lottery.analysis.methods.settings import shown
+from lottery.analysis.methods.settings import format_setting
 from lottery.analysis.methods.types import Cell, Method, Outcome, Place, Row, RunComparison
 from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Estimate, Measure
 
 
-def titles(comparison: RunComparison) -> Mapping[Measure, str]:
+def measure_titles(comparison: RunComparison) -> Mapping[Measure, str]:
     """Measure -> its name for readers, with its unit."""
     score = ScoreFormat(comparison.score)
     moment = at_moment(_timed(comparison))
@@ -28,23 +28,25 @@ def titles(comparison: RunComparison) -> Mapping[Measure, str]:
 _MARKS: Final[Mapping[Outcome, str]] = {"ahead": ">", "behind": "<"}
 _BEST: Final = "*"
 
-Line = tuple[str, tuple[str, ...]]
-"""What it is, and its text for each run."""
+TextRow = tuple[str, tuple[str, ...]]
+"""The name of a row, and its text for each run."""
 
 
 def findings_title(comparison: RunComparison) -> str:
-    """What the sentences of the comparison are about."""
+    """The heading above `RunComparison.findings`."""
     moment = at_moment(_timed(comparison))
     return f"Against the first run, in {ScoreFormat(comparison.score).name} {moment}"
 
 
-def measured(comparison: RunComparison, measure: Measure) -> list[Line]:
-    """One line a density: mean, half its interval, replicates and what the tests confirm."""
+def measure_rows(comparison: RunComparison, measure: Measure) -> list[TextRow]:
+    """One row a density: mean, half its interval, replicates and what the tests confirm."""
     always = ("accuracy", "accuracy_final", *(["early_stop"] if _timed(comparison) else []))
     return [
         (
             formatting.percent(row.density).removesuffix("%"),
-            tuple(_measured(comparison, row, place, measure) for place in range(len(row.cells))),
+            tuple(
+                _measure_text(comparison, row, place, measure) for place in range(len(row.cells))
+            ),
         )
         for row in comparison.rows
         if any(cell and cell.of(measure) for cell in row.cells) or measure in always
@@ -52,7 +54,7 @@ def measured(comparison: RunComparison, measure: Measure) -> list[Line]:
 
 
 def notes(comparison: RunComparison) -> list[str]:
-    """How to read the lines that `measured` gives."""
+    """How to read the lines that `measure_rows` gives."""
     interval = f"{100 * comparison.confidence:g}% t-interval"
     told = [
         f"Mean, ± half its {interval}, and in brackets the replicates averaged (+ those lost: "
@@ -75,8 +77,8 @@ COST_NOTE: Final = (
 )
 
 
-def costs(comparison: RunComparison) -> list[Line]:
-    """One line a density: what tickets cost; empty where it was not asked for."""
+def cost_rows(comparison: RunComparison) -> list[TextRow]:
+    """One row a density: what tickets cost; empty where that was not asked for."""
     return [
         (formatting.percent(row.density).removesuffix("%"), tuple(map(_cost, row.cells)))
         for row in comparison.rows
@@ -93,9 +95,9 @@ def _cost(cell: Cell | None) -> str:
     return f"{cost.total.mean:.2f} ({cost.finding.mean:.2f}), {seconds}"
 
 
-def runs(comparison: RunComparison) -> list[Line]:
+def run_rows(comparison: RunComparison) -> list[TextRow]:
     """What each run is, how small its tickets get, and what it cost."""
-    facts: list[tuple[str, Callable[[Method], str]]] = [
+    columns: list[tuple[str, Callable[[Method], str]]] = [
         ("Run", lambda method: method.verdict.run),
         ("Verdict by itself", lambda method: method.verdict.headline),
         ("Replicates", lambda method: f"{method.verdict.replicates:,}"),
@@ -112,12 +114,14 @@ def runs(comparison: RunComparison) -> list[Line]:
         ("Engine", lambda method: formatting.joined(method.cost.engines or (NONE,))),
         ("Device", lambda method: method.cost.device),
     ]
-    return [(name, tuple(map(of, comparison.methods))) for name, of in facts]
+    return [(name, tuple(map(of, comparison.methods))) for name, of in columns]
 
 
-def settings(comparison: RunComparison) -> list[Line]:
+def setting_rows(comparison: RunComparison) -> list[TextRow]:
     """Every setting in which the runs differ."""
-    return [(setting.key, tuple(map(shown, setting.values))) for setting in comparison.settings]
+    return [
+        (setting.key, tuple(map(format_setting, setting.values))) for setting in comparison.settings
+    ]
 
 
 def _timed(comparison: RunComparison) -> bool:
@@ -125,7 +129,7 @@ def _timed(comparison: RunComparison) -> bool:
     return any(method.verdict.timed for method in comparison.methods)
 
 
-def _measured(comparison: RunComparison, row: Row, place: int, measure: Measure) -> str:
+def _measure_text(comparison: RunComparison, row: Row, place: int, measure: Measure) -> str:
     cell = row.cells[place]
     if cell is None:
         return NONE

@@ -1,4 +1,4 @@
-"""What the tables of the analysis ``masks`` say, in sentences."""
+"""Sentences about the tables of the analysis ``masks``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WHOLE: Final = "whole"
 
 
 def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
-    """What the tables say of the sparsest level."""
+    """What the tables show, mostly at the sparsest level."""
     whole = {
         name: [row for row in tables[name].records() if row["layer"] == WHOLE]
         for name in ("between", "within", "layers")

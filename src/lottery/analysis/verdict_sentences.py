@@ -1,7 +1,7 @@
-"""The verdict in plain words: templates filled in from a verdict, which claim no more than it does.
+"""The sentences about a verdict: templates that are filled in, and claim no more than it does.
 
-Sentences are in ``templates/``, not here. A paragraph is one template; of the caveats' template
-each line is a sentence, and those that come out empty are left out.
+The wording is in ``templates/``. The paragraph is one template; in the others each line is a
+sentence or two, and lines that come out empty are left out.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.lookup import (
+    answered_level,
+    count_missing,
     find_level,
     keeps_trained,
-    lost,
     pruned,
-    spoken_of,
     tests_hypothesis,
 )
 from lottery.analysis.reach import reachable
@@ -28,11 +28,11 @@ from lottery.training import MaskUpdateMethod
 FLATTERED: Final = (
     "by 0.03 to 0.21 percentage points in simulations of trainings that scatter by 0.15"
 )
-"""How much better than it is a difference looks at a level that was picked; docs/report.md."""
+"""How much too good the difference looks at a level that was picked for it; see docs/report.md."""
 
 
 def paragraph(verdict: Verdict) -> str:
-    """The verdict in a paragraph; the verdict's own paragraph is not read."""
+    """The verdict in a paragraph; its own field ``paragraph`` is not read."""
     return " ".join(render("paragraph.txt.jinja", **_context(verdict)).split())
 
 
@@ -60,8 +60,9 @@ def updates_caveat(method: MaskUpdateMethod) -> str:
     return " ".join(render("updates.txt.jinja", method=method).split())
 
 
-def compared(verdict: Verdict) -> int:
-    """The most replicates that any level can be compared to dense in."""
+def most_replicates_compared(verdict: Verdict) -> int:
+    """The largest number of replicates in which some level can be compared with the dense
+    network."""
     groups = [level.groups.get(MAIN) for level in pruned(verdict)]
     contrasts = [group.against_dense.get("accuracy") for group in groups if group]
     return max((contrast.n for contrast in contrasts if contrast), default=0)
@@ -69,8 +70,8 @@ def compared(verdict: Verdict) -> int:
 
 def _context(verdict: Verdict) -> dict[str, Any]:
     levels = pruned(verdict)
-    level = spoken_of(verdict)
-    n = compared(verdict)
+    level = answered_level(verdict)
+    n = most_replicates_compared(verdict)
     return {
         "v": verdict,
         "levels": levels,
@@ -82,7 +83,7 @@ def _context(verdict: Verdict) -> dict[str, Any]:
         "hypothesis": tests_hypothesis(verdict),
         "interval": f"{100 * verdict.confidence:g}% interval",
         "chance": f"{100 * (1 - verdict.confidence):.2g}%",
-        "lost": lost(verdict),
+        "lost": count_missing(verdict),
         "n": n,
         "reach": reachable(max(n, 1), len(levels), verdict.test_confidence),
         "flattered": FLATTERED,

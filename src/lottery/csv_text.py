@@ -31,14 +31,21 @@ def csv_text(rows: Iterable[Mapping[str, Cell]]) -> str:
     return out.getvalue()
 
 
+def safe_text(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, without unprintable characters.
+
+    >>> safe_text("=1+1"), safe_text("fc1.weight")
+    ("'=1+1", 'fc1.weight')
+    """
+    text = "".join(
+        c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
 def _written(cell: Cell) -> str:
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return ""
     if isinstance(cell, bool):
         return str(cell).lower()
-    if isinstance(cell, str):
-        text = "".join(
-            c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in cell
-        )
-        return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
-    return repr(cell)
+    return safe_text(cell) if isinstance(cell, str) else repr(cell)
