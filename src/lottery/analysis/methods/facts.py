@@ -102,7 +102,10 @@ def runs(comparison: RunComparison) -> list[Line]:
         ("Paired with the first", _paired),
         ("Trainings", _trainings),
         ("Prunable weights", lambda method: f"{method.weights_total:,}"),
-        ("Smallest matching, confirmed", lambda m: _density(m.smallest_confirmed_matching)),
+        (
+            "Smallest matching density that all runs have, confirmed",
+            lambda method: _density(method.smallest_confirmed_matching),
+        ),
         ("... on the means", lambda method: _density(method.smallest_matching)),
         ("Early stop, dense", lambda method: _stop(method.dense)),
         ("... at smallest matching", lambda method: _stop(method.smallest_matching)),
