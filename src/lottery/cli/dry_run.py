@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
-from lottery.analysis import reachable
+from lottery.analysis import judge_run, reachable
 from lottery.analysis.formatting import joined
+from lottery.analysis.reach import reach_in_units, scatter
 from lottery.cli.output import echo
 from lottery.cli.pace import duration
 from lottery.cli.progress import left_out_words, log_heard, outside_words
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, NotHereError, data_notes, load_dataset, made_up_dataset
+from lottery.errors import LotteryError
 from lottery.experiments import (
     Estimate,
     Experiment,
@@ -26,6 +30,7 @@ from lottery.experiments import (
     estimate,
     found_elsewhere,
     list_runs,
+    open_run,
     plan,
     planned_at_most,
     planned_span,
@@ -33,6 +38,8 @@ from lottery.experiments import (
     worker_count,
 )
 from lottery.experiments.plan import needs, searches
+from lottery.experiments.reading import read_config
+from lottery.experiments.task_facts import task_score
 from lottery.store import JobKey, Store
 from lottery.tasks.supervised import Supervised
 from lottery.training import resolve_device
@@ -71,6 +78,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     covered, outside = task.coverage()
     reused = 0 if missing else _reusable(experiment, options, device.type)
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
+    known = _scatter(config, options.out)
+    example = reach_in_units(power, task_score(config), *(known or (0.001, "for example")))
     if as_json:
         echo(
             json.dumps(
@@ -91,7 +100,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     "reused": reused,
                     "outside_mask": [asdict(one) for one in outside],
                     "estimate": asdict(found),
-                    "significance": asdict(power) | {"sentence": power.sentence},
+                    "significance": asdict(power)
+                    | {"sentence": power.sentence, "example": example},
                 },
                 indent=2,
             )
@@ -108,7 +118,9 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         echo(_sentence(outside_words(covered, outside)))
     if units is not None and reasons:
         echo(_sentence(left_out_words(config.prune.granularity, units.count, reasons)))
-    echo(power.sentence)
+    for sentence in (power.sentence, example):
+        if sentence:
+            echo(sentence)
 
 
 _LIMITS = "each takes a core, and waits for those it is made from"
@@ -129,6 +141,22 @@ def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
         return load_dataset(config.data, data_dir=options.data_dir, download=False), ""
     except NotHereError as error:
         return made_up_dataset(config.data), str(error)
+
+
+def _scatter(config: ExperimentConfig, out: Path) -> tuple[float, str] | None:
+    """How tickets vary in the run here of the same training that tells most, and which that is."""
+    found = []
+    for path in list_runs(out):
+        with suppress(LotteryError):
+            there = read_config(Store(path))[0]
+            if all(getattr(there, name, None) == getattr(config, name) for name in _TRAINING):
+                known = scatter(judge_run(open_run(path)))
+                found += [(*known, path.name)] if known and known[0] else []
+    spread, _, name = max(found, key=lambda one: one[1], default=(0.0, 0, ""))
+    return (spread, f"as in {name}") if name else None
+
+
+_TRAINING = ("model", "initialization", "data", "training")
 
 
 def _sentence(words: str) -> str:
