@@ -65,7 +65,7 @@ def render_comparison(comparison: RunComparison) -> str:
         listed=listed,
         cards=[_card(found) for found in comparison.methods],
         notes=facts.notes(comparison),
-        cost_note=facts.COST_NOTE,
+        cost_note=" ".join(facts.cost_notes(comparison)),
         findings_title=facts.findings_title(comparison),
         fmt=formatting,
     )

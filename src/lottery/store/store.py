@@ -204,7 +204,8 @@ class Store:
         """What the manifest of finished files says of them; empty in runs from before it did.
 
         ``identity``: that of the job; ``computed``: engine, device and versions; ``made_from``: the
-        job or look that it was made from -> SHA-256 of its contents.
+        job or look that it was made from -> SHA-256 of its contents; ``ticket_seconds``: what
+        making its ticket took.
 
         Raises:
             StoreError: there is no manifest, or none of ours.

@@ -44,7 +44,7 @@ def _view(comparison: RunComparison) -> RenderableType:
     parts += [Text(), *(Text(note) for note in facts.notes(comparison))]
     if lines := facts.costs(comparison):
         parts += _tables(comparison, facts.COST_TITLE, "Density %", lines)
-        parts += [Text(), Text(facts.COST_NOTE)]
+        parts += [Text(), *(Text(note) for note in facts.cost_notes(comparison))]
     parts += _tables(comparison, "The runs", "", facts.runs(comparison))
     lines = facts.settings(comparison)
     if lines:

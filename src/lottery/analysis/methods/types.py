@@ -36,11 +36,15 @@ class TicketCost:
             trainings' multiplications; None where these cannot be counted.
         training: of its own training, in the same.
         seconds: of both, measured; of a training that was needed up to some iteration its share.
+            Those of making tickets (scoring weights, and choosing among them) are part of it, where
+            they are known.
+        making: these alone; None where a run from before they were recorded does not say them.
     """
 
     finding: float | None
     training: float | None
     seconds: float
+    making: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,9 @@ class CostOfTickets:
     """The same with the tickets' own trainings."""
     seconds: Estimate
     """Of all of it, as measured on the machines of the run."""
+    making: Estimate | None
+    """Of these, what scoring weights and choosing among them took; None where some replicate's is
+    not recorded, and ``seconds`` lack it."""
 
 
 @dataclass(frozen=True, kw_only=True)
