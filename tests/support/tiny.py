@@ -62,8 +62,8 @@ class NormalizedConvolutions(nn.Sequential):
 def contents(run: Path) -> dict[str, bytes]:
     """Every committed file of a run, without what measures time.
 
-    ``seconds`` in result.json is a measurement, and so is ``ticket_seconds`` in manifest.json, which
-    holds that file's hash.
+    ``seconds`` in result.json is a measurement, and so is ``ticket_seconds`` in manifest.json,
+    which holds that file's hash.
     """
     found = {}
     for path in sorted(run.glob("replicate-*/**/*")):

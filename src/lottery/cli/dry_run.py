@@ -56,7 +56,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     Without its data an experiment is planned all the same, if their shape and number are known;
     then nothing is measured.
     """
-    data, missing = _data(config, options)
+    data, missing = data_at_hand(config, options)
     experiment = bind(config, options, data=data)
     task = experiment.task
     assert isinstance(task, Supervised), "bound to data"
@@ -76,7 +76,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         notes.append(f"of {asked:,} trainings at once, {useful:,} are of use here: {_LIMITS}")
     units, reasons = task.units(config.prune), task.left_out(config.prune)
     covered, outside = task.coverage()
-    reused = 0 if missing else _reusable(experiment, options, device.type)
+    reused = 0 if missing else len(reusable(experiment, options, device.type))
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
     known = _scatter(config, options.out)
     example = reach_in_units(power, task_score(config), *(known or (0.001, "for example")))
@@ -135,7 +135,7 @@ def _useful_at_once(config: ExperimentConfig, device: str) -> int:
     return min(widest, worker_count(None, device)) if device == "cpu" else widest
 
 
-def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
+def data_at_hand(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
     """The data and an empty text, or made-up data and where the real ones were looked for."""
     try:
         return load_dataset(config.data, data_dir=options.data_dir, download=False), ""
@@ -163,14 +163,14 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _reusable(experiment: Experiment, options: RunOptions, device: str) -> int:
-    """How many trainings need not be done: this run has them, or another one."""
+def reusable(experiment: Experiment, options: RunOptions, device: str) -> set[JobKey]:
+    """The trainings that need not be done: this run has them, or another one."""
     store = Store(run_directory(options.out, experiment.config))
-    here = sum(store.is_finished(key) for key in plan(experiment.config))
+    here = {key for key in plan(experiment.config) if store.is_finished(key)}
     if not options.reuse:
         return here
     found = found_elsewhere(experiment, store, list_runs(options.out), device)
-    return here + sum(isinstance(key, JobKey) for key in found)
+    return here | {key for key in found if isinstance(key, JobKey)}
 
 
 def _iterations(job: JobKey, experiment: Experiment) -> int:
