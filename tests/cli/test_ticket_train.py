@@ -114,10 +114,8 @@ def test_a_dry_run_downloads_nothing(
     words = ["ticket", "train", small_run.path, "--level", "1", "--dry-run", "--device", "cpu"]
     code, planned, _ = cli(*words)
     assert code == 0
-    assert (
-        "The data are not here yet: idx was looked for in here; a run downloads it."
-        in planned.splitlines()
-    )
+    said = "The data are not here yet: idx was looked for in here; a run downloads it."
+    assert said in planned.splitlines()
 
 
 @pytest.mark.parametrize(
