@@ -199,6 +199,8 @@ def verify(
 ) -> None:
     """Check a run's files against their hashes.
 
+    Those of its trainings, tickets that it was given, and what analyses keep.
+
     \b
     Example:
       lottery verify demo
