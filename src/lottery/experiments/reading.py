@@ -269,7 +269,7 @@ def _given_problems(store: Store, config: PlanConfig) -> dict[JobKey | LookKey |
             store.given(name)
             found[f"{GIVEN}/{file}"] = []
         except StoreError as error:
-            again = "remove it, and lottery ticket train puts the ticket there anew"
+            again = "lottery ticket train puts the ticket there anew"
             found[f"{GIVEN}/{file}"] = [f"{error}; {again}"]
     return found
 
