@@ -83,7 +83,7 @@ def train(
 
     \b
     Examples:
-      lottery ticket train demo --set data.name=fashion-mnist --dry-run
+      lottery ticket train demo --set data.split=1 --dry-run
       lottery ticket train demo --set data.name=fashion-mnist
       lottery ticket train a.safetensors --recipe demo
     """

@@ -87,7 +87,7 @@ def cost_notes(comparison: RunComparison) -> list[str]:
     if known:
         told.append(
             "Of the seconds, making tickets (reading weights, scoring them and choosing among "
-            f"them) took {max(known):,.1f} at most."
+            f"them) took {max(known):,.1f} s at most."
         )
     if lacking:
         told.append(
