@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up_results import job, judged
+from scipy import stats
 
 from lottery.analysis import reachable
 from lottery.analysis.procedure import Samples, Settings, decide
+from lottery.analysis.reach import reach_in_units, scatter
+from lottery.score import ACCURACY
 
 SETTINGS = Settings(margin=0.0, grid=1.0, end=1e9, step=0.0)
 
@@ -77,11 +83,63 @@ def test_fifteen_levels_take_five_replicates() -> None:
 
 
 def test_the_sentence_fits_the_case() -> None:
-    assert "only large effects can be" in reachable(3, 12).sentence
-    assert reachable(8, 25).sentence.endswith("where every level's does.")
+    assert "sure to be confirmed only where" in reachable(3, 12).sentence
+    assert reachable(5, 3).sentence == (
+        "With 5 replicates and 3 levels a difference is sure to be confirmed where its measured "
+        "mean is 2.1 times as large as it varies between replicates (standard deviation); a true "
+        "one of just that size is found about every other time. With 5 more replicates 1.1 times "
+        "are enough."
+    )
+    assert "or 1.3 times where it is so at every level;" in reachable(8, 25).sentence
     assert reachable(5, 0).sentence == ""
     assert "1 level " in reachable(2, 1).sentence
     assert " or " not in reachable(5, 1).sentence
+
+
+@given(st.integers(1, 40), st.integers(1, 25))
+def test_more_replicates_halve_it_or_bring_it_within_reach(replicates: int, levels: int) -> None:
+    reach = reachable(replicates, levels)
+    assert reach.more > 0
+    assert reach.multiple_with_more == reachable(replicates + reach.more, levels).multiple
+    aim = reach.multiple / 2 if reach.multiple and reach.multiple <= 2.5 else 2.5
+    before = reachable(replicates + reach.more - 1, levels).multiple
+    assert (reach.multiple_with_more or 9) <= aim < (before or 9)
+
+
+@pytest.mark.parametrize("replicates", [3, 5, 20])
+def test_a_true_difference_of_that_size_is_found_about_every_other_time(replicates: int) -> None:
+    multiple = reachable(replicates, 12).multiple
+    assert multiple is not None
+    quantile = multiple * replicates**0.5
+    assert 0.4 < stats.nct.sf(quantile, replicates - 1, quantile) < 0.65
+
+
+def test_in_units_it_says_which_difference_and_what_matches() -> None:
+    five = reachable(5, 3)
+    said = reach_in_units(five, replace(ACCURACY, margin=0.01), 0.001, "as in demo-1")
+    assert said == (
+        "If, as in demo-1, tickets' accuracy less their dense networks' varies by 0.10 percentage "
+        "points, that is a difference of 0.21 percentage points, or of 0.11 percentage points with "
+        "5 more replicates. Tickets are then sure to match, within the margin of 1 percentage "
+        "point, where their measured mean is no more than 0.79 percentage points worse than the "
+        "dense networks'."
+    )
+    narrow = reach_in_units(five, replace(ACCURACY, margin=0.001), 0.001, "for example")
+    assert "is at least 0.11 percentage points better than" in narrow
+    unknown = reach_in_units(five, replace(ACCURACY, margin=None), 0.001, "for example")
+    assert unknown.endswith("with 5 more replicates.")
+    assert reach_in_units(reachable(2, 3), ACCURACY, 0.001, "for example") == ""
+
+
+def test_how_tickets_vary_is_of_all_levels_together() -> None:
+    scores = {0: [0.9, 0.8, 0.7], 1: [0.9, 0.82, 0.74], 2: [0.91, 0.8, 0.72]}
+    jobs = [job(n, "main", level, s, 100) for level, of in scores.items() for n, s in enumerate(of)]
+    found = scatter(judged(jobs))
+    squares = [np.var(np.subtract(scores[level], scores[0]), ddof=1) for level in (1, 2)]
+    assert found is not None
+    assert found[0] == pytest.approx(float(np.mean(squares)) ** 0.5)
+    assert found[1] == 4
+    assert scatter(judged(jobs[:1])) is None
 
 
 @pytest.mark.parametrize(

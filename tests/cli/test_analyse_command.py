@@ -6,9 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from command import Cli
 from small_run import SmallRun
 
+from lottery.cli.analyse import progress_line
+from lottery.errors import printable
 from lottery.experiments import RunOptions, run_experiment
 from lottery.methods import ControlsConfig
 
@@ -35,3 +38,33 @@ def test_files_that_a_config_names_are_looked_for_beside_the_run(
     ):
         code, _, err = cli("analyse", *words)
         assert code == 0, err
+
+
+def test_without_a_terminal_lines_say_now_and_then_what_is_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = [0.0]
+    with progress_line(clock=lambda: now[0]) as progress:
+        for second in range(0, 65, 5):
+            now[0] = float(second)
+            progress(f"at \x1b {second}")
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [f"at {printable(chr(27))} {second}" for second in (0, 30, 60)]
+    assert not said.out
+    with progress_line(silent=True) as progress:
+        progress("nothing")
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["masks", "connectivity"])
+def test_it_says_at_once_what_it_reads_unless_quiet(
+    cli: Cli, small_run: SmallRun, tmp_path: Path, verb: str
+) -> None:
+    run = small_run.copied(tmp_path)
+    words = ("analyse", verb, run, *(["--no-train"] if verb == "connectivity" else []))
+    code, told, err = cli(*words)
+    assert (code, err) == (0, f"{verb}: reading {run}\n")
+    for how in ("--quiet", "--json"):
+        code, out, err = cli(*words, "--again", how)
+        assert (code, err) == (0, "")
+        assert how == "--json" or out == told

@@ -267,9 +267,9 @@ def test_a_directory_that_a_report_would_make_is_said(cli: Cli, run: Path) -> No
     _, out, err = cli("report", run, "--report", "new/place/r.html")
     assert (out, err) == (
         "new/place/r.html\n",
-        "note: the directory new/place is not there and will be made\n",
+        "note: the directory new/place is not there and will be made\nreading results\n",
     )
-    assert cli("report", run, "--report", "new/place/again.html")[2] == ""
+    assert cli("report", run, "--report", "new/place/again.html")[2] == "reading results\n"
 
 
 def test_several_mistakes_are_told_at_once(cli: Cli) -> None:

@@ -278,3 +278,26 @@ def test_a_number_of_jobs_that_is_of_no_use_is_not_believed(
     out = capsys.readouterr().out
     assert f", {useful or jobs or 4} at once, " in out
     assert (f"{useful} are of use here" in out) == (useful is not None)
+
+
+def test_what_replicates_can_show_is_told_by_a_run_of_the_same_training(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = RunOptions(out=tmp_path, device="cpu", engine="torch", jobs=1)
+    run = run_experiment(one(replicates=2), options).run
+    here, other = f"If, as in {run.name}, tickets'", "If, for example, tickets'"
+
+    def said(config: ExperimentConfig) -> str:
+        print_dry_run(config, options, as_json=False)
+        return capsys.readouterr().out.replace("\n", " ")
+
+    asked = one(replicates=5, prune=PruneConfig(scope="global"))
+    assert here in said(asked)
+    assert other in said(replace(asked, initialization="kaiming-normal"))
+    assert "varies by" not in said(replace(asked, replicates=2))
+    print_dry_run(asked, options, as_json=True)
+    shown = json.loads(capsys.readouterr().out)["significance"]
+    assert (here in shown["example"], "5 replicates" in shown["sentence"]) == (True, True)
+    # A run that cannot be read tells nothing, and hinders nothing.
+    (run / "experiment.json").write_text("{")
+    assert other in said(asked)

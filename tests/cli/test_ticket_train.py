@@ -9,6 +9,7 @@ import pytest
 from command import Cli
 from small_run import SmallRun
 
+from lottery.data import NotHereError, load_dataset
 from lottery.experiments import open_run, to_plain
 from lottery.experiments.toml import to_toml
 from lottery.store import Store
@@ -58,6 +59,63 @@ def test_a_file_is_trained_by_a_recipe(cli: Cli, small_run: SmallRun) -> None:
     (run,) = Path("runs").iterdir()
     assert len(list((run / "given").iterdir())) == 1
     assert open_run(run).config.replicates == 2
+
+
+def test_a_dry_run_says_what_both_runs_would_train_and_writes_nothing(
+    cli: Cli, small_run: SmallRun
+) -> None:
+    words = ["ticket", "train", small_run.path, "--level", "1", "--jobs", "1", "--engine", "torch"]
+    words += ["--device", "cpu", "--set", "data.random_labels=0.5"]
+    code, planned, _ = cli(*words, "--dry-run")
+    assert code == 0
+    assert not Path("runs").exists()
+    first, given, found = planned.splitlines()
+    assert first.startswith("1 ticket of small (level 1, ")
+    kinds = "dense networks: 1, tickets: 1, reinit: 1, random-mask: 1"
+    assert given.endswith(f"4 trainings for 20 iterations ({kinds}); 0 are there already")
+    assert found.endswith("; 0 are there already, 1 are those of the run above")
+    assert cli(*words, "--quiet", "--checkpoint-seconds", "9")[0] == 0
+    files = sorted(Path("runs").rglob("*"))
+    assert {path.name for path in Path("runs").iterdir()} == {
+        Path(line.partition(":")[0]).name for line in (given, found)
+    }
+    code, planned, _ = cli(*words, "--dry-run", "--json")
+    assert [one["finished"] for one in json.loads(planned)["planned"]] == [4, 2]
+    assert sorted(Path("runs").rglob("*")) == files
+
+
+def test_a_smoke_run_takes_every_step_with_fewer_tickets(cli: Cli, small_run: SmallRun) -> None:
+    first, *others = [f"{number}.safetensors" for number in range(3)]
+    ticket = open_run(small_run.path).ticket(1)
+    ticket.save(first)
+    for name in others:
+        ticket.save(name)
+    Path("mine.toml").write_text(to_toml(to_plain(small_run.config)))
+    words = ["ticket", "train", first, *others, "--recipe", "mine.toml", "--smoke", "--jobs", "1"]
+    code, out, err = cli(*words, "--quiet")
+    assert code in (0, 1), err
+    assert "2 tickets of small" in " ".join(out.split())
+    assert out.rstrip().endswith("its numbers mean nothing.") or "diverged" in err
+    assert len(list(Path("runs").glob("small-smoke-*"))) == 2
+    # What is refused at full size is refused here.
+    code, _, err = cli(*words, "--replicates", "2", "--quiet")
+    assert (code, "expected 3 or more, one for each ticket" in err) == (2, True)
+
+
+def test_a_dry_run_downloads_nothing(
+    cli: Cli, small_run: SmallRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **how: object) -> None:
+        assert how["download"] is False
+        raise NotHereError("idx", [Path("here")])
+
+    monkeypatch.setattr("lottery.cli.dry_run.load_dataset", gone)
+    monkeypatch.setattr("lottery.cli.dry_run.made_up_dataset", load_dataset)
+    words = ["ticket", "train", small_run.path, "--level", "1", "--dry-run", "--device", "cpu"]
+    code, planned, _ = cli(*words)
+    assert code == 0
+    said = "The data are not here yet: idx was looked for in here; a run downloads it."
+    assert said in planned.splitlines()
 
 
 @pytest.mark.parametrize(

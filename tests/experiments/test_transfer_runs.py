@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from lottery.experiments import (
     open_run,
     prepare_transfer,
     run_experiment,
+    verify_run,
 )
 from lottery.experiments.transfer import pruned_to
 from lottery.methods import ControlsConfig
@@ -187,3 +191,61 @@ def test_a_density_that_cannot_be_had_says_so() -> None:
     dense = Mask({"a": torch.ones(10, 10) > 0, "b": torch.ones(10, 10) > 0})
     with pytest.raises(UsageError, match="cannot be had there"):
         pruned_to(PruneConfig(fractions={"a": 0}), 3, 0.2, dense, None)
+
+
+@pytest.fixture(scope="module")
+def transferred(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was given a ticket."""
+    out = tmp_path_factory.mktemp("transferred")
+    config = there(small_run, replicates=1, controls=ControlsConfig(reinit=0))
+    given = prepared(config, [open_run(small_run.path).ticket(1)], out).given
+    return trained(given, out).run
+
+
+def of_another(path: Path) -> None:
+    ticket = Ticket.load(path)
+    path.unlink()
+    replace(ticket, iteration=ticket.iteration + 1).save(path)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def linked(path: Path) -> None:
+    path.symlink_to(path.rename(path.parents[1] / "elsewhere"))
+
+
+def beside(path: Path) -> None:
+    shutil.copy(path, path.with_name("mine.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (Path.unlink, "No such file"),
+        (cut, "file not fully covered"),
+        (of_another, "is another ticket than its name says"),
+        (linked, "is a link"),
+        (beside, "mine.safetensors is no ticket that the config names; move it away"),
+    ],
+)
+def test_verify_reports_what_is_wrong_with_given_tickets(
+    transferred: Path, tmp_path: Path, change: Callable[[Path], object], said: str
+) -> None:
+    run = Path(shutil.copytree(transferred, tmp_path / "run"))
+    assert not any(verify_run(run).values())
+    (path,) = (run / "given").iterdir()
+    assert verify_run(run)[f"given/{path.name}"] == []
+    change(path)
+    ((where, [problem]),) = ((key, found) for key, found in verify_run(run).items() if found)
+    assert where == f"given/{'mine.safetensors' if change is beside else path.name}"
+    assert re.search(said, problem)
+
+
+def test_a_run_that_was_given_none_has_no_tickets(small_run: SmallRun, tmp_path: Path) -> None:
+    run = small_run.copied(tmp_path)
+    (run / "given").mkdir()
+    assert not any(verify_run(run).values())
+    (run / "given" / "a.safetensors").touch()
+    assert verify_run(run)["given/a.safetensors"]

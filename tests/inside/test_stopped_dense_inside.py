@@ -11,9 +11,10 @@ from small_run import SmallRun
 from lottery.errors import UsageError
 from lottery.experiments import ConnectivityConfig, Run, open_run
 from lottery.inside import ANALYSES, analyse
-from lottery.inside.analysis import STOPPED
+from lottery.inside.analysis import STOPPED, kept_measurement
 from lottery.inside.reordered import missing_copies
 from lottery.methods import ControlsConfig, EarlyBird
+from lottery.report.weights import weight_counts
 from lottery.tickets import PruneConfig
 from lottery.training import Length
 
@@ -23,6 +24,9 @@ COMPARE = {
     "cka": {"examples": 8},
     "pools": {"candidates": 1},
     "connectivity": {"points": 3},
+    "masks": {},
+    "alignment": {"examples": 40, "points": 3},
+    "curvature": {"examples": 20, "eigenvalues": 1},
 }
 
 
@@ -72,5 +76,37 @@ def test_no_copies_of_them_are_trained(stopped: Run) -> None:
     assert missing_copies(stopped, [0], [1]) is None
 
 
-def test_masks_are_looked_at_as_ever(stopped: Run) -> None:
-    assert STOPPED not in analyse(stopped, ANALYSES["masks"]).found
+def test_masks_alignment_and_curvature_are_of_tickets_alone(stopped: Run) -> None:
+    names = ("masks", "alignment", "curvature")
+    found = {name: analyse(stopped, ANALYSES[name], settings=COMPARE[name]) for name in names}
+    of_dense = [
+        (name, table.name)
+        for name in names
+        for table in found[name].tables
+        if 0 in table.column("level")
+    ]
+    assert not of_dense
+    # Masks are matched by dense networks as far as these were trained, as the control is.
+    assert found["alignment"]["overlap"].column("level") == [1, 2]
+    assert "where dense networks end" not in " ".join(found["curvature"].found)
+
+
+@pytest.mark.parametrize("name", ["masks", "alignment", "curvature"])
+def test_of_them_alone_nothing_is_found(stopped: Run, name: str) -> None:
+    found = analyse(stopped, ANALYSES[name], levels=[0], settings=COMPARE[name])
+    assert found.found[0] == STOPPED
+    assert not any(table.rows for table in found.tables)
+
+
+def test_what_was_kept_of_them_is_not_shown(stopped: Run) -> None:
+    found = analyse(stopped, ANALYSES["masks"])
+    kept = found.to_json()
+    stopped.store.write_measurement("masks", kept | {"found": kept["found"][1:]})
+    assert kept_measurement(stopped, "masks") is None
+    assert analyse(stopped, ANALYSES["masks"]) == found
+
+
+def test_the_report_has_no_weights_of_them(stopped: Run) -> None:
+    tickets = [key for key in stopped.results if key.level == 1]
+    assert tickets
+    assert weight_counts(stopped, tickets, ["fc1.weight"]) == {}

@@ -62,7 +62,8 @@ class NormalizedConvolutions(nn.Sequential):
 def contents(run: Path) -> dict[str, bytes]:
     """Every committed file of a run, without what measures time.
 
-    ``seconds`` in result.json is a measurement, and manifest.json holds that file's hash.
+    ``seconds`` in result.json is a measurement, and so is ``ticket_seconds`` in manifest.json,
+    which holds that file's hash.
     """
     found = {}
     for path in sorted(run.glob("replicate-*/**/*")):
@@ -74,6 +75,7 @@ def contents(run: Path) -> dict[str, bytes]:
         if path.name == "manifest.json":
             manifest = json.loads(content)
             manifest["files"].pop("result.json", None)  # a look has none
+            manifest.get("about", {}).pop("ticket_seconds", None)
             content = json.dumps(manifest).encode()
         found[str(path.relative_to(run))] = content
     return found

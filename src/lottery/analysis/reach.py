@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import variance
 from typing import Final
 
 from scipy.special import stdtrit
 
 from lottery.analysis.formatting import counted
+from lottery.analysis.lookup import pruned
 from lottery.analysis.procedure import COPIES_SHARE, FEWEST
+from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.statistics import check_confidence
+from lottery.analysis.types import Verdict
+from lottery.score import Score
+from lottery.store.jobs import MAIN
 
 _WITHIN_REACH: Final = 2.5
 """Standard deviations that an effect worth finding has."""
@@ -31,8 +37,34 @@ class Reach:
     """The same where every level has it."""
     recommended: int
     """The fewest replicates for which ``multiple`` is 2.5 or less."""
-    sentence: str
-    """The same in plain words; empty when there is nothing to test."""
+    more: int
+    """How many replicates more bring ``multiple`` down to 2.5, or halve it where it is less."""
+    multiple_with_more: float | None
+    """What it is then."""
+
+    @property
+    def sentence(self) -> str:
+        """The same in plain words; empty when there is nothing to test."""
+        if not self.levels:
+            return ""
+        given = f"{counted(self.replicates, 'replicate')} and {counted(self.levels, 'level')}"
+        alone, everywhere, then = self.multiple, self.multiple_everywhere, self.multiple_with_more
+        if alone is None or everywhere is None or then is None:
+            return (
+                f"With {given} nothing can be confirmed, whatever happens; "
+                f"use at least {self.recommended} replicates, {self.more} more."
+            )
+        need = (
+            f"With {given} a difference is sure to be confirmed"
+            f"{' only' if alone > _WITHIN_REACH else ''} where its measured mean is "
+            f"{_number(alone)} times as large as it varies between replicates (standard deviation)"
+        )
+        if _number(everywhere) != _number(alone):
+            need += f", or {_number(everywhere)} times where it is so at every level"
+        return (
+            f"{need}; a true one of just that size is found about every other time. "
+            f"With {counted(self.more, 'more replicate')} {_number(then)} times are enough."
+        )
 
 
 def reachable(replicates: int, levels: int, confidence: float = 0.95) -> Reach:
@@ -59,46 +91,86 @@ def reachable(replicates: int, levels: int, confidence: float = 0.95) -> Reach:
     check_confidence(confidence)
     if replicates < 1 or levels < 0:
         raise ValueError(f"expected replicates >= 1 and levels >= 0, got {replicates}, {levels}")
-    recommended = FEWEST
-    while levels and (_multiple(recommended, levels, levels, confidence) or 0) > _WITHIN_REACH:
-        recommended += 1
     alone = _multiple(replicates, levels, levels, confidence)
-    everywhere = _multiple(replicates, levels, 1, confidence)
+    recommended = better = _fewest(levels, confidence, _WITHIN_REACH)
+    if alone is not None and alone <= _WITHIN_REACH:
+        better = _fewest(levels, confidence, alone / 2)
     return Reach(
         replicates=replicates,
         levels=levels,
         confidence=confidence,
         multiple=alone,
-        multiple_everywhere=everywhere,
+        multiple_everywhere=_multiple(replicates, levels, 1, confidence),
         recommended=recommended,
-        sentence=_sentence(replicates, levels, alone, everywhere, recommended),
+        more=better - replicates if levels else 0,
+        multiple_with_more=_multiple(better, levels, levels, confidence),
     )
 
 
-def _sentence(
-    replicates: int, levels: int, alone: float | None, everywhere: float | None, recommended: int
-) -> str:
-    if not levels:
+def _fewest(levels: int, confidence: float, multiple: float) -> int:
+    """The fewest replicates for which a multiple is enough."""
+    found = FEWEST
+    while (_multiple(found, levels, levels, confidence) or 0) > multiple:
+        found += 1
+    return found
+
+
+def scatter(verdict: Verdict) -> tuple[float, int] | None:
+    """How tickets' scores less their dense networks' vary between replicates.
+
+    Returns:
+        The standard deviation about each level's mean, of all levels together, and its degrees of
+        freedom; None with fewer than two of these.
+    """
+    squares, degrees = 0.0, 0
+    for level in pruned(verdict):
+        ticket = level.groups.get(MAIN)
+        contrast = ticket.against_dense.get("accuracy") if ticket else None
+        if contrast and contrast.estimate and len(values := contrast.estimate.values) > 1:
+            squares += (len(values) - 1) * variance(values.values())
+            degrees += len(values) - 1
+    return (math.sqrt(squares / degrees), degrees) if degrees > 1 else None
+
+
+def reach_in_units(reach: Reach, score: Score, spread: float, where: str) -> str:
+    """What a number of replicates can show, in the score's unit.
+
+    Args:
+        reach: from `reachable`.
+        score: what networks are judged by.
+        spread: standard deviation of tickets' scores less their dense networks', above 0.
+        where: where that is from, such as "as in demo".
+
+    Returns:
+        A sentence; empty where nothing can be confirmed.
+    """
+    if reach.multiple is None or reach.multiple_with_more is None:
         return ""
-    given = f"{counted(replicates, 'replicate')} and {counted(levels, 'level')}"
-    if alone is None or everywhere is None:
-        return (
-            f"With {given} nothing can be confirmed, whatever happens; "
-            f"use at least {recommended} replicates."
-        )
-    need = (
-        f"With {given} a ticket is sure to be confirmed where its mean lies {_number(alone)} times "
-        "its standard deviation beyond what is tested"
+    written = ScoreFormat(score)
+    least, less = (spread * _up(one) for one in (reach.multiple, reach.multiple_with_more))
+    said = (
+        f"If, {where}, tickets' {written.name} less their dense networks' varies by "
+        f"{written.size(spread)}, that is a difference of {written.size(least)}, or of "
+        f"{written.size(less)} with {counted(reach.more, 'more replicate')}."
     )
-    if _number(everywhere) != _number(alone):
-        need += f", or {_number(everywhere)} times where every level's does"
-    if alone > _WITHIN_REACH:
-        return f"{need}: only large effects can be; {recommended} replicates would be safer."
-    return f"{need}."
+    if score.margin is None:
+        return said
+    beyond = least - score.margin
+    what = f"{written.size(beyond)} {'better' if beyond > 0 else 'worse'}"
+    return (
+        f"{said} Tickets are then sure to match, within the margin of "
+        f"{written.margin(score.margin)}, where their measured mean is "
+        f"{'at least' if beyond > 0 else 'no more than'} {what} than the dense networks'."
+    )
+
+
+def _up(multiple: float) -> float:
+    """Rounded up, as sentences have it."""
+    return math.ceil(10 * multiple) / 10
 
 
 def _number(multiple: float) -> str:
-    return f"{math.ceil(10 * multiple) / 10:.1f}"
+    return f"{_up(multiple):.1f}"
 
 
 def _multiple(replicates: int, levels: int, share: int, confidence: float) -> float | None:

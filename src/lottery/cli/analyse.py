@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -95,6 +97,7 @@ def _of_all(
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
     csv_dir: CsvDir = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """The options of every analysis."""
@@ -151,6 +154,7 @@ def measure(
     again: bool,
     as_json: bool,
     csv_dir: Path | None,
+    quiet: bool,
     settings: dict[str, Any] | None = None,
     stopped: str = "while the run was looked at, which changes nothing of it",
     **how: Any,
@@ -166,18 +170,22 @@ def measure(
         again: whether what was found before is not read.
         as_json: whether to print JSON.
         csv_dir: where each table goes as a CSV file; None: nowhere.
+        quiet: whether nothing is said of how far it is; nor is it beside JSON.
         settings: the analysis' own.
         stopped: what to say of where Ctrl-C stopped it.
         **how: as for `lottery.inside.analyse`; files that the run's config names are looked for
             beside the run, whatever ``options.out`` says.
     """
-    load(line=True)
+    silent = quiet or as_json
+    load(line=True, silent=silent)
     from lottery.cli.signals import stop_on_signals
     from lottery.experiments import RunOptions, find_run, open_run
     from lottery.inside import ANALYSES, analyse
 
-    with stop_on_signals(stopped), progress_line() as progress:
-        looked_at = open_run(find_run(run, out))
+    with stop_on_signals(stopped), progress_line(silent=silent) as progress:
+        path = find_run(run, out)
+        progress(f"{name}: reading {path}")
+        looked_at = open_run(path)
         beside = looked_at.store.path.resolve().parent
         found = analyse(
             looked_at,
@@ -240,17 +248,33 @@ def _write_csv(found: Measurement, directory: Path) -> None:
 
 
 @contextmanager
-def progress_line(*, silent: bool = False) -> Iterator[Progress]:
-    """Shows on a terminal, in one line that is gone afterwards, what is done just now."""
-    shown = 0
-    terminal = not silent and sys.stderr is not None and sys.stderr.isatty()
+def progress_line(
+    *, silent: bool = False, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Progress]:
+    """Shows what is done just now.
+
+    On a terminal in one line that is gone afterwards; elsewhere in lines, one now and then.
+
+    Args:
+        silent: whether nothing is shown.
+        clock: tells seconds.
+    """
+    from lottery.cli.progress import LINE_SECONDS
+
+    shown, said = 0, -math.inf
+    terminal = sys.stderr is not None and sys.stderr.isatty()
 
     def show(words: str) -> None:
-        nonlocal shown
+        nonlocal shown, said
+        if silent:
+            return
         if terminal:
             words = printable(words)[:79]
             typer.echo(f"\r{words.ljust(shown)}", err=True, nl=False)
             shown = len(words)
+        elif clock() - said >= LINE_SECONDS:
+            said = clock()
+            echo(words, err=True)
 
     try:
         yield show

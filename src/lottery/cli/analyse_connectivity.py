@@ -99,6 +99,7 @@ def connectivity(
         again=again,
         as_json=as_json,
         csv_dir=csv_dir,
+        quiet=quiet,
         settings=settings | {"at": since},
         stopped="while lines were measured, of which those that are done are kept",
         options=how,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
-from lottery.analysis import reachable
+from lottery.analysis import judge_run, reachable
 from lottery.analysis.formatting import joined
+from lottery.analysis.reach import reach_in_units, scatter
 from lottery.cli.output import echo
 from lottery.cli.pace import duration
 from lottery.cli.progress import describe_left_out, describe_outside_mask, forward_log
 from lottery.cli.tables import print_table
 from lottery.data import Dataset, NotHereError, data_notes, load_dataset, placeholder_dataset
+from lottery.errors import LotteryError
 from lottery.experiments import (
     Estimate,
     Experiment,
@@ -25,6 +29,7 @@ from lottery.experiments import (
     config_warnings,
     estimate,
     list_runs,
+    open_run,
     plan,
     planned_at_most,
     planned_span,
@@ -33,6 +38,8 @@ from lottery.experiments import (
     worker_count,
 )
 from lottery.experiments.plan import needs, searches
+from lottery.experiments.reading import read_config
+from lottery.experiments.task_facts import task_score
 from lottery.store import JobKey, Store
 from lottery.tasks.supervised import Supervised
 from lottery.training import resolve_device
@@ -49,7 +56,7 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
     Without its data an experiment is planned all the same, if their shape and number are known;
     then nothing is measured.
     """
-    data, missing = _data(config, options)
+    data, missing = data_at_hand(config, options)
     experiment = bind(config, options, data=data)
     task = experiment.task
     assert isinstance(task, Supervised), "bound to data"
@@ -69,8 +76,10 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         notes.append(f"of {asked:,} trainings at once, {useful:,} are of use here: {_LIMITS}")
     units, reasons = task.units(config.prune), task.left_out(config.prune)
     covered, outside = task.coverage()
-    reused = 0 if missing else _reusable(experiment, options, device.type)
+    reused = 0 if missing else len(reusable(experiment, options, device.type))
     power = reachable(config.replicates, config.levels, config.verdict.confidence)
+    known = _scatter(config, options.out)
+    example = reach_in_units(power, task_score(config), *(known or (0.001, "for example")))
     if as_json:
         echo(
             json.dumps(
@@ -91,7 +100,8 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
                     "reused": reused,
                     "outside_mask": [asdict(one) for one in outside],
                     "estimate": asdict(found),
-                    "significance": asdict(power) | {"sentence": power.sentence},
+                    "significance": asdict(power)
+                    | {"sentence": power.sentence, "example": example},
                 },
                 indent=2,
             )
@@ -108,7 +118,9 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
         echo(_sentence(describe_outside_mask(covered, outside)))
     if units is not None and reasons:
         echo(_sentence(describe_left_out(config.prune.granularity, units.count, reasons)))
-    echo(power.sentence)
+    for sentence in (power.sentence, example):
+        if sentence:
+            echo(sentence)
 
 
 _LIMITS = "each takes a core, and waits for those it is made from"
@@ -123,7 +135,7 @@ def _useful_at_once(config: ExperimentConfig, device: str) -> int:
     return min(widest, worker_count(None, device)) if device == "cpu" else widest
 
 
-def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
+def data_at_hand(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
     """The data and an empty text, or made-up data and where the real ones were looked for."""
     try:
         return load_dataset(config.data, data_dir=options.data_dir, download=False), ""
@@ -131,18 +143,34 @@ def _data(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset, str]:
         return placeholder_dataset(config.data), str(error)
 
 
+def _scatter(config: ExperimentConfig, out: Path) -> tuple[float, str] | None:
+    """How tickets vary in the run here of the same training that tells most, and which that is."""
+    found = []
+    for path in list_runs(out):
+        with suppress(LotteryError):
+            there = read_config(Store(path))[0]
+            if all(getattr(there, name, None) == getattr(config, name) for name in _TRAINING):
+                known = scatter(judge_run(open_run(path)))
+                found += [(*known, path.name)] if known and known[0] else []
+    spread, _, name = max(found, key=lambda one: one[1], default=(0.0, 0, ""))
+    return (spread, f"as in {name}") if name else None
+
+
+_TRAINING = ("model", "initialization", "data", "training")
+
+
 def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _reusable(experiment: Experiment, options: RunOptions, device: str) -> int:
-    """How many trainings need not be done: this run has them, or another one."""
+def reusable(experiment: Experiment, options: RunOptions, device: str) -> set[JobKey]:
+    """The trainings that need not be done: this run has them, or another one."""
     store = Store(run_directory(options.out, experiment.config))
-    here = sum(store.is_finished(key) for key in plan(experiment.config))
+    here = {key for key in plan(experiment.config) if store.is_finished(key)}
     if not options.reuse:
         return here
     found = reusable_jobs(experiment, store, list_runs(options.out), device)
-    return here + sum(isinstance(key, JobKey) for key in found)
+    return here | {key for key in found if isinstance(key, JobKey)}
 
 
 def _iterations(job: JobKey, experiment: Experiment) -> int:

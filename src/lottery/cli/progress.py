@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,7 +28,8 @@ from lottery.experiments import ExperimentConfig, Listener
 from lottery.score import ACCURACY
 from lottery.store import JobKey, JobResult, LookKey
 
-_LINE_SECONDS = 30.0
+LINE_SECONDS: Final = 30.0
+"""Between lines that say how far something is, where there is no terminal."""
 
 
 @contextmanager
@@ -135,7 +136,7 @@ class _Lines(Listener):
 
     def progressed(self, key: JobKey, iteration: int) -> None:
         self._pace.update(key, iteration)
-        if self._clock() - self._said >= _LINE_SECONDS:
+        if self._clock() - self._said >= LINE_SECONDS:
             self._said = self._clock()
             jobs = (
                 f"{job} at {at:,} of {last:,}" for job, (at, last) in self._pace.running().items()

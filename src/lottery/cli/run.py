@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,9 @@ from lottery.cli.output import echo
 
 if TYPE_CHECKING:
     from lottery.experiments import ExperimentConfig, Listener, RunOptions
+
+
+SMOKE_NOTE: Final = "This was a smoke run: every step works, and its numbers mean nothing."
 
 
 def run(
@@ -100,7 +103,7 @@ def run(
         return
     _run_and_judge(config, run_options, *trackers, as_json=as_json, quiet=quiet, report=report)
     if smoke and not as_json:
-        echo("This was a smoke run: every step works, and its numbers mean nothing.")
+        echo(SMOKE_NOTE)
 
 
 def demo(

@@ -199,6 +199,8 @@ def verify(
 ) -> None:
     """Check a run's files against their hashes.
 
+    Those of its trainings, tickets that it was given, and what analyses keep.
+
     \b
     Example:
       lottery verify demo
@@ -219,12 +221,18 @@ def verify(
         for problem in problems:
             echo(problem)
         trainings = [not found for key, found in checked.items() if isinstance(key, JobKey)]
-        echo(f"{path}: {sum(trainings)} of {len(trainings)} finished trainings are whole")
-    if problems:
+        files = [not found for key, found in checked.items() if isinstance(key, str)]
+        told = f"{path}: {sum(trainings)} of {len(trainings)} finished trainings are whole"
+        if files:
+            told += f", and {sum(files)} of {len(files)} files of given tickets and analyses"
+        echo(told)
+    if any(found for key, found in checked.items() if not isinstance(key, str)):
         raise StoreError(
             "the run has damaged files; running its command again sets them aside and makes "
             "them anew"
         )
+    if problems:
+        raise StoreError("the run has files that are not what was written; see above")
 
 
 def _open(run: str, out: Path) -> Run:

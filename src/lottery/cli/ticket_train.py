@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from lottery.cli.output import echo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lottery.experiments import ExperimentConfig, RunOptions, RunSummary
+    from lottery.experiments import Experiment, ExperimentConfig, RunOptions, RunSummary
     from lottery.tickets import Ticket
 
 
@@ -58,12 +59,19 @@ def train(
     found_there: Annotated[
         bool, typer.Option(help="Find tickets there too, at the same density, to compare with.")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be trained; write nothing.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Everything, tiny: seconds instead of hours.")
+    ] = False,
     run_code: RunCode = False,
     out: options.Out = Path("runs"),
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
     engine: options.Engine = "auto",
     jobs: options.Jobs = "auto",
+    checkpoint_seconds: options.CheckpointSeconds = 30.0,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -75,19 +83,27 @@ def train(
 
     \b
     Examples:
+      lottery ticket train demo --set data.split=1 --dry-run
       lottery ticket train demo --set data.name=fashion-mnist
       lottery ticket train a.safetensors --recipe demo
     """
     del debug
     load(line=True, silent=quiet or as_json)
     from lottery.analysis import judge_transfer, to_json, transfer_text
-    from lottery.cli.run import make_options
+    from lottery.cli.run import SMOKE_NOTE, make_options
     from lottery.errors import JobsFailedError
     from lottery.experiments import bind, open_run, prepare_transfer
+    from lottery.experiments import smoke as shrink
 
     tickets, values = _sources(sources, recipe, level, out, code=run_code)
     config = _config(values, overrides or [], replicates or len(tickets), recipe or sources[0])
-    run_options = make_options(out, data_dir, device, engine, jobs, 30.0, True)
+    if smoke:
+        enough, config = len(tickets) <= config.replicates, shrink(config)
+        tickets = tickets[: config.replicates] if enough else tickets
+    run_options = make_options(out, data_dir, device, engine, jobs, checkpoint_seconds, True)
+    if dry_run:
+        _print_plan(config, tickets, run_options, found_there=found_there, as_json=as_json)
+        return
     bound = bind(config, run_options)
     transfer = prepare_transfer(bound, tickets, out, found_there=found_there)
     given = _run(transfer.given, run_options, silent=quiet or as_json)
@@ -106,6 +122,8 @@ def train(
     else:
         echo(transfer_text(verdict))
         echo(f"\nruns: {', '.join(str(one.run) for one in (given, found) if one)}")
+        if smoke:
+            echo(SMOKE_NOTE)
     failed = given.failed + (found.failed if found else 0)
     if failed:
         raise JobsFailedError(
@@ -176,6 +194,86 @@ def _run(config: ExperimentConfig, run_options: RunOptions, *, silent: bool) -> 
 
     with stop_on_signals() as stop, progress_listener(config, silent=silent) as listener:
         return run_experiment(config, run_options, listener=listener, stop=stop)
+
+
+def _print_plan(
+    config: ExperimentConfig,
+    tickets: Sequence[Ticket],
+    run_options: RunOptions,
+    *,
+    found_there: bool,
+    as_json: bool,
+) -> None:
+    """Say what both runs would train, and what of it is there; nothing is written or downloaded."""
+    from lottery.cli.dry_run import data_at_hand
+    from lottery.experiments import bind, prepare_transfer
+
+    data, missing = data_at_hand(config, run_options)
+    bound = bind(config, run_options, data=data)
+    transfer = prepare_transfer(
+        bound, tickets, run_options.out, found_there=found_there, write=False
+    )
+    shared = set[str]()
+    planned = [
+        _planned(bind(of, run_options, data=data), run_options, shared, is_known=not missing)
+        for of in (transfer.given, transfer.found)
+        if of is not None
+    ]
+    if as_json:
+        said = {"planned": planned, "drawn_anew": transfer.new_layers, "data_missing": missing}
+        echo(json.dumps(said, indent=2))
+        return
+    echo(f"{_words(tickets)} would be trained on {config.model} on {config.data.name}:")
+    for one in planned:
+        kinds = ", ".join(f"{kind}: {number}" for kind, number in one["kinds"].items())
+        there = f"{one['finished']} are there already"
+        there += f", {one['shared']} are those of the run above" if one["shared"] else ""
+        echo(f"{one['run']}: {one['trainings']} trainings for {one['length']} ({kinds}); {there}")
+    if transfer.new_layers:
+        echo(f"With another number of classes, drawn anew: {', '.join(transfer.new_layers)}.")
+    if missing:
+        echo(f"The data are not here yet: {missing}.")
+
+
+def _planned(
+    experiment: Experiment, run_options: RunOptions, shared: set[str], *, is_known: bool
+) -> dict[str, Any]:
+    """What one run would train.
+
+    Args:
+        experiment: of the run.
+        run_options: as it would be run.
+        shared: identities of trainings that are planned before it; its own are added.
+        is_known: whether the data are here, which tell what of it is there.
+    """
+    from lottery.cli.dry_run import reusable
+    from lottery.experiments import ExperimentConfig, check_against_data, plan, run_directory
+    from lottery.store import MAIN
+    from lottery.tasks.supervised import Supervised
+    from lottery.training import resolve_device
+
+    config, task = experiment.config, experiment.task
+    assert isinstance(config, ExperimentConfig), "of own loops there is no other task"
+    assert isinstance(task, Supervised), "bound to data"
+    check_against_data(config, task, experiment.bound)
+    device = resolve_device(run_options.device).type
+    there = reusable(experiment, run_options, device) if is_known else set()
+    jobs = {key: experiment.identity(key) for key in plan(config)}
+    again = sum(one in shared for key, one in jobs.items() if key not in there)
+    shared |= {*jobs.values()}
+    names = {MAIN: "tickets"}
+    kinds = Counter(
+        names.get(key.kind, key.kind) if key.level else "dense networks" for key in jobs
+    )
+    return {
+        "run": str(run_directory(run_options.out, config)),
+        "trainings": len(jobs),
+        "kinds": kinds,
+        "levels": config.levels,
+        "length": str(config.training.length),
+        "finished": len(there),
+        "shared": again,
+    }
 
 
 def _words(tickets: Sequence[Ticket]) -> str:

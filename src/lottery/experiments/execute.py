@@ -49,9 +49,12 @@ def run_jobs(
     requests: dict[JobKey, tuple[TrainingRequest, dict[str, Any]]] = {}
     for key, monitor in monitors.items():
         replicate = Replicate(experiment, store, key.replicate)
+        began = time.perf_counter()
         ticket = make_ticket(key, experiment, replicate)
+        others = sum(of for level, of in replicate.seconds.items() if level != key.level)
+        seconds = time.perf_counter() - began - others
         blocked = _why_blocked(key, ticket, experiment, replicate)
-        about = _about(key, experiment, store, device)
+        about = _about(key, experiment, store, device, seconds)
         looks = missing_looks(key, experiment, store)
         request = make_request(key, ticket, experiment, looks, measured=monitor.measured)
         if blocked:
@@ -210,7 +213,9 @@ def make_request(
     )
 
 
-def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> dict[str, Any]:
+def _about(
+    key: JobKey, experiment: Experiment, store: Store, device: str, seconds: float
+) -> dict[str, Any]:
     """Who a job is, what computes it, and from what; see `Store.about`."""
     found: dict[str, str] = {}
     for need in experiment.made_from(key):
@@ -221,6 +226,8 @@ def _about(key: JobKey, experiment: Experiment, store: Store, device: str) -> di
         "identity": experiment.identity(key),
         "computed": {"engine": engine, "device": device, **versions()},
         "made_from": found,
+        # The dense network is drawn, not made: of what is kept on its way there are no seconds.
+        **({"ticket_seconds": seconds} if key.level else {}),
     }
 
 

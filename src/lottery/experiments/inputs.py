@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 
 from lottery.core import Mask, prunable_weights
@@ -29,6 +30,8 @@ class Replicate:
         self._experiment, self._store, self.number = experiment, store, number
         self.streams = experiment.context.streams(number)
         self._tickets: dict[int, Ticket] = {}
+        self.seconds: dict[int, float] = {}
+        """Level -> what making its ticket here took, without the levels that it took in turn."""
 
     def other(self, number: int) -> Replicate:
         """Another replicate of the same experiment."""
@@ -62,7 +65,11 @@ class Replicate:
         key = JobKey(self.number, MAIN, level)
         if self._store.is_finished(key):
             return self._fitting(self._store.ticket(key))
-        return self._experiment.method.ticket(level, self._experiment.context, self)
+        began, others = time.perf_counter(), sum(self.seconds.values())
+        ticket = self._experiment.method.ticket(level, self._experiment.context, self)
+        others = sum(self.seconds.values()) - others
+        self.seconds[level] = time.perf_counter() - began - others
+        return ticket
 
     def trained(self, level: int) -> State:
         """The state that a level's training ended with."""

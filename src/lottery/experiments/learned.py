@@ -10,6 +10,7 @@ from lottery.errors import StoreError, UsageError, unknown_name
 from lottery.models import INITIALIZATIONS
 from lottery.models.learned import LearnedInitialization, SignedQuantiles
 from lottery.store.files import read_json
+from lottery.store.hashes import check_record
 from lottery.store.jobs import SHARE
 from lottery.store.schema import TABLE, Kind, number, one_of, schema_problems, whole
 
@@ -78,6 +79,7 @@ def read_learned(path: Path) -> LearnedInitialization:
     content = read_json(path)
     if not isinstance(content, dict):
         raise StoreError(f"{path} is no learned initialization: expected a table")
+    check_record(content, path)
     wrong = schema_problems(content, _WHOLE)
     if not wrong:
         wrong = [f"{name}: {what}" for name, of in content["layers"].items() for what in _wrong(of)]

@@ -19,10 +19,11 @@ from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.plan import plan
 from lottery.experiments.record import read_record
 from lottery.experiments.task_facts import TaskFacts, task_facts, task_score
+from lottery.methods import Given
 from lottery.store import JobKey, JobResult, LookKey, Store
 from lottery.store.contents import RESULT
 from lottery.store.jobs import REORDERED
-from lottery.store.store import EXPERIMENT
+from lottery.store.store import EXPERIMENT, GIVEN
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -226,12 +227,14 @@ def read_config(store: Store) -> tuple[PlanConfig, dict[str, Any]]:
     ), experiment
 
 
-def verify_run(path: Path) -> dict[JobKey | LookKey, list[str]]:
+def verify_run(path: Path) -> dict[JobKey | LookKey | str, list[str]]:
     """Check the files of every finished job of a run.
 
+    So are tickets that it was given and what analyses found, and what lies among these.
+
     Returns:
-        Job or look -> what is wrong with its files, one sentence each; empty if nothing is. Jobs
-        that have not ended are left out.
+        Job, look, or the path of a file in the run -> what is wrong, one sentence each; empty if
+        nothing is. Jobs that have not ended are left out.
 
     Raises:
         StoreError: ``experiment.json`` itself is missing or damaged.
@@ -239,13 +242,40 @@ def verify_run(path: Path) -> dict[JobKey | LookKey, list[str]]:
     store = Store(path)
     config, experiment = read_config(store)
     examples = experiment["data"].get("training_examples")
-    jobs: dict[JobKey | LookKey, list[str]] = {
+    from lottery.inside.kept import kept_problems
+
+    jobs: dict[JobKey | LookKey | str, list[str]] = {
         key: examine_job(store, key, config, examples)[1]
         for key in plan(config)
         if store.is_there(key)
     }
     looks = (look for number in range(config.replicates) for look in store.looks(number))
-    return jobs | {look: store.look_problems(look) for look in looks}
+    jobs |= {look: store.look_problems(look) for look in looks}
+    return jobs | _given_problems(store, config) | kept_problems(store)
+
+
+def _given_problems(store: Store, config: PlanConfig) -> dict[JobKey | LookKey | str, list[str]]:
+    """File of a ticket that a run was given -> what is wrong with it; also of what is no such."""
+    hashes = config.method.tickets if isinstance(config.method, Given) else ()
+    files = {f"{name}.safetensors": name for name in hashes}
+    try:
+        strangers = [name for name in store.names_in(GIVEN) if name not in files]
+    except StoreError as error:
+        return {GIVEN: [str(error)]}
+    found: dict[JobKey | LookKey | str, list[str]] = {
+        f"{GIVEN}/{name}": [
+            f"{store.path / GIVEN / name} is no ticket that the config names; move it away"
+        ]
+        for name in strangers
+    }
+    for file, name in files.items():
+        try:
+            store.given(name)
+            found[f"{GIVEN}/{file}"] = []
+        except StoreError as error:
+            again = "lottery ticket train puts the ticket there anew"
+            found[f"{GIVEN}/{file}"] = [f"{error}; {again}"]
+    return found
 
 
 def examine_job(

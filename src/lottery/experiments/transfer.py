@@ -36,7 +36,12 @@ class Transfer:
 
 
 def prepare_transfer(
-    experiment: Experiment, tickets: Sequence[Ticket], out: Path, *, found_there: bool = True
+    experiment: Experiment,
+    tickets: Sequence[Ticket],
+    out: Path,
+    *,
+    found_there: bool = True,
+    write: bool = True,
 ) -> Transfer:
     """Put tickets into the run that will train them, and make the configs of both runs.
 
@@ -45,6 +50,7 @@ def prepare_transfer(
         tickets: the given tickets; the replicates take them in turn.
         out: the directory that runs live in.
         found_there: whether tickets are also to be found on the new task.
+        write: whether tickets are put there; else nothing is written.
 
     Raises:
         MaskError: a ticket does not fit the network; lists every difference.
@@ -77,7 +83,7 @@ def prepare_transfer(
             controls=ControlsConfig(reinit=0),
         )
     store = Store(run_directory(out, given))
-    for ticket in tickets:
+    for ticket in tickets if write else ():
         store.write_given(ticket)
     return Transfer(given=given, found=found, new_layers=new_outputs(tickets[0], dense))
 

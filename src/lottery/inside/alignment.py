@@ -68,7 +68,9 @@ def alignment(
             "expected examples = 4 or more, points = 3 or more, test_examples and recalibrate = 0 "
             f"or more, got {examples}, {points}, {test_examples} and {recalibrate}"
         )
-    dense = [n for n in subject.replicates if subject.ended(JobKey(n, MAIN, 0))]
+    # Neurons are matched by what they do in dense networks, also where these are not looked at.
+    looked_at = replace(subject, dense=True)
+    dense = [n for n in subject.replicates if looked_at.ended(JobKey(n, MAIN, 0))]
     if len(dense) < 2:
         more = "; run it with more --replicates" if subject.run.config.replicates < 2 else ""
         raise UsageError(

@@ -33,15 +33,12 @@ class Analysis:
         sentence: what it finds out, for lists.
         measure: takes a `Subject` and its own keyword settings, all plain JSON values.
         read: whether it only reads a run's files, so that a report may make it by itself.
-        compares: whether it compares with dense networks, and so leaves out those that were not
-            trained to their end.
     """
 
     name: str
     sentence: str
     measure: Callable[..., Measurement]
     read: bool = True
-    compares: bool = False
 
 
 def analyse(
@@ -70,7 +67,7 @@ def analyse(
             ended well.
         StoreError: a file of the run is damaged.
     """
-    stopped = analysis.compares and run.facts.dense_kind == DENSE_WHOLE
+    stopped = run.facts.dense_kind == DENSE_WHOLE
     looked_at = subject(run, levels, replicates, dense=not stopped, **how)
     settings = dict(settings or {})
     _check_settings(analysis, settings)
@@ -134,6 +131,8 @@ def kept_measurement(run: Run, name: str) -> Measurement | None:
             return None
         kept = read_measurement(content, source=name)
         holds = kept.made_from == _contents(run)
+        # Once, some analyses looked at dense networks that were stopped early.
+        holds &= run.facts.dense_kind != DENSE_WHOLE or STOPPED in kept.found
     except StoreError:
         return None
     return kept if holds and kept.analysis == name else None

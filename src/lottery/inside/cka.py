@@ -222,5 +222,4 @@ CKA: Final = Analysis(
     sentence="how alike tickets and dense networks represent the same examples, layer by layer",
     measure=similarity,
     read=False,
-    compares=True,
 )

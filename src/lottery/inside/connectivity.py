@@ -318,5 +318,4 @@ CONNECTIVITY: Final = Analysis(
     sentence="stability to the data order, and lines of low error between levels",
     measure=connectivity,
     read=False,
-    compares=True,
 )

@@ -227,13 +227,16 @@ def _sentences(
         return f"{mean(values):.3g}" if values else "unknown"
 
     others = [branch for at, branch in sharp if at == level and branch != MAIN and level]
-    yield (
-        "The largest eigenvalue of the Hessian is "
-        f"{largest(MAIN, 0)} where dense networks end"
-        + (f", {largest(MAIN, level)} where tickets of level {level} do" if level else "")
-        + "".join(f", {largest(branch, level)} for {branch}" for branch in others)
-        + f" (n = {len(sharp.get((level, MAIN), []))})."
-    )
+    where = {"dense networks": 0, **({f"tickets of level {level}": level} if level else {})}
+    told = [
+        f"{largest(MAIN, at)} where {what} end" for what, at in where.items() if (at, MAIN) in sharp
+    ]
+    told += [f"{largest(branch, level)} for {branch}" for branch in others]
+    if told:
+        yield (
+            f"The largest eigenvalue of the Hessian is {', '.join(told)} "
+            f"(n = {len(sharp.get((level, MAIN), []))})."
+        )
     if level:
         at_start = {
             branch: mean([norm for norm, _ in steep.get((level, branch, "start"), [])])

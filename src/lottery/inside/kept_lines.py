@@ -15,7 +15,8 @@ from lottery.inside.evaluation import Quality
 from lottery.inside.line import Line
 from lottery.store import JobKey, Store
 
-_NAME: Final = "connectivity-lines"
+LINES: Final = "connectivity-lines"
+"""What they are kept as."""
 _SECONDS: Final = 20.0
 _PARTS: Final[tuple[SplitName, ...]] = ("train", "test")
 
@@ -32,7 +33,7 @@ class KeptLines:
     def __init__(self, store: Store) -> None:
         self._store, self._saved = store, time.monotonic()
         try:
-            content = store.read_measurement(_NAME)
+            content = store.read_measurement(LINES)
         except StoreError:
             content = None
         self._lines: dict[str, Any] = content if isinstance(content, dict) else {}
@@ -66,11 +67,23 @@ class KeptLines:
     def save(self) -> None:
         """Write all lines; of a run that cannot be written to they are measured anew next time."""
         with suppress(StoreError):
-            self._store.write_measurement(_NAME, self._lines)
+            self._store.write_measurement(LINES, self._lines)
         self._saved = time.monotonic()
 
     def _name(self, one: JobKey, other: JobKey, settings: list[int]) -> str:
         return json.dumps([*map(self._store.contents_hash, (one, other)), *settings])
+
+
+def lines_problem(content: object) -> str:
+    """What is wrong with what is kept of lines; empty where nothing is."""
+    if not isinstance(content, dict):
+        return "expected a table"
+    for name, lines in content.items():
+        whole = isinstance(lines, dict) and bool(lines) and lines.keys() <= {*_PARTS}
+        points = {len(line) for line in lines.values() if isinstance(line, list)} if whole else ()
+        if len(points) != 1 or any(_line(line, *points) is None for line in lines.values()):
+            return f"{name[:80]}: expected a line of each part of the data"
+    return ""
 
 
 def _finite(value: float | None) -> float | None:

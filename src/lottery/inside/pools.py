@@ -231,5 +231,4 @@ POOLS: Final = Analysis(
     sentence="tickets averaged with those of the levels around them, without any training",
     measure=pools,
     read=False,
-    compares=True,
 )

@@ -204,5 +204,4 @@ SHIFTS: Final = Analysis(
     sentence="whether tickets lose more than the dense network on test images made worse",
     measure=shifts,
     read=False,
-    compares=True,
 )

@@ -8,6 +8,7 @@ should be, or how weights should be distributed; `lottery.analysis.teaching` tes
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -34,6 +35,8 @@ from lottery.tickets import PruneConfig
 Weights = Literal["initial", "trained"]
 """Which values of the surviving weights an initialization is learned from: ``initial``, those that
 tickets start from, or ``trained``, those that they end with."""
+LESSON: Final = re.compile(r"teach-\d+-(initial|trained)-(?P<sha256>[0-9a-f]{8})")
+"""What a lesson is kept as."""
 _LONGEST_NAME: Final = 100
 
 
@@ -108,6 +111,7 @@ def lesson(run: Run, level: int, weights: Weights = "initial") -> Lesson:
     learned = _learned(run, config, keys, weights)
     # By its contents, so that tickets of more replicates teach another one, in another file.
     name = f"teach-{level}-{weights}-{learned.sha256[:8]}"
+    assert LESSON.fullmatch(name)
     path = run.store.measurement_path(name)
     file = path.relative_to(run.store.path.parent).as_posix()
     small, why = _small(run, config, keys)

@@ -356,5 +356,4 @@ WEIGHTS: Final = Analysis(
     name="weights",
     sentence="values of survivors and pruned weights, how far they move, which signs they keep",
     measure=weights,
-    compares=True,
 )

@@ -65,7 +65,7 @@ def render_comparison(comparison: RunComparison) -> str:
         listed=listed,
         cards=[_card(found) for found in comparison.methods],
         notes=comparison_rows.notes(comparison),
-        cost_note=comparison_rows.COST_NOTE,
+        cost_note=" ".join(comparison_rows.cost_notes(comparison)),
         findings_title=comparison_rows.findings_title(comparison),
         fmt=formatting,
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lottery.experiments import Run
 from lottery.report.data import WeightCounts
 from lottery.store import JobKey
+from lottery.store.jobs import DENSE_WHOLE
 
 BINS = 60
 
@@ -27,7 +28,7 @@ def weight_counts(
         layers: their order, where it is known.
     """
     found: dict[str, WeightCounts] = {}
-    for key in tickets:
+    for key in tickets if run.facts.dense_kind != DENSE_WHOLE else ():
         dense = JobKey(key.replicate, key.branch, 0)
         if dense not in run.results or run.results[dense].status != "done":
             continue

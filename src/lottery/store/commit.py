@@ -24,7 +24,7 @@ from typing import Any
 from lottery.data.partial_files import file_lock, new_partial_file
 from lottery.errors import StoreError
 from lottery.store.files import read_json, read_plain, why_no_directory
-from lottery.store.schema import TABLE, TEXT, schema_problems, whole
+from lottery.store.schema import TABLE, TEXT, number, schema_problems, whole
 
 MANIFEST = "manifest.json"
 CORRUPT = ".corrupt-"
@@ -250,7 +250,12 @@ def _manifest(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 _ENTRY = {"bytes": whole(), "sha256": TEXT}
-_ABOUT = {"identity": TEXT, "computed": TABLE, "made_from": TABLE}
+_ABOUT = {
+    "identity": TEXT,
+    "computed": TABLE,
+    "made_from": TABLE,
+    "ticket_seconds": number(0, 1e12),
+}
 
 
 def _json_bytes(value: object) -> bytes:

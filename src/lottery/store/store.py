@@ -25,8 +25,14 @@ from lottery.store.contents import (
     unpack_result,
 )
 from lottery.store.curves import unpack_curve
-from lottery.store.files import read_json, why_no_directory
-from lottery.store.hashes import RECORD_HASH, WITHOUT_HASH, contents_hash, record_hash
+from lottery.store.files import read_json, why_no_directory, why_no_file
+from lottery.store.hashes import (
+    RECORD_HASH,
+    WITHOUT_HASH,
+    check_record,
+    contents_hash,
+    record_hash,
+)
 from lottery.store.jobs import JobKey, JobResult
 from lottery.store.looks import LOOK, LookKey, pack_look, unpack_look
 from lottery.store.tensors import pack_tensors, unpack_tensors, unpack_ticket
@@ -36,6 +42,10 @@ from lottery.training import Checkpoint, CurvePoint, State, TrainingResult
 from lottery.training.progress import below
 
 EXPERIMENT = "experiment.json"
+ANALYSES = "analyses"
+"""The folder of what analyses found."""
+GIVEN = "given"
+"""The folder of tickets that were found elsewhere."""
 _CHECKPOINT = "state.safetensors"
 
 Moment = Literal["end", "early-stop"]
@@ -73,17 +83,9 @@ class Store:
         if not isinstance(experiment, dict):
             raise StoreError(f"{source} is not an experiment: expected a table")
         # One from before there was a hash holds nothing that came later.
-        stated = experiment.get(RECORD_HASH)
-        if stated is None and not experiment.keys() <= WITHOUT_HASH:
+        if RECORD_HASH not in experiment and not experiment.keys() <= WITHOUT_HASH:
             raise StoreError(f"{source} is damaged: {RECORD_HASH}: is missing")
-        try:
-            whole = stated is None or stated == record_hash(experiment)
-        except RecursionError as error:
-            raise StoreError(f"cannot read {source}: it is nested too deep") from error
-        except ValueError as error:
-            raise StoreError(f"cannot read {source}: it holds a number that is none") from error
-        if not whole:
-            raise StoreError(f"{source} is not what was written: its SHA-256 differs")
+        check_record(experiment, source)
         return experiment
 
     def set_experiment_aside(self) -> Path:
@@ -204,7 +206,8 @@ class Store:
         """Identity and origin of a finished job, from its manifest; empty in old runs.
 
         ``identity``: the job's identity; ``computed``: engine, device and versions; ``made_from``:
-        job or look that it was made from -> SHA-256 of its contents.
+        job or look that it was made from -> SHA-256 of its contents; ``ticket_seconds``: what
+        making its ticket took.
 
         Raises:
             StoreError: there is no manifest, or it is not one of this library.
@@ -342,22 +345,32 @@ class Store:
     # What analyses found
 
     def write_measurement(self, name: str, found: Mapping[str, Any]) -> None:
-        """Write the result of an analysis, replacing an earlier one."""
-        text = json.dumps(found, allow_nan=False) + "\n"
+        """Keep what an analysis found, in place of what it found before, with a hash of it."""
+        plain = json.loads(json.dumps(found, allow_nan=False))
+        text = json.dumps({**plain, RECORD_HASH: record_hash(plain)}) + "\n"
         commit.write_file(self.measurement_path(name), text.encode())
 
     def read_measurement(self, name: str) -> Any:
-        """The stored result of an analysis, as unchecked plain JSON; None if there is none.
+        """What is kept of an analysis, as plain JSON of which only the hash was checked.
+
+        Returns:
+            It without its hash; None where nothing is kept.
 
         Raises:
-            StoreError: it cannot be read, or is no JSON.
+            StoreError: it cannot be read, is no JSON, or not what was written.
         """
         source = self.measurement_path(name)
-        return read_json(source) if os.path.lexists(source) else None
+        if not os.path.lexists(source):
+            return None
+        found = read_json(source)
+        if isinstance(found, dict):
+            check_record(found, source)
+            found.pop(RECORD_HASH, None)
+        return found
 
     def measurement_path(self, name: str) -> Path:
         """The file with the result of an analysis."""
-        return self.path / "analyses" / f"{name}.json"
+        return self.path / ANALYSES / f"{name}.json"
 
     # Tickets that were found elsewhere
 
@@ -374,7 +387,7 @@ class Store:
             StoreError: it is missing, damaged, or not the ticket that its name says.
         """
         path = self._given(name)
-        if problem := why_no_directory(path.parent):
+        if problem := why_no_directory(path.parent) or why_no_file(path):
             raise StoreError(problem)
         found = read_ticket(path)
         if ticket_sha256(found) != name:
@@ -382,7 +395,23 @@ class Store:
         return found
 
     def _given(self, name: str) -> Path:
-        return self.path / "given" / f"{name}.safetensors"
+        return self.path / GIVEN / f"{name}.safetensors"
+
+    def names_in(self, folder: str) -> list[str]:
+        """What there is in a folder of the run, but for what begins with a dot; empty without one.
+
+        Raises:
+            StoreError: it is no directory, or cannot be read.
+        """
+        path = self.path / folder
+        if problem := why_no_directory(path):
+            raise StoreError(problem)
+        try:
+            return sorted(one.name for one in path.iterdir() if not one.name.startswith("."))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror}") from error
 
     # What went wrong
 

@@ -12,7 +12,8 @@ import pytest
 from methods_samples import DATA, compared, criterion, method_run, results_of, sample
 from scipy import stats
 
-from lottery.analysis import RunComparison, to_json
+from lottery.analysis import RunComparison, comparison_text, to_json
+from lottery.analysis.methods import facts
 from lottery.analysis.methods.types import MEASURES, AgainstFirst
 from lottery.analysis.statistics import holm
 from lottery.analysis.types import Measure
@@ -316,6 +317,13 @@ def test_the_smallest_matching_density_is_each_runs_own() -> None:
     lost = pair(results_of(noise=0.0, failed=[JobKey(0, "main", 4)]), results_of()).methods[0]
     assert lost.smallest_matching is not None
     assert lost.smallest_matching.level == 3
+
+
+def test_that_the_smallest_matching_density_is_one_of_all_runs_is_said() -> None:
+    found = pair(results_of(noise=0.0), results_of(noise=0.0, levels=2))
+    told = dict(facts.runs(found))
+    assert told["Smallest matching density that all runs have, confirmed"] == ("25%", "25%")
+    assert "that all runs have," in map(str.strip, comparison_text(found).splitlines())
 
 
 def test_other_densities_have_rows_of_their_own() -> None:

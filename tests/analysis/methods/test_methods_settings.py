@@ -18,10 +18,11 @@ from lottery.analysis.methods.settings import (
 )
 from lottery.analysis.methods.types import MethodRun
 from lottery.experiments import ExperimentConfig, VerdictConfig, to_plain
+from lottery.experiments.config import OwnConfig
 from lottery.methods import ControlsConfig
 from lottery.store.jobs import JobKey
 from lottery.tickets import PruneConfig
-from lottery.training import Length
+from lottery.training import Length, TrainingConfig
 
 quick = settings(max_examples=60, deadline=None)
 values = st.one_of(st.integers(0, 2), st.sampled_from(["a", "b"]), st.lists(st.integers(0, 1)))
@@ -60,6 +61,41 @@ def test_a_setting_is_listed_just_where_not_all_have_the_same(made: list[dict[st
     assert found == {
         key: of_key for key, of_key in expected.items() if any(v != of_key[0] for v in of_key)
     }
+
+
+OWN = OwnConfig(name="mine", title="letters", task={"train": {"is": "a function", "code": "sha"}})
+
+
+def test_what_only_own_loops_or_recipes_have_is_one_difference() -> None:
+    recipe = ExperimentConfig(name="demo", seed=1, training=TrainingConfig(batch_size=9))
+    found = setting_differences([to_plain(OWN), to_plain(recipe)])
+    assert [(one.key, one.part, one.values) for one in found] == [
+        ("task", "conditions", ("own loop", "recipe")),
+        ("seed", "evidence", (0, 1)),
+    ]
+    assert changed_settings(to_plain(OWN), to_plain(recipe)) == "task=own loop, seed=0"
+
+
+def test_beside_an_own_loop_settings_in_which_recipes_differ_are_listed() -> None:
+    one = ExperimentConfig(name="demo")
+    made = [OWN, one, replace(one, training=TrainingConfig(batch_size=9)), replace(OWN, title="x")]
+    found = {one.key: one.values for one in setting_differences([*map(to_plain, made)])}
+    assert found == {
+        "task": ("own loop", "recipe", "recipe", "own loop"),
+        "training.batch_size": (None, one.training.batch_size, 9, None),
+        "title": ("letters", None, None, "x"),
+    }
+
+
+def test_what_is_not_recorded_of_an_own_loop_is_not_said_to_differ() -> None:
+    own = replace(run(ExperimentConfig(name="mine")), config=to_plain(OWN), data={})
+    first, *others = compared(own, run(ExperimentConfig(name="demo"))).warnings
+    assert first == (
+        "mine is a loop of the user's own: whether data, splits and training are the same as in "
+        "the rest is not recorded."
+    )
+    assert not any(word in " ".join(others) for word in ("data", "splits", "trained in"))
+    assert "user's own" not in " ".join(compared(own, replace(own, schema=2)).warnings)
 
 
 def test_what_decides_the_method_comes_first() -> None:

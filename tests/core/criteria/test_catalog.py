@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from lottery.core import CRITERIA, Mask, ScoreContext, Scores
+from lottery.core import CRITERIA, Mask, Probe, ScoreContext, Scores
 from lottery.errors import UsageError
 from lottery.testing import (
     CRITERION_CHECKS,
@@ -53,6 +55,31 @@ def test_whether_it_needs_a_probe(name: str) -> None:
             CRITERIA[name].score(context)
     else:
         CRITERIA[name].score(context)
+
+
+@pytest.mark.parametrize("name", [name for name, one in CRITERIA.items() if one.needs_probe])
+def test_how_many_multiplications_it_takes(name: str) -> None:
+    """Counted by torch; to the input of the first layer no pass goes back."""
+    width, outputs, examples = 32, 4, 24
+    layers = [layer for _ in range(9) for layer in (nn.Linear(width, width), nn.ReLU())]
+    model = nn.Sequential(*layers, nn.Linear(width, outputs)).eval()
+    weights = {n: p.detach() for n, p in model.named_parameters() if p.ndim > 1}
+    inputs, targets = torch.rand(examples, width), torch.rand(examples, outputs)
+    context = ScoreContext(
+        weights=weights,
+        initial=weights,
+        mask=Mask.dense(weights),
+        generator=torch.Generator(),
+        probe=Probe(model=model, batches=[(inputs, targets)], loss=F.mse_loss),
+    )
+    entry = CRITERIA[name]
+    with FlopCounterMode(display=False) as counted:
+        entry.score(context)
+    each = sum(weight.numel() for weight in weights.values())
+    each *= examples if entry.looks_at == "examples" else 1
+    expected = entry.products + entry.products_by_output * outputs
+    # Of two operations, a product and a sum, torch counts both.
+    assert counted.get_total_flops() / 2 / each == pytest.approx(expected, rel=0.15)
 
 
 @names

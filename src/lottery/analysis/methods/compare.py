@@ -169,6 +169,9 @@ def _cost_of_tickets(level: int, run: MethodRun) -> CostOfTickets | None:
             )
         ),
         seconds=seconds,
+        making=mean(lambda cost: cost.making)
+        if all(cost.making is not None for cost in costs.values())
+        else None,
     )
 
 

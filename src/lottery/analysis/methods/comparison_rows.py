@@ -70,15 +70,37 @@ def notes(comparison: RunComparison) -> list[str]:
 
 COST_TITLE: Final = "What a ticket cost, in dense trainings"
 COST_NOTE: Final = (
-    "Multiplications of every training that a ticket comes from and of its own, as multiples of "
-    "one training of the dense network, pruned weights counting for nothing; in brackets those of "
-    "finding it alone, then the seconds that these trainings took on the run's machine. Means over "
-    "replicates."
+    "Multiplications of every training that a ticket comes from, of scoring weights for it, and of "
+    "its own training, as multiples of one training of the dense network, pruned weights counting "
+    "for nothing but in scoring; in brackets those of finding it alone, then the seconds that all "
+    "of this took on the run's machine. Means over replicates."
 )
 
 
+def cost_notes(comparison: RunComparison) -> list[str]:
+    """How to read what tickets cost, and what of it is not known."""
+    lacking, known = [], []
+    for place, method in enumerate(comparison.methods):
+        cells = [row.cells[place] for row in comparison.rows]
+        costs = [cell.cost for cell in cells if cell and cell.level and cell.cost]
+        known += [cost.making.mean for cost in costs if cost.making]
+        lacking += [method.label] if any(cost.making is None for cost in costs) else []
+    told = [COST_NOTE]
+    if known:
+        told.append(
+            "Of the seconds, making tickets (reading weights, scoring them and choosing among "
+            f"them) took {max(known):,.1f} s at most."
+        )
+    if lacking:
+        told.append(
+            f"Of {formatting.joined(lacking)} it is not recorded how long making tickets took, and "
+            "the seconds there lack it."
+        )
+    return told
+
+
 def cost_rows(comparison: RunComparison) -> list[TextRow]:
-    """One row a density: what tickets cost; empty where that was not asked for."""
+    """One line a density: what tickets cost; empty where it was not asked for."""
     return [
         (formatting.percent(row.density).removesuffix("%"), tuple(map(_cost, row.cells)))
         for row in comparison.rows
@@ -104,7 +126,10 @@ def run_rows(comparison: RunComparison) -> list[TextRow]:
         ("Paired with the first", _paired),
         ("Trainings", _trainings),
         ("Prunable weights", lambda method: f"{method.weights_total:,}"),
-        ("Smallest matching, confirmed", lambda m: _density(m.smallest_confirmed_matching)),
+        (
+            "Smallest matching density that all runs have, confirmed",
+            lambda method: _density(method.smallest_confirmed_matching),
+        ),
         ("... on the means", lambda method: _density(method.smallest_matching)),
         ("Early stop, dense", lambda method: _stop(method.dense)),
         ("... at smallest matching", lambda method: _stop(method.smallest_matching)),

@@ -7,7 +7,7 @@ from typing import Any
 
 from lottery.analysis import formatting
 from lottery.analysis.lookup import pruned
-from lottery.analysis.methods.settings import format_setting
+from lottery.analysis.methods.settings import format_setting, kind_of_task
 from lottery.analysis.methods.types import (
     AgainstFirst,
     Method,
@@ -67,8 +67,13 @@ def warnings(
 ) -> tuple[str, ...]:
     """Every condition that is not the same in all runs, a sentence each."""
 
-    def of(values: Sequence[Any]) -> list[tuple[str, str]]:
+    def of(values: Sequence[Any], names: Sequence[str] = names) -> list[tuple[str, str]]:
         return [(name, format_setting(value)) for name, value in zip(names, values, strict=True)]
+
+    own = [kind_of_task(run.config) == "own loop" for run in runs]
+    # Of own loops it is not recorded what they learn from.
+    known = [run for run, is_own in zip(runs, own, strict=True) if not is_own]
+    known_names = [name for name, is_own in zip(names, own, strict=True) if not is_own]
 
     parts = ("training_examples", "validation_examples", "test_examples")
     training = [
@@ -79,9 +84,11 @@ def warnings(
     judged = {"margin": runs[0].verdict.margin, "confidence": runs[0].verdict.confidence}
     text = render(
         "comparison_warnings.txt.jinja",
-        names_of_data=of([run.config.get("data", {}).get("name") for run in runs]),
-        hashes=of([f"SHA-256 {str(run.data.get('sha256'))[:8]}" for run in runs]),
-        sizes=of([" / ".join(_counts(run.data, parts)) for run in runs]),
+        own=[name for name, is_own in zip(names, own, strict=True) if is_own],
+        mixed=0 < sum(own) < len(own),
+        names_of_data=of([run.config["data"]["name"] for run in known], known_names),
+        hashes=of([f"SHA-256 {str(run.data.get('sha256'))[:8]}" for run in known], known_names),
+        sizes=of([" / ".join(_counts(run.data, parts)) for run in known], known_names),
         models=of([run.config.get("model", run.config.get("title")) for run in runs]),
         schemas=of([f"schema {run.schema}" for run in runs]),
         training=training,
@@ -92,7 +99,7 @@ def warnings(
             for key, value in judged.items()
         ),
         s=ScoreFormat(runs[0].verdict.score),
-        same=lambda values: len({value for _, value in values}) == 1,
+        same=lambda values: len({value for _, value in values}) < 2,
         **judged,
     )
     return sentences(text)

@@ -8,6 +8,7 @@ machine. Pruned weights count as nothing, though only software that skips them i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from lottery.data import steps_per_epoch
 from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, Run
 from lottery.experiments.plan import needs
-from lottery.methods import ChangingMask, FromStep
+from lottery.methods import ChangingMask, EarlyBird, FromStep
 from lottery.models import build_model, check_model, is_outside
 from lottery.store import MAIN, JobKey, JobResult
 from lottery.store.jobs import SEARCH
@@ -42,11 +43,30 @@ class _Count:
             one = self._training(need)
             found = None if found is None or one is None else found + share * one
             seconds += share * self.run.results[need].seconds
+        making = list(map(self._ticket_seconds, self._made(key)))
+        known = [one for one in making if one is not None]
         return TicketCost(
             finding=found,
             training=self._training(key),
-            seconds=seconds + self.run.results[key].seconds,
+            seconds=math.fsum([seconds, self.run.results[key].seconds, *known]),
+            making=math.fsum(known) if len(known) == len(making) else None,
         )
+
+    def _made(self, key: JobKey) -> Iterator[JobKey]:
+        """The jobs whose tickets were made on the way to a ticket, its own too."""
+        drawn = "drawn_at" in self.run.results[key].provenance  # Made in the dense training.
+        alone = drawn or self.run.config.prune.schedule == "one-shot"
+        for level in range(max(1, key.level) if alone else 1, key.level + 1):
+            made = JobKey(key.replicate, MAIN, level)
+            yield made
+            yield from (need for need in needs(made, self.run.config) if need.kind == SEARCH)
+
+    def _ticket_seconds(self, key: JobKey) -> float | None:
+        """What making a job's ticket took; None where that is not recorded."""
+        if key not in self.run.results:
+            return None
+        seconds: float | None = self.run.store.about(key).get("ticket_seconds")
+        return seconds
 
     def _before(self, key: JobKey) -> Iterator[tuple[JobKey, float]]:
         """The trainings that a ticket comes from, and how much of each it needed."""
@@ -163,7 +183,7 @@ class _Count:
         )
 
     def _scoring(self, key: JobKey) -> float | None:
-        """What it took to score the weights, once forward and backward for each example."""
+        """What it took to score the weights, as many of which as the dense network has."""
         if self._uses is None:
             return None
         prune = self._config.prune
@@ -173,9 +193,15 @@ class _Count:
         if not key.level or not known.needs_probe:
             return 0.0
         each = prune.rounds * (1 if prune.schedule == "one-shot" else key.level)
+        drawn_at = self.run.results[key].provenance.get("drawn_at")
+        if drawn_at is not None and isinstance(method := self._config.method, EarlyBird):
+            looks = int(drawn_at) // method.every.iterations(self._steps_per_epoch)
+            each = prune.rounds * looks * self._config.levels  # Each look prunes to every level.
         # What looks at the network alone needs an input of the right shape, and no examples.
         examples = prune.examples if known.looks_at == "examples" else 1
-        return each * examples / (self._length * self._config.training.batch_size)
+        products = known.products + known.products_by_output * (self.run.facts.classes or 0)
+        step = 3 * self._config.training.batch_size
+        return each * examples * products / (self._length * step)
 
     @property
     def _config(self) -> ExperimentConfig:

@@ -28,19 +28,40 @@ _VAGUE = ("name", "amount", "unit", "base", "to", "kind")
 def setting_differences(configs: Sequence[Mapping[str, Any]]) -> tuple[SettingDifference, ...]:
     """Every setting that is not the same in all configs, what decides the method first.
 
-    The experiment's name is left out: it changes nothing.
+    The experiment's name is left out: it changes nothing. Where own loops are compared with
+    recipes, what only one kind has differs among the configs of that kind; that the kinds do is one
+    difference, ``task``.
 
     >>> [found] = setting_differences([{"model": "a", "seed": 0}, {"model": "b", "seed": 0}])
     >>> found.key, found.part, found.values
     ('model', 'conditions', ('a', 'b'))
     """
     whole = [dict(_flat(config)) for config in configs]
+    kinds = tuple(map(kind_of_task, configs))
+    mixed = len(set(kinds)) > 1
     listed = []
     for key in {key for config in whole for key in config} - {"name"}:
         values = tuple(config.get(key) for config in whole)
-        if any(value != values[0] for value in values):
+        table = key.partition(".")[0]
+        compared = [
+            config.get(key)
+            for config, of in zip(whole, configs, strict=True)
+            if not mixed or table in of
+        ]
+        if any(value != compared[0] for value in compared):
             listed.append(SettingDifference(key=key, part=_part(key), values=values))
+    if mixed:
+        listed.append(SettingDifference(key="task", part="conditions", values=kinds))
     return tuple(sorted(listed, key=lambda setting: (_ORDER.index(setting.part), setting.key)))
+
+
+def kind_of_task(config: Mapping[str, Any]) -> str:
+    """Whether a config is of a loop of the user's own or of a recipe, or a file like one.
+
+    >>> kind_of_task({"model": "a"})
+    'recipe'
+    """
+    return "own loop" if "task" in config else "recipe"
 
 
 def _part(key: str) -> Part:

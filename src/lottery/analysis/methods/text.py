@@ -44,7 +44,7 @@ def _view(comparison: RunComparison) -> RenderableType:
     parts += [Text(), *(Text(note) for note in comparison_rows.notes(comparison))]
     if lines := comparison_rows.cost_rows(comparison):
         parts += _tables(comparison, comparison_rows.COST_TITLE, "Density %", lines)
-        parts += [Text(), Text(comparison_rows.COST_NOTE)]
+        parts += [Text(), *(Text(note) for note in comparison_rows.cost_notes(comparison))]
     parts += _tables(comparison, "The runs", "", comparison_rows.run_rows(comparison))
     lines = comparison_rows.setting_rows(comparison)
     if lines:

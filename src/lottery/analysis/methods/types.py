@@ -37,11 +37,15 @@ class TicketCost:
         training: multiplications of its own training, in the same unit.
         seconds: measured, of both; a training that was needed only up to some iteration counts with
             that share of its time.
+            Those of making tickets (scoring weights, and choosing among them) are part of it, where
+            they are known.
+        making: these alone; None where a run from before they were recorded does not say them.
     """
 
     finding: float | None
     training: float | None
     seconds: float
+    making: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +154,9 @@ class CostOfTickets:
     """The same, with the tickets' own trainings."""
     seconds: Estimate
     """Of finding and training, as measured on the machines of the run."""
+    making: Estimate | None
+    """Of these, what scoring weights and choosing among them took; None where some replicate's is
+    not recorded, and ``seconds`` lack it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,9 @@ class CriterionEntry:
             back in a later round.
         before_training: whether it was made to prune networks before they are trained.
         needs_initial: whether it looks at the weights at initialization.
+        products: multiplications for each weight and example that scoring takes, of which a forward
+            pass has 1 and a training step 3; of a criterion that looks at the network or examples.
+        products_by_output: and for each output of the network besides.
     """
 
     score: Criterion
@@ -108,6 +111,8 @@ class CriterionEntry:
     scores_pruned: bool = True
     before_training: bool = False
     needs_initial: bool = False
+    products: int = 3
+    products_by_output: int = 0
 
     @property
     def needs_probe(self) -> bool:

@@ -1,0 +1,51 @@
+"""Whether what is kept beside a run of analyses and lessons is what was written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lottery.errors import StoreError
+from lottery.experiments.learned import read_learned
+from lottery.inside.catalog import ANALYSES
+from lottery.inside.kept_lines import LINES, lines_problem
+from lottery.inside.measurement import read_measurement
+from lottery.inside.teaching import LESSON
+from lottery.store import JobKey, LookKey, Store
+from lottery.store.files import why_no_file
+from lottery.store.store import ANALYSES as FOLDER
+
+_END: Final = ".json"
+
+
+def kept_problems(store: Store) -> dict[JobKey | LookKey | str, list[str]]:
+    """File of what is kept -> what is wrong with it; also of what nobody keeps there.
+
+    That a run has grown since makes nothing of it wrong: it is found anew when it is asked for.
+    """
+    try:
+        return {f"{FOLDER}/{file}": _problems(store, file) for file in store.names_in(FOLDER)}
+    except StoreError as error:
+        return {FOLDER: [str(error)]}
+
+
+def _problems(store: Store, file: str) -> list[str]:
+    path, name = store.path / FOLDER / file, file.removesuffix(_END)
+    known = name in ANALYSES or name == LINES or LESSON.fullmatch(name)
+    if not known or not file.endswith(_END):
+        return [f"{path} is nothing that an analysis keeps; move it away"]
+    if problem := why_no_file(path):
+        return [problem]
+    verb = "analyse connectivity" if name == LINES else f"analyse {name}"
+    try:
+        if lesson := LESSON.fullmatch(name):
+            verb = "teach"
+            if not read_learned(path).sha256.startswith(lesson["sha256"]):
+                raise StoreError(f"{path} is another lesson than its name says")
+        elif name == LINES:
+            if problem := lines_problem(store.read_measurement(name)):
+                raise StoreError(f"{path}: {problem}")
+        elif read_measurement(store.read_measurement(name), source=str(path)).analysis != name:
+            raise StoreError(f"{path} is of another analysis than its name says")
+    except StoreError as error:
+        return [f"{error}; remove it, and lottery {verb} makes it anew"]
+    return []
