@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from browsing import DESK, PHONE, Open
 from playwright.sync_api import Page
 
+from lottery.inside import Measurement, Table
 from lottery.report import ReportData, render
 from lottery.report.export import figure_csv
 from lottery.report.figure import Gallery
@@ -149,6 +151,55 @@ def test_level_and_replicate_are_chosen_for_all_figures_of_the_inside(
         assert pictures.count() == 2
         assert "replicate 3" in (pictures.first.text_content() or "")
         assert chooser.locator("button[aria-pressed='true']").count() == 2
+
+
+def test_a_layer_of_lines_brings_its_own_range(open_page: Open, data: ReportData) -> None:
+    columns = ("level", "layer", "compared", "n", "cka", "cka_sd")
+    rows = [
+        (level, layer, "dense network, ticket", 5, cka - level / 100, 0.01)
+        for layer, cka in (("fc1.weight", 0.9), ("fc2.weight", 0.4))
+        for level in range(1, 12)
+    ]
+    table = Table(name="layers", title="", note="", columns=columns, rows=tuple(rows))
+    alike = replace(data, inside={"cka": Measurement(analysis="cka", tables=(table,))})
+    axes = """() => {
+        const { xaxis, yaxis } = document.getElementById('plot-inside-cka').layout;
+        return [xaxis.range, yaxis.range];
+    }"""
+    with open_page(render(alike)) as page:
+        across, before = page.evaluate(axes)
+        page.locator("#figure-inside-cka button[data-value='1']").click()
+        same, up = page.evaluate(axes)
+        assert same == across
+        assert up == pytest.approx([before[0] - 0.5, before[1] - 0.5])
+        assert up[0] < 0.4 - 0.11 < 0.4 - 0.01 < up[1]
+        page.locator("#plot-inside-cka .legendtoggle").first.click()
+        page.wait_for_function(
+            "() => document.getElementById('plot-inside-cka').data.every((t) => t.visible !== true)"
+        )
+        assert page.evaluate(axes)[0] == across
+
+
+@pytest.mark.parametrize("levels", [3, 30])
+def test_tick_labels_keep_apart(
+    open_page: Open, make_data: Callable[..., ReportData], levels: int
+) -> None:
+    crowded = """() => {
+        const box = (of) => of.getBoundingClientRect();
+        const boxes = (plot, of) => [...plot.querySelectorAll(of)].map(box);
+        const close = (found, from, to, gap) => found.sort((a, b) => a[from] - b[from])
+            .some((box, i) => i && box[from] - found[i - 1][to] < gap);
+        return [...document.querySelectorAll('.plot')].filter((plot) =>
+            Math.abs(plot._fullLayout.width - plot.clientWidth) > 1
+            || close(boxes(plot, '.xtick text'), 'left', 'right', 4)
+            || close(boxes(plot, '.ytick text'), 'top', 'bottom', -3)
+            || boxes(plot, '.gtitle')[0].right > box(plot).right
+        ).map((plot) => plot.id).join();
+    }"""
+    with open_page(render(make_data(levels=levels, replicates=2, evaluations=5))) as page:
+        for width in (1280, 800, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function(f"() => ({crowded})() === ''")
 
 
 def test_the_closer_range_shows_what_is_near_dense(

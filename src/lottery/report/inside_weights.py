@@ -13,7 +13,7 @@ from lottery.inside.cka import OTHERS, RANDOM
 from lottery.inside.weights import IN_DENSE, TRAINED, WHOLE
 from lottery.report.distributions import MOST_LAYERS
 from lottery.report.figure import Figure, Plot, choice, figure_text
-from lottery.report.series import density_axis, number, percent
+from lottery.report.series import density_axis, log_axis, number, percent
 from lottery.store.jobs import MAIN
 
 SECTION: Final = "Inside the tickets"
@@ -56,21 +56,18 @@ def _plot(data: Any, title: str, lines: Sequence[_Line], *, log: bool = False) -
         for place, name in enumerate(shown)
     ]
     levels = {point["level"] for line in lines for point in _points(line, known)}
+    shown_range = _range([y for t in traces if t["visible"] for y in t["y"]], log=log)
     return {
         "data": traces,
         "layout": {
             "title": {"text": title},
-            "xaxis": density_axis((known[level] for level in levels), apart=0.04),
-            "yaxis": {
-                "type": "log" if log else "linear",
-                "range": _range([y for t in traces if t["visible"] for y in t["y"]], log=log),
-                "tickformat": "~g",
-            },
+            "xaxis": density_axis(known[level] for level in levels),
+            "yaxis": log_axis(*shown_range) if log else {"range": shown_range, "tickformat": "~g"},
             "showlegend": True,
         },
         "columns": ("level", "n", "value", "deviation"),
         "choices": [choice("layer", "Layer to show", options, single=True)] if shown[1:] else [],
-        "fit": "both",
+        **({"fit": "y"} if shown[1:] else {}),
         "left_out": len(layers) - len(shown),
     }
 
@@ -164,7 +161,7 @@ def sharpness(data: Any) -> Plot | None:
     """The Hessian's largest eigenvalue against density."""
     rows = _rows(data, "curvature", "sharpness")
     lines = [*_branches(rows, "eigenvalue_1", "eigenvalue_1_sd", WHOLE)]
-    return _plot(data, "Largest eigenvalue of the Hessian at the end", lines, log=True)
+    return _plot(data, "Largest eigenvalue of the Hessian", lines, log=True)
 
 
 def gradients(data: Any) -> Plot | None:
