@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -409,6 +410,26 @@ def test_tables_fit_their_width(open_page: Open, html: str, size: tuple[int, int
         for table in page.locator("#numbers > .scroll").all():
             wide, room = table.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
             assert wide <= room + 1
+
+
+def test_no_number_of_a_table_is_broken(
+    open_page: Open, make_data: Callable[..., ReportData]
+) -> None:
+    broken = """() => [...document.querySelectorAll('#numbers :is(td, th)')]
+        .filter((cell) => cell.firstChild && cell.getClientRects().length)
+        .flatMap(({ firstChild: text }) => [...text.data.matchAll(/[^ ]+/g)].filter((word) => {
+            const range = document.createRange();
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            return new Set([...range.getClientRects()].map((box) => box.top)).size > 1;
+        }).map(String))"""
+    html = render(make_data(levels=4, evaluations=5))
+    assert '<td data-label="p"><\N{NO-BREAK SPACE}0.001<' in unescape(html)
+    with open_page(html) as page:
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        for width in (1280, 1024, 800, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(broken) == []
 
 
 def test_a_printout_fits_the_paper_and_the_screen_comes_back(open_page: Open, html: str) -> None:

@@ -33,7 +33,8 @@ def embedded(html: str) -> Any:
 
 def text_of(html: str) -> str:
     body = html.partition("<main>")[2].partition("</main>")[0]
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+    text = unescape(re.sub(r"<[^>]*>", " ", body)).replace("\N{MINUS SIGN}", "-")
+    return " ".join(text.split())
 
 
 # Figures
