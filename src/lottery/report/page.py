@@ -20,6 +20,7 @@ from lottery.report.forest import MARKS
 from lottery.report.inside_alignment import INSIDE_ALIGNMENT
 from lottery.report.inside_connectivity import INSIDE_CONNECTIVITY
 from lottery.report.inside_masks import INSIDE_MASKS
+from lottery.report.inside_shifts import SHIFTS
 from lottery.report.inside_values import VALUES
 from lottery.report.inside_weights import INSIDE_WEIGHTS
 from lottery.report.layers import LAYERS
@@ -40,6 +41,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     *INSIDE_CONNECTIVITY,
     *INSIDE_ALIGNMENT,
     *INSIDE_WEIGHTS,
+    SHIFTS,
 )
 """In the order of the page."""
 
