@@ -144,6 +144,9 @@ def test_every_test_has_its_row(comparison: RunComparison) -> None:
     assert accuracy.csv.splitlines()[0].startswith("density,run,difference,difference_low,")
     assert len(accuracy.csv.splitlines()) == len(accuracy.rows) + 1
     assert {row[7] for row in accuracy.rows} == {"paired", "Welch"}
+    untested = any(of["accuracy"].why for of in made if "accuracy" in of)
+    assert ("Why untested" in accuracy.columns) == untested
+    assert accuracy.csv.splitlines()[0].endswith(",why")
 
 
 def test_hostile_names_are_text_everywhere(hostile: str) -> None:

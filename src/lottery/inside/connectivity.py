@@ -112,7 +112,10 @@ def connectivity(
     )
     return Measurement(
         analysis="connectivity",
-        found=tuple(_sentences(tables, share=share, same=sum(pair.same for pair in pairs))),
+        found=tuple(
+            f"{said[0].upper()}{said[1:]}."
+            for said in _sentences(tables, share=share, same=sum(pair.same for pair in pairs))
+        ),
         tables=tables,
     )
 

@@ -68,7 +68,7 @@ def layer_choice(labels: Sequence[str]) -> Plot:
         "layer",
         "Layer to show",
         [
-            {"value": place, "label": figure_text(label), "on": place == 0}
+            {"value": place, "label": figure_text(label.strip("()")), "on": place == 0}
             for place, label in enumerate(labels)
         ],
         single=True,

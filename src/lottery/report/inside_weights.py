@@ -10,6 +10,7 @@ from typing import Any, Final
 from lottery.analysis.controls import CONTROLS, control_of
 from lottery.inside import Measurement
 from lottery.inside.cka import OTHERS, RANDOM
+from lottery.inside.evaluation import is_share
 from lottery.inside.weights import IN_DENSE, TRAINED, WHOLE
 from lottery.report.distributions import MOST_LAYERS
 from lottery.report.figure import Figure, Plot, choice, figure_text
@@ -42,17 +43,21 @@ def _rows(data: Any, analysis: str, table: str) -> list[Row]:
     return [row for one in tables if one.name == table for row in one.records()]
 
 
-def _plot(data: Any, title: str, lines: Sequence[_Line], *, log: bool = False) -> Plot | None:
+def _plot(
+    data: Any, title: str, lines: Sequence[_Line], *, log: bool = False, scale: float = 1
+) -> Plot | None:
     """Lines against density, those of one layer at a time; None where there is nothing to draw."""
     known = {level.level: level.density for level in data.verdict.levels}
     lines = [line for line in lines if _points(line, known)]
     layers = [*dict.fromkeys(line.layer for line in lines)]
     shown = layers[:: -(-len(layers) // MOST_LAYERS) or 1]
-    traces = [_trace(line, known, shown.index(line.layer)) for line in lines if line.layer in shown]
+    traces = [
+        _trace(line, known, shown.index(line.layer), scale) for line in lines if line.layer in shown
+    ]
     if not traces:
         return None
     options = [
-        {"value": place, "label": figure_text(name), "on": place == 0}
+        {"value": place, "label": figure_text(name.strip("()")), "on": place == 0}
         for place, name in enumerate(shown)
     ]
     levels = {point["level"] for line in lines for point in _points(line, known)}
@@ -86,7 +91,7 @@ def _points(line: _Line, known: Mapping[int, float]) -> list[Row]:
     ]
 
 
-def _trace(line: _Line, known: Mapping[int, float], place: int) -> Plot:
+def _trace(line: _Line, known: Mapping[int, float], place: int, scale: float) -> Plot:
     rows = _points(line, known)
     spreads = [number(row[line.spread]) if line.spread else None for row in rows]
     return {
@@ -95,7 +100,7 @@ def _trace(line: _Line, known: Mapping[int, float], place: int) -> Plot:
         "name": line.label,
         "legendgroup": line.label,
         "x": [percent(known[row["level"]]) for row in rows],
-        "y": [number(row[line.value]) for row in rows],
+        "y": [number(row[line.value], scale) for row in rows],
         "line": {"width": 2, "dash": line.dash},
         "marker": {"size": 7, "symbol": line.symbol or "circle"},
         "customdata": [
@@ -148,7 +153,7 @@ def _moves(data: Any, value: str, spread: str | None, chance: str) -> Iterator[_
 def signs_kept(data: Any) -> Plot | None:
     """Share of signs that training keeps against density."""
     lines = [*_moves(data, "signs_kept", "signs_kept_sd", "signs_by_chance")]
-    return _plot(data, "Share of weights that keep their sign", lines)
+    return _plot(data, "Weights that keep their sign (%)", lines, scale=100)
 
 
 def distances(data: Any) -> Plot | None:
@@ -204,7 +209,9 @@ def pool_errors(data: Any) -> Plot | None:
         _Line(label=label, tone=tone, rows=rows, value=value, dash=dash)
         for label, value, tone, dash in looks
     ]
-    return _plot(data, "Error on test data", lines)
+    share = is_share(data.verdict.score)
+    title = "Test error (%)" if share else f"Test {data.verdict.score.name}"
+    return _plot(data, title, lines, scale=100 if share else 1)
 
 
 _LEFT_OUT = "{% if plot.left_out %} {{ counted(plot.left_out, 'layer') }} not drawn.{% endif %}"

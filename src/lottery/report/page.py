@@ -75,7 +75,7 @@ def render(data: ReportData) -> str:
         sections=[(name, list(of)) for name, of in groupby(figures, lambda d: d.section)],
         inside=inside.SECTION,
         shared=inside.shared_choices(figures),
-        found={name: one.found for name, one in data.inside.items()},
+        found=[(ANALYSES[name].sentence, one.found) for name, one in data.inside.items()],
         not_made=[one for name, one in ANALYSES.items() if name not in data.inside],
         identity=identity.strip(data),
         headline=_HEADLINES[verdict.headline],
