@@ -14,7 +14,7 @@ from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
 from lottery.inside.subject import Subject, subject
 from lottery.store import JobKey, LookKey
-from lottery.store.jobs import DENSE_WHOLE
+from lottery.store.jobs import DENSE_WHOLE, REORDERED
 
 STOPPED: Final = (
     "Dense networks were trained only until masks had settled (method.stop), so that nothing is "
@@ -33,6 +33,7 @@ class Analysis:
         read: whether it only reads a run's files, so that a report may make it by itself.
         compares: whether it compares with dense networks, and so leaves out those that were not
             trained to their end.
+        reorders: whether it looks at copies trained with another data order.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Analysis:
     measure: Callable[..., Measurement]
     read: bool = True
     compares: bool = False
+    reorders: bool = False
 
 
 def analyse(
@@ -75,7 +77,7 @@ def analyse(
         "replicates": list(looked_at.replicates),
         **(settings or {}),
     }
-    kept = None if again else kept_measurement(run, analysis.name)
+    kept = None if again else kept_measurement(run, analysis)
     if kept is not None and kept.settings == asked:
         return kept
     _check_any_ended(looked_at)
@@ -110,21 +112,30 @@ def _check_any_ended(subject: Subject) -> None:
         )
 
 
-def kept_measurement(run: Run, name: str) -> Measurement | None:
+def kept_measurement(run: Run, analysis: Analysis) -> Measurement | None:
     """What an analysis found before, if the run is still the same.
 
     What is damaged, or somebody else's, counts as none: it is made again. Any other job counts, as
-    an analysis may say what there is not.
+    an analysis may say what there is not; a copy in another order only where these are looked at.
     """
     try:
-        content = run.store.read_measurement(name)
+        content = run.store.read_measurement(analysis.name)
         if content is None:
             return None
-        kept = read_measurement(content, source=name)
-        holds = kept.made_from == _contents(run)
+        kept = read_measurement(content, source=analysis.name)
+        then, now = (_seen(analysis, jobs) for jobs in (kept.made_from, _contents(run)))
     except StoreError:
         return None
-    return kept if holds and kept.analysis == name else None
+    return kept if then == now and kept.analysis == analysis.name else None
+
+
+def _seen(analysis: Analysis, jobs: Mapping[str, str]) -> dict[str, str]:
+    """Jobs without the copies in another order, where these are nothing to an analysis."""
+    return {
+        job: sha256
+        for job, sha256 in jobs.items()
+        if analysis.reorders or f", {REORDERED}-" not in job
+    }
 
 
 def _contents(run: Run) -> dict[str, str]:

@@ -397,4 +397,5 @@ CONNECTIVITY: Final = Analysis(
     measure=connectivity,
     read=False,
     compares=True,
+    reorders=True,
 )

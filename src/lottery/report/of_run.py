@@ -146,7 +146,7 @@ def _inside(run: Run, progress: Progress) -> dict[str, Measurement]:
     small = sum(result.weights_total for result in run.results.values()) <= MOST_WEIGHTS
     found = {}
     for name, analysis in ANALYSES.items():
-        measured = kept_measurement(run, name)
+        measured = kept_measurement(run, analysis)
         if analysis.read and small:
             # A file that is damaged, or that cannot be written, costs no more than the figure.
             with suppress(LotteryError):
