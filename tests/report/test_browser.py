@@ -286,6 +286,14 @@ def test_figures_follow_the_window(open_page: Open, html: str) -> None:
         assert 3 <= page.locator("#plot-accuracy g.xtick").count() < wide == 12
 
 
+def test_numbers_in_bars_are_all_there_or_none(open_page: Open, html: str) -> None:
+    size = "() => document.getElementById('plot-layers')._fullLayout.uniformtext.minsize"
+    with open_page(html) as page:
+        assert page.evaluate(size) == 7
+    with open_page(html, PHONE) as page:
+        assert page.evaluate(size) == 99
+
+
 def test_a_hostile_name_is_shown_and_runs_nothing(
     open_page: Open, hostile_data: ReportData
 ) -> None:

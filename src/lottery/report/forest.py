@@ -210,7 +210,8 @@ def _range(plan: Forest, levels: Sequence[LevelVerdict], lines: Sequence[Line]) 
 def _axis(plan: Forest, shown: list[float]) -> Plot:
     if plan.scale == "difference":
         ticks = round_values(*shown)
-        texts = [f"{tick:+g}" if tick else "0" for tick in ticks]
+        signed = (f"{tick:+g}".replace("-", "\N{MINUS SIGN}") for tick in ticks)
+        texts = [text if tick else "0" for tick, text in zip(ticks, signed, strict=True)]
         return {"range": shown, "tickvals": ticks, "ticktext": texts, "showgrid": True}
     return {**log_axis(*shown, unit="×"), "showgrid": True}  # noqa: RUF001
 

@@ -97,7 +97,7 @@
 
   // As many of the ticks as there is room for, always with no difference, or else with the first.
   const ticks = (figure, width) => {
-    const { xaxis: { tickvals, ticktext, range, type }, yaxis, margin } = figure.layout;
+    const { xaxis: { tickvals, ticktext, range, type }, yaxis, margin, uniformtext } = figure.layout;
     if (!tickvals) return {};
     const room = Math.max(width - Math.max(50, 8 * longest(yaxis.ticktext) + 14) - (margin?.r ?? 14), 80);
     const place = (value) => (type === "log" ? Math.log10(value) : value);
@@ -111,7 +111,10 @@
       }
     }
     const isKept = (_, i) => kept.has(i);
-    return { "xaxis.tickvals": tickvals.filter(isKept), "xaxis.ticktext": ticktext.filter(isKept) };
+    const shown = { "xaxis.tickvals": tickvals.filter(isKept), "xaxis.ticktext": ticktext.filter(isKept) };
+    // Numbers in bars are all there or none: those that happen to be short would look chosen.
+    const minsize = room / tickvals.length < 6 * longest(ticktext) ? 99 : uniformtext?.minsize;
+    return uniformtext ? { ...shown, "uniformtext.minsize": minsize } : shown;
   };
 
   // Set what a dotted path names, as Plotly.update would.
