@@ -61,7 +61,7 @@ def score_against_cost(comparison: RunComparison) -> Plot | None:
         "layout": {
             "title": {"text": quantity.title},
             "xaxis": {
-                **log_axis(*log_range(drawn)),
+                **log_axis(log_range(drawn)),
                 "title": {"text": "Cost to a ticket (dense trainings)"},
             },
             "yaxis": {"range": extent(scores, [], quantity.scale), "tickformat": "~g"},

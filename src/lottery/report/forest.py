@@ -213,7 +213,7 @@ def _axis(plan: Forest, shown: list[float]) -> Plot:
         signed = (f"{tick:+g}".replace("-", "\N{MINUS SIGN}") for tick in ticks)
         texts = [text if tick else "0" for tick, text in zip(ticks, signed, strict=True)]
         return {"range": shown, "tickvals": ticks, "ticktext": texts, "showgrid": True}
-    return {**log_axis(*shown, unit="×"), "showgrid": True}  # noqa: RUF001
+    return {**log_axis(shown, unit="×"), "showgrid": True}  # noqa: RUF001
 
 
 def _shapes(plan: Forest, nothing: float, shown: list[float]) -> list[Plot]:

@@ -93,7 +93,7 @@ def layer_densities(data: ReportData) -> Plot | None:
         "layout": {
             "title": {"text": "Share of each layer"},
             "xaxis": {
-                **log_axis(*log_range(traces)),
+                **log_axis(log_range(traces)),
                 "title": {"text": "Share (%)"},
                 "showgrid": True,
             },

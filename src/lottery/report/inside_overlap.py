@@ -62,7 +62,7 @@ def replicate_overlaps(data: ReportData) -> Plot | None:
         "layout": {
             "title": {"text": "Weights in common (%)"},
             "xaxis": density_axis(known[row["level"]] for row in rows),
-            "yaxis": log_axis(*log_range(traces, of="y")),
+            "yaxis": log_axis(log_range(traces, of="y")),
             "showlegend": True,
         },
         "columns": ("level", "pairs", "share", "z"),

@@ -67,7 +67,7 @@ def _plot(
         "layout": {
             "title": {"text": title},
             "xaxis": density_axis(known[level] for level in levels),
-            "yaxis": log_axis(*shown_range) if log else {"range": shown_range, "tickformat": "~g"},
+            "yaxis": log_axis(shown_range) if log else {"range": shown_range, "tickformat": "~g"},
             "showlegend": True,
         },
         "columns": ("level", "n", "value", "deviation"),

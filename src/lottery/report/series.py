@@ -110,18 +110,17 @@ def density_axis(densities: Iterable[float]) -> Plot:
     }
 
 
-def log_axis(low: float, high: float, unit: str = "") -> Plot:
+def log_axis(ends: Sequence[float], *, unit: str = "") -> Plot:
     """A logarithmic axis with round values as ticks.
 
     Args:
-        low: logarithm of its lower end.
-        high: of its upper end.
+        ends: logarithms of both.
         unit: written behind each tick.
     """
-    ticks = log_values(low, high)
+    ticks = log_values(*ends)
     return {
         "type": "log",
-        "range": [low, high],
+        "range": [*ends],
         "tickvals": ticks,
         "ticktext": [f"{tick:g}{unit}" for tick in ticks],
     }
