@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lottery.cli.tables import print_table
+from lottery.cli.tables import print_table, wrapped
 
 ROWS = [
     {"run": "demo-12345678", "settings": "criterion=random, levels=2", "done": 14, "note": ""},
@@ -36,4 +36,11 @@ def test_where_there_is_no_room_each_row_is_told(
         "  done 14\n"
         "run demo-abcdef01, settings\n"
         "  seed=3, done 1,000\n"
+    )
+
+
+def test_sentences_are_wrapped_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert wrapped("stop: iteration of lowest validation-loss") == (
+        "stop: iteration of\nlowest\nvalidation-loss"
     )

@@ -41,6 +41,12 @@ def members(mask: Mask) -> Weights:
     )
 
 
+def test_asking_for_a_layer_copies_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = made(EVERY)
+    monkeypatch.setattr(Tensor, "clone", None)
+    assert [name in mask for name in (*SHAPES, "d.weight", 1)] == [True, True, True, False, False]
+
+
 @given(weights, weights)
 @quick
 def test_operations_are_those_of_sets(one: Weights, two: Weights) -> None:

@@ -154,6 +154,20 @@ def test_a_run_that_grew_is_looked_at_again(small_run: SmallRun, tmp_path: Path)
         analyse(run, NEVER)
 
 
+def test_copies_in_another_order_count_where_they_are_looked_at(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    path = small_run.copied(tmp_path)
+    analyse(open_run(path), KEPT)
+    source = path / "analyses" / "kept.json"
+    content = json.loads(source.read_text(encoding="utf-8"))
+    content["made_from"]["replicate 0, reordered-0, level 1"] = "0" * 64
+    source.write_text(json.dumps(content), encoding="utf-8")
+    assert analyse(open_run(path), NEVER)["kept"].rows
+    with pytest.raises(AssertionError):
+        analyse(open_run(path), replace(NEVER, reorders=True))
+
+
 def test_what_says_that_it_was_made_from_nothing_is_not_believed(
     small_run: SmallRun, tmp_path: Path
 ) -> None:

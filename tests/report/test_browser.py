@@ -6,6 +6,8 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from browsing import DESK, PHONE, Open
 from playwright.sync_api import Page
 
+from lottery.inside import Measurement, Table
 from lottery.report import ReportData, render
 from lottery.report.export import figure_csv
 from lottery.report.figure import Gallery
@@ -151,6 +154,55 @@ def test_level_and_replicate_are_chosen_for_all_figures_of_the_inside(
         assert chooser.locator("button[aria-pressed='true']").count() == 2
 
 
+def test_a_layer_of_lines_brings_its_own_range(open_page: Open, data: ReportData) -> None:
+    columns = ("level", "layer", "compared", "n", "cka", "cka_sd")
+    rows = [
+        (level, layer, "dense network, ticket", 5, cka - level / 100, 0.01)
+        for layer, cka in (("fc1.weight", 0.9), ("fc2.weight", 0.4))
+        for level in range(1, 12)
+    ]
+    table = Table(name="layers", title="", note="", columns=columns, rows=tuple(rows))
+    alike = replace(data, inside={"cka": Measurement(analysis="cka", tables=(table,))})
+    axes = """() => {
+        const { xaxis, yaxis } = document.getElementById('plot-inside-cka').layout;
+        return [xaxis.range, yaxis.range];
+    }"""
+    with open_page(render(alike)) as page:
+        across, before = page.evaluate(axes)
+        page.locator("#figure-inside-cka button[data-value='1']").click()
+        same, up = page.evaluate(axes)
+        assert same == across
+        assert up == pytest.approx([before[0] - 0.5, before[1] - 0.5])
+        assert up[0] < 0.4 - 0.11 < 0.4 - 0.01 < up[1]
+        page.locator("#plot-inside-cka .legendtoggle").first.click()
+        page.wait_for_function(
+            "() => document.getElementById('plot-inside-cka').data.every((t) => t.visible !== true)"
+        )
+        assert page.evaluate(axes)[0] == across
+
+
+@pytest.mark.parametrize("levels", [3, 30])
+def test_tick_labels_keep_apart(
+    open_page: Open, make_data: Callable[..., ReportData], levels: int
+) -> None:
+    crowded = """() => {
+        const box = (of) => of.getBoundingClientRect();
+        const boxes = (plot, of) => [...plot.querySelectorAll(of)].map(box);
+        const close = (found, from, to, gap) => found.sort((a, b) => a[from] - b[from])
+            .some((box, i) => i && box[from] - found[i - 1][to] < gap);
+        return [...document.querySelectorAll('.plot')].filter((plot) =>
+            Math.abs(plot._fullLayout.width - plot.clientWidth) > 1
+            || close(boxes(plot, '.xtick text'), 'left', 'right', 4)
+            || close(boxes(plot, '.ytick text'), 'top', 'bottom', -3)
+            || boxes(plot, '.gtitle')[0].right > box(plot).right
+        ).map((plot) => plot.id).join();
+    }"""
+    with open_page(render(make_data(levels=levels, replicates=2, evaluations=5))) as page:
+        for width in (1280, 800, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function(f"() => ({crowded})() === ''")
+
+
 def test_the_closer_range_shows_what_is_near_dense(
     open_page: Open, make_data: Callable[..., ReportData]
 ) -> None:
@@ -232,6 +284,14 @@ def test_figures_follow_the_window(open_page: Open, html: str) -> None:
             arg=wide,
         )
         assert 3 <= page.locator("#plot-accuracy g.xtick").count() < wide == 12
+
+
+def test_numbers_in_bars_are_all_there_or_none(open_page: Open, html: str) -> None:
+    size = "() => document.getElementById('plot-layers')._fullLayout.uniformtext.minsize"
+    with open_page(html) as page:
+        assert page.evaluate(size) == 7
+    with open_page(html, PHONE) as page:
+        assert page.evaluate(size) == 99
 
 
 def test_a_hostile_name_is_shown_and_runs_nothing(
@@ -358,6 +418,26 @@ def test_tables_fit_their_width(open_page: Open, html: str, size: tuple[int, int
         for table in page.locator("#numbers > .scroll").all():
             wide, room = table.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
             assert wide <= room + 1
+
+
+def test_no_number_of_a_table_is_broken(
+    open_page: Open, make_data: Callable[..., ReportData]
+) -> None:
+    broken = """() => [...document.querySelectorAll('#numbers :is(td, th)')]
+        .filter((cell) => cell.firstChild && cell.getClientRects().length)
+        .flatMap(({ firstChild: text }) => [...text.data.matchAll(/[^ ]+/g)].filter((word) => {
+            const range = document.createRange();
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            return new Set([...range.getClientRects()].map((box) => box.top)).size > 1;
+        }).map(String))"""
+    html = render(make_data(levels=4, evaluations=5))
+    assert '<td data-label="p"><\N{NO-BREAK SPACE}0.001<' in unescape(html)
+    with open_page(html) as page:
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        for width in (1280, 1024, 800, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(broken) == []
 
 
 def test_a_printout_fits_the_paper_and_the_screen_comes_back(open_page: Open, html: str) -> None:

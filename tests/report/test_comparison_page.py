@@ -33,7 +33,8 @@ def embedded(html: str) -> Any:
 
 def text_of(html: str) -> str:
     body = html.partition("<main>")[2].partition("</main>")[0]
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+    text = unescape(re.sub(r"<[^>]*>", " ", body)).replace("\N{MINUS SIGN}", "-")
+    return " ".join(text.split())
 
 
 # Figures
@@ -73,15 +74,17 @@ def test_controls_are_their_runs_own(comparison: RunComparison) -> None:
     assert parts(other) == {"line", "band", "replicates"}
 
 
-def test_ticks_keep_their_distance() -> None:
-    figure = methods_against_density(sample(levels=8), "accuracy", ACCURACY)
+@pytest.mark.parametrize("levels", [1, 8, 30])
+def test_tick_labels_of_files_keep_their_distance(levels: int) -> None:
+    figure = methods_against_density(sample(levels=levels), "accuracy", ACCURACY)
     assert figure is not None
-    axis = figure["layout"]["xaxis"]
-    ticks = axis["tickvals"]
-    assert ticks[0] == 100
-    assert len(ticks) == len(axis["ticktext"]) > 6
-    span = 100 / min(100 * row.density for row in sample(levels=8).rows)
-    assert all(a / b > span ** (1 / 17) for a, b in pairwise(ticks))
+    labels = re.findall(
+        r'<text x="([\d.]+)" [^>]*text-anchor="middle".*>([\d.]+)<', plot_svg(figure)
+    )
+    assert labels[0][1] == "100"
+    assert len(labels) >= min(levels, 7)
+    for (left, text), (right, other) in pairwise(labels):
+        assert float(right) - float(left) > 3.55 * len(text + other)
 
 
 def test_nothing_is_drawn_where_nothing_ended() -> None:
@@ -141,6 +144,9 @@ def test_every_test_has_its_row(comparison: RunComparison) -> None:
     assert accuracy.csv.splitlines()[0].startswith("density,run,difference,difference_low,")
     assert len(accuracy.csv.splitlines()) == len(accuracy.rows) + 1
     assert {row[7] for row in accuracy.rows} == {"paired", "Welch"}
+    untested = any(of["accuracy"].why for of in made if "accuracy" in of)
+    assert ("Why untested" in accuracy.columns) == untested
+    assert accuracy.csv.splitlines()[0].endswith(",why")
 
 
 def test_hostile_names_are_text_everywhere(hostile: str) -> None:

@@ -30,6 +30,20 @@ def test_the_error_along_each_line_is_drawn(data: ReportData) -> None:
     assert len(levels["options"]) == 12
 
 
+def test_levels_that_the_first_lines_have_are_shown_first(data: ReportData) -> None:
+    one = made_up()
+    tables = tuple(
+        replace(t, rows=tuple(row for row in t.rows if row[0] == "levels" or row[2] in (0, 1, 2)))
+        if t.name == "points"
+        else t
+        for t in one.tables
+    )
+    figure = along_lines(replace(data, inside={"connectivity": replace(one, tables=tables)}))
+    assert figure is not None
+    shown = [trace["meta"]["line"] for trace in figure["data"] if trace["visible"]]
+    assert shown == [0, 1, 2]
+
+
 def test_stability_is_drawn_against_density_with_its_limit(data: ReportData) -> None:
     figure = against_density(data)
     assert figure is not None

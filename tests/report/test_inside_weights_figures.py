@@ -42,10 +42,20 @@ def test_every_figure_is_drawn_in_known_colours(plots: dict[str, Plot]) -> None:
 def test_tickets_stand_beside_chance_in_every_layer(plots: dict[str, Plot]) -> None:
     plot = plots["inside-signs"]
     layers = [option["label"] for option in plot["choices"][0]["options"]]
-    assert layers == ["(whole)", "fc1.weight", "output.weight"]
+    assert layers == ["whole", "fc1.weight", "output.weight"]
     for place in range(3):
         names = {trace["name"] for trace in plot["data"] if trace["meta"]["layer"] == place}
         assert {"Tickets", "By chance", "Pruned weights in the dense network"} <= names
+
+
+@pytest.mark.parametrize("name", ["inside-signs", "inside-pools"])
+def test_shares_are_drawn_in_percent_and_saved_as_fractions(
+    plots: dict[str, Plot], name: str
+) -> None:
+    plot = plots[name]
+    assert plot["layout"]["title"]["text"].endswith("(%)")
+    for trace in plot["data"]:
+        assert trace["y"] == pytest.approx([100 * row[2] for row in trace["customdata"]])
 
 
 def test_without_analyses_nothing_is_drawn(small_run: SmallRun) -> None:

@@ -58,7 +58,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._open:
-            self.text += data
+            self.text += data.replace("\N{NO-BREAK SPACE}", " ")
         elif self._open[-1] == "script":
             self.scripts[-1] += data
 

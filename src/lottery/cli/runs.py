@@ -98,15 +98,17 @@ def show(
 def _print_head(run: Run, done: int, planned: int) -> None:
     """What a run is, and what is notable of it."""
     from lottery.analysis.verdict_sentences import updates_caveat
+    from lottery.cli.tables import wrapped
     from lottery.errors import printable
 
     environment = run.experiment["environment"]
     echo(f"{run.store.path}")
     echo(f"{run.config.name}: {printable(run.facts.title)}, {done} of {planned} trainings done")
-    echo(
+    began = (
         f"begun {run.experiment['begun']} with lottery {environment['lottery']}, torch "
         f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"
     )
+    echo(wrapped(began))
     if run.experiment["command"]:
         echo(f"command: {run.experiment['command']}")
     changing = updates_caveat(run.facts.mask_updates)
@@ -244,7 +246,7 @@ def _open(run: str, out: Path) -> Run:
 def _print_results(results: Sequence[JobResult], score: Score, *, trains_on: bool) -> None:
     from lottery.analysis.score_format import ScoreFormat
     from lottery.cli.progress import describe_empty_layers
-    from lottery.cli.tables import print_table
+    from lottery.cli.tables import print_table, wrapped
 
     written = ScoreFormat(score)
     print_table([_row(result, written) for result in results])
@@ -260,10 +262,11 @@ def _print_results(results: Sequence[JobResult], score: Score, *, trains_on: boo
     if all(result.early_stop_iteration is None for result in results):
         echo(f"repl.: replicate; final: test {written.name} at the end; s: seconds")
         return
-    echo(
+    note = (
         "repl.: replicate; stop: iteration of lowest validation loss; "
         f"{written.short}: test {written.name} there; final: at the end; s: seconds"
     )
+    echo(wrapped(note))
 
 
 def _row(result: JobResult, score: ScoreFormat) -> dict[str, Any]:

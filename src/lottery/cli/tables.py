@@ -42,6 +42,11 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
     console.print(table)
 
 
+def wrapped(text: str) -> str:
+    """A sentence in lines that the terminal has room for."""
+    return fill(text, Console().width, break_long_words=False, break_on_hyphens=False)
+
+
 def _narrowest(rows: Sequence[Mapping[str, Any]]) -> int:
     """The width that the rows take with no word broken, and nothing of the first column."""
     columns = [[name, *(_format_cell(row[name]) for row in rows)] for name in rows[0]]

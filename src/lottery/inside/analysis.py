@@ -16,7 +16,7 @@ from lottery.experiments.workers import one_thread
 from lottery.inside.measurement import Measurement, read_measurement
 from lottery.inside.subject import Subject, subject
 from lottery.store import JobKey, LookKey
-from lottery.store.jobs import DENSE_WHOLE
+from lottery.store.jobs import DENSE_WHOLE, REORDERED
 
 STOPPED: Final = (
     "Dense networks were trained only until masks had settled (method.stop), so that nothing is "
@@ -33,12 +33,14 @@ class Analysis:
         sentence: what it finds out, for lists.
         measure: takes a `Subject` and its own keyword settings, all plain JSON values.
         read: whether it only reads a run's files, so that a report may make it by itself.
+        reorders: whether it looks at copies trained with another data order.
     """
 
     name: str
     sentence: str
     measure: Callable[..., Measurement]
     read: bool = True
+    reorders: bool = False
 
 
 def analyse(
@@ -77,7 +79,7 @@ def analyse(
         # As they are read back: JSON has no tuples.
         **{name: list(one) if isinstance(one, tuple) else one for name, one in settings.items()},
     }
-    kept = None if again else kept_measurement(run, analysis.name)
+    kept = None if again else kept_measurement(run, analysis)
     if kept is not None and kept.settings == asked:
         return kept
     _check_any_ended(looked_at)
@@ -119,23 +121,32 @@ def _check_any_ended(subject: Subject) -> None:
         )
 
 
-def kept_measurement(run: Run, name: str) -> Measurement | None:
+def kept_measurement(run: Run, analysis: Analysis) -> Measurement | None:
     """The kept result of an analysis, if the run is still the same; else None.
 
     A damaged result, or one of another run, counts as none, and is made again. The run counts as
-    changed by any further job, since an analysis may also say what there is not.
+    changed by any further job, since an analysis may also say what there is not; a copy in another order only where these are looked at.
     """
     try:
-        content = run.store.read_measurement(name)
+        content = run.store.read_measurement(analysis.name)
         if content is None:
             return None
-        kept = read_measurement(content, source=name)
-        holds = kept.made_from == _contents(run)
+        kept = read_measurement(content, source=analysis.name)
+        then, now = (_seen(analysis, jobs) for jobs in (kept.made_from, _contents(run)))
         # Once, some analyses looked at dense networks that were stopped early.
         holds &= run.facts.dense_kind != DENSE_WHOLE or STOPPED in kept.found
     except StoreError:
         return None
-    return kept if holds and kept.analysis == name else None
+    return kept if then == now and kept.analysis == analysis.name else None
+
+
+def _seen(analysis: Analysis, jobs: Mapping[str, str]) -> dict[str, str]:
+    """Jobs without the copies in another order, where these are nothing to an analysis."""
+    return {
+        job: sha256
+        for job, sha256 in jobs.items()
+        if analysis.reorders or f", {REORDERED}-" not in job
+    }
 
 
 def _contents(run: Run) -> dict[str, str]:

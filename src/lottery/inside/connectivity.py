@@ -318,4 +318,5 @@ CONNECTIVITY: Final = Analysis(
     sentence="stability to the data order, and lines of low error between levels",
     measure=connectivity,
     read=False,
+    reorders=True,
 )

@@ -242,7 +242,11 @@ def _sentences(
             branch: mean([norm for norm, _ in steep.get((level, branch, "start"), [])])
             for branch in (MAIN, *others)
         }
-        said = ", ".join(f"{v:.3g} for {b}" for b, v in at_start.items() if v is not None)
+        said = ", ".join(
+            f"{v:.3g} for {'tickets' if b == MAIN else b}"
+            for b, v in at_start.items()
+            if v is not None
+        )
         yield f"At the start of level {level} the norm of the gradient is {said}."
 
 

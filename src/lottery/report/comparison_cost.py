@@ -12,7 +12,15 @@ from lottery.analysis.types import Estimate
 from lottery.report.density import Quantity, score_quantity
 from lottery.report.figure import Figure, Plot, choice, figure_text
 from lottery.report.palette import method
-from lottery.report.series import COLUMNS, estimate_text, extent, number, record
+from lottery.report.series import (
+    COLUMNS,
+    estimate_text,
+    extent,
+    log_axis,
+    log_range,
+    number,
+    record,
+)
 
 
 def score_against_cost(comparison: RunComparison) -> Plot | None:
@@ -46,17 +54,16 @@ def score_against_cost(comparison: RunComparison) -> Plot | None:
         {"value": _name(row), "label": f"{_name(row)} of weights", "on": row is first}
         for row in rows
     ]
-    scores = [
-        cell.group.accuracy
-        for row in rows
-        for cell in row.cells
-        if cell and _is_costed(cell) and cell.group.accuracy
-    ]
+    costed = [cell for row in rows for cell in row.cells if cell and _is_costed(cell)]
+    scores = [cell.group.accuracy for cell in costed if cell.group.accuracy]
     return {
         "data": drawn,
         "layout": {
             "title": {"text": quantity.title},
-            "xaxis": {"title": {"text": "Cost to a ticket (dense trainings)"}, "type": "log"},
+            "xaxis": {
+                **log_axis(log_range(drawn)),
+                "title": {"text": "Cost to a ticket (dense trainings)"},
+            },
             "yaxis": {"range": extent(scores, [], quantity.scale), "tickformat": "~g"},
             "showlegend": True,
         },

@@ -28,9 +28,6 @@ from lottery.report.series import (
 )
 from lottery.store.jobs import MAIN
 
-_APART = 1 / 16
-"""Between two ticks: densities of different runs may lie close to one another."""
-
 
 def methods_against_density(
     comparison: RunComparison, measure: Measure, quantity: Quantity
@@ -53,7 +50,7 @@ def methods_against_density(
         "data": drawn,
         "layout": {
             "title": {"text": quantity.title},
-            "xaxis": density_axis((row.density for row in comparison.rows), apart=_APART),
+            "xaxis": density_axis(row.density for row in comparison.rows),
             "yaxis": {"range": shown, "tickformat": ",~g" if quantity.scale == 1 else "~g"},
             "showlegend": True,
         },

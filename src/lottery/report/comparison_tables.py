@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -124,12 +124,13 @@ def _contrasts(comparison: RunComparison, measure: Measure) -> Table | None:
         comparison_rows.measure_titles(comparison)[measure].partition(",")[0],
         comparison.methods[0].label,
     )
+    why = replace(_COLUMNS[-1], head=_COLUMNS[-1].head if any(t.made.why for t in made) else "")
     return make_table(
         f"{title}: {'over' if ratio else 'difference from'} {first}",
         f"In brackets, the {100 * comparison.confidence:g}% interval. p-values are two-sided, "
         f"corrected after Holm for {number}.{'' if better else f' Above 0 the {name} is lower.'}",
         f"tests-{measure}",
-        [*_COLUMNS[:2], estimate, *_COLUMNS[2:]],
+        [*_COLUMNS[:2], estimate, *_COLUMNS[2:-1], why],
         made,
     )
 

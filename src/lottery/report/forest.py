@@ -14,7 +14,7 @@ from lottery.analysis import formatting
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Contrast, Group, LevelVerdict, Outcome, Scale, Verdict
 from lottery.report.figure import Plot, figure_text
-from lottery.report.series import COLUMNS, hollow, number, record, round_values
+from lottery.report.series import COLUMNS, hollow, log_axis, number, record, round_values
 
 MARKS: Final[dict[Outcome, str]] = {
     "confirmed": "✓",
@@ -210,17 +210,10 @@ def _range(plan: Forest, levels: Sequence[LevelVerdict], lines: Sequence[Line]) 
 def _axis(plan: Forest, shown: list[float]) -> Plot:
     if plan.scale == "difference":
         ticks = round_values(*shown)
-        texts = [f"{tick:+g}" if tick else "0" for tick in ticks]
+        signed = (f"{tick:+g}".replace("-", "\N{MINUS SIGN}") for tick in ticks)
+        texts = [text if tick else "0" for tick, text in zip(ticks, signed, strict=True)]
         return {"range": shown, "tickvals": ticks, "ticktext": texts, "showgrid": True}
-    marks = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
-    ticks = [mark for mark in marks if shown[0] <= math.log10(mark) <= shown[1]]
-    return {
-        "type": "log",
-        "range": shown,
-        "showgrid": True,
-        "tickvals": ticks,
-        "ticktext": [f"{mark:g}×" for mark in ticks],  # noqa: RUF001
-    }
+    return {**log_axis(shown, unit="×"), "showgrid": True}  # noqa: RUF001
 
 
 def _shapes(plan: Forest, nothing: float, shown: list[float]) -> list[Plot]:

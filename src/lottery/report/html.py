@@ -29,6 +29,12 @@ PLOTLY = "vendored/plotly-basic-3.7.0.min.js"
 PLOTLY_SHA256 = "c23b03591a6bdad0bd0f47a0c5c52305a5519812b73ce254be65cd841553c9c2"
 _HYPHEN = re.compile(r"(?<![\w])-(?=\d)")
 """Before a number, what stands for a minus sign."""
+_WITHIN = re.compile(
+    r"(?<=\d) (?=[A-Za-z±])|(?<=\d to) (?=\S)|(?<=[<=≥~✓✕·]) (?=\S)|(?<=\b[npz]) (?=[<=])"
+)
+"""Spaces within a number and its unit, an interval, or a value and its name."""
+_LONGEST_WORD = 24
+"""Of a table's cell, in letters, that makes its column as wide as it needs."""
 
 
 def page(
@@ -108,9 +114,19 @@ def _environment(*, autoescape: bool) -> Environment:
     environment.filters |= {
         # Names of figures are escaped for Plotly already.
         "unescaped": html.unescape,
-        "minus": lambda text: _HYPHEN.sub("\N{MINUS SIGN}", text),
+        "numbers": numbers,
     }
+    environment.tests["long"] = lambda text: any(len(w) > _LONGEST_WORD for w in text.split())
     return environment
+
+
+def numbers(text: str) -> str:
+    """A text with minus signs, and with no number that a line could end in.
+
+    >>> numbers("p < 0.001 (+0.16 to +0.27 points)").replace("\N{NO-BREAK SPACE}", "_")
+    'p_<_0.001 (+0.16_to_+0.27_points)'
+    """
+    return _WITHIN.sub("\N{NO-BREAK SPACE}", _HYPHEN.sub("\N{MINUS SIGN}", text))
 
 
 def embed(value: Any) -> Markup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -69,7 +68,7 @@ def layer_choice(labels: Sequence[str]) -> Plot:
         "layer",
         "Layer to show",
         [
-            {"value": place, "label": figure_text(label), "on": place == 0}
+            {"value": place, "label": figure_text(label.strip("()")), "on": place == 0}
             for place, label in enumerate(labels)
         ],
         single=True,
@@ -87,12 +86,6 @@ def layer_names(data: ReportData, rows: Sequence[Row]) -> list[str]:
     """`WHOLE`, then the layers, from input to output where that order is known."""
     there = dict.fromkeys(row["layer"] for row in rows)
     return [WHOLE, *([n for n in data.layers if n in there] or [n for n in there if n != WHOLE])]
-
-
-def log_range(traces: Sequence[Plot], *, of: str = "x") -> list[float]:
-    """A range of a logarithmic axis that holds all that traces have on it, at least one value."""
-    values = [value for trace in traces for value in trace[of] if value]
-    return [math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1]
 
 
 def shared_choices(figures: Sequence[EarlyBirdMask]) -> list[tuple[Plot, list[str]]]:

@@ -86,7 +86,8 @@ def along_lines(data: ReportData) -> Plot | None:
     levels = sorted({level for one in lines for level in one.by_level if level in known})
     if not levels:
         return None
-    shown = {levels[0], levels[len(levels) // 2], levels[-1]}
+    there = [level for level in levels if level in lines[0].by_level]
+    shown = {there[0], there[len(there) // 2], there[-1]} if there else set()
     drawn = [
         _along(data, one, place, level, visible=place == 0 and level in shown)
         for place, one in enumerate(lines)

@@ -19,14 +19,13 @@ from lottery.report.inside import (
     layer_choice,
     layer_names,
     level_choice,
-    log_range,
     replicate_choice,
     rows_of,
 )
 from lottery.report.inside_overlap import OVERLAPS, SETTLING
 from lottery.report.layers import MOST_LAYERS
 from lottery.report.pixels import picture, scale
-from lottery.report.series import number
+from lottery.report.series import log_axis, log_range, number
 
 
 def first_layers(data: ReportData) -> Gallery | None:
@@ -94,12 +93,9 @@ def layer_densities(data: ReportData) -> Plot | None:
         "layout": {
             "title": {"text": "Share of each layer"},
             "xaxis": {
+                **log_axis(log_range(traces)),
                 "title": {"text": "Share (%)"},
-                "type": "log",
-                "range": log_range(traces),
                 "showgrid": True,
-                "tickformat": "~g",
-                "dtick": "D2",
             },
             "yaxis": {
                 "range": [len(shown) - 0.5, -0.5],
@@ -182,7 +178,7 @@ def unit_degrees(data: ReportData) -> Plot | None:
     return {
         "data": traces,
         "layout": {
-            "title": {"text": "Units by how many of their weights are kept"},
+            "title": {"text": "Units by weights kept"},
             "xaxis": {"title": {"text": "Weights kept of a unit"}, "range": [0, right]},
             "yaxis": {"range": [0, 1.05 * top], "rangemode": "tozero", "tickformat": "~g"},
             "showlegend": True,

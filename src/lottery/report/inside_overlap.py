@@ -15,11 +15,10 @@ from lottery.report.inside import (
     densities,
     layer_choice,
     layer_names,
-    log_range,
     rows_of,
 )
 from lottery.report.layers import MOST_LAYERS
-from lottery.report.series import density_axis, extremes, number, percent
+from lottery.report.series import density_axis, extremes, log_axis, log_range, number, percent
 
 _OVERLAP_LINES: Final = (
     ("overlap", "Tickets", "main", "solid"),
@@ -61,14 +60,9 @@ def replicate_overlaps(data: ReportData) -> Plot | None:
     return {
         "data": traces,
         "layout": {
-            "title": {"text": "Weights in common between two replicates (%)"},
-            "xaxis": density_axis((known[row["level"]] for row in rows), apart=0.04),
-            "yaxis": {
-                "type": "log",
-                "range": log_range(traces, of="y"),
-                "tickformat": "~g",
-                "dtick": "D2",
-            },
+            "title": {"text": "Weights in common (%)"},
+            "xaxis": density_axis(known[row["level"]] for row in rows),
+            "yaxis": log_axis(log_range(traces, of="y")),
             "showlegend": True,
         },
         "columns": ("level", "pairs", "share", "z"),
@@ -115,8 +109,8 @@ def settling(data: ReportData) -> Plot | None:
     return {
         "data": traces,
         "layout": {
-            "title": {"text": "Weights in common with the mask that came out (%)"},
-            "xaxis": density_axis((known[n] for of in groups.values() for n in of), apart=0.04),
+            "title": {"text": "Weights in common (%)"},
+            "xaxis": density_axis(known[n] for of in groups.values() for n in of),
             "yaxis": {"range": [low, high], "tickformat": "~g"},
             "showlegend": True,
         },

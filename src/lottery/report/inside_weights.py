@@ -9,12 +9,13 @@ from typing import Final
 
 from lottery.analysis.controls import CONTROLS, control_of
 from lottery.inside.cka import OTHERS, RANDOM
+from lottery.inside.evaluation import is_share
 from lottery.inside.weights import IN_DENSE, TRAINED, WHOLE
 from lottery.report.data import ReportData
 from lottery.report.distributions import MOST_LAYERS
 from lottery.report.figure import Figure, Plot, choice, figure_text
 from lottery.report.inside import SECTION, Row, rows_of
-from lottery.report.series import density_axis, number, percent
+from lottery.report.series import density_axis, log_axis, number, percent
 from lottery.store.jobs import MAIN
 
 
@@ -34,36 +35,35 @@ class _Line:
 
 
 def _plot(
-    data: ReportData, title: str, lines: Sequence[_Line], *, log: bool = False
+    data: ReportData, title: str, lines: Sequence[_Line], *, log: bool = False, scale: float = 1
 ) -> Plot | None:
     """Lines against density, those of one layer at a time; None where there is nothing to draw."""
     known = {level.level: level.density for level in data.verdict.levels}
     lines = [line for line in lines if _points(line, known)]
     layers = [*dict.fromkeys(line.layer for line in lines)]
     shown = layers[:: -(-len(layers) // MOST_LAYERS) or 1]
-    traces = [_trace(line, known, shown.index(line.layer)) for line in lines if line.layer in shown]
+    traces = [
+        _trace(line, known, shown.index(line.layer), scale) for line in lines if line.layer in shown
+    ]
     if not traces:
         return None
     options = [
-        {"value": place, "label": figure_text(name), "on": place == 0}
+        {"value": place, "label": figure_text(name.strip("()")), "on": place == 0}
         for place, name in enumerate(shown)
     ]
     levels = {point["level"] for line in lines for point in _points(line, known)}
+    shown_range = _range([y for t in traces if t["visible"] for y in t["y"]], log=log)
     return {
         "data": traces,
         "layout": {
             "title": {"text": title},
-            "xaxis": density_axis((known[level] for level in levels), apart=0.04),
-            "yaxis": {
-                "type": "log" if log else "linear",
-                "range": _range([y for t in traces if t["visible"] for y in t["y"]], log=log),
-                "tickformat": "~g",
-            },
+            "xaxis": density_axis(known[level] for level in levels),
+            "yaxis": log_axis(shown_range) if log else {"range": shown_range, "tickformat": "~g"},
             "showlegend": True,
         },
         "columns": ("level", "n", "value", "deviation"),
         "choices": [choice("layer", "Layer to show", options, single=True)] if shown[1:] else [],
-        "fit": "both",
+        **({"fit": "y"} if shown[1:] else {}),
         "left_out": len(layers) - len(shown),
     }
 
@@ -82,7 +82,7 @@ def _points(line: _Line, known: Mapping[int, float]) -> list[Row]:
     ]
 
 
-def _trace(line: _Line, known: Mapping[int, float], place: int) -> Plot:
+def _trace(line: _Line, known: Mapping[int, float], place: int, scale: float) -> Plot:
     rows = _points(line, known)
     spreads = [number(row[line.spread]) if line.spread else None for row in rows]
     return {
@@ -91,7 +91,7 @@ def _trace(line: _Line, known: Mapping[int, float], place: int) -> Plot:
         "name": line.label,
         "legendgroup": line.label,
         "x": [percent(known[row["level"]]) for row in rows],
-        "y": [number(row[line.value]) for row in rows],
+        "y": [number(row[line.value], scale) for row in rows],
         "line": {"width": 2, "dash": line.dash},
         "marker": {"size": 7, "symbol": line.symbol or "circle"},
         "customdata": [
@@ -144,7 +144,7 @@ def _moves(data: ReportData, value: str, spread: str | None, chance: str) -> Ite
 def signs_kept(data: ReportData) -> Plot | None:
     """Share of signs that training keeps against density."""
     lines = [*_moves(data, "signs_kept", "signs_kept_sd", "signs_by_chance")]
-    return _plot(data, "Share of weights that keep their sign", lines)
+    return _plot(data, "Weights that keep their sign (%)", lines, scale=100)
 
 
 def distances(data: ReportData) -> Plot | None:
@@ -157,7 +157,7 @@ def sharpness(data: ReportData) -> Plot | None:
     """The Hessian's largest eigenvalue against density."""
     rows = [*rows_of(data, "curvature", "sharpness")]
     lines = [*_branches(rows, "eigenvalue_1", "eigenvalue_1_sd", WHOLE)]
-    return _plot(data, "Largest eigenvalue of the Hessian at the end", lines, log=True)
+    return _plot(data, "Largest eigenvalue of the Hessian", lines, log=True)
 
 
 def gradients(data: ReportData) -> Plot | None:
@@ -205,7 +205,9 @@ def pool_errors(data: ReportData) -> Plot | None:
         _Line(label=label, tone=tone, rows=rows, value=value, dash=dash)
         for label, value, tone, dash in looks
     ]
-    return _plot(data, "Error on test data", lines)
+    share = is_share(data.verdict.score)
+    title = "Test error (%)" if share else f"Test {data.verdict.score.name}"
+    return _plot(data, title, lines, scale=100 if share else 1)
 
 
 _LEFT_OUT = "{% if plot.left_out %} {{ counted(plot.left_out, 'layer') }} not drawn.{% endif %}"

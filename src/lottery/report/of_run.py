@@ -133,10 +133,11 @@ def _first_layers(run: Run, tickets: Sequence[JobKey], layers: Sequence[str]) ->
         name = next((name for name in layers or mask if layers or _reads(mask[name], shape)), "")
         if name not in mask:
             continue
-        share, small = input_pixels(mask[name], shape), mask_picture(mask[name], SMALL_SIDE)
+        kept = mask[name]
+        share, small = input_pixels(kept, shape), mask_picture(kept, SMALL_SIDE)
         if share is not None:
             found.pixels.setdefault(key.level, []).append(share)
-        if key.replicate == tickets[0].replicate and (picture := mask_picture(mask[name])):
+        if key.replicate == tickets[0].replicate and (picture := mask_picture(kept)):
             found.masks[key.level], found.masks_are = picture
         if key.level and small is not None:
             found.each[key.level, key.replicate] = FirstLayer(mask=small[0], pixels=share)
@@ -148,7 +149,7 @@ def _inside(run: Run, progress: Progress) -> dict[str, Measurement]:
     small = sum(result.weights_total for result in run.results.values()) <= MOST_WEIGHTS
     found = {}
     for name, analysis in ANALYSES.items():
-        measured = kept_measurement(run, name)
+        measured = kept_measurement(run, analysis)
         if analysis.read and small:
             # A file that is damaged, or that cannot be written, costs no more than the figure.
             with suppress(LotteryError):

@@ -93,15 +93,28 @@
     return result;
   };
 
+  const longest = (texts) => Math.max(0, ...(texts ?? []).map((text) => text.replace(/<.*?>/g, "").length));
+
   // As many of the ticks as there is room for, always with no difference, or else with the first.
   const ticks = (figure, width) => {
-    const { tickvals, ticktext } = figure.layout.xaxis;
+    const { xaxis: { tickvals, ticktext, range, type }, yaxis, margin, uniformtext } = figure.layout;
     if (!tickvals) return {};
-    const longest = Math.max(0, ...ticktext.map((text) => text.length));
-    const every = Math.ceil((tickvals.length * (longest * 8 + 12)) / Math.max(width - 64 - (figure.layout.margin?.r ?? 0), 80));
+    const room = Math.max(width - Math.max(50, 8 * longest(yaxis.ticktext) + 14) - (margin?.r ?? 14), 80);
+    const place = (value) => (type === "log" ? Math.log10(value) : value);
+    const pixels = (i, j) => Math.abs(place(tickvals[i]) - place(tickvals[j])) / Math.abs(range[1] - range[0]) * room;
+    const needs = 8 * longest(ticktext) + 12;
     const fixed = Math.max(0, ticktext.findIndex((text) => text === "0" || text === "1×"));
-    const kept = (_, i) => (i - fixed) % every === 0;
-    return { "xaxis.tickvals": tickvals.filter(kept), "xaxis.ticktext": ticktext.filter(kept) };
+    const kept = new Set([fixed]);
+    for (const step of [1, -1]) {
+      for (let last = fixed, i = fixed + step; i in tickvals; i += step) {
+        if (pixels(i, last) >= needs) kept.add((last = i));
+      }
+    }
+    const isKept = (_, i) => kept.has(i);
+    const shown = { "xaxis.tickvals": tickvals.filter(isKept), "xaxis.ticktext": ticktext.filter(isKept) };
+    // Numbers in bars are all there or none: those that happen to be short would look chosen.
+    const minsize = room / tickvals.length < 6 * longest(ticktext) ? 99 : uniformtext?.minsize;
+    return uniformtext ? { ...shown, "uniformtext.minsize": minsize } : shown;
   };
 
   // Set what a dotted path names, as Plotly.update would.
@@ -194,8 +207,9 @@
       ? figures[name].measures.y[i] : figures[name].data[i].y);
 
   // The ranges of what is visible; of curves only after the first fifth, where they differ the most.
+  // What fits "both" is a histogram, of which the whole of both axes is shown.
   const ranges = (name, visible) => {
-    const figure = figures[name];
+    const figure = figures[name], whole = figure.fit === "both";
     if (!figure.measures && !figure.fit) return {};
     const shown = figure.data.map((_, i) => i)
       .filter((i) => visible[i] === true && figure.data[i].meta.part !== "replicates");
@@ -204,10 +218,10 @@
     const ys = shown.flatMap((i) => values(name, i).filter((y, at) =>
       y !== null && (figure.fit || figure.data[i].x[at] >= 0.2 * last)));
     if (!ys.length) return {};
-    const low = figure.fit ? 0 : Math.min(...ys), high = Math.max(...ys);
-    const edge = 0.06 * (high - low) || 1;
-    const range = { "yaxis.range": [figure.fit ? 0 : low - edge, high + edge] };
-    return figure.fit ? { ...range, "xaxis.range": [Math.min(...xs), last] } : range;
+    const low = whole ? 0 : Math.min(...ys), high = Math.max(...ys);
+    const edge = 0.06 * (high - low) || 0.1;
+    const range = { "yaxis.range": [whole ? 0 : low - edge, high + edge] };
+    return whole ? { ...range, "xaxis.range": [Math.min(...xs), last] } : range;
   };
 
   const show = (name) => {

@@ -20,6 +20,7 @@ from lottery.report.forest import MARKS
 from lottery.report.inside_alignment import INSIDE_ALIGNMENT
 from lottery.report.inside_connectivity import INSIDE_CONNECTIVITY
 from lottery.report.inside_masks import INSIDE_MASKS
+from lottery.report.inside_shifts import SHIFTS
 from lottery.report.inside_values import VALUES
 from lottery.report.inside_weights import INSIDE_WEIGHTS
 from lottery.report.layers import LAYERS
@@ -40,6 +41,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     *INSIDE_CONNECTIVITY,
     *INSIDE_ALIGNMENT,
     *INSIDE_WEIGHTS,
+    SHIFTS,
 )
 """Every figure, in the order of the page."""
 
@@ -73,7 +75,7 @@ def render(data: ReportData) -> str:
         sections=[(name, list(of)) for name, of in groupby(figures, lambda d: d.section)],
         inside=inside.SECTION,
         shared=inside.shared_choices(figures),
-        found={name: one.found for name, one in data.inside.items()},
+        found=[(ANALYSES[name].sentence, one.found) for name, one in data.inside.items()],
         not_made=[one for name, one in ANALYSES.items() if name not in data.inside],
         identity=identity.strip(data),
         headline=_HEADLINES[verdict.headline],

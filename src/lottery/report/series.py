@@ -92,21 +92,15 @@ def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[P
     return drawn
 
 
-def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Plot:
+def density_axis(densities: Iterable[float]) -> Plot:
     """A log axis that runs from dense to sparse, with the densities that there are as ticks.
 
     Args:
         densities: in (0, 1].
-        apart: the least distance between two ticks, as a share of the axis; ticks nearer to the
-            one before are left out.
     """
-    at = sorted({percent(density) for density in densities}, reverse=True)
-    first, last = math.log10(at[0]), math.log10(at[-1])
+    ticks = sorted({percent(density) for density in densities}, reverse=True)
+    first, last = math.log10(ticks[0]), math.log10(ticks[-1])
     edge = 0.03 * (first - last) or 0.1
-    ticks = at[:1]
-    for value in at[1:]:
-        if math.log10(ticks[-1] / value) >= apart * (first - last):
-            ticks.append(value)
     return {
         "title": {"text": "Weights left (%) → sparser"},
         "type": "log",
@@ -114,6 +108,28 @@ def density_axis(densities: Iterable[float], *, apart: float = 0.0) -> Plot:
         "tickvals": ticks,
         "ticktext": [formatting.percent(value / 100).removesuffix("%") for value in ticks],
     }
+
+
+def log_axis(ends: Sequence[float], *, unit: str = "") -> Plot:
+    """A logarithmic axis with round values as ticks.
+
+    Args:
+        ends: logarithms of both.
+        unit: written behind each tick.
+    """
+    ticks = log_values(*ends)
+    return {
+        "type": "log",
+        "range": [*ends],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}{unit}" for tick in ticks],
+    }
+
+
+def log_range(traces: Sequence[Plot], *, of: str = "x") -> list[float]:
+    """A range of a logarithmic axis that holds all that traces have on it, at least one value."""
+    values = [value for trace in traces for value in trace[of] if value]
+    return [math.log10(min(values)) - 0.1, math.log10(max(values)) + 0.1]
 
 
 def extent(estimates: Sequence[Estimate], others: Sequence[float], scale: float) -> list[float]:
@@ -157,6 +173,20 @@ def round_values(low: float, high: float) -> list[float]:
     step *= next(m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= 7)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{n * step:.6g}") for n in range(first, last + 1)]
+
+
+def log_values(low: float, high: float) -> list[float]:
+    """At most eight round values between two ends given by their logarithms, for ticks.
+
+    >>> log_values(-0.8, 0.6), log_values(-5.2, 3.1), log_values(0.31, 0.38)
+    ([0.2, 0.5, 1.0, 2.0], [0.0001, 0.01, 1.0, 100.0], [2.1, 2.2, 2.3])
+    """
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    every = math.ceil((high - low) / 7)
+    marks = next(m for m in ((1, 2, 5), (1, 3), (1,)) if len(m) * (high - low) <= 7 or len(m) == 1)
+    exact = [m * 10.0**decade for decade in decades if decade % every == 0 for m in marks]
+    values = [v for v in (float(f"{v:.6g}") for v in exact) if low <= math.log10(v) <= high]
+    return values if len(values) > 2 else round_values(10.0**low, 10.0**high)
 
 
 def extremes(values: Sequence[float | None]) -> list[float] | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from lottery.report.figure import Gallery, Plot
 from lottery.report.palette import TONES, Tone, channels
-from lottery.report.series import round_values
+from lottery.report.series import log_values, round_values
 
 WIDTH = 860
 _FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
@@ -47,11 +47,7 @@ class Axis:
     def ticks(self) -> list[float]:
         """Round values, about six of them."""
         low, high = sorted((self.low, self.high))
-        if self.log:
-            decades = range(math.floor(low), math.ceil(high) + 1)
-            all_ = [m * 10.0**d for d in decades for m in (1, 2, 5)]
-            return [tick for tick in all_ if low <= math.log10(tick) <= high]
-        return round_values(low, high)
+        return log_values(low, high) if self.log else round_values(low, high)
 
 
 def plot_svg(plot: Plot, tones: Mapping[str, Tone] | None = None) -> str:
@@ -128,7 +124,7 @@ def _grid(layout: Plot, x: Axis, y: Axis) -> Iterator[str]:
         upright = own is x
         values = axis.get("tickvals") or own.ticks()
         texts = axis.get("ticktext") or [_number(value, axis) for value in values]
-        last = -math.inf
+        last, needs = -math.inf, max(map(_width, map(_plain, texts)), default=0) + 6
         for value, text in zip(values, texts, strict=True):
             at = own(value)
             if not min(own.start, own.end) - 1 <= at <= max(own.start, own.end) + 1:
@@ -141,7 +137,7 @@ def _grid(layout: Plot, x: Axis, y: Axis) -> Iterator[str]:
             plain = _plain(text)
             if not upright:
                 yield _label(plain, x.start - 7, at + 4, anchor="end", weight=bold)
-            elif at - last > _width(plain) + 6 or last == -math.inf:
+            elif at - last > needs:
                 yield _label(plain, at, y.start + 18, anchor="middle", weight=bold)
                 last = at
         if title := axis.get("title", {}).get("text"):

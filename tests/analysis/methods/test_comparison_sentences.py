@@ -215,6 +215,15 @@ def test_what_failed_is_in_its_cell() -> None:
     assert "(3+1" in table[2]
 
 
+def test_a_long_setting_is_broken_at_its_dots() -> None:
+    found = two()
+    one = replace(found.settings[0], key="prune.fractions.output.block.weight")
+    text = comparison_text(replace(found, settings=(one,)))
+    lines = [line.split()[0] for line in text.splitlines() if line.strip()]
+    at = lines.index("prune.fractions.output.")
+    assert lines[at + 1] == "block.weight"
+
+
 @pytest.mark.parametrize("methods", [2, 3, 4, 6])
 def test_it_fits_80_columns_and_every_run_has_its_column(methods: int) -> None:
     runs = [

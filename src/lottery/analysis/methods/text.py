@@ -66,9 +66,17 @@ def _tables(
             label = Text(comparison.methods[place].label)
             table.add_column(label, justify="right", overflow="fold")
         for name, cells in lines:
-            table.add_row(Text(name), *(Text(cells[place]) for place in places))
+            table.add_row(Text(_broken(name)), *(Text(cells[place]) for place in places))
         parts += [Text(), table] if number else [table]
     return parts
+
+
+def _broken(name: str) -> str:
+    """A setting's name that is too long for its column, in lines that end at its dots."""
+    head, dot, _ = name[:_FIRST_COLUMN].rpartition(".")
+    if len(name) <= _FIRST_COLUMN or not head.strip("."):
+        return name
+    return f"{head}{dot}\n{_broken(name[len(head) + 1 :])}"
 
 
 def _portions(methods: int) -> Iterator[list[int]]:
