@@ -125,7 +125,8 @@ def kept_measurement(run: Run, analysis: Analysis) -> Measurement | None:
     """The kept result of an analysis, if the run is still the same; else None.
 
     A damaged result, or one of another run, counts as none, and is made again. The run counts as
-    changed by any further job, since an analysis may also say what there is not; a copy in another order only where these are looked at.
+    changed by any further job, since an analysis may also say what there is not; by a copy in
+    another order only where these are looked at.
     """
     try:
         content = run.store.read_measurement(analysis.name)
@@ -133,11 +134,11 @@ def kept_measurement(run: Run, analysis: Analysis) -> Measurement | None:
             return None
         kept = read_measurement(content, source=analysis.name)
         then, now = (_seen(analysis, jobs) for jobs in (kept.made_from, _contents(run)))
-        # Once, some analyses looked at dense networks that were stopped early.
-        holds &= run.facts.dense_kind != DENSE_WHOLE or STOPPED in kept.found
     except StoreError:
         return None
-    return kept if then == now and kept.analysis == analysis.name else None
+    # Once, some analyses looked at dense networks that were stopped early.
+    leaves_out = run.facts.dense_kind != DENSE_WHOLE or STOPPED in kept.found
+    return kept if then == now and kept.analysis == analysis.name and leaves_out else None
 
 
 def _seen(analysis: Analysis, jobs: Mapping[str, str]) -> dict[str, str]:
