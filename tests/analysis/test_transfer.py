@@ -82,6 +82,15 @@ def test_each_part_of_the_headline_counts(
     assert outcomes(run({**GOOD, **changes})).items() >= expected.items()
 
 
+def test_of_tickets_found_there_the_level_as_dense_as_the_ticket_is_compared() -> None:
+    shifts = {("main", 0): 0.0, ("main", 1): 0.003, ("main", 2): 0.02, ("main", 3): 0.02}
+
+    verdict = judge_transfer(run(GOOD), run(shifts, levels=3), source="Tickets")
+
+    assert verdict.density_found == verdict.density
+    assert {one.against: one.outcome for one in verdict.comparisons}["found there"] == "confirmed"
+
+
 def test_a_ticket_found_there_may_be_better() -> None:
     found = run({("main", 0): 0.0, ("main", 4): 0.02}, levels=4)
     told = outcomes(run(GOOD), found)

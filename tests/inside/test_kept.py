@@ -69,7 +69,7 @@ def test_a_value_that_was_changed_is_damage_and_is_not_used(run: Path, name: str
     (said,) = wrong(run)[f"analyses/{path.name}"]
     assert "is not what was written: its SHA-256 differs; remove it, and lottery" in said
     if name == "masks":
-        assert kept_measurement(open_run(run), "masks") is None
+        assert kept_measurement(open_run(run), ANALYSES["masks"]) is None
     if name == "lesson":
         with pytest.raises(StoreError, match="SHA-256 differs"):
             read_learned(path)
@@ -148,4 +148,4 @@ def test_what_was_kept_before_there_were_hashes_is_whole(run: Path) -> None:
         del content["record_sha256"]
         path.write_text(json.dumps(content))
     assert not wrong(run)
-    assert kept_measurement(open_run(run), "masks") is not None
+    assert kept_measurement(open_run(run), ANALYSES["masks"]) is not None

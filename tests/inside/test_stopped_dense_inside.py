@@ -102,7 +102,7 @@ def test_what_was_kept_of_them_is_not_shown(stopped: Run) -> None:
     found = analyse(stopped, ANALYSES["masks"])
     kept = found.to_json()
     stopped.store.write_measurement("masks", kept | {"found": kept["found"][1:]})
-    assert kept_measurement(stopped, "masks") is None
+    assert kept_measurement(stopped, ANALYSES["masks"]) is None
     assert analyse(stopped, ANALYSES["masks"]) == found
 
 

@@ -114,7 +114,8 @@ def judge_transfer(
 
     Args:
         given: the run on the new task: dense networks, the tickets at level 1, controls.
-        found: the run of tickets found there, of which the last level is compared; None: none.
+        found: the run of tickets found there, of which the level is compared whose density is
+            nearest to that of the tickets; None: none.
         source: what the tickets are, in words.
         target: what they are trained on, in words; empty: as the run says.
         before: replicate -> by how much its ticket's accuracy (fraction) was above its dense
@@ -124,15 +125,16 @@ def judge_transfer(
     Raises:
         StoreError: a file of a run is damaged.
     """
-    measured, last = Measured(evidence_of(given)), found.config.levels if found else 0
+    measured, density = Measured(evidence_of(given)), _density(given, 1)
     tickets = measured.comparable(MAIN, 1, "accuracy")
     others: dict[Against, Mapping[int, float]] = {
         "dense": measured.comparable(MAIN, 0, "accuracy"),
         "reinit": measured.comparable("reinit", 1, "accuracy"),
         "random-mask": measured.comparable("random-mask", 1, "accuracy"),
     }
+    there = _level_as_dense(found, density) if found else 0
     if found is not None:
-        others["found there"] = Measured(evidence_of(found)).comparable(MAIN, last, "accuracy")
+        others["found there"] = Measured(evidence_of(found)).comparable(MAIN, there, "accuracy")
     alpha = 1 - measured.evidence.test_confidence
     comparisons = [_compared(one, given, tickets, other, alpha) for one, other in others.items()]
     if before:
@@ -143,8 +145,8 @@ def judge_transfer(
         headline=_together([c.outcome for c in comparisons if c.against in _HEADLINE]),
         source=source,
         target=target or given.facts.title,
-        density=_density(given, 1),
-        density_found=_density(found, last) if found else None,
+        density=density,
+        density_found=_density(found, there) if found else None,
         replicates=given.config.replicates,
         tickets=_tickets(given),
         dense_missing=measured.missing(MAIN, 0),
@@ -224,6 +226,13 @@ def _density(run: Run, level: int) -> float | None:
     keys = [JobKey(number, MAIN, level) for number in range(run.config.replicates)]
     found = [run.results[key].density for key in keys if key in run.results]
     return fmean(found) if found else None
+
+
+def _level_as_dense(found: Run, density: float | None) -> int:
+    """The level whose density is nearest, since the run may have been made for a sparser ticket."""
+    levels = {key.level for key in found.results if key.branch == MAIN and key.level}
+    kept = {level: _density(found, level) or 0.0 for level in levels}
+    return min(kept, key=lambda level: abs(kept[level] - (density or 0.0)), default=0)
 
 
 # As text

@@ -255,7 +255,7 @@ def _planned(
     config, task = experiment.config, experiment.task
     assert isinstance(config, ExperimentConfig), "of own loops there is no other task"
     assert isinstance(task, Supervised), "bound to data"
-    check_against_data(config, task, experiment.bound)
+    check_against_data(config, task, experiment.context)
     device = resolve_device(run_options.device).type
     there = reusable(experiment, run_options, device) if is_known else set()
     jobs = {key: experiment.identity(key) for key in plan(config)}
