@@ -110,7 +110,7 @@ def test_a_dry_run_downloads_nothing(
         raise NotHereError("idx", [Path("here")])
 
     monkeypatch.setattr("lottery.cli.dry_run.load_dataset", gone)
-    monkeypatch.setattr("lottery.cli.dry_run.made_up_dataset", load_dataset)
+    monkeypatch.setattr("lottery.cli.dry_run.placeholder_dataset", load_dataset)
     words = ["ticket", "train", small_run.path, "--level", "1", "--dry-run", "--device", "cpu"]
     code, planned, _ = cli(*words)
     assert code == 0

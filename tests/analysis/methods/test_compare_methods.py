@@ -13,7 +13,7 @@ from methods_samples import DATA, compared, criterion, method_run, results_of, s
 from scipy import stats
 
 from lottery.analysis import RunComparison, comparison_text, to_json
-from lottery.analysis.methods import facts
+from lottery.analysis.methods import comparison_rows
 from lottery.analysis.methods.types import MEASURES, AgainstFirst
 from lottery.analysis.statistics import holm
 from lottery.analysis.types import Measure
@@ -321,7 +321,7 @@ def test_the_smallest_matching_density_is_each_runs_own() -> None:
 
 def test_that_the_smallest_matching_density_is_one_of_all_runs_is_said() -> None:
     found = pair(results_of(noise=0.0), results_of(noise=0.0, levels=2))
-    told = dict(facts.runs(found))
+    told = dict(comparison_rows.run_rows(found))
     assert told["Smallest matching density that all runs have, confirmed"] == ("25%", "25%")
     assert "that all runs have," in map(str.strip, comparison_text(found).splitlines())
 

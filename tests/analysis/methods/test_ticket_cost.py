@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lottery.analysis.methods.facts import costs
 from tiny import tiny
 
 from lottery.analysis import compare_runs, comparison_text
+from lottery.analysis.methods.comparison_rows import cost_rows
 from lottery.analysis.methods.cost import ticket_costs
 from lottery.experiments import ExperimentConfig, Run, RunOptions, open_run, run_experiment
 from lottery.methods import (
@@ -197,7 +197,7 @@ def test_what_making_tickets_took_is_said_to_be_missing_where_it_is(
     other = made(config("one-shot", schedule="one-shot"), out)
     for found in (compare_runs([open_run(older), other], cost=True), compare_runs([one, other])):
         told = " ".join(comparison_text(found).split())
-        assert ("Of iterative it is not recorded how long making" in told) is bool(costs(found))
+        assert ("Of iterative it is not recorded how long making" in told) is bool(cost_rows(found))
     assert "Of iterative it is not recorded" in render_comparison(
         compare_runs([open_run(older), other], cost=True)
     )
