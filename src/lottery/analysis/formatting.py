@@ -160,6 +160,11 @@ def joined(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
+def pair_count(n: int, missing: int) -> str:
+    """How many pairs there are, as a cell: ``5``, or ``4/5`` where one is missing."""
+    return f"{n}/{n + missing}" if missing else f"{n}"
+
+
 def missing_words(missing: Missing) -> str:
     """What is missing, counted; empty where nothing is.
 

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lottery.analysis.evidence import evidence_of
-from lottery.analysis.formatting import NONE, missing_words, probability
+from lottery.analysis.formatting import NONE, missing_words, pair_count, probability
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import FEWEST, OPPOSITES, Claim, Samples, Settings, decide, sooner
 from lottery.analysis.statistics import holm
@@ -296,8 +296,9 @@ def _table(verdict: TeachVerdict) -> Table:
         if one.mean is not None:
             ratio = one.name == "learned-sooner"
             value = f"{one.mean:.2f} times" if ratio else f"{100 * one.mean:+.2f} points"
-        n = f"{one.n}/{one.n + one.missing}" if one.missing else f"{one.n}"
-        table.add_row(one.claim, value, probability(one.p), n, one.outcome)
+        table.add_row(
+            one.claim, value, probability(one.p), pair_count(one.n, one.missing), one.outcome
+        )
     return table
 
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lottery.analysis.evidence import evidence_of
-from lottery.analysis.formatting import NONE, joined, missing_words
+from lottery.analysis.formatting import NONE, joined, missing_words, pair_count
 from lottery.analysis.measured import Measured
 from lottery.analysis.procedure import FEWEST
 from lottery.analysis.statistics import paired_difference
@@ -326,8 +326,7 @@ def _table(verdict: TransferVerdict) -> Table:
         interval = NONE
         if one.low is not None and one.high is not None:
             interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
-        n = f"{one.n}/{one.n + one.missing}" if one.missing else f"{one.n}"
-        table.add_row(name, mean, interval, n, claim, one.outcome)
+        table.add_row(name, mean, interval, pair_count(one.n, one.missing), claim, one.outcome)
     return table
 
 

@@ -33,26 +33,18 @@ def connectivity(
     ] = True,
     points: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="Points on each line, ends included: 3 or more.",
-        ),
+        options.whole(help="Points on each line, ends included: 3 or more."),
     ] = 30,
     recalibrate: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="At every point, compute batch norm's statistics from so many training examples.",
+        options.whole(
+            help="At every point, compute batch norm's statistics from so many training examples."
         ),
     ] = 0,
     examples: Annotated[
         int,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="Measure on so many examples of training and test data at most; 0: all.",
+        options.whole(
+            help="Measure on so many examples of training and test data at most; 0: all."
         ),
     ] = 10_000,
     again: Again = False,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from lottery.cli import options
 from lottery.cli.analyse import verb
 
@@ -40,19 +38,12 @@ def weights() -> None:
 
 Examples = Annotated[
     int,
-    typer.Option(
-        "--examples",
-        metavar="N",
-        parser=options.whole_number,
-        help="Training examples to look at, the same for all networks.",
-    ),
+    options.whole("--examples", help="Training examples to look at, the same for all networks."),
 ]
 Recalibrate = Annotated[
     int,
-    typer.Option(
+    options.whole(
         "--recalibrate",
-        metavar="N",
-        parser=options.whole_number,
         help="Training examples that batch normalization's statistics are computed from, anew for "
         "each network; 0: they stay.",
     ),
@@ -64,21 +55,13 @@ def alignment(
     examples: Examples = 1_000,
     test_examples: Annotated[
         int,
-        typer.Option(
-            "--test-examples",
-            metavar="N",
-            parser=options.whole_number,
-            help="Test examples that each network is measured on; 0: all.",
+        options.whole(
+            "--test-examples", help="Test examples that each network is measured on; 0: all."
         ),
     ] = 2_000,
     points: Annotated[
         int,
-        typer.Option(
-            "--points",
-            metavar="N",
-            parser=options.whole_number,
-            help="Networks on each line, its ends included.",
-        ),
+        options.whole("--points", help="Networks on each line, its ends included."),
     ] = 11,
     recalibrate: Recalibrate = 0,
 ) -> None:
@@ -101,12 +84,7 @@ def curvature(
     examples: Examples = 1_000,
     eigenvalues: Annotated[
         int,
-        typer.Option(
-            "--eigenvalues",
-            metavar="N",
-            parser=options.whole_number,
-            help="How many of the largest eigenvalues.",
-        ),
+        options.whole("--eigenvalues", help="How many of the largest eigenvalues."),
     ] = 3,
 ) -> None:
     """How sharp the minima are that trainings end in, and how steep the loss is where they start.
@@ -139,12 +117,7 @@ def cka(examples: Examples = 1_000) -> None:
 def pools(
     candidates: Annotated[
         int,
-        typer.Option(
-            "--candidates",
-            metavar="N",
-            parser=options.whole_number,
-            help="How many of the nearest levels are tried.",
-        ),
+        options.whole("--candidates", help="How many of the nearest levels are tried."),
     ] = 4,
     recalibrate: Recalibrate = 1_000,
 ) -> None:
@@ -163,9 +136,7 @@ def pools(
 def shifts(
     examples: Annotated[
         int,
-        typer.Option(
-            "--examples", metavar="N", parser=options.whole_number, help="Test examples at most."
-        ),
+        options.whole("--examples", help="Test examples at most."),
     ] = 10_000,
 ) -> None:
     """Whether tickets lose more than the dense network on worse images.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,11 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise typer.BadParameter(f"expected a whole number, got '{text[:40]}'") from None
+
+
+def whole(*names: str, help: str, metavar: str = "N") -> Any:
+    """An option that takes a whole number; named after its parameter where no name is given."""
+    return typer.Option(*names, metavar=metavar, parser=whole_number, help=help)
 
 
 def number(text: str) -> float:
@@ -126,7 +131,7 @@ Jobs = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", parser=whole_number, help="Seed of every random choice."),
+    whole("--seed", help="Seed of every random choice."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress; results only.")]

@@ -31,13 +31,11 @@ def run(
     ] = None,
     levels: Annotated[
         int | None,
-        typer.Option(metavar="N", parser=options.whole_number, help="How many times to prune."),
+        options.whole(help="How many times to prune."),
     ] = None,
     replicates: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", parser=options.whole_number, help="Repetitions with their own seeds."
-        ),
+        options.whole(help="Repetitions with their own seeds."),
     ] = None,
     seed: options.Seed = None,
     track: Annotated[

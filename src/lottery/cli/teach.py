@@ -22,10 +22,8 @@ def teach(
     run: options.RunName,
     level: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="Which level; if not given, the smallest that is confirmed, or else matches.",
+        options.whole(
+            help="Which level; if not given, the smallest that is confirmed, or else matches."
         ),
     ] = None,
     weights: Annotated[

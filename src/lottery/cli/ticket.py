@@ -50,18 +50,14 @@ def save(
     ],
     level: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="Which level; if not given, the smallest that is confirmed, or else matches.",
+        options.whole(
+            help="Which level; if not given, the smallest that is confirmed, or else matches."
         ),
     ] = None,
     replicate: Annotated[
         int | None,
-        typer.Option(
-            metavar="R",
-            parser=options.whole_number,
-            help="Which replicate, from 0; if not given, the first that has the level.",
+        options.whole(
+            help="Which replicate, from 0; if not given, the first that has the level.", metavar="R"
         ),
     ] = None,
     out: options.Out = Path("runs"),
@@ -157,11 +153,7 @@ def apply(
     ] = None,
     classes: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="Number of classes, where the file does not say it.",
-        ),
+        options.whole(help="Number of classes, where the file does not say it."),
     ] = None,
     debug: options.Debug = False,
 ) -> None:

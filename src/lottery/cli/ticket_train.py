@@ -38,10 +38,8 @@ def train(
     ] = None,
     level: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="Of a run, which level; if not given, the smallest that is confirmed, or matches.",
+        options.whole(
+            help="Of a run, which level; if not given, the smallest that is confirmed, or matches."
         ),
     ] = None,
     overrides: Annotated[
@@ -50,11 +48,7 @@ def train(
     ] = None,
     replicates: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            parser=options.whole_number,
-            help="If not given, as many as tickets; with more they take them in turn.",
-        ),
+        options.whole(help="If not given, as many as tickets; with more they take them in turn."),
     ] = None,
     found_there: Annotated[
         bool, typer.Option(help="Find tickets there too, at the same density, to compare with.")

@@ -44,7 +44,7 @@ def cache_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         except Timeout:
             on_wait()
             lock.acquire()
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError):  # filelock raises the latter where there are no locks
         yield
         return
     try:

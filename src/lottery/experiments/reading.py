@@ -22,6 +22,7 @@ from lottery.experiments.task_facts import TaskFacts, task_facts, task_score
 from lottery.methods import Given
 from lottery.store import JobKey, JobResult, LookKey, Store
 from lottery.store.contents import RESULT
+from lottery.store.files import names_in
 from lottery.store.jobs import REORDERED
 from lottery.store.store import EXPERIMENT, GIVEN
 
@@ -259,7 +260,7 @@ def _given_problems(store: Store, config: PlanConfig) -> dict[JobKey | LookKey |
     hashes = config.method.tickets if isinstance(config.method, Given) else ()
     files = {f"{name}.safetensors": name for name in hashes}
     try:
-        strangers = [name for name in store.names_in(GIVEN) if name not in files]
+        strangers = [name for name in names_in(store.path / GIVEN) if name not in files]
     except StoreError as error:
         return {GIVEN: [str(error)]}
     found: dict[JobKey | LookKey | str, list[str]] = {

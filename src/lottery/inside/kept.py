@@ -11,7 +11,7 @@ from lottery.inside.kept_lines import LINES, lines_problem
 from lottery.inside.measurement import read_measurement
 from lottery.inside.teaching import LESSON
 from lottery.store import JobKey, LookKey, Store
-from lottery.store.files import why_no_file
+from lottery.store.files import names_in, why_no_file
 from lottery.store.store import ANALYSES as FOLDER
 
 _END: Final = ".json"
@@ -23,7 +23,9 @@ def kept_problems(store: Store) -> dict[JobKey | LookKey | str, list[str]]:
     That a run has grown since makes nothing of it wrong: it is found anew when it is asked for.
     """
     try:
-        return {f"{FOLDER}/{file}": _problems(store, file) for file in store.names_in(FOLDER)}
+        return {
+            f"{FOLDER}/{file}": _problems(store, file) for file in names_in(store.path / FOLDER)
+        }
     except StoreError as error:
         return {FOLDER: [str(error)]}
 

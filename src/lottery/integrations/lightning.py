@@ -94,6 +94,7 @@ class _TrainerState:
     def state_dict(self) -> dict[str, Any]:
         if not self._trainer.optimizers:
             return {}
+        # With optimizers and loops, without which a Trainer cannot go on.
         whole = self._trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
         return {
             key: value

@@ -65,6 +65,22 @@ def read_json(path: Path) -> Any:
         raise StoreError(f"cannot read {path}: {error}") from error
 
 
+def names_in(folder: Path) -> list[str]:
+    """What there is in a folder, but for what begins with a dot; empty without the folder.
+
+    Raises:
+        StoreError: it is no directory, or cannot be read.
+    """
+    if problem := why_no_directory(folder):
+        raise StoreError(problem)
+    try:
+        return sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot read {folder}: {error.strerror}") from error
+
+
 def why_no_directory(path: Path) -> str:
     """Why a path is not a directory, in words; empty if it is one, or does not exist."""
     return _why_not(path, stat.S_ISDIR, "a directory")

@@ -35,6 +35,12 @@ def contents_hash(files: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
 
 
+def with_hash(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record, as plain JSON, with its own hash in it."""
+    plain = json.loads(json.dumps(record, allow_nan=False))
+    return {**plain, RECORD_HASH: record_hash(plain)}
+
+
 def check_record(record: Mapping[str, Any], source: Path) -> None:
     """Check a record by its own hash, if it has one: those from before there was one have none.
 

@@ -41,6 +41,15 @@ class LookKey:
         return f"replicate {self.replicate}, {what} {self.number}"
 
 
+def look_key(replicate: int, name: str) -> LookKey | None:
+    """The key of the look whose directory has this name; None if that is no look's name."""
+    kind, _, number = name.partition("-")
+    if kind in ("state", "drawn") and number.isdecimal():
+        key = LookKey(replicate, kind, int(number))  # type: ignore[arg-type]
+        return key if key.path.name == name else None
+    return None
+
+
 def pack_look(key: LookKey, found: State | EarlyBirdMask) -> dict[str, bytes]:
     """The files of a look: name -> contents."""
     about = {"look": str(key)}

@@ -31,10 +31,10 @@ from lottery.store.hashes import (
     WITHOUT_HASH,
     check_record,
     contents_hash,
-    record_hash,
+    with_hash,
 )
 from lottery.store.jobs import JobKey, JobResult
-from lottery.store.looks import LOOK, LookKey, pack_look, unpack_look
+from lottery.store.looks import LOOK, LookKey, look_key, pack_look, unpack_look
 from lottery.store.tensors import pack_tensors, unpack_tensors, unpack_ticket
 from lottery.store.ticket_file import read_ticket, ticket_sha256, write_ticket
 from lottery.tickets import EarlyBirdMask, Ticket
@@ -66,8 +66,7 @@ class Store:
 
     def write_experiment(self, experiment: Mapping[str, Any]) -> None:
         """Write ``experiment.json``, with a hash of all that it holds."""
-        whole = {**experiment, RECORD_HASH: record_hash(experiment)}
-        text = json.dumps(whole, indent=2, allow_nan=False) + "\n"
+        text = json.dumps(with_hash(experiment), indent=2) + "\n"
         commit.write_file(self.path / EXPERIMENT, text.encode())
 
     def read_experiment(self) -> dict[str, Any] | None:
@@ -140,14 +139,9 @@ class Store:
 
     def looks(self, replicate: int) -> list[LookKey]:
         """The looks of a replicate that are on disk, in the order of their names."""
-        found = []
-        for path in sorted((self.path / f"replicate-{replicate}" / "looks").glob("*-*")):
-            kind, _, number = path.name.partition("-")
-            if kind in ("state", "drawn") and number.isdecimal():
-                key = LookKey(replicate, kind, int(number))  # type: ignore[arg-type]
-                if self.directory(key) == path:
-                    found.append(key)
-        return found
+        folder = self.path / f"replicate-{replicate}" / "looks"
+        keys = (look_key(replicate, path.name) for path in sorted(folder.glob("*-*")))
+        return [key for key in keys if key is not None]
 
     def set_aside(self, key: JobKey | LookKey) -> Path:
         """Rename what is at the place of a job's files; the new path."""
@@ -346,8 +340,7 @@ class Store:
 
     def write_measurement(self, name: str, found: Mapping[str, Any]) -> None:
         """Keep what an analysis found, in place of what it found before, with a hash of it."""
-        plain = json.loads(json.dumps(found, allow_nan=False))
-        text = json.dumps({**plain, RECORD_HASH: record_hash(plain)}) + "\n"
+        text = json.dumps(with_hash(found)) + "\n"
         commit.write_file(self.measurement_path(name), text.encode())
 
     def read_measurement(self, name: str) -> Any:
@@ -396,22 +389,6 @@ class Store:
 
     def _given(self, name: str) -> Path:
         return self.path / GIVEN / f"{name}.safetensors"
-
-    def names_in(self, folder: str) -> list[str]:
-        """What there is in a folder of the run, but for what begins with a dot; empty without one.
-
-        Raises:
-            StoreError: it is no directory, or cannot be read.
-        """
-        path = self.path / folder
-        if problem := why_no_directory(path):
-            raise StoreError(problem)
-        try:
-            return sorted(one.name for one in path.iterdir() if not one.name.startswith("."))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(f"cannot read {path}: {error.strerror}") from error
 
     # What went wrong
 

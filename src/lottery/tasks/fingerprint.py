@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from lottery.errors import UsageError
 from lottery.tasks.code import class_members, code_of, is_library, names_used
 
 Plain = Any
@@ -33,6 +34,20 @@ Plain = Any
 _NOT_COVERED: Final = "not covered: "
 _LONGEST: Final = 200
 """Characters of a description that is longer are replaced by their hash."""
+
+
+def read_told(fingerprint: Any) -> Plain:
+    """A fingerprint that the user tells, as it comes back from a file.
+
+    Raises:
+        UsageError: it is no plain JSON.
+    """
+    try:
+        return json.loads(json.dumps(fingerprint, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"fingerprint: expected texts, numbers, and lists and dicts of these; {error}"
+        ) from error
 
 
 def describe(function: Any) -> Plain:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,7 +23,7 @@ from lottery.errors import Preempted, UsageError
 from lottery.holding import hold
 from lottery.rng import Streams
 from lottery.tasks.batches import take_batches
-from lottery.tasks.fingerprint import describe, digest, not_covered, tensor_digest
+from lottery.tasks.fingerprint import describe, digest, not_covered, read_told, tensor_digest
 from lottery.tasks.global_random import seeded
 from lottery.tasks.initial import (
     call_make_model,
@@ -69,7 +67,7 @@ class OwnTask:
         if code.steps is not None and (type(code.steps) is not int or code.steps < 1):
             raise UsageError(f"steps: expected a whole number, 1 or more, got {code.steps!r}")
         self.code, self.score = code, code.score
-        self._fingerprint = _plain(code.fingerprint)
+        self._fingerprint = read_told(code.fingerprint)
         self._ends: dict[str, int] = {}
 
     # What it is
@@ -299,11 +297,11 @@ class OwnTask:
         try:
             scores, end = self._run_loop(request, model, recording, monitor)
         except FloatingPointError as error:
-            return _result(recording, reason=str(error) or type(error).__name__)
+            return recording.result(reason=str(error) or type(error).__name__)
         final = state_of(model)
         bad = [name for name, value in final.items() if not bool(value.isfinite().all())]
         if bad:
-            return _result(recording, reason=f"{bad[0]} was not finite at the end")
+            return recording.result(reason=f"{bad[0]} was not finite at the end")
         try:
             scores = scores or self.scores(model, request.streams)
             recording.add(end, "test", scores)
@@ -311,10 +309,10 @@ class OwnTask:
             if self.code.evaluate is not None and best is not None and best != end:
                 self._judge_best(model, recording, best, request.streams)
         except FloatingPointError as error:
-            return _result(recording, reason=str(error))
+            return recording.result(reason=str(error))
         stop = early_stop_by(recording.curve, self.score)
         kept = recording.early_stop if stop == recording.best_iteration else {}
-        return _result(recording, final=final, stop=stop, early_stop=kept, scores=scores)
+        return recording.result(final=final, stop=stop, early_stop=kept, scores=scores)
 
     def _run_loop(
         self, request: TrainingRequest, model: nn.Module, recording: Recording, monitor: Monitor
@@ -387,40 +385,6 @@ class OwnTask:
         with seeded(streams.seed_of("evaluate")):
             value = self.code.evaluate(model)
         return read_scores(value, self.score.name, "evaluate")
-
-
-def _plain(fingerprint: Any) -> Plain:
-    """What the user tells, as it comes back from a file."""
-    try:
-        return json.loads(json.dumps(fingerprint, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"fingerprint: expected texts, numbers, and lists and dicts of these; {error}"
-        ) from error
-
-
-def _result(
-    recording: Recording,
-    *,
-    reason: str = "",
-    final: State | None = None,
-    stop: int | None = None,
-    early_stop: State | None = None,
-    scores: Mapping[str, float] | None = None,
-) -> TrainingResult:
-    return TrainingResult(
-        status="diverged" if reason else "done",
-        reason=reason,
-        curve=recording.curve,
-        final=final or {},
-        early_stop=early_stop or {},
-        early_stop_iteration=stop,
-        snapshots=recording.snapshots,
-        seconds=recording.seconds(),
-        engine="own",
-        notes=recording.notes,
-        scores=scores or {},
-    )
 
 
 def _describe_request(request: TrainingRequest) -> str:

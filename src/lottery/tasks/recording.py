@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lottery.errors import UsageError
 from lottery.score import Score
 from lottery.tasks.protocol import TrainingRequest
-from lottery.training import CurvePoint, Notes, Split, State, value_problem
+from lottery.training import CurvePoint, Notes, Split, State, TrainingResult, value_problem
 from lottery.training.curve import MOST_NAMES
 from lottery.training.engines.torch_engine.network import state_of
 from lottery.training.progress import below
@@ -122,6 +122,38 @@ class Recording:
         """Iteration -> state, of the snapshots asked for that have been taken."""
         there = {at: f"snapshot-{at}" for at in self._request.snapshots_at}
         return {at: self._kept[label] for at, label in there.items() if label in self._kept}
+
+    def result(
+        self,
+        *,
+        reason: str = "",
+        final: State | None = None,
+        stop: int | None = None,
+        early_stop: State | None = None,
+        scores: Mapping[str, float] | None = None,
+    ) -> TrainingResult:
+        """The result of the training.
+
+        Args:
+            reason: why it diverged; empty: it did not.
+            final: the state at its end.
+            stop: the iteration of its early stop.
+            early_stop: the state there.
+            scores: name -> score at the end.
+        """
+        return TrainingResult(
+            status="diverged" if reason else "done",
+            reason=reason,
+            curve=self.curve,
+            final=final or {},
+            early_stop=early_stop or {},
+            early_stop_iteration=stop,
+            snapshots=self.snapshots,
+            seconds=self.seconds(),
+            engine="own",
+            notes=self.notes,
+            scores=scores or {},
+        )
 
     def seconds(self) -> float:
         """Seconds of training so far, those before interruptions included."""
