@@ -13,12 +13,13 @@ from command import Cli
 from small_run import SmallRun
 
 from lottery.errors import StoreError
-from lottery.experiments import open_run, verify_run
+from lottery.experiments import open_run
 from lottery.experiments.learned import read_learned
-from lottery.inside import ANALYSES, analyse
+from lottery.inside import ANALYSES, analyse, kept_problems
 from lottery.inside.analysis import kept_measurement
 from lottery.inside.kept_lines import LINES
 from lottery.inside.teaching import lesson
+from lottery.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def run(looked_at: Path, tmp_path: Path) -> Path:
 
 
 def wrong(run: Path) -> dict[str, list[str]]:
-    return {str(key): found for key, found in verify_run(run).items() if found}
+    return {str(key): found for key, found in kept_problems(Store(run)).items() if found}
 
 
 def a_lesson(run: Path) -> Path:
@@ -50,7 +51,7 @@ def a_lesson(run: Path) -> Path:
 def test_what_is_whole_is_counted(cli: Cli, run: Path) -> None:
     names = [f"analyses/{name}.json" for name in (LINES, "connectivity", "masks")]
     names.append(f"analyses/{a_lesson(run).name}")
-    assert [key for key in verify_run(run) if isinstance(key, str)] == names
+    assert [*kept_problems(Store(run))] == names
     code, out, _ = cli("verify", run)
     assert code == 0
     assert out.endswith(

@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from lottery.analysis import judge_run, reachable
 from lottery.analysis.formatting import joined
@@ -143,6 +144,10 @@ def data_at_hand(config: ExperimentConfig, options: RunOptions) -> tuple[Dataset
         return placeholder_dataset(config.data), str(error)
 
 
+_TRAINING: Final = ("model", "initialization", "data", "training")
+"""Settings that two configs have alike where their trainings are."""
+
+
 def _scatter(config: ExperimentConfig, out: Path) -> tuple[float, str] | None:
     """How tickets vary in the run here of the same training that tells most, and which that is."""
     found = []
@@ -154,9 +159,6 @@ def _scatter(config: ExperimentConfig, out: Path) -> tuple[float, str] | None:
                 found += [(*known, path.name)] if known and known[0] else []
     spread, _, name = max(found, key=lambda one: one[1], default=(0.0, 0, ""))
     return (spread, f"as in {name}") if name else None
-
-
-_TRAINING = ("model", "initialization", "data", "training")
 
 
 def _sentence(words: str) -> str:

@@ -211,10 +211,11 @@ def verify(
     load()
     from lottery.errors import StoreError
     from lottery.experiments import find_run, verify_run
-    from lottery.store import JobKey
+    from lottery.inside import kept_problems
+    from lottery.store import JobKey, Store
 
     path = find_run(run, out)
-    checked = verify_run(path)
+    checked = verify_run(path) | kept_problems(Store(path))
     # A link may stand in the way of many trainings.
     problems = list(dict.fromkeys(problem for found in checked.values() for problem in found))
     if as_json:

@@ -231,7 +231,8 @@ def read_config(store: Store) -> tuple[PlanConfig, dict[str, Any]]:
 def verify_run(path: Path) -> dict[JobKey | LookKey | str, list[str]]:
     """Check the files of every finished job of a run.
 
-    So are tickets that it was given and what analyses found, and what lies among these.
+    So are tickets that it was given, and what lies among these; of what analyses keep see
+    `lottery.inside.kept_problems`.
 
     Returns:
         Job, look, or the path of a file in the run -> what is wrong, one sentence each; empty if
@@ -243,8 +244,6 @@ def verify_run(path: Path) -> dict[JobKey | LookKey | str, list[str]]:
     store = Store(path)
     config, experiment = read_config(store)
     examples = experiment["data"].get("training_examples")
-    from lottery.inside.kept import kept_problems
-
     jobs: dict[JobKey | LookKey | str, list[str]] = {
         key: examine_job(store, key, config, examples)[1]
         for key in plan(config)
@@ -252,7 +251,7 @@ def verify_run(path: Path) -> dict[JobKey | LookKey | str, list[str]]:
     }
     looks = (look for number in range(config.replicates) for look in store.looks(number))
     jobs |= {look: store.look_problems(look) for look in looks}
-    return jobs | _given_problems(store, config) | kept_problems(store)
+    return jobs | _given_problems(store, config)
 
 
 def _given_problems(store: Store, config: PlanConfig) -> dict[JobKey | LookKey | str, list[str]]:

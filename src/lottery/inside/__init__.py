@@ -2,7 +2,8 @@
 
 from lottery.inside.analysis import Analysis, analyse
 from lottery.inside.catalog import ANALYSES
+from lottery.inside.kept import kept_problems
 from lottery.inside.measurement import Measurement, Table
 from lottery.inside.subject import Subject
 
-__all__ = ["ANALYSES", "Analysis", "Measurement", "Subject", "Table", "analyse"]
+__all__ = ["ANALYSES", "Analysis", "Measurement", "Subject", "Table", "analyse", "kept_problems"]

@@ -20,7 +20,8 @@ _END: Final = ".json"
 def kept_problems(store: Store) -> dict[JobKey | LookKey | str, list[str]]:
     """File of what is kept -> what is wrong with it; also of what nobody keeps there.
 
-    That a run has grown since makes nothing of it wrong: it is found anew when it is asked for.
+    Keys are paths in the run, such as ``analyses/masks.json``; no problems: the file is whole. That
+    a run has grown since makes nothing of it wrong: it is found anew when it is asked for.
     """
     try:
         return {
