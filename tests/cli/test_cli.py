@@ -501,9 +501,10 @@ def test_report(cli: Cli, run: Path, tmp_path: Path) -> None:
 def test_verify(cli: Cli, run: Path, tmp_path: Path) -> None:
     import shutil
 
-    code, out, _ = cli("verify", run)
+    code, out, err = cli("verify", run)
     assert code == 0
     assert "18 of 18" in out
+    assert "training 1 of 18" in err
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
     (copy / "replicate-1" / "level-01" / "curves.csv").write_text("")
@@ -512,7 +513,9 @@ def test_verify(cli: Cli, run: Path, tmp_path: Path) -> None:
     assert "curves.csv" in out
     assert "17 of 18" in out
     assert "running its command again" in err
-    found = json.loads(cli("verify", copy, "--json")[1])
+    _, out, err = cli("verify", copy, "--json")
+    found = json.loads(out)
+    assert "training 1" not in err
     assert sum(bool(problems) for problems in found.values()) == 1
 
 

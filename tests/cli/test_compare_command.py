@@ -40,7 +40,7 @@ def accuracies(out: Path, name: str, level: int) -> list[float]:
 
 def test_two_runs_side_by_side(cli: Cli, out: Path) -> None:
     code, said, err = cli("compare", "magnitude", "random", "--out", out)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "reading run 1 of 2: magnitude\n")
     said = " ".join(said.split())
     assert "random has the same dense trainings" in said
     assert "Tests are paired by replicate" in said

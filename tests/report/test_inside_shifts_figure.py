@@ -57,7 +57,8 @@ def test_every_corruption_is_drawn_in_points_with_its_interval(data: ReportData)
         assert line["x"] == [1, 2, 3, 4, 5]
         assert line["y"] == pytest.approx([level * strength / 10 for strength in line["x"]])
         assert band["y"][:5] == pytest.approx([y - 1 for y in line["y"]])
-        assert band["y"][5:] == pytest.approx([y + 1 for y in reversed(line["y"])])
+        assert band["y"][5:10] == pytest.approx([y + 1 for y in reversed(line["y"])])
+        assert band["y"][10:] == band["y"][:1], "closed"
     (zero,) = shown(plot, "reference")
     assert zero["y"] == [0, 0]
     assert plot is not None

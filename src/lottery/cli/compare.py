@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lottery.cli import options
+from lottery.cli.analyse import progress_line
 from lottery.cli.loading import load
 from lottery.cli.output import echo
 
@@ -61,12 +62,19 @@ def compare(
     del debug
     load()
     from lottery.analysis import compare_runs, comparison_text, to_json
+    from lottery.analysis.text import WIDTH
+    from lottery.cli.tables import terminal_width
     from lottery.experiments import find_run, open_run
 
-    opened = [open_run(find_run(run, out)) for run in runs]
-    found = compare_runs(
-        opened, margin=margin, confidence=confidence, tolerance=tolerance, cost=cost
-    )
+    with progress_line(silent=as_json) as progress:
+        opened = []
+        for number, run in enumerate(runs):
+            progress(f"reading run {number + 1} of {len(runs)}: {run}")
+            opened.append(open_run(find_run(run, out)))
+        progress("comparing")
+        found = compare_runs(
+            opened, margin=margin, confidence=confidence, tolerance=tolerance, cost=cost
+        )
     if report is not None:
         from lottery.report import write_comparison
 
@@ -74,7 +82,7 @@ def compare(
     if as_json:
         echo(json.dumps(to_json(found), indent=2))
         return
-    echo(comparison_text(found).rstrip())
+    echo(comparison_text(found, width=max(WIDTH, terminal_width())).rstrip())
     if report is None:
         echo("\nWith --report FILE.html the same is written as a page with figures.")
     else:

@@ -215,7 +215,8 @@ def verify(
     from lottery.store import JobKey, Store
 
     path = find_run(run, out)
-    checked = verify_run(path) | kept_problems(Store(path))
+    with progress_line(silent=as_json) as progress:
+        checked = verify_run(path, progress=progress) | kept_problems(Store(path))
     # A link may stand in the way of many trainings.
     problems = list(dict.fromkeys(problem for found in checked.values() for problem in found))
     if as_json:

@@ -44,7 +44,12 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) 
 
 def wrapped(text: str) -> str:
     """A sentence in lines that the terminal has room for."""
-    return fill(text, Console().width, break_long_words=False, break_on_hyphens=False)
+    return fill(text, terminal_width(), break_long_words=False, break_on_hyphens=False)
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    return Console().width
 
 
 def _narrowest(rows: Sequence[Mapping[str, Any]]) -> int:

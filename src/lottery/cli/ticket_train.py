@@ -207,11 +207,14 @@ def _print_plan(
     transfer = prepare_transfer(
         bound, tickets, run_options.out, found_there=found_there, write=False
     )
-    shared = set[str]()
-    planned = [
-        _planned(bind(of, run_options, data=data), run_options, shared, is_known=not missing)
+    runs = [
+        bind(of, run_options, data=data)
         for of in (transfer.given, transfer.found)
         if of is not None
+    ]
+    planned = [
+        _planned(one, run_options, before=runs[:number], is_known=not missing)
+        for number, one in enumerate(runs)
     ]
     if as_json:
         said = {"planned": planned, "drawn_anew": transfer.new_layers, "data_missing": missing}
@@ -230,14 +233,14 @@ def _print_plan(
 
 
 def _planned(
-    experiment: Experiment, run_options: RunOptions, shared: set[str], *, is_known: bool
+    experiment: Experiment, run_options: RunOptions, *, before: Sequence[Experiment], is_known: bool
 ) -> dict[str, Any]:
     """What one run would train.
 
     Args:
         experiment: of the run.
         run_options: as it would be run.
-        shared: identities of trainings that are planned before it; its own are added.
+        before: the runs that are planned before it, whose trainings it shares.
         is_known: whether the data are here, which tell what of it is there.
     """
     from lottery.cli.dry_run import reusable
@@ -252,9 +255,9 @@ def _planned(
     check_against_data(config, task, experiment.context)
     device = resolve_device(run_options.device).type
     there = reusable(experiment, run_options, device) if is_known else set()
-    jobs = {key: experiment.identity(key) for key in plan(config)}
-    again = sum(one in shared for key, one in jobs.items() if key not in there)
-    shared |= {*jobs.values()}
+    trained = {one.identity(key) for one in before for key in plan(one.config)}
+    jobs = plan(config)
+    shared = sum(experiment.identity(key) in trained for key in jobs if key not in there)
     names = {MAIN: "tickets"}
     kinds = Counter(
         names.get(key.kind, key.kind) if key.level else "dense networks" for key in jobs
@@ -266,7 +269,7 @@ def _planned(
         "levels": config.levels,
         "length": str(config.training.length),
         "finished": len(there),
-        "shared": again,
+        "shared": shared,
     }
 
 

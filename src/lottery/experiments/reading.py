@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -228,11 +228,17 @@ def read_config(store: Store) -> tuple[PlanConfig, dict[str, Any]]:
     ), experiment
 
 
-def verify_run(path: Path) -> dict[JobKey | LookKey | str, list[str]]:
+def verify_run(
+    path: Path, *, progress: Callable[[str], None] = lambda _: None
+) -> dict[JobKey | LookKey | str, list[str]]:
     """Check the files of every finished job of a run.
 
     So are tickets that it was given, and what lies among these; of what analyses keep see
     `lottery.inside.kept_problems`.
+
+    Args:
+        path: the run's directory.
+        progress: told which job is being checked, one sentence each time.
 
     Returns:
         Job, look, or the path of a file in the run -> what is wrong, one sentence each; empty if
@@ -244,11 +250,11 @@ def verify_run(path: Path) -> dict[JobKey | LookKey | str, list[str]]:
     store = Store(path)
     config, experiment = read_config(store)
     examples = experiment["data"].get("training_examples")
-    jobs: dict[JobKey | LookKey | str, list[str]] = {
-        key: examine_job(store, key, config, examples)[1]
-        for key in plan(config)
-        if store.is_there(key)
-    }
+    there = [key for key in plan(config) if store.is_there(key)]
+    jobs: dict[JobKey | LookKey | str, list[str]] = {}
+    for number, key in enumerate(there):
+        progress(f"training {number + 1:,} of {len(there):,}: {key}")
+        jobs[key] = examine_job(store, key, config, examples)[1]
     looks = (look for number in range(config.replicates) for look in store.looks(number))
     jobs |= {look: store.look_problems(look) for look in looks}
     return jobs | _given_problems(store, config)

@@ -77,7 +77,7 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EarlyBirdMask:
+class DrawnFigure:
     """A figure with what was drawn for one run."""
 
     figure: Figure

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from lottery.report.figure import EarlyBirdMask, Figure, Gallery, Plot, choices, tones_of
+from lottery.report.figure import DrawnFigure, Figure, Gallery, Plot, choices, tones_of
 from lottery.report.palette import TONES, Tone
 from lottery.report.svg import plot_svg
 from lottery.report.tables import Table
@@ -40,7 +40,7 @@ _LONGEST_WORD = 24
 def page(
     template: str,
     *,
-    figures: Sequence[EarlyBirdMask],
+    figures: Sequence[DrawnFigure],
     tables: Mapping[str, Sequence[Table]] | None = None,
     tones: Mapping[str, Tone] | None = None,
     **values: object,
@@ -92,13 +92,13 @@ def sentence(template: str, **values: object) -> str:
     return _environment(autoescape=False).from_string(template).render(**values).strip()
 
 
-def drawn(figure: Figure, content: Plot | Gallery, **values: object) -> EarlyBirdMask:
+def drawn(figure: Figure, content: Plot | Gallery, **values: object) -> DrawnFigure:
     """A figure with its words filled in."""
     section, title, caption = (
         sentence(template, plot=content, **values)
         for template in (figure.section, figure.title, figure.caption)
     )
-    return EarlyBirdMask(
+    return DrawnFigure(
         figure=figure, content=content, section=section, title=title, caption=caption
     )
 

@@ -9,7 +9,7 @@ from lottery.analysis import formatting
 from lottery.inside import Table
 from lottery.inside.mask_sentences import WHOLE
 from lottery.report.data import ReportData
-from lottery.report.figure import EarlyBirdMask, Plot, choice, choices, figure_text
+from lottery.report.figure import DrawnFigure, Plot, choice, choices, figure_text
 
 SECTION: Final = "Inside the tickets"
 Row = Mapping[str, Any]
@@ -88,7 +88,7 @@ def layer_names(data: ReportData, rows: Sequence[Row]) -> list[str]:
     return [WHOLE, *([n for n in data.layers if n in there] or [n for n in there if n != WHOLE])]
 
 
-def shared_choices(figures: Sequence[EarlyBirdMask]) -> list[tuple[Plot, list[str]]]:
+def shared_choices(figures: Sequence[DrawnFigure]) -> list[tuple[Plot, list[str]]]:
     """The rows of buttons that stand once, above the section, with the figures that they act on."""
     found = []
     for attribute in SHARED:

@@ -10,7 +10,7 @@ from lottery.inside.corruptions import STRENGTHS
 from lottery.report.data import ReportData
 from lottery.report.figure import Figure, Plot
 from lottery.report.inside import SECTION, Row, chosen_level, densities, level_choice, rows_of
-from lottery.report.series import extremes, number
+from lottery.report.series import band, extremes, number
 
 _LOOKS: Final = {
     "noise": ("Noise", "main", "circle"),
@@ -83,21 +83,10 @@ def _line(kind: str, rows: Sequence[Row], density: float) -> Iterator[Plot]:
     """The interval, where there is one, and the mean of one corruption at each strength."""
     name, tone, symbol = _LOOKS[kind]
     rows = sorted(rows, key=lambda row: int(row["strength"]))
-    known = [row for row in rows if row["low"] is not None]
     common = {"type": "scatter", "name": name, "legendgroup": kind}
     meta = {"tone": tone, "shifted": rows[0]["level"]}
-    outline = [(row, "low") for row in known] + [(row, "high") for row in reversed(known)]
-    if outline:
-        yield common | {
-            "mode": "lines",
-            "x": [row["strength"] for row, _ in outline],
-            "y": [number(row[end], 100) for row, end in outline],
-            "fill": "toself",
-            "line": {"width": 1},
-            "hoverinfo": "skip",
-            "showlegend": False,
-            "meta": meta | {"part": "band"},
-        }
+    if around := band([(row["strength"], row["low"], row["high"]) for row in rows], 100):
+        yield common | around | {"meta": meta | {"part": "band"}}
     yield common | {
         "mode": "lines+markers",
         "x": [row["strength"] for row in rows],

@@ -15,7 +15,7 @@ from lottery.report.data import ReportData
 from lottery.report.distributions import MOST_LAYERS
 from lottery.report.figure import Figure, Plot, choice, figure_text
 from lottery.report.inside import SECTION, Row, rows_of
-from lottery.report.series import density_axis, log_axis, number, percent
+from lottery.report.series import band, density_axis, log_axis, number, percent
 from lottery.store.jobs import MAIN
 
 
@@ -43,7 +43,10 @@ def _plot(
     layers = [*dict.fromkeys(line.layer for line in lines)]
     shown = layers[:: -(-len(layers) // MOST_LAYERS) or 1]
     traces = [
-        _trace(line, known, shown.index(line.layer), scale) for line in lines if line.layer in shown
+        trace
+        for line in lines
+        if line.layer in shown
+        for trace in _traces(line, known, shown.index(line.layer), scale, log=log)
     ]
     if not traces:
         return None
@@ -52,7 +55,9 @@ def _plot(
         for place, name in enumerate(shown)
     ]
     levels = {point["level"] for line in lines for point in _points(line, known)}
-    shown_range = _range([y for t in traces if t["visible"] for y in t["y"]], log=log)
+    shown_range = _range(
+        [y for t in traces if t["visible"] for y in t["y"] if y is not None], log=log
+    )
     return {
         "data": traces,
         "layout": {
@@ -82,14 +87,28 @@ def _points(line: _Line, known: Mapping[int, float]) -> list[Row]:
     ]
 
 
-def _trace(line: _Line, known: Mapping[int, float], place: int, scale: float) -> Plot:
+def _traces(
+    line: _Line, known: Mapping[int, float], place: int, scale: float, *, log: bool
+) -> Iterator[Plot]:
+    """Means, and around them one standard deviation each way, where the axis can show it."""
     rows = _points(line, known)
     spreads = [number(row[line.spread]) if line.spread else None for row in rows]
-    return {
+    common = {
         "type": "scatter",
-        "mode": "lines+markers" if line.symbol else "lines",
         "name": line.label,
         "legendgroup": line.label,
+        "visible": place == 0,
+    }
+    meta = {"tone": line.tone, "layer": place}
+    ends = []
+    for row, by in zip(rows, spreads, strict=True):
+        low, high = (None, None) if by is None else (row[line.value] - by, row[line.value] + by)
+        fits = low is not None and (low > 0 or not log)
+        ends.append((percent(known[row["level"]]), *((low, high) if fits else (None, None))))
+    if around := band(ends, scale):
+        yield common | around | {"meta": meta | {"part": "band"}}
+    yield common | {
+        "mode": "lines+markers" if line.symbol else "lines",
         "x": [percent(known[row["level"]]) for row in rows],
         "y": [number(row[line.value], scale) for row in rows],
         "line": {"width": 2, "dash": line.dash},
@@ -99,8 +118,7 @@ def _trace(line: _Line, known: Mapping[int, float], place: int, scale: float) ->
             for row, deviation in zip(rows, spreads, strict=True)
         ],
         "hovertemplate": f"{line.label}: %{{y:.4g}} (n = %{{customdata[1]}})<extra></extra>",
-        "meta": {"tone": line.tone, "layer": place, "csv": {"layer": line.layer}},
-        "visible": place == 0,
+        "meta": meta | {"part": "line", "csv": {"layer": line.layer}},
     }
 
 
@@ -210,6 +228,7 @@ def pool_errors(data: ReportData) -> Plot | None:
     return _plot(data, title, lines, scale=100 if share else 1)
 
 
+_SPREAD = " Bands are one standard deviation over replicates each way."
 _LEFT_OUT = "{% if plot.left_out %} {{ counted(plot.left_out, 'layer') }} not drawn.{% endif %}"
 
 INSIDE_WEIGHTS: Final = (
@@ -220,6 +239,7 @@ INSIDE_WEIGHTS: Final = (
         caption="The share of weights whose sign at the end of a training is that at its start, of "
         "tickets and controls; and of the weights that a level keeps and prunes, in the dense "
         "network's training. By chance: if the signs at the end were dealt out at random."
+        + _SPREAD
         + _LEFT_OUT,
         draw=signs_kept,
     ),
@@ -228,7 +248,7 @@ INSIDE_WEIGHTS: Final = (
         section=SECTION,
         title="How far weights move",
         caption="L2 distance from start to end; below the tickets' line by chance: what as many "
-        "weights of each layer, drawn at random, moved in the dense network." + _LEFT_OUT,
+        "weights of each layer, drawn at random, moved in the dense network." + _SPREAD + _LEFT_OUT,
         draw=distances,
     ),
     Figure(
@@ -237,7 +257,7 @@ INSIDE_WEIGHTS: Final = (
         title="Sharpness",
         caption="The largest eigenvalue of the Hessian of the training loss where trainings end, "
         "by the weights that are kept. Fewer weights alone make it no larger; controls have as "
-        "many. Where the loss has become next to nothing, so has this.",
+        "many. Where the loss has become next to nothing, so has this." + _SPREAD,
         draw=sharpness,
     ),
     Figure(
@@ -245,7 +265,7 @@ INSIDE_WEIGHTS: Final = (
         section=SECTION,
         title="Gradient at the start",
         caption="The L2 norm of the gradient of the training loss by the weights that are kept, "
-        "where trainings start.",
+        "where trainings start." + _SPREAD,
         draw=gradients,
     ),
     Figure(
@@ -254,7 +274,7 @@ INSIDE_WEIGHTS: Final = (
         title="Are representations alike?",
         caption="Linear CKA of the outputs of a layer with those of the same replicate's dense "
         "network, for the same examples: 1 is alike up to rotation and scale. Dashed: tickets of "
-        "two replicates. Dotted: two networks as they are drawn." + _LEFT_OUT,
+        "two replicates. Dotted: two networks as they are drawn." + _SPREAD + _LEFT_OUT,
         draw=similarity,
     ),
     Figure(

@@ -15,7 +15,7 @@ from lottery.report.curves import CURVES
 from lottery.report.data import ReportData
 from lottery.report.density import ACCURACY_FIGURE, SPEED_FIGURE
 from lottery.report.distributions import DISTRIBUTIONS
-from lottery.report.figure import EarlyBirdMask, Figure
+from lottery.report.figure import DrawnFigure, Figure
 from lottery.report.forest import MARKS
 from lottery.report.inside_alignment import INSIDE_ALIGNMENT
 from lottery.report.inside_connectivity import INSIDE_CONNECTIVITY
@@ -94,7 +94,7 @@ def render(data: ReportData) -> str:
     )
 
 
-def draw(data: ReportData) -> Iterator[EarlyBirdMask]:
+def draw(data: ReportData) -> Iterator[DrawnFigure]:
     """Every figure that there is something to draw for."""
     values = _values(data)
     for figure in FIGURES:

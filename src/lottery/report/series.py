@@ -77,18 +77,8 @@ def traces(series: Series, scale: float, form: Callable[[float], str]) -> list[P
         common | _replicates(series, scale, form) | _meta(series, "replicates"),
         common | line(series, scale) | _meta(series, "line"),
     ]
-    x, y = _band(series.points, scale)
-    if x:
-        band = {
-            "mode": "lines",
-            "x": x,
-            "y": y,
-            "fill": "toself",
-            "line": {"width": 1},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-        drawn.insert(0, common | band | _meta(series, "band"))
+    if around := band([_ends(point) for point in series.points], scale):
+        drawn.insert(0, common | around | _meta(series, "band"))
     return drawn
 
 
@@ -283,13 +273,25 @@ def _replicates(series: Series, scale: float, form: Callable[[float], str]) -> P
     }
 
 
-def _band(points: Sequence[Point], scale: float) -> tuple[list[float | None], list[float | None]]:
-    """Closed outlines around the intervals, one for each stretch of levels that have one."""
+def _ends(point: Point) -> tuple[float, float | None, float | None]:
+    value = point.value
+    return (point.x, value.low, value.high) if value else (point.x, None, None)
+
+
+def band(ends: Iterable[tuple[float, float | None, float | None]], scale: float) -> Plot | None:
+    """Closed outlines around intervals, one for each stretch of neighbours that have one.
+
+    Args:
+        ends: place, low and high end; None where there is no interval.
+        scale: what both ends are multiplied by.
+
+    Returns:
+        A trace without name and tone; None without any interval.
+    """
     stretches: list[list[tuple[float, float, float]]] = [[]]
-    for point in points:
-        value = point.value
-        if value and value.low is not None and value.high is not None:
-            stretches[-1].append((point.x, value.low * scale, value.high * scale))
+    for place, lowest, highest in ends:
+        if lowest is not None and highest is not None:
+            stretches[-1].append((place, lowest * scale, highest * scale))
         else:
             stretches.append([])
     x: list[float | None] = []
@@ -302,4 +304,16 @@ def _band(points: Sequence[Point], scale: float) -> tuple[list[float | None], li
             y.append(None)
         x += [at for at, _ in outline]
         y += [number(value) for _, value in outline]
-    return x, y
+    return (
+        {
+            "mode": "lines",
+            "x": x,
+            "y": y,
+            "fill": "toself",
+            "line": {"width": 1},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+        if x
+        else None
+    )

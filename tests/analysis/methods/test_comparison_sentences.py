@@ -242,6 +242,10 @@ def test_it_fits_80_columns_and_every_run_has_its_column(methods: int) -> None:
             assert cell is not None
             assert cell.group.accuracy is not None
             assert f"{100 * cell.group.accuracy.mean:.2f} ±" in shown
+    wide = comparison_text(compared(*runs), width=200)
+    assert all(len(line) <= 200 for line in wide.splitlines())
+    shown = wide.split("Test accuracy at early stop, %")[1].split("Test accuracy at the end")[0]
+    assert shown.count("Density %") == 1, "one table has room for all"
 
 
 def test_names_are_text_and_no_markup() -> None:

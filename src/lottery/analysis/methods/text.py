@@ -1,6 +1,6 @@
 """A comparison on a terminal: sentences first, then tables with one column a run.
 
-Nothing is said by colour alone, and everything fits 80 columns.
+Nothing is said by colour alone, and everything fits the terminal, of 80 columns or more.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from lottery.analysis.methods import comparison_rows
 from lottery.analysis.methods.types import MEASURES, RunComparison
 from lottery.analysis.text import WIDTH, bare_table, bullet_list, plain_text
 
-_MOST_COLUMNS = 3
 _FIRST_COLUMN = 26
+_COLUMN = 18
+"""Columns of the terminal that names, and that a run's numbers, take."""
 
 
 def comparison_text(comparison: RunComparison, *, width: int = WIDTH) -> str:
@@ -25,10 +26,11 @@ def comparison_text(comparison: RunComparison, *, width: int = WIDTH) -> str:
         comparison: what to print.
         width: columns of the terminal, 60 or more.
     """
-    return plain_text(_view(comparison), width=width)
+    return plain_text(_view(comparison, (width - _FIRST_COLUMN) // _COLUMN), width=width)
 
 
-def _view(comparison: RunComparison) -> RenderableType:
+def _view(comparison: RunComparison, beside: int) -> RenderableType:
+    """Everything, in tables of at most so many runs beside each other."""
     parts: list[RenderableType] = [Text(comparison.paragraph)]
     for title, items in (
         ("Not comparable without care", comparison.warnings),
@@ -40,26 +42,30 @@ def _view(comparison: RunComparison) -> RenderableType:
     for measure in MEASURES:
         lines = comparison_rows.measure_rows(comparison, measure)
         if lines:
-            parts += _tables(comparison, titles[measure], "Density %", lines)
+            parts += _tables(comparison, titles[measure], "Density %", lines, beside)
     parts += [Text(), *(Text(note) for note in comparison_rows.notes(comparison))]
     if lines := comparison_rows.cost_rows(comparison):
-        parts += _tables(comparison, comparison_rows.COST_TITLE, "Density %", lines)
+        parts += _tables(comparison, comparison_rows.COST_TITLE, "Density %", lines, beside)
         parts += [Text(), *(Text(note) for note in comparison_rows.cost_notes(comparison))]
-    parts += _tables(comparison, "The runs", "", comparison_rows.run_rows(comparison))
+    parts += _tables(comparison, "The runs", "", comparison_rows.run_rows(comparison), beside)
     lines = comparison_rows.setting_rows(comparison)
     if lines:
-        parts += _tables(comparison, "Settings in which they differ", "", lines)
+        parts += _tables(comparison, "Settings in which they differ", "", lines, beside)
     if comparison.caveats:
         parts += [Text(), Text("Keep in mind"), bullet_list(comparison.caveats, "-")]
     return Group(*parts)
 
 
 def _tables(
-    comparison: RunComparison, title: str, corner: str, lines: Sequence[comparison_rows.TextRow]
+    comparison: RunComparison,
+    title: str,
+    corner: str,
+    lines: Sequence[comparison_rows.TextRow],
+    beside: int,
 ) -> list[RenderableType]:
     """The lines in as many tables as it takes; each begins with the first run."""
     parts: list[RenderableType] = [Text(), Text(title)]
-    for number, places in enumerate(_portions(len(comparison.methods))):
+    for number, places in enumerate(_portions(len(comparison.methods), max(beside, 2))):
         table = bare_table(2)
         table.add_column(corner, max_width=_FIRST_COLUMN, overflow="fold")
         for place in places:
@@ -79,7 +85,7 @@ def _broken(name: str) -> str:
     return f"{head}{dot}\n{_broken(name[len(head) + 1 :])}"
 
 
-def _portions(methods: int) -> Iterator[list[int]]:
+def _portions(methods: int, beside: int) -> Iterator[list[int]]:
     others = list(range(1, methods))
-    for start in range(0, len(others), _MOST_COLUMNS - 1):
-        yield [0, *others[start : start + _MOST_COLUMNS - 1]]
+    for start in range(0, len(others), beside - 1):
+        yield [0, *others[start : start + beside - 1]]
