@@ -16,6 +16,7 @@ from lottery.analysis.statistics import (
     estimate_ratio,
     holm,
     independent_difference,
+    mean_and_deviation,
     paired_difference,
 )
 
@@ -228,3 +229,17 @@ def test_holm_lies_between_the_raw_and_bonferronis(p_values: list[float]) -> Non
 def test_holm_refuses_what_is_no_probability() -> None:
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         holm([0.5, 1.5])
+
+
+def test_the_largest_numbers_have_a_deviation() -> None:
+    """Squares of them do not fit a float."""
+    large = [1e300, -1e300, 0.0]
+    mean, deviation = mean_and_deviation(large)
+    assert mean == 0
+    assert deviation == pytest.approx(1e300)
+    found = independent_difference(large, large, resolution=0.0, confidence=0.95)
+    assert found.degrees == pytest.approx(4)
+    small = independent_difference(
+        [value / 1e300 for value in large], [-1.0, 1.0, 0.0], resolution=0.0, confidence=0.95
+    )
+    assert found.p == pytest.approx(small.p)

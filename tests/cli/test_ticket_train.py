@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,11 @@ def test_a_file_is_trained_by_a_recipe(cli: Cli, small_run: SmallRun) -> None:
     assert len(list((run / "given").iterdir())) == 1
     assert open_run(run).config.replicates == 2
 
+    # Named twice it is one ticket as well, and the same run.
+    code, again, _ = cli("ticket", "train", "t.safetensors", *words[2:], "--jobs", "1", "--quiet")
+    assert (code, again) == (0, out)
+    assert [*Path("runs").iterdir()] == [run]
+
 
 def test_a_dry_run_says_what_both_runs_would_train_and_writes_nothing(
     cli: Cli, small_run: SmallRun
@@ -85,13 +91,11 @@ def test_a_dry_run_says_what_both_runs_would_train_and_writes_nothing(
 
 
 def test_a_smoke_run_takes_every_step_with_fewer_tickets(cli: Cli, small_run: SmallRun) -> None:
-    first, *others = [f"{number}.safetensors" for number in range(3)]
-    ticket = open_run(small_run.path).ticket(1)
-    ticket.save(first)
-    for name in others:
-        ticket.save(name)
+    files = [f"{number}.safetensors" for number in range(3)]
+    for iteration, file in enumerate(files):
+        replace(open_run(small_run.path).ticket(1), iteration=iteration).save(file)
     Path("mine.toml").write_text(to_toml(to_plain(small_run.config)))
-    words = ["ticket", "train", first, *others, "--recipe", "mine.toml", "--smoke", "--jobs", "1"]
+    words = ["ticket", "train", *files, "--recipe", "mine.toml", "--smoke", "--jobs", "1"]
     code, out, err = cli(*words, "--quiet")
     assert code in (0, 1), err
     assert "2 tickets of small" in " ".join(out.split())
@@ -126,7 +130,7 @@ def test_a_dry_run_downloads_nothing(
         (["nothing"], "no run 'nothing'"),
         (["RUN", "--level", "7"], "no ticket of level 7"),
         (["RUN", "--level", "1", "--set", "model=mlp-5"], "the ticket does not fit the network"),
-        (["t.safetensors", "t.safetensors", "--recipe", "RECIPE", "--replicates", "1"], "one for"),
+        (["t.safetensors", "d.safetensors", "--recipe", "RECIPE", "--replicates", "1"], "one for"),
         (
             ["RUN", "--level", "1", "--set", "method.kind=given"],
             "make such a run by lottery ticket",
@@ -137,7 +141,8 @@ def test_a_dry_run_downloads_nothing(
 def test_a_mistake_is_one_message(
     cli: Cli, small_run: SmallRun, words: list[str], message: str
 ) -> None:
-    open_run(small_run.path).ticket(1).save("t.safetensors")
+    for name, level in (("t", 1), ("d", 0)):
+        open_run(small_run.path).ticket(level).save(f"{name}.safetensors")
     Path("mine.toml").write_text(to_toml(to_plain(small_run.config)))
     places = {"RUN": str(small_run.path), "RECIPE": "mine.toml", "CODE": "code"}
     named(small_run, Path("code"))

@@ -256,3 +256,11 @@ def test_in_memory_trainings_run_one_after_another_and_it_is_said() -> None:
     run = prepare_own_run(make_model, train, evaluate, jobs=2)
     assert run.jobs == 1
     assert "other processes do not see its memory; pass out=" in run.notes[0]
+
+
+def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
+    (tmp_path / "paper.md").write_text("mine")
+    with pytest.raises(UsageError, match=r"a new or empty one, got .*paper.md in it; try .*run"):
+        asked(out=tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["paper.md"]
+    assert asked(out=tmp_path / "run").out == tmp_path / "run"

@@ -13,6 +13,7 @@ from small_run import SmallRun
 from lottery.errors import StoreError, UsageError
 from lottery.experiments import ExperimentConfig, open_run
 from lottery.inside import ANALYSES, Analysis, Measurement, Subject, Table, analyse
+from lottery.inside.analysis import kept_measurement
 from lottery.inside.measurement import read_measurement
 from lottery.inside.settling import NO_TICKET
 from lottery.store import MAIN, JobKey
@@ -31,7 +32,7 @@ def _kept(subject: Subject, scale: int = 1) -> Measurement:
 KEPT = Analysis(name="kept", sentence="how many weights are kept", measure=_kept)
 
 
-def _never(subject: Subject) -> Measurement:
+def _never(subject: Subject, scale: int = 1) -> Measurement:
     raise AssertionError(f"{subject.run.name} is looked at again")
 
 
@@ -60,6 +61,44 @@ def test_what_was_found_is_read_back_until_it_is_asked_for_something_else(
     assert scaled.settings == {"levels": [1], "replicates": [0], "scale": 2}
 
 
+def test_a_narrower_result_is_kept_beside_a_wider_one(small_run: SmallRun, tmp_path: Path) -> None:
+    run = open_run(small_run.copied(tmp_path))
+    narrow = analyse(run, KEPT, levels=[1])
+    whole = analyse(run, KEPT)
+    other = analyse(run, KEPT, levels=[0], settings={"scale": 2})
+    for kept, how in (
+        (narrow, {"levels": [1]}),
+        (whole, {}),
+        (whole, {"settings": {"scale": 1}}),
+        (other, {"levels": [0], "settings": {"scale": 2}}),
+    ):
+        found = analyse(run, NEVER, **how)
+        assert found["kept"].column("kept") == kept["kept"].column("kept")
+    drawn = kept_measurement(run, KEPT)
+    assert drawn is not None
+    assert drawn.settings == whole.settings
+    analyse(run, KEPT, settings={"scale": 3})
+    drawn = kept_measurement(run, KEPT)
+    assert drawn is not None
+    assert drawn.settings["scale"] == 3, "of those that cover as much, the newest"
+    assert analyse(run, NEVER).settings == whole.settings
+
+
+def test_the_settings_of_the_verdict_count_where_it_is_used(
+    small_run: SmallRun, tmp_path: Path
+) -> None:
+    run = open_run(small_run.copied(tmp_path))
+    strict = replace(
+        run, config=replace(run.config, verdict=replace(run.config.verdict, margin=0.1))
+    )
+    analyse(run, KEPT)
+    assert analyse(strict, NEVER)["kept"].rows
+    analyse(run, replace(KEPT, judges=True))
+    assert analyse(run, replace(NEVER, judges=True))["kept"].rows
+    with pytest.raises(AssertionError, match="looked at again"):
+        analyse(strict, replace(NEVER, judges=True))
+
+
 def test_what_was_found_goes_with_the_files_it_was_made_from(
     small_run: SmallRun, tmp_path: Path
 ) -> None:
@@ -80,20 +119,26 @@ def test_what_was_found_goes_with_the_files_it_was_made_from(
         "[]",
         "{}",
         '{"analysis": 1}',
-        '{"analysis": "kept", "settings": {}, "found": [1], "tables": [], "made_from": {}}',
-        '{"analysis": "kept", "settings": {}, "found": [], "tables": [3], "made_from": {}}',
-        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '{"analysis": "kept", "settings": {}, "found": [], "tables": [], "made_from": {}}',
+        '{"analysis": "kept", "settings": {"levels": [0], "replicates": [0.5]}, "found": [], '
+        '"tables": [], "made_from": {}}',
+        '{"analysis": "kept", OF, "found": [1], "tables": [], "made_from": {}}',
+        '{"analysis": "kept", OF, "found": [], "tables": [3], "made_from": {}}',
+        '{"analysis": "kept", OF, "found": [], "tables": [{"name": "../a", "title": "", '
+        '"note": "", "columns": ["a"], "rows": [[1]]}], "made_from": {}}',
+        '{"analysis": "kept", OF, "found": [], "tables": [{"name": "a", "title": "", '
         '"note": "", "columns": ["a"], "rows": [[1, 2]]}], "made_from": {}}',
-        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '{"analysis": "kept", OF, "found": [], "tables": [{"name": "a", "title": "", '
         '"note": "", "columns": ["a"], "rows": [[{}]]}], "made_from": {}}',
-        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '{"analysis": "kept", OF, "found": [], "tables": [{"name": "a", "title": "", '
         '"note": "", "columns": ["a"], "rows": [[NaN]]}], "made_from": {}}',
-        '{"analysis": "kept", "settings": {}, "found": [], "tables": [{"name": "a", "title": "", '
+        '{"analysis": "kept", OF, "found": [], "tables": [{"name": "a", "title": "", '
         '"note": "", "columns": ["a"], "rows": [[1e308]]}], "made_from": {}}',
     ],
 )
 def test_what_is_damaged_is_made_again(broken: str, small_run: SmallRun, tmp_path: Path) -> None:
     path = small_run.copied(tmp_path)
+    broken = broken.replace("OF", '"settings": {"levels": [0], "replicates": [0]}')
     (path / "analyses").mkdir()
     (path / "analyses" / "kept.json").write_text(broken)
     assert analyse(open_run(path), KEPT)["kept"].rows
@@ -205,6 +250,6 @@ def test_settings_that_there_are_not_are_refused_and_a_tuple_is_a_list(
     chosen = replace(KEPT, measure=_chosen)
     first = analyse(run, chosen, settings={"at": (0, 5)})
     assert first.settings["at"] == [0, 5]
-    never = replace(chosen, measure=lambda subject, at: _never(subject))
+    never = replace(chosen, measure=lambda subject, at=(): _never(subject, len(at)))
     again = analyse(run, never, settings={"at": (0, 5)})
     assert again.tables[0].column("kept") == first.tables[0].column("kept")

@@ -60,6 +60,17 @@ def test_what_is_whole_is_counted(cli: Cli, run: Path) -> None:
     assert json.loads(cli("verify", run, "--json")[1])["analyses/masks.json"] == []
 
 
+def test_a_result_beside_another_is_checked_as_well(run: Path) -> None:
+    analyse(open_run(run), ANALYSES["masks"], levels=[1])
+    (path,) = (run / "analyses").glob("masks-*.json")
+    assert not wrong(run)
+    path.write_bytes((run / "analyses/connectivity.json").read_bytes())
+    assert list(wrong(run)) == [f"analyses/{path.name}"]
+    path.rename(path.with_name("masks-1.json"))
+    (said,) = wrong(run)["analyses/masks-1.json"]
+    assert "is nothing that an analysis keeps" in said
+
+
 @pytest.mark.parametrize("name", ["masks", LINES, "lesson"])
 def test_a_value_that_was_changed_is_damage_and_is_not_used(run: Path, name: str) -> None:
     path = a_lesson(run) if name == "lesson" else run / f"analyses/{name}.json"

@@ -45,6 +45,13 @@ def test_they_take_its_functions_and_say_what_they_lack() -> None:
     found = run.analyse("pools", settings={"candidates": 1, "recalibrate": 0}, task=task)
     assert "chosen by the same evaluate that judges them" in found.found[-1]
 
+    halved = lambda model: evaluate(model) / 2  # noqa: E731
+    other = prepare_own_run(make_model, train, halved, batches=batches, **settings).task
+    pools = {"candidates": 1, "recalibrate": 0}
+    again = run.analyse("pools", settings=pools, task=other)
+    assert again.tables != found.tables, "what another function measures is not read back"
+    assert run.analyse("pools", settings=pools).tables == again.tables
+
     with pytest.raises(UsageError, match="call it from the script that has its functions"):
         run.analyse("cka", again=True)
     without = prepare_own_run(make_model, train, evaluate, **settings).task

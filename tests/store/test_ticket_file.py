@@ -70,13 +70,25 @@ def test_what_pruned_weights_are_held_at_comes_back() -> None:
 @pytest.mark.parametrize("held", [False, True])
 def test_a_tied_weight_is_written_once(held: bool) -> None:
     ticket = some_ticket()
-    tied = {**ticket.weights, "tied.weight": ticket.weights["fc.weight"].clone()}
+    tied = {**ticket.weights, "tied.weight": ticket.weights["fc.weight"]}
     pruned = {name: ticket.weights[name] + 1 for name in ticket.mask} if held else None
     ticket = replace(ticket, pruned=pruned)
     content = pack_ticket_file(replace(ticket, weights=tied))
     assert len(content) < len(pack_ticket_file(ticket)) + 200
     back = unpack_ticket_file(content, source=SOURCE)
+    assert back.weights["tied.weight"] is back.weights["fc.weight"]
     assert torch.equal(back.weights["tied.weight"], ticket.start()["fc.weight"])
+    assert pack_ticket_file(back) == content
+
+
+@pytest.mark.parametrize("value", [torch.ones(3), torch.arange(3.0)])
+def test_equal_weights_are_not_one_weight(value: Tensor) -> None:
+    kept = torch.tensor([True, False, True])
+    weights = {"first.weight": value, "second.weight": value.clone()}
+    ticket = Ticket(mask=Mask({"first.weight": kept}), weights=weights)
+    back = unpack_ticket_file(pack_ticket_file(ticket), source=SOURCE)
+    assert torch.equal(back.weights["first.weight"], value * kept)
+    assert torch.equal(back.weights["second.weight"], value)
 
 
 @pytest.mark.parametrize("density", [0.01, 0.05, 0.2, 0.5, 1.0])
@@ -213,6 +225,14 @@ FORGERIES: dict[str, tuple[bytes, str]] = {
     "no numbers": (forged(lambda t: t["kept/fc.weight"][0].fill_(torch.nan)), "are no numbers"),
     "infinite": (forged(lambda t: t["kept/fc.weight"][0].fill_(torch.inf)), "are no numbers"),
     "a bias of no numbers": (forged(lambda t: t["weights/fc.bias"].fill_(torch.nan)), "no numbers"),
+    "a score that is no share": (
+        forged(values=lambda v: v["provenance"].update(score_name="accuracy", score=1e300)),
+        "provenance: accuracy: expected a number from 0 to 1",
+    ),
+    "a score of a name that is none": (
+        forged(values=lambda v: v["provenance"].update(score_name="", score=0.5)),
+        "expected a name of 1 to 60",
+    ),
     "provenance a list": (forged(values=set_to("provenance", [])), "provenance: expected"),
     "too much provenance": (
         forged(values=set_to("provenance", {str(n): n for n in range(999)})),

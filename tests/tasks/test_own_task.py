@@ -165,6 +165,7 @@ def test_what_train_returns_besides_is_not_looked_at_where_evaluate_judges() -> 
         ({"train": lambda: None}, "expected a function train.model. or train.model, session."),
         ({"train": lambda session: None}, "train.model, session., got one of .session."),
         ({"train": lambda a, b, c: None}, "got one of .a, b, c.; give other arguments defaults"),
+        ({"make_model": torch.nn.ReLU()}, "make_model: expected a function, got ReLU"),
         ({"train": None}, "train: expected a function, got NoneType"),
         ({"steps": 0}, "steps: expected a whole number, 1 or more"),
         (

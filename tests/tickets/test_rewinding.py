@@ -10,7 +10,7 @@ from lottery.core import Mask
 from lottery.testing import tiny_job
 from lottery.testing.expect import same_bytes
 from lottery.tickets import Ticket, last_trained, pruned_values, random_mask
-from lottery.tickets.rewinding import replace_weights
+from lottery.tickets.rewinding import are_tied, replace_weights
 from lottery.training import State
 
 
@@ -108,6 +108,15 @@ def test_a_tied_weight_is_replaced_under_all_its_names() -> None:
     assert state["a"] is weight
     twins = replace_weights(state, {"a": new, "b": other})
     assert (twins["a"], twins["b"]) == (new, other)
+
+
+def test_equal_constants_are_no_tied_weight() -> None:
+    state = {"first.weight": torch.ones(3), "second.weight": torch.ones(3), "empty": torch.ones(0)}
+    found = replace_weights(state, {"first.weight": torch.zeros(3)})
+    assert found["second.weight"] is state["second.weight"]
+    assert not are_tied(state["empty"], torch.ones(0))
+    assert not are_tied(torch.arange(3), torch.arange(3.0))
+    assert are_tied(torch.arange(3), torch.arange(3))
 
 
 def test_nothing_given_is_changed() -> None:

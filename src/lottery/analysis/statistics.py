@@ -171,14 +171,17 @@ def independent_difference(
     if spread is None or other_spread is None:
         return Difference(mean=mean - other)
     least = resolution / math.sqrt(12)
-    a = max(spread, least) ** 2 / len(left)
-    b = max(other_spread, least) ** 2 / len(right)
-    if math.sqrt(a + b) < SMALLEST_DEVIATION:
+    one, two = (
+        max(deviation, least) / math.sqrt(len(sample))
+        for deviation, sample in ((spread, left), (other_spread, right))
+    )
+    error = math.hypot(one, two)
+    if error < SMALLEST_DEVIATION:
         return Difference(mean=mean - other)
-    # Shares of the variance, since the squares of small variances would underflow.
-    x, y = a / (a + b), b / (a + b)
+    # Shares of the variance, since squares of small or large numbers do not fit.
+    x, y = (one / error) ** 2, (two / error) ** 2
     degrees = 1 / (x**2 / (len(left) - 1) + y**2 / (len(right) - 1))
-    return _tested(mean - other, math.sqrt(a + b), degrees, confidence, resolution)
+    return _tested(mean - other, error, degrees, confidence, resolution)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -225,7 +228,8 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     mean = math.fsum(values) / n
     if n < 2:
         return mean, None
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    # hypot scales, so that squares of large numbers do not overflow.
+    return mean, math.hypot(*sorted(value - mean for value in values)) / math.sqrt(n - 1)
 
 
 def check_confidence(confidence: float) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from lottery.analysis.lookup import answered_level, tests_hypothesis
 from lottery.analysis.types import Picked, Verdict
 from lottery.analysis.verdict import judge_run
@@ -12,6 +14,7 @@ from lottery.errors import UsageError
 from lottery.experiments import ExperimentConfig, Run
 from lottery.store import MAIN, JobKey
 from lottery.tickets import Ticket
+from lottery.tickets.rewinding import are_tied
 
 _PICKED: dict[Picked, str] = {
     "confirmed": "the smallest that is confirmed",
@@ -43,11 +46,28 @@ def run_ticket(run: Run, level: int | None = None, replicate: int | None = None)
     if not there or replicate not in (None, *there):
         raise UsageError(_missing(run, level, replicate, there))
     key = JobKey(there[0] if replicate is None else replicate, MAIN, level)
-    ticket = replace(run.store.ticket(key), mask=run.store.final_mask(key))
+    ticket = replace(_with_ties(run, key), mask=run.store.final_mask(key))
     about = _of_run(run) | _of_job(run, key) | {"verdict": verdict.headline, "picked": picked}
     known = {name: value for name, value in about.items() if value not in (None, "")}
     density = {"density": ticket.mask.density}
     return replace(ticket, provenance={**ticket.provenance, **known, **density})
+
+
+def _with_ties(run: Run, key: JobKey) -> Ticket:
+    """A job's ticket, in which a tied weight is one tensor under all of its names.
+
+    Layers that only begin alike, such as copies of one encoder layer, differ once trained.
+    """
+    ticket = run.store.ticket(key)
+    trained = run.store.weights(key) if run.results[key].status == "done" else {}
+    weights = dict(ticket.weights)
+    for name in ticket.mask:
+        for other, value in ticket.weights.items():
+            alike = other not in ticket.mask and are_tied(value, weights[name])
+            if alike and {other, name} <= trained.keys():
+                one = torch.equal(trained[other], trained[name])
+                weights[other] = weights[name] if one else value
+    return replace(ticket, weights=weights)
 
 
 def pick_level(verdict: Verdict) -> tuple[int, str]:

@@ -88,9 +88,12 @@ def train(
     from lottery.errors import JobsFailedError
     from lottery.experiments import bind, open_run, prepare_transfer
     from lottery.experiments import smoke as shrink
+    from lottery.store.ticket_file import ticket_sha256
 
     tickets, values = _sources(sources, recipe, level, out, code=run_code)
     config = _config(values, overrides or [], replicates or len(tickets), recipe or sources[0])
+    # One that is named more than once is one ticket, which replicates take in turn.
+    tickets = list({ticket_sha256(ticket): ticket for ticket in tickets}.values())
     if smoke:
         enough, config = len(tickets) <= config.replicates, shrink(config)
         tickets = tickets[: config.replicates] if enough else tickets
@@ -108,7 +111,7 @@ def train(
         open_run(found.run) if found else None,
         source=_words(tickets),
         target=" with ".join(filter(None, (there.facts.title, ", ".join(overrides or [])))),
-        before=_leads(tickets, config.replicates),
+        before=_leads(tickets, there.config.replicates),
         new_layers=transfer.new_layers,
     )
     if as_json:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 import torch
@@ -30,6 +32,8 @@ from lottery.methods import AnyMethod, ControlsConfig
 from lottery.pieces import reinitialize as reinitialize_model
 from lottery.score import Score
 from lottery.store import MAIN, MemoryStore, Store
+from lottery.store.files import names_in
+from lottery.store.store import EXPERIMENT
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
@@ -344,7 +348,15 @@ def _check_types(example_input: object, checkpoint_seconds: object) -> None:
 def _path(out: object) -> Path:
     if not isinstance(out, str | Path) or "\0" in str(out):
         raise UsageError(f"out: expected the path of a directory, got {out!r}")
-    return Path(out)
+    path = Path(out)
+    if path.is_dir() and not os.path.lexists(path / EXPERIMENT):
+        others = [name for name in names_in(path) if not name.startswith("replicate-")]
+        if others:
+            raise UsageError(
+                f"out: expected a run's directory, or a new or empty one, got {path}, which has "
+                f"{shorten(', '.join(others), 60, placeholder=' ...')} in it; try {path / 'run'}"
+            )
+    return path
 
 
 def _draw_again(model: nn.Module) -> None:

@@ -184,13 +184,18 @@ def list_runs(out: Path) -> list[Path]:
     return sorted(path for path in out.glob("*") if os.path.lexists(path / EXPERIMENT))
 
 
-def open_run(path: Path) -> Run:
+def open_run(name: str | Path, out: str | Path = "runs") -> Run:
     """Read a run; its files are checked against their manifests as they are read.
 
+    Args:
+        name: its directory, or a name as `find_run` takes it.
+        out: the directory that runs live in, where a name is looked for.
+
     Raises:
+        UsageError: there is no such run, or several; lists the runs there are.
         StoreError: a file is damaged, or its contents cannot come from this run.
     """
-    return read_run(Store(path))
+    return read_run(Store(find_run(name, Path(out))))
 
 
 def read_run(store: Store) -> Run:

@@ -339,4 +339,5 @@ ALIGNMENT: Final = Analysis(
     sentence="whether replicates are alike up to the order of their neurons, and masks move",
     measure=alignment,
     read=False,
+    judges=True,
 )

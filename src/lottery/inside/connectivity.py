@@ -319,4 +319,5 @@ CONNECTIVITY: Final = Analysis(
     measure=connectivity,
     read=False,
     reorders=True,
+    judges=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from lottery.errors import StoreError
@@ -15,6 +16,8 @@ from lottery.store.files import names_in, why_no_file
 from lottery.store.store import ANALYSES as FOLDER
 
 _END: Final = ".json"
+_ANALYSIS: Final = re.compile(rf"({'|'.join(ANALYSES)})(-[0-9a-f]{{8}})?")
+"""What a result is kept as: in the first place, or beside it."""
 
 
 def kept_problems(store: Store) -> dict[JobKey | LookKey | str, list[str]]:
@@ -33,12 +36,13 @@ def kept_problems(store: Store) -> dict[JobKey | LookKey | str, list[str]]:
 
 def _problems(store: Store, file: str) -> list[str]:
     path, name = store.path / FOLDER / file, file.removesuffix(_END)
-    known = name in ANALYSES or name == LINES or LESSON.fullmatch(name)
+    result = _ANALYSIS.fullmatch(name)
+    known = result or name == LINES or LESSON.fullmatch(name)
     if not known or not file.endswith(_END):
         return [f"{path} is nothing that an analysis keeps; move it away"]
     if problem := why_no_file(path):
         return [problem]
-    verb = "analyse connectivity" if name == LINES else f"analyse {name}"
+    verb = f"analyse {result[1] if result else 'connectivity'}"
     try:
         if lesson := LESSON.fullmatch(name):
             verb = "teach"
@@ -47,8 +51,13 @@ def _problems(store: Store, file: str) -> list[str]:
         elif name == LINES:
             if problem := lines_problem(store.read_measurement(name)):
                 raise StoreError(f"{path}: {problem}")
-        elif read_measurement(store.read_measurement(name), source=str(path)).analysis != name:
+        elif result and _analysis_in(store, name) != result[1]:
             raise StoreError(f"{path} is of another analysis than its name says")
     except StoreError as error:
         return [f"{error}; remove it, and lottery {verb} makes it anew"]
     return []
+
+
+def _analysis_in(store: Store, name: str) -> str:
+    """The name of the analysis whose result is kept as ``name``."""
+    return read_measurement(store.read_measurement(name), source=name).analysis

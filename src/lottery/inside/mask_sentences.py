@@ -33,10 +33,11 @@ def _between_sentences(rows: Sequence[Mapping[str, Cell]]) -> Iterator[str]:
         return
     last = pruned[-1]
     known = [_number(row["z"]) for row in pruned if row["z"] is not None]
+    pairs = "one pair" if last["pairs"] == 1 else f"mean of {last['pairs']} pairs"
     z = "" if last["z"] is None else f" (z = {_number(last['z']):+.3g})"
     yield (
         f"Level {last['level']}: two replicates' tickets have {_percent(last['overlap'])} of their "
-        f"weights in common, mean of {last['pairs']} pairs; by chance {_percent(last['chance'])}{z}"
+        f"weights in common, {pairs}; by chance {_percent(last['chance'])}{z}"
         f", with as many weights for each input {_percent(last['chance_by_input'])}."
     )
     if known:

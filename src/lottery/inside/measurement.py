@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lottery.csv_text import safe_text
 from lottery.errors import StoreError
-from lottery.store.schema import TABLE, TEXT, Kind, schema_problems
+from lottery.store.schema import TABLE, TEXT, Kind, is_whole, schema_problems
 
 Cell = str | int | float | bool | None
 """A value of a table; None where there is none."""
 
 _LIST = Kind("a list", lambda value: isinstance(value, list))
+_NUMBERS = Kind(
+    "a list of whole numbers",
+    lambda value: isinstance(value, list) and all(map(is_whole, value)),
+)
 _LARGEST = 1e100
 """The largest size of a number in a table; larger ones could not be drawn."""
 
@@ -25,7 +30,7 @@ class Table:
     """Rows of plain values.
 
     Args:
-        name: its name in files and on a page, lower case.
+        name: its name in files and on a page: small letters, digits, ``-`` and ``_``.
         title: its heading.
         note: how to read it, and what would be found by chance.
         columns: names of the columns, as in JSON and CSV, such as ``level``, ``overlap``.
@@ -70,7 +75,8 @@ class Measurement:
         settings: levels, replicates and the analysis' own settings, as plain JSON.
         found: sentences that say what the tables show, the most important first.
         tables: the numbers, with how many replicates they are from and how much these differ.
-        made_from: each job that it read -> SHA-256 of its contents.
+        made_from: each job that it read -> SHA-256 of its contents; also ``verdict`` -> its
+            settings, where these were used, and ``task`` -> the fingerprint of the user's own code.
     """
 
     analysis: str
@@ -105,8 +111,13 @@ class Measurement:
         }
 
 
+# It is part of the names of files that a reader asks for.
+_NAME = Kind(
+    "a name of up to 40 small letters, digits, '-' and '_'",
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"[a-z0-9_-]{1,40}", value)),
+)
 _WHOLE = {"analysis": TEXT, "settings": TABLE, "found": _LIST, "tables": _LIST, "made_from": TABLE}
-_TABLE = {"name": TEXT, "title": TEXT, "note": TEXT, "columns": _LIST, "rows": _LIST}
+_TABLE = {"name": _NAME, "title": TEXT, "note": TEXT, "columns": _LIST, "rows": _LIST}
 
 
 def read_measurement(content: object, source: str) -> Measurement:
@@ -122,6 +133,8 @@ def read_measurement(content: object, source: str) -> Measurement:
     whole = _fields(content, _WHOLE, source)
     if not all(isinstance(one, str) for one in (*whole["found"], *whole["made_from"].values())):
         raise StoreError(f"{source}: found, made_from: expected text alone")
+    if not all(_NUMBERS.fits(whole["settings"].get(of)) for of in ("levels", "replicates")):
+        raise StoreError(f"{source}: levels, replicates: expected {_NUMBERS.expected} each")
     return Measurement(
         analysis=whole["analysis"],
         settings=whole["settings"],

@@ -70,6 +70,8 @@ def read_ticket(path: Path) -> Ticket:
 def pack_ticket_file(ticket: Ticket) -> bytes:
     """A ticket as the bytes of one safetensors file; see the page on the on-disk format.
 
+    Weights that share memory with a masked one are written once, as that one.
+
     Raises:
         StoreError: its provenance is no plain JSON.
     """
@@ -131,10 +133,10 @@ def unpack_ticket_file(content: bytes, *, source: Path) -> Ticket:
     weights = below(WEIGHTS, tensors)
     weights |= {name: _scattered(bits, tensors[f"{KEPT}{name}"]) for name, bits in kept.items()}
     held = {name: _scattered(~kept[name], value) for name, value in below(PRUNED, tensors).items()}
-    weights |= {
-        other: torch.where(kept[name], weights[name], held.get(name, weights[name]))
-        for other, name in values["tied"].items()
-    }
+    for other, name in values["tied"].items():
+        if name in held:  # It is one weight, which has one value where it is pruned.
+            weights[name] = torch.where(kept[name], weights[name], held[name])
+        weights[other] = weights[name]
     return Ticket(
         mask=Mask(kept),
         weights=weights,
@@ -145,14 +147,17 @@ def unpack_ticket_file(content: bytes, *, source: Path) -> Ticket:
 
 
 def _tied(ticket: Ticket) -> dict[str, str]:
-    """Other names of masked weights: what holds the same values is taken for the same weight."""
+    """Other names of masked weights -> the name in the mask: those that share memory."""
+    places = {_place(ticket.weights[name]): name for name in ticket.mask}
     return {
-        other: name
+        other: places[_place(value)]
         for other, value in ticket.weights.items()
-        if other not in ticket.mask
-        for name in ticket.mask
-        if value.dtype == ticket.weights[name].dtype and torch.equal(value, ticket.weights[name])
+        if other not in ticket.mask and value.numel() and _place(value) in places
     }
+
+
+def _place(value: Tensor) -> tuple[object, ...]:
+    return value.data_ptr(), value.dtype, value.shape, value.stride()
 
 
 def _unpacked(bits: Tensor, shape: Any) -> Tensor:

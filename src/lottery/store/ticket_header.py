@@ -23,6 +23,7 @@ from lottery.store.schema import (
     table_of,
     whole,
 )
+from lottery.training.curve import value_problem
 
 FORMAT: Final = "lottery ticket"
 VERSION: Final = 1
@@ -116,7 +117,9 @@ def header_problems(values: Mapping[str, Any]) -> list[str]:
         for other, name in values["tied"].items()
         if name not in values["shapes"] or other in values["shapes"]
     ]
-    return wrong
+    scores = [said[name] for name in ("score", "dense_score") if name in said and not wrong]
+    problems = (value_problem(said.get("score_name", "score"), score) for score in scores)
+    return [*wrong, *(f"provenance: {problem}" for problem in problems if problem)]
 
 
 def tensor_problems(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> list[str]:

@@ -15,8 +15,7 @@ from lottery.training import State
 def replace_weights(state: State, weights: Mapping[str, Tensor]) -> State:
     """A state with some of its weights replaced, tied weights under all of their names.
 
-    A tied weight has one name in a mask and several in a state. Tensors with equal values are taken
-    to be one tied weight.
+    A tied weight has one name in a mask and several in a state; see `are_tied`.
 
     Args:
         state: a ``state_dict``; it is not changed.
@@ -25,10 +24,20 @@ def replace_weights(state: State, weights: Mapping[str, Tensor]) -> State:
     found = dict(state)
     for name, value in weights.items():
         for other, old in state.items():
-            tied = old.shape == value.shape and torch.equal(old, state[name])
-            if other == name or (tied and other not in weights):
+            if other == name or (other not in weights and are_tied(old, state[name])):
                 found[other] = value
     return found
+
+
+def are_tied(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of a state are taken for one tied weight under two names.
+
+    A state does not tell, so that tensors of one type with equal values are; not those with one
+    value in all places, which two layers may well have, such as the scales of two normalizations.
+    """
+    if one.dtype != other.dtype or not torch.equal(one, other):
+        return False
+    return bool((one != one.flatten()[:1]).any())
 
 
 def last_trained(before: Ticket, trained: State) -> State:

@@ -47,7 +47,8 @@ class Ticket:
     def save(self, path: str | Path) -> None:
         """Write the ticket as one file; an existing file is replaced.
 
-        Pruned weights are not written, so the sparser the ticket, the smaller the file.
+        Pruned weights are not written, so the sparser the ticket, the smaller the file. A tied
+        weight is written once if its tensors share memory, as they do in a ``state_dict``.
 
         Raises:
             StoreError: the file cannot be written, or holds a value that could not be read again.
