@@ -112,7 +112,9 @@ def analyse(
 def _keep(run: Run, found: Measurement, first: Measurement | None) -> None:
     """Keep a result: in the first place if it covers what is there, which then goes beside it."""
     if first is not None and first.settings != found.settings:
-        covers = all({*found.settings[of]} >= {*first.settings[of]} for of in _OF)
+        covers = all(
+            {*found.settings[of]} >= {*first.settings[of]} for of in ("levels", "replicates")
+        )
         beside = first if covers else found
         run.store.write_measurement(
             _aside(beside.analysis, beside.settings), _finite(beside.to_json())
@@ -120,9 +122,6 @@ def _keep(run: Run, found: Measurement, first: Measurement | None) -> None:
         if not covers:
             return
     run.store.write_measurement(found.analysis, _finite(found.to_json()))
-
-
-_OF: Final = ("levels", "replicates")
 
 
 def _aside(name: str, settings: Mapping[str, Any]) -> str:
@@ -137,11 +136,11 @@ def _short_hash(values: Mapping[str, Any]) -> str:
 def _all_settings(analysis: Analysis, given: Mapping[str, Any]) -> dict[str, Any]:
     """An analysis' own settings with their defaults, as they are read back: JSON has no tuples."""
     _, *known = inspect.signature(analysis.measure).parameters.values()
-    names = [one.name for one in known] or ["none"]
-    for name in given:
-        if name not in names:
-            raise UsageError(f"{analysis.name}: {unknown_name('setting', name, names)}")
     found = {one.name: given.get(one.name, one.default) for one in known}
+    for name in given:
+        if name not in found:
+            unknown = unknown_name("setting", name, found or ["none"])
+            raise UsageError(f"{analysis.name}: {unknown}")
     return {name: list(one) if isinstance(one, tuple) else one for name, one in found.items()}
 
 
