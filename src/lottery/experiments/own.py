@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lottery.core import outside_mask, prunable_weights
 from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
-from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
+from lottery.experiments.config import OWN_TITLE, OwnConfig, VerdictConfig, to_plain
 from lottery.experiments.config_warnings import config_warnings
 from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.experiment import Experiment
@@ -203,7 +203,7 @@ def prepare_own_run(
     seed: int = 0,
     jobs: int = 1,
     checkpoint_seconds: float = 30.0,
-    title: str = "own loop",
+    title: str = OWN_TITLE,
     verbose: bool = True,
 ) -> OwnRun:
     """Check the arguments of `find_tickets`, and prepare the experiment; nothing is trained.
@@ -244,7 +244,8 @@ def prepare_own_run(
         seed: every random choice follows from it and the replicate's number.
         jobs: how many trainings run at once, each in its own process.
         checkpoint_seconds: ``session.checkpoint`` writes one if the last is at least this old.
-        title: what is trained, in a few words, for headings.
+        title: what is trained, in a few words, for headings. Without one, the run is called by the
+            name of its directory.
 
     Raises:
         UsageError: an argument is wrong, or arguments do not fit together; says what to do.

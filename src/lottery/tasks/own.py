@@ -61,7 +61,8 @@ class OwnTask:
         for name in ("make_model", "train", "evaluate", "reinitialize", "loss"):
             function = getattr(code, name)
             optional = name not in ("make_model", "train") and function is None
-            if not optional and not callable(function):
+            network = name == "make_model" and isinstance(function, nn.Module)
+            if not optional and (network or not callable(function)):
                 raise UsageError(f"{name}: expected a function, got {type(function).__name__}")
         wants_session(code.train)
         if code.steps is not None and (type(code.steps) is not int or code.steps < 1):
