@@ -307,7 +307,8 @@ CURVES = Figure(
         "trainings; the large mark is the mean early stop, hollow where one of them lies at the "
         "end of training. Each kind of training has its colour and dashes; of several levels, the "
         "paler a line, the denser the network. The vertical axis fits what is shown after the "
-        "first fifth of training. {% if plot.thinned %}Of each curve, 200 evaluations are drawn.{% endif %}"
+        "first fifth of training. "
+        "{% if plot.thinned %}Of each curve, 200 evaluations are drawn.{% endif %}"
     ),
     draw=learning_curves,
 )

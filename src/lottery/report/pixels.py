@@ -162,12 +162,12 @@ def picture(
     scaled = share / peak if peak > 0 else share
     cut, size = int((share == 0).sum()), int((~np.isnan(share)).sum())
     note = f"up to {formatting.percent(peak)} kept"
-    lost = f"nothing at {cut:,} of {size:,} points" if cut else "something at every point"
+    lost = f"nothing at {cut:,} of {size:,} places" if cut else "something at every place"
     return Picture(
         data=_png(scaled),
         label=label,
         note=f"{note}; {lost}",
-        description=f"{about or label}: {note} at one point, {lost}",
+        description=f"{about or label}: {note} at one place, {lost}",
         values=share,
         meta=meta or {},
         shown=shown,
