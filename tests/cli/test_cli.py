@@ -190,11 +190,11 @@ def test_the_verdict_comes_before_a_report_that_cannot_be_written(cli: Cli, tmp_
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("run", "lenet-300-100/mnits"), 2, "did you mean 'lenet-300-100/mnist'?"),
+        (("run", "lenet-300-100/mnits"), 2, "did you mean 'lenet-300-100/mnist'"),
         (("run", "missing.toml"), 2, "there is no file 'missing.toml'"),
         (("run", "nowhere/exp.toml"), 2, "no file 'nowhere/exp.toml', and no directory 'nowhere'"),
         (("run", "demo.x"), 2, "there is no file 'demo.x'"),
-        (("run", "conv-2-dropout0.5"), 2, "did you mean 'conv-2-dropout0.5/cifar-10'?"),
+        (("run", "conv-2-dropout0.5"), 2, "did you mean 'conv-2-dropout0.5/cifar-10'"),
         (("run", "demo", "--track", "tensorbord"), 2, "did you mean 'tensorboard'?"),
         (("demo", "--replicates", "3"), 2, "try lottery run demo --replicates"),
         (("demo", "--replicate", "3"), 2, "no option '--replicate'"),

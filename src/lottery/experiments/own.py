@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.core import outside_mask, prunable_weights
-from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
+from lottery.errors import ConfigError, StoreError, UsageError, format_names, unknown_name
 from lottery.experiments.config import OWN_TITLE, OwnConfig, VerdictConfig, to_plain
 from lottery.experiments.config_warnings import config_warnings
 from lottery.experiments.connectivity import ConnectivityConfig
@@ -30,6 +30,8 @@ from lottery.methods import AnyMethod, ControlsConfig
 from lottery.pieces import reinitialize as reinitialize_model
 from lottery.score import Score
 from lottery.store import MAIN, MemoryStore, Store
+from lottery.store.files import names_in
+from lottery.store.store import EXPERIMENT
 from lottery.tasks.fingerprint import difference
 from lottery.tasks.own import OwnTask
 from lottery.tasks.own_code import OwnCode
@@ -94,7 +96,8 @@ def find_tickets(
         The finished run.
 
     Raises:
-        UsageError: an argument is wrong, or arguments do not fit together; says what to do.
+        UsageError: an argument is wrong, or arguments do not fit together, or ``out`` holds other
+            files and no run; says what to do.
         StoreError: the run in ``out`` is another experiment, or was made with other code.
     """
     known = [*inspect.signature(prepare_own_run).parameters]
@@ -122,10 +125,13 @@ def run_prepared(run: OwnRun, *, listener: Listener | None = None) -> Run:
         listener: is told about progress; None: lines are printed if ``run.verbose``.
 
     Raises:
+        UsageError: its directory holds other files and no run.
         StoreError: the run on disk is another experiment, or was made with other code; or it
             cannot be written.
     """
     store = MemoryStore() if run.out is None else Store(run.out)
+    if run.out is not None:
+        _check_directory(run.out)
     try:
         recorded = store.read_experiment()
     except StoreError:  # damaged; it is set aside where the run begins
@@ -160,6 +166,21 @@ def run_prepared(run: OwnRun, *, listener: Listener | None = None) -> Run:
     finished = read_run(store)
     _check_replicates(run.task, finished)
     return finished
+
+
+def _check_directory(out: Path) -> None:
+    """Refuse to write among files that are no run's.
+
+    Raises:
+        UsageError: there are such files.
+        StoreError: it is no directory, or cannot be read.
+    """
+    there = names_in(out)
+    if there and not any(name.startswith((EXPERIMENT, "replicate-")) for name in there):
+        raise UsageError(
+            f"out: expected a new directory or that of a run, got {out}, which holds "
+            f"{format_names(there)}; name a directory inside it, such as {out / 'run'}"
+        )
 
 
 def _check_replicates(task: OwnTask, run: Run) -> None:
