@@ -55,6 +55,18 @@ def test_unknown_names() -> None:
     assert far == "unknown model 'zzz'. Choices: lenet-300-100, mlp"
 
 
+def test_of_many_names_the_nearest_are_told_and_where_the_rest_are() -> None:
+    known = ["conv-2", "lenet-300-100/mnist", "lenet-300-100/mnist/signs", *map(str, range(30))]
+    for name, near in {
+        "conv": "'conv-2'",
+        "mnist": "'lenet-300-100/mnist' or 'lenet-300-100/mnist/signs'",
+    }.items():
+        said = unknown_name("recipe", name, known, listed_by="lottery list recipes")
+        assert f"; did you mean {near}? lottery list recipes prints all 33" in said
+    far = unknown_name("recipe", "zzz", known, listed_by="lottery list recipes")
+    assert far == "unknown recipe 'zzz'. lottery list recipes prints all 33"
+
+
 def test_a_missing_package_comes_with_what_installs_it() -> None:
     alone = MissingPackageError("the engine sparse_cpu", "numba")
     extra = MissingPackageError("the network timm:resnet18", "timm", extra="timm")

@@ -80,15 +80,30 @@ class Preempted(LotteryError):  # noqa: N818 - not an error of anyone's: the pro
     exit_code = 75
 
 
-def unknown_name(kind: str, name: str, choices: Iterable[str]) -> str:
+def unknown_name(kind: str, name: str, choices: Iterable[str], *, listed_by: str = "") -> str:
     """The sentence for a name that is not among the choices, with the nearest one.
+
+    Args:
+        kind: what it would be a name of.
+        name: the unknown name.
+        choices: the names that are known.
+        listed_by: the command that lists the choices, where they are many; the nearest three are
+            named then.
 
     >>> unknown_name("dataset", "mnits", ["mnist", "mnist-5k"])
     "unknown dataset 'mnits'; did you mean 'mnist'? Choices: mnist, mnist-5k"
+    >>> unknown_name("model", "lenet", ["lenet-300-100", "vgg-19"], listed_by="lottery list models")
+    "unknown model 'lenet'; did you mean 'lenet-300-100'? lottery list models prints all 2"
     """
     known = sorted(choices)
-    near = get_close_matches(name, known, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else "."
+    near = get_close_matches(name, known, n=3 if listed_by else 1)
+    if listed_by and len(name) > 2:
+        near += [one for one in sorted(known, key=len) if name in one and one not in near]
+    *others, last = [f"'{one}'" for one in near[:3]] or [""]
+    meant = f"{', '.join(others)} or {last}" if others else last
+    hint = f"; did you mean {meant}?" if near else "."
+    if listed_by:
+        return f"unknown {kind} '{name}'{hint} {listed_by} prints all {len(known)}"
     return f"unknown {kind} '{name}'{hint} Choices: {', '.join(known)}"
 
 

@@ -285,7 +285,7 @@ def test_what_replicates_can_show_is_told_by_a_run_of_the_same_training(
 ) -> None:
     options = RunOptions(out=tmp_path, device="cpu", engine="torch", jobs=1)
     run = run_experiment(one(replicates=2), options).run
-    here, other = f"If, as in {run.name}, tickets'", "If, for example, tickets'"
+    here, other = f"If, as in {run.name}, the accuracy", "If, for example, the accuracy"
 
     def said(config: ExperimentConfig) -> str:
         print_dry_run(config, options, as_json=False)
@@ -294,10 +294,23 @@ def test_what_replicates_can_show_is_told_by_a_run_of_the_same_training(
     asked = one(replicates=5, prune=PruneConfig(scope="global"))
     assert here in said(asked)
     assert other in said(replace(asked, initialization="kaiming-normal"))
-    assert "varies by" not in said(replace(asked, replicates=2))
+    assert "If, " not in said(replace(asked, replicates=2))
     print_dry_run(asked, options, as_json=True)
     shown = json.loads(capsys.readouterr().out)["significance"]
     assert (here in shown["example"], "5 replicates" in shown["sentence"]) == (True, True)
     # A run that cannot be read tells nothing, and hinders nothing.
     (run / "experiment.json").write_text("{")
     assert other in said(asked)
+
+
+@pytest.mark.parametrize(("levels", "left"), [(1, "so that nothing is left to train."), (2, "")])
+def test_what_is_there_already_is_no_time_to_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], levels: int, left: str
+) -> None:
+    options = RunOptions(out=tmp_path, jobs=1, device="cpu")
+    run_experiment(one(levels=1), options)
+    print_dry_run(one(levels=levels), options, as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "in all" not in said
+    assert f"2 of {levels + 1} trainings are there already" in said
+    assert ("nothing is left to train" in said) == bool(left)

@@ -27,7 +27,10 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("command", [(), *COMMANDS, ("config",), ("ticket",)], ids=" ".join)
+GROUPS = ((), ("config",), ("ticket",), ("analyse",))
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *GROUPS], ids=" ".join)
 @pytest.mark.parametrize("columns", [60, 80, 100])
 def test_help_fits_and_its_examples_are_whole_commands(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], columns: int
@@ -38,7 +41,7 @@ def test_help_fits_and_its_examples_are_whole_commands(
     assert max(map(len, out.splitlines())) <= columns
     assert "..." not in re.sub(r"^Usage: .*|\bARGS\]\.\.\.", "", out)
     examples = re.findall(r"^    (lottery .*)$", out, re.MULTILINE)
-    assert examples or command in [(), ("config",), ("ticket",), ("config", "schema")]
+    assert examples or command in [*GROUPS, ("config", "schema")]
     for example in examples:
         words = shlex.split(example.partition(" > ")[0])[1:]
         found = get_command(app)

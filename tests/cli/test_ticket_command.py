@@ -34,6 +34,7 @@ def test_a_ticket_goes_from_a_run_into_a_network(cli: Cli, small_run: SmallRun) 
     code, out, _ = cli("ticket", "apply", file, "m.safetensors", "--model", "mlp-4")
     assert code == 0
     assert f"{ticket.mask.kept} of {ticket.mask.total} weights" in out
+    assert out.endswith("kept; pruned ones are zero\n")
     state = safetensors.torch.load_file("m.safetensors")
     model = build_model("mlp-4", (1, 4, 4), 4)
     model.load_state_dict(state)

@@ -165,6 +165,17 @@ def test_a_damaged_record_is_set_aside_and_the_run_goes_on(tmp_path: Path) -> No
     assert (tmp_path / "run/replicate-0/level-00/manifest.json").read_bytes() == trained
 
 
+def test_nothing_is_written_among_files_that_are_no_runs(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("mine")
+    with pytest.raises(UsageError, match=r"which holds notes\.md; name a directory inside it"):
+        run_prepared(asked(levels=0, replicates=1, out=tmp_path, verbose=False))
+    assert [one.name for one in tmp_path.iterdir()] == ["notes.md"]
+    inside = run_prepared(asked(levels=0, replicates=1, out=tmp_path / "run", verbose=False))
+    (tmp_path / "run" / "notes.md").write_text("mine")
+    again = run_prepared(asked(levels=0, replicates=1, out=tmp_path / "run", verbose=False))
+    assert again.results == inside.results
+
+
 def test_loaded_weights_are_refused_where_a_control_draws_new_ones() -> None:
     loaded = make_model().state_dict()
 
@@ -256,11 +267,3 @@ def test_in_memory_trainings_run_one_after_another_and_it_is_said() -> None:
     run = prepare_own_run(make_model, train, evaluate, jobs=2)
     assert run.jobs == 1
     assert "other processes do not see its memory; pass out=" in run.notes[0]
-
-
-def test_a_folder_of_something_else_is_not_filled(tmp_path: Path) -> None:
-    (tmp_path / "paper.md").write_text("mine")
-    with pytest.raises(UsageError, match=r"a new or empty one, got .*paper.md in it; try .*run"):
-        asked(out=tmp_path)
-    assert [one.name for one in tmp_path.iterdir()] == ["paper.md"]
-    assert asked(out=tmp_path / "run").out == tmp_path / "run"

@@ -136,7 +136,7 @@ def test_a_name_that_several_runs_have_lists_them(tmp_path: Path) -> None:
     named(tmp_path / "two", "copied")
     with pytest.raises(UsageError, match=r"2 runs in .*: a-b-00000001, a-b-00000002"):
         find_run("a-b", tmp_path)
-    with pytest.raises(UsageError, match=r"2 runs in .*: one, two\."):
+    with pytest.raises(UsageError, match=r"2 runs in .*: one \(copied\), two \(copied\)\."):
         find_run("copied", tmp_path)
     assert find_run("a/b", tmp_path).name == "a-b-00000001"
     assert find_run("one", tmp_path).name == "one"

@@ -51,13 +51,12 @@ def test_known_names_have_no_problem(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_NAMES)
-def test_unknown_names_list_the_choices(name: str) -> None:
+def test_of_unknown_names_it_is_said_where_all_are_listed(name: str) -> None:
     problem = check_model(name)
 
     assert problem is not None
-    assert all(f"{known}, " in problem for known in MODELS)
-    assert all(family.form in problem for family in MODEL_FAMILIES)
-    assert "package.module:factory" in problem
+    assert "lottery list models prints all" in problem
+    assert len(problem) < 500
     with pytest.raises(UsageError):
         build_model(name, (1, 28, 28), 10)
 
@@ -90,7 +89,7 @@ def test_impossible_numbers_are_explained(name: str, hint: str) -> None:
     ],
 )
 def test_near_misses_are_named(name: str, near: str) -> None:
-    assert f"did you mean '{near}'?" in (check_model(name) or "")
+    assert f"did you mean '{near}'" in (check_model(name) or "")
 
 
 @given(depth=st.integers(0, 1300))

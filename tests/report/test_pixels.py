@@ -58,7 +58,7 @@ def test_a_picture_is_a_png_whose_opacity_is_scaled_to_its_own_peak() -> None:
     half = round(FAINTEST + (255 - FAINTEST) / 2)
     assert opacity.tolist() == [[FAINTEST, half], [255, 0]]
     assert picture.label == "51.2%"
-    assert picture.note == "up to 20% kept; 1 place of 3 cut off"
+    assert picture.note == "up to 20% kept; nothing at 1 of 3 places"
     assert picture.peak == 0.2
 
 
@@ -105,6 +105,6 @@ def test_few_levels_are_chosen_with_the_winning_one_and_without_dense() -> None:
 
 def test_empty_and_dense_pictures() -> None:
     nothing = pictures({1: np.zeros((2, 2))}, {}, None)[0]
-    assert (nothing.label, nothing.note) == ("Level 1", "up to 0% kept; 4 places of 4 cut off")
+    assert (nothing.label, nothing.note) == ("Level 1", "up to 0% kept; nothing at 4 of 4 places")
     assert len(pictures({0: np.ones((2, 2))}, {0: 1.0}, None)) == 1
     assert pictures({}, {}, None) == []

@@ -162,10 +162,10 @@ def test_what_train_returns_besides_is_not_looked_at_where_evaluate_judges() -> 
         ({"evaluate": lambda model: {"acc": 1.0}}, "expected a dict with 'accuracy', got acc; say"),
         ({"evaluate": lambda model: 97.5}, "a number from 0 to 1, got 97.5 .a share, not a perc"),
         ({"make_model": lambda: 3}, "make_model: expected a function that gives a torch.nn.Module"),
+        ({"make_model": torch.nn.Linear(6, 2)}, "make_model: expected a function, got Linear"),
         ({"train": lambda: None}, "expected a function train.model. or train.model, session."),
         ({"train": lambda session: None}, "train.model, session., got one of .session."),
         ({"train": lambda a, b, c: None}, "got one of .a, b, c.; give other arguments defaults"),
-        ({"make_model": torch.nn.ReLU()}, "make_model: expected a function, got ReLU"),
         ({"train": None}, "train: expected a function, got NoneType"),
         ({"steps": 0}, "steps: expected a whole number, 1 or more"),
         (

@@ -32,7 +32,7 @@ class Evidence:
     run: str = ""
     """The run's name on disk."""
     name: str = ""
-    """The experiment's name."""
+    """What the run is called, see `Run.label`."""
     results: Sequence[JobResult]
     """One for each job that ended."""
     planned: Sequence[JobKey]
@@ -111,7 +111,7 @@ def evidence_of(
     score = facts.score if margin is None else replace(facts.score, margin=margin)
     return Evidence(
         run=run.name,
-        name=config.name,
+        name=run.label,
         results=list(results.values()),
         planned=plan(config.judged),
         never_run=never_run(config.judged, results),

@@ -48,22 +48,18 @@ class Reach:
         if not self.levels:
             return ""
         given = f"{counted(self.replicates, 'replicate')} and {counted(self.levels, 'level')}"
-        alone, everywhere, then = self.multiple, self.multiple_everywhere, self.multiple_with_more
-        if alone is None or everywhere is None or then is None:
+        alone, then = self.multiple, self.multiple_with_more
+        if alone is None or then is None:
             return (
                 f"With {given} nothing can be confirmed, whatever happens; "
                 f"use at least {self.recommended} replicates, {self.more} more."
             )
-        need = (
-            f"With {given} a difference is sure to be confirmed"
-            f"{' only' if alone > _WITHIN_REACH else ''} where its measured mean is "
-            f"{_number(alone)} times as large as it varies between replicates (standard deviation)"
-        )
-        if _number(everywhere) != _number(alone):
-            need += f", or {_number(everywhere)} times where it is so at every level"
         return (
-            f"{need}; a true one of just that size is found about every other time. "
-            f"With {counted(self.more, 'more replicate')} {_number(then)} times are enough."
+            f"With {given} a difference is sure to be confirmed"
+            f"{' only' if alone > _WITHIN_REACH else ''} if its mean over replicates is at least "
+            f"{_number(alone)} times its standard deviation between them. Where the true "
+            "difference is just that large, about every other run confirms it. With "
+            f"{counted(self.more, 'more replicate')}, {_number(then)} times is enough."
         )
 
 
@@ -149,18 +145,19 @@ def reach_in_units(reach: Reach, score: Score, spread: float, where: str) -> str
     written = ScoreFormat(score)
     least, less = (spread * _up(one) for one in (reach.multiple, reach.multiple_with_more))
     said = (
-        f"If, {where}, tickets' {written.name} less their dense networks' varies by "
-        f"{written.size(spread)}, that is a difference of {written.size(least)}, or of "
-        f"{written.size(less)} with {counted(reach.more, 'more replicate')}."
+        f"If, {where}, the {written.name} of a ticket less that of its dense network has a "
+        f"standard deviation of {written.size(spread)}, this takes a mean difference of "
+        f"{written.size(least)}, or of {written.size(less)} with "
+        f"{counted(reach.more, 'more replicate')}."
     )
     if score.margin is None:
         return said
     beyond = least - score.margin
     what = f"{written.size(beyond)} {'better' if beyond > 0 else 'worse'}"
     return (
-        f"{said} Tickets are then sure to match, within the margin of "
-        f"{written.margin(score.margin)}, where their measured mean is "
-        f"{'at least' if beyond > 0 else 'no more than'} {what} than the dense networks'."
+        f"{said} That tickets match, within the margin of {written.margin(score.margin)}, is then "
+        f"sure to be confirmed if on the mean they are {'at least' if beyond > 0 else 'at most'} "
+        f"{what} than their dense networks."
     )
 
 

@@ -6,7 +6,7 @@ sentence or two, and lines that come out empty are left out.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from lottery.analysis.controls import CONTROLS
 from lottery.analysis.lookup import (
@@ -24,11 +24,6 @@ from lottery.analysis.types import Verdict
 from lottery.methods import CONTROL_KINDS
 from lottery.store.jobs import MAIN
 from lottery.training import MaskUpdateMethod
-
-FLATTERED: Final = (
-    "by 0.03 to 0.21 percentage points in simulations of trainings that scatter by 0.15"
-)
-"""How much too good the difference looks at a level that was picked for it; see docs/report.md."""
 
 
 def paragraph(verdict: Verdict) -> str:
@@ -86,7 +81,6 @@ def _context(verdict: Verdict) -> dict[str, Any]:
         "lost": count_missing(verdict),
         "n": n,
         "reach": reachable(max(n, 1), len(levels), verdict.test_confidence),
-        "flattered": FLATTERED,
         "s": ScoreFormat(verdict.score),
         "best": "loss is lowest" if verdict.stops_by_loss else f"{verdict.score.name} is best",
         "moment": at_moment(verdict.timed),

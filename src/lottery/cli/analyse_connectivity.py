@@ -60,11 +60,12 @@ def connectivity(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Stability to the data order, and whether networks are connected by a line of low error.
+    """Lines of low error between networks.
 
-    The run grows by copies of its trainings that see their examples in another order; Ctrl-C keeps
-    a checkpoint, and the same command goes on. Then error and loss are measured on the line between
-    each training and its copy, and between each level and the next.
+    And how stable trainings are to the data order. The run grows by copies of its trainings that
+    see their examples in another order; Ctrl-C keeps a checkpoint, and the same command goes on.
+    Then error and loss are measured on the line between each training and its copy, and between
+    each level and the next.
 
     \b
     Examples:

@@ -25,9 +25,10 @@ def masks() -> None:
 
 @verb(computes=False)
 def weights() -> None:
-    """How weights are distributed, how far they move and which signs they keep: from files alone.
+    """Sizes, signs and movement of weights.
 
-    Of survivors and of pruned weights, by level, layer and control, beside what chance would give.
+    How weights are distributed, how far they move and which signs they keep: from files alone. Of
+    survivors and of pruned weights, by level, layer and control, beside what chance would give.
 
     \b
     Examples:
@@ -65,12 +66,12 @@ def alignment(
     ] = 11,
     recalibrate: Recalibrate = 0,
 ) -> None:
-    """Whether replicates agree up to permutation.
+    """Replicates compared, neurons matched.
 
-    Neurons of each replicate are matched to those of the one before by their activations: how
-    similar they are, barriers between the networks and what masks share, in place and aligned,
-    beside chance. Where the run has the controls moved and aligned, how their masks train on
-    another initialization.
+    Whether they agree up to permutation. Neurons of each replicate are matched to those of the one
+    before by their activations: how similar they are, barriers between the networks and what masks
+    share, in place and aligned, beside chance. Where the run has the controls moved and aligned,
+    how their masks train on another initialization.
 
     \b
     Examples:
@@ -87,10 +88,11 @@ def curvature(
         options.whole("--eigenvalues", help="How many of the largest eigenvalues."),
     ] = 3,
 ) -> None:
-    """How sharp the minima are that trainings end in, and how steep the loss is where they start.
+    """How sharp the minima of trainings are.
 
-    Largest eigenvalues of the Hessian of the training loss by the weights that are kept, and norms
-    of its gradient; of tickets and of the first control of each kind.
+    And how steep the loss is where they start. Largest eigenvalues of the Hessian of the training
+    loss by the weights that are kept, and norms of its gradient; of tickets and of the first
+    control of each kind.
 
     \b
     Examples:
@@ -101,10 +103,11 @@ def curvature(
 
 @verb(computes=True)
 def cka(examples: Examples = 1_000) -> None:
-    """How alike networks represent the same examples, layer by layer: linear CKA.
+    """How alike representations are: CKA.
 
-    Of the dense network with its tickets and controls, and of tickets with those of other
-    replicates, beside what two random networks give.
+    How alike networks represent the same examples, layer by layer: linear CKA. Of the dense network
+    with its tickets and controls, and of tickets with those of other replicates, beside what two
+    random networks give.
 
     \b
     Examples:
@@ -121,8 +124,9 @@ def pools(
     ] = 4,
     recalibrate: Recalibrate = 1_000,
 ) -> None:
-    """Average each ticket with those of the levels around it, and see whether that is better.
+    """Average tickets of levels side by side.
 
+    Each ticket is averaged with those of the levels around it, to see whether that is better.
     Lottery Pools: chosen greedily on validation data, judged on test data, without any training.
 
     \b
@@ -139,9 +143,10 @@ def shifts(
         options.whole("--examples", help="Test examples at most."),
     ] = 10_000,
 ) -> None:
-    """Whether tickets lose more than the dense network on worse images.
+    """What tickets lose on worse images.
 
-    Noise, blur and little contrast at five strengths each, on the test set; nothing is trained.
+    Whether it is more than the dense network loses. Noise, blur and little contrast at five
+    strengths each, on the test set; nothing is trained.
 
     \b
     Examples:

@@ -129,7 +129,8 @@ def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
         if not isinstance(recipe, str):
             raise UsageError(f'{path}: recipe: expected a recipe\'s name, as in recipe = "demo"')
         if recipe not in RECIPES:
-            raise UsageError(f"{path}: recipe: {unknown_name('recipe', recipe, RECIPES)}")
+            unknown = unknown_name("recipe", recipe, RECIPES, listed_by=_LISTED_BY)
+            raise UsageError(f"{path}: recipe: {unknown}")
         below = to_plain(RECIPES[recipe]())
         warn_dropped(below, values)
         return merge(below, values)
@@ -143,7 +144,8 @@ def base_values(source: str, out: Path | None = None) -> dict[str, Any]:
         raise UsageError(f"{path} is a directory: expected a recipe, or the path of a TOML file")
     if _FILE_ENDING.fullmatch(path.suffix):
         raise UsageError(f"there is no file '{path}'{_nearest_file(path)}")
-    raise UsageError(unknown_name("recipe", source, RECIPES) + ", or the path of a TOML file")
+    unknown = unknown_name("recipe", source, RECIPES, listed_by=_LISTED_BY)
+    raise UsageError(f"{unknown}; the path of a TOML file will do as well")
 
 
 def warn_dropped(below: Mapping[str, Any], above: Mapping[str, Any]) -> None:
@@ -157,6 +159,7 @@ def warn_dropped(below: Mapping[str, Any], above: Mapping[str, Any]) -> None:
         echo(f"note: method.kind = '{above['method']['kind']}' has no {said}", err=True)
 
 
+_LISTED_BY = "lottery list recipes"
 _FILE_ENDING = re.compile(r"\.[A-Za-z]\w{0,4}")
 
 

@@ -108,11 +108,13 @@ def print_dry_run(config: ExperimentConfig, options: RunOptions, *, as_json: boo
             )
         )
         return
-    _print(config, options, found, _trainings(experiment), device.type)
+    _print(config, options, found, _trainings(experiment), device.type, reused=reused)
     if missing:
         echo(f"The data are not here yet: {missing}.")
     if reused:
-        echo(f"{reused} of {len(plan(config))} trainings are there already.")
+        planned = len(plan(config))
+        left = ", so that nothing is left to train" if reused == planned else ""
+        echo(f"{reused} of {planned} trainings are there already{left}.")
     for note in notes:
         echo(f"Note: {note}.")
     if outside:
@@ -197,7 +199,13 @@ def _trainings(experiment: Experiment) -> str:
 
 
 def _print(
-    config: ExperimentConfig, options: RunOptions, found: Estimate, trainings: str, device: str
+    config: ExperimentConfig,
+    options: RunOptions,
+    found: Estimate,
+    trainings: str,
+    device: str,
+    *,
+    reused: int,
 ) -> None:
     times = found.seconds_per_level
     replicates = "0" if config.replicates == 1 else f"0 to {config.replicates - 1}"
@@ -206,10 +214,10 @@ def _print(
             {
                 "level": str(level),
                 "density": f"{density:.2%}",
-                "branches, each a training": ", ".join(each),
+                "branches": ", ".join(each),
                 "replicates": replicates,
                 "trainings": config.replicates * len(each),
-                "a ticket about": duration(times[level]) if times else "-",
+                "time each": duration(times[level]) if times else "-",
             }
             for level, density in enumerate(found.densities)
             for each in [(*searches(config, level), "main", *branches(config, level))]
@@ -218,7 +226,7 @@ def _print(
     )
     time = "time not measured"
     if found.seconds is not None:
-        time = f"about {duration(found.seconds)} in all"
+        time = f"about {duration(found.seconds)} {'for all of them' if reused else 'in all'}"
     echo(
         f"{trainings}; {time}, {found.workers} at once, "
         f"with engine {found.engine} on {device}{_measured(found)}."

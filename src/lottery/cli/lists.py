@@ -141,6 +141,13 @@ def _datasets(_out: Path) -> list[dict[str, Any]]:
     return [*rows, *({"name": form, "what": what} | unknown for form, what in forms.items())]
 
 
+def _about_dataset(row: dict[str, Any]) -> list[str]:
+    if row["classes"] is None:
+        return [row["what"]]
+    sizes = f"{row['training']:,} training and {row['test']:,} test examples"
+    return [row["what"], f"{sizes} of {row['input']}, {row['classes']:,} classes"]
+
+
 def _criteria(_out: Path) -> list[dict[str, Any]]:
     from lottery.core import CRITERIA
 
@@ -183,7 +190,7 @@ def _runs(out: Path) -> list[dict[str, Any]]:
         else:
             bad = sum(result.status != "done" for result in run.results.values())
             found = {
-                "experiment": run.config.name,
+                "experiment": run.label,
                 "settings": telling[path],
                 "done": len(run.results),
                 "planned": len(plan(run.config)),
@@ -210,13 +217,13 @@ def _telling(runs: Mapping[Path, Run]) -> dict[Path, str]:
 
     recipes = [made for recipe in RECIPES.values() for made in (recipe(), smoke(recipe()))]
     bases = {made.name: to_plain(made) for made in recipes}
-    names = [run.config.name for run in runs.values()]
+    names = [run.label for run in runs.values()]
     configs = [to_plain(run.config) for run in runs.values()]
     differences = setting_differences(configs)
     telling = distinguishing_settings(names, differences, most=len(differences))
     return {
-        path: changed_settings(config, bases[name]) if name in bases else among
-        for path, name, config, among in zip(runs, names, configs, telling, strict=True)
+        path: changed_settings(config, bases[name]) if (name := config["name"]) in bases else among
+        for path, config, among in zip(runs, configs, telling, strict=True)
     }
 
 
@@ -234,5 +241,10 @@ _ROWS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
     "engines": _engines,
     "runs": _runs,
 }
-_ENTRIES = {"recipes": _about_recipe, "models": _about_model, "criteria": _about_criterion}
+_ENTRIES = {
+    "recipes": _about_recipe,
+    "models": _about_model,
+    "datasets": _about_dataset,
+    "criteria": _about_criterion,
+}
 """What is listed entry by entry -> the lines below a name."""

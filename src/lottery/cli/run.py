@@ -117,7 +117,8 @@ def demo(
 ) -> None:
     """Find a winning ticket on bundled digits.
 
-    This trains on 5,000 MNIST digits for a minute or two, prints the verdict and writes a report.
+    This trains on 5,000 MNIST digits for about half a minute, prints the verdict and writes a
+    report.
 
     \b
     Examples:

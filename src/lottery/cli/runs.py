@@ -103,7 +103,9 @@ def _print_head(run: Run, done: int, planned: int) -> None:
 
     environment = run.experiment["environment"]
     echo(f"{run.store.path}")
-    echo(f"{run.config.name}: {printable(run.facts.title)}, {done} of {planned} trainings done")
+    echo(
+        f"{printable(run.label)}: {printable(run.facts.title)}, {done} of {planned} trainings done"
+    )
     began = (
         f"begun {run.experiment['begun']} with lottery {environment['lottery']}, torch "
         f"{environment['torch']}, engine {environment['engine']} on {environment['device']}"

@@ -191,7 +191,8 @@ def apply(
     with torch.device("meta"):
         ticket.check_state(build_model(model, shape, classes))
     write_file(output, pack_tensors(ticket.start()))
-    echo(f"{output}: {_kept(ticket)}, the others as they are while pruned")
+    pruned = "zero" if ticket.pruned is None else "at the values that the ticket holds them at"
+    echo(f"{output}: {_kept(ticket)} kept; pruned ones are {pruned}")
 
 
 @app.command()

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from lottery.core import CRITERIA, n_of_m
 from lottery.data import DataConfig
@@ -174,11 +174,15 @@ class ExperimentConfig(PlanConfig):
         return found
 
 
+OWN_TITLE: Final = "own loop"
+"""The title of a user's own loop that was given none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OwnConfig(PlanConfig):
     """The config of an experiment on the user's own code, as it is recorded."""
 
-    title: str = "own loop"
+    title: str = OWN_TITLE
     """What is trained, in a few words, for headings."""
     score: Score = field(default_factory=Score)
     """The score that networks are judged by."""

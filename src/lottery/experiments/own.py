@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from lottery.core import outside_mask, prunable_weights
-from lottery.errors import ConfigError, StoreError, UsageError, unknown_name
-from lottery.experiments.config import OwnConfig, VerdictConfig, to_plain
+from lottery.errors import ConfigError, StoreError, UsageError, format_names, unknown_name
+from lottery.experiments.config import OWN_TITLE, OwnConfig, VerdictConfig, to_plain
 from lottery.experiments.config_warnings import config_warnings
 from lottery.experiments.connectivity import ConnectivityConfig
 from lottery.experiments.experiment import Experiment
@@ -98,7 +96,8 @@ def find_tickets(
         The finished run.
 
     Raises:
-        UsageError: an argument is wrong, or arguments do not fit together; says what to do.
+        UsageError: an argument is wrong, or arguments do not fit together, or ``out`` holds other
+            files and no run; says what to do.
         StoreError: the run in ``out`` is another experiment, or was made with other code.
     """
     known = [*inspect.signature(prepare_own_run).parameters]
@@ -126,10 +125,13 @@ def run_prepared(run: OwnRun, *, listener: Listener | None = None) -> Run:
         listener: is told about progress; None: lines are printed if ``run.verbose``.
 
     Raises:
+        UsageError: its directory holds other files and no run.
         StoreError: the run on disk is another experiment, or was made with other code; or it
             cannot be written.
     """
     store = MemoryStore() if run.out is None else Store(run.out)
+    if run.out is not None:
+        _check_directory(run.out)
     try:
         recorded = store.read_experiment()
     except StoreError:  # damaged; it is set aside where the run begins
@@ -164,6 +166,21 @@ def run_prepared(run: OwnRun, *, listener: Listener | None = None) -> Run:
     finished = read_run(store)
     _check_replicates(run.task, finished)
     return finished
+
+
+def _check_directory(out: Path) -> None:
+    """Refuse to write among files that are no run's.
+
+    Raises:
+        UsageError: there are such files.
+        StoreError: it is no directory, or cannot be read.
+    """
+    there = names_in(out)
+    if there and not any(name.startswith((EXPERIMENT, "replicate-")) for name in there):
+        raise UsageError(
+            f"out: expected a new directory or that of a run, got {out}, which holds "
+            f"{format_names(there)}; name a directory inside it, such as {out / 'run'}"
+        )
 
 
 def _check_replicates(task: OwnTask, run: Run) -> None:
@@ -207,7 +224,7 @@ def prepare_own_run(
     seed: int = 0,
     jobs: int = 1,
     checkpoint_seconds: float = 30.0,
-    title: str = "own loop",
+    title: str = OWN_TITLE,
     verbose: bool = True,
 ) -> OwnRun:
     """Check the arguments of `find_tickets`, and prepare the experiment; nothing is trained.
@@ -248,7 +265,8 @@ def prepare_own_run(
         seed: every random choice follows from it and the replicate's number.
         jobs: how many trainings run at once, each in its own process.
         checkpoint_seconds: ``session.checkpoint`` writes one if the last is at least this old.
-        title: what is trained, in a few words, for headings.
+        title: what is trained, in a few words, for headings. Without one, the run is called by the
+            name of its directory.
 
     Raises:
         UsageError: an argument is wrong, or arguments do not fit together; says what to do.
@@ -348,15 +366,7 @@ def _check_types(example_input: object, checkpoint_seconds: object) -> None:
 def _path(out: object) -> Path:
     if not isinstance(out, str | Path) or "\0" in str(out):
         raise UsageError(f"out: expected the path of a directory, got {out!r}")
-    path = Path(out)
-    if path.is_dir() and not os.path.lexists(path / EXPERIMENT):
-        others = [name for name in names_in(path) if not name.startswith("replicate-")]
-        if others:
-            raise UsageError(
-                f"out: expected a run's directory, or a new or empty one, got {path}, which has "
-                f"{shorten(', '.join(others), 60, placeholder=' ...')} in it; try {path / 'run'}"
-            )
-    return path
+    return Path(out)
 
 
 def _draw_again(model: nn.Module) -> None:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lottery.core import OutsideMask
-from lottery.errors import StoreError, UsageError, unknown_name
-from lottery.experiments.config import ExperimentConfig, PlanConfig
+from lottery.errors import StoreError, UsageError, printable, unknown_name
+from lottery.experiments.config import OWN_TITLE, ExperimentConfig, OwnConfig, PlanConfig
 from lottery.experiments.lengths import last_iteration
 from lottery.experiments.loading import load_recorded_config
 from lottery.experiments.plan import plan
 from lottery.experiments.record import read_record
 from lottery.experiments.task_facts import TaskFacts, task_facts, task_score
 from lottery.methods import Given
-from lottery.store import JobKey, JobResult, LookKey, Store
+from lottery.store import JobKey, JobResult, LookKey, MemoryStore, Store
 from lottery.store.contents import RESULT
 from lottery.store.files import names_in
 from lottery.store.jobs import REORDERED
@@ -57,7 +57,22 @@ class Run:
     @property
     def name(self) -> str:
         """The name of its directory."""
-        return self.store.path.name
+        return os.path.basename(os.path.abspath(self.store.path))
+
+    @property
+    def label(self) -> str:
+        """What it is called: the experiment's name, or that of the directory of an untitled own
+        loop."""
+        untitled = isinstance(self.config, OwnConfig) and self.config.name == OWN_TITLE
+        on_disk = not isinstance(self.store, MemoryStore)
+        return self.name if untitled and on_disk else self.config.name
+
+    def __repr__(self) -> str:
+        # Of all results a notebook would show thousands of lines.
+        done = f"{len(self.results):,} of {len(plan(self.config)):,} trainings"
+        judged = self.__dict__.get("verdict")
+        verdict = f", verdict: {judged.headline}" if judged else ""
+        return printable(f"<Run {self.label}: {done}{verdict}, {self.store.path}>")
 
     @property
     def judged(self) -> Mapping[JobKey, JobResult]:
@@ -149,10 +164,13 @@ def find_run(name: str | Path, out: Path) -> Path:
     if len(near) == 1:
         return near[0]
     if near:
-        listed = ", ".join(path.name for path in near)
+        listed = ", ".join(
+            path.name if path.name.startswith(str(name)) else f"{path.name} ({names[path]})"
+            for path in near
+        )
         raise UsageError(
-            f"'{name}' begins the names of {len(near)} runs in {out}: {listed}. Type more of the "
-            f"name; lottery list runs --out {out} says what tells them apart"
+            f"'{name}' may be any of {len(near)} runs in {out}: {listed}. Give the name of one "
+            f"directory; lottery list runs --out {out} says what tells them apart"
         )
     if _is_there(Path(name)):
         raise UsageError(f"'{name}' is there, but it is no run: it has no {EXPERIMENT}")
@@ -258,7 +276,7 @@ def verify_run(
     there = [key for key in plan(config) if store.is_there(key)]
     jobs: dict[JobKey | LookKey | str, list[str]] = {}
     for number, key in enumerate(there):
-        progress(f"training {number + 1:,} of {len(there):,}: {key}")
+        progress(f"checking training {number + 1:,} of {len(there):,}: {key}")
         jobs[key] = examine_job(store, key, config, examples)[1]
     looks = (look for number in range(config.replicates) for look in store.looks(number))
     jobs |= {look: store.look_problems(look) for look in looks}

@@ -105,4 +105,5 @@ def _builder(name: str) -> ModelBuilder:
     kin = name.partition("-")[0]
     rules = [f"{f.form}: {f.about}" for f in MODEL_FAMILIES if f.form.startswith(f"{kin}-")]
     rule = f" ({rules[0]})" if rules else ""
-    raise UsageError(unknown_name("model", name, [*MODELS, *forms]) + rule)
+    known = [*MODELS, *forms]
+    raise UsageError(unknown_name("model", name, known, listed_by="lottery list models") + rule)

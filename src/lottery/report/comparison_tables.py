@@ -9,7 +9,7 @@ from typing import Final
 
 from lottery.analysis import formatting
 from lottery.analysis.methods import comparison_rows
-from lottery.analysis.methods.types import MEASURES, AgainstFirst, Outcome, RunComparison
+from lottery.analysis.methods.types import AgainstFirst, Outcome, RunComparison
 from lottery.analysis.score_format import ScoreFormat
 from lottery.analysis.types import Measure
 from lottery.csv_text import csv_text
@@ -36,17 +36,26 @@ class _Test:
 
 def measured(comparison: RunComparison) -> list[Table]:
     """For each measure, every run's mean at each density."""
-    titles = comparison_rows.measure_titles(comparison)
     return [
-        _table(comparison, measure, titles[measure], "Density, %", lines)
-        for measure in MEASURES
+        _table(
+            comparison,
+            measure,
+            comparison_rows.table_title(comparison, measure),
+            "Density, %",
+            lines,
+        )
+        for measure in comparison_rows.shown_measures(comparison)
         if (lines := comparison_rows.measure_rows(comparison, measure))
     ]
 
 
 def contrasts(comparison: RunComparison) -> list[Table]:
     """For each measure, every run's difference from the first at each density."""
-    return [table for measure in MEASURES if (table := _contrasts(comparison, measure))]
+    return [
+        table
+        for measure in comparison_rows.shown_measures(comparison)
+        if (table := _contrasts(comparison, measure))
+    ]
 
 
 def runs(comparison: RunComparison) -> Table:
@@ -121,7 +130,7 @@ def _contrasts(comparison: RunComparison, measure: Measure) -> Table | None:
     number = formatting.counted(comparison.comparisons[measure], "test")
     better, name = ratio or score.score.higher, score.name
     title, first = (
-        comparison_rows.measure_titles(comparison)[measure].partition(",")[0],
+        comparison_rows.measure_titles(comparison)[measure],
         comparison.methods[0].label,
     )
     why = replace(_COLUMNS[-1], head=_COLUMNS[-1].head if any(t.made.why for t in made) else "")

@@ -305,9 +305,10 @@ CURVES = Figure(
     caption=(
         "Thick lines are means of the trainings that came to their end, thin ones single "
         "trainings; the large mark is the mean early stop, hollow where one of them lies at the "
-        "end of training. Colours and dashes are those of the kinds; denser levels than the first "
-        "one shown are paler, sparser ones stronger. The vertical axis fits what is shown after "
-        "the first fifth. {% if plot.thinned %}Of each curve, 200 evaluations are drawn.{% endif %}"
+        "end of training. Each kind of training has its colour and dashes; of several levels, the "
+        "paler a line, the denser the network. The vertical axis fits what is shown after the "
+        "first fifth of training. "
+        "{% if plot.thinned %}Of each curve, 200 evaluations are drawn.{% endif %}"
     ),
     draw=learning_curves,
 )

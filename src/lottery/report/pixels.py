@@ -162,7 +162,7 @@ def picture(
     scaled = share / peak if peak > 0 else share
     cut, size = int((share == 0).sum()), int((~np.isnan(share)).sum())
     note = f"up to {formatting.percent(peak)} kept"
-    lost = f"{formatting.counted(cut, 'place')} of {size:,} cut off" if cut else "none cut off"
+    lost = f"nothing at {cut:,} of {size:,} places" if cut else "something at every place"
     return Picture(
         data=_png(scaled),
         label=label,
@@ -213,7 +213,7 @@ def _gallery(data: ReportData, shares: Mapping[int, Any], most: int) -> Gallery 
 
 _SCALE = (
     "The further a colour is from the background, the more is kept. Each picture has its own "
-    "scale, from none to the share named below it."
+    "scale, from none to the share named below it. Of many levels a few are shown, evenly spread."
 )
 PIXELS = Figure(
     name="pixels",

@@ -54,7 +54,10 @@ def unpack_tensors(content: bytes, *, source: Path) -> tuple[dict[str, Tensor], 
         tensors = safetensors_format.load(content)
         _, values, _ = parts(content)
     except _NOT_OURS as error:
-        raise StoreError(f"{source} is not a file of this project's tensors: {error}") from error
+        raise StoreError(
+            f"{source} is not a file that lottery wrote, or is damaged: expected a ticket, as "
+            f"lottery ticket save writes it, or weights of a run ({error})"
+        ) from error
     # The library returns them in another order every time.
     return dict(sorted(tensors.items())), values
 

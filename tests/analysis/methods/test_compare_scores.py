@@ -122,3 +122,21 @@ def test_without_a_margin_runs_are_still_compared() -> None:
     found = compared(own_run(results, score, "a"), own_run(results, score, "b"))
     assert "(no margin was given)" in found.paragraph
     assert comparison_text(found)
+
+
+def test_of_a_run_without_early_stops_the_score_is_said_to_be_that_at_the_end() -> None:
+    results = results_of(levels=2, replicates=3)
+    untimed = [replace(r, early_stop_iteration=None, score_at_early_stop=None) for r in results]
+    runs = own_run(results, ACCURACY, "timed"), own_run(untimed, ACCURACY, "untimed")
+    mixed, alone = (
+        " ".join(comparison_text(compared(*asked)).split()) for asked in (runs, runs[1:] * 2)
+    )
+    moment = "accuracy at early stop (untimed: at the end of training)"
+    assert f"Against the first run, in {moment}" in mixed
+    assert f"Test {moment}, %" in mixed
+    assert "Test accuracy at the end, %" in mixed
+    assert "Test accuracy at the end of training, %" in alone
+    assert "Test accuracy at the end, %" not in alone
+    page = render_comparison(compared(runs[1], runs[1]))
+    assert "Test accuracy at the end," not in page
+    assert "Test accuracy at the end:" not in page

@@ -8,21 +8,41 @@ from typing import Final
 from lottery.analysis import formatting
 from lottery.analysis.formatting import NONE
 from lottery.analysis.methods.settings import format_setting
-from lottery.analysis.methods.types import Cell, Method, Outcome, Place, Row, RunComparison
+from lottery.analysis.methods.types import (
+    MEASURES,
+    Cell,
+    Method,
+    Outcome,
+    Place,
+    Row,
+    RunComparison,
+)
 from lottery.analysis.score_format import ScoreFormat, at_moment
 from lottery.analysis.types import Estimate, Measure
 
 
+def shown_measures(comparison: RunComparison) -> tuple[Measure, ...]:
+    """The measures that have tables; without early stops all scores are those at the end."""
+    timed = _timed(comparison)
+    return tuple(measure for measure in MEASURES if timed or measure != "accuracy_final")
+
+
 def measure_titles(comparison: RunComparison) -> Mapping[Measure, str]:
-    """Measure -> its name for readers, with its unit."""
+    """Measure -> its name for readers, without its unit."""
     score = ScoreFormat(comparison.score)
-    moment = at_moment(_timed(comparison))
     return {
-        "accuracy": score.head(f"Test {score.name} {moment}"),
-        "accuracy_final": score.head(f"Test {score.name} at the end"),
+        "accuracy": f"Test {score.name} {_moment(comparison)}",
+        "accuracy_final": f"Test {score.name} at the end",
         "early_stop": "Early-stop iteration",
         "time_to_dense": f"Time to the dense network's {score.name}, as a share of its own",
     }
+
+
+def table_title(comparison: RunComparison, measure: Measure) -> str:
+    """The heading of a measure's table, with its unit."""
+    title = measure_titles(comparison)[measure]
+    scored = measure in ("accuracy", "accuracy_final")
+    return ScoreFormat(comparison.score).head(title) if scored else title
 
 
 _MARKS: Final[Mapping[Outcome, str]] = {"ahead": ">", "behind": "<"}
@@ -34,8 +54,7 @@ TextRow = tuple[str, tuple[str, ...]]
 
 def findings_title(comparison: RunComparison) -> str:
     """The heading above `RunComparison.findings`."""
-    moment = at_moment(_timed(comparison))
-    return f"Against the first run, in {ScoreFormat(comparison.score).name} {moment}"
+    return f"Against the first run, in {ScoreFormat(comparison.score).name} {_moment(comparison)}"
 
 
 def measure_rows(comparison: RunComparison, measure: Measure) -> list[TextRow]:
@@ -152,6 +171,14 @@ def setting_rows(comparison: RunComparison) -> list[TextRow]:
 def _timed(comparison: RunComparison) -> bool:
     """Whether any run has early stops."""
     return any(method.verdict.timed for method in comparison.methods)
+
+
+def _moment(comparison: RunComparison) -> str:
+    """When the score is taken that runs are compared by; which have no early stop is named."""
+    timed = _timed(comparison)
+    others = [method.label for method in comparison.methods if not method.verdict.timed]
+    at_end = f" ({formatting.joined(others)}: {at_moment(False)})" if timed and others else ""
+    return f"{at_moment(timed)}{at_end}"
 
 
 def _measure_text(comparison: RunComparison, row: Row, place: int, measure: Measure) -> str:

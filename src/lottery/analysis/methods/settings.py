@@ -82,7 +82,7 @@ def labels(runs: Sequence[MethodRun], settings: Sequence[SettingDifference]) -> 
     told = [f"{name} ({how})" if how else name for name, how in zip(names, telling, strict=True)]
     for extras in ([run.verdict.run for run in runs], [f"no. {i + 1}" for i in range(len(runs))]):
         told = [
-            text if count == 1 else f"{text} [{extra}]"
+            text if count == 1 or text == extra else f"{text} [{extra}]"
             for (text, count), extra in zip(_counted(told), extras, strict=True)
         ]
     return tuple(told)
@@ -150,11 +150,16 @@ def _counted(texts: Sequence[str]) -> list[tuple[str, int]]:
 def _settings(
     number: int, names: Sequence[str], settings: Sequence[SettingDifference], most: int
 ) -> str:
-    """The first settings that tell a run from others of its name, no more than it takes."""
+    """The first settings that tell a run from others of its name, no more than it takes.
+
+    Hashes of own code tell a reader nothing.
+    """
     same = [i for i, name in enumerate(names) if name == names[number]]
     telling: list[SettingDifference] = []
     kinds = 1
     for setting in settings:
+        if setting.key.startswith("task."):
+            continue
         split = len({tuple(format_setting(s.values[i]) for s in (*telling, setting)) for i in same})
         if split > kinds and len(telling) < most:
             telling.append(setting)

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lottery.analysis.methods import comparison_rows
-from lottery.analysis.methods.types import MEASURES, RunComparison
+from lottery.analysis.methods.types import RunComparison
 from lottery.analysis.text import WIDTH, bare_table, bullet_list, plain_text
 
 _FIRST_COLUMN = 26
@@ -38,11 +38,11 @@ def _view(comparison: RunComparison, beside: int) -> RenderableType:
     ):
         if items:
             parts += [Text(), Text(title), bullet_list(items, "-")]
-    titles = comparison_rows.measure_titles(comparison)
-    for measure in MEASURES:
+    for measure in comparison_rows.shown_measures(comparison):
         lines = comparison_rows.measure_rows(comparison, measure)
         if lines:
-            parts += _tables(comparison, titles[measure], "Density %", lines, beside)
+            title = comparison_rows.table_title(comparison, measure)
+            parts += _tables(comparison, title, "Density %", lines, beside)
     parts += [Text(), *(Text(note) for note in comparison_rows.notes(comparison))]
     if lines := comparison_rows.cost_rows(comparison):
         parts += _tables(comparison, comparison_rows.COST_TITLE, "Density %", lines, beside)
