@@ -142,6 +142,10 @@ def test_asking_for_less_trains_nothing_and_takes_nothing_away(whole: Path, tmp_
     small = replace(GROWN, replicates=1, levels=1, controls=ControlsConfig(reinit=0))
     again, heard = go(replace(small, verdict=VerdictConfig(margin=0.05)), tmp_path)
     assert heard.trained == []
+    assert heard.notes == [
+        f"{name}: 1 asked for, but the run has 2, which all count"
+        for name in ("replicates", "levels")
+    ]
     assert {*again.results} == {*plan(GROWN)}
     config = open_run(again.run).config
     assert (config.replicates, config.levels, config.controls) == (2, 2, GROWN.controls)

@@ -59,8 +59,8 @@ def record(
 ) -> _Config:
     """Write ``experiment.json``, or extend the one that is there by what is asked for.
 
-    A damaged one is set aside and written anew. The listener is told of that, and if the
-    environment differs from the one the run was begun in.
+    A damaged one is set aside and written anew. The listener is told of that, if the environment
+    differs from the one the run was begun in, and if more is there than was asked for.
 
     Args:
         store: the run's store.
@@ -68,7 +68,7 @@ def record(
         described: the data, from `describe_data`; empty for own code.
         surroundings: device and engine, added to what `environment` returns.
         command: the command line.
-        listener: is told of differences.
+        listener: is told.
         outside: the matrices that masks do not cover.
 
     Returns:
@@ -109,6 +109,10 @@ def record(
             f"{_named(then['outside_mask'])} there, {_named(now['outside_mask'])} here. "
             "Put the network back as it was, or use another --out"
         )
+    for name in ("replicates", "levels"):
+        asked, there = getattr(config, name), getattr(whole, name)
+        if asked < there:
+            listener.noted(f"{name}: {asked} asked for, but the run has {there}, which all count")
     changes = differences(now["environment"], then["environment"])
     if changes:
         listener.environment_changed(changes)
