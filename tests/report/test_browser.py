@@ -6,7 +6,6 @@ import csv
 import io
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
