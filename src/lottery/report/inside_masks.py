@@ -248,7 +248,7 @@ DENSITIES = Figure(
     title="Density and effective density",
     caption=(
         "Of each layer of one ticket the share of weights that is kept (hollow), and that lies on "
-        "a path of kept weights from an input to an output (filled): the rest decides nothing. "
+        "a path of kept weights from an input to an output (filled): the rest has no effect. "
         "Crosses: units on no such path. Where there is none of these, there is no mark. "
         "{% if plot.left_out %}{{ counted(plot.left_out, 'layer') }} in between not drawn."
         "{% endif %}"

@@ -243,8 +243,10 @@ INSIDE_WEIGHTS: Final = (
         name="inside-distance",
         section=SECTION,
         title="How far weights move",
-        caption="L2 distance from start to end; below the tickets' line by chance: what as many "
-        "weights of each layer, drawn at random, moved in the dense network." + _SPREAD + _LEFT_OUT,
+        caption="The L2 distance between the weights at the start and at the end of a training: of "
+        "tickets and controls; and of the weights that a level keeps and prunes, in the dense "
+        "network's training. By chance: of as many weights of each layer, drawn at random, in the "
+        "dense network's training." + _SPREAD + _LEFT_OUT,
         draw=distances,
     ),
     Figure(

@@ -244,8 +244,8 @@ PIXELS = Figure(
     name="pixels",
     section="Which weights are left",
     title="Input pixels",
-    caption="Each square is one input pixel, its colour the share of the weights that read it "
-    "which is kept, mean over channels and replicates. " + _SCALE,
+    caption="Each square is one input pixel, its colour the share kept of the weights that read "
+    "it, mean over channels and replicates. " + _SCALE,
     draw=lambda data: _gallery(data, data.pixels, "pixel"),
 )
 MASKS = Figure(
