@@ -6,7 +6,6 @@ import csv
 import io
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 from browsing import DESK, PHONE, Open
 from playwright.sync_api import Page
 
-from lottery.inside import Measurement, Table
 from lottery.report import ReportData, render
 from lottery.report.export import figure_csv
 from lottery.report.figure import Gallery
@@ -125,60 +123,6 @@ def test_one_layer_s_weights_are_shown_at_a_time(open_page: Open, html: str) -> 
         page.locator("#figure-weights button[data-value='2']").click()
         assert set(page.evaluate(shown)) == {2}
         assert page.locator("#figure-weights button[aria-pressed='true']").count() == 1
-
-
-def test_level_and_replicate_are_chosen_for_all_figures_of_the_inside(
-    open_page: Open, html: str
-) -> None:
-    shown = """() => ['inside-density', 'inside-units'].flatMap((name) =>
-        document.getElementById(`plot-${name}`).data.filter((trace) => trace.visible === true)
-            .map(({ meta }) => `${meta.level} ${meta.replicate}`))"""
-    values = "inside-values"
-    with open_page(html) as page:
-        chooser = page.locator(".chooser")
-        assert chooser.locator("button[aria-pressed='true']").count() == 2
-        chooser.locator("button[data-choice='level'][data-value='7']").click()
-        chooser.locator("button[data-choice='replicate'][data-value='3']").click()
-        assert set(page.evaluate(shown)) == {"7 3"}
-        assert (
-            page.evaluate(
-                "(name) => document.getElementById(`plot-${name}`).data"
-                ".filter((trace) => trace.visible === true).map(({ meta }) => meta.level)",
-                values,
-            )
-            == [7] * 4
-        )
-        pictures = page.locator("#figure-inside-first-layer .picture:visible")
-        assert pictures.count() == 2
-        assert "replicate 3" in (pictures.first.text_content() or "")
-        assert chooser.locator("button[aria-pressed='true']").count() == 2
-
-
-def test_a_layer_of_lines_brings_its_own_range(open_page: Open, data: ReportData) -> None:
-    columns = ("level", "layer", "compared", "n", "cka", "cka_sd")
-    rows = [
-        (level, layer, "dense network, ticket", 5, cka - level / 100, 0.01)
-        for layer, cka in (("fc1.weight", 0.9), ("fc2.weight", 0.4))
-        for level in range(1, 12)
-    ]
-    table = Table(name="layers", title="", note="", columns=columns, rows=tuple(rows))
-    alike = replace(data, inside={"cka": Measurement(analysis="cka", tables=(table,))})
-    axes = """() => {
-        const { xaxis, yaxis } = document.getElementById('plot-inside-cka').layout;
-        return [xaxis.range, yaxis.range];
-    }"""
-    with open_page(render(alike)) as page:
-        across, before = page.evaluate(axes)
-        page.locator("#figure-inside-cka button[data-value='1']").click()
-        same, up = page.evaluate(axes)
-        assert same == across
-        assert up == pytest.approx([before[0] - 0.5, before[1] - 0.5])
-        assert up[0] < 0.4 - 0.11 < 0.4 - 0.01 < up[1]
-        page.locator("#plot-inside-cka .legendtoggle").first.click()
-        page.wait_for_function(
-            "() => document.getElementById('plot-inside-cka').data.every((t) => t.visible !== true)"
-        )
-        assert page.evaluate(axes)[0] == across
 
 
 @pytest.mark.parametrize("levels", [3, 30])

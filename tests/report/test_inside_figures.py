@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from report_samples import MakeData
 
@@ -67,7 +66,7 @@ def test_density_effective_density_and_dead_units_are_those_of_the_table(
     assert dead["x"] == [data.verdict.level] * 4
     plot = layer_densities(data)
     assert plot is not None
-    assert plot["layout"]["yaxis"]["ticktext"] == ["whole", *data.layers]
+    assert plot["layout"]["yaxis"]["ticktext"] == ["all layers", *data.layers]
 
 
 def test_where_paths_are_not_known_densities_alone_are_drawn(data: ReportData) -> None:
@@ -78,11 +77,23 @@ def test_where_paths_are_not_known_densities_alone_are_drawn(data: ReportData) -
 
 
 def test_overlaps_stand_beside_both_kinds_of_chance(data: ReportData) -> None:
-    tickets, chance, by_input = shown(replicate_overlaps(data))
-    ratio = np.array(tickets["y"]) / np.array(chance["y"])
-    assert ratio == pytest.approx(1.2, rel=1e-3)
+    band, tickets, chance, by_input = shown(replicate_overlaps(data))
+    assert tickets["y"] == pytest.approx([1.2] * len(tickets["x"]))
+    assert chance["y"] == [1] * len(tickets["x"])
     assert by_input["y"] == tickets["y"]
-    assert tickets["customdata"][0] == [1, 10, pytest.approx(0.96), 30.0]
+    assert tickets["customdata"][0] == pytest.approx([1, 10, 0.96, 1.2, 30.0])
+    assert chance["customdata"][0][2] == pytest.approx(0.8)
+    # Of 30 standard deviations above chance, the band has three each way.
+    assert {round(y, 4) for y in band["y"]} == {0.98, 1.02}
+
+
+def test_where_chance_has_no_spread_it_has_no_band(data: ReportData) -> None:
+    table = data.inside["masks"]["between"]
+    z = table.columns.index("z")
+    rows = [(*row[:z], None, *row[z + 1 :]) for row in table.rows]
+    band, tickets, *_ = shown(replicate_overlaps(measured(data, between=(table.columns, rows))))
+    assert band["y"] == []
+    assert tickets["y"] == pytest.approx([1.2] * len(tickets["x"]))
 
 
 def test_every_unit_is_in_some_bin(data: ReportData) -> None:
@@ -158,3 +169,24 @@ def test_nothing_is_drawn_of_what_was_not_measured(data: ReportData) -> None:
     empty = replace(data, inside={}, first_layers={})
     assert [figure.draw(empty) for figure in INSIDE_MASKS] == [None] * 5
     assert values(empty) is None
+
+
+def test_buttons_stand_above_the_figures_that_follow_them_and_below_what_was_found(
+    make_data: MakeData,
+) -> None:
+    html = render(make_data(levels=3, replicates=2, evaluations=5))
+    places = [
+        html.index(text)
+        for text in (
+            '<ul class="findings">',
+            '<div class="controls chooser">',
+            'id="figure-inside-first-layer"',
+            'id="figure-inside-values"',
+            "All levels together",
+            'id="figure-inside-overlap"',
+        )
+    ]
+    assert places == sorted(places)
+    assert "Level 2, the sparsest, keeps 64% of the weights" in html.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )

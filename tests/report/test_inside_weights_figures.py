@@ -46,7 +46,7 @@ def test_every_figure_is_drawn_in_known_colours(plots: dict[str, Plot]) -> None:
 def test_tickets_stand_beside_chance_in_every_layer(plots: dict[str, Plot]) -> None:
     plot = plots["inside-signs"]
     layers = [option["label"] for option in plot["choices"][0]["options"]]
-    assert layers == ["whole", "fc1.weight", "output.weight"]
+    assert layers == ["all layers", "fc1.weight", "output.weight"]
     for place in range(3):
         names = {trace["name"] for trace in plot["data"] if trace["meta"]["layer"] == place}
         assert {"Tickets", "By chance", "Pruned weights in the dense network"} <= names

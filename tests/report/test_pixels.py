@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lottery.report import input_pixels
-from lottery.report.pixels import FAINTEST, MOST_PICTURES, mask_picture, pictures
+from lottery.report import ReportData, input_pixels
+from lottery.report.figure import Gallery
+from lottery.report.page import draw
+from lottery.report.pixels import FAINTEST, MOST_PICTURES, block_side, mask_picture, pictures
 
 
 def test_shares_are_means_over_outputs_and_channels() -> None:
@@ -58,7 +61,7 @@ def test_a_picture_is_a_png_whose_opacity_is_scaled_to_its_own_peak() -> None:
     half = round(FAINTEST + (255 - FAINTEST) / 2)
     assert opacity.tolist() == [[FAINTEST, half], [255, 0]]
     assert picture.label == "51.2%"
-    assert picture.note == "up to 20% kept; nothing at 1 of 3 places"
+    assert picture.note == "up to 20% kept; none at 1 of 3 pixels"
     assert picture.peak == 0.2
 
 
@@ -103,8 +106,30 @@ def test_few_levels_are_chosen_with_the_winning_one_and_without_dense() -> None:
         assert len(set(labels)) == MOST_PICTURES
 
 
+def test_masks_have_the_levels_of_pixels_and_say_how_many_are_left_out(data: ReportData) -> None:
+    figures = {drawn.figure.name: drawn for drawn in draw(data)}
+    masks, pixels = figures["first-layer"], figures["pixels"]
+    assert isinstance(masks.content, Gallery)
+    assert isinstance(pixels.content, Gallery)
+    labels = [picture.label for picture in masks.content.pictures]
+    assert labels == [picture.label for picture in pixels.content.pictures]
+    assert len(labels) == MOST_PICTURES
+    assert masks.content.left_out == 11 - MOST_PICTURES
+    assert "3 levels in between not shown" in masks.caption
+
+
+def test_points_of_a_large_mask_are_called_blocks_and_their_size_is_said(data: ReportData) -> None:
+    for block, point in ((1, "weight"), (3, "block")):
+        figures = {d.figure.name: d for d in draw(replace(data, masks_block=block))}
+        content = figures["first-layer"].content
+        assert isinstance(content, Gallery)
+        assert all(f" {point}" in picture.note for picture in content.pictures)
+        assert ("3 by 3 weights" in figures["first-layer"].caption) == (block == 3)
+    assert [block_side((300, 784)), block_side((300, 784), 80), block_side((9, 8))] == [3, 10, 1]
+
+
 def test_empty_and_dense_pictures() -> None:
     nothing = pictures({1: np.zeros((2, 2))}, {}, None)[0]
-    assert (nothing.label, nothing.note) == ("Level 1", "up to 0% kept; nothing at 4 of 4 places")
+    assert (nothing.label, nothing.note) == ("Level 1", "up to 0% kept; none at 4 of 4 pixels")
     assert len(pictures({0: np.ones((2, 2))}, {0: 1.0}, None)) == 1
     assert pictures({}, {}, None) == []

@@ -305,10 +305,11 @@ CURVES = Figure(
     caption=(
         "Thick lines are means of the trainings that came to their end, thin ones single "
         "trainings; the large mark is the mean early stop, hollow where one of them lies at the "
-        "end of training. Each kind of training has its colour and dashes; of several levels, the "
-        "paler a line, the denser the network. The vertical axis fits what is shown after the "
-        "first fifth of training. "
-        "{% if plot.thinned %}Of each curve, 200 evaluations are drawn.{% endif %}"
+        "end of training. The buttons choose levels by the share of weights they keep. Each kind "
+        "of training has its own colour and dash. Where several levels are shown, the sparser a "
+        "level, the further its colour is from the background. The vertical axis fits what is "
+        "shown after the first fifth of training. {% if plot.thinned %}Of each curve, 200 "
+        "evaluations are drawn.{% endif %}"
     ),
     draw=learning_curves,
 )

@@ -34,6 +34,8 @@ class FirstLayer:
 
     mask: Shares | None
     """As in `ReportData.masks`, smaller."""
+    block: int = 1
+    """As in `ReportData.masks_block`."""
     pixels: Shares | None
     """Share kept at each input pixel, as in `ReportData.pixels`."""
 
@@ -54,6 +56,8 @@ class ReportData:
     """Level -> what the first replicate keeps of its first layer, as one picture."""
     masks_are: str = ""
     """What such a picture is: ``matrix``, ``filters``, or empty where there are none."""
+    masks_block: int = 1
+    """Weights on each side of the square that a point of such a matrix is the mean over."""
     weights: Mapping[str, WeightCounts] = field(default_factory=dict)
     """Layer -> its weights, as the level that the verdict speaks of keeps or prunes them."""
     weights_density: float = 1.0

@@ -58,7 +58,7 @@ def weight_distributions(data: ReportData) -> Plot | None:
         "data": traces,
         "layout": {
             "title": {
-                "text": f"Density of weights; {formatting.percent(data.weights_density)} kept"
+                "text": f"Probability density; {formatting.percent(data.weights_density)} kept"
             },
             "xaxis": {"title": {"text": "Weight"}, "range": ranges["0"]},
             "yaxis": {"range": [0, 1.05 * top], "rangemode": "tozero", "tickformat": "~g"},

@@ -52,6 +52,8 @@ class Gallery:
     scale: Picture
     choices: Sequence[Plot] = ()
     """As in a `Plot`: rows of buttons that choose pictures by their ``meta``."""
+    left_out: int = 0
+    """Levels of which there is no picture, for want of room."""
 
     @property
     def shown(self) -> list[Picture]:

@@ -58,7 +58,11 @@ def page(
         HTML to be written as UTF-8; where there are figures, most of it is the plotting library.
     """
     plots = {d.figure.name: d.content for d in figures if isinstance(d.content, dict)}
-    scripts = [_script(_asset(PLOTLY)), _script(_asset("page.js"))] if figures else []
+    scripts = (
+        [_script(_asset(PLOTLY)), _script(_asset("saving.js") + _asset("page.js"))]
+        if figures
+        else []
+    )
     colours = {**TONES, **(tones or {}), **tones_of(list(plots.values()))}
     csv = {table.name: table.csv for of in (tables or {}).values() for table in of}
     text = (

@@ -62,13 +62,19 @@ def replicate_choice(replicates: Iterable[int]) -> Plot:
     )
 
 
+def layer_label(name: str) -> str:
+    """A layer's name in figures."""
+    bare = name.strip("()")
+    return "all layers" if bare == WHOLE else figure_text(bare)
+
+
 def layer_choice(labels: Sequence[str]) -> Plot:
     """Buttons for layers by their places in a list, the first pressed."""
     return choice(
         "layer",
         "Layer to show",
         [
-            {"value": place, "label": figure_text(label.strip("()")), "on": place == 0}
+            {"value": place, "label": layer_label(label), "on": place == 0}
             for place, label in enumerate(labels)
         ],
         single=True,

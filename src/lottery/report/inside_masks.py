@@ -10,13 +10,14 @@ import numpy as np
 
 from lottery.analysis import formatting
 from lottery.report.data import ReportData, Shares
-from lottery.report.figure import Figure, Gallery, Picture, Plot, figure_text
+from lottery.report.figure import Figure, Gallery, Picture, Plot
 from lottery.report.inside import (
     SECTION,
     Row,
     chosen_level,
     densities,
     layer_choice,
+    layer_label,
     layer_names,
     level_choice,
     replicate_choice,
@@ -24,7 +25,7 @@ from lottery.report.inside import (
 )
 from lottery.report.inside_overlap import OVERLAPS, SETTLING
 from lottery.report.layers import MOST_LAYERS
-from lottery.report.pixels import picture, scale
+from lottery.report.pixels import mask_point, picture, scale
 from lottery.report.series import log_axis, log_range, number
 
 
@@ -37,9 +38,12 @@ def first_layers(data: ReportData) -> Gallery | None:
     pictures = [
         one
         for at, layer in sorted(data.first_layers.items())
-        for name, share in (("Mask", layer.mask), ("Input pixels", layer.pixels))
+        for name, point, share in (
+            ("Mask", mask_point(data.masks_are, layer.block), layer.mask),
+            ("Input pixels", "pixel", layer.pixels),
+        )
         if share is not None
-        for one in [_picture(data, name, share, at, shown=at == (level, replicate))]
+        for one in [_picture(data, name, point, share, at, shown=at == (level, replicate))]
     ]
     return Gallery(
         pictures=pictures,
@@ -52,7 +56,7 @@ def first_layers(data: ReportData) -> Gallery | None:
 
 
 def _picture(
-    data: ReportData, name: str, share: Shares, at: tuple[int, int], *, shown: bool
+    data: ReportData, name: str, point: str, share: Shares, at: tuple[int, int], *, shown: bool
 ) -> Picture:
     level, replicate = at
     known = densities(data).get(level)
@@ -60,6 +64,7 @@ def _picture(
     return picture(
         np.asarray(share, dtype=np.float64),
         label=f"{name}, {kept}, replicate {replicate}",
+        point=point,
         meta={"level": level, "replicate": replicate},
         shown=shown,
     )
@@ -100,7 +105,7 @@ def layer_densities(data: ReportData) -> Plot | None:
             "yaxis": {
                 "range": [len(shown) - 0.5, -0.5],
                 "tickvals": list(range(len(shown))),
-                "ticktext": [figure_text(name) for name in shown],
+                "ticktext": [layer_label(name) for name in shown],
             },
             "showlegend": True,
         },
@@ -230,7 +235,8 @@ FIRST_LAYERS = Figure(
     caption=(
         "What one ticket keeps of its first layer: {% if masks_are == 'filters' %}filter by "
         "filter, coloured by the share kept over input channels{% else %}its mask, rows being "
-        "units and columns inputs, a point the mean over a block of weights{% endif %}; and, where "
+        "units and columns inputs, each point the mean over a block of weights where the layer is "
+        "large{% endif %}; and, where "
         "it reads single pixels, the share kept of the weights that read each. Each picture has "
         "its own scale, from none to the share named below it."
     ),
@@ -242,7 +248,7 @@ DENSITIES = Figure(
     title="Density and effective density",
     caption=(
         "Of each layer of one ticket the share of weights that is kept (hollow), and that lies on "
-        "a path of kept weights from an input to an output (filled): the rest decides nothing. "
+        "a path of kept weights from an input to an output (filled): the rest has no effect. "
         "Crosses: units on no such path. Where there is none of these, there is no mark. "
         "{% if plot.left_out %}{{ counted(plot.left_out, 'layer') }} in between not drawn."
         "{% endif %}"

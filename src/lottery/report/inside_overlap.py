@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Final
 
@@ -18,7 +19,7 @@ from lottery.report.inside import (
     rows_of,
 )
 from lottery.report.layers import MOST_LAYERS
-from lottery.report.series import density_axis, extremes, log_axis, log_range, number, percent
+from lottery.report.series import band, density_axis, extremes, number, percent
 
 _OVERLAP_LINES: Final = (
     ("overlap", "Tickets", "main", "solid"),
@@ -28,46 +29,78 @@ _OVERLAP_LINES: Final = (
 
 
 def replicate_overlaps(data: ReportData) -> Plot | None:
-    """Weights in common between replicates against density, layer by layer."""
+    """Weights in common between replicates, over those by chance, layer by layer."""
     rows = [row for row in rows_of(data, "masks", "between") if row["level"]]
     known = densities(data)
-    rows = [row for row in rows if row["level"] in known and row["overlap"]]
+    rows = [row for row in rows if row["level"] in known and row["overlap"] and row["chance"]]
     if not rows:
         return None
     names = layer_names(data, rows)
     shown = names[:: -(-len(names) // MOST_LAYERS)]
-    traces = [
+    by_layer = [
+        (place, layer, of)
+        for place, layer in enumerate(shown)
+        if (of := [row for row in rows if row["layer"] == layer])
+    ]
+    traces = [_by_chance(data, place, of) for place, _, of in by_layer]
+    traces += [
         {
             "type": "scatter",
             "mode": "lines+markers" if what == "overlap" else "lines",
             "name": label,
             "legendgroup": what,
             "x": [percent(known[row["level"]]) for row in of],
-            "y": [number(row[what], 100, digits=4) for row in of],
+            "y": [_over_chance(row, what) for row in of],
             "line": {"width": 2.5 if what == "overlap" else 2, "dash": dash},
             "marker": {"size": 7, "symbol": "circle"},
-            "customdata": [[row["level"], row["pairs"], number(row[what]), row["z"]] for row in of],
+            "customdata": [
+                [row["level"], row["pairs"], number(row[what]), _over_chance(row, what), row["z"]]
+                for row in of
+            ],
             "text": [_overlap_text(row) for row in of],
             "hovertemplate": "%{text}<extra></extra>",
             "meta": {"tone": tone, "part": what, "layer": place, "csv": {"layer": layer}},
             "visible": place == 0,
         }
-        for place, layer in enumerate(shown)
-        for of in [[row for row in rows if row["layer"] == layer]]
+        for place, layer, of in by_layer
         for what, label, tone, dash in _OVERLAP_LINES
-        if of
     ]
     return {
         "data": traces,
         "layout": {
-            "title": {"text": "Weights in common (%)"},
+            "title": {"text": "Weights in common (times chance)"},
             "xaxis": density_axis(known[row["level"]] for row in rows),
-            "yaxis": log_axis(log_range(traces, of="y")),
+            "yaxis": {
+                "range": extremes([y for t in traces if t["visible"] for y in t["y"]]),
+                "tickformat": "~g",
+            },
             "showlegend": True,
         },
-        "columns": ("level", "pairs", "share", "z"),
+        "columns": ("level", "pairs", "share", "over_chance", "z"),
+        "fit": "y",
         "choices": [layer_choice(shown)],
         "pairs": max(row["pairs"] for row in rows),
+    }
+
+
+def _over_chance(row: Row, what: str) -> float | None:
+    return None if row[what] is None else number(row[what] / row["chance"])
+
+
+def _by_chance(data: ReportData, place: int, rows: Sequence[Row]) -> Plot:
+    """Three standard deviations of chance each way, as a band around 1."""
+    known, ends = densities(data), []
+    for row in rows:
+        above = row["overlap"] / row["chance"] - 1
+        reach = 3 * above / row["z"] if row["z"] else None
+        ends.append((percent(known[row["level"]]), reach and 1 - reach, reach and 1 + reach))
+    return {
+        "type": "scatter",
+        "name": "By chance",
+        "legendgroup": "chance",
+        **(band(ends, 1) or {"x": [], "y": [], "mode": "lines", "showlegend": False}),
+        "meta": {"tone": "dense", "part": "band", "layer": place},
+        "visible": place == 0,
     }
 
 
@@ -124,11 +157,12 @@ OVERLAPS = Figure(
     section=SECTION,
     title="Do replicates find the same weights?",
     caption=(
-        "Of the smaller mask's weights those that two replicates' tickets both keep, mean over "
-        "{{ counted(plot.pairs, 'pair') }}. By chance: if of each layer as many weights were drawn "
-        "at random (exactly, not simulated); dashed: if as many were drawn for each input of the "
-        "layer. A line that lies on the dashed one says that replicates agree on which inputs to "
-        "read, and on nothing else."
+        "How many weights two replicates' tickets both keep, over how many it would be by chance, "
+        "if of each layer as many were drawn at random (computed exactly); mean over "
+        "{{ counted(plot.pairs, 'pair') }}. Shaded: three standard deviations of chance each way. "
+        "Dashed: chance, if as many weights were drawn for each input of the layer as the tickets "
+        "keep of it. Tickets on that line or below it agree on which inputs to read, and on "
+        "nothing else."
     ),
     draw=replicate_overlaps,
 )
@@ -137,10 +171,11 @@ SETTLING = Figure(
     section=SECTION,
     title="How early is a mask decided?",
     caption=(
-        "Of each level's mask the share in common with the mask that there was, or that pruning "
-        "would have given by the weights, at an earlier moment of the training that decided it: "
-        "its start, or states on the way that the run keeps; mean over replicates. Dotted: by "
-        "chance, from what was left to choose from."
+        "How much of each level's mask is in an earlier one: in the mask that pruning would have "
+        "given at the start of the training that decided it, or at a state on the way that the run "
+        "keeps; where masks change in training, in the mask that it started with. Mean over "
+        "replicates. Dotted: by chance, if as many weights were drawn at random from those that "
+        "there were to choose from."
     ),
     draw=settling,
 )

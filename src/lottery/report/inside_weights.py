@@ -13,8 +13,8 @@ from lottery.inside.evaluation import is_share
 from lottery.inside.weights import IN_DENSE, TRAINED, WHOLE
 from lottery.report.data import ReportData
 from lottery.report.distributions import MOST_LAYERS
-from lottery.report.figure import Figure, Plot, choice, figure_text
-from lottery.report.inside import SECTION, Row, rows_of
+from lottery.report.figure import Figure, Plot
+from lottery.report.inside import SECTION, Row, layer_choice, rows_of
 from lottery.report.series import band, density_axis, log_axis, number, percent
 from lottery.store.jobs import MAIN
 
@@ -50,10 +50,6 @@ def _plot(
     ]
     if not traces:
         return None
-    options = [
-        {"value": place, "label": figure_text(name.strip("()")), "on": place == 0}
-        for place, name in enumerate(shown)
-    ]
     levels = {point["level"] for line in lines for point in _points(line, known)}
     shown_range = _range(
         [y for t in traces if t["visible"] for y in t["y"] if y is not None], log=log
@@ -67,7 +63,7 @@ def _plot(
             "showlegend": True,
         },
         "columns": ("level", "n", "value", "deviation"),
-        "choices": [choice("layer", "Layer to show", options, single=True)] if shown[1:] else [],
+        "choices": [layer_choice(shown)] if shown[1:] else [],
         **({"fit": "y"} if shown[1:] else {}),
         "left_out": len(layers) - len(shown),
     }
@@ -247,8 +243,10 @@ INSIDE_WEIGHTS: Final = (
         name="inside-distance",
         section=SECTION,
         title="How far weights move",
-        caption="L2 distance from start to end; below the tickets' line by chance: what as many "
-        "weights of each layer, drawn at random, moved in the dense network." + _SPREAD + _LEFT_OUT,
+        caption="The L2 distance between the weights at the start and at the end of a training: of "
+        "tickets and controls; and of the weights that a level keeps and prunes, in the dense "
+        "network's training. By chance: of as many weights of each layer, drawn at random, in the "
+        "dense network's training." + _SPREAD + _LEFT_OUT,
         draw=distances,
     ),
     Figure(

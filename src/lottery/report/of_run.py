@@ -22,7 +22,7 @@ from lottery.inside.paths import built_in_network
 from lottery.inside.subject import Progress
 from lottery.report.data import FirstLayer, ReportData, Shares
 from lottery.report.page import render
-from lottery.report.pixels import SMALL_SIDE, input_pixels, mask_picture
+from lottery.report.pixels import SMALL_SIDE, block_side, input_pixels, mask_picture
 from lottery.report.weights import weight_counts
 from lottery.store import MAIN, JobKey
 from lottery.store.commit import write_file
@@ -77,6 +77,7 @@ def report_data(run: Run, progress: Progress = lambda _: None) -> ReportData:
         pixels=first.mean_pixels,
         masks=first.masks,
         masks_are=first.masks_are,
+        masks_block=first.masks_block,
         first_layers=first.each,
         inside=_inside(run, progress),
         weights=weight_counts(run, [key for key in tickets if key.level == level], layers),
@@ -114,6 +115,7 @@ class _FirstLayers:
     masks: dict[int, Shares] = field(default_factory=dict)
     """Level -> the first replicate's mask."""
     masks_are: str = ""
+    masks_block: int = 1
     each: dict[tuple[int, int], FirstLayer] = field(default_factory=dict)
 
     @property
@@ -139,8 +141,11 @@ def _first_layers(run: Run, tickets: Sequence[JobKey], layers: Sequence[str]) ->
             found.pixels.setdefault(key.level, []).append(share)
         if key.replicate == tickets[0].replicate and (picture := mask_picture(kept)):
             found.masks[key.level], found.masks_are = picture
+            found.masks_block = block_side(kept.shape) if picture[1] == "matrix" else 1
         if key.level and small is not None:
-            found.each[key.level, key.replicate] = FirstLayer(mask=small[0], pixels=share)
+            found.each[key.level, key.replicate] = FirstLayer(
+                mask=small[0], pixels=share, block=block_side(kept.shape, SMALL_SIDE)
+            )
     return found
 
 

@@ -181,10 +181,24 @@
     button.dataset.plot.split(" ").includes(name));
 
   // A trace goes with the buttons that its meta names; a name in the legend hides all of its group.
-  const chosen = (name) => {
-    const off = new Set(buttons(name).filter((button) => !pressed(button))
+  const chosen = (name, among = buttons(name)) => {
+    const off = new Set(among.filter((button) => !pressed(button))
       .map(({ dataset }) => `${dataset.choice} ${dataset.value}`));
     return (meta) => !Object.entries(meta).some(([key, value]) => off.has(`${key} ${value}`));
+  };
+
+  // Of chips, those alone are offered of which there is something in the segments that are pressed.
+  const offer = (name) => {
+    const isSingle = (button) => "single" in button.dataset;
+    const chips = buttons(name).filter((button) => !isSingle(button));
+    const there = figures[name].data.map(({ meta }) => meta)
+      .filter(chosen(name, buttons(name).filter(isSingle)));
+    for (const chip of chips) {
+      const { choice, value } = chip.dataset;
+      chip.hidden = !there.some((meta) => String(meta[choice]) === value);
+    }
+    const offered = chips.filter((chip) => !chip.hidden);
+    if (offered.length && !offered.some(pressed)) press(offered[0], true);
   };
 
   const visibility = (name) => {
@@ -269,100 +283,7 @@
   const same = (button, key) =>
     all(`button[data-${key}]`).filter((other) => other.dataset.plot === button.dataset.plot);
 
-  // --- saving --------------------------------------------------------------------------------
-
-  const save = (name, content, type) => {
-    const link = document.createElement("a");
-    link.href = typeof content === "string" && content.startsWith("data:") ? content
-      : URL.createObjectURL(new Blob([content], { type }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  };
-
-  // A spreadsheet must take no text for a formula.
-  const cell = (value) => {
-    if (value === null || value === undefined) return "";
-    if (typeof value === "number") return String(value);
-    const text = (/^ *[=+\-@\t\r\n]/.test(value) ? "'" : "") + value;
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-
-  const unescaped = (name) => name.replace(/&(lt|gt|amp);/g, (_, c) => ({ lt: "<", gt: ">", amp: "&" })[c]);
-
-  const figureRows = ({ data, columns, measures, names }) => data.flatMap((trace, i) => {
-    const head = { series: unescaped(trace.name), part: trace.meta.part ?? trace.type, ...trace.meta.csv };
-    if (columns) {
-      return (trace.customdata ?? []).map((row) =>
-        ({ ...head, ...Object.fromEntries(columns.map((column, at) => [column, row[at]])) }));
-    }
-    const [across, up] = names ?? ["x", "y"];
-    return trace.x.map((x, at) => ({ ...head, [across]: x, [up]: trace.y[at],
-                                     ...(measures && { loss: measures.y[i][at] }) }))
-      .filter((row) => row[across] !== null);
-  });
-
-  const asCsv = (rows) => [Object.keys(rows[0] ?? {}), ...rows.map(Object.values)]
-    .map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-
-  // Pictures side by side with their labels, on a canvas.
-  const collage = async (figure) => {
-    const pictures = all(".picture:not([hidden])", figure), side = 320, gap = 20;
-    const columns = Math.min(4, pictures.length), rows = Math.ceil(pictures.length / columns);
-    const canvas = document.createElement("canvas");
-    canvas.width = gap + columns * (side + gap);
-    canvas.height = gap + rows * (side + 70);
-    const pen = canvas.getContext("2d");
-    pen.fillStyle = css("--surface");
-    pen.fillRect(0, 0, canvas.width, canvas.height);
-    pen.imageSmoothingEnabled = false;
-    for (const [i, picture] of pictures.entries()) {
-      const x = gap + (i % columns) * (side + gap), y = gap + Math.floor(i / columns) * (side + 70);
-      const image = picture.querySelector("img");
-      await image.decode();
-      const scale = side / Math.max(image.naturalWidth, image.naturalHeight);
-      pen.drawImage(image, x, y, image.naturalWidth * scale, image.naturalHeight * scale);
-      const [label, note] = picture.querySelector("p").innerText.split("\n");
-      pen.fillStyle = css("--text");
-      pen.font = `600 18px ${css("--sans")}`;
-      pen.fillText(label, x, y + side + 22);
-      pen.fillStyle = css("--soft");
-      pen.font = `14px ${css("--sans")}`;
-      pen.fillText(note ?? "", x, y + side + 44, side);
-    }
-    return canvas;
-  };
-
-  // How opaque a picture is says how much is kept, to a 240th of the most there is in it.
-  const picturesCsv = (figure) => asCsv(all(".picture:not([hidden])", figure).flatMap((picture) => {
-    const image = picture.querySelector("img"), canvas = document.createElement("canvas");
-    const [width, height] = [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-    const pen = canvas.getContext("2d");
-    pen.drawImage(image, 0, 0);
-    const { data } = pen.getImageData(0, 0, width, height);
-    const { peak, faintest } = picture.dataset;
-    return Array.from({ length: width * height }, (_, i) => {
-      const share = (data[4 * i + 3] - faintest) / (255 - faintest) * peak;
-      return { picture: picture.querySelector("strong").textContent, x: i % width, y: Math.floor(i / width),
-               share: data[4 * i + 3] ? Number(share.toPrecision(4)) : null };
-    });
-  }));
-
-  const saveAs = async ({ save: kind, name }) => {
-    const file = `lottery-${name}.${kind}`;
-    if (kind === "csv" && name in csv) return save(file, csv[name], "text/csv");
-    const figure = document.getElementById(`figure-${name}`);
-    if (!(name in figures)) {
-      if (kind === "csv") return save(file, picturesCsv(figure), "text/csv");
-      const canvas = await collage(figure), image = canvas.toDataURL("image/png");
-      if (kind === "png") return save(file, image);
-      return save(file, `<svg xmlns="http://www.w3.org/2000/svg" width="${canvas.width}" height="${canvas.height}">`
-        + `<image width="${canvas.width}" height="${canvas.height}" href="${image}"/></svg>`, "image/svg+xml");
-    }
-    if (kind === "csv") return save(file, asCsv(figureRows(figures[name])), "text/csv");
-    const image = await Plotly.toImage(plot(name), { format: kind, scale: kind === "png" ? 2 : 1 });
-    return save(file, image);
-  };
+  const saveAs = saving({ figures, csv, css, all, plot });
 
   const copy = async (button) => {
     const source = document.getElementById(button.dataset.copy);
@@ -381,7 +302,9 @@
       const others = same(button, "choice").filter((other) => other.dataset.choice === button.dataset.choice);
       if ("single" in button.dataset) chooseOne(button, others);
       else press(button, !pressed(button));
-      button.dataset.plot.split(" ").forEach(show);
+      const names = button.dataset.plot.split(" ");
+      if ("single" in button.dataset) names.filter((name) => name in figures).forEach(offer);
+      names.forEach(show);
     },
     range: (button) => {
       chooseOne(button, same(button, "range"));
@@ -406,6 +329,7 @@
   // --- start ---------------------------------------------------------------------------------
 
   paintSwatches();
+  Object.keys(figures).forEach(offer);
   for (const [name, figure] of Object.entries(figures)) build(name, figure);
   darkness.addEventListener("change", repaint);
   // Paper is narrower than most windows, and a printout does not resize anything by itself.

@@ -141,5 +141,6 @@ def _values(data: ReportData) -> dict[str, Any]:
         "percent": formatting.percent,
         "density": data.weights_density,
         "masks_are": data.masks_are,
+        "masks_block": data.masks_block,
         "known_order": bool(data.layers),
     }

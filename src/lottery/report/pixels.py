@@ -21,8 +21,7 @@ from lottery.report.data import ReportData
 from lottery.report.figure import Figure, Gallery, Picture
 
 MOST_PICTURES = 8
-
-MOST_MASKS = 3
+"""Levels that are shown; of more, an even selection."""
 _COLOUR = "#2f8fd0"
 FAINTEST = 16
 """Opacity of a place of which nothing is kept, of 255; a place that is none has 0."""
@@ -93,12 +92,21 @@ def mask_picture(mask: Tensor, side: int = _MOST_SIDE) -> tuple[NDArray[np.float
 
 def _averaged(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Means over square blocks where there are too many values for a picture."""
-    block = -(-max(values.shape) // side)
+    block = block_side(values.shape, side)
     rows, columns = (-(-length // block) * block for length in values.shape)
     padded = np.full((rows, columns), np.nan)
     padded[: values.shape[0], : values.shape[1]] = values
     blocks = padded.reshape(rows // block, block, columns // block, block)
     return np.asarray(np.nanmean(blocks, axis=(1, 3)))
+
+
+def block_side(shape: Sequence[int], side: int = _MOST_SIDE) -> int:
+    """How many weights each way a point of a matrix' picture is the mean over.
+
+    >>> block_side((300, 784))
+    3
+    """
+    return -(-max(shape) // side)
 
 
 def pictures(
@@ -107,6 +115,7 @@ def pictures(
     always: int | None,
     *,
     most: int = MOST_PICTURES,
+    point: str = "pixel",
 ) -> list[Picture]:
     """One picture for each of some levels, evenly spread.
 
@@ -117,12 +126,14 @@ def pictures(
         densities: level -> density.
         always: a level to show in any case.
         most: levels.
+        point: what a point of a picture is.
     """
     return [
         picture(
             np.asarray(pixels[level], dtype=np.float64),
             label=formatting.percent(densities[level]) if level in densities else f"Level {level}",
             about=f"Level {level}",
+            point=point,
         )
         for level in _spread([n for n in sorted(pixels) if n or len(pixels) == 1], always, most)
     ]
@@ -145,6 +156,7 @@ def picture(
     *,
     label: str,
     about: str = "",
+    point: str,
     meta: Mapping[str, int] | None = None,
     shown: bool = True,
 ) -> Picture:
@@ -154,6 +166,7 @@ def picture(
         share: in [0, 1].
         label: to stand below it.
         about: how its description begins; the label if empty.
+        point: what a point of it is, in a word.
         meta: what it is chosen by.
         shown: whether it is shown at first.
     """
@@ -162,12 +175,12 @@ def picture(
     scaled = share / peak if peak > 0 else share
     cut, size = int((share == 0).sum()), int((~np.isnan(share)).sum())
     note = f"up to {formatting.percent(peak)} kept"
-    lost = f"nothing at {cut:,} of {size:,} places" if cut else "something at every place"
+    empty = f"none at {cut:,} of {size:,} {point}s" if cut else f"some at every {point}"
     return Picture(
         data=_png(scaled),
         label=label,
-        note=f"{note}; {lost}",
-        description=f"{about or label}: {note} at one place, {lost}",
+        note=f"{note}; {empty}",
+        description=f"{about or label}: {note} at one {point}, {empty}",
         values=share,
         meta=meta or {},
         shown=shown,
@@ -205,23 +218,35 @@ def _png(share: NDArray[np.float64]) -> str:
     return "data:image/png;base64," + base64.b64encode(file).decode("ascii")
 
 
-def _gallery(data: ReportData, shares: Mapping[int, Any], most: int) -> Gallery | None:
+def _gallery(data: ReportData, shares: Mapping[int, Any], point: str) -> Gallery | None:
     densities = {level.level: level.density for level in data.verdict.levels}
-    found = pictures(shares, densities, data.verdict.level, most=most)
-    return Gallery(pictures=found, scale=scale()) if found else None
+    found = pictures(shares, densities, data.verdict.level, point=point)
+    left_out = sum(level > 0 for level in shares) - len(found)
+    return Gallery(pictures=found, scale=scale(), left_out=max(left_out, 0)) if found else None
+
+
+def mask_point(what: str, block: int) -> str:
+    """What a point of a mask's picture is.
+
+    Args:
+        what: as `mask_picture` says.
+        block: as `block_side` says.
+    """
+    return "place" if what == "filters" else "block" if block > 1 else "weight"
 
 
 _SCALE = (
     "The further a colour is from the background, the more is kept. Each picture has its own "
-    "scale, from none to the share named below it. Of many levels a few are shown, evenly spread."
+    "scale, from none to the share named below it.{% if plot.left_out %} "
+    "{{ counted(plot.left_out, 'level') }} in between not shown.{% endif %}"
 )
 PIXELS = Figure(
     name="pixels",
     section="Which weights are left",
     title="Input pixels",
-    caption=f"Each square is one input pixel, its colour the share of the weights that read it "
-    f"which is kept, mean over channels and replicates. {_SCALE}",
-    draw=lambda data: _gallery(data, data.pixels, MOST_PICTURES),
+    caption="Each square is one input pixel, its colour the share kept of the weights that read "
+    "it, mean over channels and replicates. " + _SCALE,
+    draw=lambda data: _gallery(data, data.pixels, "pixel"),
 )
 MASKS = Figure(
     name="first-layer",
@@ -230,8 +255,9 @@ MASKS = Figure(
     caption=(
         "The first replicate's mask. {% if masks_are == 'filters' %}Each small square is one "
         "filter, its places coloured by the share kept over input channels. {% else %}Rows are the "
-        "layer's units, columns its inputs; where the layer is large, a point is the mean over a "
-        f"block of weights. {{% endif %}}{_SCALE}"
+        "layer's units, columns its inputs{% if masks_block > 1 %}; each point is a block of "
+        "{{ masks_block }} by {{ masks_block }} weights, its colour the share that is kept"
+        "{% endif %}. {% endif %}" + _SCALE
     ),
-    draw=lambda data: _gallery(data, data.masks, MOST_MASKS),
+    draw=lambda data: _gallery(data, data.masks, mask_point(data.masks_are, data.masks_block)),
 )
