@@ -171,15 +171,14 @@ def independent_difference(
     if spread is None or other_spread is None:
         return Difference(mean=mean - other)
     least = resolution / math.sqrt(12)
-    one, two = (
-        max(deviation, least) / math.sqrt(len(sample))
-        for deviation, sample in ((spread, left), (other_spread, right))
-    )
-    error = math.hypot(one, two)
-    if error < SMALLEST_DEVIATION:
+    deviations = max(spread, least), max(other_spread, least)
+    largest = max(deviations)
+    if largest < SMALLEST_DEVIATION:
         return Difference(mean=mean - other)
-    # Shares of the variance, since squares of small or large numbers do not fit.
-    x, y = (one / error) ** 2, (two / error) ** 2
+    # Shares of the largest, since squares of small or large numbers do not fit.
+    a, b = ((s / largest) ** 2 / len(of) for s, of in zip(deviations, (left, right), strict=True))
+    error = largest * math.sqrt(a + b)
+    x, y = a / (a + b), b / (a + b)
     degrees = 1 / (x**2 / (len(left) - 1) + y**2 / (len(right) - 1))
     return _tested(mean - other, error, degrees, confidence, resolution)
 
