@@ -10,9 +10,10 @@ import pytest
 from command import Cli
 from small_run import SmallRun
 
-from lottery.cli.analyse import progress_line
+from lottery.cli.analyse import progress_line, table_text
 from lottery.errors import printable
 from lottery.experiments import RunOptions, run_experiment
+from lottery.inside import Table
 from lottery.methods import ControlsConfig
 
 
@@ -54,6 +55,19 @@ def test_without_a_terminal_lines_say_now_and_then_what_is_done(
     with progress_line(silent=True) as progress:
         progress("nothing")
     assert not capsys.readouterr().err
+
+
+def test_a_table_is_aligned_and_counts_are_written_whole() -> None:
+    rows = ((0, "fc1", 266200.0), (10, None, 0.012345), (2, "a", 2.5e300))
+    table = Table(name="t", title="", note="", columns=("level", "the_layer", "count"), rows=rows)
+    assert table_text(table).splitlines() == [
+        "level  the layer     count",
+        "    0        fc1   266,200",
+        "   10          -   0.01235",
+        "    2          a  2.5e+300",
+    ]
+    many = replace(table, rows=rows * 20)
+    assert table_text(many).splitlines()[13] == "... 36 more rows: --csv DIR"
 
 
 @pytest.mark.parametrize("verb", ["masks", "connectivity"])
