@@ -42,6 +42,14 @@ def test_weights_under_the_mask_are_kept_for_controls() -> None:
     assert all(one.weights[name][~one.mask[name]].all() for name in one.mask)
 
 
+def test_a_notebook_shows_one_line_of_it() -> None:
+    one = replace(ticket(), mask=Mask({"fc1.weight": torch.tensor([True, False] * 4)}))
+    assert repr(one) == "<Ticket 50.00% of 8 weights>"
+    said = replace(one, provenance={"level": 3, "experiment": "a\x1b[1mb\nc"})
+    assert repr(said).startswith("<Ticket 50.00% of 8 weights, level 3 of a")
+    assert repr(said).isprintable()
+
+
 def test_check_names_the_layers_without_a_weight() -> None:
     one = ticket()
     one.check()

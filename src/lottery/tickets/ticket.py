@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from torch import Tensor, nn, no_grad
 
 from lottery.core import Mask, by_clean_name, prunable_weights
-from lottery.errors import MaskError
+from lottery.errors import MaskError, printable
 from lottery.training import State
 
 
@@ -37,6 +38,13 @@ class Ticket:
     iteration: int = 0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     pruned: Mapping[str, Tensor] | None = None
+
+    def __repr__(self) -> str:
+        # Its tensors would be thousands of lines in a notebook.
+        said = self.provenance
+        of = f", level {said.get('level')} of {said['experiment']}" if "experiment" in said else ""
+        text = f"Ticket {self.mask.density:.2%} of {self.mask.total:,} weights{of}"
+        return printable(f"<{shorten(text, 100, placeholder=' ...')}>")
 
     def start(self) -> State:
         """The state that training starts from: kept weights bit-equal, pruned ones zero or held."""
