@@ -102,9 +102,9 @@ def connectivity(
 
 def _since(name: str, out: Path, at: tuple[int, ...] | None) -> list[int]:
     """The iterations that are looked at."""
-    from lottery.experiments import find_run, open_run
+    from lottery.experiments import open_run
 
-    there = open_run(find_run(name, out)).config.connectivity.at
+    there = open_run(name, out).config.connectivity.at
     return list(at or map(int, there or ["0"]))
 
 
@@ -121,10 +121,10 @@ def _train(
     """Train the copies that are missing, with the progress of `lottery run`."""
     from lottery.cli.progress import progress_listener
     from lottery.cli.signals import stop_on_signals
-    from lottery.experiments import find_run, open_run
+    from lottery.experiments import open_run
     from lottery.inside.reordered import missing_copies, train_copies
 
-    run = open_run(find_run(name, out))
+    run = open_run(name, out)
     config = missing_copies(run, at, levels)
     if config is None:
         return

@@ -64,13 +64,13 @@ def compare(
     from lottery.analysis import compare_runs, comparison_text, to_json
     from lottery.analysis.text import WIDTH
     from lottery.cli.tables import terminal_width
-    from lottery.experiments import find_run, open_run
+    from lottery.experiments import open_run
 
     with progress_line(silent=as_json) as progress:
         opened = []
         for number, run in enumerate(runs):
             progress(f"reading run {number + 1} of {len(runs)}: {run}")
-            opened.append(open_run(find_run(run, out)))
+            opened.append(open_run(run, out))
         progress("comparing")
         found = compare_runs(
             opened, margin=margin, confidence=confidence, tolerance=tolerance, cost=cost

@@ -242,9 +242,9 @@ def verify(
 
 
 def _open(run: str, out: Path) -> Run:
-    from lottery.experiments import find_run, open_run
+    from lottery.experiments import open_run
 
-    return open_run(find_run(run, out))
+    return open_run(run, out)
 
 
 def _print_results(results: Sequence[JobResult], score: Score, *, trains_on: bool) -> None:

@@ -74,9 +74,9 @@ def save(
     """
     del debug
     load()
-    from lottery.experiments import find_run, open_run
+    from lottery.experiments import open_run
 
-    ticket = open_run(find_run(run, out)).ticket(level, replicate)
+    ticket = open_run(run, out).ticket(level, replicate)
     ticket.save(file)
     said = ticket.provenance
     which = f"level {said['level']} ({said['picked']}), replicate {said['replicate']}"

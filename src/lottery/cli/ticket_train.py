@@ -156,11 +156,11 @@ def _of_run(
     name: str, level: int | None, out: Path, *, code: bool
 ) -> tuple[list[Ticket], dict[str, Any]]:
     from lottery.errors import UsageError
-    from lottery.experiments import ExperimentConfig, find_run, open_run, to_plain
+    from lottery.experiments import ExperimentConfig, open_run, to_plain
     from lottery.inside.subject import check_trusted
     from lottery.store import MAIN, JobKey
 
-    run = open_run(find_run(name, out))
+    run = open_run(name, out)
     config = run.config
     if not isinstance(config, ExperimentConfig):
         raise UsageError(f"{run.name} is of a loop of your own; train its tickets in a loop")
